@@ -1,0 +1,164 @@
+"""Every name that stands in a cluster: groups, kinds, labels, annotations, finalizers, managers.
+
+Used by everyone above `kit`. Domain words, fixed here: fleet, member, wave, gate, hold, soak, run,
+revision, step, weight, verdict, engine, hub.
+"""
+
+from dataclasses import dataclass
+from typing import NewType
+
+ClusterName = NewType("ClusterName", str)
+"""The name of a MemberCluster, unique in its namespace of the hub."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A resource of an API server: enough to build its path and its objects' identity."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def root(self) -> str:
+        """The path of the group version: `/api/v1` or `/apis/<group>/<version>`."""
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+
+    def path(self, namespace: str | None = None, name: str | None = None, sub: str = "") -> str:
+        """The path of the collection (in all namespaces when None), object or sub-resource."""
+        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        item = f"/{name}" if name else ""
+        return f"{self.root}{scope}/{self.plural}{item}" + (f"/{sub}" if sub else "")
+
+
+FLEET_GROUP = "fleet.kulta.io"
+KULTA_GROUP = "kulta.io"
+CATEGORY = "kulta"
+
+
+def _core(plural: str, kind: str, *, namespaced: bool = True) -> Resource:
+    return Resource(group="", version="v1", plural=plural, kind=kind, namespaced=namespaced)
+
+
+def _fleet(plural: str, kind: str) -> Resource:
+    return Resource(group=FLEET_GROUP, version="v1alpha1", plural=plural, kind=kind)
+
+
+MEMBERCLUSTERS = _fleet("memberclusters", "MemberCluster")
+FLEETS = _fleet("fleets", "Fleet")
+APPLICATIONS = _fleet("applications", "Application")
+FLEETROLLOUTS = _fleet("fleetrollouts", "FleetRollout")
+CLUSTERROLLOUTS = _fleet("clusterrollouts", "ClusterRollout")
+ROLLOUTS = Resource(group=KULTA_GROUP, version="v1beta1", plural="rollouts", kind="Rollout")
+
+NAMESPACES = _core("namespaces", "Namespace", namespaced=False)
+NODES = _core("nodes", "Node", namespaced=False)
+PODS = _core("pods", "Pod")
+SECRETS = _core("secrets", "Secret")
+CONFIGMAPS = _core("configmaps", "ConfigMap")
+SERVICES = _core("services", "Service")
+SERVICEACCOUNTS = _core("serviceaccounts", "ServiceAccount")
+EVENTS = _core("events", "Event")
+DEPLOYMENTS = Resource(group="apps", version="v1", plural="deployments", kind="Deployment")
+REPLICASETS = Resource(group="apps", version="v1", plural="replicasets", kind="ReplicaSet")
+LEASES = Resource(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease")
+ENDPOINTSLICES = Resource(
+    group="discovery.k8s.io", version="v1", plural="endpointslices", kind="EndpointSlice"
+)
+HPAS = Resource(
+    group="autoscaling",
+    version="v2",
+    plural="horizontalpodautoscalers",
+    kind="HorizontalPodAutoscaler",
+)
+CRDS = Resource(
+    group="apiextensions.k8s.io",
+    version="v1",
+    plural="customresourcedefinitions",
+    kind="CustomResourceDefinition",
+    namespaced=False,
+)
+CLUSTERROLES = Resource(
+    group="rbac.authorization.k8s.io",
+    version="v1",
+    plural="clusterroles",
+    kind="ClusterRole",
+    namespaced=False,
+)
+CLUSTERROLEBINDINGS = Resource(
+    group="rbac.authorization.k8s.io",
+    version="v1",
+    plural="clusterrolebindings",
+    kind="ClusterRoleBinding",
+    namespaced=False,
+)
+ROLES = Resource(group="rbac.authorization.k8s.io", version="v1", plural="roles", kind="Role")
+ROLEBINDINGS = Resource(
+    group="rbac.authorization.k8s.io", version="v1", plural="rolebindings", kind="RoleBinding"
+)
+HTTPROUTES = Resource(
+    group="gateway.networking.k8s.io", version="v1", plural="httproutes", kind="HTTPRoute"
+)
+GATEWAYS = Resource(
+    group="gateway.networking.k8s.io", version="v1", plural="gateways", kind="Gateway"
+)
+GATEWAYCLASSES = Resource(
+    group="gateway.networking.k8s.io",
+    version="v1",
+    plural="gatewayclasses",
+    kind="GatewayClass",
+    namespaced=False,
+)
+
+# --- in a member, written by the engine -------------------------------------------------------
+ROLLOUT_LABEL = "rollouts.kulta.io/rollout"
+HASH_LABEL = "rollouts.kulta.io/hash"
+TYPE_LABEL = "rollouts.kulta.io/type"
+MANAGED_LABEL = "rollouts.kulta.io/managed"
+ORIGINAL_SELECTOR = "rollouts.kulta.io/original-selector"
+ORIGINAL_WEIGHTS = "rollouts.kulta.io/original-weights"
+ROLLOUT_FINALIZER = "rollouts.kulta.io/restore"
+ENGINE_MANAGER = "kulta-engine"
+ENGINE_NAMESPACE = "kulta-system"
+ENGINE_NAME = "kulta-controller"
+ENGINE_LEASE = "kulta-controller-leader"
+
+REQUESTS = (
+    "promote",
+    "promote-full",
+    "abort",
+    "rollback",
+    "retry",
+    "pause",
+    "resume",
+    "restart",
+    "conclude-experiment",
+)
+
+
+def request_annotation(verb: str) -> str:
+    """The annotation on a Rollout that asks the engine for `verb`, e.g. `kulta.io/promote`."""
+    return f"{KULTA_GROUP}/{verb}"
+
+
+# --- written by the hub -------------------------------------------------------------------------
+HUB_MANAGER = "kulta-fleet"
+HOLD_MANAGER = "kulta-fleet-hold"
+HANDOVER_MANAGER = "kulta-fleet-handover"
+HUB_LEASE = "kulta-fleet-hub"
+CLUSTERROLLOUT_FINALIZER = "fleet.kulta.io/cleanup"
+APPLICATION_LABEL = "fleet.kulta.io/application"
+CLUSTER_LABEL = "fleet.kulta.io/cluster"
+RUN_LABEL = "fleet.kulta.io/run"
+NAMESPACE_LABEL = "fleet.kulta.io/namespace"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+APPLIED_ANNOTATION = "fleet.kulta.io/applied"
+"""Digest of what the hub last applied to an object; equal digest = nothing to write."""
+REQUEST_ANNOTATION = "fleet.kulta.io/request"
+REQUESTED_BY_ANNOTATION = "fleet.kulta.io/requested-by"

@@ -1,0 +1,1 @@
+"""The only door to API servers: client, informer, circuit breaker, leader election, supervision."""

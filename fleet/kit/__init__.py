@@ -1,0 +1,1 @@
+"""Small pure tools that know nothing of Kubernetes kinds."""

@@ -1,0 +1,45 @@
+"""Stable digests of JSON values: the pod hash, the fleet revision, the plan digest.
+
+FNV-1a 64 for the pod hash (the KULTA reference's algorithm, so hashes agree with it); SHA-256 where
+a collision could be provoked by a tenant.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+_OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
+
+
+def canonical(value: Any) -> str:
+    """`value` as compact JSON with sorted keys and without nulls: one text for one meaning."""
+    return json.dumps(
+        without_nulls(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+
+
+def without_nulls(value: Any) -> Any:
+    """`value` without dictionary members that are None, at any depth."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
+
+
+def fnv1a64(data: bytes) -> int:
+    """The FNV-1a hash of `data`, 64 bits."""
+    result = _OFFSET
+    for byte in data:
+        result = ((result ^ byte) * _PRIME) & _MASK
+    return result
+
+
+def pod_hash(template: Any) -> str:
+    """Ten hexadecimal digits for a pod template as the user wrote it (reference §2.3)."""
+    return f"{fnv1a64(canonical(template).encode()):016x}"[:10]
+
+
+def digest(value: Any, length: int = 12) -> str:
+    """The first `length` hexadecimal digits of the SHA-256 of `value` in canonical form."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:length]

@@ -1,0 +1,96 @@
+"""The seams between deciding and the world: small protocols, each owned by its consumers.
+
+`clusters` and `telemetry` implement them; `tests/fakes.py` holds one fake each, as simple as a dict.
+Nothing here knows a library.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from fleet.api.names import Resource
+
+Manifest = Mapping[str, Any]
+"""A Kubernetes object as parsed JSON."""
+
+
+class Clock(Protocol):
+    """Wall time for what people read, monotonic time for what we compare."""
+
+    def now(self) -> datetime:
+        """The present in UTC, with a time zone."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+
+
+class Kube(Protocol):
+    """One API server. Every method raises the classes of `fleet.errors` and nothing else.
+
+    Idempotent calls are retried inside (bounded); POST and guarded writes are not.
+    """
+
+    async def get(
+        self, resource: Resource, name: str, namespace: str | None = None
+    ) -> dict[str, Any]:
+        """The object; NotFound when it is not there."""
+
+    async def list(
+        self, resource: Resource, namespace: str | None = None, *, selector: str | None = None
+    ) -> list[dict[str, Any]]:
+        """All objects of one namespace (all namespaces when None), read in pages."""
+
+    async def create(self, resource: Resource, manifest: Manifest) -> dict[str, Any]:
+        """POST; AlreadyExists when the name is taken."""
+
+    async def replace(
+        self, resource: Resource, manifest: Manifest, *, sub: str = ""
+    ) -> dict[str, Any]:
+        """PUT guarded by `metadata.resourceVersion`; Conflict when somebody was faster.
+
+        `sub="status"` replaces the status only.
+        """
+
+    async def apply(
+        self, resource: Resource, manifest: Manifest, *, manager: str, force: bool = False
+    ) -> dict[str, Any]:
+        """Server-side apply as `manager`; Conflict names the managers that own our fields."""
+
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None,
+        body: Manifest | Sequence[Manifest],
+        *,
+        sub: str = "",
+    ) -> dict[str, Any]:
+        """JSON merge patch for a mapping, JSON patch for a sequence (RFC 7386, RFC 6902)."""
+
+    async def delete(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None,
+        *,
+        uid: str | None = None,
+        version: str | None = None,
+    ) -> None:
+        """Background deletion, with preconditions where given; NotFound counts as done."""
+
+
+class Recorder(Protocol):
+    """Kubernetes Events for people; never fails the caller, never blocks it."""
+
+    def event(self, about: Manifest, *, kind: str, reason: str, message: str) -> None:
+        """`kind` is Normal or Warning; `about` needs apiVersion, kind and metadata."""
+
+
+class MetricSource(Protocol):
+    """Answers queries with one number each."""
+
+    async def query(self, address: str, text: str) -> float | None:
+        """The value, None when there is no data; raises TemporaryError with a sentence otherwise.
+
+        NaN and infinities are errors, not values.
+        """

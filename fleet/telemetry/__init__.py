@@ -1,0 +1,1 @@
+"""Clock, logs, metrics, and the small server that shows them."""

@@ -1,0 +1,59 @@
+"""Conditions as new tuples: a condition changes its time only when its status changes.
+
+Used by both cores and both reporters; `now` is an argument.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fleet.api.meta import Model, Time
+
+MESSAGE_LIMIT = 1_024
+
+
+class Condition(Model):
+    """One aspect of an object's health, with a reason for machines and a sentence for people."""
+
+    type: Annotated[str, Field(max_length=64)]
+    status: Literal["True", "False", "Unknown"]
+    reason: Annotated[str, Field(max_length=64)] = ""
+    message: Annotated[str, Field(max_length=MESSAGE_LIMIT)] = ""
+    observed_generation: int = 0
+    last_transition_time: Time = None
+
+
+def condition(type_: str, value: bool | None, reason: str, message: str = "") -> Condition:
+    """A condition without its time; None is Unknown. Long messages are cut."""
+    status: Literal["True", "False", "Unknown"] = (
+        "Unknown" if value is None else "True" if value else "False"
+    )
+    return Condition(type=type_, status=status, reason=reason, message=message[:MESSAGE_LIMIT])
+
+
+def updated(
+    old: Iterable[Condition], new: Iterable[Condition], now: datetime, generation: int = 0
+) -> tuple[Condition, ...]:
+    """`old` with every condition of `new` put in its place, sorted by type."""
+    result = {item.type: item for item in old}
+    for item in new:
+        before = result.get(item.type)
+        same = before is not None and before.status == item.status
+        time = before.last_transition_time if before is not None and same else now
+        result[item.type] = item.model_copy(
+            update={"last_transition_time": time, "observed_generation": generation}
+        )
+    return tuple(result[key] for key in sorted(result))
+
+
+def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
+    """The condition of that type, or None."""
+    return next((item for item in conditions if item.type == type_), None)
+
+
+def is_true(conditions: Iterable[Condition], type_: str) -> bool:
+    """Whether that condition is there and True."""
+    found = find(conditions, type_)
+    return found is not None and found.status == "True"

@@ -1,0 +1,91 @@
+"""MemberCluster: one cluster that receives, and what the hub knows of it.
+
+Written by an administrator (`fleet cluster add`); status by the hub. The kubeconfig itself is in a
+Secret and never appears here.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from fleet.api.application import Name
+from fleet.api.conditions import Condition
+from fleet.api.meta import Model, Object, Time
+from fleet.api.rollout import Prometheus
+
+
+class SecretRef(Model):
+    """A key of a Secret in the MemberCluster's namespace."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    key: Annotated[str, Field(min_length=1, max_length=253)] = "kubeconfig"
+
+
+class Kubeconfig(Model):
+    """How the hub gets in."""
+
+    secret_ref: SecretRef
+
+
+class EngineMode(StrEnum):
+    """Who keeps the engine in the member."""
+
+    MANAGED = "Managed"
+    EXTERNAL = "External"
+
+
+class Engine(Model):
+    """The KULTA engine of this member."""
+
+    mode: EngineMode = EngineMode.MANAGED
+    """Managed: the hub keeps its Deployment; External: the hub only watches its Lease."""
+    image: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    """Default: the image that the hub was started with."""
+
+
+class MemberClusterSpec(Model):
+    """Access, what may go there, and what templates may know of it."""
+
+    kubeconfig: Kubeconfig
+    vars: Annotated[Mapping[str, Annotated[str, Field(max_length=1_024)]], Field(max_length=64)] = (
+        Field(default_factory=dict)
+    )
+    """Values for templates and overrides."""
+    allowed_namespaces: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
+    """Namespaces of the member that Applications may use; none means none."""
+    engine: Engine = Engine()
+    prometheus: Prometheus | None = None
+    """Overrides the fleet's default for this member."""
+
+
+class EngineStatus(Model):
+    """What the hub sees of the engine."""
+
+    healthy: bool | None = None
+    """None is Unknown, which is never healthy."""
+    version: str = ""
+    message: str = ""
+    rollouts: int = 0
+
+
+class MemberClusterStatus(Model):
+    """What the hub knows."""
+
+    observed_generation: int = 0
+    reachable: bool | None = None
+    uid: str = ""
+    """The uid of kube-system: the identity of the API server."""
+    kubernetes_version: str = ""
+    engine: EngineStatus = EngineStatus()
+    credentials_expire: Time = None
+    last_seen: Time = None
+    message: str = ""
+    conditions: tuple[Condition, ...] = ()
+
+
+class MemberCluster(Object[MemberClusterSpec, MemberClusterStatus]):
+    """One cluster that receives."""
+
+    status: MemberClusterStatus = MemberClusterStatus()

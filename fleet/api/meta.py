@@ -1,0 +1,187 @@
+"""The base of every object that crosses the border to an API server.
+
+Models read with unknown fields tolerated (a newer server may send more) and frozen; they are written
+with camelCase names and without nulls. `parse(strict=True)` refuses unknown fields, as the API
+server's strict validation does, for files that a person wrote.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic.alias_generators import to_camel
+
+from fleet.errors import UserError
+
+NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+"""A DNS label: names of Services, clusters, waves."""
+
+
+class Model(BaseModel):
+    """A part of an object: camelCase outside, snake_case inside, frozen."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+    )
+
+    def manifest(self) -> dict[str, Any]:
+        """JSON with camelCase names, without nulls and without lists or objects left at default."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+
+
+def read_time(value: Any) -> Any:
+    """A time as the models hold it: aware UTC; anything unreadable is None, never a crash."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        except ValueError:
+            return None
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+def write_time(value: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, without them where they are zero."""
+    text = value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return text.replace(".000Z", "Z")
+
+
+Time = Annotated[
+    datetime | None,
+    BeforeValidator(read_time),
+    PlainSerializer(lambda value: None if value is None else write_time(value)),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A moment, or None; never naive."""
+
+
+class OwnerReference(Model):
+    """Who owns an object; the garbage collector follows it."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool = False
+    block_owner_deletion: bool = False
+
+
+class ObjectMeta(Model):
+    """The metadata that we use; the rest is tolerated and never written."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    labels: Mapping[str, str] = Field(default_factory=dict)
+    annotations: Mapping[str, str] = Field(default_factory=dict)
+    finalizers: tuple[str, ...] = ()
+    owner_references: tuple[OwnerReference, ...] = ()
+    creation_timestamp: Time = None
+    deletion_timestamp: Time = None
+
+
+Spec = TypeVar("Spec", bound=Model)
+Status = TypeVar("Status", bound=Model)
+
+
+class Object(Model, Generic[Spec, Status]):
+    """An object with identity, wish and report."""
+
+    api_version: str = ""
+    kind: str = ""
+    metadata: ObjectMeta = ObjectMeta()
+    spec: Spec
+    status: Status
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def namespace(self) -> str:
+        return self.metadata.namespace
+
+    @classmethod
+    def parse(cls, manifest: Mapping[str, Any], *, strict: bool = False) -> Self:
+        """The object in `manifest`; UserError `InvalidSpec` names every field that is wrong.
+
+        `strict` refuses unknown fields too.
+        """
+        body = {**manifest, "status": manifest.get("status") or {}}
+        try:
+            return cls.model_validate(body, extra="forbid" if strict else "ignore")
+        except ValidationError as error:
+            raise UserError("InvalidSpec", explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """One sentence per problem: the field's path as the user wrote it, and what is wrong."""
+    problems = []
+    for item in error.errors(include_url=False, include_context=False):
+        path = ""
+        for part in item["loc"]:
+            path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = "unknown field"
+        elif item["type"] == "missing":
+            message = "is required"
+        problems.append(f"{path}: {message}" if path else message)
+    return "; ".join(problems)
+
+
+class LabelSelectorRequirement(Model):
+    """One expression of a label selector."""
+
+    key: Annotated[str, Field(min_length=1, max_length=317)]
+    operator: Annotated[str, Field(pattern="^(In|NotIn|Exists|DoesNotExist)$")]
+    values: Annotated[tuple[Annotated[str, Field(max_length=63)], ...], Field(max_length=64)] = ()
+
+
+class LabelSelector(Model):
+    """Kubernetes' label selector; an empty one matches nothing with us, never everything."""
+
+    match_labels: Annotated[
+        Mapping[str, Annotated[str, Field(max_length=63)]], Field(max_length=64)
+    ] = Field(default_factory=dict)
+    match_expressions: Annotated[tuple[LabelSelectorRequirement, ...], Field(max_length=32)] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.match_labels and not self.match_expressions
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether `labels` satisfy every requirement; an empty selector matches nothing."""
+        if self.is_empty:
+            return False
+        return all(labels.get(k) == v for k, v in self.match_labels.items()) and all(
+            _holds(item, labels) for item in self.match_expressions
+        )
+
+
+def _holds(item: LabelSelectorRequirement, labels: Mapping[str, str]) -> bool:
+    match item.operator:
+        case "In":
+            return labels.get(item.key) in item.values
+        case "NotIn":
+            return labels.get(item.key) not in item.values
+        case "Exists":
+            return item.key in labels
+        case _:
+            return item.key not in labels

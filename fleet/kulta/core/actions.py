@@ -1,0 +1,131 @@
+"""Everything the engine can do to the world: a closed union, executed by `runtime.apply`.
+
+Each action can be repeated. `core.plan` puts them in order: `Plan.actions` are executed one after the
+other before the status is written, `Plan.after` once the status write has succeeded.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fleet.api.rollout import RolloutStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateReplicaSet:
+    """POST this manifest; a name that is taken already is success."""
+
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleReplicaSet:
+    """Set `spec.replicas`."""
+
+    name: str
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelabelReplicaSet:
+    """Set the type label on the set and in its template, so that replacements are born right."""
+
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelabelPod:
+    """Set the type label on a pod; a pod that is gone is success."""
+
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteReplicaSet:
+    """Delete an old set beyond the history limit, only with this uid."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectService:
+    """Point a Service at other pods, guarded by its resourceVersion.
+
+    `original` is kept in our annotation (None removes the annotation and our label: restored).
+    """
+
+    name: str
+    resource_version: str
+    selector: Mapping[str, str]
+    original: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteRoute:
+    """PUT the whole HTTPRoute with its resourceVersion; only weights (and our annotation) differ."""
+
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetFinalizer:
+    """Add or remove our finalizer on the Rollout."""
+
+    present: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumeRequest:
+    """Remove the annotation of a request that the status has recorded, guarded by resourceVersion."""
+
+    verb: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emit:
+    """A Kubernetes Event about the Rollout. `kind` is Normal or Warning."""
+
+    kind: str
+    reason: str
+    message: str
+
+
+Action = (
+    CreateReplicaSet
+    | ScaleReplicaSet
+    | RelabelReplicaSet
+    | RelabelPod
+    | DeleteReplicaSet
+    | SelectService
+    | WriteRoute
+    | SetFinalizer
+    | ConsumeRequest
+    | Emit
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A question for the metrics source that is due now."""
+
+    address: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One decision: what to do, what to report, when to look again."""
+
+    status: RolloutStatus
+    actions: tuple[Action, ...] = ()
+    after: tuple[Action, ...] = ()
+    queries: tuple[Query, ...] = ()
+    """Ask these, remember the answers in the next look, and plan again at once."""
+    wake_at: datetime | None = None
+    """Look again at this time even if nothing happens; None waits for an event."""
+    urgent: bool = True
+    """False: the status differs only in counters and may be written later (within 5 s)."""

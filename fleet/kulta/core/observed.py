@@ -1,0 +1,82 @@
+"""What the engine sees of the world in one look: frozen values, no clients.
+
+`runtime.observe` fills it from the informers' stores; `core.plan` reads it. "Not there" is an absent
+key; "could not look" is an exception of the runtime and never reaches the core.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaSet:
+    """One revision's set, owned by the Rollout."""
+
+    name: str
+    uid: str
+    hash: str
+    role: str
+    """The `rollouts.kulta.io/type` label in the template."""
+    replicas: int
+    ready: int = 0
+    available: int = 0
+    current: int = 0
+    """Pods that exist (`status.replicas`)."""
+    settled: bool = True
+    """Its controller has seen the latest spec (`observedGeneration` >= `generation`)."""
+    created_at: datetime | None = None
+    template: Mapping[str, Any] = field(default_factory=dict)
+    """The user's template of that revision without our labels; empty where it is not needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """A pod of this Rollout."""
+
+    name: str
+    uid: str
+    hash: str
+    role: str
+    ready: bool
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A Service that the strategy names."""
+
+    name: str
+    selector: Mapping[str, str]
+    original: Mapping[str, str] | None
+    """The selector before we managed it (our annotation), None while we do not manage it."""
+    resource_version: str
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """The answer to one query; `value` None and no error means no data."""
+
+    query: str
+    value: float | None
+    error: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """One look at everything that belongs to one Rollout."""
+
+    replica_sets: tuple[ReplicaSet, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    services: Mapping[str, Service] = field(default_factory=dict)
+    endpoints: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Service name → uids of the ready pods in its EndpointSlices."""
+    routes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """HTTPRoute name → the whole object as the API server gave it."""
+    measurements: Mapping[str, Measurement] = field(default_factory=dict)
+    """Query text → its latest answer; kept in memory by the runtime."""
+    default_prometheus: str = ""
+    """KULTA_PROMETHEUS_ADDRESS, used where the analysis names no address."""

@@ -1,0 +1,1 @@
+"""The hub: one Application's way through a fleet, cluster by cluster."""

@@ -1,0 +1,143 @@
+"""Everything the hub can do: closed unions, executed by `runtime.apply`, each repeatable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fleet.api.application import ApplicationStatus
+from fleet.api.clusterrollout import ClusterRolloutStatus, Want
+from fleet.api.fleetrollout import FleetRolloutSpec, FleetRolloutStatus
+from fleet.api.names import ClusterName, Resource
+
+# --- Application → run ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRun:
+    """POST a FleetRollout `name`; a name that is taken already is success."""
+
+    name: str
+    spec: FleetRolloutSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteRun:
+    """Delete a finished run beyond the history limit."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationPlan:
+    """One decision about an Application."""
+
+    status: ApplicationStatus
+    actions: tuple[CreateRun | DeleteRun, ...] = ()
+    wake_at: datetime | None = None
+
+
+# --- run → clusters -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """This cluster may go now: create or update its ClusterRollout with this wish."""
+
+    cluster: ClusterName
+    want: Want
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Hold this cluster at its step."""
+
+    cluster: ClusterName
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Let this cluster go on."""
+
+    cluster: ClusterName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """One decision about a run. Events are (kind, reason, message)."""
+
+    status: FleetRolloutStatus
+    actions: tuple[Start | Hold | Release, ...] = ()
+    events: tuple[tuple[str, str, str], ...] = ()
+    recheck_at: datetime | None = None
+
+
+# --- cluster → member ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookUp:
+    """Read the live objects of the rendered kinds beside the Rollout, then plan again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyRollout:
+    """Server-side apply of the Rollout as `kulta-fleet`; `manifest` carries `spec.dispatch`."""
+
+    manifest: Mapping[str, Any]
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRollout:
+    """Server-side apply of `spec.hold` alone as `kulta-fleet-hold`; an empty reason lets go."""
+
+    name: str
+    namespace: str
+    reason: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateObject:
+    """POST an object that is not there (strict validation)."""
+
+    resource: Resource
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateObject:
+    """PUT an object read before, with its resourceVersion; what the engine owns in it is kept."""
+
+    resource: Resource
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteObject:
+    """DELETE with uid precondition; only what the inventory names."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchPlan:
+    """One decision about one cluster.
+
+    `status` is written first when `fence` is set: the sequence in it is taken by that guarded write,
+    and only then the member is touched. Otherwise actions go first and the status reports.
+    """
+
+    status: ClusterRolloutStatus
+    actions: tuple[
+        LookUp | ApplyRollout | HoldRollout | CreateObject | UpdateObject | DeleteObject, ...
+    ] = ()
+    fence: bool = False
+    finalizer: bool | None = None
+    """True adds our finalizer to the ClusterRollout, False removes it, None leaves it."""
+    wake_at: datetime | None = None

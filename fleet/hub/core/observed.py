@@ -1,0 +1,95 @@
+"""What the hub sees in one look: frozen values, no clients, no clock.
+
+`runtime.observe` fills them from the informers' stores and the cluster registry; the planners read
+them. A failed render or an unreachable member is a value here, so that a plan can speak about it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fleet.api import ClusterRollout, Fleet, FleetRollout, MemberCluster
+from fleet.api.names import ClusterName, Resource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One MemberCluster and the truth about it at this moment."""
+
+    cluster: MemberCluster
+    reachable: bool = False
+    """Its API server answers and its Rollouts have been listed completely since the hub began."""
+    fresh: bool = False
+    """Reachable, and the engine's Lease changed lately enough; only fresh reports count as healthy."""
+    reason: str = "Unreachable"
+    message: str = ""
+    """Why it is not reachable or not fresh, as a sentence."""
+
+    @property
+    def name(self) -> ClusterName:
+        return ClusterName(self.cluster.name)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.cluster.metadata.labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationObserved:
+    """For `core.application`: who could receive, and which runs there are."""
+
+    fleet: Fleet | None
+    members: Mapping[ClusterName, Member] = field(default_factory=dict)
+    """All MemberClusters of the namespace."""
+    runs: tuple[FleetRollout, ...] = ()
+    """All runs of this Application, oldest first."""
+    clusters: tuple[ClusterRollout, ...] = ()
+    """All ClusterRollouts of this Application."""
+    templates: str = ""
+    """Digest of the templates in force."""
+    render_errors: Mapping[ClusterName, str] = field(default_factory=dict)
+    """Members whose manifests cannot be rendered from the present spec, with the sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunObserved:
+    """For `core.plan`: the run's clusters and whether a newer run exists."""
+
+    members: Mapping[ClusterName, Member] = field(default_factory=dict)
+    clusters: Mapping[ClusterName, ClusterRollout] = field(default_factory=dict)
+    """ClusterRollouts of the Application by cluster; absent = never dispatched."""
+    newest: int = 0
+    """Number of the Application's newest run."""
+    isolated: bool = False
+    """The hub suspects its own network: nothing starts, nothing counts as failed."""
+    request: str = ""
+    """The request annotation `<verb>/<id>[/<argument>]` on the run or its Application."""
+    deleting: bool = False
+    """The Application is being deleted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """One object as it shall be in the member; `manifest` is complete, with our labels."""
+
+    resource: Resource
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchObserved:
+    """For `core.dispatch`: one cluster, what it shall have and what is there."""
+
+    member: Member | None
+    """None: the MemberCluster is gone."""
+    hub: str = ""
+    """This hub's identity (uid of its kube-system), written into `spec.dispatch.hub`."""
+    rendered: tuple[Rendered, ...] = ()
+    """What the wanted run's snapshot renders to for this cluster; the Rollout first."""
+    render_error: str = ""
+    force: bool = False
+    """`onConflict: Force` of the wanted run."""
+    rollout: Mapping[str, Any] | None = None
+    """The live Rollout, None if there is none (or nothing is known: see `member.reachable`)."""
+    live: Mapping[tuple[str, str], Mapping[str, Any]] | None = None
+    """(plural, name) → live object of the other rendered kinds; None while not looked up."""

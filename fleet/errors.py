@@ -15,8 +15,8 @@
     ├── UserError             somebody's input is wrong: goes to a condition, never a stack trace
     └── UnexpectedState       our own bug: loud
 
-`clusters.errors` turns an API server's answer into one of these; `*/runtime/reconcile.py` is the one
-place that turns them into conditions, Events and wake-ups. Nothing in between swallows them.
+`clusters.errors` turns an API server's answer into one of these; `*/runtime/reconcile.py` is the
+one place that turns them into conditions, Events and wake-ups. Nothing in between swallows them.
 """
 
 

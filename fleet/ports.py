@@ -1,7 +1,7 @@
 """The seams between deciding and the world: small protocols, each owned by its consumers.
 
-`clusters` and `telemetry` implement them; `tests/fakes.py` holds one fake each, as simple as a dict.
-Nothing here knows a library.
+`clusters` and `telemetry` implement them; `tests/fakes.py` holds one fake each, as simple as a
+dict. Nothing here knows a library.
 """
 
 from collections.abc import Mapping, Sequence

@@ -73,7 +73,7 @@ class RunPlan:
     recheck_at: datetime | None = None
 
 
-# --- cluster → member ------------------------------------------------------------------------------
+# --- cluster → member ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +129,8 @@ class DeleteObject:
 class DispatchPlan:
     """One decision about one cluster.
 
-    `status` is written first when `fence` is set: the sequence in it is taken by that guarded write,
-    and only then the member is touched. Otherwise actions go first and the status reports.
+    With `fence` the status is written first: that guarded write takes the sequence, and only then
+    the member is touched. Otherwise actions go first and the status reports.
     """
 
     status: ClusterRolloutStatus

@@ -20,7 +20,7 @@ class Member:
     reachable: bool = False
     """Its API server answers and its Rollouts have been listed completely since the hub began."""
     fresh: bool = False
-    """Reachable, and the engine's Lease changed lately enough; only fresh reports count as healthy."""
+    """Reachable, and the engine's Lease changed lately; only fresh reports count as healthy."""
     reason: str = "Unreachable"
     message: str = ""
     """Why it is not reachable or not fresh, as a sentence."""

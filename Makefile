@@ -1,0 +1,46 @@
+# The README's two commands are `make demo` and `make test`; both set up what they need.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test check check-deep bench format clean binaries
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml
+	@echo "setting up .venv (once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+binaries: $(READY)  ## find or build the real parts: control plane, Prometheus, kwok (cached)
+	@$(BIN)/python -m e2e.ground.binaries
+
+demo: binaries  ## one change through a hub and three clusters, with a bad version that takes itself back
+	@$(BIN)/python -m e2e.demo
+
+test: check binaries  ## everything: lint, types, contracts, pure tests, tests on real control planes
+	@$(BIN)/python -m pytest e2e
+
+check: $(READY)  ## lint, types, import contracts and the pure tests (no cluster, seconds)
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo --no-timings > .venv/lint-imports.log || { cat .venv/lint-imports.log; false; }
+	@$(BIN)/python -m pytest tests
+
+check-deep: $(READY)  ## the same searches, 10,000 worlds each (minutes)
+	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests --timeout 3600 -s
+
+bench: binaries  ## figures as JSON and a table
+	@$(BIN)/python -m e2e.bench
+
+format: $(READY)  ## format and fix what can be fixed
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+clean:  ## remove the virtual environment and caches of this folder (not the built binaries)
+	@rm -rf .venv build dist .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

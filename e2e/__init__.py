@@ -1,0 +1,1 @@
+"""Tests and the demo against real parts: control planes, pods, traffic, Prometheus."""

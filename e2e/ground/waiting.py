@@ -1,0 +1,24 @@
+"""Waiting for the world by asking it, with a limit and a sentence about what was awaited."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def until(ask: Callable[[], T | None], what: str, *, within: float, every: float = 0.05) -> T:
+    """The first truthy answer of `ask`; TimeoutError saying `what` after `within` seconds.
+
+    `ask` may raise OSError while nobody listens yet; any other error is the caller's.
+    """
+    deadline = time.monotonic() + within
+    trouble: OSError | None = None
+    while time.monotonic() < deadline:
+        try:
+            if answer := ask():
+                return answer
+        except OSError as error:
+            trouble = error
+        time.sleep(every)
+    raise TimeoutError(f"{what}: not within {within:g} s") from trouble

@@ -29,7 +29,6 @@ test: check binaries  ## everything: lint, types, contracts, pure tests, tests o
 check: $(READY)  ## lint, types, import contracts and the pure tests (no cluster, seconds)
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-logo --no-timings > .venv/lint-imports.log || { cat .venv/lint-imports.log; false; }
 	@$(BIN)/python -m pytest tests
 
 check-deep: $(READY)  ## the same searches, 10,000 worlds each (minutes)

@@ -1,8 +1,8 @@
-"""ClusterRollout: which revision one cluster shall have, what was applied there, and what its engine
-reports.
+"""ClusterRollout: which revision one cluster shall have, what was applied, what its engine reports.
 
-One per (Application, cluster), named `<application>.<cluster>`; written by the hub alone. `spec` says
-what the planner decided; `status.dispatch` is the fence that every write into the member carries.
+One per (Application, cluster), named `<application>.<cluster>`; written by the hub alone. `spec`
+says what the planner decided; `status.dispatch` is the fence that every write into the member
+carries.
 """
 
 from typing import Annotated

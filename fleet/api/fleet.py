@@ -1,4 +1,4 @@
-"""Fleet: which members belong together, and what they share unless an Application says otherwise."""
+"""Fleet: which members belong together, and what they share where an Application says nothing."""
 
 from typing import Annotated
 

@@ -1,13 +1,13 @@
 """The base of every object that crosses the border to an API server.
 
-Models read with unknown fields tolerated (a newer server may send more) and frozen; they are written
-with camelCase names and without nulls. `parse(strict=True)` refuses unknown fields, as the API
-server's strict validation does, for files that a person wrote.
+Models read with unknown fields tolerated (a newer server may send more) and frozen; they are
+written with camelCase names and without nulls. `parse(strict=True)` refuses unknown fields, as the
+API server's strict validation does, for files that a person wrote.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -20,14 +20,23 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from fleet.api import rules
+from fleet.api.rules import Rule
 from fleet.errors import UserError
 
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 """A DNS label: names of Services, clusters, waves."""
 
 
+def _add_rules(schema: dict[str, Any], model: "type[Model]") -> None:
+    rules.add(schema, model.RULES)
+
+
 class Model(BaseModel):
     """A part of an object: camelCase outside, snake_case inside, frozen."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = ()
+    """Rules between the fields, for the CRD."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -35,6 +44,7 @@ class Model(BaseModel):
         frozen=True,
         extra="ignore",
         use_attribute_docstrings=True,
+        json_schema_extra=_add_rules,
     )
 
     def manifest(self) -> dict[str, Any]:
@@ -149,13 +159,30 @@ def explain(error: ValidationError) -> str:
 class LabelSelectorRequirement(Model):
     """One expression of a label selector."""
 
+    RULES = (
+        Rule(
+            rule="(self.operator in ['In', 'NotIn']) == "
+            "(has(self.values) && self.values.size() > 0)",
+            message="In and NotIn need values; Exists and DoesNotExist take none",
+            field=".values",
+        ),
+    )
+
     key: Annotated[str, Field(min_length=1, max_length=317)]
-    operator: Annotated[str, Field(pattern="^(In|NotIn|Exists|DoesNotExist)$")]
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
     values: Annotated[tuple[Annotated[str, Field(max_length=63)], ...], Field(max_length=64)] = ()
 
 
 class LabelSelector(Model):
     """Kubernetes' label selector; an empty one matches nothing with us, never everything."""
+
+    RULES = (
+        Rule(
+            rule="(has(self.matchLabels) && self.matchLabels.size() > 0) || "
+            "(has(self.matchExpressions) && self.matchExpressions.size() > 0)",
+            message="a selector cannot be empty: write matchLabels or matchExpressions",
+        ),
+    )
 
     match_labels: Annotated[
         Mapping[str, Annotated[str, Field(max_length=63)]], Field(max_length=64)

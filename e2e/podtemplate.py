@@ -1,0 +1,79 @@
+"""Takes the schema of a pod template from a real API server and keeps it as data of the package.
+
+Run by hand when the supported Kubernetes version moves:
+`kubectl get --raw /openapi/v3/api/v1 | python -m e2e.podtemplate > fleet/api/podtemplate.json`.
+A test compares the kept file with what the server of the e2e ground says.
+"""
+
+import json
+import sys
+from typing import Any
+
+KEPT = (
+    "type",
+    "format",
+    "enum",
+    "required",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-map-type",
+)
+"""Descriptions, defaults and hints for clients are left behind."""
+
+QUANTITY = {
+    "x-kubernetes-int-or-string": True,
+    "pattern": r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
+    r"(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$",
+}
+INT_OR_STRING = {"x-kubernetes-int-or-string": True}
+
+
+def schema(openapi: dict[str, Any]) -> dict[str, Any]:
+    """The structural schema of core/v1 PodTemplateSpec in the OpenAPI v3 document of core/v1."""
+    definitions = openapi["components"]["schemas"]
+    result = _structural(definitions["io.k8s.api.core.v1.PodTemplateSpec"], definitions)
+    # The server keeps managedFields itself; in a template they mean nothing and have no schema.
+    del result["properties"]["metadata"]["properties"]["managedFields"]
+    return result
+
+
+def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    reference = _reference(node)
+    if reference.endswith(".Quantity"):
+        return dict(QUANTITY)
+    if reference.endswith(".IntOrString"):
+        return dict(INT_OR_STRING)
+    if reference:
+        return _structural(definitions[reference], definitions)
+    result = {key: node[key] for key in KEPT if key in node}
+    if "properties" in node:
+        result["properties"] = {
+            name: _structural(child, definitions) for name, child in node["properties"].items()
+        }
+    for key in ("items", "additionalProperties"):
+        if key in node:
+            result[key] = _structural(node[key], definitions)
+    _settle_keys(result)
+    return result
+
+
+def _reference(node: dict[str, Any]) -> str:
+    """The name of the definition that stands in this place, or nothing."""
+    parts = [node, *node.get("allOf", [])]
+    found = [part["$ref"] for part in parts if "$ref" in part]
+    return found[0].rsplit("/", 1)[-1] if found else ""
+
+
+def _settle_keys(node: dict[str, Any]) -> None:
+    """Keys of a list need a default or must be required; `protocol` is the one with a default."""
+    for key in node.get("x-kubernetes-list-map-keys", []):
+        item = node["items"]
+        if key == "protocol":
+            item["properties"][key]["default"] = "TCP"
+        elif key not in item.get("required", []):
+            item["required"] = sorted([*item.get("required", []), key])
+
+
+if __name__ == "__main__":
+    json.dump(schema(json.load(sys.stdin)), sys.stdout, sort_keys=True, separators=(",", ":"))
+    sys.stdout.write("\n")

@@ -1,0 +1,176 @@
+"""The CRDs, made from the models: `crds/*.yaml` is this module's output and nothing else.
+
+Called by `fleet crds` and by the tests. pydantic's JSON schema becomes a structural OpenAPI v3
+schema: references inlined, nulls folded, no titles, docstrings as descriptions, the pod template
+filled in from `podtemplate.json` (taken from a real API server). Never touches a cluster.
+"""
+
+import copy
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from fleet.api import names, rules
+from fleet.api.columns import KINDS, Kind
+from fleet.api.meta import Object
+
+Schema = dict[str, Any]
+
+POD_TEMPLATE = "x-kulta-schema"
+DEFAULT = "x-kulta-default"
+"""A model writes this keyword where the server shall default an object to `{}`."""
+DROPPED = ("title", "default", "$defs", "$ref", "anyOf", "allOf", "const", POD_TEMPLATE, DEFAULT)
+REPLICA_PATHS = {
+    "specReplicasPath": ".spec.replicas",
+    "statusReplicasPath": ".status.replicas",
+    "labelSelectorPath": ".status.selector",
+}
+
+
+def files() -> dict[str, str]:
+    """The content of `crds/`: file name → text. Compact JSON, which is YAML, fits `kubectl apply`.
+
+    Plain `kubectl apply` keeps a copy of the object in an annotation of at most 256 KB.
+    """
+    return {f"{kind.resource.plural}.yaml": text(crd(kind)) for kind in KINDS}
+
+
+def text(manifest: Mapping[str, Any]) -> str:
+    """`manifest` as one line of JSON."""
+    return json.dumps(manifest, separators=(",", ":"), ensure_ascii=False) + "\n"
+
+
+def crd(kind: Kind) -> Schema:
+    """The CustomResourceDefinition of `kind`."""
+    resource = kind.resource
+    spec: Schema = {
+        "group": resource.group,
+        "scope": "Namespaced",
+        "names": {
+            "kind": resource.kind,
+            "listKind": f"{resource.kind}List",
+            "plural": resource.plural,
+            "singular": resource.kind.lower(),
+            "shortNames": [kind.short],
+            "categories": [names.CATEGORY],
+        },
+        "versions": [
+            *(_version(kind, name, storage=False) for name in kind.older),
+            _version(kind, resource.version, storage=True),
+        ],
+    }
+    if kind.older:
+        spec["conversion"] = {"strategy": "None"}
+    return {
+        "apiVersion": names.CRDS.api_version,
+        "kind": names.CRDS.kind,
+        "metadata": {"name": f"{resource.plural}.{resource.group}"},
+        "spec": spec,
+    }
+
+
+def _version(kind: Kind, name: str, *, storage: bool) -> Schema:
+    subresources: Schema = {"status": {}}
+    if kind.scale:
+        subresources["scale"] = REPLICA_PATHS
+    return {
+        "name": name,
+        "served": True,
+        "storage": storage,
+        "subresources": subresources,
+        "additionalPrinterColumns": [column.as_json() for column in kind.columns],
+        "schema": {"openAPIV3Schema": openapi(kind.model)},
+    }
+
+
+def openapi(model: type[Object[Any, Any]]) -> Schema:
+    """The structural schema of a kind; `spec` is required, the server owns `metadata`."""
+    generated = model.model_json_schema(by_alias=True, mode="validation")
+    definitions = generated.get("$defs", {})
+    parts = generated["properties"]
+    root: Schema = {
+        "type": "object",
+        "description": _sentence(generated.get("description", "")),
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": _structural(parts["spec"], definitions, zeros=False),
+            "status": _structural(_without_default(parts["status"]), definitions, zeros=True),
+        },
+    }
+    if rules.VALIDATIONS in generated:
+        root[rules.VALIDATIONS] = generated[rules.VALIDATIONS]
+    return root
+
+
+def _without_default(node: Schema) -> Schema:
+    return {key: value for key, value in node.items() if key != "default"}
+
+
+def _structural(node: Schema, definitions: Mapping[str, Schema], *, zeros: bool) -> Schema:
+    """`node` as the API server takes it. `zeros` keeps defaults of 0, which columns then show."""
+    flat = _flatten(node, definitions)
+    if flat.get(POD_TEMPLATE):
+        described = {key: flat[key] for key in ("description",) if key in flat}
+        return described | pod_template()
+    result = {key: value for key, value in flat.items() if key not in DROPPED}
+    if "description" in result:
+        result["description"] = _sentence(result["description"])
+    if "const" in flat:
+        result["enum"] = [flat["const"]]
+    if DEFAULT in flat:
+        result["default"] = flat[DEFAULT]
+    elif _is_shown(flat.get("default"), zeros=zeros):
+        result["default"] = flat["default"]
+    if "properties" in flat:
+        result["properties"] = {
+            name: _structural(child, definitions, zeros=zeros)
+            for name, child in flat["properties"].items()
+        }
+    for key in ("items", "additionalProperties"):
+        if isinstance(flat.get(key), dict):
+            result[key] = _structural(flat[key], definitions, zeros=zeros)
+    if "x-kubernetes-int-or-string" in result:
+        result.pop("type", None)
+    return result
+
+
+def _flatten(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    """`node` with references followed and `X or null` read as `X`; the outer words win."""
+    outer = {key: value for key, value in node.items() if key not in ("$ref", "anyOf")}
+    inner: Schema = {}
+    if "$ref" in node:
+        inner = _flatten(definitions[node["$ref"].rsplit("/", 1)[-1]], definitions)
+    alternatives = [item for item in node.get("anyOf", []) if item.get("type") != "null"]
+    if len(alternatives) == 1:
+        inner = _flatten(alternatives[0], definitions)
+    result = {**inner, **outer}
+    both = [*inner.get(rules.VALIDATIONS, []), *outer.get(rules.VALIDATIONS, [])]
+    return result | ({rules.VALIDATIONS: both} if both else {})
+
+
+def _is_shown(default: Any, *, zeros: bool) -> bool:
+    """Plain values that say something; `false`, empty texts, lists and objects say nothing."""
+    if isinstance(default, bool | str):
+        return bool(default)
+    return isinstance(default, int | float) and (zeros or default != 0)
+
+
+def _sentence(docstring: str) -> str:
+    return " ".join(docstring.split())
+
+
+def pod_template() -> Schema:
+    """The structural schema of core/v1 PodTemplateSpec; the caller may change its copy."""
+    return copy.deepcopy(_stored_template())
+
+
+@cache
+def _stored_template() -> Schema:
+    data = resources.files("fleet.api").joinpath("podtemplate.json").read_text(encoding="utf-8")
+    result: Schema = json.loads(data)
+    return result

@@ -1,0 +1,61 @@
+"""A session that reaches one API server only, for a library that sends its own requests.
+
+Given to kopf by both `handlers` (its login): the same TLS, credentials, proxy and name as our own
+client, and a token file that is re-read, so that a rotated token never ends a watch. The receiver
+closes it.
+"""
+
+import math
+import time
+
+import aiohttp
+
+from fleet.clusters import tls
+from fleet.clusters.config import ClientConfig
+
+TOKEN_FILE_SECONDS = 60.0
+MOST_CONNECTIONS = 20
+
+
+class _Proof:
+    """Puts the credentials of the moment into every request; only to our own server."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+        self._token = config.token
+        self._read = -math.inf
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        request.server_hostname = self._config.tls_server_name
+        token = self._current()
+        if token and str(request.url).startswith(f"{self._config.server}/"):
+            request.headers["Authorization"] = f"Bearer {token}"
+        return await handler(request)
+
+    def _current(self) -> str | None:
+        path = self._config.token_file
+        if path is not None and time.monotonic() - self._read >= TOKEN_FILE_SECONDS:
+            # An unreadable file keeps the last token: the server's 401 is the clearer message.
+            try:
+                self._token, self._read = path.read_text().strip(), time.monotonic()
+            except OSError:
+                return self._token
+        return self._token
+
+
+def dedicated(config: ClientConfig, *, user_agent: str) -> aiohttp.ClientSession:
+    """A new session for `config.server`; needs a running loop."""
+    connector = aiohttp.TCPConnector(
+        limit=MOST_CONNECTIONS,
+        keepalive_timeout=60,
+        ssl=tls.context(config.ca, config.certificate, config.key),
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": user_agent},
+        proxy=config.proxy_url,
+        middlewares=(_Proof(config),),
+    )

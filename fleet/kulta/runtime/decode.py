@@ -1,0 +1,139 @@
+"""API objects → the small frozen values that the core sees, and whom they belong to.
+
+Used by `observe` as the decoders of its informers: everything that the engine does not need is
+dropped here, so that tens of thousands of pods stay small. Two decoded values that are equal mean
+that nothing happened.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import orjson
+
+from fleet.api import names
+from fleet.api.meta import read_time
+from fleet.kulta.core import observed
+from fleet.kulta.runtime.rollouts import Key
+
+T = TypeVar("T")
+
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+
+
+@dataclass(frozen=True, slots=True)
+class Child(Generic[T]):
+    """A value that belongs to a Rollout: by label to its name, by owner to one life of it."""
+
+    rollout: Key
+    owner: str
+    """The uid of the controlling owner: the Rollout for a ReplicaSet, the set for a pod."""
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One EndpointSlice of a Service."""
+
+    service: Key
+    ready: frozenset[str]
+    """Uids of the pods that take traffic."""
+
+
+def replica_set(manifest: Mapping[str, Any]) -> Child[observed.ReplicaSet]:
+    """A set that carries our labels."""
+    meta, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
+    labels = meta.get("labels") or {}
+    template_labels = (spec.get("template") or {}).get("metadata", {}).get("labels") or {}
+    return Child(
+        _owner_key(meta, labels),
+        _controller(meta),
+        observed.ReplicaSet(
+            name=meta["name"],
+            uid=meta["uid"],
+            hash=sys.intern(labels.get(names.HASH_LABEL, "")),
+            role=sys.intern(template_labels.get(names.TYPE_LABEL, "")),
+            replicas=spec.get("replicas", 1),
+            ready=status.get("readyReplicas", 0),
+            available=status.get("availableReplicas", 0),
+            current=status.get("replicas", 0),
+            settled=status.get("observedGeneration", 0) >= meta.get("generation", 0),
+            created_at=read_time(meta.get("creationTimestamp")),
+        ),
+    )
+
+
+def pod(manifest: Mapping[str, Any]) -> Child[observed.Pod]:
+    """A pod that carries our labels."""
+    meta, status = manifest["metadata"], manifest.get("status") or {}
+    labels = meta.get("labels") or {}
+    return Child(
+        _owner_key(meta, labels),
+        sys.intern(_controller(meta)),
+        observed.Pod(
+            name=meta["name"],
+            uid=meta["uid"],
+            hash=sys.intern(labels.get(names.HASH_LABEL, "")),
+            role=sys.intern(labels.get(names.TYPE_LABEL, "")),
+            ready=any(
+                item.get("type") == "Ready" and item.get("status") == "True"
+                for item in status.get("conditions") or ()
+            ),
+            deleting="deletionTimestamp" in meta,
+        ),
+    )
+
+
+def service(manifest: Mapping[str, Any]) -> observed.Service:
+    """Any Service of the cluster."""
+    meta = manifest["metadata"]
+    kept = (meta.get("annotations") or {}).get(names.ORIGINAL_SELECTOR)
+    return observed.Service(
+        name=meta["name"],
+        selector=manifest.get("spec", {}).get("selector") or {},
+        original=None if kept is None else _selector(kept),
+        resource_version=meta["resourceVersion"],
+        uid=meta["uid"],
+    )
+
+
+def endpoint_slice(manifest: Mapping[str, Any]) -> Slice:
+    """A slice of a Service that we manage. An endpoint without the condition counts as ready."""
+    meta = manifest["metadata"]
+    labels = meta.get("labels") or {}
+    ready = (
+        (item.get("targetRef") or {}).get("uid", "")
+        for item in manifest.get("endpoints") or ()
+        if (item.get("conditions") or {}).get("ready") is not False
+    )
+    return Slice(
+        (meta["namespace"], labels.get(SERVICE_NAME_LABEL, "")),
+        frozenset(uid for uid in ready if uid),
+    )
+
+
+def route(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """An HTTPRoute as a whole, since it is written back as a whole."""
+    meta = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
+    return {**manifest, "metadata": meta}
+
+
+def _owner_key(meta: Mapping[str, Any], labels: Mapping[str, str]) -> Key:
+    return sys.intern(meta["namespace"]), sys.intern(labels.get(names.ROLLOUT_LABEL, ""))
+
+
+def _controller(meta: Mapping[str, Any]) -> str:
+    owners = meta.get("ownerReferences") or ()
+    return next((item["uid"] for item in owners if item.get("controller")), "")
+
+
+def _selector(text: str) -> dict[str, str]:
+    """The selector kept in our annotation; one that somebody broke is empty, never a crash."""
+    try:
+        kept = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+    if not isinstance(kept, dict):
+        return {}
+    return {str(key): str(value) for key, value in kept.items()}

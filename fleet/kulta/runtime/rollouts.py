@@ -1,0 +1,105 @@
+"""The Rollouts of the cluster, newest version first, small while they are idle.
+
+Filled by `handlers` (what the watch says) and by `reconcile` (what our own writes answered, so that
+no decision rests on a view that lacks them). Thousands of idle Rollouts are kept as compact JSON;
+those in use are kept parsed as well.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from fleet.api.rollout import Rollout
+
+Key = tuple[str, str]
+"""Namespace and name."""
+
+PARSED = 1_000
+"""Rollouts kept parsed."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    uid: str
+    version: int
+    body: bytes
+
+
+class Rollouts:
+    """Key → newest known Rollout."""
+
+    def __init__(self, parsed: int = PARSED) -> None:
+        self._entries: dict[Key, _Entry] = {}
+        self._parsed: OrderedDict[Key, Rollout] = OrderedDict()
+        self._limit = parsed
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(tuple(self._entries))
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def put(self, manifest: Mapping[str, Any]) -> bool:
+        """Keep `manifest` if it is newer than what is known; whether it was."""
+        meta = manifest["metadata"]
+        key, version = key_of(manifest), version_of(manifest)
+        known = self._entries.get(key)
+        if known is not None and version <= known.version:
+            return False
+        slim = {**manifest, "metadata": {k: v for k, v in meta.items() if k != "managedFields"}}
+        self._entries[key] = _Entry(meta["uid"], version, orjson.dumps(slim))
+        self._parsed.pop(key, None)
+        return True
+
+    def remember(self, manifest: Mapping[str, Any], rollout: Rollout) -> None:
+        """Keep the answer to our own write, of which `rollout` is the parsed form."""
+        if self.put(manifest):
+            self._keep(key_of(manifest), rollout)
+
+    def get(self, key: Key) -> Rollout | None:
+        """The Rollout, None when it is gone. Raises UserError where it cannot be read."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        rollout = self._parsed.get(key)
+        if rollout is None:
+            rollout = Rollout.parse(orjson.loads(entry.body))
+            self._keep(key, rollout)
+        self._parsed.move_to_end(key)
+        return rollout
+
+    def manifest(self, key: Key) -> dict[str, Any] | None:
+        """The object as the API server gave it, without managed fields."""
+        entry = self._entries.get(key)
+        return None if entry is None else orjson.loads(entry.body)
+
+    def drop(self, key: Key, uid: str = "") -> bool:
+        """Forget a Rollout that is gone; with a uid, only that one. Whether it was known."""
+        known = self._entries.get(key)
+        if known is None or (uid and known.uid != uid):
+            return False
+        del self._entries[key]
+        self._parsed.pop(key, None)
+        return True
+
+    def _keep(self, key: Key, rollout: Rollout) -> None:
+        self._parsed[key] = rollout
+        while len(self._parsed) > self._limit:
+            self._parsed.popitem(last=False)
+
+
+def key_of(manifest: Mapping[str, Any]) -> Key:
+    """Namespace and name of an object."""
+    meta = manifest["metadata"]
+    return (meta.get("namespace") or "", meta["name"])
+
+
+def version_of(manifest: Mapping[str, Any]) -> int:
+    """The resourceVersion as a number (all API servers on etcd number their writes)."""
+    return int(manifest["metadata"]["resourceVersion"])

@@ -14,6 +14,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,7 @@ class Module:
     """
 
     name: str
+    pins: Path = PINS
     programs: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     manifests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -45,10 +47,14 @@ class Module:
     def folder(self) -> Path:
         """Where this module's parts lie in the cache."""
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        text = (PINS / self.name / "go.mod").read_text() + repr(self)
-        return (
-            root / "kulta-fleet" / f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-        )
+        made = (self.programs, self.source, self.manifests, self.flags, platform.machine())
+        digest = hashlib.sha256(f"{self.pin.read_text()}{made}".encode()).hexdigest()
+        return root / "kulta-fleet" / f"{self.name}-{digest[:12]}"
+
+    @property
+    def pin(self) -> Path:
+        """The go.mod with the versions."""
+        return self.pins / self.name / "go.mod"
 
 
 _SLIM = "-ldflags=-s -w"
@@ -124,7 +130,11 @@ def find(name: str) -> Path:
     given = Path(os.environ.get("KUBEBUILDER_ASSETS") or "/nonexistent") / name
     if given.exists():
         return given
-    module = _HOME[name]
+    return obtain(_HOME[name], name)
+
+
+def obtain(module: Module, name: str) -> Path:
+    """A part from the cache, else built there."""
     part = module.folder / name
     if not part.exists():
         with _alone(module, name):
@@ -164,7 +174,7 @@ def _alone(module: Module, name: str) -> Iterator[None]:
 
 def _build(module: Module, name: str) -> None:
     """Build one part beside its place and rename it there."""
-    shutil.copyfile(PINS / module.name / "go.mod", module.folder / "go.mod")
+    shutil.copyfile(module.pin, module.folder / "go.mod")
     fresh = module.folder / f".{name}.new"
     if fresh.is_dir():
         shutil.rmtree(fresh)

@@ -1,6 +1,6 @@
 """One real Kubernetes control plane on 127.0.0.1: etcd, API server, controllers, scheduler.
 
-Used by the session fixtures, the demo and the benchmarks; several run side by side (`together`).
+Used by the session fixtures, the demo and the benchmarks; several run side by side (`planes`).
 Everything it needs and writes lies in one folder; RBAC, ServiceAccount admission, TLS and the audit
 log are on, as in a real cluster. It never runs pods: that is `node`'s work, or kwok's.
 
@@ -17,9 +17,7 @@ import secrets
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -243,6 +241,15 @@ class ControlPlane:
         finally:
             connection.close()
 
+    def add_namespace(self, name: str) -> str:
+        """Create a namespace and wait until pods may be made in it; its name."""
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        code, answer = self.call("POST", "/api/v1/namespaces", body)
+        if code != 201:
+            raise RuntimeError(f"{self.name}: namespace {name}: {answer}")
+        self._await_namespace(name)
+        return name
+
     # How it starts.
 
     @property
@@ -295,12 +302,15 @@ class ControlPlane:
             self._run("kwok")
             for number in range(self.options.kwok_nodes):
                 self._add_fake_node(f"kwok-{number}")
-        if self.options.controller_manager:
-            # Pods are refused before their namespace has both.
-            self._await_object("/api/v1/namespaces/default/serviceaccounts/default")
-            self._await_object("/api/v1/namespaces/default/configmaps/kube-root-ca.crt")
+        self._await_namespace("default")
         if self.options.scheduler:
             self._await("scheduling", self._is_scheduling)
+
+    def _await_namespace(self, name: str) -> None:
+        """Pods are refused before the controllers have made both of these in their namespace."""
+        if self.options.controller_manager:
+            for path in ("serviceaccounts/default", "configmaps/kube-root-ca.crt"):
+                self._await_object(f"/api/v1/namespaces/{name}/{path}")
 
     def _await_object(self, path: str) -> None:
         self._await(path, lambda: self.call("GET", path)[0] == 200)
@@ -331,17 +341,3 @@ class ControlPlane:
             return ask()
 
         until(asked, f"{self.name}: {what}", within=START_LIMIT)
-
-
-@contextmanager
-def together(*planes: ControlPlane) -> Iterator[tuple[ControlPlane, ...]]:
-    """Start the planes at the same time, and end them at the same time."""
-    try:
-        with ThreadPoolExecutor(len(planes)) as pool:
-            list(pool.map(ControlPlane.start, planes))
-        yield planes
-    finally:
-        running = [process for plane in planes for process in plane.processes.values()]
-        processes.stop(*running)
-        for plane in planes:
-            plane.processes.clear()

@@ -157,8 +157,8 @@ def _kwok(at: Layout) -> list[str]:
         f"--kubeconfig={at.kubeconfig(KWOK)}",
         f"--manage-nodes-with-annotation-selector={annotation}",
         f"--config={at.folder / 'kwok-stages.yaml'}",
-        "--cidr=10.244.0.0/16",
-        "--node-ip=10.244.0.1",
+        "--cidr=10.245.0.0/16",
+        "--node-ip=10.245.0.1",
         f"--server-address=127.0.0.1:{at.kwok}",
     ]
 

@@ -1,0 +1,76 @@
+"""The ground of the session: built once, started once, shared by all tests that can share it.
+
+Parts are built before the first test, outside of any time-out. Tests here run after the pure ones.
+A test that only needs an API server takes `plane` and a `namespace` of its own; one that needs pods
+bound, several clusters or special flags takes `planes`, which starts each name once per session.
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.ground import binaries as parts
+from e2e.ground.controlplane import ControlPlane, Options
+from e2e.ground.flags import AuditPolicy
+from e2e.ground.planes import Planes
+
+HERE = Path(__file__).parent
+TIME_OUT = 120
+BODIES = AuditPolicy(
+    bodies=(
+        "rollouts.kulta.io",
+        "fleetrollouts.fleet.kulta.io",
+        "clusterrollouts.fleet.kulta.io",
+        "replicasets.apps",
+    )
+)
+_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests of this folder last and give each a time-out that suits real processes."""
+    items.sort(key=_is_here)
+    for item in filter(_is_here, items):
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TIME_OUT))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what is missing before a test's clock runs."""
+    if session.config.option.collectonly or not any(map(_is_here, session.items)):
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        parts.ready()
+
+
+def _is_here(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(HERE)
+
+
+@pytest.fixture(scope="session")
+def binaries() -> dict[str, Path]:
+    """The real parts by name."""
+    return parts.ready()
+
+
+@pytest.fixture(scope="session")
+def planes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planes]:
+    """Control planes by name, each started once, all ended together after the last test."""
+    with Planes(tmp_path_factory.mktemp("planes")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def plane(planes: Planes) -> ControlPlane:
+    """The shared control plane: API server and controllers, no scheduler, bodies of ours logged."""
+    (shared,) = planes("shared", options=Options(scheduler=False, audit=BODIES))
+    return shared
+
+
+@pytest.fixture
+def namespace(plane: ControlPlane) -> str:
+    """A new namespace of the shared plane."""
+    return plane.add_namespace(f"test-{next(_numbers)}")

@@ -1,0 +1,355 @@
+"""Disturbs the way between a client and a real server, from outside of both.
+
+`Proxy` works on bytes: latency, connections cut by RST, a black hole, a refused port; TLS passes
+through it untouched. `HttpProxy` ends TLS with a certificate of the control plane's own authority
+and can therefore disturb single requests: errors, answers lost after the write has happened, a halt
+after the nth write, watches that have expired. Both give an address for
+`ControlPlane.write_kubeconfig(…, server=proxy.url)`.
+
+    async with Proxy(plane.port) as proxy:
+        proxy.black_hole()
+        …
+        await proxy.heal()
+"""
+
+import asyncio
+import contextlib
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from e2e.ground.authority import Authority
+
+CHUNK = 64 * 1024
+HOST = "127.0.0.1"
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+HOP_BY_HOP = frozenset({"connection", "host", "keep-alive", "transfer-encoding", "content-length"})
+
+
+class Proxy:
+    """A TCP proxy to `port` of 127.0.0.1. Everything passes until told otherwise."""
+
+    def __init__(self, port: int) -> None:
+        self.latency = 0.0
+        """Seconds that every piece waits, in each direction."""
+        self.port = 0
+        self._target = port
+        self._server: asyncio.Server | None = None
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self._links: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
+
+    @property
+    def url(self) -> str:
+        return f"https://{HOST}:{self.port}"
+
+    def black_hole(self) -> None:
+        """Connections stay and can be made, but nothing arrives until `heal`."""
+        self._passing.clear()
+
+    def cut(self) -> None:
+        """Reset all connections; new ones pass."""
+        for task, ends in self._links.items():
+            _reset(ends)
+            task.cancel()
+
+    async def refuse(self) -> None:
+        """Reset all connections and refuse new ones until `heal`."""
+        if self._server is not None:
+            self._server.close()
+            self.cut()
+            await self._server.wait_closed()
+            self._server = None
+
+    async def heal(self) -> None:
+        """Everything passes again; what a black hole held back arrives now."""
+        self.latency = 0.0
+        self._passing.set()
+        if self._server is None:
+            self._server = await asyncio.start_server(self._serve, HOST, self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def __aenter__(self) -> Self:
+        await self.heal()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.refuse()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection: two pumps, until either side ends."""
+        ends, pumps = [writer], set[asyncio.Task[None]]()
+        task = asyncio.current_task()
+        assert task is not None
+        self._links[task] = ends
+        try:
+            await self._pass()
+            answers, target = await asyncio.open_connection(HOST, self._target)
+            ends.append(target)
+            pumps |= {
+                asyncio.create_task(self._pump(reader, target)),
+                asyncio.create_task(self._pump(answers, writer)),
+            }
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        except OSError:
+            _reset(ends)
+        finally:
+            del self._links[task]
+            for pump in pumps:
+                pump.cancel()
+            for end in ends:
+                end.close()
+
+    async def _pass(self) -> None:
+        """Wait while there is a black hole."""
+        while not self._passing.is_set():
+            await self._passing.wait()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry bytes one way until an end; one that breaks is an end like any other."""
+        with contextlib.suppress(OSError):
+            while data := await reader.read(CHUNK):
+                if self.latency:
+                    await asyncio.sleep(self.latency)
+                await self._pass()
+                writer.write(data)
+                await writer.drain()
+
+
+def _reset(ends: Iterable[asyncio.StreamWriter]) -> None:
+    """Close with RST, which lingering for zero seconds does."""
+    for end in ends:
+        raw = end.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        end.transport.abort()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One request that reached the HTTP proxy."""
+
+    method: str
+    path: str
+    """With its query."""
+
+    @property
+    def is_write(self) -> bool:
+        return self.method in WRITES
+
+    @property
+    def is_watch(self) -> bool:
+        return "watch=" in self.path
+
+
+When = Callable[[Seen], bool]
+
+
+def always(_: Seen) -> bool:
+    """Every request."""
+    return True
+
+
+def writing(seen: Seen) -> bool:
+    """Every request that changes something."""
+    return seen.is_write
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """What happens to the next `times` requests for which `when` holds."""
+
+    when: When
+    times: int
+    status: int | None
+    """Answered in the server's place; None = the server acts, but its answer is lost."""
+
+    def takes(self, request: Seen) -> bool:
+        """Whether this fault is for `request`; it is used up by that."""
+        if self.times <= 0 or not self.when(request):
+            return False
+        self.times -= 1
+        return True
+
+
+class HttpProxy:
+    """An HTTP proxy to the API server at `server`, with a certificate of its `authority`."""
+
+    def __init__(self, server: str, authority: Authority) -> None:
+        self.url = ""
+        self.seen: list[Seen] = []
+        """All requests so far, disturbed or not."""
+        self.held = asyncio.Event()
+        """Set once `hold_after` holds requests back and its last write has been answered."""
+        self._server = server
+        self._authority = authority
+        self._faults: list[Fault] = []
+        self._writes_left: int | None = None
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self._watches: set[asyncio.Task[None]] = set()
+        self._open = contextlib.AsyncExitStack()
+
+    def fail(self, status: int, *, times: int = 1, when: When = always) -> None:
+        """Answer the next `times` requests with `status`; the server never sees them."""
+        self._faults.append(Fault(when=when, times=times, status=status))
+
+    def lose_answer(self, *, times: int = 1, when: When = writing) -> None:
+        """Let the server act, then cut the connection in the place of its answer."""
+        self._faults.append(Fault(when=when, times=times, status=None))
+
+    def hold_after(self, writes: int) -> None:
+        """Let `writes` (at least 1) more writes through, then hold all requests until `heal`."""
+        self.held.clear()
+        self._writes_left = writes
+
+    def expire_watches(self) -> int:
+        """End all open watches with the event of a compacted version (410); how many."""
+        for watch in self._watches:
+            watch.cancel()
+        return len(self._watches)
+
+    def heal(self) -> None:
+        """Everything passes again."""
+        self._faults.clear()
+        self._writes_left = None
+        self.held.clear()
+        self._passing.set()
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(ssl=self._authority.context(), limit=0)
+        self._session = await self._open.enter_async_context(
+            aiohttp.ClientSession(
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(),
+                auto_decompress=False,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            )
+        )
+        # A client that goes away shall end its watch at the server too.
+        runner = web.ServerRunner(
+            web.Server(self._serve), handler_cancellation=True, shutdown_timeout=0.2
+        )
+        await runner.setup()
+        self._open.push_async_callback(runner.cleanup)
+        context = self._authority.issue("proxy").context()
+        await web.TCPSite(runner, HOST, 0, ssl_context=context).start()
+        self.url = f"https://{HOST}:{runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._passing.set()
+        await self._open.aclose()
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        seen = Seen(method=request.method, path=request.raw_path)
+        self.seen.append(seen)
+        is_last = await self._admit(seen)
+        fault = next((fault for fault in self._faults if fault.takes(seen)), None)
+        if fault is not None and fault.status is not None:
+            body = error_object(fault.status, "Injected", f"{fault.status} by the proxy")
+            return web.json_response(body, status=fault.status)
+        try:
+            async with self._forward(request) as answer:
+                if is_last:
+                    self.held.set()
+                if fault is not None:
+                    await answer.read()
+                    return _cut(request)
+                if seen.is_watch and answer.status == 200:
+                    return await self._watch(request, answer)
+                headers = _end_to_end(answer.headers)
+                return web.Response(status=answer.status, headers=headers, body=await answer.read())
+        except aiohttp.ClientError:
+            # The server is gone: the client shall see that, not an answer that we made up.
+            return _cut(request)
+
+    async def _admit(self, seen: Seen) -> bool:
+        """Wait while requests are held; whether this is the write after which they are."""
+        while not self._passing.is_set():
+            await self._passing.wait()
+        if self._writes_left is None or not seen.is_write:
+            return False
+        self._writes_left -= 1
+        if self._writes_left > 0:
+            return False
+        self._writes_left = None
+        self._passing.clear()
+        return True
+
+    @contextlib.asynccontextmanager
+    async def _forward(self, request: web.BaseRequest) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The same request at the server."""
+        async with self._session.request(
+            request.method,
+            URL(self._server + request.raw_path, encoded=True),
+            headers=_end_to_end(request.headers),
+            data=await request.read(),
+            allow_redirects=False,
+        ) as answer:
+            yield answer
+
+    async def _watch(
+        self, request: web.BaseRequest, answer: aiohttp.ClientResponse
+    ) -> web.StreamResponse:
+        """Relay a watch until one side ends it or `expire_watches` does."""
+        response = web.StreamResponse(status=answer.status, headers=_end_to_end(answer.headers))
+        await response.prepare(request)
+        relay = asyncio.create_task(_relay(answer, response))
+        self._watches.add(relay)
+        try:
+            await asyncio.wait({relay})
+        finally:
+            self._watches.discard(relay)
+            relay.cancel()
+        if relay.cancelled():
+            event = error_object(410, "Expired", "too old resource version, by the proxy")
+            await response.write(json.dumps({"type": "ERROR", "object": event}).encode() + b"\n")
+        elif error := relay.exception():
+            raise error
+        return response
+
+
+def error_object(code: int, reason: str, message: str) -> dict[str, object]:
+    """A Kubernetes Status of a failure."""
+    failure = {"status": "Failure", "code": code, "reason": reason, "message": message}
+    return {"apiVersion": "v1", "kind": "Status", "metadata": {}, **failure}
+
+
+async def _relay(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:
+    """Pass on whole lines, so that an event of our own never lands inside another."""
+    rest = b""
+    async for chunk in answer.content.iter_any():
+        lines, newline, rest = (rest + chunk).rpartition(b"\n")
+        if newline:
+            await response.write(lines + newline)
+
+
+def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """The headers that are not about one connection only."""
+    return CIMultiDict((k, v) for k, v in headers.items() if k.lower() not in HOP_BY_HOP)
+
+
+def _cut(request: web.BaseRequest) -> web.Response:
+    """Break the client's connection; the answer returned goes nowhere."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()

@@ -1,0 +1,208 @@
+"""The asyncio that every loop of both controllers shares: a work queue, supervision, an alarm.
+
+Used by `clusters`, both runtimes and `wiring`. Knows nothing of Kubernetes. This is the one place
+where `except Exception` stands: at the bottom of a loop that must outlive a bug, and it is loud.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+from fleet.kit import backoff
+
+K = TypeVar("K", bound=Hashable)
+
+log = logging.getLogger(__name__)
+
+
+class WorkQueue(Generic[K]):
+    """Keys to reconcile: each once however often it was added, each by one worker at a time.
+
+        add ─────────────┐                      ┌── added meanwhile ──┐
+        add_after ─time──┴─> waiting ─> handled ┴─> done              └─> waiting again
+
+    The handler gets a key, never an event: it looks at the world as it is. A handler that raises is
+    logged, and its key comes back after a growing delay; `forget` ends the growth.
+    """
+
+    def __init__(self, *, concurrency: int = 16, base: float = 0.2, cap: float = 60.0) -> None:
+        """`concurrency` handlers at once; back-off from `base` to `cap` seconds."""
+        self.concurrency = concurrency
+        self._base, self._cap = base, cap
+        self._waiting: deque[K] = deque()
+        self._queued: set[K] = set()
+        self._handled: set[K] = set()
+        self._again: set[K] = set()
+        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._failures: dict[K, int] = {}
+        self._ready = asyncio.Semaphore(0)
+        self._stopping = asyncio.Event()
+
+    def __len__(self) -> int:
+        """How many keys wait to be handled now; those that wait for their time are not counted."""
+        return len(self._queued) + len(self._again)
+
+    def add(self, key: K) -> None:
+        """Handle `key` soon; once more afterwards if it is being handled right now."""
+        if key in self._handled:
+            self._again.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
+            self._waiting.append(key)
+            self._ready.release()
+
+    def add_after(self, key: K, seconds: float) -> None:
+        """Handle `key` in `seconds`, unless it is due earlier; handling it drops the time."""
+        if seconds <= 0:
+            self.add(key)
+            return
+        loop = asyncio.get_running_loop()
+        when, timer = loop.time() + seconds, self._timers.get(key)
+        if timer is not None:
+            if timer.when() <= when:
+                return
+            timer.cancel()
+        self._timers[key] = loop.call_at(when, self._due, key)
+
+    def retry(self, key: K) -> float:
+        """Handle `key` again after its back-off; returns the seconds, which grow with each call."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        chance = random.random()
+        seconds = backoff.delay(failures, base=self._base, cap=self._cap, chance=chance)
+        self.add_after(key, seconds)
+        return seconds
+
+    def forget(self, key: K) -> None:
+        """`key` went well: the next back-off begins at the bottom."""
+        self._failures.pop(key, None)
+
+    async def run(self, handle: Callable[[K], Awaitable[None]]) -> None:
+        """Handle keys until `drain` is called; cancelled, it cancels the handlers too."""
+        self._stopping.clear()
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(self.concurrency):
+                    workers.create_task(self._work(handle))
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            self._timers.clear()
+
+    def drain(self) -> None:
+        """Begin nothing new: `run` returns when the handlers that are under way have ended."""
+        self._stopping.set()
+        for _ in range(self.concurrency):
+            self._ready.release()
+
+    async def _work(self, handle: Callable[[K], Awaitable[None]]) -> None:
+        while True:
+            await self._ready.acquire()
+            if self._stopping.is_set():
+                return
+            key = self._waiting.popleft()
+            self._queued.discard(key)
+            self._handled.add(key)
+            if timer := self._timers.pop(key, None):
+                timer.cancel()
+            try:
+                await handle(key)
+            except Exception:
+                log.exception("a reconcile failed unexpectedly", extra={"key": str(key)})
+                self.retry(key)
+            finally:
+                self._handled.discard(key)
+                if key in self._again:
+                    self._again.discard(key)
+                    self.add(key)
+
+    def _due(self, key: K) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
+
+
+async def supervise(
+    name: str,
+    start: Callable[[], Awaitable[None]],
+    *,
+    base: float = 0.5,
+    cap: float = 60.0,
+    on_failure: Callable[[Exception], None] | None = None,
+) -> None:
+    """Run `start()` until it returns; when it raises, log, wait (back-off) and run it again.
+
+    A run that lasted longer than `cap` seconds begins the back-off anew. Cancelling ends it.
+    """
+    failures = 0
+    loop = asyncio.get_running_loop()
+    while True:
+        started = loop.time()
+        try:
+            await start()
+            return
+        except Exception as error:
+            log.exception("a task failed and is started again", extra={"task": name})
+            if on_failure is not None:
+                on_failure(error)
+        failures = 1 if loop.time() - started > cap else failures + 1
+        await asyncio.sleep(backoff.delay(failures, base=base, cap=cap, chance=random.random()))
+
+
+async def cancel(*tasks: "asyncio.Task[object]") -> None:
+    """Cancel the tasks and wait until they have ended; what they raise is not ours."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Alarm:
+    """A sleep that can be cut short."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """End the sleep, or the next one if nobody sleeps."""
+        self._rung.set()
+
+    async def sleep(self, seconds: float) -> bool:
+        """Sleep; True when the alarm rang before `seconds` were over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
+        rang = self._rung.is_set()
+        self._rung.clear()
+        return rang
+
+
+class Shutdown:
+    """The process's wish to end, seen by all who share it."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+
+    @property
+    def is_requested(self) -> bool:
+        return self._asked.is_set()
+
+    def request(self) -> None:
+        """Ask everybody to end; asking twice is asking once."""
+        self._asked.set()
+
+    async def wait(self) -> None:
+        """Until the end is asked for."""
+        await self._asked.wait()
+
+    def listen(self) -> None:
+        """SIGTERM and SIGINT ask for the end; a second one has the usual effect."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._hear, number)
+
+    def _hear(self, number: signal.Signals) -> None:
+        asyncio.get_running_loop().remove_signal_handler(number)
+        self.request()

@@ -1,0 +1,14 @@
+"""The system's clock: the only place that reads the wall time. Everything else gets `now`."""
+
+import time
+from datetime import UTC, datetime
+
+
+class SystemClock:
+    """`ports.Clock` on this machine."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()

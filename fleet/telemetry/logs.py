@@ -1,0 +1,118 @@
+"""Logging, set up once: constant messages, key-value context, and no secrets.
+
+`wiring` calls `configure`; runtimes bind what they work on (`with bind(cluster=…, run=…):`) and
+every line inside carries it. The core never logs, it returns reasons.
+
+Everything that leaves passes `redact`: bearer tokens, JSON web tokens, private keys, passwords in
+addresses and values of fields that are called like secrets. That is the last net, not the first:
+nobody logs credentials on purpose.
+"""
+
+import contextlib
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, TextIO
+
+import orjson
+
+HIDDEN = "…"
+
+_context: ContextVar[Mapping[str, str]] = ContextVar("log", default=MappingProxyType({}))
+
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*-----|$)", re.S), HIDDEN),
+    (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{4,}", re.I), rf"\1 {HIDDEN}"),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}(\.[A-Za-z0-9_-]+){1,4}"), HIDDEN),
+    (re.compile(r"(\w+://[^/\s:@]+):[^/\s@]+@"), rf"\1:{HIDDEN}@"),
+    (
+        re.compile(
+            r"""(["']?\b[\w-]*(?:token|password|passwd|client[_-]secret|api[_-]?key|key-data)["']?\s*[=:]\s*)"""
+            r"""(?:"[^"]*"|'[^']*'|[^\s,;}"']+)""",
+            re.I,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+)
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def redact(text: str) -> str:
+    """`text` with everything that looks like a credential replaced by `…`."""
+    for pattern, instead in _PATTERNS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+@contextlib.contextmanager
+def bind(**context: str) -> Iterator[None]:
+    """Add key-value context to every line logged inside, in this task and those it starts."""
+    token = _context.set({**_context.get(), **context})
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+def configure(level: int, *, json: bool, stream: TextIO | None = None) -> None:
+    """Send the root logger to `stream` (standard error by default), one line per record.
+
+    `level` is a number of `logging`; libraries below WARNING are silent unless it is DEBUG.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_Json() if json else _Text())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for library in ("aiohttp", "asyncio", "httpx", "httpcore", "kopf", "kubernetes"):
+        logging.getLogger(library).setLevel(level if level <= logging.DEBUG else logging.WARNING)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    own = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    return {**_context.get(), **own}
+
+
+class _Json(logging.Formatter):
+    """One JSON object per line, for machines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": _stamp(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+        }
+        if record.exc_info:
+            line["error"] = redact(self.formatException(record.exc_info))
+        for key, value in _fields(record).items():
+            line.setdefault(key, _safe(key, value))
+        return orjson.dumps(line, default=str).decode()
+
+
+class _Text(logging.Formatter):
+    """`time LEVEL message key=value …`, for eyes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        pairs = "".join(f" {key}={_safe(key, value)}" for key, value in _fields(record).items())
+        text = f"{_stamp(record)} {record.levelname:<7} {redact(record.getMessage())}{pairs}"
+        if record.exc_info:
+            text += "\n" + redact(self.formatException(record.exc_info))
+        return text
+
+
+def _safe(key: str, value: Any) -> Any:
+    """A field's value, hidden when its name or its text says secret; numbers stay numbers."""
+    if isinstance(value, bool | int | float | None):
+        return value
+    prefix = f"{key}="
+    return redact(prefix + str(value)).removeprefix(prefix)
+
+
+def _stamp(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

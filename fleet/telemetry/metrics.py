@@ -1,0 +1,228 @@
+"""Every metric of hub and engine in one table, and the two objects that set them.
+
+Runtimes get `EngineMetrics` or `HubMetrics`, never a registry; `server` shows `exposition()`. What
+speaks of an object ends with the object: `forget_…` removes its gauges.
+"""
+
+from collections import Counter as Count
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import prometheus_client as client
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_LONG_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row of the table; the README's is generated from it."""
+
+    name: str
+    type: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+ENGINE = (
+    Metric(
+        "kulta_reconciliations_total",
+        "counter",
+        "Reconciles of Rollouts by result: success, error, skipped.",
+        ("result",),
+    ),
+    Metric(
+        "kulta_reconciliation_duration_seconds",
+        "histogram",
+        "How long a reconcile took, by strategy.",
+        ("strategy",),
+        _SECONDS,
+    ),
+    Metric(
+        "kulta_rollouts_active",
+        "gauge",
+        "Rollouts that exist, by phase and strategy.",
+        ("phase", "strategy"),
+    ),
+    Metric(
+        "kulta_traffic_weight",
+        "gauge",
+        "Percent of the traffic on the new revision.",
+        ("namespace", "rollout"),
+    ),
+)
+
+HUB = (
+    Metric("fleet_rollouts", "gauge", "FleetRollouts that exist, by phase.", ("phase",)),
+    Metric(
+        "fleet_cluster_reachable",
+        "gauge",
+        "1 when the cluster answers and is watched, else 0.",
+        ("cluster",),
+    ),
+    Metric(
+        "fleet_cluster_status_age_seconds",
+        "gauge",
+        "Seconds since the cluster's last sign of life, at the time of the scrape.",
+        ("cluster",),
+    ),
+    Metric(
+        "fleet_dispatch_seconds",
+        "histogram",
+        "From a change of a ClusterRollout's spec to its Rollout in the member.",
+        (),
+        _SECONDS,
+    ),
+    Metric(
+        "fleet_time_to_halt_seconds",
+        "histogram",
+        "From a member's failed verdict, as observed, to the halt of the run.",
+        (),
+        _LONG_SECONDS,
+    ),
+    Metric(
+        "fleet_api_requests_total",
+        "counter",
+        "Requests to API servers by verb and HTTP code (error: no answer; open: not sent).",
+        ("verb", "code"),
+    ),
+    Metric(
+        "fleet_reconciliations_total",
+        "counter",
+        "Reconciles by kind and result: success, error.",
+        ("kind", "result"),
+    ),
+    Metric(
+        "fleet_reconciliation_seconds",
+        "histogram",
+        "How long a reconcile took, by kind.",
+        ("kind",),
+        _SECONDS,
+    ),
+)
+
+
+class Metrics:
+    """The metrics of one table, in a registry of their own."""
+
+    def __init__(self, table: tuple[Metric, ...]) -> None:
+        client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = client.CollectorRegistry()
+        self._counters: dict[str, client.Counter] = {}
+        self._gauges: dict[str, client.Gauge] = {}
+        self._histograms: dict[str, client.Histogram] = {}
+        for row in table:
+            self._register(row)
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus scrapes, of `CONTENT_TYPE`."""
+        return client.generate_latest(self._registry)
+
+    def _register(self, row: Metric) -> None:
+        names, registry = row.labels, self._registry
+        if row.type == "counter":
+            self._counters[row.name] = client.Counter(row.name, row.help, names, registry=registry)
+        elif row.type == "gauge":
+            self._gauges[row.name] = client.Gauge(row.name, row.help, names, registry=registry)
+        else:
+            self._histograms[row.name] = client.Histogram(
+                row.name, row.help, names, registry=registry, buckets=row.buckets
+            )
+
+    def _show_counts(self, name: str, counts: "Count[tuple[str, ...]]") -> None:
+        """Set one gauge to exactly `counts`; combinations that nobody has disappear."""
+        gauge = self._gauges[name]
+        gauge.clear()
+        for labels, number in counts.items():
+            gauge.labels(*labels).set(number)
+
+
+class EngineMetrics(Metrics):
+    """What the engine tells of itself; names as in the KULTA reference."""
+
+    def __init__(self) -> None:
+        super().__init__(ENGINE)
+        self._rollouts: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def reconciled(
+        self,
+        *,
+        result: Literal["success", "error", "skipped"],
+        strategy: str = "",
+        seconds: float = 0.0,
+    ) -> None:
+        """Count a reconcile; its duration too, unless it was skipped or has no strategy."""
+        self._counters["kulta_reconciliations_total"].labels(result).inc()
+        if strategy and result != "skipped":
+            self._histograms["kulta_reconciliation_duration_seconds"].labels(strategy).observe(
+                seconds
+            )
+
+    def show_rollout(
+        self, namespace: str, name: str, *, phase: str, strategy: str, weight: int
+    ) -> None:
+        """A Rollout as its new status says; `weight` in percent."""
+        self._gauges["kulta_traffic_weight"].labels(namespace, name).set(weight)
+        if self._rollouts.get((namespace, name)) != (phase, strategy):
+            self._rollouts[namespace, name] = (phase, strategy)
+            self._show_counts("kulta_rollouts_active", Count(self._rollouts.values()))
+
+    def forget_rollout(self, namespace: str, name: str) -> None:
+        """The Rollout is deleted; nothing happens when it was never shown."""
+        if self._rollouts.pop((namespace, name), None) is not None:
+            self._gauges["kulta_traffic_weight"].remove(namespace, name)
+            self._show_counts("kulta_rollouts_active", Count(self._rollouts.values()))
+
+
+class HubMetrics(Metrics):
+    """What the hub tells of itself and of its fleet."""
+
+    def __init__(self) -> None:
+        super().__init__(HUB)
+        self._runs: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._clusters: set[str] = set()
+
+    def reconciled(self, kind: str, *, result: Literal["success", "error"], seconds: float) -> None:
+        """Count a reconcile of `kind` and its duration."""
+        self._counters["fleet_reconciliations_total"].labels(kind, result).inc()
+        self._histograms["fleet_reconciliation_seconds"].labels(kind).observe(seconds)
+
+    def request(self, *, cluster: str, verb: str, code: str, seconds: float) -> None:
+        """A `clusters.client.RequestObserver`. By cluster it would be too many series."""
+        self._counters["fleet_api_requests_total"].labels(verb, code).inc()
+
+    def dispatched(self, seconds: float) -> None:
+        """A Rollout reached its member."""
+        self._histograms["fleet_dispatch_seconds"].observe(seconds)
+
+    def halted(self, seconds: float) -> None:
+        """A run was halted because of a verdict observed `seconds` ago."""
+        self._histograms["fleet_time_to_halt_seconds"].observe(seconds)
+
+    def show_run(self, namespace: str, name: str, *, phase: str) -> None:
+        """A FleetRollout as its new status says."""
+        if self._runs.get((namespace, name)) != (phase,):
+            self._runs[namespace, name] = (phase,)
+            self._show_counts("fleet_rollouts", Count(self._runs.values()))
+
+    def forget_run(self, namespace: str, name: str) -> None:
+        """The FleetRollout is deleted; nothing happens when it was never shown."""
+        if self._runs.pop((namespace, name), None) is not None:
+            self._show_counts("fleet_rollouts", Count(self._runs.values()))
+
+    def show_cluster(self, cluster: str, *, reachable: bool, age: Callable[[], float]) -> None:
+        """A member; `age` is called at each scrape and gives seconds."""
+        self._clusters.add(cluster)
+        self._gauges["fleet_cluster_reachable"].labels(cluster).set(int(reachable))
+        self._gauges["fleet_cluster_status_age_seconds"].labels(cluster).set_function(age)
+
+    def forget_cluster(self, cluster: str) -> None:
+        """The member is gone; nothing happens when it was never shown."""
+        if cluster in self._clusters:
+            self._clusters.discard(cluster)
+            self._gauges["fleet_cluster_reachable"].remove(cluster)
+            self._gauges["fleet_cluster_status_age_seconds"].remove(cluster)

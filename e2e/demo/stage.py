@@ -20,10 +20,12 @@ from e2e.ground.images import Image, Images, table
 from e2e.ground.loadgen import Load, LoadGenerator
 from e2e.ground.site import Site
 from e2e.ground.waiting import until
+from fleet.api.names import HUB_LEASE, LEASES
 
 ROOT = Path(__file__).parents[2]
 RINGS: Mapping[str, str] = {"alpha": "canary", "beta": "rest", "gamma": "rest"}
 NAMESPACE = "shop"
+HUB_NAMESPACE = "kulta-fleet"
 HOST = "checkout.example.com"
 RATE = 40.0
 """Requests per second to each member."""
@@ -105,18 +107,19 @@ def _prepare_hub(stage: Stage) -> None:
     stage.hub.kubectl("apply", "-f", str(ROOT / "crds"))
     stage.hub.kubectl("wait", "--for=condition=established", "crd", "--all")
     stage.hub.kubectl("create", "namespace", NAMESPACE)
-    stage.hub.kubectl("apply", "-f", str(ROOT / "deploy" / "hub" / "rbac.yaml"))
+    for file in ("namespace.yaml", "rbac.yaml"):
+        stage.hub.kubectl("apply", "-f", str(ROOT / "deploy" / "hub" / file))
 
 
 def _start_hub(stage: Stage, stack: AsyncExitStack) -> None:
     """The hub as a process, under its own ServiceAccount with the rights of deploy/hub."""
-    token = stage.hub.mint("kulta-fleet-hub", "kulta-system", duration="12h")
+    token = stage.hub.mint("kulta-fleet-hub", HUB_NAMESPACE, duration="12h")
     kubeconfig = stage.hub.write_kubeconfig(stage.folder / "hub-account.yaml", token)
     (port,) = ports.free(1)
     argv = [sys.executable, "-m", "fleet", "run", "hub", "--listen", f"127.0.0.1:{port}"]
     environment = {
         "KUBECONFIG": str(kubeconfig),
-        "POD_NAMESPACE": "kulta-system",
+        "POD_NAMESPACE": HUB_NAMESPACE,
         "POD_NAME": "demo-hub",
         "KULTA_ENGINE_ENV": "KULTA_ALLOW_LOOPBACK=true",
     }
@@ -127,10 +130,7 @@ def _start_hub(stage: Stage, stack: AsyncExitStack) -> None:
     def led() -> bool:
         if not process.alive:
             raise RuntimeError(f"the hub ended with {process.code}:\n{process.tail()}")
-        lease = stage.hub.call(
-            "GET", "/apis/coordination.k8s.io/v1/namespaces/kulta-system/leases/kulta-fleet-hub"
-        )
-        return lease[0] == 200
+        return stage.hub.call("GET", LEASES.path(HUB_NAMESPACE, HUB_LEASE))[0] == 200
 
     until(led, "the hub leads", within=30)
 

@@ -133,11 +133,11 @@ def member_cluster(wish: Registration) -> dict[str, Any]:
 
 def manifests(namespaces: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Everything that is applied to a member, in order: CRD, rights of engine and hub."""
-    yield from _documents(settings.folder("crds") / "rollouts.yaml")
-    yield from _documents(settings.folder("clusters") / "engine-rbac.yaml")
-    text = (settings.folder("clusters") / "member-rbac.yaml").read_text(encoding="utf-8")
+    yield from _documents(settings.files("crds") / "rollouts.yaml")
+    yield from _documents(settings.files("clusters") / "engine-rbac.yaml")
+    text = (settings.files("clusters") / "member-rbac.yaml").read_text(encoding="utf-8")
     for document in text.split("\n---\n"):
-        copies = namespaces if EACH_NAMESPACE in document else ("",)
+        copies: Sequence[str] = namespaces if EACH_NAMESPACE in document else ("",)
         for namespace in copies:
             manifest = yaml.safe_load(document.replace(EACH_NAMESPACE, namespace))
             if manifest:

@@ -137,7 +137,7 @@ def manifests(namespaces: Sequence[str]) -> Iterator[dict[str, Any]]:
     yield from _documents(settings.files("clusters") / "engine-rbac.yaml")
     text = (settings.files("clusters") / "member-rbac.yaml").read_text(encoding="utf-8")
     for document in text.split("\n---\n"):
-        copies: Sequence[str] = namespaces if EACH_NAMESPACE in document else ("",)
+        copies = tuple(namespaces) if EACH_NAMESPACE in document else ("",)
         for namespace in copies:
             manifest = yaml.safe_load(document.replace(EACH_NAMESPACE, namespace))
             if manifest:
@@ -218,7 +218,7 @@ def _token(member: access.Access) -> tuple[str, datetime]:
 
 
 def _kubeconfig(member: access.Access, name: str, token: str) -> str:
-    cluster: dict[str, Any] = {"server": member.server}
+    cluster: dict[str, str] = {"server": member.server}
     if member.authority:
         data = base64.b64encode(member.authority.encode()).decode()
         cluster["certificate-authority-data"] = data

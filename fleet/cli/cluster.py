@@ -177,7 +177,11 @@ def _refuse_twin(hub: access.Access, wish: Registration, uid: str) -> None:
 
 def _prepare(member: access.Access, wish: Registration) -> Iterator[str]:
     for namespace in (names.ENGINE_NAMESPACE, *wish.namespaces):
-        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        manifest: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": namespace},
+        }
         member.apply(names.NAMESPACES.path(None, namespace), manifest)
     yield f"namespaces {', '.join((names.ENGINE_NAMESPACE, *wish.namespaces))}"
     kinds: list[str] = []

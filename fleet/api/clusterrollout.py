@@ -22,6 +22,8 @@ class Want(Model):
     revision: Annotated[str, Field(min_length=1, max_length=64)]
     since: Time = None
     """When the planner let this cluster go; the progress deadline counts from here."""
+    attempt: Annotated[int, Field(ge=0)] = 0
+    """Grows with each retry, so that a failed revision is tried again."""
 
 
 class ClusterRolloutSpec(Model):
@@ -45,6 +47,9 @@ class Dispatched(Model):
     digest: str = ""
     """Digest of all rendered objects."""
     hold: str = ""
+    attempt: Annotated[int, Field(ge=0)] = 0
+    rollout: Annotated[int, Field(ge=0)] = 0
+    """The sequence that the Rollout itself carries; later ones only held it or let it go."""
     at: Time = None
 
 
@@ -98,6 +103,10 @@ class ClusterRolloutStatus(Model):
     engine: EngineReport = EngineReport()
     last_good: LastGood = LastGood()
     finished_at: Time = None
+    waited_seconds: float = 0
+    """Time in pauses, holds and out of reach since `want.since`: no part of the deadline."""
+    waiting_since: Time = None
+    """Since when it waits so now."""
     conditions: tuple[Condition, ...] = ()
 
 

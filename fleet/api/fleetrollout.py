@@ -171,6 +171,8 @@ class FleetRolloutStatus(Model):
     """Id of the last request that was acted on."""
     paused: bool = False
     """Paused by a request; `deliveryPolicy.paused` pauses too."""
+    accepted: Annotated[tuple[Name, ...], Field(max_length=1_000)] = ()
+    """Failed clusters that a `resume` accepted: they halt the run no more."""
     history: Annotated[tuple[Entry, ...], Field(max_length=50)] = ()
     conditions: tuple[Condition, ...] = ()
 

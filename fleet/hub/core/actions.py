@@ -42,7 +42,11 @@ class ApplicationPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """This cluster may go now: create or update its ClusterRollout with this wish."""
+    """This cluster may go now: create or update its ClusterRollout with this wish, without hold.
+
+    One write: `spec.want` is set and `spec.hold` emptied together; a new ClusterRollout is created
+    with our finalizer.
+    """
 
     cluster: ClusterName
     want: Want
@@ -78,7 +82,10 @@ class RunPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp:
-    """Read the live objects of the rendered kinds beside the Rollout, then plan again."""
+    """Read the live objects, then plan again with `DispatchObserved.live`.
+
+    All that are rendered and all of the inventory. The Rollout only where the informer has none.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +135,8 @@ class DeleteObject:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchPlan:
     """One decision about one cluster.
+
+    A `LookUp` comes alone or last: what needs it is planned afterwards.
 
     With `fence` the status is written first: that guarded write takes the sequence, and only then
     the member is touched. Otherwise actions go first and the status reports.

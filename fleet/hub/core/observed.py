@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.api import ClusterRollout, Fleet, FleetRollout, MemberCluster
-from fleet.api.names import ClusterName, Resource
+from fleet.api.names import ClusterName
+from fleet.rendering.render import Rendered
+
+__all__ = ["ApplicationObserved", "DispatchObserved", "Member", "Rendered", "RunObserved"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +69,10 @@ class RunObserved:
     """The request annotation `<verb>/<id>[/<argument>]` on the run or its Application."""
     deleting: bool = False
     """The Application is being deleted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendered:
-    """One object as it shall be in the member; `manifest` is complete, with our labels."""
-
-    resource: Resource
-    manifest: Mapping[str, Any]
+    paused: bool = False
+    """`deliveryPolicy.paused` of the Application as it is now; the run's snapshot does not move."""
+    preceding: tuple[str, ...] = ()
+    """Older runs of the Application that have not ended: they give way first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,4 +91,6 @@ class DispatchObserved:
     rollout: Mapping[str, Any] | None = None
     """The live Rollout, None if there is none (or nothing is known: see `member.reachable`)."""
     live: Mapping[tuple[str, str], Mapping[str, Any]] | None = None
-    """(plural, name) → live object of the other rendered kinds; None while not looked up."""
+    """(plural, name) → live object, for every rendered object and every one of the inventory; None
+    while not looked up. The Rollout stands here too where `rollout` is None (found by name, without
+    our labels): it is somebody else's."""

@@ -1,0 +1,121 @@
+"""The sandbox in which templates run, and the set of templates that it may load.
+
+`render` is the only caller. A template sees plain values and the filters below; it cannot reach a
+file, an attribute of a Python object, or another template than those of its set. An undefined name
+is an error, never an empty text.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import DictLoader, StrictUndefined, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from fleet.errors import UserError
+from fleet.kit import hashing
+
+SUFFIX = ".j2"
+PLAIN = (str, int, float, bool, Undefined)
+"""What may be printed as it is; an undefined name raises by itself."""
+
+RANGE = 10_000
+"""Longest `range()` of a template."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSet:
+    """Templates by name (`rollout.yaml.j2`, `engine/deployment.yaml.j2`), frozen by content."""
+
+    files: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, files: Mapping[str, str]) -> "TemplateSet":
+        """A set from name → text."""
+        return cls(tuple(sorted(files.items())))
+
+    @property
+    def digest(self) -> str:
+        """Twelve digits for the content of all templates that make an Application's objects."""
+        return _digest(self)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.files)
+
+
+def read(folder: Path) -> TemplateSet:
+    """All templates below `folder`, by their relative path. Raises OSError if it cannot be read."""
+    found = {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob(f"*{SUFFIX}"))
+    }
+    if not found:
+        raise UserError("TemplateError", f"{folder}: no templates (*{SUFFIX}) there")
+    return TemplateSet.of(found)
+
+
+@lru_cache(maxsize=64)
+def _digest(templates: TemplateSet) -> str:
+    return hashing.digest({name: text for name, text in templates.files if "/" not in name})
+
+
+@lru_cache(maxsize=64)
+def environment(templates: TemplateSet) -> "Sandbox":
+    """The sandbox for this set; compiled templates are kept with it."""
+    return Sandbox(templates)
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja without its dangers: strict, bounded, plain values only."""
+
+    def __init__(self, templates: TemplateSet) -> None:
+        super().__init__(
+            loader=DictLoader(dict(templates.files)),
+            undefined=StrictUndefined,
+            finalize=_finalize,
+            autoescape=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            auto_reload=False,
+        )
+        self.globals = {"range": _range}
+        self.filters = {
+            name: self.filters[name]
+            for name in ("default", "indent", "join", "length", "list", "lower", "replace", "trim")
+        } | {"to_json": _to_json, "to_yaml": _to_yaml}
+
+
+def _range(*bounds: int) -> range:
+    result = range(*bounds)
+    if len(result) > RANGE:
+        raise ValueError(f"range() of {len(result)} items: at most {RANGE}")
+    return result
+
+
+def _finalize(value: Any) -> Any:
+    """Only plain scalars may be printed as they are; the rest needs `to_json` or `to_yaml`."""
+    if isinstance(value, PLAIN):
+        return value
+    kind = "null" if value is None else "a list" if isinstance(value, list) else "an object"
+    raise ValueError(f"{kind} cannot be printed: use the filter to_json or to_yaml")
+
+
+def _to_json(value: Any) -> str:
+    """`value` as JSON, which is YAML on one line and safe in any place of it."""
+    if isinstance(value, Undefined):
+        value._fail_with_undefined_error()
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _to_yaml(value: Any, indent: int = 0) -> str:
+    """`value` as block YAML, each line after the first indented by `indent` blanks."""
+    if isinstance(value, Undefined):
+        value._fail_with_undefined_error()
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=4_096)
+    return text.rstrip("\n").removesuffix("\n...").replace("\n", "\n" + " " * indent)

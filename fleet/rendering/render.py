@@ -1,0 +1,246 @@
+"""One Application for one member: templates in, validated objects out.
+
+Called by the hub for each dispatch and by `fleet render` offline. What a template prints is
+treated as a stranger's text: parsed as safe YAML, limited in size and kinds, its namespace forced,
+the Rollout checked against the model with unknown fields refused. Never talks to a cluster.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from jinja2 import TemplateError, TemplateSyntaxError
+from yaml.error import MarkedYAMLError
+
+from fleet.api import Fleet, MemberCluster, Rollout
+from fleet.api.fleetrollout import Snapshot
+from fleet.api.names import (
+    APPLICATION_LABEL,
+    APPLIED_ANNOTATION,
+    CLUSTER_LABEL,
+    DEPLOYMENTS,
+    ENGINE_NAME,
+    ENGINE_NAMESPACE,
+    HTTPROUTES,
+    HUB_MANAGER,
+    MANAGED_BY,
+    NAMESPACE_LABEL,
+    ROLLOUTS,
+    SERVICES,
+    Resource,
+)
+from fleet.errors import UserError
+from fleet.kit import hashing
+from fleet.rendering import overrides
+from fleet.rendering.context import context
+from fleet.rendering.environment import TemplateSet, environment
+
+OUTPUT_LIMIT = 1_048_576
+"""Most bytes that all templates of one member may print together."""
+
+TEMPLATES = ("rollout.yaml.j2", "services.yaml.j2", "httproute.yaml.j2")
+ENGINE_TEMPLATE = "engine/deployment.yaml.j2"
+KINDS: Mapping[tuple[str, str], Resource] = {
+    (item.api_version, item.kind): item for item in (ROLLOUTS, SERVICES, HTTPROUTES)
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """One object as it shall be in the member; `manifest` is complete, with our labels."""
+
+    resource: Resource
+    manifest: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        return str(self.manifest["metadata"]["namespace"])
+
+    @property
+    def digest(self) -> str:
+        """What stands in its annotation: equal digest = nothing to write."""
+        return str(self.manifest["metadata"]["annotations"][APPLIED_ANNOTATION])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSetup:
+    """What the hub wants of the engine in one member."""
+
+    image: str
+    version: str
+    prometheus: str = ""
+    environment: Mapping[str, str] | None = None
+
+
+def render(
+    templates: TemplateSet,
+    application: Snapshot,
+    namespace: str,
+    cluster: MemberCluster,
+    fleet: Fleet,
+    revision: str,
+) -> tuple[Rendered, ...]:
+    """The objects for `cluster`, the Rollout first; `namespace` is the Application's on the hub.
+
+    Raises UserError: `InvalidSpec` for an override that does not fit, `TemplateError` with cluster,
+    template and line for everything that a template gets wrong.
+    """
+    try:
+        spec = overrides.apply(application.spec, cluster.metadata.labels)
+    except UserError as error:
+        raise UserError(error.reason, f"cluster {cluster.name}: {error}") from None
+    values = context(application.name, namespace, spec, cluster, fleet, revision)
+    labels = {
+        "app.kubernetes.io/name": application.name,
+        MANAGED_BY: HUB_MANAGER,
+        APPLICATION_LABEL: application.name,
+        CLUSTER_LABEL: cluster.name,
+        NAMESPACE_LABEL: namespace,
+    }
+    target = spec.destination.namespace or namespace
+    result: dict[tuple[str, str], Rendered] = {}
+    left = OUTPUT_LIMIT
+    for template in TEMPLATES:
+        where = f"cluster {cluster.name}: template {template}"
+        text = _print(templates, template, values, where, left)
+        left -= len(text.encode())
+        for document in _documents(text, where):
+            item = _accept(document, target, labels, where)
+            if result.setdefault((item.resource.plural, item.name), item) is not item:
+                raise UserError(
+                    "TemplateError", f"{where}: {item.resource.kind} {item.name} comes twice"
+                )
+    _check_rollouts(result.values(), cluster.name)
+    return tuple(result.values())
+
+
+def engine(templates: TemplateSet, cluster: MemberCluster, setup: EngineSetup) -> Rendered:
+    """The engine's Deployment for `cluster`. Raises UserError `TemplateError`."""
+    where = f"cluster {cluster.name}: template {ENGINE_TEMPLATE}"
+    values = {
+        "cluster": {"name": cluster.name},
+        "engine": {
+            "image": setup.image,
+            "version": setup.version,
+            "prometheus": setup.prometheus,
+            "environment": dict(setup.environment or {}),
+        },
+    }
+    text = _print(templates, ENGINE_TEMPLATE, values, where, OUTPUT_LIMIT)
+    documents = list(_documents(text, where))
+    good = len(documents) == 1 and (
+        documents[0].get("apiVersion"),
+        documents[0].get("kind"),
+        (documents[0].get("metadata") or {}).get("name"),
+    ) == (DEPLOYMENTS.api_version, DEPLOYMENTS.kind, ENGINE_NAME)
+    if not good:
+        raise UserError("TemplateError", f"{where}: must be one Deployment named {ENGINE_NAME}")
+    labels = {MANAGED_BY: HUB_MANAGER, CLUSTER_LABEL: cluster.name}
+    manifest = _stamped(documents[0], ENGINE_NAMESPACE, labels)
+    return Rendered(resource=DEPLOYMENTS, manifest=manifest)
+
+
+def _print(
+    templates: TemplateSet, name: str, values: Mapping[str, Any], where: str, limit: int
+) -> str:
+    """The text of a template, read in pieces so that an endless one stops at the limit."""
+    pieces: list[str] = []
+    size = 0
+    try:
+        for piece in environment(templates).get_template(name).generate(**values):
+            size += len(piece.encode())
+            if size > limit:
+                raise UserError(
+                    "TemplateError", f"{where}: more than {OUTPUT_LIMIT} bytes of output"
+                )
+            pieces.append(piece)
+    except TemplateSyntaxError as error:
+        raise UserError("TemplateError", f"{where} line {error.lineno}: {error.message}") from None
+    except (TemplateError, ValueError, TypeError, ArithmeticError) as error:
+        raise UserError("TemplateError", f"{where}{_line(error, name)}: {error}") from None
+    return "".join(pieces)
+
+
+def _line(error: BaseException, name: str) -> str:
+    """` line 4` for the innermost frame of the traceback that is a line of a template."""
+    found = ""
+    trace = error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file in ("<template>", name):
+            found = f" line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
+
+
+def _documents(text: str, where: str) -> Iterator[dict[str, Any]]:
+    try:
+        for document in yaml.load_all(text, Loader=yaml.CSafeLoader):
+            if document is None:
+                continue
+            if not isinstance(document, dict):
+                raise UserError("TemplateError", f"{where}: a document is not an object")
+            yield document
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f" (line {mark.line + 1} of its output)" if mark else ""
+        raise UserError("TemplateError", f"{where}: not YAML: {error.problem}{line}") from None
+    except yaml.YAMLError as error:
+        raise UserError("TemplateError", f"{where}: not YAML: {error}") from None
+
+
+def _accept(
+    document: Mapping[str, Any], namespace: str, labels: Mapping[str, str], where: str
+) -> Rendered:
+    key = (str(document.get("apiVersion", "")), str(document.get("kind", "")))
+    resource = KINDS.get(key)
+    if resource is None:
+        known = ", ".join(f"{kind} ({version})" for version, kind in KINDS)
+        raise UserError(
+            "TemplateError",
+            f"{where}: {key[1] or 'an object without kind'} ({key[0] or 'without apiVersion'}) "
+            f"is not allowed: write {known}",
+        )
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        raise UserError("TemplateError", f"{where}: {key[1]}: metadata.name is required")
+    if unknown := sorted(set(document) - {"apiVersion", "kind", "metadata", "spec"}):
+        raise UserError("TemplateError", f"{where}: {key[1]}: {unknown[0]}: unknown field")
+    if resource is ROLLOUTS:
+        try:
+            Rollout.parse(document, strict=True)
+        except UserError as error:
+            raise UserError(
+                "TemplateError", f"{where}: Rollout {metadata['name']}: {error}"
+            ) from None
+    return Rendered(resource=resource, manifest=_stamped(document, namespace, labels))
+
+
+def _stamped(
+    document: Mapping[str, Any], namespace: str, labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """The object in its namespace, with our labels and the digest of all that."""
+    metadata = document["metadata"]
+    clean: dict[str, Any] = {
+        "name": metadata["name"],
+        "namespace": namespace,
+        "labels": {**(metadata.get("labels") or {}), **labels},
+        "annotations": dict(metadata.get("annotations") or {}),
+    }
+    result = {**document, "metadata": clean}
+    clean["annotations"][APPLIED_ANNOTATION] = hashing.digest(result)
+    return result
+
+
+def _check_rollouts(items: Any, cluster: str) -> None:
+    count = sum(item.resource is ROLLOUTS for item in items)
+    if count != 1:
+        raise UserError(
+            "TemplateError",
+            f"cluster {cluster}: template {TEMPLATES[0]}: {count} Rollouts: exactly one is needed",
+        )

@@ -1,0 +1,76 @@
+"""The parts of the README that are generated: `python -m tests.readme` writes them anew.
+
+`test_readme` compares. Each block stands between `<!-- name:begin -->` and `<!-- name:end -->`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from fleet.api import reasons
+from fleet.hub.core import phases as runs
+from fleet.telemetry import metrics
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def metric_table() -> str:
+    """Every metric with type, labels and meaning."""
+    return table(
+        ("metric", "type", "labels", "meaning"),
+        (
+            (f"`{m.name}`", m.type, ", ".join(f"`{x}`" for x in m.labels) or "–", m.help)
+            for m in (*metrics.HUB, *metrics.ENGINE)
+        ),
+    )
+
+
+def reason_table() -> str:
+    """Every reason with its sentence."""
+    rows = ((f"`{name}`", text) for name, text in reasons.SENTENCES.items())
+    return table(("reason", "meaning"), rows)
+
+
+def relabel() -> str:
+    """The documented relabelling, verbatim: tests and the demo run this file."""
+    return f"```yaml\n{(ROOT / 'examples/prometheus-relabel.yaml').read_text().rstrip()}\n```"
+
+
+def phase_diagram() -> str:
+    """The run's phases and their legal moves, drawn from the table that the hub obeys."""
+    moves = [
+        f"    {start.value} --> {end.value}"
+        for start, ends in runs.RUN_MOVES.items()
+        for end in sorted(ends)
+    ]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *moves, "```"])
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "phases": phase_diagram,
+    "relabel": relabel,
+    "metrics": metric_table,
+    "reasons": reason_table,
+}
+
+
+def regenerated(text: str) -> str:
+    """`text` with every block as it should be. Raises ValueError for a block that is not there."""
+    for name, make in BLOCKS.items():
+        pattern = re.compile(rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"README.md has no block {name}")
+        body = make() + "\n"
+        text = pattern.sub(lambda found, body=body: found[1] + body + found[2], text)
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(regenerated(README.read_text()))

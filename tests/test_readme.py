@@ -1,0 +1,49 @@
+"""The README says what is true: generated blocks are current, YAML is valid, commands exist."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from fleet.api.application import DeliveryPolicy
+from tests import readme
+
+TEXT = readme.README.read_text()
+COMMANDS = sorted(set(re.findall(r"\bfleet ((?:run|cluster|crds|render)(?: [a-z]+)?)", TEXT)))
+
+
+def test_generated_blocks_are_current() -> None:
+    assert readme.regenerated(TEXT) == TEXT, "run: python -m tests.readme"
+
+
+def test_the_delivery_policy_of_the_readme_is_valid() -> None:
+    found = re.search(r"```yaml\n(deliveryPolicy:.*?)```", TEXT, re.DOTALL)
+    assert found
+    policy = yaml.safe_load(found[1])["deliveryPolicy"]
+    parsed = DeliveryPolicy.model_validate(policy, extra="forbid")
+    assert [wave.name for wave in parsed.waves] == ["canary", "rest"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_readme_exists(command: str) -> None:
+    words = [word for word in command.split() if word not in ("with", "and")]
+    done = subprocess.run(
+        [sys.executable, "-m", "fleet", *words, "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=readme.ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z-]+)", TEXT))))
+def test_every_make_target_of_the_readme_exists(target: str) -> None:
+    assert re.search(rf"^{target}:", (readme.ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)h][^)]*)\)", TEXT))))
+def test_every_file_that_the_readme_links_exists(link: str) -> None:
+    assert (readme.ROOT / link).exists()

@@ -9,31 +9,49 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from fleet.api.conditions import Condition
+from fleet.api.analysis import Analysis
+from fleet.api.conditions import Conditions
 from fleet.api.meta import LabelSelector, Model, Object
-from fleet.api.rollout import Amount, Analysis, Duration, PodTemplate, Port, Step
-
-Name = Annotated[
-    str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
-]
+from fleet.api.rollout import AT_LEAST_ONE_STEP, Steps
+from fleet.api.rules import Rule, Rules, exactly_one
+from fleet.api.values import (
+    Amount,
+    AtLeastOne,
+    Duration,
+    Name,
+    Namespace,
+    PodTemplate,
+    Port,
+    ServiceBase,
+)
 
 
 class Destination(Model):
     """Where to: a fleet of this namespace, and the namespace in each member."""
 
     fleet: Name
-    namespace: Name | None = None
+    """A Fleet of the Application's own namespace."""
+    namespace: Namespace | None = None
     """Default: the Application's own namespace."""
 
 
 class WorkloadService(Model):
     """The Service in front of the workload; the canary's is made beside it."""
 
-    name: Name | None = None
+    name: ServiceBase | None = None
     """Default: the Application's name."""
     port: Port = 80
+    """The port at which clients ask."""
     target_port: Annotated[
-        int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True, "maxLength": 15})
+        int | str,
+        Rules(
+            Rule(
+                rule="type(self) == int ? self >= 1 && self <= 65535 : "
+                "self.matches('^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$')",
+                message="write a port from 1 to 65535, or the name of a container's port",
+            ),
+            **{"x-kubernetes-int-or-string": True, "maxLength": 15},
+        ),
     ] = 80
     """The container's port, a number or a name."""
 
@@ -42,24 +60,41 @@ class ParentRef(Model):
     """A Gateway in the member."""
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
+    """The Gateway's name."""
     namespace: Name | None = None
+    """Default: the namespace of the workload."""
     section_name: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    """One listener of the Gateway; default all that allow the route."""
 
 
 class Route(Model):
     """An HTTPRoute in front of both Services; without it, weights are replica counts."""
 
     parent_refs: Annotated[tuple[ParentRef, ...], Field(min_length=1, max_length=8)]
+    """The Gateways that take the traffic in."""
     hostnames: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=253)], ...], Field(max_length=16)
     ] = ()
+    """Host names that the route answers to; none means all of the Gateway."""
 
 
 class Workload(Model):
     """What runs in each member."""
 
+    RULES = (
+        Rule(
+            rule="has(self.template.metadata) && has(self.template.metadata.labels) && "
+            "self.template.metadata.labels.size() > 0",
+            message="template.metadata.labels cannot be empty: write at least app: <name>, "
+            "pods are selected by them",
+            field=".template",
+        ),
+    )
+
     replicas: Annotated[int, Field(ge=0, le=100_000)] = 1
+    """How many pods serve in each member."""
     template: PodTemplate
+    """A core/v1 PodTemplateSpec; each change of it is a new revision."""
     service: WorkloadService | None = None
     """Needed by a canary; a `simple` workload may go without."""
     route: Route | None = None
@@ -69,23 +104,41 @@ class PatchOperation(Model):
     """One operation of a JSON patch (RFC 6902) on this spec."""
 
     op: Literal["add", "replace", "remove"]
-    path: Annotated[str, Field(max_length=512, pattern="^/")]
+    """What is done at `path`."""
+    path: Annotated[
+        str,
+        Field(max_length=512, pattern="^/"),
+        Rules(
+            Rule(
+                rule="self.startsWith('/')",
+                message="write a JSON pointer into this spec, for example /workload/replicas",
+            ),
+            instead_of=("pattern",),
+        ),
+    ]
+    """JSON pointer into this spec, for example `/workload/replicas`."""
     value: Annotated[
         Any, Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
     ] = None
+    """The new value; any JSON. `remove` needs none."""
 
 
 class Override(Model):
     """A difference for some members, applied to this spec before rendering."""
 
     cluster_selector: LabelSelector
+    """The members that differ."""
     patch: Annotated[tuple[PatchOperation, ...], Field(min_length=1, max_length=64)]
+    """Operations of a JSON patch, in order."""
 
 
 class CanaryPolicy(Model):
     """The canary inside a cluster: steps with growing weights, judged by analysis."""
 
-    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=50)]
+    RULES = (AT_LEAST_ONE_STEP,)
+
+    steps: Annotated[Steps, Field(min_length=1), Rules(instead_of=("minItems",))]
+    """Weights in growing order; after the last step the new revision is promoted."""
     analysis: Analysis | None = None
 
 
@@ -97,6 +150,13 @@ class SimplePolicy(Model):
 
 class StrategyPolicy(Model):
     """How a cluster changes: exactly one member."""
+
+    RULES = (
+        Rule(
+            rule=exactly_one("canary", "simple"),
+            message="write exactly one of canary and simple",
+        ),
+    )
 
     canary: CanaryPolicy | None = None
     simple: SimplePolicy | None = None
@@ -112,18 +172,31 @@ class Gate(Model):
 class Wave(Model):
     """Members that may go together; exactly one of clusterSelector, clusters, remaining."""
 
+    RULES = (
+        Rule(
+            rule="(has(self.clusterSelector) ? 1 : 0) + "
+            "(has(self.clusters) && self.clusters.size() > 0 ? 1 : 0) + "
+            "(has(self.remaining) && self.remaining ? 1 : 0) == 1",
+            message="write exactly one of clusterSelector, clusters and remaining: true",
+        ),
+    )
+
     name: Name
+    """What people call the wave; unique in its policy."""
     cluster_selector: LabelSelector | None = None
+    """Members by label."""
     clusters: Annotated[tuple[Name, ...], Field(max_length=1_000)] = ()
+    """Members by name."""
     remaining: bool = False
     """All members that no other wave took; only the last wave."""
-    max_concurrency: Amount | None = None
+    max_concurrency: AtLeastOne | None = None
     """Members in flight at once, rounded down, at least 1; default 1."""
     failure_budget: Amount | None = None
     """Failed members that the wave bears, rounded down; default 0."""
     progress_deadline: Duration | None = None
     """Time for one member, pauses excluded; default 30m."""
     after: Annotated[tuple[Gate, ...], Field(max_length=8)] = ()
+    """What to wait for before the next wave."""
 
 
 class UnavailableClusters(Model):
@@ -132,6 +205,25 @@ class UnavailableClusters(Model):
     policy: Literal["Defer"] = "Defer"
     """Put off to the end; after `timeout` they count against the budget."""
     timeout: Duration = "2h"
+    """How long a member may be put off."""
+
+
+Waves = Annotated[
+    tuple[Wave, ...],
+    Field(max_length=50),
+    Rules(
+        Rule(
+            rule="self.all(a, self.exists_one(b, b.name == a.name))",
+            message="waves: each name may stand once",
+        ),
+        Rule(
+            rule="self.all(wave, !has(wave.remaining) || !wave.remaining || "
+            "wave.name == self[self.size() - 1].name)",
+            message="waves: only the last wave may be remaining: true",
+        ),
+    ),
+]
+"""Waves in the order in which they go."""
 
 
 class DeliveryPolicy(Model):
@@ -139,10 +231,15 @@ class DeliveryPolicy(Model):
 
     strategy: StrategyPolicy | None = None
     paused: bool = False
-    waves: Annotated[tuple[Wave, ...], Field(max_length=50)] = ()
-    max_concurrency: Amount | None = None
+    """Nothing new starts while this is true; what is in flight is held at its step."""
+    waves: Waves = ()
+    """From cluster to cluster; none means one wave, one cluster at a time."""
+    max_concurrency: AtLeastOne | None = None
+    """For waves that say nothing themselves."""
     failure_budget: Amount | None = None
+    """For waves that say nothing themselves."""
     progress_deadline: Duration | None = None
+    """For waves that say nothing themselves."""
     on_failure: Literal["Halt", "Continue"] | None = None
     """When a budget is overspent; default Halt."""
     halt_on_first_failed_analysis: bool | None = None
@@ -159,9 +256,25 @@ class DeliveryPolicy(Model):
 class ApplicationSpec(Model):
     """What a tenant wants."""
 
+    RULES = (
+        Rule(
+            rule="has(self.deliveryPolicy.strategy)",
+            message="deliveryPolicy.strategy is missing: write strategy: {canary: {steps: [...]}} "
+            "or strategy: {simple: {}}",
+            field=".deliveryPolicy",
+        ),
+        Rule(
+            rule="!has(self.deliveryPolicy.strategy) || "
+            "!has(self.deliveryPolicy.strategy.canary) || has(self.workload.service)",
+            message="a canary needs workload.service: write service: {port: 80, targetPort: 8080}",
+            field=".workload",
+        ),
+    )
+
     destination: Destination
     workload: Workload
     overrides: Annotated[tuple[Override, ...], Field(max_length=64)] = ()
+    """What differs for some members; all that match are applied, in order."""
     delivery_policy: DeliveryPolicy
 
 
@@ -178,7 +291,9 @@ class ApplicationStatus(Model):
     """What the hub reports to the tenant."""
 
     phase: ApplicationPhase | None = None
+    """One word for the whole Application."""
     observed_generation: int = 0
+    """The generation of the spec that this status speaks of."""
     revision: str = ""
     """Fleet revision of the newest accepted spec."""
     run: str = ""
@@ -188,10 +303,20 @@ class ApplicationStatus(Model):
     clusters: str = ""
     """`25/120`: members at the newest revision of all members."""
     message: str = ""
-    conditions: tuple[Condition, ...] = ()
+    """What is going on, or what is wrong, in a sentence."""
+    conditions: Conditions = ()
+    """Aspects of health, each with reason and sentence."""
 
 
 class Application(Object[ApplicationSpec, ApplicationStatus]):
     """One workload for a whole fleet."""
+
+    RULES = (
+        Rule(
+            rule="self.metadata.name.matches(r'^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$')",
+            message="an Application's name becomes the name of Services and runs: 1 to 50 "
+            "lower-case letters, digits and dashes, beginning with a letter",
+        ),
+    )
 
     status: ApplicationStatus = ApplicationStatus()

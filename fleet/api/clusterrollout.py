@@ -9,17 +9,20 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fleet.api.application import Name
-from fleet.api.conditions import Condition
+from fleet.api.conditions import Conditions
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import Model, Object, Time
+from fleet.api.rules import Rule
+from fleet.api.values import Name
 
 
 class Want(Model):
     """A revision for this cluster: the run whose snapshot is rendered."""
 
     run: Annotated[str, Field(min_length=1, max_length=253)]
+    """The FleetRollout."""
     revision: Annotated[str, Field(min_length=1, max_length=64)]
+    """Its fleet revision."""
     since: Time = None
     """When the planner let this cluster go; the progress deadline counts from here."""
     attempt: Annotated[int, Field(ge=0)] = 0
@@ -29,8 +32,18 @@ class Want(Model):
 class ClusterRolloutSpec(Model):
     """What the planner decided for this cluster."""
 
+    RULES = (
+        Rule(
+            rule="self.application == oldSelf.application && self.cluster == oldSelf.cluster",
+            message="application and cluster cannot change: another pair has another "
+            "ClusterRollout",
+        ),
+    )
+
     application: Name
+    """The Application."""
     cluster: Name
+    """The MemberCluster."""
     namespace: Name
     """The namespace in the member."""
     want: Want | None = None
@@ -42,72 +55,102 @@ class Dispatched(Model):
     """The fence: taken with a guarded write before anything is written into the member."""
 
     sequence: Annotated[int, Field(ge=0)] = 0
+    """Grows with each dispatch; stands in `spec.dispatch` of the Rollout."""
     run: str = ""
+    """The run that was dispatched."""
     revision: str = ""
+    """Its fleet revision."""
     digest: str = ""
     """Digest of all rendered objects."""
     hold: str = ""
+    """The hold that was dispatched."""
     attempt: Annotated[int, Field(ge=0)] = 0
+    """Counts the tries of this dispatch."""
     rollout: Annotated[int, Field(ge=0)] = 0
     """The sequence that the Rollout itself carries; later ones only held it or let it go."""
     at: Time = None
+    """When."""
 
 
 class InventoryItem(Model):
     """An object that we made or adopted in the member; only these are ever deleted."""
 
     group: str = ""
+    """API group; empty is the core group."""
     version: str
+    """API version."""
     plural: str
+    """Name of the resource."""
     kind: str
+    """Kind."""
     namespace: str
+    """Namespace in the member."""
     name: str
+    """Name."""
     uid: str = ""
+    """Identity: an object of the same name made by somebody else is not ours."""
     digest: str = ""
+    """Digest of what was applied last."""
 
 
 class EngineReport(Model):
     """The member's Rollout status, as last seen; times are the member's and only shown."""
 
     phase: str = ""
+    """The Rollout's phase."""
     revision: str = ""
     """The fleet revision that the engine echoes."""
     pod_hash: str = ""
+    """Hash of the wanted pod template."""
     step: str = ""
     """`2/4`: step in work of all steps."""
     weight: int = 0
+    """Percent of traffic on the new revision."""
     replicas: int = 0
+    """Pods wanted."""
     ready: int = 0
+    """Pods that are ready."""
     reason: str = ""
+    """Why, for machines: a constant of `api.reasons`."""
     message: str = ""
+    """Why, for people."""
 
 
 class LastGood(Model):
     """The last run that completed here."""
 
     run: str = ""
+    """The run."""
     revision: str = ""
+    """Its fleet revision."""
 
 
 class ClusterRolloutStatus(Model):
     """What happened here."""
 
     observed_generation: int = 0
+    """The generation of the spec that this status speaks of."""
     phase: ClusterPhase = ClusterPhase.PENDING
+    """One word for this cluster."""
     reason: str = ""
+    """Why, for machines: a constant of `api.reasons`."""
     message: str = ""
+    """Why, for people."""
     dispatch: Dispatched = Dispatched()
     applied_run: str = ""
     """The run whose objects are all in the member."""
     inventory: Annotated[tuple[InventoryItem, ...], Field(max_length=64)] = ()
+    """What we made or adopted there."""
     engine: EngineReport = EngineReport()
     last_good: LastGood = LastGood()
     finished_at: Time = None
+    """When this cluster was done with the wanted run, well or not."""
     waited_seconds: float = 0
     """Time in pauses, holds and out of reach since `want.since`: no part of the deadline."""
     waiting_since: Time = None
     """Since when it waits so now."""
-    conditions: tuple[Condition, ...] = ()
+    conditions: Conditions = ()
+    """Aspects of health, each with reason and sentence."""
 
 
 class ClusterRollout(Object[ClusterRolloutSpec, ClusterRolloutStatus]):

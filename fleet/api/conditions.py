@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fleet.api.meta import Model, Time
+from fleet.api.rules import Rules
 
 MESSAGE_LIMIT = 1_024
 
@@ -18,11 +19,24 @@ class Condition(Model):
     """One aspect of an object's health, with a reason for machines and a sentence for people."""
 
     type: Annotated[str, Field(max_length=64)]
+    """Which aspect."""
     status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
     reason: Annotated[str, Field(max_length=64)] = ""
+    """Why, for machines: a constant of `api.reasons`."""
     message: Annotated[str, Field(max_length=MESSAGE_LIMIT)] = ""
+    """Why, for people, and what to do."""
     observed_generation: int = 0
+    """The generation of the spec that this speaks of."""
     last_transition_time: Time = None
+    """When the status last changed."""
+
+
+Conditions = Annotated[
+    tuple[Condition, ...],
+    Rules(**{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+]
+"""At most one condition of each type."""
 
 
 def condition(type_: str, value: bool | None, reason: str, message: str = "") -> Condition:

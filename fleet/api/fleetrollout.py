@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fleet.api.application import ApplicationSpec, Name
-from fleet.api.conditions import Condition
+from fleet.api.application import ApplicationSpec
+from fleet.api.conditions import Conditions
 from fleet.api.meta import Model, Object, Time
+from fleet.api.rules import Rule
+from fleet.api.values import Name
 
 ROWS = 100
 """Most clusters that a status lists (not done, failed first)."""
@@ -51,10 +53,15 @@ class PlannedWave(Model):
     """A wave with its members by name and its limits as numbers."""
 
     name: Name
+    """The wave's name."""
     clusters: Annotated[tuple[Name, ...], Field(max_length=1_000)] = ()
+    """Its members, in the order in which they go."""
     max_concurrency: Annotated[int, Field(ge=1)] = 1
+    """Members in flight at once."""
     failure_budget: Annotated[int, Field(ge=0)] = 0
+    """Failed members that the wave bears."""
     progress_deadline_seconds: Annotated[int, Field(ge=1)] = 1_800
+    """Time for one member, pauses excluded."""
     soak_seconds: Annotated[int, Field(ge=0)] = 0
     """How long the wave must run well before the next begins."""
 
@@ -63,10 +70,15 @@ class Plan(Model):
     """Who goes when: the resolved form of the policy, without anything that moves."""
 
     waves: Annotated[tuple[PlannedWave, ...], Field(max_length=51)] = ()
+    """In the order in which they go."""
     on_failure: Literal["Halt", "Continue"] = "Halt"
+    """What happens when a budget is overspent."""
     halt_on_first_failed_analysis: bool = True
+    """Whether the first failed analysis anywhere halts the run."""
     unavailable_timeout_seconds: int = 7_200
+    """How long a member that cannot be reached is put off."""
     on_conflict: Literal["Report", "Force"] = "Report"
+    """Fields that somebody else owns: report or take."""
     notes: Annotated[tuple[str, ...], Field(max_length=100)] = ()
     """What a reader should know: members matched twice, empty waves, members ignored."""
 
@@ -75,45 +87,72 @@ class Snapshot(Model):
     """The Application as it was when the run was made."""
 
     name: Name
+    """The Application's name."""
     uid: str = ""
+    """The Application's uid."""
     generation: int = 0
+    """The Application's generation."""
     spec: ApplicationSpec
 
 
 class FleetRolloutSpec(Model):
     """Frozen inputs."""
 
+    RULES = (
+        Rule(
+            rule="self == oldSelf",
+            message="a run is immutable: change the Application, a new run follows",
+        ),
+    )
+
     application: Snapshot
     number: Annotated[int, Field(ge=1)]
+    """Counts the Application's runs from 1."""
     revision: Annotated[str, Field(max_length=64)]
+    """The fleet revision that this run delivers."""
     previous_revision: Annotated[str, Field(max_length=64)] = ""
+    """The fleet revision of the run before."""
     cause: str = "SpecChanged"
+    """Why the run was made."""
     plan: Plan
     plan_digest: str = ""
+    """Digest of waves and gates."""
 
 
 class Counts(Model):
     """Members by state; always exact."""
 
     total: int = 0
+    """All members of the run."""
     updated: int = 0
+    """Those that run the revision, healthy."""
     in_flight: int = 0
+    """Those on their way."""
     failed: int = 0
+    """Those that failed or took too long."""
     unreachable: int = 0
+    """Those that cannot be reached."""
     pending: int = 0
+    """Those whose turn has not come."""
 
 
 class WaveStatus(Model):
     """How one wave stands."""
 
     name: str
+    """The wave's name."""
     phase: str = "Pending"
     """Pending, Progressing, Soaking, Done, Failed."""
     total: int = 0
+    """All its members."""
     updated: int = 0
+    """Those that run the revision, healthy."""
     failed: int = 0
+    """Those that failed or took too long."""
     started_at: Time = None
+    """When its first member started."""
     finished_at: Time = None
+    """When the wave and its gates were done."""
     soaked_seconds: float = 0
     """Soak time that has counted before `soakingSince`."""
     soaking_since: Time = None
@@ -124,49 +163,72 @@ class ClusterRow(Model):
     """A member that is not done, or failed."""
 
     name: str
+    """The member's name."""
     wave: str = ""
+    """Its wave."""
     phase: ClusterPhase = ClusterPhase.PENDING
+    """Where it stands."""
     step: str = ""
+    """`2/4`: step in work of all steps."""
     message: str = ""
+    """What is going on there, or what went wrong."""
 
 
 class Display(Model):
     """Ready-made texts for the columns of `kubectl get`."""
 
     revision: str = ""
+    """The short form of the revision."""
     wave: str = ""
+    """`2/3 eu`: number of all, and name."""
     updated: str = ""
+    """`25/120`: members that run the revision, of all."""
     traffic: str = ""
+    """`18%`: share of the fleet's traffic on the revision."""
     strategy: str = ""
+    """Canary or Simple."""
 
 
 class Entry(Model):
     """One decision of the run with the numbers behind it; the last 50 are kept."""
 
     time: Time = None
+    """When."""
     reason: str = ""
+    """Why, for machines: a constant of `api.reasons`."""
     message: str = ""
+    """What was decided, with the numbers behind it."""
 
 
 class FleetRolloutStatus(Model):
     """Progress."""
 
     observed_generation: int = 0
+    """The generation of the spec that this status speaks of."""
     phase: RunPhase | None = None
+    """One word for the whole run."""
     reason: str = ""
     """A sentence: what the run waits for, or how it ended."""
     cause: str = ""
     """The reason as a constant of `api.reasons`."""
     wave: str = ""
-    counts: Counts = Counts()
+    """The wave in work."""
+    counts: Annotated[Counts, Field(json_schema_extra={"x-kulta-default": {}})] = Counts()
     waves: tuple[WaveStatus, ...] = ()
+    """Each wave, in order."""
     clusters: Annotated[tuple[ClusterRow, ...], Field(max_length=ROWS)] = ()
+    """The first members that are not done, failed ones first."""
     clusters_omitted: int = 0
+    """Members that are not done and not listed."""
     display: Display = Display()
     started_at: Time = None
+    """When the run began."""
     finished_at: Time = None
+    """When the run ended."""
     halted_at: Time = None
+    """When the run was halted."""
     next_check: Time = None
+    """When the run is looked at again although nothing changes."""
     handled_request: str = ""
     """Id of the last request that was acted on."""
     paused: bool = False
@@ -174,7 +236,9 @@ class FleetRolloutStatus(Model):
     accepted: Annotated[tuple[Name, ...], Field(max_length=1_000)] = ()
     """Failed clusters that a `resume` accepted: they halt the run no more."""
     history: Annotated[tuple[Entry, ...], Field(max_length=50)] = ()
-    conditions: tuple[Condition, ...] = ()
+    """What was decided, newest last."""
+    conditions: Conditions = ()
+    """Aspects of health, each with reason and sentence."""
 
 
 class FleetRollout(Object[FleetRolloutSpec, FleetRolloutStatus]):

@@ -10,17 +10,20 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fleet.api.application import Name
-from fleet.api.conditions import Condition
+from fleet.api.analysis import Prometheus
+from fleet.api.conditions import Conditions
 from fleet.api.meta import Model, Object, Time
-from fleet.api.rollout import Prometheus
+from fleet.api.rules import Rule
+from fleet.api.values import LABEL, Namespace
 
 
 class SecretRef(Model):
     """A key of a Secret in the MemberCluster's namespace."""
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
+    """The Secret's name."""
     key: Annotated[str, Field(min_length=1, max_length=253)] = "kubeconfig"
+    """The key that holds the kubeconfig."""
 
 
 class Kubeconfig(Model):
@@ -53,7 +56,7 @@ class MemberClusterSpec(Model):
         Field(default_factory=dict)
     )
     """Values for templates and overrides."""
-    allowed_namespaces: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
+    allowed_namespaces: Annotated[tuple[Namespace, ...], Field(max_length=256)] = ()
     """Namespaces of the member that Applications may use; none means none."""
     engine: Engine = Engine()
     prometheus: Prometheus | None = None
@@ -66,26 +69,44 @@ class EngineStatus(Model):
     healthy: bool | None = None
     """None is Unknown, which is never healthy."""
     version: str = ""
+    """The version that the engine reports."""
     message: str = ""
+    """Why it is not healthy."""
     rollouts: int = 0
+    """Rollouts in the member that the hub watches."""
 
 
 class MemberClusterStatus(Model):
     """What the hub knows."""
 
     observed_generation: int = 0
+    """The generation of the spec that this status speaks of."""
     reachable: bool | None = None
+    """Whether the API server answers; absent means not known yet."""
     uid: str = ""
     """The uid of kube-system: the identity of the API server."""
     kubernetes_version: str = ""
+    """What the API server says of itself."""
     engine: EngineStatus = EngineStatus()
     credentials_expire: Time = None
+    """When the token in the kubeconfig ends."""
     last_seen: Time = None
+    """When the member's API server last said anything."""
     message: str = ""
-    conditions: tuple[Condition, ...] = ()
+    """What is wrong, in a sentence."""
+    conditions: Conditions = ()
+    """Aspects of health, each with reason and sentence."""
 
 
 class MemberCluster(Object[MemberClusterSpec, MemberClusterStatus]):
     """One cluster that receives."""
+
+    RULES = (
+        Rule(
+            rule=f"self.metadata.name.matches(r'{LABEL}')",
+            message="a MemberCluster's name becomes part of other names: 1 to 63 lower-case "
+            "letters, digits and dashes, no dots",
+        ),
+    )
 
     status: MemberClusterStatus = MemberClusterStatus()

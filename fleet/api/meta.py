@@ -169,8 +169,11 @@ class LabelSelectorRequirement(Model):
     )
 
     key: Annotated[str, Field(min_length=1, max_length=317)]
+    """The label's key."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """How the label is compared."""
     values: Annotated[tuple[Annotated[str, Field(max_length=63)], ...], Field(max_length=64)] = ()
+    """What the label may (In) or may not (NotIn) be."""
 
 
 class LabelSelector(Model):
@@ -187,7 +190,9 @@ class LabelSelector(Model):
     match_labels: Annotated[
         Mapping[str, Annotated[str, Field(max_length=63)]], Field(max_length=64)
     ] = Field(default_factory=dict)
+    """Labels that must be equal; all of them."""
     match_expressions: Annotated[tuple[LabelSelectorRequirement, ...], Field(max_length=32)] = ()
+    """Expressions that must hold; all of them, and `matchLabels` too."""
 
     @property
     def is_empty(self) -> bool:

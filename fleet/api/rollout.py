@@ -8,34 +8,58 @@ rules in the CRD (`RULES` of each model, read by `api.schema`) and the same sent
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fleet.api.conditions import Condition
+from fleet.api.analysis import (
+    METRIC_NAMES,
+    Analysis,
+    AnalysisStatus,
+    FailurePolicy,
+    Metric,
+    MetricResult,
+    MetricStatus,
+    Prometheus,
+    Samples,
+)
+from fleet.api.conditions import Conditions
 from fleet.api.meta import LabelSelector, Model, Object, Time
-from fleet.kit import durations
+from fleet.api.rules import Rule, Rules, exactly_one
+from fleet.api.values import Amount, Delay, Duration, PodTemplate, Port, ServiceName, named
 
-Duration = Annotated[str, Field(max_length=16, pattern=durations.PATTERN)]
-"""`30s`, `5m`, `2h`, `7d`: a whole number and one unit."""
-
-Amount = Annotated[
-    str | int,
-    Field(
-        json_schema_extra={
-            "x-kubernetes-int-or-string": True,
-            "pattern": r"^([0-9]{1,9}|100%|[0-9]{1,2}%)$",
-            "maxLength": 9,
-        }
-    ),
+__all__ = [
+    "METRIC_NAMES",
+    "Advisor",
+    "Amount",
+    "Analysis",
+    "AnalysisStatus",
+    "Canary",
+    "Decision",
+    "Dispatch",
+    "Duration",
+    "FailurePolicy",
+    "GatewayAPI",
+    "Hold",
+    "Metric",
+    "MetricResult",
+    "MetricStatus",
+    "Pause",
+    "Phase",
+    "PodTemplate",
+    "Port",
+    "Prometheus",
+    "Rollout",
+    "RolloutSpec",
+    "RolloutStatus",
+    "Samples",
+    "ServiceName",
+    "Simple",
+    "Step",
+    "Steps",
+    "Strategy",
+    "TrafficRouting",
 ]
-"""A number of pods, or a percentage `0%`…`100%` of `replicas`."""
-
-PodTemplate = Annotated[dict[str, Any], Field(json_schema_extra={"x-kulta-schema": "podtemplate"})]
-"""A core/v1 PodTemplateSpec; its complete schema is put in by `api.schema`."""
-
-ServiceName = Annotated[str, Field(min_length=1, max_length=63)]
-Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
 class Phase(StrEnum):
@@ -51,71 +75,48 @@ class Phase(StrEnum):
     FAILED = "Failed"
 
 
-class FailurePolicy(StrEnum):
-    """What happens when the metrics cannot be had (`analysis.failurePolicy`)."""
-
-    PAUSE = "Pause"
-    CONTINUE = "Continue"
-    ROLLBACK = "Rollback"
-
-
-METRIC_NAMES = ("error-rate", "latency-p50", "latency-p95", "latency-p99", "request-rate")
-
-
-class Prometheus(Model):
-    """Where the engine asks for metrics."""
-
-    address: Annotated[str, Field(max_length=512, pattern=r"^https?://[^\s]+$")]
-    """Base URL, for example `http://prometheus.monitoring:9090`."""
-
-
-class Metric(Model):
-    """One condition on the new revision: its value must stay below the threshold."""
-
-    name: Literal["error-rate", "latency-p50", "latency-p95", "latency-p99", "request-rate"]
-    """`error-rate` in percent, `latency-*` in milliseconds, `request-rate` in requests a second."""
-    threshold: float
-    """The value must be less than this; equal fails."""
-    interval: Duration | None = None
-    """Time between two checks; default 30s. The smallest of all metrics counts."""
-    failure_threshold: Annotated[int, Field(ge=1, le=100)] | None = None
-    """Consecutive failed checks that roll back; default 1 unless `failureLimit` is set."""
-    min_sample_size: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
-    """Fewer requests than this in the window prove nothing: the step is held."""
-    window: Duration | None = None
-    """How far back a query looks; default 2m, never before the step's start."""
-    source: Literal["app", "appRole"] = "app"
-    """Which labels the series carry: `app` has the pod hash as `revision`, `appRole` the role."""
-
-
-class Analysis(Model):
-    """How the new revision is judged, for the whole rollout, pauses included."""
-
-    prometheus: Prometheus | None = None
-    """Default: the engine's KULTA_PROMETHEUS_ADDRESS."""
-    failure_policy: FailurePolicy = FailurePolicy.PAUSE
-    """After `consecutiveErrorLimit` errors: hold (Pause), go on (Continue) or roll back."""
-    warmup_duration: Duration | None = None
-    """No check before this time has passed since the start of the step; default none."""
-    failure_limit: Annotated[int, Field(ge=1, le=1_000)] | None = None
-    """Failed checks in all that roll back; default off."""
-    consecutive_error_limit: Annotated[int, Field(ge=1, le=100)] = 4
-    """Errors in a row (no answer, nonsense) after which `failurePolicy` decides."""
-    metrics: Annotated[tuple[Metric, ...], Field(max_length=20)] = ()
-
-
 class Pause(Model):
     """A pause after a step; without a duration it lasts until `kulta.io/promote`."""
 
     duration: Duration | None = None
+    """How long, for example `5m`; left out, a person ends the pause."""
 
 
 class Step(Model):
     """One step of a canary: a share of the traffic, then perhaps a pause."""
 
-    set_weight: Annotated[int, Field(ge=0, le=100)]
+    set_weight: Annotated[
+        int,
+        Field(ge=0, le=100),
+        Rules(
+            Rule(rule="self >= 0 && self <= 100", message="setWeight must be 0-100"),
+            instead_of=("minimum", "maximum"),
+        ),
+    ]
     """Percent of the traffic for the new revision."""
     pause: Pause | None = None
+
+
+Steps = Annotated[
+    tuple[Step, ...],
+    Field(max_length=50),
+    Rules(
+        Rule(
+            rule="self.map(step, step.setWeight).isSorted() && "
+            "self.all(a, self.exists_one(b, b.setWeight == a.setWeight))",
+            message="steps: each setWeight must be greater than the one before it, "
+            "so 100 can only be the last",
+        ),
+    ),
+]
+"""Steps with growing weights."""
+
+AT_LEAST_ONE_STEP = Rule(
+    rule="has(self.steps) && self.steps.size() > 0",
+    message="a canary needs at least one step: "
+    "steps: [{setWeight: 20, pause: {duration: 5m}}, {setWeight: 100}]",
+    field=".steps",
+)
 
 
 class GatewayAPI(Model):
@@ -123,19 +124,10 @@ class GatewayAPI(Model):
 
     http_route: Annotated[
         str,
-        Field(
-            max_length=253,
-            json_schema_extra={
-                "x-kubernetes-validations": [
-                    {
-                        "rule": "self.size() > 0",
-                        "message": "httpRoute cannot be empty: write the name of an HTTPRoute of "
-                        "this namespace, or leave out trafficRouting",
-                    }
-                ]
-            },
-        ),
+        Field(max_length=253),
+        named("httpRoute", "name an HTTPRoute of this namespace, or leave out trafficRouting"),
     ] = Field(alias="httpRoute")
+    """The HTTPRoute in which the engine writes the weights of both Services."""
 
 
 class TrafficRouting(Model):
@@ -147,13 +139,27 @@ class TrafficRouting(Model):
 class Canary(Model):
     """Percent by percent: the new revision takes a growing share while it is judged."""
 
-    canary_service: Annotated[str, Field(max_length=63)]
+    RULES = (
+        AT_LEAST_ONE_STEP,
+        Rule(
+            rule="self.canaryService != self.stableService || self.canaryService == ''",
+            message="canaryService and stableService must be two different Services",
+            field=".canaryService",
+        ),
+    )
+
+    canary_service: Annotated[
+        str, Field(max_length=63), named("canaryService", "name a Service of this namespace")
+    ]
     """The Service that the engine points at the new revision."""
-    stable_service: Annotated[str, Field(max_length=63)]
+    stable_service: Annotated[
+        str, Field(max_length=63), named("stableService", "name a Service of this namespace")
+    ]
     """The Service that the engine points at the stable revision."""
     port: Port = 80
     """The port of both Services in the HTTPRoute."""
-    steps: Annotated[tuple[Step, ...], Field(max_length=50)] = ()
+    steps: Steps = ()
+    """Weights in growing order; after the last step the new revision is promoted."""
     traffic_routing: TrafficRouting | None = None
     analysis: Analysis | None = None
     dynamic_stable_scale: bool = False
@@ -167,7 +173,14 @@ class Simple(Model):
 
 
 class Strategy(Model):
-    """Exactly one member."""
+    """How a new revision replaces the old one: exactly one member."""
+
+    RULES = (
+        Rule(
+            rule=exactly_one("simple", "canary"),
+            message="write exactly one of simple and canary",
+        ),
+    )
 
     simple: Simple | None = None
     canary: Canary | None = None
@@ -177,13 +190,16 @@ class Advisor(Model):
     """External advice; only `Off` works so far."""
 
     level: Literal["Off"] = "Off"
+    """How much the advisor may say."""
     timeout_seconds: Annotated[int, Field(ge=1, le=60)] = 10
+    """How long the engine waits for an answer."""
 
 
 class Hold(Model):
     """The hub's hold: steps wait, analysis and rollback go on."""
 
     reason: Annotated[str, Field(min_length=1, max_length=256)]
+    """Why the hub holds this Rollout."""
     sequence: Annotated[int, Field(ge=0)] = 0
     """The dispatch sequence of the leader that wrote the hold."""
 
@@ -192,7 +208,9 @@ class Dispatch(Model):
     """Which hub wrote this spec, and in which order; a former leader's write is refused."""
 
     hub: Annotated[str, Field(min_length=1, max_length=128)]
+    """The hub that manages this Rollout."""
     sequence: Annotated[int, Field(ge=1)]
+    """Grows with each dispatch; a lower one is refused."""
     released: bool = False
     """True lets another hub take over."""
 
@@ -200,9 +218,52 @@ class Dispatch(Model):
 class RolloutSpec(Model):
     """What shall run and how it gets there."""
 
+    RULES = (
+        Rule(
+            rule="has(self.template.metadata) && has(self.template.metadata.labels) && "
+            "(!has(self.selector.matchLabels) || self.selector.matchLabels.all(key, "
+            "key in self.template.metadata.labels && "
+            "self.template.metadata.labels[key] == self.selector.matchLabels[key]))",
+            message="selector.matchLabels must stand in template.metadata.labels too: "
+            "copy them there",
+            field=".selector",
+        ),
+        Rule(
+            rule="!(has(self.maxSurge) && has(self.maxUnavailable) && "
+            "string(self.maxSurge).matches('^0+%?$') && "
+            "string(self.maxUnavailable).matches('^0+%?$'))",
+            message="maxSurge and maxUnavailable cannot both be 0: no pod could ever be replaced",
+            field=".maxSurge",
+        ),
+        Rule(
+            rule="!has(oldSelf.dispatch) || (has(self.dispatch) && "
+            "self.dispatch.sequence >= oldSelf.dispatch.sequence)",
+            message="dispatch.sequence may only grow: a former hub leader wrote this",
+            field=".dispatch",
+        ),
+        Rule(
+            rule="!has(oldSelf.dispatch) || !has(self.dispatch) || "
+            "self.dispatch.hub == oldSelf.dispatch.hub || "
+            "(has(oldSelf.dispatch.released) && oldSelf.dispatch.released)",
+            message="another hub manages this Rollout: it must set dispatch.released first",
+            field=".dispatch",
+        ),
+        Rule(
+            rule="!has(self.hold) || !has(self.dispatch) || "
+            "(has(oldSelf.hold) && oldSelf.hold == self.hold) || "
+            "(has(self.hold.sequence) && self.hold.sequence >= self.dispatch.sequence)",
+            message="hold.sequence may not be lower than dispatch.sequence: "
+            "a former hub leader wrote this",
+            field=".hold",
+        ),
+    )
+
     replicas: Annotated[int, Field(ge=0, le=100_000)] = 1
+    """How many pods serve; an autoscaler may change it through the scale sub-resource."""
     selector: LabelSelector
+    """Which pods belong to this Rollout; the template must carry the labels."""
     template: PodTemplate
+    """A core/v1 PodTemplateSpec; each change of it is a new revision."""
     strategy: Strategy
     max_surge: Amount = "25%"
     """Pods above `replicas` while changing; a number or percent, rounded up."""
@@ -219,28 +280,23 @@ class RolloutSpec(Model):
     """The hub's name for this revision; echoed in the status."""
     steps_on_first_rollout: bool = False
     """Go through the steps although there is no earlier revision to compare with."""
-    scale_down_delay: Annotated[str, Field(max_length=16, pattern=durations.PATTERN)] = "30s"
+    scale_down_delay: Delay = "30s"
     """How long the old revision's pods stay after a promotion; `0s` is allowed here."""
     revision_history_limit: Annotated[int, Field(ge=0, le=100)] = 10
     """Old ReplicaSets (0 replicas) that are kept."""
-
-
-class MetricResult(Model):
-    """A number at the time of a decision."""
-
-    value: float
-    threshold: float
-    passed: bool
 
 
 class Decision(Model):
     """What the engine decided, when and why: the last 20 are kept, numbered without gaps."""
 
     sequence: int = 0
+    """Counts from 1 in the life of the Rollout."""
     timestamp: Time = None
+    """When."""
     action: Literal[
         "Initialize", "StepAdvance", "Promotion", "Rollback", "Pause", "Resume", "Complete"
     ]
+    """What was done."""
     reason: Literal[
         "AnalysisPassed",
         "AnalysisFailed",
@@ -253,85 +309,77 @@ class Decision(Model):
         "StepCompleted",
         "Superseded",
     ]
+    """Why, for machines."""
     from_step: int | None = None
+    """Index of the step before."""
     to_step: int | None = None
+    """Index of the step after; equal to the number of steps when all are done."""
     weight: int | None = None
     """Percent of traffic on the new revision after the decision."""
     message: str = ""
+    """Why, for people."""
     metrics: Mapping[str, MetricResult] = Field(default_factory=dict)
-
-
-class Samples(Model):
-    """Requests seen in the window, so that a hub can pool over clusters."""
-
-    n: float = 0
-    bad: float = 0
-
-
-class MetricStatus(Model):
-    """How one metric stands."""
-
-    name: str
-    verdict: Literal["Passed", "Failed", "Inconclusive", "Error", "Pending"] = "Pending"
-    value: float | None = None
-    threshold: float | None = None
-    failures: int = 0
-    """Failed checks in a row."""
-    failed: int = 0
-    """Failed checks in all."""
-    errors: int = 0
-    """Errors in a row."""
-    query: str = ""
-    message: str = ""
-    stable: Samples | None = None
-    canary: Samples | None = None
-
-
-class AnalysisStatus(Model):
-    """How the new revision is judged at present."""
-
-    revision: str = ""
-    checked_at: Time = None
-    passed_at: Time = None
-    """When all metrics passed for the first time since the start of the step."""
-    metrics: tuple[MetricStatus, ...] = ()
+    """The numbers behind it, by metric name."""
 
 
 class RolloutStatus(Model):
     """What the engine reports."""
 
     phase: Phase | None = None
+    """One word for the whole Rollout."""
     message: str = ""
+    """What is going on, or what went wrong, in a sentence."""
     observed_generation: int = 0
+    """The generation of the spec that this status speaks of."""
     fleet_revision: str = ""
+    """`spec.fleetRevision` of that generation."""
     current_pod_hash: str = ""
+    """Hash of the wanted pod template."""
     stable_pod_hash: str = ""
+    """Hash of the revision that has proved itself and takes the traffic on failure."""
     failed_pod_hash: str = ""
     """The revision that was taken back; it is not tried again by itself."""
     current_step_index: int | None = None
+    """The step in work, counted from 0; equal to the number of steps when all are done."""
     current_weight: int | None = None
+    """Percent of traffic on the new revision."""
     replicas: int = 0
+    """All pods."""
     ready_replicas: int = 0
+    """Pods that are ready."""
     updated_replicas: int = 0
+    """Pods of the wanted revision."""
     selector: str = ""
     """Label selector of all pods, for the scale sub-resource."""
     pause_start_time: Time = None
+    """When the pause of the step began; empty outside a pause."""
     step_start_time: Time = None
+    """When the step began."""
     progress_started_at: Time = None
     """When progress was last seen; the deadline counts from here."""
     promoted_at: Time = None
     """When the stable Service was switched; the old revision goes after `scaleDownDelay`."""
-    conditions: tuple[Condition, ...] = ()
+    conditions: Conditions = ()
+    """Aspects of health, each with reason and sentence."""
     decisions: tuple[Decision, ...] = ()
+    """The last 20 decisions."""
     emitted: int = 0
     """The last decision whose effects (Events) were delivered."""
     handled: Mapping[str, str] = Field(default_factory=dict)
     """Requests that were acted on and whose annotation is still there."""
     analysis: AnalysisStatus | None = None
     last_decision_source: str = ""
+    """Who decided last: Threshold or Human."""
 
 
 class Rollout(Object[RolloutSpec, RolloutStatus]):
     """One workload in one cluster, delivered by the engine."""
+
+    RULES = (
+        Rule(
+            rule="self.metadata.name.size() <= 63",
+            message="a Rollout's name becomes a label of its pods: at most 63 characters",
+        ),
+    )
 
     status: RolloutStatus = RolloutStatus()

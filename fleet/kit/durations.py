@@ -11,6 +11,17 @@ from datetime import timedelta
 PATTERN = r"^\s*\+?[0-9]+[smhd]\s*$"
 """What the CRD schema can say; `parse` also checks the range."""
 
+_EXACT = (
+    r"([1-9][0-9]{0,3}|[1-7][0-9]{4}|8[0-5][0-9]{3}|86[0-3][0-9]{2}|86400)s"
+    r"|([1-9][0-9]{0,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440)m"
+    r"|([1-9][0-9]?|1[0-5][0-9]|16[0-8])h"
+    r"|[1-7]d"
+)
+EXACT = rf"^\s*\+?0*({_EXACT})\s*$"
+"""All that `parse` accepts, as one expression for the API server."""
+EXACT_OR_ZERO = rf"^\s*\+?0*({_EXACT}|0s)\s*$"
+"""The same with `allow_zero`."""
+
 HELP = "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d"
 
 _UNITS = {"s": (1, 86_400), "m": (60, 1_440), "h": (3_600, 168), "d": (86_400, 7)}

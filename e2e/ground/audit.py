@@ -95,8 +95,8 @@ class AuditLog:
                 if not line.endswith(b"\n"):
                     break
                 self._offset += len(line)
-                if request := _parse(json.loads(line)):
-                    self._requests.append(request)
+                if _counts(entry := json.loads(line)):
+                    self._requests.append(_parse(entry))
 
 
 def count(requests: Iterable[Request]) -> Counter[tuple[str, str, str]]:
@@ -113,14 +113,19 @@ def count(requests: Iterable[Request]) -> Counter[tuple[str, str, str]]:
     )
 
 
-def _parse(entry: dict[str, Any]) -> Request | None:
-    """None for the end of a watch, whose start has been counted."""
-    if entry["verb"] == "watch" and entry["stage"] != "ResponseStarted":
-        # A watch that is refused has no start.
-        if entry.get("responseStatus", {}).get("code", 0) < 400:
-            return None
-    elif entry["stage"] == "ResponseStarted":
-        return None
+def _counts(entry: dict[str, Any]) -> bool:
+    """Whether this is the one entry of its request: a watch's start, of others the end.
+
+    A watch that is refused has no start, so its end counts.
+    """
+    is_start: bool = entry["stage"] == "ResponseStarted"
+    if entry["verb"] != "watch":
+        return not is_start
+    refused: bool = entry.get("responseStatus", {}).get("code", 0) >= 400
+    return is_start or refused
+
+
+def _parse(entry: dict[str, Any]) -> Request:
     target = entry.get("objectRef", {})
     group = target.get("apiGroup", "")
     plural = target.get("resource", "")

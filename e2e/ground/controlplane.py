@@ -101,13 +101,13 @@ class ControlPlane:
                 self._place(serving, signing)
                 try:
                     self._start_server()
+                    self._start_clients()
                     break
                 except StartFailed as error:
                     # Somebody took a port between our choice and the server's bind.
                     if "address already in use" not in str(error) or attempt == ATTEMPTS - 1:
                         raise
                     self.stop()
-            self._start_clients()
         except BaseException:
             self.stop()
             raise
@@ -224,11 +224,20 @@ class ControlPlane:
         return "".join(said)
 
     def call(
-        self, method: str, path: str, body: object = None, *, user: str = ADMIN
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        user: str = ADMIN,
+        timeout: float = 30,
     ) -> tuple[int, Any]:
-        """One request to the API server: status code and parsed answer (text where not JSON)."""
+        """One request to the API server: status code and parsed answer (text where not JSON).
+
+        A PATCH is a JSON merge patch. Not for watches. `timeout` is in seconds of silence.
+        """
         connection = http.client.HTTPSConnection(
-            "127.0.0.1", self._at.api, timeout=30, context=self.authority.context()
+            "127.0.0.1", self._at.api, timeout=timeout, context=self.authority.context()
         )
         patch = "application/merge-patch+json" if method == "PATCH" else "application/json"
         headers = {"Authorization": f"Bearer {self.tokens[user]}", "Content-Type": patch}
@@ -289,7 +298,7 @@ class ControlPlane:
         self._await_server()
 
     def _await_server(self) -> None:
-        self._await("ready", lambda: self.call("GET", "/readyz")[0] == 200)
+        self._await("ready", lambda: self.call("GET", "/readyz", timeout=2)[0] == 200)
 
     def _start_clients(self) -> None:
         """Start what talks to the API server, and wait until each has shown that it works."""

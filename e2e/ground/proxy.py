@@ -200,6 +200,9 @@ class HttpProxy:
         self._writes_left: int | None = None
         self._passing = asyncio.Event()
         self._passing.set()
+        self.no_watch = asyncio.Event()
+        """Set while no watch passes through."""
+        self.no_watch.set()
         self._watches: set[asyncio.Task[None]] = set()
         self._open = contextlib.AsyncExitStack()
 
@@ -240,9 +243,8 @@ class HttpProxy:
             )
         )
         # A client that goes away shall end its watch at the server too.
-        runner = web.ServerRunner(
-            web.Server(self._serve), handler_cancellation=True, shutdown_timeout=0.2
-        )
+        server = web.Server(self._serve, handler_cancellation=True)
+        runner = web.ServerRunner(server, shutdown_timeout=0.2)
         await runner.setup()
         self._open.push_async_callback(runner.cleanup)
         context = self._authority.issue("proxy").context()
@@ -315,11 +317,14 @@ class HttpProxy:
         await response.prepare(request)
         relay = asyncio.create_task(_relay(answer, response))
         self._watches.add(relay)
+        self.no_watch.clear()
         try:
             await asyncio.wait({relay})
         finally:
-            self._watches.discard(relay)
             relay.cancel()
+            self._watches.discard(relay)
+            if not self._watches:
+                self.no_watch.set()
         if relay.cancelled():
             event = error_object(410, "Expired", "too old resource version, by the proxy")
             await response.write(json.dumps({"type": "ERROR", "object": event}).encode() + b"\n")

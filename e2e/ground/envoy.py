@@ -8,6 +8,8 @@ route whose cluster is not there yet. Clusters stay until Envoy ends: their coun
 import asyncio
 import json
 import re
+import urllib.parse
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,10 +42,15 @@ class Offer:
 
 @dataclass(slots=True)
 class Counters:
-    """What Envoy counted of one Service: requests completed, and by class of the answer (2 … 5)."""
+    """What Envoy counted of one backend: requests completed, and by class of the answer (2 … 5)."""
 
     completed: int = 0
     classes: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> int:
+        """Answers of class 5xx."""
+        return self.classes.get(5, 0)
 
 
 class Envoy:
@@ -109,18 +116,19 @@ class Envoy:
             await self._await(taken)
         return bool(fresh or taken)
 
-    async def counters(self) -> dict[tuple[str, str], Counters]:
-        """Requests that were answered by each Service (namespace, name) since Envoy's start."""
-        found: dict[tuple[str, str], Counters] = {}
-        for name, value in (await self.statistics(r"^cluster\..*upstream_rq_")).items():
-            if match := COUNTER.fullmatch(name):
-                namespace, service, _ = match[1].split("/")
-                counters = found.setdefault((namespace, service), Counters())
+    def counters(self) -> dict[str, Counters]:
+        """What each `<namespace>/<service>/<port>` has answered since Envoy's start. Blocking."""
+        found: dict[str, Counters] = {}
+        query = urllib.parse.urlencode({"format": "json", "filter": r"^cluster\..*upstream_rq_"})
+        with urllib.request.urlopen(f"{self._admin}/stats?{query}", timeout=5) as answer:
+            rows = json.load(answer)["stats"]
+        for row in rows:
+            if match := COUNTER.fullmatch(row.get("name", "")):
+                counters = found.setdefault(match[1], Counters())
                 if match[2] == "completed":
-                    counters.completed += value
+                    counters.completed = row["value"]
                 else:
-                    kind = int(match[2][0])
-                    counters.classes[kind] = counters.classes.get(kind, 0) + value
+                    counters.classes[int(match[2][0])] = row["value"]
         return found
 
     async def statistics(self, pattern: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A Gateway API implementation for one cluster: real Envoy, configured by files.
 
-    async with LocalGateway(client, host="127.244.0.1", folder=folder) as gateway:
-        gateway.url()          # http://127.244.0.1:8080
+    async with LocalGateway(client, folder=folder) as gateway:
+        gateway.url          # http://127.244.7.1:8080, for a Gateway's listener port 80
 
 It watches what decides (never asks), translates it (`routing`, `xds`), offers it to Envoy, and
 writes statuses only when Envoy shows that it has taken them, and only where they differ. Used by
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from e2e.ground import gatewaystatus, routing, xds
+from e2e.ground import addresses, gatewaystatus, routing, xds
 from e2e.ground.containers import stamp
 from e2e.ground.envoy import Counters, Envoy, Offer
 from fleet import errors
@@ -40,13 +40,19 @@ UNPRIVILEGED = 1024
 
 
 class LocalGateway:
-    """Serves all Gateways of its controller name on `host`; see `port` for where they listen."""
+    """Serves all Gateways of the class `local` on an address of its own, `host`."""
 
-    def __init__(
-        self, client: Client, *, host: str, folder: Path, controller: str = CONTROLLER
-    ) -> None:
-        self.host = host
-        self.controller = controller
+    controller = CONTROLLER
+    gateway_class: Mapping[str, Any] = {
+        "apiVersion": names.GATEWAYCLASSES.api_version,
+        "kind": names.GATEWAYCLASSES.kind,
+        "metadata": {"name": "local"},
+        "spec": {"controllerName": CONTROLLER},
+    }
+
+    def __init__(self, client: Client, *, folder: Path) -> None:
+        self._block = addresses.Block()
+        self.host = addresses.served(self._block.host)
         self.envoy = Envoy(folder)
         self._client = client
         self._changed = asyncio.Event()
@@ -66,12 +72,14 @@ class LocalGateway:
         """Where a Gateway's listener port is served: below 1024 it is 8000 higher."""
         return listener if listener >= UNPRIVILEGED else 8000 + listener
 
-    def url(self, listener: int = 80) -> str:
-        return f"http://{self.host}:{self.port(listener)}"
+    @property
+    def url(self) -> str:
+        """Where the listener port 80 is served."""
+        return f"http://{self.host}:{self.port(80)}"
 
-    async def counters(self) -> dict[tuple[str, str], Counters]:
-        """Requests answered by each Service (namespace, name), as Envoy counted them."""
-        return await self.envoy.counters()
+    def counters(self) -> dict[str, Counters]:
+        """Requests answered by each `<namespace>/<service>/<port>`. Blocking, from any thread."""
+        return self.envoy.counters()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -101,6 +109,7 @@ class LocalGateway:
             self._main.cancel()
             await asyncio.wait({self._main})
         await self.envoy.stop()
+        self._block.close()
         if self._main is not None and not self._main.cancelled():
             await self._main
 

@@ -16,12 +16,18 @@ from fleet.clusters.client import Client
 STRATEGIC = "application/strategic-merge-patch+json"
 
 
-async def report(client: Client, pod: Mapping[str, Any], status: Mapping[str, Any]) -> None:
-    """Write a pod's status; conditions of others stay. Conflict when the pod is another by now."""
+async def report(
+    client: Client, pod: Mapping[str, Any], status: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write a pod's status, conditions of others stay; the new manifest.
+
+    Conflict when the pod is another by now.
+    """
     metadata = pod["metadata"]
     body = {"metadata": {"uid": metadata["uid"]}, "status": status}
     path = names.PODS.path(metadata["namespace"], metadata["name"], "status")
-    await _send(client, "PATCH", path, body, STRATEGIC)
+    answer: dict[str, Any] = json.loads(await _send(client, "PATCH", path, body, STRATEGIC))
+    return answer
 
 
 async def remove(client: Client, pod: Mapping[str, Any]) -> None:

@@ -56,7 +56,9 @@ class Worker:
         self.containers = [self._container(spec) for spec in pod["spec"]["containers"]]
 
     def update(self, pod: Mapping[str, Any]) -> None:
-        """The API server's newest word on the pod."""
+        """The API server's newest word on the pod; an older one than known is ignored."""
+        if _version(pod) < _version(self.pod):
+            return
         self.pod = pod
         self._changed.set()
         if "deletionTimestamp" in pod["metadata"]:
@@ -105,11 +107,12 @@ class Worker:
                 now=stamp(),
                 before=written,
             )
-            if status == written or all(c.is_new for c in self.containers):
+            same = status == written and not podstatus.is_overruled(self.pod, status)
+            if same or all(container.is_new for container in self.containers):
                 continue
             self._tell_prometheus(status)
             try:
-                await kubelet.report(self._around.client, self.pod, status)
+                answer = await kubelet.report(self._around.client, self.pod, status)
             except (errors.NotFound, errors.Conflict):
                 return
             except errors.TemporaryError:
@@ -117,6 +120,7 @@ class Worker:
                 await asyncio.sleep(1)
                 continue
             written = status
+            self.update(answer)
 
     async def _remove(self) -> None:
         while self._in_api:
@@ -184,7 +188,9 @@ class Worker:
 
     def _variables(self, spec: Mapping[str, Any]) -> dict[str, str]:
         server = urlsplit(self._around.client.config.server)
+        # POD_IP is given unasked: without a network namespace of its own a process must be told.
         variables = {
+            "POD_IP": self.address,
             "HOSTNAME": self.pod["metadata"]["name"],
             "KUBERNETES_SERVICE_HOST": server.hostname or "",
             "KUBERNETES_SERVICE_PORT": str(server.port or 443),
@@ -210,3 +216,7 @@ class Worker:
             due = await projected.write()
             self._volumes[name] = projected
             self._beside.append(self._tasks.create_task(projected.renew(due)))
+
+
+def _version(pod: Mapping[str, Any]) -> int:
+    return int(pod["metadata"]["resourceVersion"])

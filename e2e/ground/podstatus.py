@@ -51,6 +51,14 @@ def phase(pod: Mapping[str, Any], containers: Sequence[Container]) -> str:
     return "Pending" if fresh else "Running"
 
 
+def is_overruled(pod: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    """Whether somebody else has changed what we report, as the node controller does when it has
+    not heard of the node for a while."""
+    live = {c["type"]: c["status"] for c in pod.get("status", {}).get("conditions", ())}
+    ours = {c["type"]: c["status"] for c in status["conditions"]}
+    return any(live.get(kind) != value for kind, value in ours.items())
+
+
 def is_ready(pod: Mapping[str, Any], containers: Sequence[Container]) -> bool:
     """All containers ready, all readiness gates open, and not on its way out."""
     given = {c["type"]: c["status"] for c in pod.get("status", {}).get("conditions", ())}

@@ -1,6 +1,6 @@
 """A small HTTP server whose image tag decides how many requests fail and how long they take.
 
-The local node starts it as a pod's process: `python app.py IMAGE`. Standard library only, so that
+The local node starts it as a pod's process: `python app.py TAG`. Standard library only, so that
 it starts in a tenth of a second. Behaviours are words in the tag, after the version:
 
     sample:v1                    answers 200 at once
@@ -30,12 +30,10 @@ TEXTS = {200: "OK", 404: "Not Found", 500: "Internal Server Error", 503: "Servic
 class Behaviour:
     """What an image tag asks for: error share in 0…1, latency in seconds."""
 
-    def __init__(self, image: str) -> None:
-        self.tag = image.rpartition(":")[2] if ":" in image.rpartition("/")[2] else "latest"
-        first = WORDS.search(self.tag)
-        self.version = self.tag[: first.start()] if first else self.tag
+    def __init__(self, tag: str) -> None:
+        self.version = tag
         found: dict[str, str] = {}
-        for match in WORDS.finditer(self.tag):
+        for match in WORDS.finditer(tag):
             found |= {word: value for word, value in match.groupdict().items() if value}
         self.errors = int(found.get("errors", "0")) / 100
         self.latency = int(found.get("slow", "0")) / 1000
@@ -78,8 +76,8 @@ class Application:
     end a moment later, and closes each connection after its answer.
     """
 
-    def __init__(self, image: str, pod: str, drain: float) -> None:
-        self.behaviour = Behaviour(image)
+    def __init__(self, tag: str, pod: str, drain: float) -> None:
+        self.behaviour = Behaviour(tag)
         self.ready = self.behaviour.ready
         self.pod = pod
         self.drain = drain
@@ -99,7 +97,7 @@ class Application:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
         server = await asyncio.start_server(self.connection, host, port, backlog=512)
-        print(f"{self.behaviour.tag} of {self.pod} listens on {host}:{port}", flush=True)
+        print(f"{self.behaviour.version} of {self.pod} listens on {host}:{port}", flush=True)
         await self.stopping.wait()
         await asyncio.sleep(self.drain)
         server.close()
@@ -180,12 +178,12 @@ class Application:
 
 
 def main() -> None:
-    """`app.py [IMAGE]`; reads POD_IP, POD_NAME, PORT, VERSION and DRAIN_SECONDS."""
-    image = sys.argv[1] if len(sys.argv) > 1 else f"sample:{os.environ.get('VERSION', 'v1')}"
-    pod = os.environ.get("POD_NAME") or os.environ.get("HOSTNAME", "local")
+    """`app.py [TAG]`, the tag alone or in an image; reads POD_IP, PORT, VERSION, DRAIN_SECONDS."""
+    image = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("VERSION", "v1")
+    pod = os.environ.get("HOSTNAME", "local")
     drain = float(os.environ.get("DRAIN_SECONDS", "1"))
     host = os.environ.get("POD_IP", "127.0.0.1")
-    application = Application(image, pod, drain)
+    application = Application(image.rpartition(":")[2], pod, drain)
     asyncio.run(application.serve(host, int(os.environ.get("PORT", "8080"))))
 
 

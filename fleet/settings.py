@@ -53,9 +53,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings(Settings):
-    """The engine's; `prometheus` is the address for Rollouts that name none."""
+    """The engine's; `prometheus` is the address for Rollouts that name none.
+
+    `allow_loopback` lets Rollouts name metrics sources on this machine: for the demo and tests.
+    """
 
     prometheus: str = PROMETHEUS
+    allow_loopback: bool = False
     cluster: str | None = None
 
 
@@ -76,6 +80,7 @@ def engine(environment: Environment | None = None) -> EngineSettings:
         log_level=_level(env),
         leader_election=_switch(env, "KULTA_LEADER_ELECTION", default=False),
         prometheus=_address(env, "KULTA_PROMETHEUS_ADDRESS", PROMETHEUS),
+        allow_loopback=_switch(env, "KULTA_ALLOW_LOOPBACK", default=False),
         cluster=env.get("KULTA_CLUSTER_NAME") or None,
     )
 

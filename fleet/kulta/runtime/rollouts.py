@@ -19,6 +19,8 @@ Key = tuple[str, str]
 
 PARSED = 1_000
 """Rollouts kept parsed."""
+GRAVES = 1_000
+"""Uids of the deleted that are remembered, so that a late answer revives nobody."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,7 @@ class Rollouts:
     def __init__(self, parsed: int = PARSED) -> None:
         self._entries: dict[Key, _Entry] = {}
         self._parsed: OrderedDict[Key, Rollout] = OrderedDict()
+        self._graves: OrderedDict[str, None] = OrderedDict()
         self._limit = parsed
 
     def __len__(self) -> int:
@@ -50,7 +53,7 @@ class Rollouts:
         meta = manifest["metadata"]
         key, version = key_of(manifest), version_of(manifest)
         known = self._entries.get(key)
-        if known is not None and version <= known.version:
+        if meta["uid"] in self._graves or (known is not None and version <= known.version):
             return False
         slim = {**manifest, "metadata": {k: v for k, v in meta.items() if k != "managedFields"}}
         self._entries[key] = _Entry(meta["uid"], version, orjson.dumps(slim))
@@ -58,8 +61,14 @@ class Rollouts:
         return True
 
     def remember(self, manifest: Mapping[str, Any], rollout: Rollout) -> None:
-        """Keep the answer to our own write, of which `rollout` is the parsed form."""
-        if self.put(manifest):
+        """Keep the answer to our own write, of which `rollout` is the parsed form.
+
+        An answer with the known version (nothing changed on the server) counts too: what it does
+        not store is not written again and again.
+        """
+        self.put(manifest)
+        known = self._entries.get(key_of(manifest))
+        if known is not None and known.version == version_of(manifest):
             self._keep(key_of(manifest), rollout)
 
     def get(self, key: Key) -> Rollout | None:
@@ -82,11 +91,17 @@ class Rollouts:
     def drop(self, key: Key, uid: str = "") -> bool:
         """Forget a Rollout that is gone; with a uid, only that one. Whether it was known."""
         known = self._entries.get(key)
+        self._bury(uid or (known.uid if known else ""))
         if known is None or (uid and known.uid != uid):
             return False
         del self._entries[key]
         self._parsed.pop(key, None)
         return True
+
+    def _bury(self, uid: str) -> None:
+        self._graves[uid] = None
+        while len(self._graves) > GRAVES:
+            self._graves.popitem(last=False)
 
     def _keep(self, key: Key, rollout: Rollout) -> None:
         self._parsed[key] = rollout

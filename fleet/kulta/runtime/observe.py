@@ -1,0 +1,276 @@
+"""Looks: the stores of everything that belongs to Rollouts, and one frozen look at one of them.
+
+Owned by `wiring.engine`; `reconcile` calls `observe`, `apply` puts the answers to its writes in
+(`remember`), so that no look lacks them. Every change of a child wakes the Rollout that it belongs
+to: by label for sets and pods, by name for Services, slices and routes. Never decides, never asks.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+from fleet import aio
+from fleet.api import names
+from fleet.api.names import Resource
+from fleet.api.rollout import Rollout
+from fleet.clusters.client import Client
+from fleet.clusters.watch import Change, Informer
+from fleet.kulta.core import observed
+from fleet.kulta.core.observed import Observed
+from fleet.kulta.runtime import decode
+from fleet.kulta.runtime.decode import Child, Slice
+from fleet.kulta.runtime.rollouts import Key
+from fleet.kulta.runtime.served import Served
+
+T = TypeVar("T")
+
+MANAGED = f"{names.MANAGED_LABEL}=true"
+
+
+class Index(Generic[T]):
+    """Things by what they belong to; follows an informer's changes."""
+
+    def __init__(self) -> None:
+        self._groups: dict[Key, dict[Key, T]] = {}
+
+    def of(self, group: Key) -> Iterable[T]:
+        """What belongs to `group`, sorted by name."""
+        members = self._groups.get(group)
+        return [members[key] for key in sorted(members)] if members else ()
+
+    def move(self, key: Key, item: T | None, before: Key | None, after: Key | None) -> None:
+        """`key` left `before` and is now `item` in `after`; None is nowhere."""
+        if before is not None and before != after:
+            members = self._groups.get(before, {})
+            members.pop(key, None)
+            if not members:
+                self._groups.pop(before, None)
+        if after is not None and item is not None:
+            self._groups.setdefault(after, {})[key] = item
+
+
+class References:
+    """Which Rollouts name a Service or a route."""
+
+    def __init__(self) -> None:
+        self._names: dict[Key, frozenset[Key]] = {}
+        self._users: dict[Key, set[Key]] = {}
+
+    def put(self, rollout: Key, named: frozenset[Key]) -> None:
+        """`rollout` names exactly these."""
+        before = self._names.get(rollout, frozenset())
+        if before == named:
+            return
+        for key in before - named:
+            self._users[key].discard(rollout)
+            if not self._users[key]:
+                del self._users[key]
+        for key in named:
+            self._users.setdefault(key, set()).add(rollout)
+        self._names[rollout] = named
+        if not named:
+            del self._names[rollout]
+
+    def users(self, key: Key) -> Iterable[Key]:
+        """The Rollouts that name `key`."""
+        return tuple(self._users.get(key, ()))
+
+
+class Observer:
+    """See the module."""
+
+    def __init__(self, kube: Client, wake: Callable[[Key], None]) -> None:
+        self._wake = wake
+        self.bereaved: set[Key] = set()
+        """Rollouts that lost a set: perhaps because they were deleted while nobody looked."""
+        self._removed: set[str] = set()
+        self._sets: Index[Child[observed.ReplicaSet]] = Index()
+        self._pods: Index[Child[observed.Pod]] = Index()
+        self._slices: Index[Slice] = Index()
+        self._managed: Index[observed.Service] = Index()
+        self._service_users, self._route_users = References(), References()
+        self.replica_sets = Informer(
+            kube,
+            names.REPLICASETS,
+            decode=decode.replica_set,
+            on=self._set_changed,
+            selector=MANAGED,
+        )
+        self.pods = Informer(
+            kube, names.PODS, decode=decode.pod, on=self._pod_changed, selector=MANAGED
+        )
+        self.services = Informer(
+            kube, names.SERVICES, decode=decode.service, on=self._service_changed
+        )
+        self.slices = Informer(
+            kube,
+            names.ENDPOINTSLICES,
+            decode=decode.endpoint_slice,
+            on=self._slice_changed,
+            selector=MANAGED,
+        )
+        self.routes = Informer(kube, names.HTTPROUTES, decode=decode.route, on=self._route_changed)
+        self._routable = Served(kube, names.HTTPROUTES)
+
+    async def run(self) -> None:
+        """Watch everything until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for informer in (self.replica_sets, self.pods, self.services, self.slices):
+                tasks.create_task(informer.run())
+            tasks.create_task(self._routable.run())
+            tasks.create_task(self._watch_routes())
+
+    async def synced(self) -> None:
+        """Until everything has been seen once."""
+        for informer in (self.replica_sets, self.pods, self.services, self.slices):
+            await informer.synced.wait()
+        await self._routable.looked()
+        if self._routable.is_now:
+            await self.routes.synced.wait()
+
+    def observe(
+        self,
+        rollout: Rollout,
+        measurements: Mapping[str, observed.Measurement],
+        default_prometheus: str = "",
+    ) -> Observed:
+        """One look at everything that belongs to `rollout`."""
+        key, uid = (rollout.namespace, rollout.name), rollout.metadata.uid
+        services, routes = self._refer(rollout)
+        sets = tuple(
+            child.value
+            for child in self._sets.of(key)
+            if child.owner == uid and child.value.uid not in self._removed
+        )
+        owners = {item.uid for item in sets}
+        return Observed(
+            replica_sets=sets,
+            pods=tuple(child.value for child in self._pods.of(key) if child.owner in owners),
+            services=self._named_services(key, services),
+            endpoints={name: self._ready(rollout.namespace, name) for name in services},
+            routes={
+                name: self.routes.store[rollout.namespace, name]
+                for name in routes
+                if (rollout.namespace, name) in self.routes.store
+            },
+            measurements=measurements,
+            default_prometheus=default_prometheus,
+        )
+
+    def service(self, namespace: str, name: str) -> observed.Service | None:
+        """A Service as last seen."""
+        return self.services.store.get((namespace, name))
+
+    def remember(self, resource: Resource, manifest: Mapping[str, Any]) -> None:
+        """Put the answer to our own write into the store of its kind."""
+        self._informers[resource].remember(manifest)
+
+    def removed(self, uid: str) -> None:
+        """We have deleted this set: it is not seen any more, though it may linger."""
+        self._removed.add(uid)
+
+    def forget(self, rollout: Key) -> None:
+        """The Rollout is gone."""
+        self._service_users.put(rollout, frozenset())
+        self._route_users.put(rollout, frozenset())
+        self.bereaved.discard(rollout)
+
+    @property
+    def _informers(self) -> "Mapping[Resource, Informer[Any]]":
+        return {
+            names.REPLICASETS: self.replica_sets,
+            names.PODS: self.pods,
+            names.SERVICES: self.services,
+            names.HTTPROUTES: self.routes,
+        }
+
+    async def _watch_routes(self) -> None:
+        """HTTPRoutes are watched while their definition is there."""
+        while True:
+            await self._routable.begun()
+            watching = asyncio.create_task(self.routes.run())
+            try:
+                await self._routable.ended()
+            finally:
+                await aio.cancel(watching)
+
+    def _refer(self, rollout: Rollout) -> tuple[frozenset[str], frozenset[str]]:
+        """Names of the Services and routes of the strategy; their changes wake it from now on."""
+        canary = rollout.spec.strategy.canary
+        services: frozenset[str] = frozenset()
+        routes: frozenset[str] = frozenset()
+        if canary is not None:
+            services = frozenset((canary.stable_service, canary.canary_service))
+            routing = canary.traffic_routing
+            if routing is not None and routing.gateway_api is not None:
+                routes = frozenset((routing.gateway_api.http_route,))
+        namespace = rollout.namespace
+        key = (namespace, rollout.name)
+        self._service_users.put(key, frozenset((namespace, name) for name in services))
+        self._route_users.put(key, frozenset((namespace, name) for name in routes))
+        return services, routes
+
+    def _named_services(self, key: Key, wanted: frozenset[str]) -> dict[str, observed.Service]:
+        """The Services that the strategy names, and those that we still manage for it."""
+        found = {item.name: item for item in self._managed.of(key)}
+        for name in wanted:
+            service = self.services.store.get((key[0], name))
+            if service is not None:
+                found[name] = service
+        return found
+
+    def _ready(self, namespace: str, service: str) -> frozenset[str]:
+        parts = [item.ready for item in self._slices.of((namespace, service))]
+        return frozenset[str]().union(*parts)
+
+    def _set_changed(self, change: Change[Child[observed.ReplicaSet]]) -> None:
+        if change.type == "DELETED" and change.old is not None:
+            ours = change.old.value.uid in self._removed
+            self._removed.discard(change.old.value.uid)
+            if not ours:
+                self.bereaved.add(change.old.rollout)
+        self._child_changed(self._sets, change)
+
+    def _pod_changed(self, change: Change[Child[observed.Pod]]) -> None:
+        self._child_changed(self._pods, change)
+
+    def _child_changed(self, index: Index[Child[T]], change: Change[Child[T]]) -> None:
+        before = change.old.rollout if change.old else None
+        after = change.new.rollout if change.new else None
+        index.move(change.key, change.new, before, after)
+        if change.old != change.new:
+            for key in {before, after} - {None}:
+                self._wake(key)  # type: ignore[arg-type]
+
+    def _service_changed(self, change: Change[observed.Service]) -> None:
+        before, after = _user(change.key, change.old), _user(change.key, change.new)
+        self._managed.move(change.key, change.new, before, after)
+        if _meaning(change.old) != _meaning(change.new):
+            named = self._service_users.users(change.key)
+            for key in {*named, before, after} - {None}:
+                self._wake(key)  # type: ignore[arg-type]
+
+    def _slice_changed(self, change: Change[Slice]) -> None:
+        before = change.old.service if change.old else None
+        after = change.new.service if change.new else None
+        self._slices.move(change.key, change.new, before, after)
+        if change.old != change.new and (service := after or before):
+            for key in self._service_users.users(service):
+                self._wake(key)
+
+    def _route_changed(self, change: Change[dict[str, Any]]) -> None:
+        for key in self._route_users.users(change.key):
+            self._wake(key)
+
+
+def _user(key: Key, service: observed.Service | None) -> Key | None:
+    """The Rollout for which we manage this Service."""
+    if service is None or service.original is None:
+        return None
+    rollout = service.selector.get(names.ROLLOUT_LABEL)
+    return (key[0], rollout) if rollout else None
+
+
+def _meaning(service: observed.Service | None) -> object:
+    """What matters of a Service; its version alone does not."""
+    return service and (service.uid, service.selector, service.original)

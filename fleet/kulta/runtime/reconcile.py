@@ -1,0 +1,165 @@
+"""One reconcile: look → plan (core) → write → report; the only place where the four meet.
+
+`wiring.engine` runs it from the work queue, a key at a time. It is also the one place that turns
+errors into a condition, an Event, a metric and the time of the next try; nothing on the way
+swallows them. It looks at the world as it is, never at what changed.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from fleet.aio import WorkQueue
+from fleet.api.names import ROLLOUTS
+from fleet.api.rollout import Rollout
+from fleet.errors import Conflict, FleetError, NotFound
+from fleet.kulta.core import plan as core
+from fleet.kulta.core.actions import Plan
+from fleet.kulta.runtime import stalled
+from fleet.kulta.runtime.apply import Turn, Vanished, World
+from fleet.kulta.runtime.measure import Measurements
+from fleet.kulta.runtime.rollouts import Key
+from fleet.ports import Clock
+from fleet.telemetry import logs
+from fleet.telemetry.metrics import EngineMetrics
+
+COUNTERS_SECONDS = 5.0
+"""How long a status that differs only in counters may wait for a better reason to be written."""
+CONFLICT_SECONDS = 0.1
+SOONEST_SECONDS = 0.02
+
+log = logging.getLogger(__name__)
+
+
+class Leading(Protocol):
+    """Whether we may write."""
+
+    @property
+    def is_leader(self) -> bool: ...
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Reconciler:
+    """See the module. `queue` backs off from 5 s to 5 min."""
+
+    world: World
+    queue: WorkQueue[Key]
+    measurements: Measurements
+    metrics: EngineMetrics
+    clock: Clock
+    leading: Leading
+    default_prometheus: str = ""
+    _counters: dict[Key, float] = field(default_factory=dict)
+    """Rollouts whose counters wait to be written, and until when (monotonic)."""
+
+    async def reconcile(self, key: Key) -> None:
+        """Bring one Rollout a step further and see to it that somebody looks again in time."""
+        if not self.leading.is_leader:
+            self.metrics.reconciled(result="skipped")
+            return
+        started = self.clock.monotonic()
+        turn = None
+        with logs.bind(namespace=key[0], rollout=key[1]):
+            try:
+                rollout = await self._known(key)
+                if rollout is None:
+                    self._forget(key)
+                    return
+                turn = Turn(self.world, rollout)
+                plan = await self._advance(key, turn)
+            except FleetError as error:
+                await self._failed(key, error, turn)
+            else:
+                self._succeeded(key, turn.rollout, plan, self.clock.monotonic() - started)
+
+    async def _known(self, key: Key) -> Rollout | None:
+        """The Rollout; one that lost a set is read anew, because its end may have been missed."""
+        world = self.world
+        if key in world.observer.bereaved and key in world.rollouts:
+            try:
+                world.rollouts.put(await world.kube.get(ROLLOUTS, key[1], key[0]))
+            except NotFound:
+                world.rollouts.drop(key)
+            world.observer.bereaved.discard(key)
+        return world.rollouts.get(key)
+
+    async def _advance(self, key: Key, turn: Turn) -> Plan:
+        now = self._now()
+        rollout = turn.rollout
+        seen = self.world.observer.observe(
+            rollout, self.measurements.of(key), self.default_prometheus
+        )
+        plan = core.plan(rollout, seen, now)
+        await turn.perform(plan.actions)
+        if self._is_due(key, rollout, plan):
+            await turn.report(stalled.cleared(plan.status))
+        await turn.perform(plan.after)
+        self.measurements.ask(key, plan.queries)
+        return plan
+
+    def _is_due(self, key: Key, rollout: Rollout, plan: Plan) -> bool:
+        """Whether the status is written now: at once, but for counters, which may wait 5 s."""
+        if stalled.cleared(plan.status) == rollout.status:
+            self._counters.pop(key, None)
+            return False
+        left = 0.0
+        if not plan.urgent and not stalled.is_in(rollout.status):
+            now = self.clock.monotonic()
+            left = self._counters.setdefault(key, now + COUNTERS_SECONDS) - now
+        if left <= 0:
+            self._counters.pop(key, None)
+            return True
+        self.queue.add_after(key, left)
+        return False
+
+    def _succeeded(self, key: Key, rollout: Rollout, plan: Plan, seconds: float) -> None:
+        self.queue.forget(key)
+        strategy = core.strategy_name(rollout)
+        self.metrics.reconciled(result="success", strategy=strategy, seconds=seconds)
+        self.metrics.show_rollout(
+            *key,
+            phase=plan.status.phase or "",
+            strategy=strategy,
+            weight=plan.status.current_weight or 0,
+        )
+        if plan.wake_at is not None:
+            left = (plan.wake_at - self._now()).total_seconds()
+            self.queue.add_after(key, max(left, SOONEST_SECONDS))
+
+    async def _failed(self, key: Key, error: FleetError, turn: Turn | None) -> None:
+        """Class by class: look again soon, forget, or report, back off and try again."""
+        match error:
+            case Vanished():
+                self._forget(key)
+            case Conflict():
+                self.metrics.reconciled(result="skipped")
+                self.queue.add_after(key, CONFLICT_SECONDS)
+            case _:
+                self.metrics.reconciled(result="error")
+                seconds = self.queue.retry(key)
+                log.warning("a reconcile failed", extra={"why": str(error), "retry": seconds})
+                await self._report(key, error, turn)
+
+    async def _report(self, key: Key, error: FleetError, turn: Turn | None) -> None:
+        """Say in the status what stands in the way, where that may help; a failure is logged."""
+        try:
+            if turn is None:
+                await stalled.refuse(self.world, key, error, self._now())
+            else:
+                await stalled.report(turn, error, self._now())
+        except FleetError as second:
+            log.warning("the failure could not be reported", extra={"why": str(second)})
+
+    def _forget(self, key: Key) -> None:
+        """The Rollout is gone: so are its gauges, its measurements and its times."""
+        self._counters.pop(key, None)
+        self.queue.forget(key)
+        self.measurements.forget(key)
+        self.metrics.forget_rollout(*key)
+        self.world.observer.forget(key)
+
+    def _now(self) -> datetime:
+        """The present, as exact as a status can hold it."""
+        now = self.clock.now()
+        return now.replace(microsecond=now.microsecond // 1_000 * 1_000)

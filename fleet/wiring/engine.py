@@ -1,0 +1,207 @@
+"""The engine's process: its parts, the order in which they begin, and how they end.
+
+    server ──> Rollout's definition is served ──> stores have seen everything ──> kopf ──> ready
+           ──> elected ──> every Rollout is looked at, then whatever wakes ──> SIGTERM
+           ──> not ready ──> running reconciles end (20 s) ──> Lease released ──> exit 0
+
+Called by `cli.run`. A follower watches and keeps its stores warm; it writes nothing.
+"""
+
+import asyncio
+import gc
+import logging
+from dataclasses import dataclass
+
+from fleet import __version__, aio
+from fleet.aio import WorkQueue
+from fleet.api import names
+from fleet.clusters.client import Client, open_session
+from fleet.clusters.config import ClientConfig
+from fleet.clusters.health import Breaker
+from fleet.clusters.lease import Alone, Elector
+from fleet.clusters.recorder import Recorder
+from fleet.clusters.transport import Session
+from fleet.kulta.runtime import handlers
+from fleet.kulta.runtime.apply import World
+from fleet.kulta.runtime.measure import Measurements
+from fleet.kulta.runtime.observe import Observer
+from fleet.kulta.runtime.prometheus import Prometheus
+from fleet.kulta.runtime.reconcile import Reconciler
+from fleet.kulta.runtime.rollouts import Key, Rollouts
+from fleet.kulta.runtime.served import Served
+from fleet.settings import EngineSettings
+from fleet.telemetry.clock import SystemClock
+from fleet.telemetry.metrics import EngineMetrics
+from fleet.telemetry.server import Health, serving
+from fleet.wiring import connect
+
+USER_AGENT = f"kulta-engine/{__version__}"
+FINISH_SECONDS = 20.0
+"""How long reconciles under way may take when the process is asked to end."""
+FLUSH_SECONDS = 2.0
+SETTLE_SECONDS = 0.02
+"""Changes of children come in bursts; a Rollout is looked at once for each burst."""
+BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 5.0, 300.0
+RENEW_SECONDS = 5.0
+INFLIGHT = 16
+
+log = logging.getLogger(__name__)
+
+
+async def run_engine(settings: EngineSettings) -> None:
+    """Run until SIGTERM or SIGINT, then end in order.
+
+    Raises UserError for a kubeconfig that cannot be used, OSError where the port cannot be had,
+    UnexpectedState when kopf has ended: the process has to be started anew.
+    """
+    config = connect.own(settings.connection)
+    health, metrics = Health(), EngineMetrics()
+    health.shutdown.listen()
+    listen = serving(
+        health, metrics.exposition, host=settings.listen_host, port=settings.listen_port
+    )
+    async with listen as port, open_session() as session:
+        log.info("engine starts", extra={"version": __version__, "port": port})
+        engine = compose(settings, config, session, health, metrics)
+        try:
+            await engine.run_until_asked()
+        finally:
+            await engine.close()
+    log.info("engine has ended")
+
+
+def compose(
+    settings: EngineSettings,
+    config: ClientConfig,
+    session: Session,
+    health: Health,
+    metrics: EngineMetrics,
+) -> "Engine":
+    """The parts, put together and not yet running."""
+    clock = SystemClock()
+    queue: WorkQueue[Key] = WorkQueue(
+        concurrency=INFLIGHT, base=BACKOFF_SECONDS, cap=MOST_BACKOFF_SECONDS
+    )
+    kube = Client("own", config, session, inflight=INFLIGHT, user_agent=USER_AGENT)
+    observer = Observer(kube, lambda key: queue.add_after(key, SETTLE_SECONDS))
+    rollouts = Rollouts()
+    recorder = Recorder(kube, clock, component="kulta-engine", instance=settings.identity)
+    prometheus = Prometheus(user_agent=USER_AGENT, allow_loopback=settings.allow_loopback)
+    measurements = Measurements(prometheus, clock, queue.add)
+    elector = _elector(settings, config, session, clock)
+    reconciler = Reconciler(
+        world=World(kube=kube, observer=observer, rollouts=rollouts, recorder=recorder),
+        queue=queue,
+        measurements=measurements,
+        metrics=metrics,
+        clock=clock,
+        leading=elector,
+        default_prometheus=settings.prometheus,
+    )
+    return Engine(
+        health=health,
+        definition=Served(kube, names.ROLLOUTS),
+        watching=handlers.registry(rollouts, queue.add, config, user_agent=USER_AGENT),
+        queue=queue,
+        elector=elector,
+        prometheus=prometheus,
+        reconciler=reconciler,
+        recorder=recorder,
+    )
+
+
+def _elector(
+    settings: EngineSettings, config: ClientConfig, session: Session, clock: SystemClock
+) -> Alone | Elector:
+    if not settings.leader_election:
+        return Alone()
+    # A client of its own: a renewal waits for no other request, and retries by itself.
+    kube = Client(
+        "lease",
+        config,
+        session,
+        timeout=5.0,
+        attempts=1,
+        user_agent=USER_AGENT,
+        breaker=Breaker(base=1.0, cap=2.0),
+    )
+    return Elector(
+        kube,
+        clock,
+        namespace=settings.namespace,
+        name=names.ENGINE_LEASE,
+        identity=settings.identity,
+        period=RENEW_SECONDS,
+    )
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Engine:
+    """The running parts. `run_until_asked` once, then `close`."""
+
+    health: Health
+    definition: Served
+    watching: handlers.Registry
+    queue: WorkQueue[Key]
+    elector: Alone | Elector
+    prometheus: Prometheus
+    reconciler: Reconciler
+    recorder: Recorder
+
+    async def run_until_asked(self) -> None:
+        """Run; asked to end, finish what is under way and end."""
+        running = asyncio.create_task(self._run())
+        asked = asyncio.create_task(self.health.shutdown.wait())
+        try:
+            await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                log.info("asked to end")
+                self.queue.drain()
+                if self.elector.is_leader:
+                    await asyncio.wait({running}, timeout=FINISH_SECONDS)
+            if running.done():
+                running.result()
+        finally:
+            await aio.cancel(asked, running)
+
+    async def close(self) -> None:
+        """End what is under way outside the queue."""
+        await self.reconciler.measurements.close()
+        await self.prometheus.close()
+
+    async def _run(self) -> None:
+        observer = self.reconciler.world.observer
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(self.definition.run()),
+                tasks.create_task(observer.run()),
+                tasks.create_task(self.recorder.run()),
+            ]
+            await self.definition.looked()
+            if not self.definition.is_now:
+                log.warning("waiting for the definition of Rollouts: kubectl apply -f crds/")
+            await self.definition.begun()
+            await observer.synced()
+            watch = handlers.watch(self.watching, self.health.shutdown.listen)
+            background.append(tasks.create_task(watch))
+            _settle_memory()
+            self.health.ready = True
+            await self._lead()
+            await self.recorder.flush(FLUSH_SECONDS)
+            await aio.cancel(*background)
+
+    async def _lead(self) -> None:
+        """Follow and lead in turns, until asked to end."""
+        while not self.health.shutdown.is_requested:
+            await self.elector.run(self._work)
+
+    async def _work(self) -> None:
+        for key in self.reconciler.world.rollouts:
+            self.queue.add(key)
+        await self.queue.run(self.reconciler.reconcile)
+
+
+def _settle_memory() -> None:
+    """Modules and first stores live as long as the process: collections need not visit them."""
+    gc.collect()
+    gc.freeze()

@@ -1,7 +1,7 @@
 """The client's verbs against a small server over TLS.
 
-Aspects: what each verb sends; what is repeated and what never is; what an answer that makes no sense
-does. What lies below is in `test_transport`, the real API server's side in `e2e/`.
+Aspects: what each verb sends; what is repeated and what never is; what an answer that makes no
+sense does. What lies below is in `test_transport`, the real API server in `e2e/`.
 """
 
 import time

@@ -1,0 +1,358 @@
+"""The informer against a small server: a store that heals, and changes that are told once.
+
+Aspects: first list, events, bookmarks; what a gap hides (deletions, successors); 410, silence,
+ends, failures; own writes remembered; objects that make no sense. Faults of real servers: `e2e/`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from fleet.api.names import ROLLOUTS
+from fleet.clusters import transport
+from fleet.clusters.client import Client
+from fleet.clusters.errors import CircuitOpen
+from fleet.clusters.health import Breaker
+from fleet.clusters.watch import Change, Informer
+from fleet.errors import FleetError, Invalid, Unauthorized, Unreachable
+from tests.clusters.server import Server, rollout, status
+from tests.waiting import until
+
+A, B = ("shop", "a"), ("shop", "b")
+Told = tuple[str, str, int | None, int | None]
+
+
+class Seen:
+    """What an informer told, and a way to wait for it."""
+
+    def __init__(self, client: Client, **more: Any) -> None:
+        self.changes: list[Told] = []
+        self.errors: list[FleetError] = []
+        self.informer: Informer[int] = Informer(
+            client, ROLLOUTS, decode=weight, on=self._on, on_error=self.errors.append, **more
+        )
+
+    def _on(self, change: Change[int]) -> None:
+        self.changes.append((change.type, change.key[1], change.old, change.new))
+
+    def take(self) -> list[Told]:
+        """The changes since the last call."""
+        taken, self.changes = self.changes, []
+        return taken
+
+
+def weight(manifest: dict[str, Any]) -> int:
+    return int(manifest["spec"]["weight"])
+
+
+@contextlib.asynccontextmanager
+async def informing(client: Client, **more: Any) -> AsyncIterator[Seen]:
+    seen = Seen(client, **more)
+    task = asyncio.create_task(seen.informer.run())
+    try:
+        yield seen
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def watching(server: Server, seen: Seen) -> None:
+    """Until the informer has listed and has a watch open."""
+    await until(lambda: seen.informer.synced.is_set() and server.watches)
+
+
+async def test_the_first_list_is_told_as_added(client: Client, server: Server) -> None:
+    server.objects = [rollout("a", 5, weight=1), rollout("b", 6, weight=2)]
+    async with informing(client) as seen:
+        await watching(server, seen)
+        assert seen.take() == [("ADDED", "a", None, 1), ("ADDED", "b", None, 2)]
+        assert seen.informer.store == {A: 1, B: 2}
+
+
+async def test_what_the_requests_ask_for(client: Client, server: Server) -> None:
+    more = {"namespace": "shop", "selector": "x=y", "field_selector": "metadata.name=a"}
+    async with informing(client, **more) as seen:
+        await watching(server, seen)
+    listing, watched = server.requests
+    both = {"labelSelector": "x=y", "fieldSelector": "metadata.name=a"}
+    seconds = int(watched.query["timeoutSeconds"])
+    assert dict(listing.query) == both | {"limit": "500"}
+    assert dict(watched.query) == both | {
+        "watch": "true",
+        "allowWatchBookmarks": "true",
+        "resourceVersion": "10",
+        "timeoutSeconds": str(seconds),
+    }
+    assert 240 <= seconds <= 480
+
+
+async def test_events_are_told_with_old_and_new(client: Client, server: Server) -> None:
+    async with informing(client) as seen:
+        await watching(server, seen)
+        server.push("ADDED", rollout("a", 11, weight=1))
+        server.push("MODIFIED", rollout("a", 12, weight=2))
+        server.push("DELETED", rollout("a", 13, weight=2))
+        await until(lambda: len(seen.changes) == 3)
+    assert seen.take() == [
+        ("ADDED", "a", None, 1),
+        ("MODIFIED", "a", 1, 2),
+        ("DELETED", "a", 2, None),
+    ]
+
+
+async def test_events_may_come_in_pieces(client: Client, server: Server) -> None:
+    async with informing(client) as seen:
+        await watching(server, seen)
+        whole = b'{"type":"ADDED","object":{"metadata":{"name":"a","namespace":"shop",' + (
+            b'"uid":"u","resourceVersion":"11"},"spec":{"weight":7}}}\n'
+        )
+        for piece in (whole[:20], whole[20:90], whole[90:] + b"\n"):
+            server.watches[0].put_nowait(piece)
+            await asyncio.sleep(0.02)
+        await until(lambda: seen.changes)
+    assert seen.take() == [("ADDED", "a", None, 7)]
+
+
+async def test_after_a_normal_end_the_watch_goes_on_from_the_bookmark(
+    client: Client, server: Server
+) -> None:
+    async with informing(client) as seen:
+        await watching(server, seen)
+        server.push("BOOKMARK", {"metadata": {"resourceVersion": "50"}})
+        server.end_watches()
+        await until(lambda: server.watches)
+    versions = [request.query.get("resourceVersion") for request in server.requests]
+    assert (versions, seen.informer.relists) == ([None, "10", "50"], 1)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param("event", id="the watch says 410"),
+        pytest.param("answer", id="the request for a watch is answered 410"),
+    ],
+)
+async def test_what_happened_in_a_gap_is_told(client: Client, server: Server, how: str) -> None:
+    server.objects = [rollout(name, 5, weight=1) for name in ("a", "b", "c")]
+    async with informing(client) as seen:
+        await watching(server, seen)
+        seen.take()
+        server.version = 30
+        server.objects = [
+            rollout("a", 5, weight=1),
+            rollout("b", 21, weight=4),
+            rollout("d", 22, weight=5),
+        ]
+        if how == "event":
+            server.push("ERROR", {"kind": "Status", "code": 410, "reason": "Expired"})
+        else:
+            server.answer(status(410, "Expired"))
+            server.end_watches()
+        await until(lambda: seen.informer.relists == 2)
+        assert seen.take() == [
+            ("DELETED", "c", 1, None),
+            ("MODIFIED", "b", 1, 4),
+            ("ADDED", "d", None, 5),
+        ]
+        assert seen.errors == []
+
+
+async def test_a_successor_of_the_same_name_is_another_object(
+    client: Client, server: Server
+) -> None:
+    server.objects = [rollout("a", 5, uid="first", weight=1)]
+    async with informing(client) as seen:
+        await watching(server, seen)
+        server.push("MODIFIED", rollout("a", 12, uid="second", weight=2))
+        await until(lambda: len(seen.changes) == 3)
+        assert seen.take()[1:] == [("DELETED", "a", 1, None), ("ADDED", "a", None, 2)]
+
+
+async def test_a_page_of_a_broken_proxy_deletes_nothing(client: Client, server: Server) -> None:
+    server.objects = [rollout("a", 5, weight=1)]
+    async with informing(client) as seen:
+        await watching(server, seen)
+        server.answer(status(410), web.json_response({}))
+        server.end_watches()
+        await until(lambda: seen.informer.relists == 2)
+        assert seen.take() == [("ADDED", "a", None, 1)]
+
+
+# --- failures -----------------------------------------------------------------------------------
+
+
+async def test_wrong_credentials_are_reported_and_tried_again(
+    client: Client, server: Server
+) -> None:
+    server.answer(status(401, message="Unauthorized"), status(401, message="Unauthorized"))
+    async with informing(client) as seen:
+        await watching(server, seen)
+    assert [type(error) for error in seen.errors] == [Unauthorized, Unauthorized]
+
+
+async def test_silence_ends_a_watch(
+    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "SILENCE_SECONDS", 0.2)
+    async with informing(client) as seen:
+        await until(lambda: len(server.watches) == 2)
+    assert [str(error) for error in seen.errors[:1]] == [
+        f"{server.url} did not answer within 0.2 s"
+    ]
+
+
+async def test_after_three_failures_the_version_is_not_trusted(
+    client: Client, server: Server
+) -> None:
+    server.objects = [rollout("a", 5, weight=1)]
+    async with informing(client) as seen:
+        await watching(server, seen)
+        server.version, server.objects = 3, []  # restored from a backup: it counts from lower
+        server.answer(*(status(504, message="Too large resource version") for _ in range(3)))
+        server.end_watches()
+        await until(lambda: seen.informer.relists == 2)
+    assert seen.take()[1:] == [("DELETED", "a", 1, None)]
+
+
+async def test_while_the_circuit_is_open_the_informer_waits_for_it(
+    client: Client, server: Server
+) -> None:
+    client.breaker = Breaker(threshold=1, base=0.5).fail(client.monotonic(), 1.0)
+    opens = client.breaker.until
+    async with informing(client) as seen:
+        await watching(server, seen)
+    assert ([type(error) for error in seen.errors], client.monotonic() >= opens) == (
+        [CircuitOpen],
+        True,
+    )
+
+
+async def test_an_oversized_event_is_refused(
+    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "MOST_EVENT_BYTES", 1_000)
+    async with informing(client) as seen:
+        await watching(server, seen)
+        server.watches[0].put_nowait(b"x" * 2_000)
+        await until(lambda: seen.errors)
+    assert isinstance(seen.errors[0], Unreachable)
+
+
+async def test_stopped_and_started_it_goes_on_where_it_was(client: Client, server: Server) -> None:
+    seen = Seen(client)
+    for _ in range(2):
+        task = asyncio.create_task(seen.informer.run())
+        await until(lambda: server.watches)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        server.end_watches()
+    assert seen.informer.relists == 1
+
+
+async def test_the_age_is_since_the_last_byte(client: Client, server: Server) -> None:
+    now = 100.0
+    client.monotonic = lambda: now
+    async with informing(client) as seen:
+        before = seen.informer.last_byte
+        await watching(server, seen)
+        listed = seen.informer.last_byte
+        now = 150.0
+        server.push("BOOKMARK", {"metadata": {"resourceVersion": "50"}})
+        await until(lambda: seen.informer.last_byte != listed)
+        assert (before, listed, seen.informer.last_byte) == (float("-inf"), 100.0, 150.0)
+
+
+# --- objects that make no sense, and our own writes ---------------------------------------------
+
+
+async def test_an_object_that_makes_no_sense_keeps_its_last_value(
+    client: Client, server: Server
+) -> None:
+    server.objects = [rollout("a", 5, weight=1), {"metadata": rollout("b", 6)["metadata"]}]
+    async with informing(client) as seen:
+        await watching(server, seen)
+        broken = {**rollout("a", 11), "spec": {"weight": "much"}}
+        server.push("MODIFIED", broken)
+        await until(lambda: len(seen.errors) == 2)
+        assert (seen.informer.store, set(seen.informer.unreadable)) == ({A: 1}, {A, B})
+        assert [type(error) for error in seen.errors] == [Invalid, Invalid]
+        server.push("MODIFIED", rollout("a", 12, weight=3))
+        await until(lambda: seen.informer.store == {A: 3})
+        assert set(seen.informer.unreadable) == {B}
+
+
+async def test_our_own_write_is_known_at_once_and_told_once(client: Client, server: Server) -> None:
+    server.objects = [rollout("a", 5, weight=1)]
+    async with informing(client) as seen:
+        await watching(server, seen)
+        seen.take()
+        seen.informer.remember(rollout("a", 12, weight=2))
+        assert seen.informer.store == {A: 2}
+        server.push("MODIFIED", rollout("a", 11, weight=9))
+        server.push("MODIFIED", rollout("a", 12, weight=2))
+        server.push("MODIFIED", rollout("a", 13, weight=3))
+        await until(lambda: seen.informer.store == {A: 3})
+        assert seen.take() == [("MODIFIED", "a", 1, 2), ("MODIFIED", "a", 2, 3)]
+
+
+async def test_an_answer_that_comes_late_raises_nothing_from_the_dead(
+    client: Client, server: Server
+) -> None:
+    server.objects = [rollout("a", 5, weight=1)]
+    async with informing(client) as seen:
+        await watching(server, seen)
+        server.push("DELETED", rollout("a", 14, weight=1))
+        await until(lambda: not seen.informer.store)
+        seen.informer.remember(rollout("a", 12, weight=2))
+        assert seen.informer.store == {}
+
+
+async def test_what_was_remembered_during_a_list_outlives_it(
+    client: Client, server: Server
+) -> None:
+    server.objects = [rollout("a", 5, weight=1)]
+    async with informing(client) as seen:
+        await watching(server, seen)
+        reached, go = asyncio.Event(), asyncio.Event()
+
+        async def slow(request: web.Request) -> web.Response:
+            answer = server._list(request)  # as it is now, sent later
+            reached.set()
+            await go.wait()
+            return answer
+
+        server.version = 20
+        server.answers.append(slow)
+        server.push("ERROR", {"code": 410})
+        await reached.wait()
+        seen.informer.remember(rollout("b", 21, weight=2))
+        go.set()
+        await until(lambda: seen.informer.relists == 2)
+        assert seen.informer.store == {A: 1, B: 2}
+
+
+async def test_after_a_restore_what_was_remembered_goes(client: Client, server: Server) -> None:
+    async with informing(client) as seen:
+        await watching(server, seen)
+        seen.informer.remember(rollout("a", 900, weight=2))
+        server.version = 3
+        server.push("ERROR", {"code": 410})
+        await until(lambda: seen.informer.relists == 2)
+        assert seen.informer.store == {}
+
+
+async def test_a_deletion_by_the_echo_of_our_own_write_is_told(
+    client: Client, server: Server
+) -> None:
+    """A write that takes an object out of the selector comes back as DELETED of that version."""
+    server.objects = [rollout("a", 5, weight=1)]
+    async with informing(client) as seen:
+        await watching(server, seen)
+        seen.informer.remember(rollout("a", 12, weight=2))
+        server.push("DELETED", rollout("a", 12, weight=2))
+        await until(lambda: not seen.informer.store)

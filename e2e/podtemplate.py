@@ -20,6 +20,8 @@ KEPT = (
 )
 """Descriptions, defaults and hints for clients are left behind."""
 
+LONGEST_ENUM = 20
+
 QUANTITY = {
     "x-kubernetes-int-or-string": True,
     "pattern": r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
@@ -45,7 +47,7 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
         return dict(INT_OR_STRING)
     if reference:
         return _structural(definitions[reference], definitions)
-    result = {key: node[key] for key in KEPT if key in node}
+    result = {key: node[key] for key in KEPT if key in node and not _says_nothing(key, node[key])}
     if "properties" in node:
         result["properties"] = {
             name: _structural(child, definitions) for name, child in node["properties"].items()
@@ -55,6 +57,13 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
             result[key] = _structural(node[key], definitions)
     _settle_keys(result)
     return result
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    """Lists are atomic unless told otherwise; the 65 names of signals are the kubelet's matter."""
+    return (key, value) == ("x-kubernetes-list-type", "atomic") or (
+        key == "enum" and len(value) > LONGEST_ENUM
+    )
 
 
 def _reference(node: dict[str, Any]) -> str:

@@ -316,6 +316,7 @@ class Application(Object[ApplicationSpec, ApplicationStatus]):
             rule="self.metadata.name.matches(r'^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$')",
             message="an Application's name becomes the name of Services and runs: 1 to 50 "
             "lower-case letters, digits and dashes, beginning with a letter",
+            field=".metadata.name",
         ),
     )
 

@@ -70,6 +70,7 @@ class Fleet(Object[FleetSpec, FleetStatus]):
         Rule(
             rule=f"self.metadata.name.matches(r'{LABEL}')",
             message="a Fleet's name has 1 to 63 lower-case letters, digits and dashes, no dots",
+            field=".metadata.name",
         ),
     )
 

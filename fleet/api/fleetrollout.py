@@ -235,6 +235,8 @@ class FleetRolloutStatus(Model):
     """Paused by a request; `deliveryPolicy.paused` pauses too."""
     accepted: Annotated[tuple[Name, ...], Field(max_length=1_000)] = ()
     """Failed clusters that a `resume` accepted: they halt the run no more."""
+    retrying: Annotated[tuple[Name, ...], Field(max_length=1_000)] = ()
+    """Failed clusters that a `retry` gave another chance and that have not gone yet."""
     history: Annotated[tuple[Entry, ...], Field(max_length=50)] = ()
     """What was decided, newest last."""
     conditions: Conditions = ()

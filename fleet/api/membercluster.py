@@ -106,6 +106,7 @@ class MemberCluster(Object[MemberClusterSpec, MemberClusterStatus]):
             rule=f"self.metadata.name.matches(r'{LABEL}')",
             message="a MemberCluster's name becomes part of other names: 1 to 63 lower-case "
             "letters, digits and dashes, no dots",
+            field=".metadata.name",
         ),
     )
 

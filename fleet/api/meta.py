@@ -19,10 +19,12 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 from fleet.api import rules
 from fleet.api.rules import Rule
 from fleet.errors import UserError
+from fleet.kit import durations
 
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 """A DNS label: names of Services, clusters, waves."""
@@ -30,6 +32,11 @@ NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 
 def _add_rules(schema: dict[str, Any], model: "type[Model]") -> None:
     rules.add(schema, model.RULES)
+    required = [name for name in schema.get("required", ()) if name not in model.REQUIRED_BY_RULE]
+    if required:
+        schema["required"] = required
+    else:
+        schema.pop("required", None)
 
 
 class Model(BaseModel):
@@ -37,6 +44,8 @@ class Model(BaseModel):
 
     RULES: ClassVar[tuple[Rule, ...]] = ()
     """Rules between the fields, for the CRD."""
+    REQUIRED_BY_RULE: ClassVar[tuple[str, ...]] = ()
+    """Required fields whose absence one of `RULES` explains better than the server would."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -106,6 +115,21 @@ class ObjectMeta(Model):
     deletion_timestamp: Time = None
 
 
+_SAID = {"missing": " is required", "extra_forbidden": ": unknown field"}
+"""Problems that need no value."""
+_SHAPES = {
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+    "mapping_type": "must be an object",
+    "tuple_type": "must be a list",
+}
+"""What pydantic calls by the names of Python."""
+_SHOWN = 60
+"""Longest part of a wrong value that a message repeats."""
+_TRIED_TYPES = ("str", "int")
+"""pydantic puts them into the path of a value that may be either."""
+
 Spec = TypeVar("Spec", bound=Model)
 Status = TypeVar("Status", bound=Model)
 
@@ -141,19 +165,37 @@ class Object(Model, Generic[Spec, Status]):
 
 
 def explain(error: ValidationError) -> str:
-    """One sentence per problem: the field's path as the user wrote it, and what is wrong."""
-    problems = []
-    for item in error.errors(include_url=False, include_context=False):
-        path = ""
-        for part in item["loc"]:
-            path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = "unknown field"
-        elif item["type"] == "missing":
-            message = "is required"
-        problems.append(f"{path}: {message}" if path else message)
-    return "; ".join(problems)
+    """One sentence per problem: the field's path as the user wrote it, its value, what to write.
+
+    A value that fits none of several types is one problem, said once.
+    """
+    problems = (_explain(item) for item in error.errors(include_url=False))
+    return "; ".join(dict.fromkeys(problems))
+
+
+def _explain(item: ErrorDetails) -> str:
+    path, kind = _path(item["loc"]), item["type"]
+    if kind in _SAID:
+        return f"{path}{_SAID[kind]}"
+    value = repr(item["input"])
+    shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
+    if kind == "string_pattern_mismatch" and item["ctx"]["pattern"] == durations.PATTERN:
+        return f"{path} invalid (is {shown}): {durations.HELP}"
+    words = _SHAPES.get(kind, item["msg"].removeprefix("Value error, "))
+    words = words.replace("Input should be", "must be", 1)
+    words = words.replace("greater than or equal to", ">=").replace("less than or equal to", "<=")
+    return f"{path} {words} (is {shown})".lstrip()
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """`spec.steps[1].setWeight`; the names of tried types are no part of it."""
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part not in _TRIED_TYPES:
+            path += f".{part}" if path else part
+    return path
 
 
 class LabelSelectorRequirement(Model):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from fleet.api.analysis import (
     METRIC_NAMES,
@@ -75,6 +75,12 @@ class Phase(StrEnum):
     FAILED = "Failed"
 
 
+def _percent(value: int) -> int:
+    if not 0 <= value <= 100:
+        raise ValueError("must be 0-100")
+    return value
+
+
 class Pause(Model):
     """A pause after a step; without a duration it lasts until `kulta.io/promote`."""
 
@@ -85,13 +91,18 @@ class Pause(Model):
 class Step(Model):
     """One step of a canary: a share of the traffic, then perhaps a pause."""
 
+    RULES = (
+        Rule(
+            rule="has(self.setWeight)",
+            message="setWeight is required: write the pause into the step whose weight it holds",
+        ),
+    )
+    REQUIRED_BY_RULE = ("setWeight",)
+
     set_weight: Annotated[
         int,
-        Field(ge=0, le=100),
-        Rules(
-            Rule(rule="self >= 0 && self <= 100", message="setWeight must be 0-100"),
-            instead_of=("minimum", "maximum"),
-        ),
+        AfterValidator(_percent),
+        Rules(Rule(rule="self >= 0 && self <= 100", message="setWeight must be 0-100")),
     ]
     """Percent of the traffic for the new revision."""
     pause: Pause | None = None
@@ -102,8 +113,9 @@ Steps = Annotated[
     Field(max_length=50),
     Rules(
         Rule(
-            rule="self.map(step, step.setWeight).isSorted() && "
-            "self.all(a, self.exists_one(b, b.setWeight == a.setWeight))",
+            rule="self.exists(step, !has(step.setWeight)) || "
+            "(self.map(step, step.setWeight).isSorted() && "
+            "self.all(a, self.exists_one(b, b.setWeight == a.setWeight)))",
             message="steps: each setWeight must be greater than the one before it, "
             "so 100 can only be the last",
         ),
@@ -370,6 +382,14 @@ class RolloutStatus(Model):
     analysis: AnalysisStatus | None = None
     last_decision_source: str = ""
     """Who decided last: Threshold or Human."""
+    reached_step_index: int | None = None
+    """The last step whose pods are ready and whose weight is in force."""
+    progress_ready: int = 0
+    """Ready pods of the wanted revision when progress was last seen."""
+    pause_requested: bool = False
+    """`kulta.io/pause` was asked for, and `kulta.io/resume` not yet."""
+    restores: int = 0
+    """How often somebody undid our selectors or weights in this rollout."""
 
 
 class Rollout(Object[RolloutSpec, RolloutStatus]):
@@ -379,6 +399,7 @@ class Rollout(Object[RolloutSpec, RolloutStatus]):
         Rule(
             rule="self.metadata.name.size() <= 63",
             message="a Rollout's name becomes a label of its pods: at most 63 characters",
+            field=".metadata.name",
         ),
     )
 

@@ -97,7 +97,8 @@ def openapi(model: type[Object[Any, Any]]) -> Schema:
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
-            "metadata": {"type": "object"},
+            # Rules about the name need to see it; the server adds the rest of metadata.
+            "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
             "spec": _structural(parts["spec"], definitions, zeros=False),
             "status": _structural(_without_default(parts["status"]), definitions, zeros=True),
         },

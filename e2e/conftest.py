@@ -2,19 +2,24 @@
 
 Parts are built before the first test, outside of any time-out. Tests here run after the pure ones.
 A test that only needs an API server takes `plane` and a `namespace` of its own; one that needs pods
-bound, several clusters or special flags takes `planes`, which starts each name once per session.
+bound, several clusters or special flags takes `planes`, which starts each name once per session;
+one that needs pods that run and answer takes `site`.
 """
 
 import itertools
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from e2e.ground import background
 from e2e.ground import binaries as parts
 from e2e.ground.controlplane import ControlPlane, Options
 from e2e.ground.flags import AuditPolicy
+from e2e.ground.images import Image, table
 from e2e.ground.planes import Planes
+from e2e.ground.site import Site
 
 HERE = Path(__file__).parent
 TIME_OUT = 120
@@ -26,6 +31,16 @@ BODIES = AuditPolicy(
         "replicasets.apps",
     )
 )
+IMAGES = table(
+    {
+        "kulta-fleet": Image(argv=(sys.executable, "-m", "fleet"), cwd=HERE.parent),
+        "sample": (sys.executable, "-I", "-S", str(HERE / "sample" / "app.py"), "{tag}"),
+        "python": (sys.executable,),
+        "shell": ("/bin/sh",),
+    }
+)
+"""What the pods of `site` can run."""
+
 _numbers = itertools.count(1)
 
 
@@ -74,3 +89,10 @@ def plane(planes: Planes) -> ControlPlane:
 def namespace(plane: ControlPlane) -> str:
     """A new namespace of the shared plane."""
     return plane.add_namespace(f"test-{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The shared cluster with pods, traffic and metrics; it runs on while a test blocks."""
+    with background.running(Site("site", tmp_path_factory.mktemp("site"), images=IMAGES)) as shared:
+        yield shared

@@ -3,7 +3,8 @@
 `containers` runs `watch` for each probe. While a container has not answered well yet it is asked
 every `EAGER` seconds, and only good answers count then: a kubelet would wait a whole period for a
 process that boots in a tenth of a second, and each rollout of the demo with it. Failures count at
-the pace of `periodSeconds`, as documented.
+the pace of `periodSeconds`, as documented. Liveness is first asked after a period, so that booting
+counts against nobody.
 """
 
 import asyncio
@@ -89,7 +90,7 @@ def port_of(port: int | str, container: Mapping[str, Any]) -> int:
 
 async def watch(probe: Probe, verdict: Callable[[bool], None], *, eager: bool) -> None:
     """Ask for ever; `verdict` hears each change that the thresholds confirm, first from unknown."""
-    await asyncio.sleep(probe.delay)
+    await asyncio.sleep(probe.delay if eager else max(probe.delay, probe.period))
     good = bad = 0
     known: bool | None = None
     loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ folder, addresses and processes; leaving it ends them all, and nothing of one is
         async with LoadGenerator(Load(url=site.gateway.url, host="shop.example.com")) …
 """
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -90,10 +91,8 @@ class Site:
 
     async def _start(self) -> None:
         await self._stack.enter_async_context(self.plane)
-        self._stack.enter_context(self.prometheus)
-        self.plane.kubectl("apply", "--server-side", "-f", str(binaries.find("gateway-api")))
-        self.plane.kubectl("wait", "--for=condition=established", "crd", "--all")
-        self.plane.kubectl("create", "namespace", "gateways")
+        await asyncio.to_thread(self._stack.enter_context, self.prometheus)
+        await asyncio.to_thread(self._prepare)
         session = await self._stack.enter_async_context(open_session())
         self.node = await self._stack.enter_async_context(
             LocalNode(
@@ -108,7 +107,12 @@ class Site:
         self.gateway = await self._stack.enter_async_context(
             LocalGateway(self._client("local-gateway", session), folder=self._folder / "envoy")
         )
-        self.plane.apply(self.gateway.gateway_class, GATEWAY)
+        await asyncio.to_thread(self.plane.apply, self.gateway.gateway_class, GATEWAY)
+
+    def _prepare(self) -> None:
+        self.plane.kubectl("apply", "--server-side", "-f", str(binaries.find("gateway-api")))
+        self.plane.kubectl("wait", "--for=condition=established", "crd", "--all")
+        self.plane.kubectl("create", "namespace", "gateways")
 
     def _client(self, user: str, session: object) -> Client:
         config = load_kubeconfig(self.plane.kubeconfig_of(user))

@@ -73,6 +73,8 @@ class RunObserved:
     """`deliveryPolicy.paused` of the Application as it is now; the run's snapshot does not move."""
     preceding: tuple[str, ...] = ()
     """Older runs of the Application that have not ended: they give way first."""
+    handled: frozenset[str] = frozenset()
+    """Request ids that the Application's other runs acted on: never once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,295 @@
+"""One Application: is it valid, does it need a new run, which old runs can go, how does it stand.
+
+`decide` is called by the runtime for each change of an Application, its fleet, its members or its
+runs. It never touches a cluster: it freezes inputs into a run, and `plan` does the rest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fleet.api import Application, ClusterRollout, Fleet, FleetRollout
+from fleet.api import conditions as conditionlib
+from fleet.api.application import (
+    ApplicationPhase,
+    ApplicationSpec,
+    ApplicationStatus,
+    DeliveryPolicy,
+)
+from fleet.api.fleetrollout import ClusterPhase, FleetRolloutSpec, Plan, RunPhase, Snapshot
+from fleet.api.names import ClusterName
+from fleet.errors import UserError
+from fleet.hub.core import phases, policy, selection, validation
+from fleet.hub.core import waves as wavelib
+from fleet.hub.core.actions import ApplicationPlan, CreateRun, DeleteRun
+from fleet.hub.core.observed import ApplicationObserved
+from fleet.kit import hashing
+from fleet.rendering import overrides
+
+INPUTS_CHANGED = "InputsChanged"
+"""Condition of a ClusterRollout: its manifests would be others today, and the spec is the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An accepted spec: what a run made of it now would be."""
+
+    fleet: Fleet
+    policy: DeliveryPolicy
+    spec: ApplicationSpec
+    chosen: tuple[ClusterName, ...]
+    revision: str
+
+
+def decide(
+    application: Application, observed: ApplicationObserved, now: datetime
+) -> ApplicationPlan:
+    """The next run if one is due, the old runs that can go, and the Application's status."""
+    if application.metadata.deletion_timestamp is not None:
+        return _deleting(application)
+    try:
+        candidate = accept(application, observed)
+        create = _due(application, observed, candidate)
+    except UserError as error:
+        return _refused(application, observed, error, now)
+    status = _status(application, observed, candidate, create, now)
+    actions = ((create,) if create else ()) + _outdated(observed, candidate.policy)
+    return ApplicationPlan(status=status, actions=actions)
+
+
+def accept(application: Application, observed: ApplicationObserved) -> Candidate:
+    """The Application as it would be delivered now; UserError with the reason where it cannot be.
+
+    Also for `fleet plan`.
+    """
+    wanted = application.spec.destination.fleet
+    if observed.fleet is None:
+        raise UserError(
+            "FleetNotFound",
+            f"spec.destination.fleet: there is no Fleet {wanted} in namespace "
+            f"{application.namespace}: create it or correct the name",
+        )
+    chosen = selection.select(observed.fleet, observed.members).chosen
+    resolved = policy.resolve(application.spec.delivery_policy, observed.fleet)
+    subject = validation.Subject(
+        application=application, policy=resolved, fleet=observed.fleet, chosen=chosen
+    )
+    if problems := validation.problems(subject):
+        raise UserError("InvalidSpec", "; ".join(problems))
+    if not chosen:
+        raise UserError(
+            "EmptyFleet",
+            f"fleet {wanted} has no member: name MemberClusters in its members.names, or give "
+            "them the labels of its clusterSelector; nothing is deleted meanwhile",
+        )
+    _check_members(application, observed, chosen)
+    spec = policy.frozen(application.spec, resolved)
+    return Candidate(
+        fleet=observed.fleet,
+        policy=resolved,
+        spec=spec,
+        chosen=chosen,
+        revision=revision(spec, observed.templates),
+    )
+
+
+def revision(spec: ApplicationSpec, templates: str) -> str:
+    """The digest of what clusters receive: not of the order in which they do."""
+    return hashing.digest({"spec": _content(spec), "templates": templates}, length=10)
+
+
+def _content(spec: ApplicationSpec) -> dict[str, Any]:
+    body = overrides.plain(spec)
+    body["deliveryPolicy"] = {"strategy": body["deliveryPolicy"].get("strategy")}
+    return body
+
+
+def _check_members(
+    application: Application, observed: ApplicationObserved, chosen: tuple[ClusterName, ...]
+) -> None:
+    namespace = application.spec.destination.namespace or application.namespace
+    closed = [
+        name
+        for name in chosen
+        if namespace not in observed.members[name].cluster.spec.allowed_namespaces
+    ]
+    if closed:
+        raise UserError(
+            "NamespaceNotAllowed",
+            f"spec.destination.namespace: {namespace} is not allowed in {wavelib.listed(closed)}: "
+            f"an administrator adds it to spec.allowedNamespaces of the MemberCluster",
+        )
+    wrong = [observed.render_errors[name] for name in chosen if name in observed.render_errors]
+    if wrong:
+        more = f" (and {len(wrong) - 1} more clusters)" if len(wrong) > 1 else ""
+        raise UserError("TemplateError", wrong[0] + more)
+
+
+def _due(
+    application: Application, observed: ApplicationObserved, candidate: Candidate
+) -> CreateRun | None:
+    """The run to make now, and why; None while the newest one serves."""
+    newest = observed.runs[-1] if observed.runs else None
+    cause, names, soak = _cause(newest, observed, candidate)
+    if not cause:
+        return None
+    plan = wavelib.plan(candidate.policy, names, observed.members, soak=soak)
+    number = 1 + max([application.status.runs, *(run.spec.number for run in observed.runs)])
+    spec = FleetRolloutSpec(
+        application=Snapshot(
+            name=application.name,
+            uid=application.metadata.uid,
+            generation=application.metadata.generation,
+            spec=candidate.spec,
+        ),
+        number=number,
+        revision=candidate.revision,
+        previous_revision=newest.spec.revision if newest else "",
+        cause=cause,
+        plan=plan,
+        plan_digest=plan_digest(plan),
+    )
+    return CreateRun(name=f"{application.name}-{number}", spec=spec)
+
+
+def plan_digest(plan: Plan) -> str:
+    """Waves and gates in one word."""
+    return hashing.digest(plan.model_dump(mode="json"))
+
+
+def _cause(
+    newest: FleetRollout | None, observed: ApplicationObserved, candidate: Candidate
+) -> tuple[str, tuple[ClusterName, ...], bool]:
+    """(why a run is due or nothing, for whom, with soaks)."""
+    everybody = candidate.chosen
+    if newest is None:
+        return "SpecChanged", everybody, True
+    if newest.spec.revision != candidate.revision:
+        only = _only_replicas(newest.spec.application.spec, candidate.spec)
+        good = newest.status.phase is RunPhase.SUCCEEDED
+        return ("ReplicasChanged" if only else "SpecChanged"), everybody, not (only and good)
+    if newest.status.phase not in (RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES):
+        return "", (), True
+    if any(
+        item.spec.want is not None
+        and item.spec.want.revision == newest.spec.revision
+        and conditionlib.is_true(item.status.conditions, INPUTS_CHANGED)
+        for item in observed.clusters
+    ):
+        return "ClusterInputsChanged", everybody, True
+    known = {item.spec.cluster for item in observed.clusters if item.spec.want is not None}
+    planned = {name for wave in newest.spec.plan.waves for name in wave.clusters}
+    joined = tuple(name for name in everybody if name not in known | planned)
+    return ("MembersJoined" if joined else ""), joined, True
+
+
+def _only_replicas(before: ApplicationSpec, after: ApplicationSpec) -> bool:
+    contents: list[Mapping[str, Any]] = []
+    for spec in (before, after):
+        body = _content(spec)
+        contents.append({**body, "workload": {**body["workload"], "replicas": 0}})
+    return contents[0] == contents[1]
+
+
+def _outdated(observed: ApplicationObserved, resolved: DeliveryPolicy) -> tuple[DeleteRun, ...]:
+    """Finished runs beyond the limit, oldest first; never one that a cluster stands on."""
+    needed = {item.status.last_good.run for item in observed.clusters}
+    needed |= {item.spec.want.run for item in observed.clusters if item.spec.want}
+    done = [run for run in observed.runs[:-1] if run.status.phase in phases.ENDS]
+    limit = (resolved.revision_history_limit or 10) - 1
+    surplus = done[: max(len(done) - limit, 0)]
+    return tuple(DeleteRun(name=run.name) for run in surplus if run.name not in needed)
+
+
+def _status(
+    application: Application,
+    observed: ApplicationObserved,
+    candidate: Candidate,
+    create: CreateRun | None,
+    now: datetime,
+) -> ApplicationStatus:
+    newest = observed.runs[-1] if observed.runs else None
+    updated = sum(
+        _stands(item, candidate.revision)
+        for item in observed.clusters
+        if item.spec.cluster in candidate.chosen
+    )
+    numbers = [application.status.runs, *(run.spec.number for run in observed.runs)]
+    phase, message = _phase(newest, create)
+    accepted = conditionlib.condition("Accepted", True, "Accepted", "")
+    good = phase is ApplicationPhase.READY
+    reason = (newest.status.cause if newest and not create else "") or "Progressing"
+    ready = conditionlib.condition("Ready", good, reason, message)
+    return ApplicationStatus(
+        phase=phase,
+        observed_generation=application.metadata.generation,
+        revision=candidate.revision,
+        run=create.name if create else newest.name if newest else "",
+        runs=create.spec.number if create else max(numbers),
+        clusters=f"{updated}/{len(candidate.chosen)}",
+        message=message,
+        conditions=conditionlib.updated(
+            application.status.conditions,
+            (accepted, ready),
+            now,
+            application.metadata.generation,
+        ),
+    )
+
+
+def _stands(item: ClusterRollout, revision_: str) -> bool:
+    return (
+        item.spec.want is not None
+        and item.spec.want.revision == revision_
+        and item.status.phase is ClusterPhase.SUCCEEDED
+        and item.status.last_good.revision == revision_
+    )
+
+
+def _phase(newest: FleetRollout | None, create: CreateRun | None) -> tuple[ApplicationPhase, str]:
+    """One word and one sentence for the whole Application."""
+    if create is not None or newest is None:
+        return ApplicationPhase.PROGRESSING, f"run {create.name} begins" if create else ""
+    told = f"run {newest.name}: {newest.status.reason or 'begins'}"
+    if newest.status.phase is RunPhase.SUCCEEDED:
+        return ApplicationPhase.READY, told
+    bad = (RunPhase.HALTED, RunPhase.ABORTED, RunPhase.SUCCEEDED_WITH_FAILURES)
+    if newest.status.phase in bad:
+        return ApplicationPhase.DEGRADED, told
+    return ApplicationPhase.PROGRESSING, told
+
+
+def _refused(
+    application: Application, observed: ApplicationObserved, error: UserError, now: datetime
+) -> ApplicationPlan:
+    """What is wrong goes to the conditions; the last accepted run goes on undisturbed."""
+    message = str(error)
+    refused = (
+        conditionlib.condition("Accepted", False, error.reason, message),
+        conditionlib.condition("Ready", False, error.reason, message),
+    )
+    numbers = [application.status.runs, *(run.spec.number for run in observed.runs)]
+    status = application.status.model_copy(
+        update={
+            "phase": ApplicationPhase.DEGRADED,
+            "observed_generation": application.metadata.generation,
+            "runs": max(numbers),
+            "message": message[: conditionlib.MESSAGE_LIMIT],
+            "conditions": conditionlib.updated(
+                application.status.conditions, refused, now, application.metadata.generation
+            ),
+        }
+    )
+    return ApplicationPlan(status=status)
+
+
+def _deleting(application: Application) -> ApplicationPlan:
+    status = application.status.model_copy(
+        update={
+            "phase": ApplicationPhase.DELETING,
+            "observed_generation": application.metadata.generation,
+            "message": "its objects in the members are being taken away",
+        }
+    )
+    return ApplicationPlan(status=status)

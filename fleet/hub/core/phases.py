@@ -1,0 +1,69 @@
+"""The two machines of the hub as tables: where a run stands, and where a cluster of it stands.
+
+Every change of phase goes through `move`; a move that is not in the table is our own bug. The
+diagrams of the README come from here. A cluster's table holds within one wish: a new wish (`Want`)
+begins at Pending or Applying again.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+from fleet.api.fleetrollout import ClusterPhase as C
+from fleet.api.fleetrollout import RunPhase as R
+from fleet.errors import UnexpectedState
+
+ENDS = frozenset({R.SUCCEEDED, R.SUCCEEDED_WITH_FAILURES, R.SUPERSEDED, R.ABORTED})
+"""A run that ended; only `retry` opens one again, and only one with failures."""
+
+_OUT = frozenset({R.HALTED, R.SUPERSEDED, R.ABORTED, R.SUCCEEDED, R.SUCCEEDED_WITH_FAILURES})
+
+RUN_MOVES: Mapping[R, frozenset[R]] = {
+    R.PLANNED: frozenset({R.PROGRESSING, R.SOAKING, R.PAUSED}) | _OUT,
+    R.PROGRESSING: frozenset({R.SOAKING, R.PAUSED}) | _OUT,
+    R.SOAKING: frozenset({R.PROGRESSING, R.PAUSED}) | _OUT,
+    R.PAUSED: frozenset({R.PLANNED, R.PROGRESSING, R.SOAKING}) | _OUT,
+    R.HALTED: frozenset({R.PROGRESSING, R.SOAKING, R.PAUSED}) | (_OUT - {R.HALTED}),
+    R.SUCCEEDED: frozenset(),
+    R.SUCCEEDED_WITH_FAILURES: frozenset({R.PROGRESSING, R.PAUSED}),
+    R.SUPERSEDED: frozenset(),
+    R.ABORTED: frozenset(),
+}
+
+FAILURES = frozenset({C.FAILED, C.TIMED_OUT, C.CONFLICT})
+"""What counts against a budget at once; Unreachable counts after its time-out."""
+
+ANNOUNCED = 100
+"""Most failures that a run tells one by one: as many as its status lists."""
+
+RUNNING = frozenset({C.APPLYING, C.PROGRESSING, C.ANALYZING, C.PAUSED, C.UNREACHABLE})
+"""In flight: the engine works, or is thought to."""
+
+_WORK = frozenset({C.APPLYING, C.PROGRESSING, C.ANALYZING, C.PAUSED})
+_ANY = _WORK | FAILURES | {C.SUCCEEDED, C.UNREACHABLE}
+
+CLUSTER_MOVES: Mapping[C, frozenset[C]] = {
+    C.PENDING: _ANY | {C.DEFERRED},
+    C.DEFERRED: _ANY | {C.PENDING},
+    C.APPLYING: _ANY,
+    C.PROGRESSING: _ANY,
+    C.ANALYZING: _ANY,
+    C.PAUSED: _ANY,
+    C.UNREACHABLE: _ANY | {C.PENDING, C.DEFERRED},
+    # Succeeded stands when the member is lost afterwards; a change made in the member can end it.
+    C.SUCCEEDED: _WORK | {C.FAILED, C.CONFLICT},
+    C.FAILED: _WORK | {C.SUCCEEDED, C.CONFLICT},
+    C.TIMED_OUT: _ANY,
+    C.CONFLICT: _ANY,
+}
+
+Phase = TypeVar("Phase", bound=StrEnum)
+
+
+def move(
+    moves: Mapping[Phase, frozenset[Phase]], before: Phase | None, after: Phase, about: str
+) -> Phase:
+    """`after`, if it may follow `before` (None: the beginning); else UnexpectedState."""
+    if before is None or before is after or after in moves[before]:
+        return after
+    raise UnexpectedState(f"{about}: {before} cannot become {after}")

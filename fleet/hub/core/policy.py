@@ -1,0 +1,45 @@
+"""Which setting holds: the wave's, else the Application's, else the Fleet's, else the default.
+
+The resolved form is what stands in the run, so that nobody has to know the order to read it.
+"""
+
+from datetime import timedelta
+
+from fleet.api import Fleet
+from fleet.api.application import ApplicationSpec, DeliveryPolicy, UnavailableClusters
+from fleet.kit import durations
+
+DEFAULTS = DeliveryPolicy(
+    max_concurrency=1,
+    failure_budget=0,
+    progress_deadline="30m",
+    on_failure="Halt",
+    halt_on_first_failed_analysis=True,
+    unmatched_clusters="Fail",
+    unavailable_clusters=UnavailableClusters(),
+    revision_history_limit=10,
+    on_conflict="Report",
+)
+"""Fail-safe: what holds where nobody says anything."""
+
+
+def resolve(own: DeliveryPolicy, fleet: Fleet) -> DeliveryPolicy:
+    """`own` with every gap filled from the fleet's defaults, then from ours."""
+    layers = [own, fleet.spec.defaults.delivery_policy or DeliveryPolicy(), DEFAULTS]
+    values = {}
+    for name in DeliveryPolicy.model_fields:
+        candidates = [getattr(layer, name) for layer in layers]
+        values[name] = next((item for item in candidates if item not in (None, ())), candidates[0])
+    values["paused"] = any(layer.paused for layer in layers)
+    return DeliveryPolicy(**values)
+
+
+def frozen(spec: ApplicationSpec, resolved: DeliveryPolicy) -> ApplicationSpec:
+    """The spec as a run keeps it: with its resolved policy; pauses are never frozen."""
+    policy = resolved.model_copy(update={"paused": False})
+    return spec.model_copy(update={"delivery_policy": policy})
+
+
+def seconds(text: str) -> int:
+    """A duration string that has been validated, in seconds."""
+    return int(durations.parse(text) / timedelta(seconds=1))

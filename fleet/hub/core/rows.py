@@ -1,0 +1,229 @@
+"""Every cluster of a run as it stands at this moment: one row each, with what follows from it.
+
+Called by `plan`. Rows are derived anew on each look from the ClusterRollouts and the members; the
+only memory is in their status. A report of another wish never counts.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from fleet.api import ClusterRollout, FleetRollout
+from fleet.api import conditions as conditionlib
+from fleet.api.fleetrollout import ClusterPhase, PlannedWave, WaveStatus
+from fleet.api.names import ClusterName
+from fleet.hub.core import phases
+from fleet.hub.core.observed import Member, RunObserved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One cluster of the run."""
+
+    name: ClusterName
+    wave: str
+    phase: ClusterPhase = ClusterPhase.PENDING
+    reason: str = ""
+    message: str = ""
+    step: str = ""
+    weight: int = 0
+    """Percent of the cluster's traffic on the run's revision."""
+    replicas: int = 0
+    mine: bool = False
+    """This run let it go."""
+    ready: bool = False
+    """It could be let go: its member answers and its engine lives."""
+    counted: bool = False
+    """Out of reach for so long that it counts against the budget."""
+    held: str = ""
+    attempt: int = 0
+    due: datetime | None = None
+    """When this row changes by time alone."""
+
+    @property
+    def is_failed(self) -> bool:
+        return self.phase in phases.FAILURES or self.counted
+
+    @property
+    def is_updated(self) -> bool:
+        return self.phase is ClusterPhase.SUCCEEDED
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Takes a slot."""
+        return self.mine and self.phase in phases.RUNNING and not self.counted
+
+    @property
+    def is_running(self) -> bool:
+        """Its engine may still change something there: in flight, or over its deadline."""
+        return self.mine and (self.phase in phases.RUNNING or self.phase is ClusterPhase.TIMED_OUT)
+
+    @property
+    def is_pending(self) -> bool:
+        return self.phase is ClusterPhase.PENDING
+
+    @property
+    def is_deferred(self) -> bool:
+        return self.phase is ClusterPhase.DEFERRED
+
+
+def look(run: FleetRollout, observed: RunObserved, now: datetime) -> tuple[Row, ...]:
+    """All rows in the order of the plan; members that are gone drop out."""
+    begun = {item.name: item for item in run.status.waves}
+    rows: list[Row] = []
+    for wave in run.spec.plan.waves:
+        for text in wave.clusters:
+            name = ClusterName(text)
+            member = observed.members.get(name)
+            if member is None:
+                continue
+            item = observed.clusters.get(name)
+            want = item.spec.want if item else None
+            if item is None or want is None or want.run != run.name:
+                rows.append(_waiting(run, wave, begun.get(wave.name), member, observed, now))
+            else:
+                row = _started(run, wave, member, item, observed, now)
+                retried = row.is_failed and name in run.status.retrying
+                rows.append(_again(row, member) if retried else row)
+    return tuple(rows)
+
+
+def of(rows: Iterable[Row], wave: str) -> tuple[Row, ...]:
+    """The rows of one wave."""
+    return tuple(row for row in rows if row.wave == wave)
+
+
+def _is_current(item: ClusterRollout) -> bool:
+    return item.status.observed_generation >= item.metadata.generation
+
+
+def _again(row: Row, member: Member) -> Row:
+    """A failed cluster that a retry gave a second chance waits like one that never went."""
+    return replace(
+        row,
+        phase=ClusterPhase.PENDING if member.fresh else ClusterPhase.DEFERRED,
+        reason="Retried",
+        message="to be tried again" if member.fresh else member.message,
+        mine=False,
+        counted=False,
+        attempt=row.attempt + 1,
+        due=None,
+    )
+
+
+def _waiting(
+    run: FleetRollout,
+    wave: PlannedWave,
+    begun: WaveStatus | None,
+    member: Member,
+    observed: RunObserved,
+    now: datetime,
+) -> Row:
+    """A cluster that this run has not let go yet."""
+    item = observed.clusters.get(member.name)
+    same = item is not None and item.status.last_good.revision == run.spec.revision
+    row = Row(
+        name=member.name,
+        wave=wave.name,
+        ready=member.fresh,
+        reason="Pending",
+        replicas=_replicas(run, item),
+        weight=100 if same else 0,
+    )
+    if member.fresh:
+        return row
+    if begun is None or begun.started_at is None:
+        return replace(row, message=member.message)
+    end = begun.started_at + timedelta(seconds=run.spec.plan.unavailable_timeout_seconds)
+    if now >= end and not observed.isolated:
+        return replace(
+            row,
+            phase=ClusterPhase.UNREACHABLE,
+            reason=member.reason,
+            message=member.message,
+            counted=True,
+        )
+    return replace(
+        row, phase=ClusterPhase.DEFERRED, reason="Deferred", message=member.message, due=end
+    )
+
+
+def _started(
+    run: FleetRollout,
+    wave: PlannedWave,
+    member: Member,
+    item: ClusterRollout,
+    observed: RunObserved,
+    now: datetime,
+) -> Row:
+    """A cluster that this run let go."""
+    status, engine = item.status, item.status.engine
+    phase = status.phase if _is_current(item) else ClusterPhase.APPLYING
+    row = Row(
+        name=member.name,
+        wave=wave.name,
+        phase=ClusterPhase.APPLYING if phase is ClusterPhase.PENDING else phase,
+        reason=status.reason,
+        message=status.message,
+        step=engine.step,
+        weight=engine.weight if engine.revision == run.spec.revision else 0,
+        replicas=_replicas(run, item),
+        mine=True,
+        ready=member.fresh,
+        held=item.spec.hold,
+        attempt=item.spec.want.attempt if item.spec.want else 0,
+    )
+    if row.is_updated:
+        return replace(row, weight=100)
+    if row.is_failed:
+        return replace(row, weight=0)
+    if not member.reachable:
+        return _lost(run, row, member, item, observed, now)
+    if row.phase is ClusterPhase.UNREACHABLE:
+        row = replace(row, phase=ClusterPhase.PROGRESSING)
+    end = _deadline(wave, item)
+    if end is None or observed.isolated:
+        return row
+    if now < end:
+        return replace(row, due=end)
+    minutes = wave.progress_deadline_seconds // 60
+    text = f"no end within {minutes} min ({row.message or row.phase})"
+    return replace(row, phase=ClusterPhase.TIMED_OUT, reason="TimedOut", message=text)
+
+
+def _lost(
+    run: FleetRollout,
+    row: Row,
+    member: Member,
+    item: ClusterRollout,
+    observed: RunObserved,
+    now: datetime,
+) -> Row:
+    """Lost in flight: it keeps its slot until the time-out, then it counts."""
+    seen = conditionlib.find(item.status.conditions, "Reachable")
+    since = seen.last_transition_time if seen and seen.status != "True" else None
+    end = (since or now) + timedelta(seconds=run.spec.plan.unavailable_timeout_seconds)
+    counted = since is not None and now >= end and not observed.isolated
+    return replace(
+        row,
+        phase=ClusterPhase.UNREACHABLE,
+        reason=member.reason,
+        message=member.message,
+        counted=counted,
+        due=None if counted or since is None else end,
+    )
+
+
+def _deadline(wave: PlannedWave, item: ClusterRollout) -> datetime | None:
+    """When its time is over; None while the clock stands still (pause, hold, out of reach)."""
+    want = item.spec.want
+    if want is None or want.since is None or item.status.waiting_since or item.spec.hold:
+        return None
+    waited = item.status.waited_seconds if _is_current(item) else 0
+    return want.since + timedelta(seconds=wave.progress_deadline_seconds + waited)
+
+
+def _replicas(run: FleetRollout, item: ClusterRollout | None) -> int:
+    """What runs there, else what the Application asks for."""
+    seen = item.status.engine.replicas if item else 0
+    return seen or run.spec.application.spec.workload.replicas

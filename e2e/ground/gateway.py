@@ -179,10 +179,13 @@ class LocalGateway:
     async def _write(
         self, kind: str, manifest: routing.Manifest, status: gatewaystatus.Status
     ) -> None:
-        """Write a status unless it is so already; whoever was faster makes us look again."""
-        if not gatewaystatus.differs(manifest.get("status") or {}, status):
-            return
+        """Write a status unless it is so already, or speaks of a generation that is gone."""
         metadata = manifest["metadata"]
+        key = (metadata.get("namespace", ""), metadata["name"])
+        newest = self._informers[kind].store.get(key, {"metadata": {}})["metadata"]
+        is_current = newest.get("resourceVersion") == metadata["resourceVersion"]
+        if not is_current or not gatewaystatus.differs(manifest.get("status") or {}, status):
+            return
         body = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": status}
         namespace = metadata.get("namespace")
         try:

@@ -21,6 +21,7 @@ from fleet.errors import TemporaryError
 
 TIMEOUT_SECONDS = 10.0
 LONGEST_ANSWER = 1 << 20
+LOOPBACK = "a loopback address, which only KULTA_ALLOW_LOOPBACK=true permits"
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -123,14 +124,14 @@ def _shown(address: str) -> str:
 def refusal(address: Address, *, allow_loopback: bool) -> str:
     """Why the engine does not connect to `address`; empty when it does."""
     inner = getattr(address, "ipv4_mapped", None) or address
+    if inner.is_loopback:
+        return "" if allow_loopback else LOOPBACK
     if inner in _METADATA:
         return "a cloud metadata address"
     if inner.is_link_local:
         return "a link-local address"
     if inner.is_unspecified or inner.is_multicast or inner.is_reserved:
         return "not the address of a server"
-    if inner.is_loopback and not allow_loopback:
-        return "a loopback address, which only KULTA_ALLOW_LOOPBACK=true permits"
     return ""
 
 

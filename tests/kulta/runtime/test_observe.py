@@ -1,0 +1,189 @@
+"""Looking: what belongs to a Rollout, what its changes wake, what our own writes add at once."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+
+from fleet.api import names
+from fleet.api.rollout import Rollout
+from fleet.clusters.client import Client
+from fleet.clusters.watch import Informer
+from fleet.kulta.core.observed import Observed
+from fleet.kulta.runtime.observe import Observer
+from tests.fakes import FakeKube
+from tests.kulta.runtime import objects
+from tests.kulta.runtime.objects import HASH, KEY
+
+
+class Looking:
+    """An observer that is fed by hand, and whom it woke."""
+
+    def __init__(self, strategy: dict[str, Any] | None = None) -> None:
+        self.woken: list[tuple[str, str]] = []
+        self.observer = Observer(cast(Client, FakeKube()), self.woken.append)
+        self.rollout = Rollout.parse(objects.rollout(strategy))
+        self.version = 100
+
+    def informer(self, kind: str) -> Informer[Any]:
+        watched = self.observer
+        return {
+            "ReplicaSet": watched.replica_sets,
+            "Pod": watched.pods,
+            "Service": watched.services,
+            "EndpointSlice": watched.slices,
+            "HTTPRoute": watched.routes,
+        }[kind]
+
+    def see(self, *manifests: Mapping[str, Any]) -> None:
+        for manifest in manifests:
+            self.version += 1
+            meta = {**manifest["metadata"], "resourceVersion": str(self.version)}
+            self.informer(manifest["kind"]).remember({**manifest, "metadata": meta})
+
+    def lose(self, manifest: Mapping[str, Any]) -> None:
+        key = (manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+        self.informer(manifest["kind"])._drop(key)  # what a DELETED event does
+
+    def look(self) -> Observed:
+        return self.observer.observe(self.rollout, {})
+
+
+def test_sets_and_pods_of_this_life_of_the_rollout_are_seen() -> None:
+    looking = Looking()
+    looking.see(
+        objects.replica_set(),
+        objects.replica_set("bbbbbbbbbb", owner="an-earlier-life"),
+        objects.pod("mine"),
+        objects.pod("not-mine", "bbbbbbbbbb"),
+        objects.pod("leaving", deletionTimestamp="2026-11-20T12:00:00Z"),
+    )
+    seen = looking.look()
+    assert [item.hash for item in seen.replica_sets] == [HASH]
+    assert [(item.name, item.deleting) for item in seen.pods] == [
+        ("leaving", True),
+        ("mine", False),
+    ]
+
+
+def test_a_set_is_settled_when_its_controller_has_seen_its_latest_spec() -> None:
+    looking = Looking()
+    looking.see(objects.replica_set(generation=2))
+    assert looking.look().replica_sets[0].settled is False
+
+
+def test_services_slices_and_routes_that_the_strategy_names_are_seen() -> None:
+    looking = Looking(objects.CANARY)
+    looking.see(
+        objects.service(),
+        objects.service("somebody-elses"),
+        objects.endpoint_slice("checkout-1", "p1", "p2"),
+        objects.endpoint_slice("checkout-2", "p3"),
+        objects.endpoint_slice("checkout-3", "p4", ready=False),
+        objects.endpoint_slice("checkout-4", "p5", ready=None),
+        objects.route(),
+        objects.route("another"),
+    )
+    seen = looking.look()
+    assert set(seen.services) == {"checkout"}
+    assert seen.endpoints == {
+        "checkout": frozenset({"p1", "p2", "p3", "p5"}),
+        "checkout-canary": frozenset(),
+    }
+    assert set(seen.routes) == {"checkout"}
+    assert "managedFields" not in seen.routes["checkout"]["metadata"]
+
+
+def test_a_service_that_is_no_longer_named_is_seen_until_it_is_restored() -> None:
+    looking = Looking()
+    kept = {names.ORIGINAL_SELECTOR: '{"app":"checkout"}'}
+    ours = {"app": "checkout", names.ROLLOUT_LABEL: "checkout", names.HASH_LABEL: HASH}
+    looking.see(objects.service("old", ours, annotations=kept))
+    assert looking.look().services["old"].original == {"app": "checkout"}
+    looking.see(objects.service("old", {"app": "checkout"}))
+    assert looking.look().services == {}
+
+
+@pytest.mark.parametrize("text", ["not json", '["a"]'])
+def test_a_broken_annotation_is_an_empty_selector(text: str) -> None:
+    looking = Looking(objects.CANARY)
+    looking.see(objects.service(annotations={names.ORIGINAL_SELECTOR: text}))
+    assert looking.look().services["checkout"].original == {}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        pytest.param(objects.replica_set(), id="a set"),
+        pytest.param(objects.pod("p1"), id="a pod"),
+        pytest.param(objects.service(), id="the stable Service"),
+        pytest.param(objects.service("checkout-canary"), id="the canary Service"),
+        pytest.param(objects.endpoint_slice("checkout-1", "p1"), id="a slice"),
+        pytest.param(objects.route(), id="the route"),
+    ],
+)
+def test_a_change_wakes_the_rollout(manifest: dict[str, Any]) -> None:
+    looking = Looking(objects.CANARY)
+    looking.look()
+    looking.see(manifest)
+    assert looking.woken == [KEY]
+    looking.lose(manifest)
+    assert looking.woken == [KEY, KEY]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(objects.pod("p1"), objects.pod("p1"), id="a pod's heartbeat"),
+        pytest.param(objects.replica_set(), objects.replica_set(), id="a set without news"),
+        pytest.param(
+            objects.service(), objects.service(annotations={"team": "a"}), id="a Service's label"
+        ),
+        pytest.param(
+            objects.endpoint_slice("s", "p1"), objects.endpoint_slice("s", "p1"), id="a slice"
+        ),
+        pytest.param(
+            objects.service("other"),
+            objects.service("other", {"app": "x"}),
+            id="somebody else's Service",
+        ),
+    ],
+)
+def test_what_does_not_matter_wakes_nobody(before: dict[str, Any], after: dict[str, Any]) -> None:
+    looking = Looking(objects.CANARY)
+    looking.look()
+    looking.see(before)
+    looking.woken.clear()
+    looking.see(after)
+    assert looking.woken == []
+
+
+def test_a_rollout_that_is_gone_is_not_woken_by_services() -> None:
+    looking = Looking(objects.CANARY)
+    looking.look()
+    looking.observer.forget(KEY)
+    looking.see(objects.service(), objects.route())
+    assert looking.woken == []
+
+
+def test_a_lost_set_makes_us_doubt_that_the_rollout_is_there() -> None:
+    looking = Looking()
+    looking.see(objects.replica_set())
+    looking.lose(objects.replica_set())
+    assert looking.observer.bereaved == {KEY}
+
+
+def test_a_set_that_we_removed_is_not_seen_and_raises_no_doubt() -> None:
+    looking = Looking()
+    looking.see(objects.replica_set())
+    looking.observer.removed(objects.replica_set()["metadata"]["uid"])
+    assert looking.look().replica_sets == ()
+    looking.lose(objects.replica_set())
+    assert looking.observer.bereaved == set()
+
+
+def test_an_own_write_is_seen_before_the_watch_tells() -> None:
+    looking = Looking()
+    looking.observer.remember(names.REPLICASETS, objects.replica_set(replicas=7))
+    assert looking.look().replica_sets[0].replicas == 7
+    assert KEY[0] == NAMESPACE

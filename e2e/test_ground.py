@@ -274,6 +274,18 @@ def test_a_killed_part_comes_back_with_everything_stored(
     assert plane.kubectl("get", "namespace", f"before-{part}", "-o", "name")
 
 
+def test_versions_from_before_a_compaction_are_gone(
+    two: tuple[ControlPlane, ControlPlane],
+) -> None:
+    plane, path = two[1], "/api/v1/namespaces/default/configmaps"
+    before = plane.call("GET", path)[1]["metadata"]["resourceVersion"]
+    plane.call("POST", path, CONFIGMAP)
+    plane.forget_history()
+    watch = f"{path}?watch=true&timeoutSeconds=1&resourceVersion={before}"
+    event = json.loads(plane.kubectl("get", "--raw", watch))
+    assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
+
+
 def test_a_port_that_was_lost_is_replaced_by_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,6 +109,7 @@ MODULES = (
         flags=(_SLIM,),
     ),
 )
+FRESH_LINE = "\r\x1b[K"
 LAZY = ("contour", "contour-crds.yaml", "gateway-api-experimental")
 """Parts that only one suite needs: built when asked for by name."""
 
@@ -256,7 +257,7 @@ def _version(go: str) -> tuple[int, ...]:
 def _tick(name: str, elapsed: float, said: float) -> float:
     """Show that a build is alive: every second on a terminal, every half minute in a log."""
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r{name}: {elapsed:4.0f} s ")
+        sys.stderr.write(f"{FRESH_LINE}{name}: {elapsed:.0f} s")
         sys.stderr.flush()
         return elapsed
     if elapsed - said < 30:
@@ -266,7 +267,7 @@ def _tick(name: str, elapsed: float, said: float) -> float:
 
 
 def _say(text: str) -> None:
-    start = "\r" if sys.stderr.isatty() else ""
+    start = FRESH_LINE if sys.stderr.isatty() else ""
     print(f"{start}{text}", file=sys.stderr, flush=True)
 
 

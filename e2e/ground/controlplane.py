@@ -17,6 +17,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +52,7 @@ NODE_SIZE = {"cpu": "1000", "memory": "1000Gi", "pods": "100000"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a plane has. A lean one, without controllers and scheduler, starts in half the time."""
+    """What a plane has. Without controllers and scheduler it needs 300 MB instead of 470."""
 
     controller_manager: bool = True
     scheduler: bool = True
@@ -128,6 +129,15 @@ class ControlPlane:
         """SIGKILL one part; `restart` brings it back."""
         if part in self.processes:
             self.processes.pop(part).stop(grace=0)
+
+    def forget_history(self) -> None:
+        """Compact the store and restart the API server: watches from before now get 410.
+
+        Compaction alone would not show, because the API server answers from its own cache.
+        """
+        everything = self._store("range", {"key": "AA==", "count_only": True})
+        self._store("compaction", {"revision": everything["header"]["revision"], "physical": True})
+        self.restart("kube-apiserver")
 
     def __enter__(self) -> Self:
         return self.start()
@@ -327,6 +337,14 @@ class ControlPlane:
     def _is_scheduling(self) -> bool:
         with socket.create_connection(("127.0.0.1", self._at.scheduler), timeout=1):
             return True
+
+    def _store(self, call: str, body: Mapping[str, Any]) -> Any:
+        """One request to etcd's JSON gateway."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self._at.store}/v3/kv/{call}", json.dumps(body).encode()
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
 
     def _add_fake_node(self, name: str) -> None:
         node = {

@@ -98,6 +98,8 @@ class Prometheus:
             f"--config.file={self.folder / 'prometheus.yaml'}",
             f"--storage.tsdb.path={self.folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
+            # New pods would wait 5 s for their first scrape otherwise.
+            "--scrape.discovery-reload-interval=200ms",
             "--log.level=warn",
         ]
         return processes.start("prometheus", argv, log=self.folder / "prometheus.log")

@@ -186,4 +186,3 @@ def test_an_own_write_is_seen_before_the_watch_tells() -> None:
     looking = Looking()
     looking.observer.remember(names.REPLICASETS, objects.replica_set(replicas=7))
     assert looking.look().replica_sets[0].replicas == 7
-    assert KEY[0] == NAMESPACE

@@ -20,6 +20,9 @@ from e2e.ground.flags import AuditPolicy
 from e2e.ground.images import Image, table
 from e2e.ground.planes import Planes
 from e2e.ground.site import Site
+from tests.strictness import pytest_sessionfinish
+
+__all__ = ["pytest_sessionfinish"]
 
 HERE = Path(__file__).parent
 TIME_OUT = 120

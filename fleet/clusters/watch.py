@@ -7,7 +7,8 @@
 Run by `supervisor` for members and by `wiring` for the process's own API server. Every difference
 is told once, as a `Change` with the old and new value: objects that vanished while nobody looked
 are DELETED, objects that were made anew under an old name are DELETED and ADDED. `run` never ends
-by itself; what goes wrong is told to `on_error` and shows in the age of `last_byte`.
+by itself; what goes wrong is told to `on_error` and shows in the age of `last_byte`. Only a bug in
+`on` ends it, loudly: the supervisor starts it again.
 
 The store holds what `decode` returns: keep it small, and raise ValueError or KeyError for an object
 that makes no sense. Such an object keeps its last good value and is named in `unreadable`.
@@ -23,7 +24,15 @@ from typing import Any, Generic, Literal, TypeVar
 
 from fleet.api.names import Resource
 from fleet.clusters.client import Client
-from fleet.errors import FleetError, Gone, Invalid, NotFound, TemporaryError, Unreachable
+from fleet.errors import (
+    FleetError,
+    Gone,
+    Invalid,
+    NotFound,
+    PermanentError,
+    TemporaryError,
+    Unreachable,
+)
 
 T = TypeVar("T")
 Key = tuple[str, str]
@@ -92,7 +101,7 @@ class Informer(Generic[T]):
                 await self._watch()
             except Gone:
                 self._version = ""
-            except FleetError as error:
+            except (TemporaryError, PermanentError) as error:
                 pause = error.retry_after or 0.0 if isinstance(error, TemporaryError) else 0.0
                 if failures + 1 >= PATIENCE or isinstance(error, NotFound | Invalid):
                     self._version = ""
@@ -225,7 +234,7 @@ def _is_newer(version: str, than: str) -> bool:
 
 
 def _jitter(failures: int) -> float:
-    """Full jitter: anything up to 0.2 s·2ⁿ, at most a minute; nothing after a steady watch."""
+    """Full jitter: anything up to 0.2 s, 0.4 s, … a minute; nothing after a steady watch."""
     if not failures:
         return 0.0
-    return random.uniform(0.0, min(LONGEST, SHORTEST * 2.0 ** min(failures, 16)))
+    return random.uniform(0.0, min(LONGEST, SHORTEST * 2.0 ** min(failures - 1, 16)))

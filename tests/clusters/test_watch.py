@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from fleet.api.names import ROLLOUTS
-from fleet.clusters import transport
+from fleet.clusters import transport, watch
 from fleet.clusters.client import Client
 from fleet.clusters.errors import CircuitOpen
 from fleet.clusters.health import Breaker
@@ -24,6 +24,12 @@ from tests.waiting import until
 
 A, B = ("shop", "a"), ("shop", "b")
 Told = tuple[str, str, int | None, int | None]
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The back-off between reconnects, so short that a test does not wait for it."""
+    monkeypatch.setattr(watch, "SHORTEST", 0.01)
 
 
 class Seen:

@@ -1,0 +1,232 @@
+"""The work queue, supervision, the alarm and the shutdown, on a real loop with short times."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from fleet import aio
+from fleet.aio import Alarm, Shutdown, WorkQueue
+from tests.waiting import until
+
+
+@contextlib.asynccontextmanager
+async def working(
+    queue: WorkQueue[str], handle: Callable[[str], Awaitable[None]]
+) -> AsyncIterator["asyncio.Task[None]"]:
+    task = asyncio.create_task(queue.run(handle))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+class Handler:
+    """Notes what it handled and when; can be held, and can fail."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.times: list[float] = []
+        self.running = 0
+        self.most = 0
+        self.failures = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, key: str) -> None:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await self.gate.wait()
+            self.times.append(time.monotonic())
+            if self.failures:
+                self.failures -= 1
+                raise RuntimeError("a bug in a reconcile")
+            self.done.append(key)
+        finally:
+            self.running -= 1
+
+
+async def test_a_key_added_often_is_handled_once() -> None:
+    queue, handler = WorkQueue[str](), Handler()
+    for key in ("a", "b", "a", "a"):
+        queue.add(key)
+    waiting = len(queue)
+    async with working(queue, handler):
+        await until(lambda: len(handler.done) == 2)
+    assert (waiting, handler.done, len(queue)) == (2, ["a", "b"], 0)
+
+
+async def test_a_key_added_while_it_is_handled_is_handled_once_more() -> None:
+    queue, handler = WorkQueue[str](), Handler()
+    handler.gate.clear()
+    queue.add("a")
+    async with working(queue, handler):
+        await until(lambda: handler.running)
+        for _ in range(3):
+            queue.add("a")
+        await asyncio.sleep(0.02)
+        at_once = handler.most
+        handler.gate.set()
+        await until(lambda: len(handler.done) == 2)
+    assert (at_once, handler.done) == (1, ["a", "a"])
+
+
+async def test_different_keys_are_handled_together_within_the_bound() -> None:
+    queue, handler = WorkQueue[str](concurrency=3), Handler()
+    handler.gate.clear()
+    for number in range(9):
+        queue.add(str(number))
+    async with working(queue, handler):
+        await until(lambda: handler.running == 3)
+        handler.gate.set()
+        await until(lambda: len(handler.done) == 9)
+    assert handler.most == 3
+
+
+@pytest.mark.parametrize(
+    ("delays", "earliest"),
+    [
+        pytest.param([0.05], 0.05, id="a key waits for its time"),
+        pytest.param([0.2, 0.05], 0.05, id="an earlier time wins"),
+        pytest.param([0.05, 0.2], 0.05, id="a later time changes nothing"),
+        pytest.param([0.2, 0.0], 0.0, id="no time is now"),
+        pytest.param([-5.0], 0.0, id="a time that has passed is now"),
+    ],
+)
+async def test_when_a_key_is_due(delays: list[float], earliest: float) -> None:
+    queue, handler = WorkQueue[str](), Handler()
+    started = time.monotonic()
+    for seconds in delays:
+        queue.add_after("a", seconds)
+    async with working(queue, handler):
+        await until(lambda: handler.done)
+    assert earliest <= handler.times[0] - started < earliest + 0.1
+
+
+async def test_handling_a_key_drops_its_time() -> None:
+    queue, handler = WorkQueue[str](), Handler()
+    queue.add_after("a", 0.05)
+    queue.add("a")
+    async with working(queue, handler):
+        await asyncio.sleep(0.1)
+    assert handler.done == ["a"]
+
+
+async def test_a_time_named_by_the_handler_stays() -> None:
+    queue, seen = WorkQueue[str](), []
+
+    async def handle(key: str) -> None:
+        seen.append(key)
+        queue.add_after(key, 0.01)
+
+    queue.add("a")
+    async with working(queue, handle):
+        await until(lambda: len(seen) == 3)
+
+
+async def test_delays_grow_up_to_a_cap_and_success_resets_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """[L23] The queue draws at least half of each delay: 20, 40, 80, 80, 80 ms; then 20 again."""
+    queue, handler = WorkQueue[str](base=0.04, cap=0.16), Handler()
+    handler.failures = 5
+    queue.add("a")
+    async with working(queue, handler):
+        with caplog.at_level(logging.ERROR):
+            await until(lambda: handler.done)
+        queue.forget("a")
+        again = queue.retry("a")
+    gaps = [after - before for before, after in zip(handler.times, handler.times[1:], strict=False)]
+    for gap, least in zip(gaps, (0.02, 0.04, 0.08, 0.08, 0.08), strict=True):
+        assert least <= gap < 2 * least + 0.1
+    assert (0.02 <= again <= 0.04, caplog.text.count("a bug in a reconcile") >= 5) == (True, True)
+
+
+async def test_a_drain_finishes_what_is_under_way_and_begins_nothing() -> None:
+    queue, handler = WorkQueue[str](concurrency=2), Handler()
+    handler.gate.clear()
+    for key in ("a", "b", "c"):
+        queue.add(key)
+    async with working(queue, handler) as task:
+        await until(lambda: handler.running == 2)
+        queue.drain()
+        await asyncio.sleep(0.02)
+        still = task.done()
+        handler.gate.set()
+        await until(task.done)
+    assert (still, sorted(handler.done), len(queue)) == (False, ["a", "b"], 1)
+
+
+async def test_after_a_drain_it_can_run_again() -> None:
+    queue, handler = WorkQueue[str](concurrency=2), Handler()
+    async with working(queue, handler) as task:
+        await asyncio.sleep(0)
+        queue.drain()
+        await until(task.done)
+    queue.add("a")
+    async with working(queue, handler):
+        await until(lambda: handler.done)
+
+
+# --- supervision --------------------------------------------------------------------------------
+
+
+async def test_a_task_that_fails_is_started_again_until_it_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    runs, told = 0, []
+
+    async def start() -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 3:
+            raise ValueError(f"run {runs}")
+
+    with caplog.at_level(logging.ERROR):
+        await aio.supervise("watch", start, base=0.01, on_failure=told.append)
+    assert (runs, [str(error) for error in told]) == (3, ["run 1", "run 2"])
+    assert "ValueError: run 1" in caplog.text
+
+
+async def test_supervision_ends_when_it_is_cancelled() -> None:
+    task = asyncio.create_task(aio.supervise("watch", asyncio.Event().wait))
+    await asyncio.sleep(0)
+    await aio.cancel(task)
+    assert task.cancelled()
+
+
+# --- alarm --------------------------------------------------------------------------------------
+
+
+async def test_an_alarm_ends_a_sleep() -> None:
+    alarm = Alarm()
+    asyncio.get_running_loop().call_later(0.02, alarm.ring)
+    assert await alarm.sleep(5.0) is True
+
+
+async def test_an_alarm_that_rang_before_ends_the_next_sleep_only() -> None:
+    alarm = Alarm()
+    alarm.ring()
+    assert [await alarm.sleep(5.0), await alarm.sleep(0.01)] == [True, False]
+
+
+# --- shutdown -----------------------------------------------------------------------------------
+
+
+async def test_a_signal_releases_all_who_wait() -> None:
+    """[L21] Readiness, its third consequence, is in telemetry/test_server."""
+    shutdown = Shutdown()
+    waiters = [asyncio.create_task(shutdown.wait()) for _ in range(2)]
+    before = shutdown.is_requested
+    shutdown.listen()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.gather(*waiters)
+    assert (before, shutdown.is_requested) == (False, True)
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)

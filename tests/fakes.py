@@ -152,7 +152,8 @@ class FakeKube:
             if not any(path in theirs for who, theirs in stored.owners.items() if who != manager):
                 trees.remove(body, path)
         for path, value in mine.items():
-            trees.put(body, path, copy.deepcopy(value))
+            if value != {} or trees.at(body, path) is None:
+                trees.put(body, path, copy.deepcopy(value))
         stored.owners[manager] = set(mine)
         return self._update(resource, stored, body, "")
 

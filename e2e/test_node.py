@@ -19,7 +19,6 @@ import pytest
 
 from e2e.conftest import IMAGES
 from e2e.ground import addresses, guardian
-from e2e.ground.images import Image, table
 from e2e.ground.node import LocalNode
 from e2e.ground.site import Site
 from e2e.ground.waiting import until
@@ -384,18 +383,3 @@ def _pids(node: LocalNode) -> list[int]:
     except KeyError:
         return []
     return [one.process.pid for one in containers if one.process is not None]
-
-
-@pytest.mark.parametrize(
-    ("image", "argv"),
-    [
-        pytest.param("shop:v2", ("/a", "v2"), id="the tag"),
-        pytest.param("shop/special:v3", ("/b", "shop/special:v3"), id="the longest beginning wins"),
-        pytest.param("shop", ("/a", "latest"), id="no tag is latest"),
-        pytest.param("host:5000/x:v1", None, id="no beginning fits"),
-    ],
-)
-def test_an_image_is_a_program(image: str, argv: tuple[str, ...] | None) -> None:
-    find = table({"shop": ("/a", "{tag}"), "shop/special": Image(argv=("/b", "{image}"))})
-    found = find(image)
-    assert (found.argv if found else None) == argv

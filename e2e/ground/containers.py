@@ -31,9 +31,12 @@ while [ "$1" != -- ]; do
       /run/* | /var/run/*) ;;
       *) echo "the local node mounts only at folders and below /var/run, not at $2" >&2; exit 1;;
     esac
-    top=$(readlink -f /var/run)
-    [ ! -d "$top/secrets" ] || top=$top/secrets
-    mount -t tmpfs -o mode=755 tmpfs "$top"; mkdir -p "$2"
+    if [ -z "${top-}" ]; then
+      top=$(readlink -f /var/run)
+      [ ! -d "$top/secrets" ] || top=$top/secrets
+      mount -t tmpfs -o mode=755 tmpfs "$top"
+    fi
+    mkdir -p "$2"
   fi
   mount --bind "$1" "$2"; shift 2
 done
@@ -70,6 +73,8 @@ class Place:
     mounts: tuple[tuple[Path, str], ...] = ()
     backoff: tuple[float, float] = (10.0, 300.0)
     """Seconds of the first back-off and of the longest."""
+    grace: float = 30.0
+    """Seconds between SIGTERM and SIGKILL when a liveness probe has failed."""
 
 
 def stamp() -> str:
@@ -160,7 +165,7 @@ class Container:
             ]
             await asyncio.wait({ended, others[1]}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
-                await self._end(self.spec.get("terminationGracePeriodSeconds", 30))
+                await self._end(self.place.grace)
             code = await ended
             for task in others:
                 task.cancel()

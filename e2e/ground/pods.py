@@ -162,6 +162,7 @@ class Worker:
             hosts=self._hosts,
             mounts=mounts,
             backoff=self._around.backoff,
+            grace=self.pod["spec"].get("terminationGracePeriodSeconds", 30),
         )
         return Container(
             spec,

@@ -17,6 +17,7 @@ from fleet import errors
 from fleet.clusters.client import Client
 
 ROOT_CA = "kube-root-ca.crt"
+RETRY = 10.0
 RENEW_AT = 0.8
 """The share of its life after which a token is replaced."""
 
@@ -55,8 +56,9 @@ class TokenVolume:
             await asyncio.sleep(min(due, 86_400))
             try:
                 due = await self.write()
-            except errors.TemporaryError:
-                due = 5.0
+            except errors.FleetError:
+                # the pod's own requests show it when this does not heal before the old one ends
+                due = RETRY
 
     async def _token(self, source: Mapping[str, Any]) -> float:
         seconds = source.get("expirationSeconds", 3600)

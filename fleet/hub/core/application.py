@@ -28,7 +28,7 @@ from fleet.kit import hashing
 from fleet.rendering import overrides
 
 INPUTS_CHANGED = "InputsChanged"
-"""Condition of a ClusterRollout: its manifests would be others today, and the spec is the same."""
+"""`dispatch` sets this condition: a cluster's manifests would be others today."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,270 @@
+"""One cluster: what is to be written into the member now, and where the cluster stands.
+
+`decide` is called for each change of a ClusterRollout, of its live Rollout or of its member. The
+order is always the same: take a sequence with a guarded write (`fence`), write the Rollout, then
+Services and routes, and believe only what is seen in the member. Cut off at any point, the next
+look finds how far it came and does the rest; nothing that arrived is sent twice.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from fleet.api import ClusterRollout
+from fleet.api import conditions as conditionlib
+from fleet.api.clusterrollout import ClusterRolloutStatus, EngineReport, LastGood
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.names import CLUSTERROLLOUT_FINALIZER
+from fleet.errors import Conflict, FleetError, Forbidden, Invalid, NotFound, Unauthorized
+from fleet.hub.core import inventory, ownership, phases, removal, standing, verdict, writes
+from fleet.hub.core.actions import DeleteObject, DispatchPlan, LookUp
+from fleet.hub.core.observed import DispatchObserved, Member
+from fleet.hub.core.standing import Finding
+from fleet.hub.core.writes import Case
+
+RECHECK = timedelta(seconds=60)
+"""A foreign object is not watched; it is looked at again after this time."""
+
+INPUTS_CHANGED = "InputsChanged"
+"""Condition: rendered today, the manifests would be others; that goes through a run of its own."""
+
+
+def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
+    """The next writes into the member, and the ClusterRollout's status."""
+    if item.metadata.deletion_timestamp is not None:
+        return removal.decide(item, observed, now)
+    if item.spec.want is None:
+        return _pending(item, now)
+    if CLUSTERROLLOUT_FINALIZER not in item.metadata.finalizers:
+        return DispatchPlan(status=item.status, finalizer=True)
+    if observed.member is None or not observed.member.reachable:
+        return _unreachable(item, observed.member, now)
+    if not observed.rendered:
+        return _unrendered(item, observed, now)
+    case = Case.of(item, item.spec.want, observed.member, observed, now)
+    answers = (step(case) for step in STEPS)
+    return next((plan for plan in answers if plan is not None), None) or _reported(case)
+
+
+def _pending(item: ClusterRollout, now: datetime) -> DispatchPlan:
+    finding = Finding(phase=ClusterPhase.PENDING, reason="Pending")
+    return DispatchPlan(status=standing.status(item, finding, now))
+
+
+def _unreachable(item: ClusterRollout, member: Member | None, now: datetime) -> DispatchPlan:
+    """Nothing can be read or written; what had come to its end stands."""
+    seen = standing.reachable(member)
+    if standing.stands(item):
+        finding = Finding(
+            phase=item.status.phase,
+            reason=item.status.reason,
+            message=item.status.message,
+            conditions=(seen,),
+        )
+    else:
+        finding = Finding(
+            phase=ClusterPhase.UNREACHABLE,
+            reason=seen.reason,
+            message=seen.message,
+            conditions=(seen,),
+        )
+    return DispatchPlan(status=standing.status(item, finding, now))
+
+
+def _unrendered(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
+    """No manifests: a failure before anything was written, else what is there stays."""
+    want = item.spec.want
+    if standing.is_taken(item) and want and item.status.applied_run == want.run:
+        return DispatchPlan(status=item.status)
+    finding = Finding(
+        phase=ClusterPhase.FAILED,
+        reason="TemplateError",
+        message=observed.render_error or "nothing is rendered for this cluster",
+        conditions=(standing.reachable(observed.member),),
+    )
+    return DispatchPlan(status=standing.status(item, finding, now))
+
+
+def _conflict(case: Case) -> DispatchPlan | None:
+    """Somebody else's object, or another hub's Rollout: reported, never fought."""
+    application, namespace = case.item.spec.application, case.item.metadata.namespace
+    for each in case.observed.rendered:
+        live = case.live.get(each)
+        if live is not None and not ownership.is_ours(live, application, namespace):
+            message = ownership.foreign(live, each.resource.kind)
+            return _told(case, ClusterPhase.CONFLICT, "ForeignObject", message, again=True)
+    other = case.live.other_hub(case.observed.hub)
+    if not other:
+        return None
+    message = (
+        f"Rollout {case.live.name} is managed by another hub ({other}): release it there "
+        "(spec.dispatch.released: true) before this hub takes over"
+    )
+    return _told(case, ClusterPhase.CONFLICT, "OtherHub", message)
+
+
+def _looked_up(case: Case) -> DispatchPlan | None:
+    """Ask for the live objects before anything that depends on them."""
+    if case.observed.live is not None:
+        return None
+    unknown = case.live.rollout is None and not case.is_applied
+    if not unknown and not writes.unconfirmed(case) and not _surplus(case):
+        return None
+    return DispatchPlan(status=case.item.status, actions=(LookUp(),))
+
+
+def _fenced(case: Case) -> DispatchPlan | None:
+    """A new wish or a new hold: take the next sequence first."""
+    taken = writes.next_dispatch(case)
+    if taken is None:
+        return None
+    renew = taken.rollout == taken.sequence
+    status = case.item.status.model_copy(
+        update={"dispatch": taken, "observed_generation": case.item.metadata.generation}
+    )
+    if renew:
+        known = tuple(item for item in status.conditions if item.type != INPUTS_CHANGED)
+        status = status.model_copy(
+            update={
+                "phase": ClusterPhase.APPLYING,
+                "reason": "Applying",
+                "message": "",
+                "applied_run": "",
+                "inventory": inventory.planned(status.inventory, case.observed.rendered),
+                "engine": status.engine.model_copy(update={"revision": "", "step": ""}),
+                "finished_at": None,
+                "waited_seconds": 0.0,
+                "waiting_since": None,
+                "conditions": known,
+            }
+        )
+    return DispatchPlan(status=status, actions=writes.missing(case, taken), fence=True)
+
+
+def _written(case: Case) -> DispatchPlan | None:
+    """The sequence is taken and something has not arrived: send that again."""
+    actions = writes.missing(case, case.item.status.dispatch)
+    if not actions:
+        return None
+    before = case.item.status
+    if case.is_applied:
+        found = _finding(case)
+    elif before.phase in phases.FAILURES:
+        found = Finding(phase=before.phase, reason=before.reason, message=before.message)
+    else:
+        found = Finding(phase=ClusterPhase.APPLYING, reason="Applying")
+    status = standing.status(case.item, found, case.now)
+    return DispatchPlan(status=status, actions=actions)
+
+
+STEPS: tuple[Callable[[Case], DispatchPlan | None], ...] = (
+    _conflict,
+    _looked_up,
+    _fenced,
+    _written,
+)
+
+
+def _reported(case: Case) -> DispatchPlan:
+    """Everything is there: believe what is seen, and say where the cluster stands."""
+    finding = _finding(case)
+    status = case.item.status
+    items = status.inventory
+    deletions: tuple[DeleteObject, ...] = ()
+    if not case.inputs_changed:
+        items = inventory.confirmed(items, case.observed.rendered, case.live)
+    if case.observed.live is not None and _surplus(case):
+        extra = inventory.surplus(items, case.observed.rendered)
+        owner = (case.item.spec.application, case.item.metadata.namespace)
+        left, deletions = inventory.doomed(extra, case.live, *owner)
+        items = tuple(item for item in items if item not in extra or item in left)
+    rollout = verdict.parse(case.live.rollout)
+    update = {
+        "inventory": items,
+        "applied_run": case.want.run,
+        "engine": verdict.report(rollout) if rollout else EngineReport(),
+    }
+    if finding.phase is ClusterPhase.SUCCEEDED:
+        update["last_good"] = LastGood(run=case.want.run, revision=case.want.revision)
+    after = standing.status(
+        case.item,
+        Finding(
+            phase=finding.phase,
+            reason=finding.reason,
+            message=finding.message,
+            update=update,
+            conditions=(standing.reachable(case.member), *_inputs(case)),
+        ),
+        case.now,
+    )
+    wake = case.now + removal.RECHECK if deletions else None
+    return DispatchPlan(status=after, actions=deletions, wake_at=wake)
+
+
+def _finding(case: Case) -> Finding:
+    rollout = verdict.parse(case.live.rollout)
+    if rollout is None:
+        message = "the Rollout in the member cannot be read: its CRD or its content is not ours"
+        return Finding(phase=ClusterPhase.PROGRESSING, reason="EngineTooOld", message=message)
+    done = case.is_applied and case.item.status.phase is ClusterPhase.SUCCEEDED
+    return verdict.find(rollout, case.want.revision, case.member, was_done=done)
+
+
+def _surplus(case: Case) -> bool:
+    """The inventory names what is rendered no more, and nothing needs it any longer."""
+    settled = case.is_applied and case.item.status.phase is ClusterPhase.SUCCEEDED
+    extra = inventory.surplus(case.item.status.inventory, case.observed.rendered)
+    return settled and not case.inputs_changed and bool(extra)
+
+
+def _inputs(case: Case) -> tuple[conditionlib.Condition, ...]:
+    if not case.inputs_changed:
+        return ()
+    message = "labels, vars or defaults of the cluster changed its manifests"
+    return (conditionlib.condition(INPUTS_CHANGED, True, "ClusterInputsChanged", message),)
+
+
+def _told(
+    case: Case, phase: ClusterPhase, reason: str, message: str, *, again: bool = False
+) -> DispatchPlan:
+    """Nothing is written; this is why."""
+    finding = Finding(
+        phase=phase,
+        reason=reason,
+        message=message,
+        conditions=(standing.reachable(case.member),),
+    )
+    return DispatchPlan(
+        status=standing.status(case.item, finding, case.now),
+        wake_at=case.now + RECHECK if again else None,
+    )
+
+
+def refused(item: ClusterRollout, error: FleetError, now: datetime) -> ClusterRolloutStatus:
+    """The status after a write into the member failed; unchanged where waiting may mend it.
+
+    For the runtime, which tries again with back-off. What is told stays until a write succeeds.
+    """
+    text = str(error)
+    match error:
+        case Conflict():
+            who = f" ({', '.join(error.managers)})" if error.managers else ""
+            phase, reason = ClusterPhase.CONFLICT, "Conflict"
+            text = (
+                f"fields that we need belong to somebody else{who}: {text}; let them go there, "
+                "or set deliveryPolicy.onConflict: Force"
+            )
+        case Invalid() if "dispatch.sequence" in text:
+            phase, reason = ClusterPhase.CONFLICT, "Fenced"
+        case Invalid() if "field not declared in schema" in text or "unknown field" in text:
+            phase, reason = ClusterPhase.FAILED, "EngineTooOld"
+        case Invalid():
+            phase, reason = ClusterPhase.FAILED, "InvalidSpec"
+        case Forbidden():
+            phase, reason = ClusterPhase.FAILED, "Forbidden"
+        case NotFound():
+            phase, reason = ClusterPhase.FAILED, "NotFound"
+        case Unauthorized():
+            phase, reason = ClusterPhase.UNREACHABLE, "Unauthorized"
+        case _:
+            return item.status
+    return standing.status(item, Finding(phase=phase, reason=reason, message=text), now)

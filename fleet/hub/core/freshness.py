@@ -1,0 +1,58 @@
+"""How old a member's report may be before it counts as unknown, and when the hub doubts itself.
+
+Ages are seconds on the hub's monotonic clock; the runtime measures them, `observed.Member.fresh` is
+the answer. A member's own timestamps are never compared.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LEASE_SECONDS = 30.0
+"""An engine renews every few seconds; without a change for so long it is not believed alive."""
+WATCH_SECONDS = 90.0
+"""A quiet watch still brings a bookmark each minute."""
+
+ISOLATION_SHARE, ISOLATION_LEAST, ISOLATION_WINDOW = 0.3, 3, 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """Why a member that answers is not believed: a reason and a sentence without moving numbers."""
+
+    reason: str
+    message: str
+
+
+def doubt(*, watch_age: float, lease_age: float | None) -> Doubt | None:
+    """Why reports of that age do not count; None when they do.
+
+    `lease_age` counts since the last observed change of the engine's Lease: None where there is no
+    Lease, infinite where no change has been seen yet.
+    """
+    if lease_age is None:
+        return Doubt(reason="EngineUnknown", message="the engine has no Lease")
+    if lease_age > LEASE_SECONDS:
+        if lease_age == float("inf"):
+            return Doubt(
+                reason="EngineUnknown",
+                message="the engine has not been seen to renew its Lease yet",
+            )
+        text = f"the engine has not renewed its Lease for more than {LEASE_SECONDS:g} s"
+        return Doubt(reason="Stale", message=text)
+    if watch_age > WATCH_SECONDS:
+        text = f"nothing has been heard of its Rollouts for more than {WATCH_SECONDS:g} s"
+        return Doubt(reason="Stale", message=text)
+    return None
+
+
+def is_isolated(lost: Sequence[float], total: int) -> bool:
+    """Whether so many of `total` members were lost within a minute that the hub suspects itself.
+
+    `lost` are the moments at which those members that are lost now were lost.
+    """
+    times = sorted(lost)
+    return any(
+        len(window) >= ISOLATION_LEAST and len(window) > ISOLATION_SHARE * total
+        for start in times
+        if (window := [time for time in times if start <= time <= start + ISOLATION_WINDOW])
+    )

@@ -1,0 +1,80 @@
+"""The list of objects that we made or adopted in a member: only these are ever deleted.
+
+Called by `dispatch` and `removal`. An object is listed before it is written, so that a crash
+between the two leaves nothing behind; its digest is filled in when it has been seen as it shall be.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from fleet.api.clusterrollout import InventoryItem
+from fleet.api.names import Resource
+from fleet.hub.core import live as livelib
+from fleet.hub.core import ownership
+from fleet.hub.core.actions import DeleteObject
+from fleet.hub.core.live import Live
+from fleet.rendering.render import Rendered
+
+Items = tuple[InventoryItem, ...]
+
+
+def planned(items: Items, rendered: Iterable[Rendered]) -> Items:
+    """`items` with everything that is about to be written, not yet confirmed."""
+    known = {(item.plural, item.name) for item in items}
+    return items + tuple(
+        InventoryItem(
+            group=each.resource.group,
+            version=each.resource.version,
+            plural=each.resource.plural,
+            kind=each.resource.kind,
+            namespace=each.namespace,
+            name=each.name,
+        )
+        for each in rendered
+        if (each.resource.plural, each.name) not in known
+    )
+
+
+def confirmed(items: Items, rendered: Sequence[Rendered], live: Live) -> Items:
+    """`items` with uid and digest of those that have been seen as they shall be."""
+    wanted = {(each.resource.plural, each.name): each.digest for each in rendered}
+    result = []
+    for item in items:
+        found = live.find(item.plural, item.name)
+        seen = livelib.digest(found)
+        if found is not None and seen == wanted.get((item.plural, item.name)):
+            item = item.model_copy(update={"uid": livelib.uid(found), "digest": seen})  # noqa: PLW2901
+        result.append(item)
+    return tuple(result)
+
+
+def surplus(items: Items, rendered: Iterable[Rendered]) -> Items:
+    """What is listed and not wanted any more."""
+    wanted = {(each.resource.plural, each.name) for each in rendered}
+    return tuple(item for item in items if (item.plural, item.name) not in wanted)
+
+
+def doomed(
+    items: Items, live: Live, application: str, namespace: str
+) -> tuple[Items, tuple[DeleteObject, ...]]:
+    """(those that are still there, their deletions); what became somebody else's is let be."""
+    left: list[InventoryItem] = []
+    deletions: list[DeleteObject] = []
+    for item in items:
+        found = live.find(item.plural, item.name)
+        if found is None or not ownership.is_ours(found, application, namespace):
+            continue
+        left.append(item)
+        deletions.append(
+            DeleteObject(
+                resource=resource(item),
+                namespace=item.namespace,
+                name=item.name,
+                uid=livelib.uid(found),
+            )
+        )
+    return tuple(left), tuple(deletions)
+
+
+def resource(item: InventoryItem) -> Resource:
+    """The resource of a listed object."""
+    return Resource(group=item.group, version=item.version, plural=item.plural, kind=item.kind)

@@ -1,0 +1,106 @@
+"""Taking away what was made in a member, when the ClusterRollout is deleted.
+
+Called by `dispatch`. The Rollout goes first, so that its engine restores Services and routes; they
+follow in reverse order. Only what the inventory names and our labels mark is deleted. A member that
+cannot be reached is waited for, at most a day; one whose access is gone is let be, and said so.
+"""
+
+from datetime import datetime, timedelta
+
+from fleet.api import ClusterRollout
+from fleet.api.clusterrollout import ClusterRolloutStatus
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ROLLOUTS
+from fleet.hub.core import inventory, standing
+from fleet.hub.core.actions import DispatchPlan, LookUp
+from fleet.hub.core.live import Live
+from fleet.hub.core.observed import DispatchObserved
+from fleet.hub.core.standing import Finding
+
+TIMEOUT = timedelta(hours=24)
+RECHECK = timedelta(seconds=10)
+"""Services and routes are not watched: their end is looked for after this time."""
+
+GONE = frozenset({"SecretNotFound"})
+"""Reasons of a member that no waiting mends."""
+
+
+def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
+    """The next deletions, or the finalizer's end."""
+    if CLUSTERROLLOUT_FINALIZER not in item.metadata.finalizers:
+        return DispatchPlan(status=item.status)
+    if not item.status.inventory:
+        return DispatchPlan(status=item.status, finalizer=False)
+    if why := _lost(item, observed, now):
+        return _released(item, why)
+    if observed.member is not None and observed.member.reachable:
+        return _away(item, observed, now)
+    return _waiting(item, observed, now)
+
+
+def _lost(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> str:
+    """Why there is nothing more to wait for; empty while there is."""
+    if observed.member is None:
+        return "the MemberCluster is gone"
+    if not observed.member.reachable and observed.member.reason in GONE:
+        return observed.member.message
+    if now >= _end(item, now):
+        return f"not done within 24h: {observed.member.message or item.status.message}"
+    return ""
+
+
+def _end(item: ClusterRollout, now: datetime) -> datetime:
+    return (item.metadata.deletion_timestamp or now) + TIMEOUT
+
+
+def _away(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
+    """The Rollout, then, when it is gone, the rest."""
+    live = Live.of(observed)
+    owner = (item.spec.application, item.metadata.namespace)
+    first = tuple(each for each in item.status.inventory if each.plural == ROLLOUTS.plural)
+    left, deletions = inventory.doomed(first, live, *owner)
+    if left:
+        if (live.rollout or {}).get("metadata", {}).get("deletionTimestamp"):
+            deletions = ()
+        status = _status(item, observed, "waiting for the engine to let go of its Rollout", now)
+        return DispatchPlan(status=status, actions=deletions)
+    if observed.live is None:
+        return DispatchPlan(status=item.status, actions=(LookUp(),))
+    rest = tuple(each for each in item.status.inventory if each.plural != ROLLOUTS.plural)
+    left, deletions = inventory.doomed(tuple(reversed(rest)), live, *owner)
+    if not left:
+        return DispatchPlan(status=item.status, finalizer=False)
+    names = ", ".join(f"{each.kind} {each.name}" for each in left)
+    status = _status(item, observed, f"deleting {names}", now)
+    return DispatchPlan(status=status, actions=deletions, wake_at=now + RECHECK)
+
+
+def _waiting(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
+    why = observed.member.message if observed.member else ""
+    status = _status(item, observed, f"waiting for the member: {why}", now)
+    return DispatchPlan(status=status, wake_at=_end(item, now))
+
+
+def _released(item: ClusterRollout, why: str) -> DispatchPlan:
+    """Let go, and say what stays behind."""
+    names = ", ".join(f"{each.kind} {each.namespace}/{each.name}" for each in item.status.inventory)
+    status = item.status.model_copy(
+        update={"reason": "Released", "message": f"{why}; left behind in the member: {names}"}
+    )
+    return DispatchPlan(status=status, finalizer=False)
+
+
+def _status(
+    item: ClusterRollout, observed: DispatchObserved, message: str, now: datetime
+) -> ClusterRolloutStatus:
+    phase = item.status.phase
+    lost = observed.member is None or not observed.member.reachable
+    if lost and not standing.stands(item):
+        phase = ClusterPhase.UNREACHABLE
+    finding = Finding(
+        phase=phase,
+        reason="Deleting",
+        message=message,
+        conditions=(standing.reachable(observed.member),),
+    )
+    return standing.status(item, finding, now)

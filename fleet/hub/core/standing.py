@@ -1,0 +1,96 @@
+"""From a finding about a cluster to its next status: phase, clocks, conditions.
+
+Called by `dispatch` and `removal`. The clock of the progress deadline stands still while the
+cluster is paused, held or out of reach; what it has waited is kept here, in the hub's own time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fleet.api import ClusterRollout
+from fleet.api import conditions as conditionlib
+from fleet.api.clusterrollout import ClusterRolloutStatus
+from fleet.api.conditions import Condition
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.hub.core import phases
+from fleet.hub.core.observed import Member
+
+WAITING = frozenset({ClusterPhase.PAUSED, ClusterPhase.UNREACHABLE})
+FINAL = frozenset({ClusterPhase.SUCCEEDED, ClusterPhase.FAILED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Where the cluster stands and why; `update` and `conditions` go into its status."""
+
+    phase: ClusterPhase
+    reason: str
+    message: str = ""
+    update: dict[str, Any] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
+
+
+def is_taken(item: ClusterRollout) -> bool:
+    """Whether the present wish, with its attempt, has its dispatch sequence."""
+    want, taken = item.spec.want, item.status.dispatch
+    return (
+        want is not None
+        and taken.sequence > 0
+        and (taken.run, taken.attempt) == (want.run, want.attempt)
+    )
+
+
+def stands(item: ClusterRollout) -> bool:
+    """Whether the present wish has come to its end, so that a lost member changes nothing."""
+    return is_taken(item) and item.status.phase in FINAL
+
+
+def status(item: ClusterRollout, finding: Finding, now: datetime) -> ClusterRolloutStatus:
+    """The whole next status. Raises UnexpectedState for a move that the table does not know."""
+    before = item.status
+    taken = is_taken(item)
+    phase = phases.move(
+        phases.CLUSTER_MOVES,
+        before.phase if taken else None,
+        finding.phase,
+        f"cluster {item.spec.cluster} of {item.spec.application}",
+    )
+    waiting = phase in WAITING or (bool(item.spec.hold) and phase not in FINAL)
+    since, waited = before.waiting_since, before.waited_seconds
+    if not taken:
+        since, waited = None, 0.0
+    if since is not None and not waiting:
+        waited += max((now - since).total_seconds(), 0.0)
+    same = taken and phase is before.phase
+    return before.model_copy(
+        update={
+            "observed_generation": item.metadata.generation,
+            "phase": phase,
+            "reason": finding.reason,
+            "message": finding.message[: conditionlib.MESSAGE_LIMIT],
+            "waiting_since": (since or now) if waiting else None,
+            "waited_seconds": waited,
+            "finished_at": (before.finished_at if same else now) if phase in FINAL else None,
+            "conditions": _conditions(item, finding.conditions, now),
+            **finding.update,
+        }
+    )
+
+
+def reachable(member: Member | None) -> Condition:
+    """The condition `Reachable`: its time is when the member was lost."""
+    if member is None:
+        return conditionlib.condition(
+            "Reachable", False, "Released", "the MemberCluster is gone; what is there stays"
+        )
+    if not member.reachable:
+        return conditionlib.condition("Reachable", False, member.reason, member.message)
+    return conditionlib.condition("Reachable", True, "Reachable", "")
+
+
+def _conditions(
+    item: ClusterRollout, new: Sequence[Condition], now: datetime
+) -> tuple[Condition, ...]:
+    return conditionlib.updated(item.status.conditions, new, now, item.metadata.generation)

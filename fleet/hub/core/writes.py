@@ -1,0 +1,157 @@
+"""Which writes a member still needs for its present wish, and which sequence they carry.
+
+Called by `dispatch`. A sequence is taken once for each wish and each hold; writes of one sequence
+may be sent again until they are seen in the member, and are not sent once they are.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fleet.api import ClusterRollout
+from fleet.api.clusterrollout import Dispatched, Want
+from fleet.api.names import ROLLOUTS, request_annotation
+from fleet.hub.core import live as livelib
+from fleet.hub.core import ownership, standing
+from fleet.hub.core.actions import ApplyRollout, CreateObject, HoldRollout, UpdateObject
+from fleet.hub.core.live import Live
+from fleet.hub.core.observed import DispatchObserved, Member
+from fleet.kit import hashing
+from fleet.rendering.render import Rendered
+
+RETRY = request_annotation("retry")
+
+Write = ApplyRollout | HoldRollout | CreateObject | UpdateObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One look at one cluster that has a wish, manifests, and a member that answers."""
+
+    item: ClusterRollout
+    want: Want
+    member: Member
+    observed: DispatchObserved
+    live: Live
+    digest: str
+    """Of all rendered objects."""
+    now: datetime
+
+    @classmethod
+    def of(
+        cls,
+        item: ClusterRollout,
+        want: Want,
+        member: Member,
+        observed: DispatchObserved,
+        now: datetime,
+    ) -> "Case":
+        """The case for what is observed."""
+        rendered = [[each.resource.plural, each.name, each.digest] for each in observed.rendered]
+        return cls(
+            item=item,
+            want=want,
+            member=member,
+            observed=observed,
+            live=Live.of(observed),
+            digest=hashing.digest(rendered),
+            now=now,
+        )
+
+    @property
+    def is_applied(self) -> bool:
+        """All objects of this wish have been seen in the member."""
+        return standing.is_taken(self.item) and self.item.status.applied_run == self.want.run
+
+    @property
+    def inputs_changed(self) -> bool:
+        """Rendered today it would be different; that goes through a run, never by itself."""
+        return self.is_applied and self.item.status.dispatch.digest != self.digest
+
+    @property
+    def rollout(self) -> Rendered:
+        return next(each for each in self.observed.rendered if each.resource is ROLLOUTS)
+
+
+def next_dispatch(case: Case) -> Dispatched | None:
+    """The sequence to take before anything is written; None when the one taken serves."""
+    taken, hold = case.item.status.dispatch, case.item.spec.hold
+    renew = _is_new(case, taken)
+    if not renew and taken.hold == hold:
+        return None
+    sequence = max(taken.sequence, case.live.sequence) + 1
+    return Dispatched(
+        sequence=sequence,
+        run=case.want.run,
+        revision=case.want.revision,
+        attempt=case.want.attempt,
+        digest=case.digest if renew else taken.digest,
+        hold=hold,
+        rollout=sequence if renew else taken.rollout,
+        at=case.now,
+    )
+
+
+def _is_new(case: Case, taken: Dispatched) -> bool:
+    """Whether the Rollout is to be written anew: another wish, or the member lost or passed ours."""
+    if not standing.is_taken(case.item) or case.live.sequence > taken.sequence:
+        return True
+    if not case.is_applied:
+        return taken.digest != case.digest
+    return case.live.rollout is None or case.live.sequence < taken.rollout
+
+
+def missing(case: Case, dispatch: Dispatched) -> tuple[Write, ...]:
+    """The writes that have not been seen in the member, the Rollout first."""
+    writes: list[Write] = []
+    if not _has_arrived(case, dispatch):
+        manifest = _dispatched(case, dispatch)
+        writes.append(ApplyRollout(manifest=manifest, force=case.observed.force))
+    if case.live.hold != dispatch.hold:
+        writes.append(
+            HoldRollout(
+                name=case.rollout.name,
+                namespace=case.rollout.namespace,
+                reason=dispatch.hold,
+                sequence=dispatch.sequence,
+            )
+        )
+    if case.observed.live is not None:
+        for each in unconfirmed(case):
+            found = case.live.get(each)
+            if found is None:
+                writes.append(CreateObject(resource=each.resource, manifest=each.manifest))
+            elif livelib.digest(found) != each.digest:
+                manifest = ownership.merged(found, each)
+                writes.append(UpdateObject(resource=each.resource, manifest=manifest))
+    return tuple(writes)
+
+
+def unconfirmed(case: Case) -> tuple[Rendered, ...]:
+    """Services and routes that have not been seen as they shall be."""
+    if case.inputs_changed:
+        return ()
+    seen = {(each.plural, each.name): each.digest for each in case.item.status.inventory}
+    return tuple(
+        each
+        for each in case.observed.rendered
+        if each.resource is not ROLLOUTS
+        and seen.get((each.resource.plural, each.name)) != each.digest
+    )
+
+
+def _has_arrived(case: Case, dispatch: Dispatched) -> bool:
+    """The live Rollout carries this dispatch and its content."""
+    if case.live.rollout is None or case.live.sequence != dispatch.rollout:
+        return False
+    return case.live.digest == case.rollout.digest or case.inputs_changed
+
+
+def _dispatched(case: Case, dispatch: Dispatched) -> dict[str, Any]:
+    """The Rollout with its fence, and with the engine's request where this is a retry."""
+    manifest = case.rollout.manifest
+    fence = {"hub": case.observed.hub, "sequence": dispatch.rollout}
+    metadata = dict(manifest["metadata"])
+    if dispatch.attempt:
+        metadata["annotations"] = {**metadata["annotations"], RETRY: str(dispatch.rollout)}
+    return {**manifest, "metadata": metadata, "spec": {**manifest["spec"], "dispatch": fence}}

@@ -67,7 +67,6 @@ SENTENCES: Final[dict[str, str]] = {
     "ForeignObject": "An object of that name exists and is not ours.",
     "Fenced": "A newer hub leader has written already.",
     "OtherHub": "Another hub manages this Rollout.",
-    "NotFound": "The member lacks the namespace or the kind of something that we write.",
     "Released": "The member or its access is gone; what is there stays and is managed no more.",
     "Deleting": "What was made in the member is being taken away.",
     # engine

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jsonpatch  # type: ignore[import-untyped]
-import jsonpointer  # type: ignore[import-untyped]
+import jsonpointer
 from pydantic import ValidationError
 
 from fleet.api.application import ApplicationSpec, Override

@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 
 from fleet.api import ClusterRollout
 from fleet.api import conditions as conditionlib
-from fleet.api.clusterrollout import ClusterRolloutStatus, EngineReport, LastGood
+from fleet.api.clusterrollout import EngineReport, LastGood
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER
-from fleet.errors import Conflict, FleetError, Forbidden, Invalid, NotFound, Unauthorized
 from fleet.hub.core import inventory, ownership, phases, removal, standing, verdict, writes
 from fleet.hub.core.actions import DeleteObject, DispatchPlan, LookUp
 from fleet.hub.core.observed import DispatchObserved, Member
@@ -237,34 +236,3 @@ def _told(
         status=standing.status(case.item, finding, case.now),
         wake_at=case.now + RECHECK if again else None,
     )
-
-
-def refused(item: ClusterRollout, error: FleetError, now: datetime) -> ClusterRolloutStatus:
-    """The status after a write into the member failed; unchanged where waiting may mend it.
-
-    For the runtime, which tries again with back-off. What is told stays until a write succeeds.
-    """
-    text = str(error)
-    match error:
-        case Conflict():
-            who = f" ({', '.join(error.managers)})" if error.managers else ""
-            phase, reason = ClusterPhase.CONFLICT, "Conflict"
-            text = (
-                f"fields that we need belong to somebody else{who}: {text}; let them go there, "
-                "or set deliveryPolicy.onConflict: Force"
-            )
-        case Invalid() if "dispatch.sequence" in text:
-            phase, reason = ClusterPhase.CONFLICT, "Fenced"
-        case Invalid() if "field not declared in schema" in text or "unknown field" in text:
-            phase, reason = ClusterPhase.FAILED, "EngineTooOld"
-        case Invalid():
-            phase, reason = ClusterPhase.FAILED, "InvalidSpec"
-        case Forbidden():
-            phase, reason = ClusterPhase.FAILED, "Forbidden"
-        case NotFound():
-            phase, reason = ClusterPhase.FAILED, "NotFound"
-        case Unauthorized():
-            phase, reason = ClusterPhase.UNREACHABLE, "Unauthorized"
-        case _:
-            return item.status
-    return standing.status(item, Finding(phase=phase, reason=reason, message=text), now)

@@ -93,7 +93,7 @@ def next_dispatch(case: Case) -> Dispatched | None:
 
 
 def _is_new(case: Case, taken: Dispatched) -> bool:
-    """Whether the Rollout is to be written anew: another wish, or the member lost or passed ours."""
+    """Whether the Rollout is to be written anew: another wish, or the member lost it."""
     if not standing.is_taken(case.item) or case.live.sequence > taken.sequence:
         return True
     if not case.is_applied:

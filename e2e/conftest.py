@@ -88,6 +88,14 @@ def plane(planes: Planes) -> ControlPlane:
     return shared
 
 
+@pytest.fixture(scope="session")
+def our_kinds(plane: ControlPlane) -> ControlPlane:
+    """The shared control plane with our CRDs, installed as the README says."""
+    plane.kubectl("apply", "-f", str(HERE.parent / "crds"))
+    plane.kubectl("wait", "crd", "--all", "--for=condition=Established")
+    return plane
+
+
 @pytest.fixture
 def namespace(plane: ControlPlane) -> str:
     """A new namespace of the shared plane."""

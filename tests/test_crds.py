@@ -1,6 +1,6 @@
 """The CRDs as files: current, small enough for plain `kubectl apply`, structural, explained.
 
-What the API server makes of them is tested in `e2e/test_crds.py` and `e2e/test_refusals.py`.
+What the API server makes of them is tested in `e2e/test_crds.py` and `e2e/test_*_refusals.py`.
 """
 
 import json

@@ -1,0 +1,197 @@
+"""Every bad Rollout, applied to a real API server: the refusal names field, value and correction.
+
+The examples are `examples/invalid/rollouts.yaml`, one document per broken rule; the table here is
+golden: a line per document with the exact words, so a change of words is seen in review. Problems
+that turn on what was stored before (fencing) are in `test_crds.py`.
+"""
+
+import pytest
+
+from e2e.examples import AMOUNT, DURATION, EMPTY, NO_STEPS, STEPS, URL, documents, refusal
+from e2e.ground.controlplane import ControlPlane
+
+CANARY = "spec.strategy.canary"
+LABELS = "selector.matchLabels must stand in template.metadata.labels too: copy them there"
+
+ROLLOUTS = [
+    pytest.param(
+        "negative-replicas",
+        "spec.replicas: Invalid value: -1: "
+        "spec.replicas in body should be greater than or equal to 0",
+        id="[V1] a negative number of pods",
+    ),
+    pytest.param(
+        "weight-too-high",
+        f"{CANARY}.steps[0].setWeight: Invalid value: 150: setWeight must be 0-100",
+        id="[V2] a weight above 100",
+    ),
+    pytest.param(
+        "weight-negative",
+        f"{CANARY}.steps[0].setWeight: Invalid value: -10: setWeight must be 0-100",
+        id="[V3] a negative weight",
+    ),
+    pytest.param(
+        "pause-not-a-duration",
+        f'{CANARY}.steps[0].pause.duration: Invalid value: "invalid": {DURATION}',
+        id="[V4] a pause that is no duration",
+    ),
+    pytest.param(
+        "pause-of-zero",
+        f'{CANARY}.steps[0].pause.duration: Invalid value: "0s": {DURATION}',
+        id="[D3] a pause of zero seconds",
+    ),
+    pytest.param(
+        "pause-too-long",
+        f'{CANARY}.steps[0].pause.duration: Invalid value: "86401s": {DURATION}',
+        id="[D4] a pause of more than a day in seconds",
+    ),
+    pytest.param(
+        "empty-canary-service",
+        f'{CANARY}.canaryService: Invalid value: "": '
+        "canaryService cannot be empty: name a Service of this namespace",
+        id="[V5] an empty canaryService",
+    ),
+    pytest.param(
+        "empty-stable-service",
+        f'{CANARY}.stableService: Invalid value: "": '
+        "stableService cannot be empty: name a Service of this namespace",
+        id="[V6] an empty stableService",
+    ),
+    pytest.param(
+        "same-services",
+        f"{CANARY}.canaryService: Invalid value: "
+        "canaryService and stableService must be two different Services",
+        id="one Service for both revisions",
+    ),
+    pytest.param(
+        "empty-route",
+        f'{CANARY}.trafficRouting.gatewayAPI.httpRoute: Invalid value: "": httpRoute cannot be '
+        "empty: name an HTTPRoute of this namespace, or leave out trafficRouting",
+        id="[V7] an empty httpRoute",
+    ),
+    pytest.param(
+        "no-steps", f"{CANARY}.steps: Invalid value: {NO_STEPS}", id="[V9] a canary without steps"
+    ),
+    pytest.param(
+        "empty-steps",
+        f"{CANARY}.steps: Invalid value: {NO_STEPS}",
+        id="[V9] an empty list of steps",
+    ),
+    pytest.param(
+        "pause-without-weight",
+        f"{CANARY}.steps[1]: Invalid value: "
+        "setWeight is required: write the pause into the step whose weight it holds",
+        id="[V10] a step with a pause and no weight",
+    ),
+    pytest.param(
+        "falling-weights",
+        f"{CANARY}.steps: Invalid value: {STEPS}",
+        id="[V21] weights that fall after 100",
+    ),
+    pytest.param(
+        "equal-weights", f"{CANARY}.steps: Invalid value: {STEPS}", id="two steps of one weight"
+    ),
+    pytest.param(
+        "no-strategy",
+        "spec.strategy: Invalid value: write exactly one of simple and canary",
+        id="[V18] no strategy",
+    ),
+    pytest.param(
+        "two-strategies",
+        "spec.strategy: Invalid value: write exactly one of simple and canary",
+        id="[V19] two strategies",
+    ),
+    pytest.param(
+        "negative-deadline",
+        "spec.progressDeadlineSeconds: Invalid value: -1: "
+        "spec.progressDeadlineSeconds in body should be greater than or equal to 0",
+        id="[V11] a negative deadline",
+    ),
+    pytest.param(
+        "surge-of-words",
+        f'spec.maxSurge: Invalid value: "plenty": {AMOUNT}',
+        id="[D11] a surge in words",
+    ),
+    pytest.param(
+        "surge-too-high",
+        f'spec.maxSurge: Invalid value: "150%": {AMOUNT}',
+        id="[D11] a surge above 100%",
+    ),
+    pytest.param(
+        "unavailable-negative",
+        f"spec.maxUnavailable: Invalid value: -5: {AMOUNT}",
+        id="[D11] a negative amount",
+    ),
+    pytest.param(
+        "no-room-to-move",
+        "spec.maxSurge: Invalid value: "
+        "maxSurge and maxUnavailable cannot both be 0: no pod could ever be replaced",
+        id="neither a pod more nor a pod less",
+    ),
+    pytest.param("empty-selector", f"spec.selector: Invalid value: {EMPTY}", id="no selector"),
+    pytest.param(
+        "selector-not-in-template",
+        f"spec.selector: Invalid value: {LABELS}",
+        id="a template with other labels",
+    ),
+    pytest.param(
+        "template-without-labels",
+        f"spec.selector: Invalid value: {LABELS}",
+        id="a template without labels",
+    ),
+    pytest.param(
+        "unknown-metric",
+        f'{CANARY}.analysis.metrics[0].name: Unsupported value: "latency-p42": supported values: '
+        '"error-rate", "latency-p50", "latency-p95", "latency-p99", "request-rate"',
+        id="[V23] a metric that nobody knows",
+    ),
+    pytest.param(
+        "failure-threshold-of-zero",
+        f"{CANARY}.analysis.metrics[0].failureThreshold: Invalid value: 0: {CANARY}.analysis"
+        ".metrics[0].failureThreshold in body should be greater than or equal to 1",
+        id="no failed check that fails",
+    ),
+    pytest.param(
+        "prometheus-without-scheme",
+        f'{CANARY}.analysis.prometheus.address: Invalid value: "prometheus:9090": {URL}',
+        id="a Prometheus without http",
+    ),
+    pytest.param(
+        "port-out-of-range",
+        f"{CANARY}.port: Invalid value: 70000: "
+        f"{CANARY}.port in body should be less than or equal to 65535",
+        id="a port that is none",
+    ),
+    pytest.param(
+        "advised",
+        'spec.advisor.level: Unsupported value: "Advised": supported values: "Off"',
+        id="an advisor that does not work yet",
+    ),
+    pytest.param(
+        "expression-without-values",
+        "spec.selector.matchExpressions[0].values: Invalid value: "
+        "In and NotIn need values; Exists and DoesNotExist take none",
+        id="In without values",
+    ),
+    pytest.param(
+        "twice-the-same-port",
+        "spec.template.spec.containers[0].ports[1]: Duplicate value: "
+        '{"containerPort":80,"protocol":"TCP"}',
+        id="one port twice",
+    ),
+    pytest.param(
+        "x" * 64,
+        "metadata.name: Invalid value: "
+        "a Rollout's name becomes a label of its pods: at most 63 characters",
+        id="a name that is too long for a label",
+    ),
+]
+
+
+def test_every_bad_example_stands_in_the_table() -> None:
+    assert [row.values[0] for row in ROLLOUTS] == list(documents("rollouts"))
+
+
+@pytest.mark.parametrize(("name", "words"), ROLLOUTS)
+def test_a_bad_rollout_is_refused(our_kinds: ControlPlane, name: str, words: str) -> None:
+    assert words in refusal(our_kinds, documents("rollouts")[name])

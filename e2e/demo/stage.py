@@ -116,7 +116,7 @@ def _start_hub(stage: Stage, stack: AsyncExitStack) -> None:
     token = stage.hub.mint("kulta-fleet-hub", HUB_NAMESPACE, duration="12h")
     kubeconfig = stage.hub.write_kubeconfig(stage.folder / "hub-account.yaml", token)
     (port,) = ports.free(1)
-    argv = [sys.executable, "-m", "fleet", "run", "hub", "--listen", f"127.0.0.1:{port}"]
+    argv = [sys.executable, "-m", "fleet", "run", "hub", "--host", "127.0.0.1", "--port", str(port)]
     environment = {
         "KUBECONFIG": str(kubeconfig),
         "POD_NAMESPACE": HUB_NAMESPACE,

@@ -5,12 +5,12 @@ bug of ours.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import typer
 
 from fleet import __version__
-from fleet.cli import cluster, crds, run
+from fleet.cli import cluster, crds, render, run
 from fleet.errors import FleetError, UserError
 
 FAILED, USAGE = 1, 2
@@ -22,9 +22,14 @@ GROUPS: Mapping[str, typer.Typer] = {
 }
 """`fleet <name> …`: groups of commands, one file each."""
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+COMMANDS: Mapping[str, Callable[..., None]] = {"render": render.command}
+"""`fleet <name>`: single commands, one file each."""
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 for _name, _group in GROUPS.items():
     app.add_typer(_group, name=_name)
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
 
 
 def _version(wanted: bool) -> None:

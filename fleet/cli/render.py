@@ -1,0 +1,149 @@
+"""`fleet render`: what each member would get, from files alone.
+
+Uses the same renderer and the same rules as the hub and never talks to a cluster. A member or a
+fleet that no file describes is made up from the options, so that an Application alone is enough.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from fleet import settings
+from fleet.api import Application, Fleet, MemberCluster
+from fleet.api.fleetrollout import Snapshot
+from fleet.api.meta import Object
+from fleet.api.names import FLEET_GROUP, ClusterName
+from fleet.cli import options
+from fleet.errors import UserError
+from fleet.hub.core import application as applications
+from fleet.hub.core import policy, validation
+from fleet.rendering import environment
+from fleet.rendering.render import Rendered, render
+
+KINDS: dict[str, type[Object[Any, Any]]] = {
+    "Application": Application,
+    "Fleet": Fleet,
+    "MemberCluster": MemberCluster,
+}
+
+
+def command(  # a command's options are its arguments
+    files: Annotated[
+        list[Path],
+        typer.Option(
+            "--file", "-f", help="Applications, and their Fleet and MemberClusters.", exists=True
+        ),
+    ],
+    cluster: Annotated[
+        list[str] | None, typer.Option(help="Only for this member; may be given again.")
+    ] = None,
+    labels: Annotated[str, typer.Option(help="Labels of a member that no file describes.")] = "",
+    variables: Annotated[
+        str, typer.Option("--vars", help="Values of a member that no file describes.")
+    ] = "",
+    templates: Annotated[
+        Path | None, typer.Option(help="Folder of templates; default: those of the hub.")
+    ] = None,
+    output: Annotated[str, typer.Option("--output", "-o", help="yaml, json or name.")] = "yaml",
+) -> None:
+    """Print the objects that each member would get; needs no cluster."""
+    if output not in ("yaml", "json", "name"):
+        raise UserError("Usage", f"--output {output}: write yaml, json or name")
+    objects = list(_read(files))
+    members = _members(objects, cluster or [], labels, variables)
+    applications_ = [item for item in objects if isinstance(item, Application)]
+    if not applications_:
+        raise UserError("Usage", "no Application in the files: add one with -f")
+    used = environment.read(templates or settings.files("templates"))
+    for application in applications_:
+        fleet = _fleet(objects, application, members)
+        _check(application, fleet, members)
+        revision = applications.revision(application.spec, used.digest)
+        snapshot = Snapshot(name=application.name, spec=application.spec)
+        namespace = application.namespace or "default"
+        for member in members:
+            found = render(used, snapshot, namespace, member, fleet, revision)
+            typer.echo(_text(member.name, found, output), nl=False)
+
+
+def _read(files: Sequence[Path]) -> Iterator[Object[Any, Any]]:
+    for path in files:
+        try:
+            documents = [
+                item for item in yaml.safe_load_all(path.read_text(encoding="utf-8")) if item
+            ]
+        except yaml.YAMLError as error:
+            raise UserError("InvalidSpec", f"{path}: not YAML: {error}") from None
+        for document in documents:
+            yield from _object(path, document)
+
+
+def _object(path: Path, document: Any) -> Iterator[Object[Any, Any]]:
+    kind = document.get("kind", "") if isinstance(document, dict) else ""
+    group = str(document.get("apiVersion", "")).partition("/")[0] if kind else ""
+    if group != FLEET_GROUP:
+        return  # Secrets and the like may stand in the same file
+    if kind not in KINDS:
+        known = ", ".join(KINDS)
+        raise UserError("InvalidSpec", f"{path}: {kind or 'an object without kind'}: write {known}")
+    name = (document.get("metadata") or {}).get("name", "")
+    try:
+        yield KINDS[kind].parse(document, strict=True)
+    except UserError as error:
+        raise UserError(error.reason, f"{path}: {kind} {name}: {error}") from None
+
+
+def _members(
+    objects: Sequence[Object[Any, Any]], wanted: Sequence[str], labels: str, variables: str
+) -> list[MemberCluster]:
+    known = {item.name: item for item in objects if isinstance(item, MemberCluster)}
+    if not wanted and not known:
+        raise UserError(
+            "Usage", "which member? write --cluster NAME, or add a MemberCluster with -f"
+        )
+    marks = options.pairs(labels, "--labels")
+    spec = {
+        "kubeconfig": {"secretRef": {"name": "none"}},
+        "vars": options.pairs(variables, "--vars"),
+    }
+    return [
+        known.get(name)
+        or MemberCluster.parse({"metadata": {"name": name, "labels": marks}, "spec": spec})
+        for name in wanted or sorted(known)
+    ]
+
+
+def _fleet(
+    objects: Sequence[Object[Any, Any]], application: Application, members: Sequence[MemberCluster]
+) -> Fleet:
+    name = application.spec.destination.fleet
+    for item in objects:
+        if isinstance(item, Fleet) and item.name == name:
+            return item
+    spec = {"members": {"names": [member.name for member in members]}}
+    return Fleet.parse({"metadata": {"name": name}, "spec": spec})
+
+
+def _check(application: Application, fleet: Fleet, members: Sequence[MemberCluster]) -> None:
+    subject = validation.Subject(
+        application=application,
+        policy=policy.resolve(application.spec.delivery_policy, fleet),
+        fleet=fleet,
+        chosen=[ClusterName(member.name) for member in members],
+    )
+    if found := validation.problems(subject):
+        raise UserError("InvalidSpec", f"Application {application.name}: {'; '.join(found)}")
+
+
+def _text(member: str, found: Sequence[Rendered], output: str) -> str:
+    if output == "name":
+        return "".join(f"{member} {item.resource.plural}/{item.name}\n" for item in found)
+    manifests = [dict(item.manifest) for item in found]
+    if output == "json":
+        return json.dumps({"cluster": member, "items": manifests}, indent=2) + "\n"
+    head = f"# cluster {member}\n"
+    return head + "".join("---\n" + yaml.safe_dump(item, sort_keys=False) for item in manifests)

@@ -1,0 +1,152 @@
+"""`fleet render`: what comes out, and what is said when it cannot.
+
+Aspects: output forms, members from files and from options, overrides by label; every refusal with
+its exact sentence and exit code. The rendering itself is tested in tests/rendering.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.readme import ROOT
+
+APPLICATION = ROOT / "examples/demo/application.yaml"
+SPEC: dict[str, Any] = yaml.safe_load(APPLICATION.read_text())
+
+
+def fleet(*words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "fleet", "render", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={"PATH": "/usr/bin", "COLUMNS": "120", "NO_COLOR": "1"},
+    )
+
+
+def changed(path: Path, **spec: Any) -> str:
+    path.write_text(yaml.safe_dump({**SPEC, "spec": {**SPEC["spec"], **spec}}))
+    return str(path)
+
+
+def test_names_tell_what_a_member_would_get() -> None:
+    done = fleet("-f", str(APPLICATION), "--cluster", "eu-7", "-o", "name")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "eu-7 rollouts/checkout",
+        "eu-7 services/checkout",
+        "eu-7 services/checkout-canary",
+        "eu-7 httproutes/checkout",
+    ]
+
+
+def test_yaml_can_be_read_back() -> None:
+    done = fleet("-f", str(APPLICATION), "--cluster", "eu-7")
+    kinds = [item["kind"] for item in yaml.safe_load_all(done.stdout) if item]
+    assert kinds == ["Rollout", "Service", "Service", "HTTPRoute"]
+
+
+def test_an_override_applies_where_its_labels_match(tmp_path: Path) -> None:
+    override = {
+        "clusterSelector": {"matchLabels": {"region": "ap"}},
+        "patch": [{"op": "replace", "path": "/workload/replicas", "value": 2}],
+    }
+    file = changed(tmp_path / "app.yaml", overrides=[override])
+    replicas = {}
+    for region in ("ap", "eu"):
+        done = fleet("-f", file, "--cluster", "x", "--labels", f"region={region}", "-o", "json")
+        assert done.returncode == 0, done.stderr
+        replicas[region] = json.loads(done.stdout)["items"][0]["spec"]["replicas"]
+    assert replicas == {"ap": 2, "eu": 3}
+
+
+STRATEGY = SPEC["spec"]["deliveryPolicy"]["strategy"]["canary"]
+POLICY = SPEC["spec"]["deliveryPolicy"]
+REFUSALS = [
+    pytest.param(
+        {"deliveryPolicy": {**POLICY, "strategy": {}}},
+        "InvalidSpec: Application checkout: spec.deliveryPolicy.strategy: is missing: "
+        "write one of canary, simple\n",
+        id="no-strategy",
+    ),
+    pytest.param(
+        {"deliveryPolicy": {**POLICY, "strategy": {"canary": STRATEGY, "simple": {}}}},
+        "InvalidSpec: Application checkout: spec.deliveryPolicy.strategy: canary and simple are "
+        "both set: keep one of them\n",
+        id="two-strategies",
+    ),
+    pytest.param(
+        {
+            "deliveryPolicy": {
+                **POLICY,
+                "strategy": {"canary": {"steps": [{"setWeight": 50}, {"setWeight": 20}]}},
+            }
+        },
+        "InvalidSpec: Application checkout: spec.deliveryPolicy.strategy.canary.steps[1].setWeight:"
+        " 20 does not exceed the 50 of the step before: write growing weights\n",
+        id="a-falling-weight",
+    ),
+    pytest.param(
+        {"deliveryPolcy": {}},
+        "InvalidSpec: {file}: Application checkout: spec.deliveryPolcy: unknown field\n",
+        id="an-unknown-field",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "message"), REFUSALS)
+def test_a_bad_spec_is_refused_with_field_value_and_correction(
+    spec: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    file = changed(tmp_path / "app.yaml", **spec)
+    done = fleet("-f", file, "--cluster", "eu-7")
+    assert (done.stderr, done.returncode) == (message.replace("{file}", file), 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param(
+            ("-f", str(APPLICATION)),
+            "Usage: which member? write --cluster NAME, or add a MemberCluster with -f\n",
+            id="no-member",
+        ),
+        pytest.param(
+            ("-f", str(ROOT / "examples/demo/fleet.yaml"), "--cluster", "a"),
+            "Usage: no Application in the files: add one with -f\n",
+            id="no-application",
+        ),
+        pytest.param(
+            ("-f", str(APPLICATION), "--cluster", "a", "--labels", "ring"),
+            "Usage: --labels 'ring': write key=value, key=value, …\n",
+            id="a-label-without-value",
+        ),
+        pytest.param(
+            ("-f", str(APPLICATION), "--cluster", "a", "-o", "xml"),
+            "Usage: --output xml: write yaml, json or name\n",
+            id="an-unknown-output",
+        ),
+    ],
+)
+def test_wrong_usage_says_what_to_write(words: tuple[str, ...], message: str) -> None:
+    done = fleet(*words)
+    assert (done.stderr, done.returncode) == (message, 2)
+
+
+def test_a_template_error_names_cluster_template_and_line(tmp_path: Path) -> None:
+    for file in (ROOT / "templates").glob("*.j2"):
+        (tmp_path / file.name).write_text(file.read_text())
+    broken = "kind: Service\nname: {{ application.nmae }}\n"
+    (tmp_path / "services.yaml.j2").write_text(broken)
+    done = fleet("-f", str(APPLICATION), "--cluster", "eu-7", "--templates", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == (
+        "TemplateError: cluster eu-7: template services.yaml.j2 line 2: "
+        "'dict object' has no attribute 'nmae'\n"
+    )

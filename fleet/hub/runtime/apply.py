@@ -1,0 +1,296 @@
+"""What the planners decided, done: one function per action, each safe to repeat.
+
+Called by `reconcile`, `dispatching` and `membership`. The answer to every own write goes into its
+store at once, so the next look sees it. Errors rise to `reconcile`; only those of a member become
+values (`Outcome`), because a plan for a cluster is reported even where it failed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from fleet.api import Application, ClusterRollout, FleetRollout
+from fleet.api.application import ApplicationSpec
+from fleet.api.clusterrollout import ClusterRolloutSpec, Want
+from fleet.api.meta import Model, Object
+from fleet.api.names import (
+    APPLICATION_LABEL,
+    APPLICATIONS,
+    CLUSTER_LABEL,
+    CLUSTERROLLOUT_FINALIZER,
+    CLUSTERROLLOUTS,
+    FLEETROLLOUTS,
+    HOLD_MANAGER,
+    HUB_MANAGER,
+    ROLLOUTS,
+    ClusterName,
+    Resource,
+)
+from fleet.clusters.registry import Handle
+from fleet.errors import AlreadyExists, Conflict, FleetError, NotFound
+from fleet.hub.core.actions import (
+    ApplyRollout,
+    CreateObject,
+    CreateRun,
+    DeleteObject,
+    DeleteRun,
+    Hold,
+    HoldRollout,
+    LookUp,
+    Release,
+    Start,
+    UpdateObject,
+)
+from fleet.hub.runtime.context import Context
+
+MemberAction = LookUp | ApplyRollout | HoldRollout | CreateObject | UpdateObject | DeleteObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one action in a member went; the actions after a failed one were not tried."""
+
+    action: MemberAction
+    answer: Mapping[str, Any] | None = None
+    """The object as it is now, where the action wrote one."""
+    error: FleetError | None = None
+
+
+# --- the hub's own objects ------------------------------------------------------------------------
+
+
+async def write_status(
+    hub: Context, resource: Resource, item: Object[Any, Any], status: Model
+) -> bool:
+    """PUT `status` if it differs from the item's, guarded by its version; whether it was written.
+
+    Raises Conflict when somebody wrote meanwhile, NotFound when it is gone.
+    """
+    wanted = status.manifest()
+    if wanted == item.status.manifest():
+        return False
+    body = {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {
+            "name": item.name,
+            "namespace": item.namespace,
+            "uid": item.metadata.uid,
+            "resourceVersion": item.metadata.resource_version,
+        },
+        "status": wanted,
+    }
+    _remember(hub, resource, await hub.kube.replace(resource, body, sub="status"))
+    return True
+
+
+async def application(hub: Context, owner: Application, action: CreateRun | DeleteRun) -> None:
+    """One action of an ApplicationPlan."""
+    match action:
+        case CreateRun():
+            await _create_run(hub, owner, action)
+        case DeleteRun():
+            await hub.kube.delete(
+                FLEETROLLOUTS, action.name, owner.namespace, uid=_uid(hub, owner, action.name)
+            )
+        case _:
+            assert_never(action)
+
+
+async def run(hub: Context, owner: FleetRollout, action: Start | Hold | Release) -> None:
+    """One action of a RunPlan. Raises Conflict when the ClusterRollout moved meanwhile."""
+    key = (owner.namespace, f"{owner.spec.application.name}.{action.cluster}")
+    item = hub.stores.items.get(key)
+    match action:
+        case Start():
+            if item is None:
+                await _create_item(hub, owner, action.cluster, action.want)
+            else:
+                await _patch_item(hub, item, want=action.want, hold="")
+        case Hold():
+            if item is not None:
+                await _patch_item(hub, item, want=item.spec.want, hold=action.reason)
+        case Release():
+            if item is not None:
+                await _patch_item(hub, item, want=item.spec.want, hold="")
+        case _:
+            assert_never(action)
+
+
+async def finalizer(hub: Context, item: ClusterRollout, wanted: bool) -> None:
+    """Add or remove our finalizer; the others' stay."""
+    others = [name for name in item.metadata.finalizers if name != CLUSTERROLLOUT_FINALIZER]
+    names = [*others, CLUSTERROLLOUT_FINALIZER] if wanted else others
+    if tuple(names) == item.metadata.finalizers:
+        return
+    body = {"metadata": {"finalizers": names, "resourceVersion": item.metadata.resource_version}}
+    try:
+        answer = await hub.kube.patch(CLUSTERROLLOUTS, item.name, item.namespace, body)
+    except NotFound:
+        return
+    if wanted:
+        # Without the last finalizer the object is gone, and its answer must not revive it.
+        hub.remember(answer)
+
+
+async def _create_run(hub: Context, owner: Application, action: CreateRun) -> None:
+    labels = {APPLICATION_LABEL: owner.name}
+    manifest = _owned(FLEETROLLOUTS, action.name, labels, owner.namespace, _owner(owner))
+    manifest["spec"] = action.spec.manifest()
+    try:
+        hub.stores.runs.see(await hub.kube.create(FLEETROLLOUTS, manifest))
+    except AlreadyExists:
+        return
+
+
+async def _create_item(hub: Context, run: FleetRollout, cluster: ClusterName, want: Want) -> None:
+    snapshot = run.spec.application
+    labels = {APPLICATION_LABEL: snapshot.name, CLUSTER_LABEL: cluster}
+    found = hub.stores.applications.items.get((run.namespace, snapshot.name))
+    name = f"{snapshot.name}.{cluster}"
+    owner = _owner(found) if found is not None else None
+    manifest = _owned(CLUSTERROLLOUTS, name, labels, run.namespace, owner)
+    manifest["metadata"]["finalizers"] = [CLUSTERROLLOUT_FINALIZER]
+    manifest["spec"] = ClusterRolloutSpec(
+        application=snapshot.name,
+        cluster=cluster,
+        namespace=_target(snapshot.spec, run.namespace),
+        want=want,
+    ).manifest()
+    try:
+        hub.remember(await hub.kube.create(CLUSTERROLLOUTS, manifest))
+    except AlreadyExists:
+        # Our view is behind; the informer brings it and the plan is made again.
+        raise Conflict(f"ClusterRollout {name} exists already") from None
+
+
+async def _patch_item(hub: Context, item: ClusterRollout, *, want: Want | None, hold: str) -> None:
+    spec = item.spec.model_copy(update={"want": want, "hold": hold})
+    if spec == item.spec:
+        return
+    body = {
+        "metadata": {"resourceVersion": item.metadata.resource_version},
+        "spec": {"want": want.manifest() if want else None, "hold": hold or None},
+    }
+    hub.remember(await hub.kube.patch(CLUSTERROLLOUTS, item.name, item.namespace, body))
+
+
+# --- a member's objects ---------------------------------------------------------------------------
+
+
+async def member(handle: Handle, actions: Sequence[MemberAction]) -> tuple[Outcome, ...]:
+    """Do the actions in their order until one fails."""
+    outcomes: list[Outcome] = []
+    for action in actions:
+        try:
+            answer = await _do(handle, action)
+        except FleetError as error:
+            outcomes.append(Outcome(action=action, error=error))
+            break
+        outcomes.append(Outcome(action=action, answer=answer))
+    return tuple(outcomes)
+
+
+async def look(
+    handle: Handle, wanted: Sequence[tuple[Resource, str, str]], rollout_known: bool
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """(plural, name) → live object, for those of `wanted` (resource, namespace, name) that exist.
+
+    The Rollout is read only where the informer has none.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for resource, namespace, name in dict.fromkeys(wanted):
+        if resource == ROLLOUTS and rollout_known:
+            continue
+        try:
+            found[resource.plural, name] = await handle.client.get(resource, name, namespace)
+        except NotFound:
+            continue
+    return found
+
+
+async def _do(handle: Handle, action: MemberAction) -> Mapping[str, Any] | None:
+    match action:
+        case LookUp():
+            return None
+        case ApplyRollout():
+            return await _apply_rollout(handle, action)
+        case HoldRollout():
+            return await _hold_rollout(handle, action)
+        case CreateObject():
+            return await handle.client.create(action.resource, action.manifest)
+        case UpdateObject():
+            return await handle.client.replace(action.resource, action.manifest)
+        case DeleteObject():
+            await handle.client.delete(
+                action.resource, action.name, action.namespace, uid=action.uid or None
+            )
+            return None
+        case _:
+            assert_never(action)
+
+
+async def _apply_rollout(handle: Handle, action: ApplyRollout) -> Mapping[str, Any]:
+    answer = await handle.client.apply(
+        ROLLOUTS, action.manifest, manager=HUB_MANAGER, force=action.force
+    )
+    handle.informers[ROLLOUTS].remember(answer)
+    return answer
+
+
+async def _hold_rollout(handle: Handle, action: HoldRollout) -> Mapping[str, Any]:
+    manifest: dict[str, Any] = {
+        "apiVersion": ROLLOUTS.api_version,
+        "kind": ROLLOUTS.kind,
+        "metadata": {"name": action.name, "namespace": action.namespace},
+    }
+    if action.reason:
+        hold = {"reason": action.reason, "sequence": action.sequence}
+        manifest["spec"] = {"hold": hold}
+    answer = await handle.client.apply(ROLLOUTS, manifest, manager=HOLD_MANAGER, force=True)
+    handle.informers[ROLLOUTS].remember(answer)
+    return answer
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+def _remember(hub: Context, resource: Resource, answer: dict[str, Any]) -> None:
+    if resource == CLUSTERROLLOUTS:
+        hub.remember(answer)
+        return
+    store = next(store for store in hub.stores.watched if store.resource == resource)
+    store.see(answer)
+
+
+def _uid(hub: Context, owner: Application, name: str) -> str | None:
+    found = hub.stores.runs.items.get((owner.namespace, name))
+    return found.metadata.uid if found else None
+
+
+def _target(spec: ApplicationSpec, namespace: str) -> str:
+    return spec.destination.namespace or namespace
+
+
+def _owner(application: Application) -> dict[str, Any]:
+    return {
+        "apiVersion": APPLICATIONS.api_version,
+        "kind": APPLICATIONS.kind,
+        "name": application.name,
+        "uid": application.metadata.uid,
+        "controller": True,
+    }
+
+
+def _owned(
+    resource: Resource,
+    name: str,
+    labels: dict[str, str],
+    namespace: str,
+    owner: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """A manifest without spec. The garbage collector deletes it with its Application."""
+    metadata: dict[str, Any] = {"name": name, "namespace": namespace, "labels": labels}
+    if owner is not None:
+        metadata["ownerReferences"] = [owner]
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}

@@ -1,0 +1,167 @@
+"""What one hub process shares: its stores, links, queues and ports.
+
+Built by `wiring.hub`, handed to every function of this package. It decides nothing and awaits
+nothing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fleet import aio
+from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
+from fleet.api.names import APPLICATIONS, FLEETROLLOUTS, FLEETS, MEMBERCLUSTERS
+from fleet.clusters.supervisor import Supervisor
+from fleet.clusters.watch import Key
+from fleet.hub.core import phases
+from fleet.hub.runtime.links import Links
+from fleet.hub.runtime.renders import Renders
+from fleet.hub.runtime.stores import Index, Store
+from fleet.ports import Clock, Kube, Recorder
+from fleet.telemetry.metrics import HubMetrics
+
+Remember = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineWish:
+    """The engine that managed members get unless they name an image."""
+
+    image: str
+    version: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
+class Stores:
+    """The hub's objects by namespace and name."""
+
+    memberclusters: Store[MemberCluster] = field(
+        default_factory=lambda: Store(MEMBERCLUSTERS, MemberCluster.parse)
+    )
+    fleets: Store[Fleet] = field(default_factory=lambda: Store(FLEETS, Fleet.parse))
+    applications: Store[Application] = field(
+        default_factory=lambda: Store(APPLICATIONS, Application.parse)
+    )
+    runs: Store[FleetRollout] = field(
+        default_factory=lambda: Store(FLEETROLLOUTS, FleetRollout.parse)
+    )
+    runs_of: Index[FleetRollout] = field(
+        default_factory=lambda: Index(lambda run: (run.namespace, run.spec.application.name))
+    )
+    """By (namespace, Application)."""
+    items: dict[Key, ClusterRollout] = field(default_factory=dict)
+    """ClusterRollouts: the store of their informer."""
+    items_of: Index[ClusterRollout] = field(
+        default_factory=lambda: Index(lambda item: (item.namespace, item.spec.application))
+    )
+    items_on: Index[ClusterRollout] = field(
+        default_factory=lambda: Index(lambda item: (item.namespace, item.spec.cluster))
+    )
+    secrets: dict[Key, str] = field(default_factory=dict)
+    """Versions of the kubeconfig Secrets that carry our label; their content is never kept."""
+
+    @property
+    def watched(self) -> tuple[Store[Any], ...]:
+        """The stores that kopf's events feed."""
+        return (self.memberclusters, self.fleets, self.applications, self.runs)
+
+    def active(self, namespace: str, application: str) -> tuple[FleetRollout, ...]:
+        """The runs of an Application that have not ended."""
+        runs = self.runs_of.get((namespace, application)).values()
+        return tuple(run for run in runs if run.status.phase not in phases.ENDS)
+
+
+class Dispatches:
+    """Work queues of ClusterRollouts, one per member: a slow or dead one delays nobody else."""
+
+    CONCURRENCY = 4
+
+    def __init__(self) -> None:
+        self._queues: dict[Key, aio.WorkQueue[Key]] = {}
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._handle: Callable[[Key], Awaitable[None]] | None = None
+
+    def add(self, key: Key) -> None:
+        """Reconcile that ClusterRollout soon."""
+        self.queue(key).add(key)
+
+    def queue(self, key: Key) -> aio.WorkQueue[Key]:
+        """The queue of that ClusterRollout's member; `<application>.<cluster>` names it."""
+        member = (key[0], key[1].rpartition(".")[2])
+        if member not in self._queues:
+            self._queues[member] = aio.WorkQueue(concurrency=self.CONCURRENCY)
+            if self._handle is not None:
+                self._open(member)
+        return self._queues[member]
+
+    async def run(self, handle: Callable[[Key], Awaitable[None]]) -> None:
+        """Handle keys of all members until cancelled."""
+        self._handle = handle
+        for member in self._queues:
+            self._open(member)
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._handle = None
+            await aio.cancel(*self._tasks.values())
+            self._tasks.clear()
+
+    async def close(self, member: Key) -> None:
+        """The member is gone and nothing is left of it."""
+        self._queues.pop(member, None)
+        if task := self._tasks.pop(member, None):
+            await aio.cancel(task)
+
+    def _open(self, member: Key) -> None:
+        if self._handle is not None:
+            run = self._queues[member].run(self._handle)
+            self._tasks[member] = asyncio.create_task(run, name=f"dispatch {member[1]}")
+
+
+@dataclass(eq=False, slots=True)
+class Queues:
+    """What is to be reconciled, by kind."""
+
+    members: aio.WorkQueue[Key] = field(
+        default_factory=lambda: aio.WorkQueue(concurrency=128, base=0.5, cap=60.0)
+    )
+    """Many at once: each may wait for a dead member."""
+    fleets: aio.WorkQueue[Key] = field(default_factory=lambda: aio.WorkQueue(concurrency=4))
+    applications: aio.WorkQueue[Key] = field(default_factory=lambda: aio.WorkQueue(concurrency=8))
+    runs: aio.WorkQueue[Key] = field(default_factory=lambda: aio.WorkQueue(concurrency=16))
+    dispatches: Dispatches = field(default_factory=Dispatches)
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Context:
+    """Everything a reconcile needs."""
+
+    kube: Kube
+    """The hub's own API server."""
+    clock: Clock
+    recorder: Recorder
+    metrics: HubMetrics
+    renders: Renders
+    engine: EngineWish
+    supervisor: Supervisor
+    identity: str
+    """uid of the hub's kube-system: who fences the writes into members."""
+    stores: Stores = field(default_factory=Stores)
+    links: Links = field(default_factory=Links)
+    queues: Queues = field(default_factory=Queues)
+    remember: Remember = lambda manifest: None
+    """Takes the answer to our own write of a ClusterRollout: its informer's `remember`."""
+    checked: dict[Key, dict[int, str]] = field(default_factory=dict)
+    """For each Application: mark of a rendering that was tried → its error, or nothing."""
+    asked: dict[Key, float] = field(default_factory=dict)
+    """Monotonic time at which a ClusterRollout got a new wish, until its Rollout is written."""
+    verdicts: dict[Key, float] = field(default_factory=dict)
+    """Monotonic time at which a ClusterRollout was first seen failed, until its run halts."""
+
+    def now(self) -> datetime:
+        """The present in milliseconds, as the API keeps times: what is read back is equal."""
+        now = self.clock.now()
+        return now.replace(microsecond=now.microsecond // 1_000 * 1_000)

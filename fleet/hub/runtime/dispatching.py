@@ -1,0 +1,186 @@
+"""One ClusterRollout: observe, decide, take the fence, write into the member, report.
+
+    decide ──LookUp──> read the live objects ──> decide
+           ──fence───> status first (guarded) ──> writes into the member ──> decide
+           ──────────> writes into the member ──> status
+
+Works keys of the member's own queue, so it may wait for that member as long as its client does.
+Each round starts from what the stores hold, own writes included; when it is cut off, the next look
+finds how far it came.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from fleet import errors
+from fleet.api import ClusterRollout
+from fleet.api.clusterrollout import ClusterRolloutStatus
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.names import CLUSTERROLLOUTS
+from fleet.clusters.registry import Handle
+from fleet.clusters.watch import Key
+from fleet.errors import Conflict, FleetError, UnexpectedState
+from fleet.hub.core import dispatch as dispatches
+from fleet.hub.core.actions import (
+    ApplyRollout,
+    CreateObject,
+    DeleteObject,
+    DispatchPlan,
+    LookUp,
+    UpdateObject,
+)
+from fleet.hub.runtime import apply, observe
+from fleet.hub.runtime.apply import Outcome
+from fleet.hub.runtime.context import Context
+
+ROUNDS = 6
+"""Decisions for one key in one go; the longest way is look, fence, look, report, clean up."""
+
+REFUSALS: tuple[tuple[type[FleetError], str, ClusterPhase, str, str], ...] = (
+    (
+        errors.Invalid,
+        "dispatch.sequence",
+        ClusterPhase.CONFLICT,
+        "Fenced",
+        "a newer hub leader has written",
+    ),
+    (
+        errors.Invalid,
+        "not declared in schema",
+        ClusterPhase.FAILED,
+        "EngineTooOld",
+        "the member's Rollout CRD lacks a field: run `fleet cluster add` again",
+    ),
+    (errors.Invalid, "", ClusterPhase.FAILED, "InvalidSpec", "the member refuses it"),
+    (errors.Forbidden, "", ClusterPhase.FAILED, "Forbidden", "the hub lacks a right there"),
+    (
+        errors.NotFound,
+        "",
+        ClusterPhase.FAILED,
+        "NotFound",
+        "namespace or kind is missing there",
+    ),
+)
+"""(error, part of its text, phase, reason, advice): what a member's refusal means; first match."""
+
+Live = dict[tuple[str, str], Mapping[str, Any]]
+
+log = logging.getLogger(__name__)
+
+
+async def dispatch(hub: Context, key: Key) -> None:
+    """Bring one cluster as far as it can be brought now, and report.
+
+    Raises Conflict when the ClusterRollout moved meanwhile, and the member's error after it has
+    been reported.
+    """
+    live: Live | None = None
+    is_deleted = False
+    for _ in range(ROUNDS):
+        item = hub.stores.items.get(key)
+        if item is None:
+            return
+        observed = observe.dispatch(hub, item, live)
+        plan = dispatches.decide(item, observed, hub.now())
+        if any(isinstance(action, LookUp) for action in plan.actions):
+            handle = _handle(hub, item)
+            rollout_known = observed.rollout is not None
+            live = dict(await apply.look(handle, observe.wanted(item, observed), rollout_known))
+            continue
+        if plan.finalizer:
+            await apply.finalizer(hub, item, True)
+        if is_deleted and plan.finalizer is None:
+            # Asked once is enough: the watch or `wake_at` tells when it is done.
+            plan = replace(plan, actions=())
+        is_deleted = any(isinstance(action, DeleteObject) for action in plan.actions)
+        written, live = await _carry_out(hub, item, plan, live)
+        if plan.finalizer is False:
+            await apply.finalizer(hub, hub.stores.items.get(key, item), False)
+            return
+        if not written:
+            _wake(hub, key, plan)
+            return
+    raise UnexpectedState(f"ClusterRollout {'/'.join(key)} does not come to rest")
+
+
+async def _carry_out(
+    hub: Context, item: ClusterRollout, plan: DispatchPlan, live: Live | None
+) -> tuple[bool, Live | None]:
+    """Do one plan; whether anything was written, and what is known to be live after it."""
+    key = (item.namespace, item.name)
+    written = False
+    if plan.fence:
+        written = await apply.write_status(hub, CLUSTERROLLOUTS, item, plan.status)
+        item = hub.stores.items.get(key, item)
+    if plan.actions:
+        outcomes = await apply.member(_handle(hub, item), plan.actions)
+        if outcomes[-1].error is not None:
+            await _failed(hub, item, plan, outcomes[-1].error)
+            raise outcomes[-1].error
+        live = _after(live, outcomes)
+        _measure(hub, key, outcomes)
+        written = True
+    if not plan.fence:
+        written = await apply.write_status(hub, CLUSTERROLLOUTS, item, plan.status) or written
+    return written or bool(plan.finalizer), live
+
+
+def _handle(hub: Context, item: ClusterRollout) -> Handle:
+    link = hub.links.get((item.namespace, item.spec.cluster))
+    if link is None or link.handle is None:
+        raise errors.Unreachable(f"{item.spec.cluster} is not connected")
+    return link.handle
+
+
+def _after(live: Live | None, outcomes: Sequence[Outcome]) -> Live | None:
+    """What was looked up, with our own writes in it; unknown again after a deletion."""
+    if live is None or any(isinstance(one.action, DeleteObject) for one in outcomes):
+        return None
+    result = dict(live)
+    for outcome in outcomes:
+        if isinstance(outcome.action, CreateObject | UpdateObject) and outcome.answer:
+            name = str(outcome.answer["metadata"]["name"])
+            result[outcome.action.resource.plural, name] = outcome.answer
+    return result
+
+
+async def _failed(
+    hub: Context, item: ClusterRollout, plan: DispatchPlan, error: FleetError
+) -> None:
+    """Report what a member refuses; what only needs another look or a moment is not reported."""
+    found = verdict(error)
+    if found is None:
+        return
+    phase, reason, message = found
+    base = item.status if plan.fence else plan.status
+    update = {"phase": phase, "reason": reason, "message": message[:1_024]}
+    status: ClusterRolloutStatus = base.model_copy(update=update)
+    await apply.write_status(hub, CLUSTERROLLOUTS, item, status)
+
+
+def verdict(error: FleetError) -> tuple[ClusterPhase, str, str] | None:
+    """(phase, reason, message) of a refused write; None when it is only to be tried again."""
+    text = str(error)
+    for kind, mark, phase, reason, advice in REFUSALS:
+        if isinstance(error, kind) and mark in text:
+            return phase, reason, f"{advice}: {text}"
+    if isinstance(error, Conflict) and error.managers:
+        owners = ", ".join(error.managers)
+        advice = "let them go, or set deliveryPolicy.onConflict: Force"
+        return ClusterPhase.CONFLICT, "Conflict", f"{owners} owns fields of the Rollout: {advice}"
+    return None
+
+
+def _measure(hub: Context, key: Key, outcomes: Sequence[Outcome]) -> None:
+    began = hub.asked.pop(key, None)
+    if began is not None and any(isinstance(one.action, ApplyRollout) for one in outcomes):
+        hub.metrics.dispatched(hub.clock.monotonic() - began)
+
+
+def _wake(hub: Context, key: Key, plan: DispatchPlan) -> None:
+    queue = hub.queues.dispatches.queue(key)
+    queue.forget(key)
+    if plan.wake_at is not None:
+        queue.add_after(key, (plan.wake_at - hub.clock.now()).total_seconds() + 0.001)

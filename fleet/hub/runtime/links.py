@@ -1,0 +1,301 @@
+"""Links: what the hub holds about each member beside the MemberCluster, and how far it is believed.
+
+A link begins with the MemberCluster and ends with it. `membership` connects it, its informers fill
+it, `pulse` tells when its standing changes, `observe` reads it. Member timestamps are shown, never
+compared: every age here is on the hub's monotonic clock.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fleet import errors
+from fleet.api.names import (
+    APPLIED_ANNOTATION,
+    DEPLOYMENTS,
+    ENGINE_LEASE,
+    ENGINE_NAME,
+    ENGINE_NAMESPACE,
+    HUB_MANAGER,
+    LEASES,
+    MANAGED_BY,
+    ROLLOUTS,
+)
+from fleet.clusters.client import Client
+from fleet.clusters.errors import Untrusted
+from fleet.clusters.health import Circuit
+from fleet.clusters.registry import Handle
+from fleet.clusters.watch import Change, Informer, Key
+from fleet.errors import FleetError, UserError
+from fleet.hub.core import freshness
+
+GRACE_SECONDS = 5.0
+"""How long a broken watch may take to come back before the member counts as unreachable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why a member cannot be used: a reason of `api.reasons` and a sentence."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The engine's Lease as last seen; its times are the member's and not kept."""
+
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The engine's Deployment as last seen."""
+
+    version: str
+    available: int
+    digest: str
+    """What the hub wrote last, as the object's annotation says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far a member is believed at a moment."""
+
+    reachable: bool = False
+    fresh: bool = False
+    reason: str = "Unreachable"
+    message: str = ""
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Link:
+    """One member. `handle` is there while it is engaged."""
+
+    key: Key
+    handle: Handle | None = None
+    trouble: Trouble | None = None
+    """What `membership` could not get past; None while connected."""
+    source: tuple[int, str] | None = None
+    """Generation of the MemberCluster and version of the Secret that `handle` was made from."""
+    uid: str = ""
+    """Identity of the API server (kube-system's uid), once it has answered."""
+    kubernetes: str = ""
+    renew_at: datetime | None = None
+    expires: datetime | None = None
+    """When the hub's own token there ends."""
+    alarm_at: datetime | None = None
+    """From when on a token that is still not renewed is worth a condition."""
+    tried_at: float = -math.inf
+    """Monotonic time of the last attempt to connect."""
+    problem: FleetError | None = None
+    """The last error of the Rollout watch, and when it was (monotonic)."""
+    problem_at: float = -math.inf
+    lease_problem: FleetError | None = None
+    lease_changed: float = -math.inf
+    told: Standing = field(default_factory=Standing)
+    """The standing that everybody has been told."""
+    lost_at: float | None = None
+    """Monotonic time since when a member that was fresh is not; None while it is, or never was."""
+
+    @property
+    def client(self) -> Client:
+        """Raises Unreachable while the member is not engaged."""
+        if self.handle is None:
+            raise errors.Unreachable(f"{self.key[1]} is not connected")
+        return self.handle.client
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the member refuses our credentials now."""
+        return isinstance(self.problem, errors.Unauthorized) and self._is_failing
+
+    @property
+    def is_back(self) -> bool:
+        """Whether a member that could not be reached has answered its watch since."""
+        return (
+            self.trouble is not None
+            and self.trouble.reason == "Unreachable"
+            and self.handle is not None
+            and self.handle.informers[ROLLOUTS].last_byte > self.tried_at
+        )
+
+    @property
+    def _is_failing(self) -> bool:
+        watch = self.handle.informers[ROLLOUTS] if self.handle else None
+        return watch is not None and self.problem_at > watch.last_byte
+
+    @property
+    def lease(self) -> Lease | None:
+        found: Lease | None = self._only(LEASES, (ENGINE_NAMESPACE, ENGINE_LEASE))
+        return found
+
+    @property
+    def engine(self) -> Engine | None:
+        found: Engine | None = self._only(DEPLOYMENTS, (ENGINE_NAMESPACE, ENGINE_NAME))
+        return found
+
+    @property
+    def rollouts(self) -> Mapping[Key, Mapping[str, Any]]:
+        """The Rollouts that hubs made there, by namespace and name; empty while not engaged."""
+        return self.handle.informers[ROLLOUTS].store if self.handle else {}
+
+    def standing(self, now: float) -> Standing:
+        """What to believe at monotonic `now`."""
+        if self.trouble is not None:
+            return Standing(reason=self.trouble.reason, message=self.trouble.message)
+        if self.handle is None or not self.uid:
+            return Standing(message="not connected yet")
+        if absence := self._absence(self.handle, now):
+            return Standing(reason=absence.reason, message=absence.message)
+        doubt = freshness.doubt(
+            watch_age=self.handle.age(ROLLOUTS),
+            lease_age=None if self.lease is None else now - self.lease_changed,
+        )
+        if doubt is not None:
+            return Standing(reachable=True, reason=doubt.reason, message=doubt.message)
+        return Standing(reachable=True, fresh=True, reason="Reachable")
+
+    def forget(self) -> None:
+        """What was seen over a connection that is gone."""
+        self.handle = None
+        self.problem, self.problem_at = None, -math.inf
+        self.lease_problem, self.lease_changed = None, -math.inf
+
+    def _absence(self, handle: Handle, now: float) -> Trouble | None:
+        watch = handle.informers[ROLLOUTS]
+        if handle.client.breaker.state is not Circuit.CLOSED:
+            return trouble(self.problem or errors.Unreachable("it failed too often"))
+        if self.problem is not None and self._is_failing:
+            passing = isinstance(self.problem, errors.TemporaryError)
+            if not passing or now - watch.last_byte > GRACE_SECONDS:
+                return trouble(self.problem)
+        if not watch.synced.is_set():
+            return Trouble(reason="Unreachable", message="its Rollouts have not been listed yet")
+        return None
+
+    def _only(self, resource: Any, key: Key) -> Any:
+        return self.handle.informers[resource].store.get(key) if self.handle else None
+
+
+class Links:
+    """Key of a MemberCluster → link."""
+
+    def __init__(self) -> None:
+        self._links: dict[Key, Link] = {}
+
+    def __iter__(self) -> Iterator[Link]:
+        return iter(tuple(self._links.values()))
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def get(self, key: Key) -> Link | None:
+        return self._links.get(key)
+
+    def make(self, key: Key) -> Link:
+        """The link of that member, new if need be."""
+        return self._links.setdefault(key, Link(key=key))
+
+    def drop(self, key: Key) -> None:
+        """The MemberCluster is gone."""
+        self._links.pop(key, None)
+
+    @property
+    def is_hub_suspect(self) -> bool:
+        """Whether so many members were lost at once that the fault is more likely here."""
+        lost = [link.lost_at for link in self._links.values() if link.lost_at is not None]
+        return freshness.is_isolated(lost, len(self._links))
+
+
+def trouble(error: FleetError) -> Trouble:
+    """An error in words for a condition."""
+    match error:
+        case UserError():
+            reason = error.reason
+        case Untrusted():
+            reason = "CertificateInvalid"
+        case errors.Unauthorized():
+            reason = "Unauthorized"
+        case errors.Forbidden():
+            reason = "Forbidden"
+        case errors.NotFound():
+            reason = "CrdsMissing"
+        case _:
+            reason = "Unreachable"
+    return Trouble(reason=reason, message=str(error))
+
+
+def informers(
+    link: Link,
+    client: Client,
+    rollout_changed: Callable[[Link, Change[Mapping[str, Any]]], None],
+    poke: Callable[[Link], None],
+) -> list[Informer[Any]]:
+    """What is watched in a member. `poke` is called after whatever may move its standing."""
+
+    def lease_changed(change: Change[Lease]) -> None:
+        # The first sight of a Lease says nothing about its age; a change does.
+        leases = link.handle.informers[LEASES] if link.handle else None
+        if change.type == "MODIFIED" or (leases is not None and leases.synced.is_set()):
+            link.lease_changed = client.monotonic()
+        link.lease_problem = None
+        poke(link)
+
+    def failed(error: FleetError) -> None:
+        link.problem, link.problem_at = error, client.monotonic()
+        poke(link)
+
+    def lease_failed(error: FleetError) -> None:
+        link.lease_problem = error
+
+    def seen(change: Change[Mapping[str, Any]]) -> None:
+        rollout_changed(link, change)
+
+    ours = f"{MANAGED_BY}={HUB_MANAGER}"
+    return [
+        Informer(client, ROLLOUTS, decode=slim, on=seen, selector=ours, on_error=failed),
+        Informer(
+            client,
+            LEASES,
+            decode=_lease,
+            on=lease_changed,
+            namespace=ENGINE_NAMESPACE,
+            field_selector=f"metadata.name={ENGINE_LEASE}",
+            on_error=lease_failed,
+        ),
+        Informer(
+            client,
+            DEPLOYMENTS,
+            decode=_engine,
+            on=lambda _: poke(link),
+            namespace=ENGINE_NAMESPACE,
+            field_selector=f"metadata.name={ENGINE_NAME}",
+            on_error=lease_failed,
+        ),
+    ]
+
+
+def slim(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A Rollout without what is large and never read: its pods and its managed fields."""
+    spec = manifest.get("spec") or {}
+    return {
+        **manifest,
+        "metadata": {k: v for k, v in manifest["metadata"].items() if k != "managedFields"},
+        "spec": {**spec, "template": {}},
+    }
+
+
+def _lease(manifest: Mapping[str, Any]) -> Lease:
+    return Lease(holder=str((manifest.get("spec") or {}).get("holderIdentity") or ""))
+
+
+def _engine(manifest: Mapping[str, Any]) -> Engine:
+    meta = manifest["metadata"]
+    return Engine(
+        version=str((meta.get("labels") or {}).get("app.kubernetes.io/version", "")),
+        available=int((manifest.get("status") or {}).get("availableReplicas") or 0),
+        digest=str((meta.get("annotations") or {}).get(APPLIED_ANNOTATION, "")),
+    )

@@ -1,0 +1,250 @@
+"""MemberClusters: from a Secret to a watched member, and back; its credentials and its report.
+
+    Secret ──parse──> config ──engage──> identify (uid, version, CRD) ──twin? refuse──> maintained
+
+Handles keys of the `members` queue, level-triggered: each step that is done already is skipped, so
+a changed Secret, a renewed token and a member that came back all take this same way. A member that
+cannot be reached costs its own queue entry time, never another's.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+import orjson
+
+from fleet import errors
+from fleet.api import MemberCluster, conditions
+from fleet.api.conditions import Condition, condition
+from fleet.api.membercluster import MemberClusterStatus
+from fleet.api.names import CRDS, MEMBERCLUSTERS, NAMESPACES, ROLLOUTS, SECRETS, ClusterName
+from fleet.clusters.config import ClientConfig, parse_kubeconfig
+from fleet.clusters.watch import Key
+from fleet.errors import FleetError, UserError
+from fleet.hub.runtime import apply, credentials, engines, triggers
+from fleet.hub.runtime.context import Context
+from fleet.hub.runtime.links import Link, trouble
+
+CRD = f"{ROLLOUTS.plural}.{ROLLOUTS.group}"
+CLOSED_TO_US = frozenset({"SecretNotFound", "KubeconfigRefused", "DuplicateCluster"})
+"""Reasons that end a connection: nobody may go on using what was taken away or refused."""
+RENEW_RETRY = timedelta(minutes=10)
+
+log = logging.getLogger(__name__)
+
+
+async def reconcile(hub: Context, key: Key) -> None:
+    """Bring the link of that MemberCluster to what it says, and report."""
+    cluster = hub.stores.memberclusters.items.get(key)
+    if cluster is None or cluster.metadata.deletion_timestamp is not None:
+        await leave(hub, key)
+        return
+    link = hub.links.make(key)
+    note = ""
+    try:
+        await _connect(hub, cluster, link)
+        link.trouble = None
+        triggers.poke(hub, link)
+        if link.told.reachable:
+            note = await _maintain(hub, cluster, link)
+    except FleetError as error:
+        link.trouble = trouble(error)
+        if link.trouble.reason in CLOSED_TO_US:
+            await hub.supervisor.disengage(name(key))
+            link.forget()
+        log.warning("a member cannot be used", extra={"why": str(error)})
+    link.tried_at = hub.clock.monotonic()
+    triggers.poke(hub, link)
+    _show(hub, link)
+    status = report(cluster, link, note, hub.now())
+    await apply.write_status(hub, MEMBERCLUSTERS, cluster, status)
+    _schedule(hub, link)
+
+
+async def leave(hub: Context, key: Key) -> None:
+    """The MemberCluster is gone: forget the member and orphan what runs there."""
+    link = hub.links.get(key)
+    if link is None:
+        return
+    hub.links.drop(key)
+    await hub.supervisor.disengage(name(key))
+    hub.metrics.forget_cluster("/".join(key))
+    triggers.everybody(hub, key)
+    _wake_twins(hub, link)
+    if not hub.stores.items_on.get(key):
+        await hub.queues.dispatches.close(key)
+
+
+def name(key: Key) -> ClusterName:
+    """The member's name for the supervisor, unique over all namespaces."""
+    return ClusterName("/".join(key))
+
+
+def report(cluster: MemberCluster, link: Link, note: str, now: datetime) -> MemberClusterStatus:
+    """The status to write; it does not move while nothing does."""
+    standing, old = link.told, cluster.status
+    engine = engines.report(cluster, link, note)
+    reachable = condition("Reachable", standing.reachable, standing.reason, standing.message)
+    if standing.reachable:
+        reachable = condition("Reachable", True, "Reachable")
+    seen = None if standing.reachable else old.last_seen or (now if old.reachable else None)
+    return MemberClusterStatus(
+        observed_generation=cluster.metadata.generation,
+        reachable=standing.reachable,
+        uid=link.uid or old.uid,
+        kubernetes_version=link.kubernetes or old.kubernetes_version,
+        engine=engine,
+        credentials_expire=link.expires,
+        last_seen=seen,
+        message=standing.message,
+        conditions=conditions.updated(
+            old.conditions,
+            (reachable, _engine_condition(engine.healthy, engine.message), *_expiry(link, now)),
+            now,
+            cluster.metadata.generation,
+        ),
+    )
+
+
+def elder_twin(hub: Context, cluster: MemberCluster, uid: str) -> str:
+    """The older MemberCluster of this namespace that is the same API server, or nothing."""
+    mine = _age(cluster)
+    older = [
+        other
+        for key, other in hub.stores.memberclusters.items.items()
+        if key[0] == cluster.namespace and _age(other) < mine and _uid(hub, key, other) == uid
+    ]
+    return min(older, key=_age).name if older else ""
+
+
+async def _connect(hub: Context, cluster: MemberCluster, link: Link) -> None:
+    """Engage the member and learn who it is. Raises what stands in the way."""
+    where = (cluster.namespace, cluster.spec.kubeconfig.secret_ref.name)
+    source = (cluster.metadata.generation, hub.stores.secrets.get(where, ""))
+    if link.source == source and link.handle is None:
+        _refuse_twin(hub, cluster, link)
+    if link.source != source or link.trouble is not None or link.is_refused:
+        config = await _read(hub, where, cluster.spec.kubeconfig.secret_ref.key)
+        await _engage(hub, link, config)
+        link.source = source
+    if not link.uid:
+        await _identify(link)
+        _wake_twins(hub, link)
+    _refuse_twin(hub, cluster, link)
+
+
+def _refuse_twin(hub: Context, cluster: MemberCluster, link: Link) -> None:
+    if link.uid and (twin := elder_twin(hub, cluster, link.uid)):
+        text = (
+            f"{cluster.name} and {twin} are the same cluster (kube-system {link.uid}): delete one"
+        )
+        raise UserError("DuplicateCluster", text)
+
+
+async def _read(hub: Context, where: Key, key: str) -> ClientConfig:
+    """The connection that the Secret names. Raises UserError."""
+    try:
+        secret = await hub.kube.get(SECRETS, where[1], where[0])
+    except errors.NotFound:
+        text = f"Secret {'/'.join(where)} does not exist: `fleet cluster add` writes it"
+        raise UserError("SecretNotFound", text) from None
+    kubeconfig = credentials.decoded(secret, key)
+    if kubeconfig is None:
+        known = ", ".join(sorted(secret.get("data") or {})) or "none"
+        text = f"Secret {'/'.join(where)} has no text under the key {key!r}; its keys: {known}"
+        raise UserError("SecretNotFound", text)
+    return parse_kubeconfig(kubeconfig)
+
+
+async def _engage(hub: Context, link: Link, config: ClientConfig) -> None:
+    before = link.handle
+    handle = await hub.supervisor.engage(name(link.key), config)
+    if before is not handle:
+        link.forget()
+        link.uid = ""
+    link.handle = handle
+    token = credentials.read(config.token)
+    link.expires = token.expires if token else None
+    link.renew_at = token.renew_at if token and token.is_ours else None
+    link.alarm_at = token.alarm_at if token else None
+
+
+async def _identify(link: Link) -> None:
+    client = link.client
+    system = await client.get(NAMESPACES, "kube-system")
+    version = orjson.loads(await client.request("GET", "/version", retry=True))
+    try:
+        await client.get(CRDS, CRD)
+    except errors.NotFound:
+        text = f"the CRD {CRD} is not installed there: `fleet cluster add` installs it"
+        raise UserError("CrdsMissing", text) from None
+    link.uid = str(system["metadata"]["uid"])
+    link.kubernetes = str(version.get("gitVersion", ""))
+
+
+async def _maintain(hub: Context, cluster: MemberCluster, link: Link) -> str:
+    """Renew the token when due, keep the engine; returns the engine's note."""
+    now = hub.now()
+    if link.renew_at is not None and now >= link.renew_at:
+        where = (cluster.namespace, cluster.spec.kubeconfig.secret_ref.name)
+        try:
+            await credentials.renew(
+                hub.kube, link.client, where, cluster.spec.kubeconfig.secret_ref.key
+            )
+            # A Secret with our label tells of its change; one without must be read again.
+            link.source = None
+            hub.queues.members.add(link.key)
+        except FleetError as error:
+            link.renew_at = now + RENEW_RETRY
+            log.warning("the token is not renewed", extra={"why": str(error)})
+    return await engines.keep(hub, cluster, link)
+
+
+def _schedule(hub: Context, link: Link) -> None:
+    queue = hub.queues.members
+    if link.trouble is not None or link.is_refused:
+        queue.retry(link.key)
+        return
+    queue.forget(link.key)
+    now = hub.now()
+    due = [moment for moment in (link.renew_at, link.alarm_at) if moment and moment > now]
+    if due:
+        queue.add_after(link.key, (min(due) - now).total_seconds())
+
+
+def _wake_twins(hub: Context, link: Link) -> None:
+    """Those who share our identity decide anew who is the elder."""
+    for other in hub.links:
+        if other is not link and other.key[0] == link.key[0] and other.uid == link.uid != "":
+            hub.queues.members.add(other.key)
+
+
+def _uid(hub: Context, key: Key, cluster: MemberCluster) -> str:
+    link = hub.links.get(key)
+    return link.uid if link is not None and link.uid else cluster.status.uid
+
+
+def _age(cluster: MemberCluster) -> tuple[str, str]:
+    made = cluster.metadata.creation_timestamp
+    return (made.isoformat() if made else "", cluster.name)
+
+
+def _show(hub: Context, link: Link) -> None:
+    def age() -> float:
+        handle = link.handle
+        return handle.age(ROLLOUTS) if handle else float("inf")
+
+    hub.metrics.show_cluster("/".join(link.key), reachable=link.told.reachable, age=age)
+
+
+def _engine_condition(healthy: bool | None, message: str) -> Condition:
+    word = {True: "EngineHealthy", False: "EngineUnhealthy", None: "EngineUnknown"}[healthy]
+    return condition("EngineHealthy", healthy, word, message)
+
+
+def _expiry(link: Link, now: datetime) -> tuple[Condition, ...]:
+    if link.expires is None or link.alarm_at is None:
+        return ()
+    late = now >= link.alarm_at
+    until = f"the token ends at {link.expires:%Y-%m-%dT%H:%M:%SZ}"
+    advice = ": renew it with `fleet cluster add --renew`" if late else ""
+    return (condition("CredentialsExpire", late, "CredentialsExpire", until + advice),)

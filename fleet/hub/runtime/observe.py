@@ -1,0 +1,229 @@
+"""One look at the world: from stores and links to the frozen values that the planners read.
+
+Called by `reconcile`. Nothing here writes or asks an API server; what could not be rendered or
+reached is a value, so that a plan can speak about it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
+from fleet.api.fleetrollout import Snapshot
+from fleet.api.names import REQUEST_ANNOTATION, ROLLOUTS, ClusterName, Resource
+from fleet.clusters.watch import Key
+from fleet.errors import UserError
+from fleet.hub.core import application as applications
+from fleet.hub.core import phases, requests
+from fleet.hub.core.observed import (
+    ApplicationObserved,
+    DispatchObserved,
+    Member,
+    Rendered,
+    RunObserved,
+)
+from fleet.hub.runtime import renders
+from fleet.hub.runtime.context import Context
+from fleet.hub.runtime.links import Standing
+
+BREATH = 20
+"""Renderings after which the event loop gets a turn."""
+
+
+def member(hub: Context, cluster: MemberCluster) -> Member:
+    """A MemberCluster and how far it is believed now."""
+    link = hub.links.get((cluster.namespace, cluster.name))
+    standing = link.standing(hub.clock.monotonic()) if link else Standing(message="not known yet")
+    return Member(
+        cluster=cluster,
+        reachable=standing.reachable,
+        fresh=standing.fresh,
+        reason=standing.reason,
+        message=standing.message,
+    )
+
+
+def members(hub: Context, namespace: str) -> dict[ClusterName, Member]:
+    """All members of a namespace, by name."""
+    return {
+        ClusterName(key[1]): member(hub, cluster)
+        for key, cluster in hub.stores.memberclusters.items.items()
+        if key[0] == namespace
+    }
+
+
+async def application(hub: Context, item: Application) -> ApplicationObserved:
+    """What `core.application` needs; renders for members where that has not been tried yet."""
+    namespace, name = item.namespace, item.name
+    runs = hub.stores.runs_of.get((namespace, name)).values()
+    observed = ApplicationObserved(
+        fleet=hub.stores.fleets.items.get((namespace, item.spec.destination.fleet)),
+        members=members(hub, namespace),
+        runs=tuple(sorted(runs, key=lambda run: run.spec.number)),
+        clusters=tuple(hub.stores.items_of.get((namespace, name)).values()),
+        templates=hub.renders.templates.digest,
+    )
+    if item.metadata.deletion_timestamp is not None:
+        return observed
+    try:
+        candidate = applications.accept(item, observed)
+    except UserError:
+        return observed  # `decide` finds the same and says it
+    clusters = [observed.members[chosen].cluster for chosen in candidate.chosen]
+    return ApplicationObserved(
+        fleet=observed.fleet,
+        members=observed.members,
+        runs=observed.runs,
+        clusters=observed.clusters,
+        templates=observed.templates,
+        render_errors=await _render_errors(hub, item, candidate, clusters),
+    )
+
+
+def run(hub: Context, item: FleetRollout) -> RunObserved:
+    """What `core.plan` needs."""
+    owner = (item.namespace, item.spec.application.name)
+    found = hub.stores.applications.items.get(owner)
+    others = [other for other in hub.stores.runs_of.get(owner).values() if other.name != item.name]
+    older = [other for other in others if other.spec.number < item.spec.number]
+    clusters = hub.stores.items_of.get(owner).values()
+    return RunObserved(
+        members=members(hub, item.namespace),
+        clusters={ClusterName(one.spec.cluster): one for one in clusters},
+        newest=max([item.spec.number, *(other.spec.number for other in others)]),
+        isolated=hub.links.is_hub_suspect,
+        request=_request(item, found),
+        deleting=_is_deleted(hub, owner),
+        paused=found is not None and found.spec.delivery_policy.paused,
+        preceding=tuple(
+            sorted(other.name for other in older if other.status.phase not in phases.ENDS)
+        ),
+        handled=frozenset(other.status.handled_request for other in others) - {""},
+    )
+
+
+def dispatch(
+    hub: Context, item: ClusterRollout, live: Mapping[tuple[str, str], Mapping[str, Any]] | None
+) -> DispatchObserved:
+    """What `core.dispatch` needs; `live` is what a `LookUp` has read."""
+    cluster = hub.stores.memberclusters.items.get((item.namespace, item.spec.cluster))
+    rendered, error, force = _rendered(hub, item, cluster)
+    return DispatchObserved(
+        member=member(hub, cluster) if cluster else None,
+        hub=hub.identity,
+        rendered=rendered,
+        render_error=error,
+        force=force,
+        rollout=_rollout(hub, item, rendered),
+        live=live,
+    )
+
+
+def wanted(item: ClusterRollout, observed: DispatchObserved) -> list[tuple[Resource, str, str]]:
+    """(resource, namespace, name) of everything that is rendered and of all the inventory."""
+    return [
+        *((one.resource, one.namespace, one.name) for one in observed.rendered),
+        *(
+            (
+                Resource(group=one.group, version=one.version, plural=one.plural, kind=one.kind),
+                one.namespace,
+                one.name,
+            )
+            for one in item.status.inventory
+        ),
+    ]
+
+
+async def _render_errors(
+    hub: Context,
+    item: Application,
+    candidate: applications.Candidate,
+    clusters: list[MemberCluster],
+) -> dict[ClusterName, str]:
+    snapshot = Snapshot(
+        name=item.name,
+        uid=item.metadata.uid,
+        generation=item.metadata.generation,
+        spec=candidate.spec,
+    )
+    arguments = [(snapshot, item.namespace, cluster, candidate.fleet) for cluster in clusters]
+    before = hub.checked.get((item.namespace, item.name), {})
+    after: dict[int, str] = {}
+    errors: dict[ClusterName, str] = {}
+    for cluster, given in zip(clusters, arguments, strict=True):
+        mark = hash(renders.key_of(*given, candidate.revision))
+        if mark not in before:
+            after[mark] = _try(hub, given, candidate.revision)
+            if len(after) % BREATH == 0:
+                await asyncio.sleep(0)
+        else:
+            after[mark] = before[mark]
+        if after[mark]:
+            errors[ClusterName(cluster.name)] = after[mark]
+    hub.checked[item.namespace, item.name] = after
+    return errors
+
+
+def _try(hub: Context, given: tuple[Snapshot, str, MemberCluster, Fleet], revision: str) -> str:
+    try:
+        hub.renders.render(*given, revision)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def _rendered(
+    hub: Context, item: ClusterRollout, cluster: MemberCluster | None
+) -> tuple[tuple[Rendered, ...], str, bool]:
+    """(manifests, why there are none, whether conflicts are forced) of the wanted run."""
+    want = item.spec.want
+    if want is None or cluster is None or item.metadata.deletion_timestamp is not None:
+        return (), "", False
+    found = hub.stores.runs.items.get((item.namespace, want.run))
+    if found is None:
+        return (), f"run {want.run} does not exist any more", False
+    fleet_name = found.spec.application.spec.destination.fleet
+    fleet = hub.stores.fleets.items.get((item.namespace, fleet_name))
+    if fleet is None:
+        return (), f"there is no Fleet {fleet_name}", False
+    force = found.spec.plan.on_conflict == "Force"
+    try:
+        rendered = hub.renders.render(
+            found.spec.application, item.namespace, cluster, fleet, found.spec.revision
+        )
+    except UserError as error:
+        return (), str(error), force
+    return rendered, "", force
+
+
+def _rollout(
+    hub: Context, item: ClusterRollout, rendered: tuple[Rendered, ...]
+) -> Mapping[str, Any] | None:
+    """The live Rollout of what is rendered now, else of what the inventory names."""
+    link = hub.links.get((item.namespace, item.spec.cluster))
+    if link is None:
+        return None
+    keys: list[Key] = [(one.namespace, one.name) for one in rendered if one.resource == ROLLOUTS]
+    keys += [
+        (one.namespace, one.name)
+        for one in item.status.inventory
+        if (one.group, one.plural) == (ROLLOUTS.group, ROLLOUTS.plural)
+    ]
+    return next((link.rollouts[key] for key in keys if key in link.rollouts), None)
+
+
+def _is_deleted(hub: Context, owner: Key) -> bool:
+    """Whether the Application is gone or going; one that cannot be read is neither."""
+    found = hub.stores.applications.items.get(owner)
+    if found is None:
+        return owner not in hub.stores.applications.unreadable
+    return found.metadata.deletion_timestamp is not None
+
+
+def _request(item: FleetRollout, owner: Application | None) -> str:
+    """The request on the run; one on its Application counts where the run has answered its own."""
+    own = item.metadata.annotations.get(REQUEST_ANNOTATION, "")
+    if own and requests.identity(own) != item.status.handled_request:
+        return own
+    theirs = owner.metadata.annotations.get(REQUEST_ANNOTATION, "") if owner else ""
+    return theirs or own

@@ -1,0 +1,208 @@
+"""observe → decide → apply → report, for Applications, runs, ClusterRollouts and Fleets.
+
+Handlers of the work queues; the only place where the three meet, and the only place that turns
+errors into waiting: a conflict looks again, an outage backs off, somebody's mistake stands in a
+condition already. MemberClusters are `membership`'s.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from fleet.aio import WorkQueue
+from fleet.api import Application, Fleet, FleetRollout, conditions
+from fleet.api.application import ApplicationPhase, ApplicationStatus
+from fleet.api.conditions import condition
+from fleet.api.fleet import FleetStatus
+from fleet.api.fleetrollout import RunPhase
+from fleet.api.meta import ObjectMeta
+from fleet.api.names import APPLICATIONS, FLEETROLLOUTS, FLEETS
+from fleet.clusters.watch import Key
+from fleet.errors import Conflict, FleetError, NotFound, TemporaryError, UnexpectedState, UserError
+from fleet.hub.core import application as applications
+from fleet.hub.core import plan as plans
+from fleet.hub.core import selection
+from fleet.hub.runtime import apply, dispatching, membership, observe
+from fleet.hub.runtime.context import Context
+from fleet.telemetry import logs
+
+log = logging.getLogger(__name__)
+
+Handle = Callable[[Context, Key], Awaitable[None]]
+
+
+async def run_queues(hub: Context) -> None:
+    """Work on all queues until cancelled."""
+    queues = hub.queues
+    async with asyncio.TaskGroup() as group:
+        for queue, kind, handle in (
+            (queues.members, "MemberCluster", membership.reconcile),
+            (queues.fleets, "Fleet", fleet),
+            (queues.applications, "Application", application),
+            (queues.runs, "FleetRollout", run),
+        ):
+            group.create_task(queue.run(_guarded(hub, kind, handle, queue)), name=kind)
+
+        async def one(key: Key) -> None:
+            queue = queues.dispatches.queue(key)
+            await _guarded(hub, "ClusterRollout", dispatching.dispatch, queue)(key)
+
+        group.create_task(queues.dispatches.run(one), name="ClusterRollout")
+
+
+async def application(hub: Context, key: Key) -> None:
+    """One Application: its next run, its old ones, its status."""
+    if key in hub.stores.applications.unreadable:
+        await _refuse(hub, key)
+        return
+    item = hub.stores.applications.items.get(key)
+    if item is None:
+        hub.checked.pop(key, None)
+        return
+    observed = await observe.application(hub, item)
+    plan = applications.decide(item, observed, hub.now())
+    for action in plan.actions:
+        await apply.application(hub, item, action)
+    await apply.write_status(hub, APPLICATIONS, item, plan.status)
+    _wake(hub, hub.queues.applications, key, plan.wake_at)
+
+
+async def run(hub: Context, key: Key) -> None:
+    """One run: who goes, who is held, its status, its story."""
+    item = hub.stores.runs.items.get(key)
+    if item is None:
+        return
+    plan = plans.next(item, observe.run(hub, item), hub.now())
+    await _together([apply.run(hub, item, action) for action in plan.actions])
+    if await apply.write_status(hub, FLEETROLLOUTS, item, plan.status):
+        about = {
+            "apiVersion": FLEETROLLOUTS.api_version,
+            "kind": FLEETROLLOUTS.kind,
+            "metadata": item.metadata.manifest(),
+        }
+        for kind, reason, message in plan.events:
+            hub.recorder.event(about, kind=kind, reason=reason, message=message)
+        _measure_halt(hub, item, plan.status.phase)
+    _wake(hub, hub.queues.runs, key, plan.recheck_at)
+
+
+async def fleet(hub: Context, key: Key) -> None:
+    """One Fleet: who belongs to it, and who answers."""
+    item = hub.stores.fleets.items.get(key)
+    if item is not None:
+        await apply.write_status(hub, FLEETS, item, fleet_status(hub, item, hub.now()))
+
+
+def fleet_status(hub: Context, item: Fleet, now: datetime) -> FleetStatus:
+    """What to say of a Fleet."""
+    members = observe.members(hub, item.namespace)
+    selected = selection.select(item, members)
+    lacking = [selected.left_out[name] for name in item.spec.members.names if name not in members]
+    if not selected.chosen:
+        text = "no MemberCluster is named or selected" + "".join(f"; {one}" for one in lacking)
+        ready = condition("Ready", False, "EmptyFleet", text)
+    elif lacking:
+        ready = condition("Ready", False, "MemberNotFound", "; ".join(lacking))
+    else:
+        ready = condition("Ready", True, "Accepted")
+    return FleetStatus(
+        observed_generation=item.metadata.generation,
+        members=len(selected.chosen),
+        reachable=sum(members[name].reachable for name in selected.chosen),
+        conditions=conditions.updated(
+            item.status.conditions, (ready,), now, item.metadata.generation
+        ),
+    )
+
+
+def _guarded(
+    hub: Context, kind: str, handle: Handle, queue: WorkQueue[Key]
+) -> Callable[[Key], Awaitable[None]]:
+    """`handle` with its errors turned into waiting, logged and counted."""
+
+    async def guarded(key: Key) -> None:
+        started = hub.clock.monotonic()
+        good = False
+        try:
+            with logs.bind(kind=kind, namespace=key[0], name=key[1]):
+                good = await _tried(hub, handle, queue, key)
+        finally:
+            seconds = hub.clock.monotonic() - started
+            hub.metrics.reconciled(kind, result="success" if good else "error", seconds=seconds)
+
+    return guarded
+
+
+async def _tried(hub: Context, handle: Handle, queue: WorkQueue[Key], key: Key) -> bool:
+    try:
+        await handle(hub, key)
+    except (Conflict, NotFound) as error:
+        # Our view is behind; the watch brings what we have not seen.
+        log.debug("looks again", extra={"why": str(error)})
+        queue.retry(key)
+    except UnexpectedState:
+        raise
+    except TemporaryError as error:
+        log.info("tries again later", extra={"why": str(error)})
+        queue.add_after(key, max(queue.retry(key), error.retry_after or 0.0))
+    except FleetError as error:
+        log.error("cannot go on", extra={"why": str(error)})
+        queue.retry(key)
+    else:
+        return True
+    return False
+
+
+async def _together(works: list[Awaitable[None]]) -> None:
+    """All at once; when some fail the others still end, and the first error is raised."""
+    for result in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+async def _refuse(hub: Context, key: Key) -> None:
+    """An Application that our models refuse although the API server took it: say why."""
+    found = hub.stores.applications.unreadable[key]
+    # What it wants is not readable; its name and its status are.
+    item = Application.model_construct(**_readable(found.manifest))
+    error: UserError = found.error
+    now, generation = hub.now(), item.metadata.generation
+    told = tuple(
+        condition(type_, False, error.reason, str(error)) for type_ in ("Accepted", "Ready")
+    )
+    status = item.status.model_copy(
+        update={
+            "phase": ApplicationPhase.DEGRADED,
+            "observed_generation": generation,
+            "message": str(error)[: conditions.MESSAGE_LIMIT],
+            "conditions": conditions.updated(item.status.conditions, told, now, generation),
+        }
+    )
+    await apply.write_status(hub, APPLICATIONS, item, status)
+
+
+def _wake(hub: Context, queue: WorkQueue[Key], key: Key, moment: datetime | None) -> None:
+    queue.forget(key)
+    if moment is not None:
+        queue.add_after(key, (moment - hub.clock.now()).total_seconds() + 0.001)
+
+
+def _measure_halt(hub: Context, item: FleetRollout, phase: RunPhase | None) -> None:
+    """From the first failed verdict that was seen to the halt that is now written."""
+    if phase is not RunPhase.HALTED or item.status.phase is RunPhase.HALTED:
+        return
+    owner = (item.namespace, item.spec.application.name)
+    seen = [hub.verdicts.pop(key, None) for key in hub.stores.items_of.get(owner)]
+    times = [moment for moment in seen if moment is not None]
+    if times:
+        hub.metrics.halted(hub.clock.monotonic() - min(times))
+
+
+def _readable(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    status = manifest.get("status") or {}
+    return {
+        "metadata": ObjectMeta.model_validate(manifest["metadata"]),
+        "status": ApplicationStatus.model_validate(status),
+    }

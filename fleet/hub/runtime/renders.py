@@ -1,0 +1,70 @@
+"""Renderings, kept: one Application for one member costs milliseconds and is asked for often.
+
+Used by `observe`. What goes into a key is all that a rendering depends on, so an entry is never
+wrong, only old and then unused. Errors are kept too: they are as certain as manifests.
+"""
+
+from collections import OrderedDict
+
+from fleet.api import Fleet, MemberCluster
+from fleet.api.fleetrollout import Snapshot
+from fleet.errors import UserError
+from fleet.hub.core.observed import Rendered
+from fleet.rendering.environment import TemplateSet
+from fleet.rendering.render import render
+
+MOST = 2_000
+"""Renderings kept; about 20 KB each."""
+
+_Key = tuple[object, ...]
+
+
+class Renders:
+    """A bounded cache before `rendering.render`."""
+
+    def __init__(self, templates: TemplateSet) -> None:
+        self.templates = templates
+        self._kept: OrderedDict[_Key, tuple[Rendered, ...] | UserError] = OrderedDict()
+
+    def __contains__(self, key: _Key) -> bool:
+        return key in self._kept
+
+    def render(
+        self,
+        snapshot: Snapshot,
+        namespace: str,
+        cluster: MemberCluster,
+        fleet: Fleet,
+        revision: str,
+    ) -> tuple[Rendered, ...]:
+        """As `rendering.render.render`. Raises UserError."""
+        key = key_of(snapshot, namespace, cluster, fleet, revision)
+        if key not in self._kept:
+            try:
+                found: tuple[Rendered, ...] | UserError = render(
+                    self.templates, snapshot, namespace, cluster, fleet, revision
+                )
+            except UserError as error:
+                found = error
+            self._kept[key] = found
+            if len(self._kept) > MOST:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        result = self._kept[key]
+        if isinstance(result, UserError):
+            raise UserError(result.reason, str(result))
+        return result
+
+
+def key_of(
+    snapshot: Snapshot, namespace: str, cluster: MemberCluster, fleet: Fleet, revision: str
+) -> _Key:
+    """Everything that a rendering depends on; a generation stands for a spec."""
+    return (
+        namespace,
+        snapshot.uid,
+        snapshot.generation,
+        revision,
+        *((item.metadata.uid, item.metadata.generation) for item in (cluster, fleet)),
+        *(tuple(sorted(item.metadata.labels.items())) for item in (cluster, fleet)),
+    )

@@ -1,0 +1,59 @@
+"""Whole lists of what kopf watches: once before anything is decided, and now and then afterwards.
+
+Run by `wiring.hub`. kopf does not tell when its first list is complete, and not what vanished while
+it was not watching; a list does both.
+"""
+
+import asyncio
+import logging
+import random
+from typing import Any
+
+from fleet.clusters.client import Client
+from fleet.errors import FleetError
+from fleet.hub.runtime.context import Stores
+from fleet.hub.runtime.stores import Store
+
+EVERY_SECONDS = 600.0
+RETRY_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+async def prime(kube: Client, stores: Stores) -> None:
+    """Fill all stores, however long the API server takes to answer."""
+    for store in stores.watched:
+        while True:
+            try:
+                await relist(kube, store)
+                break
+            except FleetError as error:
+                kind = store.resource.plural
+                log.warning("cannot be listed", extra={"resource": kind, "why": str(error)})
+                await asyncio.sleep(RETRY_SECONDS)
+
+
+async def keep(kube: Client, stores: Stores) -> None:
+    """Compare every ten minutes until cancelled; a list that fails waits for the next time."""
+    while True:
+        await asyncio.sleep(EVERY_SECONDS * random.uniform(0.8, 1.2))
+        for store in stores.watched:
+            try:
+                await relist(kube, store)
+            except FleetError as error:
+                log.warning(
+                    "cannot be compared",
+                    extra={"resource": store.resource.plural, "why": str(error)},
+                )
+
+
+async def relist(kube: Client, store: Store[Any]) -> None:
+    """Make `store` what the API server has. Raises what the API server raises."""
+    items: list[dict[str, Any]] = []
+    version = ""
+    async for page in kube.pages(store.resource):
+        if page.restarted:
+            items.clear()
+        items.extend(page.items)
+        version = page.version
+    store.replace(items, version)

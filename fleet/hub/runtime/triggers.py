@@ -1,0 +1,205 @@
+"""Which change wakes what: from a difference in a store to keys in the work queues.
+
+Connected by `connect`; called for every `Change`. A key too many costs a look, a key too few loses
+an event, so in doubt it wakes. Decides nothing.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.meta import Model, Object
+from fleet.api.names import APPLICATION_LABEL, CLUSTER_LABEL, NAMESPACE_LABEL
+from fleet.api.rollout import Phase
+from fleet.clusters.watch import Change, Key
+from fleet.hub.core import phases
+from fleet.hub.runtime.context import Context
+from fleet.hub.runtime.links import Link, Standing
+
+
+def connect(hub: Context) -> None:
+    """Let the stores wake the queues from now on."""
+    stores = hub.stores
+    stores.memberclusters.on = lambda change: cluster_changed(hub, change)
+    stores.fleets.on = lambda change: fleet_changed(hub, change)
+    stores.applications.on = lambda change: application_changed(hub, change)
+    stores.runs.on = lambda change: run_changed(hub, change)
+
+
+def cluster_changed(hub: Context, change: Change[MemberCluster]) -> None:
+    """A MemberCluster: its own reconcile; everybody who could deliver there if more moved."""
+    hub.queues.members.add(change.key)
+    if _is_meant(change):
+        everybody(hub, change.key)
+        for key in hub.stores.fleets.items:
+            _add_in(hub.queues.fleets, key, change.key[0])
+        for key in hub.stores.applications.items:
+            _add_in(hub.queues.applications, key, change.key[0])
+
+
+def fleet_changed(hub: Context, change: Change[Fleet]) -> None:
+    """A Fleet: itself, and the Applications that name it."""
+    hub.queues.fleets.add(change.key)
+    if not _is_meant(change):
+        return
+    namespace, name = change.key
+    for key, application in hub.stores.applications.items.items():
+        if key[0] == namespace and application.spec.destination.fleet == name:
+            hub.queues.applications.add(key)
+            for item in hub.stores.items_of.get(key):
+                hub.queues.dispatches.add(item)
+
+
+def application_changed(hub: Context, change: Change[Application]) -> None:
+    """An Application: itself, and its active runs, which read its requests and its pause."""
+    hub.queues.applications.add(change.key)
+    _active(hub, change.key)
+
+
+def run_changed(hub: Context, change: Change[FleetRollout]) -> None:
+    """A run: itself, its Application, and the runs that wait for it to give way."""
+    hub.stores.runs_of.update(change)
+    run = change.new or change.old
+    if run is None:
+        return
+    hub.queues.runs.add(change.key)
+    owner = (run.namespace, run.spec.application.name)
+    before, after = (item and item.status.phase for item in (change.old, change.new))
+    if before != after or change.type != "MODIFIED":
+        hub.queues.applications.add(owner)
+        _active(hub, owner)
+    if change.type == "DELETED":
+        hub.metrics.forget_run(*change.key)
+    else:
+        hub.metrics.show_run(*change.key, phase=str(run.status.phase or "Planned"))
+
+
+def item_changed(hub: Context, change: Change[ClusterRollout]) -> None:
+    """A ClusterRollout: its dispatch when the wish moved, its runs when the report moved."""
+    hub.stores.items_of.update(change)
+    hub.stores.items_on.update(change)
+    item = change.new or change.old
+    if item is None:
+        return
+    if _is_meant(change):
+        hub.queues.dispatches.add(change.key)
+    owner = (item.namespace, item.spec.application)
+    old, new = (found and found.status for found in (change.old, change.new))
+    if old != new or change.type != "MODIFIED":
+        _active(hub, owner)
+    if old is None or new is None or _outcome(old) != _outcome(new):
+        hub.queues.applications.add(owner)
+    _note_times(hub, change)
+
+
+def secret_changed(hub: Context, change: Change[str]) -> None:
+    """A labelled Secret: the MemberClusters that name it."""
+    for key, cluster in hub.stores.memberclusters.items.items():
+        named = (key[0], cluster.spec.kubeconfig.secret_ref.name)
+        if named == change.key:
+            hub.queues.members.add(key)
+
+
+def rollout_changed(hub: Context, link: Link, change: Change[Mapping[str, Any]]) -> None:
+    """A Rollout in a member: the ClusterRollout that it belongs to."""
+    manifest = change.new or change.old or {}
+    labels = (manifest.get("metadata") or {}).get("labels") or {}
+    namespace, name = link.key
+    if labels.get(NAMESPACE_LABEL) != namespace or labels.get(CLUSTER_LABEL) != name:
+        return
+    key = (namespace, f"{labels.get(APPLICATION_LABEL)}.{name}")
+    status = manifest.get("status") or {}
+    if status.get("phase") == Phase.FAILED and key not in hub.verdicts:
+        hub.verdicts[key] = hub.clock.monotonic()
+    hub.queues.dispatches.add(key)
+
+
+def poke(hub: Context, link: Link) -> None:
+    """Something in a member may have moved its standing: tell everybody if it has."""
+    now = hub.clock.monotonic()
+    if link.is_back:
+        hub.queues.members.add(link.key)
+    standing = link.standing(now)
+    if _same(standing, link.told):
+        link.told = standing
+        return
+    if standing.fresh:
+        link.lost_at = None
+    elif link.told.fresh:
+        link.lost_at = now
+    link.told = standing
+    hub.queues.members.add(link.key)
+    for key in hub.stores.fleets.items:
+        _add_in(hub.queues.fleets, key, link.key[0])
+    everybody(hub, link.key)
+
+
+def everybody(hub: Context, member: Key) -> None:
+    """All active runs of the member's namespace, and all that is dispatched to it."""
+    for item in hub.stores.items_on.get(member):
+        hub.queues.dispatches.add(item)
+    for key, run in hub.stores.runs.items.items():
+        if key[0] == member[0] and run.status.phase not in phases.ENDS:
+            hub.queues.runs.add(key)
+
+
+def _active(hub: Context, owner: Key) -> None:
+    for run in hub.stores.active(*owner):
+        hub.queues.runs.add((run.namespace, run.name))
+
+
+def _add_in(queue: Any, key: Key, namespace: str) -> None:
+    if key[0] == namespace:
+        queue.add(key)
+
+
+def _same(one: Standing, other: Standing) -> bool:
+    """Whether nobody needs to hear of the difference: ages in a sentence grow all the time."""
+    return (one.reachable, one.fresh, one.reason) == (other.reachable, other.fresh, other.reason)
+
+
+def _is_meant(change: Change[Any]) -> bool:
+    """Whether more than a status moved."""
+    old: Object[Model, Model] | None = change.old
+    new: Object[Model, Model] | None = change.new
+    if old is None or new is None:
+        return True
+    before, after = old.metadata, new.metadata
+    return (
+        before.generation != after.generation
+        or before.labels != after.labels
+        or before.annotations != after.annotations
+        or before.finalizers != after.finalizers
+        or before.deletion_timestamp != after.deletion_timestamp
+    )
+
+
+def _outcome(status: Any) -> tuple[Any, ...]:
+    return (status.phase, status.applied_run, status.last_good)
+
+
+def _note_times(hub: Context, change: Change[ClusterRollout]) -> None:
+    """Keep the moments that two of the metrics start from."""
+    new = change.new
+    if new is None or new.status.phase is ClusterPhase.SUCCEEDED:
+        hub.verdicts.pop(change.key, None)
+    if new is None:
+        hub.asked.pop(change.key, None)
+    elif new.spec.want != _taken(new) and (change.old is None or change.old.spec != new.spec):
+        hub.asked[change.key] = hub.clock.monotonic()
+
+
+def _taken(item: ClusterRollout) -> Any:
+    """The wish that has been dispatched."""
+    want = item.spec.want
+    return want if want and want.run == item.status.dispatch.run else None
+
+
+async def pulse(hub: Context, every: float = 0.5) -> None:
+    """Notice until cancelled what only time changes: a member that falls silent sends no event."""
+    while True:
+        for link in hub.links:
+            poke(hub, link)
+        await asyncio.sleep(every)

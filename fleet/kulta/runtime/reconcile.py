@@ -6,6 +6,7 @@ swallows them. It looks at the world as it is, never at what changed.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -16,6 +17,7 @@ from fleet.api.rollout import Rollout
 from fleet.errors import Conflict, FleetError, NotFound
 from fleet.kulta.core import plan as core
 from fleet.kulta.core.actions import Plan
+from fleet.kulta.core.observed import Observed
 from fleet.kulta.runtime import stalled
 from fleet.kulta.runtime.apply import Turn, Vanished, World
 from fleet.kulta.runtime.measure import Measurements
@@ -30,6 +32,10 @@ CONFLICT_SECONDS = 0.1
 SOONEST_SECONDS = 0.02
 
 log = logging.getLogger(__name__)
+
+
+Decide = Callable[[Rollout, Observed, datetime], Plan]
+"""`core.plan`; tests of this module give their own."""
 
 
 class Leading(Protocol):
@@ -49,6 +55,7 @@ class Reconciler:
     metrics: EngineMetrics
     clock: Clock
     leading: Leading
+    decide: Decide = core.plan
     default_prometheus: str = ""
     _counters: dict[Key, float] = field(default_factory=dict)
     """Rollouts whose counters wait to be written, and until when (monotonic)."""
@@ -90,7 +97,7 @@ class Reconciler:
         seen = self.world.observer.observe(
             rollout, self.measurements.of(key), self.default_prometheus
         )
-        plan = core.plan(rollout, seen, now)
+        plan = self.decide(rollout, seen, now)
         await turn.perform(plan.actions)
         if self._is_due(key, rollout, plan):
             await turn.report(stalled.cleared(plan.status))

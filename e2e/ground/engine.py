@@ -1,0 +1,116 @@
+"""The engine as a process of its own, with the rights of its ServiceAccount and no others.
+
+Used by the engine's tests and its benchmark. What it may do is `clusters/engine-rbac.yaml`, so a
+missing right shows as a 403 in the audit log; the CRDs are `crds/`.
+
+    with Engine(plane, folder) as engine:
+        plane.apply(rollout)
+        engine.kill()             # SIGKILL, as a crash
+        engine.start()
+"""
+
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from e2e.ground import ports, processes
+from e2e.ground.controlplane import ControlPlane
+from e2e.ground.processes import Process
+from e2e.ground.waiting import until
+
+ROOT = Path(__file__).parents[2]
+NAMESPACE, ACCOUNT = "kulta-system", "kulta-controller"
+USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+START_LIMIT = 60.0
+
+
+def prepare(plane: ControlPlane) -> None:
+    """What an administrator does once: namespace, CRD, rights."""
+    plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    plane.apply(ROOT / "crds" / "rollouts.yaml", ROOT / "clusters" / "engine-rbac.yaml")
+    plane.kubectl("wait", "--for=condition=established", "crd/rollouts.kulta.io")
+
+
+class Engine:
+    """One engine; a context manager, or `start` and `stop`. Blocking."""
+
+    def __init__(
+        self, plane: ControlPlane, folder: Path, *, name: str = "engine", **environment: str
+    ) -> None:
+        """`environment` is added to a small fixed one; `name` is its POD_NAME and its log's."""
+        self.plane, self.folder, self.name = plane, folder, name
+        self.url = ""
+        self._environment = environment
+        self._process: Process | None = None
+
+    @property
+    def process(self) -> Process:
+        """The running process; RuntimeError when there is none."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name} has not been started")
+        return self._process
+
+    def start(self, *, wait: bool = True) -> Self:
+        """Start, and wait until it is ready (where `wait`)."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (port,) = ports.free(1)
+        self.url = f"http://127.0.0.1:{port}"
+        token = self.plane.mint(ACCOUNT, NAMESPACE)
+        kubeconfig = self.plane.write_kubeconfig(self.folder / f"{self.name}.kubeconfig", token)
+        where = ("--host", "127.0.0.1", "--port", str(port), "--kubeconfig", str(kubeconfig))
+        self._process = processes.start(
+            self.name,
+            [sys.executable, "-m", "fleet", "run", "engine", "--log-format=text", *where],
+            log=self.folder / f"{self.name}.log",
+            env={
+                "POD_NAME": self.name,
+                "POD_NAMESPACE": NAMESPACE,
+                "KULTA_ALLOW_LOOPBACK": "true",
+                **self._environment,
+            },
+            cwd=ROOT,
+        )
+        if wait:
+            until(self._is_ready, f"{self.name} is ready", within=START_LIMIT)
+        return self
+
+    def stop(self) -> int:
+        """SIGTERM, then wait; the exit code."""
+        process = self.process
+        process.stop(grace=25)
+        return process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.stop(grace=0)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status code and text of its own server's answer."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def _is_ready(self) -> bool:
+        if not self.process.alive:
+            raise RuntimeError(f"{self.name} has ended:\n{self.process.tail(40)}")
+        try:
+            return self.get("/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None and self._process.alive:
+            self.stop()

@@ -1,0 +1,267 @@
+"""The engine on a real control plane with its real rights: first revisions, canaries, ways back.
+
+Pods are played by kwok, traffic by the local gateway. Aspects: what `simple` and `canary` do to
+objects that a user sees, requests consumed once, restoring, and that nothing is asked that the
+rights do not cover. Crashes are in `test_engine_faults`, real pods in `test_engine_traffic`.
+"""
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from e2e.ground import background, binaries, engine
+from e2e.ground.controlplane import ControlPlane, Options
+from e2e.ground.engine import Engine
+from e2e.ground.flags import AuditPolicy
+from e2e.ground.gateway import LocalGateway
+from e2e.ground.planes import Planes
+from e2e.ground.site import GATEWAY
+from e2e.ground.subject import Subject, route, service
+from e2e.ground.waiting import until
+from fleet.clusters.client import Client, open_session
+from fleet.clusters.config import load_kubeconfig
+
+BODIES = AuditPolicy(bodies=("rollouts.kulta.io", "replicasets.apps"))
+NOWHERE = {"nodeSelector": {"no": "such-node"}}
+_numbers = itertools.count(1)
+
+
+class Routed(contextlib.AbstractAsyncContextManager[LocalGateway]):
+    """A plane's local gateway, in the loop that it is entered in."""
+
+    def __init__(self, plane: ControlPlane, folder: Any) -> None:
+        self._plane, self._folder = plane, folder
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> LocalGateway:
+        session = await self._stack.enter_async_context(open_session())
+        config = load_kubeconfig(self._plane.kubeconfig_of("local-gateway"))
+        gateway = LocalGateway(Client("gateway", config, session), folder=self._folder)
+        return await self._stack.enter_async_context(gateway)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+
+@pytest.fixture(scope="module")
+def cluster(planes: Planes) -> Iterator[ControlPlane]:
+    """A plane whose pods become ready at once and whose routes are accepted."""
+    (plane,) = planes("engine", options=Options(kwok_nodes=1, audit=BODIES))
+    plane.kubectl("apply", "--server-side", "-f", str(binaries.find("gateway-api")))
+    plane.kubectl("wait", "--for=condition=established", "crd", "--all")
+    plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateways"}})
+    engine.prepare(plane)
+    with background.running(Routed(plane, plane.folder / "envoy")):
+        plane.apply(LocalGateway.gateway_class, GATEWAY)
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def running(cluster: ControlPlane) -> Iterator[Engine]:
+    """The engine, for all tests here; nothing that it asked was refused."""
+    with Engine(cluster, cluster.folder, KULTA_LEADER_ELECTION="true") as started:
+        yield started
+    refused = cluster.audit.read(user=engine.ACCOUNT, code=403)
+    assert [(item.verb, item.uri) for item in refused] == []
+
+
+@pytest.fixture
+def place(cluster: ControlPlane, running: Engine) -> str:
+    """A namespace of its own."""
+    return cluster.add_namespace(f"engine-{next(_numbers)}")
+
+
+def simple(plane: ControlPlane, namespace: str, name: str = "web", **spec: Any) -> Subject:
+    return Subject(plane=plane, namespace=namespace, name=name, strategy={"simple": {}}, spec=spec)
+
+
+def canary(
+    plane: ControlPlane, namespace: str, *steps: dict[str, Any], routed: bool = True, **spec: Any
+) -> Subject:
+    """A canary with its two Services and, where routed, its route."""
+    plane.apply(
+        service(namespace, "web-stable", "web", "stable"),
+        service(namespace, "web-canary", "web", "canary"),
+    )
+    strategy: dict[str, Any] = {
+        "stableService": "web-stable",
+        "canaryService": "web-canary",
+        "steps": list(steps),
+    }
+    if routed:
+        plane.apply(route(namespace, "web", "web-stable", "web-canary"))
+        strategy["trafficRouting"] = {"gatewayAPI": {"httpRoute": "web"}}
+    return Subject(
+        plane=plane, namespace=namespace, name="web", strategy={"canary": strategy}, spec=spec
+    )
+
+
+def weights(subject: Subject) -> list[int]:
+    """The weights of its route."""
+    path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{subject.namespace}/httproutes/web"
+    _, found = subject.plane.call("GET", path)
+    return [item["weight"] for item in found["spec"]["rules"][0]["backendRefs"]]
+
+
+def posted(subject: Subject) -> list[str]:
+    """The names of the sets that were created."""
+    made = subject.asked(verbs=["create"], resource="replicasets.apps", code=201)
+    return [item.body["metadata"]["name"] for item in made]
+
+
+def test_a_first_revision_completes(cluster: ControlPlane, place: str) -> None:
+    web = simple(cluster, place)
+    web.apply("app:v1")
+    status = web.wait(phase="Completed", readyReplicas=2)
+    revision = status["currentPodHash"]
+    assert status["stablePodHash"] == revision
+    assert posted(web) == [f"web-{revision}"]
+    labels = {item["metadata"]["labels"]["rollouts.kulta.io/type"] for item in web.pods()}
+    assert labels == {"simple"}
+
+
+def test_a_second_revision_replaces_the_first(cluster: ControlPlane, place: str) -> None:
+    web = simple(cluster, place)
+    web.apply("app:v1")
+    first = web.wait(phase="Completed")["stablePodHash"]
+    web.apply("app:v2")
+    second = web.wait(phase="Completed", readyReplicas=2)["stablePodHash"]
+    sizes = {key: item["spec"]["replicas"] for key, item in web.sets().items()}
+    assert sizes == {first: 0, second: 2}
+
+
+def test_two_rollouts_with_one_template_stay_apart(cluster: ControlPlane, place: str) -> None:
+    labels = {"matchLabels": {"app": "twin"}}
+    template = {
+        "metadata": {"labels": {"app": "twin"}},
+        "spec": {"containers": [{"name": "app", "image": "app:v1"}]},
+    }
+    twins = [
+        simple(cluster, place, name, selector=labels, template=template) for name in ("a", "b")
+    ]
+    for twin in twins:
+        twin.apply("unused")
+    for twin in twins:
+        twin.wait(phase="Completed", replicas=2, readyReplicas=2)
+        assert len(twin.pods()) == 2
+    assert len({twin.status["currentPodHash"] for twin in twins}) == 1
+
+
+def test_a_canary_goes_step_by_step_and_its_weights_are_told(
+    cluster: ControlPlane, place: str
+) -> None:
+    steps = [{"setWeight": weight, "pause": {"duration": "1s"}} for weight in (20, 50)]
+    web = canary(cluster, place, *steps, {"setWeight": 100})
+    web.apply("app:v1")
+    web.wait(phase="Completed")
+    web.apply("app:v2")
+    status = web.wait(phase="Paused", currentWeight=20)
+    assert weights(web) == [80, 20]
+    done = web.wait(phase="Completed", stablePodHash=status["currentPodHash"])
+    told = [item["weight"] for item in done["decisions"] if "weight" in item]
+    assert [weight for weight in told if weight in (20, 50, 100)][-3:] == [20, 50, 100]
+    assert weights(web) == [100, 0]
+    selector = web.service("web-stable")["spec"]["selector"]
+    assert selector["rollouts.kulta.io/hash"] == status["currentPodHash"]
+
+
+def test_a_manual_pause_ends_with_one_promotion(cluster: ControlPlane, place: str) -> None:
+    web = canary(
+        cluster,
+        place,
+        {"setWeight": 20, "pause": {}},
+        {"setWeight": 60, "pause": {}},
+        {"setWeight": 100},
+    )
+    web.apply("app:v1")
+    web.wait(phase="Completed")
+    web.apply("app:v2")
+    web.wait(phase="Paused", currentWeight=20)
+    web.request("promote")
+    web.wait(phase="Paused", currentWeight=60)
+    assert "kulta.io/promote" not in web.object["metadata"].get("annotations", {})
+    assert [item["reason"] for item in web.decided("Promotion")] == ["ManualPromotion"]
+    web.request("promote")
+    web.wait(phase="Completed")
+
+
+def test_no_progress_within_the_deadline_takes_it_back(cluster: ControlPlane, place: str) -> None:
+    web = canary(cluster, place, {"setWeight": 50}, {"setWeight": 100})
+    web.apply("app:v1")
+    first = web.wait(phase="Completed")["stablePodHash"]
+    template = web.manifest("app:v2")["spec"]["template"]
+    template["spec"] |= NOWHERE
+    web.patch({"spec": {"template": template, "progressDeadlineSeconds": 1}})
+    status = web.wait(phase="Failed", stablePodHash=first, currentWeight=0)
+    assert web.decided("Rollback")[-1]["reason"] == "Timeout"
+    assert status["failedPodHash"] == status["currentPodHash"]
+    assert weights(web) == [100, 0]
+
+
+def test_deleting_gives_services_and_route_back(cluster: ControlPlane, place: str) -> None:
+    web = canary(cluster, place, {"setWeight": 20, "pause": {}}, {"setWeight": 100})
+    before = {name: web.service(name)["spec"]["selector"] for name in ("web-stable", "web-canary")}
+    web.apply("app:v1")
+    web.wait(phase="Completed")
+    web.apply("app:v2")
+    web.wait(phase="Paused", currentWeight=20)
+    web.delete()
+    for name, selector in before.items():
+        found = web.service(name)
+        assert found["spec"]["selector"] == selector
+        assert not found["metadata"].get("annotations")
+    assert weights(web) == [100, 0]
+
+
+def test_a_set_that_somebody_deletes_comes_back(cluster: ControlPlane, place: str) -> None:
+    web = simple(cluster, place)
+    web.apply("app:v1")
+    revision = web.wait(phase="Completed")["stablePodHash"]
+    path = f"/apis/apps/v1/namespaces/{place}/replicasets/web-{revision}"
+    uid = cluster.call("DELETE", path)[1]["details"]["uid"]
+    web.wait(phase="Completed", readyReplicas=2)
+    assert web.sets()[revision]["metadata"]["uid"] != uid
+
+
+def test_a_template_that_the_server_refuses_is_told_in_the_status(
+    cluster: ControlPlane, place: str
+) -> None:
+    web = simple(cluster, place)
+    template = web.manifest("app:v1")["spec"]["template"]
+    template["spec"]["containers"][0]["image"] = " "
+    web.spec = {"template": template}
+    web.apply("unused")
+    stalled = _until_condition(web, "Stalled")
+    assert stalled["reason"] == "InvalidSpec"
+    assert "image" in stalled["message"]
+
+
+def _until_condition(subject: Subject, type_: str) -> dict[str, Any]:
+    return until(lambda: subject.condition(type_) or None, type_, within=10)
+
+
+@pytest.mark.parametrize("version", ["v1alpha1", "v1beta1"])
+def test_both_versions_are_one_object(cluster: ControlPlane, place: str, version: str) -> None:
+    web = simple(cluster, place)
+    web.version = version
+    web.apply("app:v1")
+    web.wait(phase="Completed")
+    assert web.object["apiVersion"] == f"kulta.io/{version}"
+
+
+def test_it_tells_of_itself(cluster: ControlPlane, running: Engine, place: str) -> None:
+    """[L22] The gauge of a Rollout ends with it."""
+    web = simple(cluster, place)
+    web.apply("app:v1")
+    web.wait(phase="Completed")
+    gauge = f'kulta_traffic_weight{{namespace="{place}",rollout="web"}}'
+    code, text = running.get("/metrics")
+    assert code == 200
+    assert gauge in text
+    assert 'kulta_reconciliations_total{result="success"}' in text
+    web.delete()
+    assert gauge not in running.get("/metrics")[1]
+    assert running.get("/healthz") == (200, "ok")

@@ -1,0 +1,137 @@
+"""The engine killed, replaced, asked to end, and started before its definition: the same end.
+
+Judged by the audit log: one ReplicaSet for each revision, one writer at a time, silence when
+nothing happens.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.ground import binaries, engine
+from e2e.ground.audit import count
+from e2e.ground.controlplane import LEAN, ControlPlane, Options
+from e2e.ground.engine import Engine
+from e2e.ground.flags import AuditPolicy
+from e2e.ground.planes import Planes
+from e2e.ground.subject import Subject, service
+from e2e.ground.waiting import until
+
+BODIES = AuditPolicy(bodies=("rollouts.kulta.io", "replicasets.apps"))
+QUIET_SECONDS = 8
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def cluster(planes: Planes) -> ControlPlane:
+    """A plane whose pods become ready at once; no gateway."""
+    (plane,) = planes("faults", options=Options(kwok_nodes=1, audit=BODIES))
+    plane.kubectl("apply", "--server-side", "-f", str(binaries.find("gateway-api")))
+    engine.prepare(plane)
+    return plane
+
+
+@pytest.fixture
+def place(cluster: ControlPlane) -> str:
+    return cluster.add_namespace(f"faults-{next(_numbers)}")
+
+
+@pytest.fixture
+def running(cluster: ControlPlane) -> Iterator[Engine]:
+    with Engine(cluster, cluster.folder, KULTA_LEADER_ELECTION="true") as started:
+        yield started
+
+
+def canary(plane: ControlPlane, namespace: str) -> Subject:
+    """A canary without a router that waits for a person at 50 %."""
+    plane.apply(
+        service(namespace, "web-stable", "web", "stable"),
+        service(namespace, "web-canary", "web", "canary"),
+    )
+    steps = [{"setWeight": 50, "pause": {}}, {"setWeight": 100}]
+    return Subject(
+        plane=plane,
+        namespace=namespace,
+        name="web",
+        strategy={
+            "canary": {
+                "stableService": "web-stable",
+                "canaryService": "web-canary",
+                "steps": steps,
+            }
+        },
+    )
+
+
+def test_killed_in_mid_step_and_started_again_it_reaches_the_same_end(
+    cluster: ControlPlane, place: str, running: Engine
+) -> None:
+    web = canary(cluster, place)
+    web.apply("app:v1")
+    first = web.wait(phase="Completed")["stablePodHash"]
+    web.apply("app:v2")
+    until(lambda: len(web.sets()) == 2, "the new revision has its set", within=10)
+    running.kill()
+    running.start()
+    second = web.wait(phase="Paused", currentWeight=50, within=40)["currentPodHash"]
+    running.kill()
+    web.request("promote")
+    running.start()
+    web.wait(phase="Completed", stablePodHash=second, within=40)
+    made = web.asked(verbs=["create"], resource="replicasets.apps", code=201)
+    assert sorted(item.body["metadata"]["name"] for item in made) == sorted(
+        (f"web-{first}", f"web-{second}")
+    )
+    assert len(web.decided("Promotion")) >= 1
+    sequences = [item["sequence"] for item in web.status["decisions"]]
+    assert sequences == sorted(set(sequences))
+
+
+def test_asked_to_end_it_hands_over_at_once(
+    cluster: ControlPlane, place: str, running: Engine
+) -> None:
+    """[L15] The Lease is released, so the follower leads within one of its ticks."""
+    web = Subject(plane=cluster, namespace=place, name="web", strategy={"simple": {}})
+    web.apply("app:v1")
+    web.wait(phase="Completed")
+    with Engine(cluster, cluster.folder, name="follower", KULTA_LEADER_ELECTION="true") as follower:
+        assert follower.get("/readyz")[0] == 200
+        assert running.stop() == 0
+        started = time.monotonic()
+        web.apply("app:v2")
+        web.wait(phase="Completed", within=15)
+        assert time.monotonic() - started < 9
+        assert follower.process.alive
+
+
+def test_a_quiet_engine_is_silent(cluster: ControlPlane, place: str, running: Engine) -> None:
+    paused, done = canary(cluster, place), None
+    paused.apply("app:v1")
+    paused.wait(phase="Completed")
+    paused.apply("app:v2")
+    paused.wait(phase="Paused")
+    done = Subject(plane=cluster, namespace=place, name="done", strategy={"simple": {}})
+    done.apply("app:v1")
+    done.wait(phase="Completed", readyReplicas=2)
+    time.sleep(7)  # counters may be written 5 s late
+    mark = cluster.audit.mark()
+    time.sleep(QUIET_SECONDS)
+    asked = count(cluster.audit.read(since=mark, user=engine.ACCOUNT))
+    assert {(verb, what) for _, verb, what in asked} <= {("update", "leases.coordination.k8s.io")}
+    assert running.process.alive
+
+
+def test_started_before_its_definition_it_waits_and_ends_in_order(planes: Planes) -> None:
+    """[L2] Not ready before Rollouts are served, ready afterwards."""
+    (plane,) = planes("early", options=LEAN)
+    plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": engine.NAMESPACE}})
+    plane.apply(engine.ROOT / "clusters" / "engine-rbac.yaml")
+    early = Engine(plane, plane.folder)
+    early.start(wait=False)
+    until(lambda: early.get("/healthz")[0] == 200, "the server answers", within=20)
+    assert early.get("/readyz")[0] == 503
+    engine.prepare(plane)
+    until(lambda: early.get("/readyz")[0] == 200, "it is ready", within=20)
+    assert early.stop() == 0

@@ -1,0 +1,307 @@
+"""One reconcile around a scripted decision: what is written when, and what each error leads to."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from fleet.aio import WorkQueue
+from fleet.api import conditions, names
+from fleet.api.rollout import Phase, Rollout, RolloutStatus
+from fleet.clusters.client import Client
+from fleet.errors import (
+    Conflict,
+    FleetError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Throttled,
+    Unreachable,
+)
+from fleet.kulta.core.actions import Emit, Plan, Query, ScaleReplicaSet
+from fleet.kulta.core.observed import Observed
+from fleet.kulta.runtime.apply import World
+from fleet.kulta.runtime.measure import Measurements
+from fleet.kulta.runtime.observe import Observer
+from fleet.kulta.runtime.reconcile import CONFLICT_SECONDS, COUNTERS_SECONDS, Reconciler
+from fleet.kulta.runtime.rollouts import Key, Rollouts
+from fleet.telemetry.metrics import EngineMetrics
+from tests.fakes import NOON, FakeClock, FakeKube, Samples, Sent
+from tests.kulta.runtime import objects
+from tests.kulta.runtime.objects import HASH, KEY, NAMESPACE
+
+SET = f"checkout-{HASH}"
+GOING = RolloutStatus(phase=Phase.PROGRESSING, current_weight=20)
+SCALE = ScaleReplicaSet(name=SET, replicas=5)
+PROGRESSED = Emit(kind="Normal", reason="Progressing", message="on")
+
+
+class Timed(WorkQueue[Key]):
+    """A work queue that notes when keys shall come back."""
+
+    def __init__(self) -> None:
+        super().__init__(base=5.0, cap=300.0)
+        self.after: list[float] = []
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        self.after.append(seconds)
+
+
+class Leading:
+    """Leads or not."""
+
+    def __init__(self) -> None:
+        self.is_leader = True
+
+
+class Bench:
+    """A reconciler with fakes around it. `plan` is what it decides next."""
+
+    def __init__(self, **manifest: Any) -> None:
+        self.kube, self.clock, self.sent = FakeKube(), FakeClock(), Sent()
+        self.queue, self.leading = Timed(), Leading()
+        self.metrics, self.source = EngineMetrics(), Samples({"up": 1.0})
+        self.plan = Plan(status=RolloutStatus())
+        self.seen: list[tuple[Rollout, Observed]] = []
+        observer = Observer(cast(Client, self.kube), lambda _: None)
+        self.world = World(
+            kube=self.kube, observer=observer, rollouts=Rollouts(), recorder=self.sent
+        )
+        self.reconciler = Reconciler(
+            world=self.world,
+            queue=self.queue,
+            measurements=Measurements(self.source, self.clock, lambda _: None),
+            metrics=self.metrics,
+            clock=self.clock,
+            leading=self.leading,
+            decide=self.decide,
+        )
+        stored = self.kube.seed(names.ROLLOUTS, {**objects.rollout(), **manifest})
+        self.world.rollouts.put(stored)
+        made = self.kube.seed(names.REPLICASETS, objects.replica_set())
+        observer.remember(names.REPLICASETS, made)
+
+    def decide(self, rollout: Rollout, seen: Observed, _: object) -> Plan:
+        self.seen.append((rollout, seen))
+        return self.plan
+
+    async def go(self, plan: Plan | None = None) -> None:
+        self.plan = plan or self.plan
+        await self.reconciler.reconcile(KEY)
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        found = self.kube.peek(names.ROLLOUTS, "checkout", NAMESPACE)
+        assert found is not None
+        return found
+
+    @property
+    def writes(self) -> list[str]:
+        return [f"{call.verb} {call.kind}" for call in self.kube.writes()]
+
+    def stalled(self) -> tuple[str, str]:
+        status = RolloutStatus.model_validate(self.stored.get("status", {}))
+        found = conditions.find(status.conditions, "Stalled")
+        return (found.reason, found.message) if found else ("", "")
+
+    def shows(self, text: str) -> bool:
+        return text in self.metrics.exposition().decode()
+
+
+async def test_actions_then_status_then_what_comes_after() -> None:
+    bench = Bench()
+    await bench.go(Plan(status=GOING, actions=(SCALE,), after=(PROGRESSED,)))
+    assert bench.writes == ["patch ReplicaSet", "replace Rollout"]
+    assert bench.stored["status"]["phase"] == "Progressing"
+    assert bench.sent.reasons() == ["Progressing"]
+    assert bench.shows('kulta_reconciliations_total{result="success"} 1.0')
+    assert bench.shows('kulta_traffic_weight{namespace="shop",rollout="checkout"} 20.0')
+
+
+async def test_an_equal_status_is_not_written() -> None:
+    bench = Bench(status={"phase": "Progressing", "currentWeight": 20})
+    await bench.go(Plan(status=GOING, after=(PROGRESSED,)))
+    assert bench.writes == []
+    assert bench.sent.reasons() == ["Progressing"]
+
+
+async def test_counters_wait_five_seconds_for_a_better_reason() -> None:
+    bench = Bench()
+    later = Plan(status=RolloutStatus(ready_replicas=1), urgent=False)
+    await bench.go(later)
+    assert (bench.writes, bench.queue.after) == ([], [COUNTERS_SECONDS])
+    bench.clock.advance(2)
+    await bench.go(later)
+    assert (bench.writes, bench.queue.after[1:]) == ([], [COUNTERS_SECONDS - 2])
+    bench.clock.advance(3)
+    await bench.go(later)
+    assert bench.writes == ["replace Rollout"]
+
+
+async def test_counters_ride_on_an_urgent_status() -> None:
+    bench = Bench()
+    await bench.go(Plan(status=RolloutStatus(ready_replicas=1), urgent=False))
+    await bench.go(Plan(status=GOING))
+    await bench.go(Plan(status=GOING))
+    assert bench.writes == ["replace Rollout"]
+
+
+async def test_it_looks_again_at_the_time_that_the_plan_names() -> None:
+    bench = Bench()
+    await bench.go(Plan(status=RolloutStatus(), wake_at=NOON + timedelta(seconds=90)))
+    assert bench.queue.after == [90.0]
+
+
+async def test_a_time_that_has_passed_is_soon_and_not_a_hot_loop() -> None:
+    bench = Bench()
+    await bench.go(Plan(status=RolloutStatus(), wake_at=NOON - timedelta(seconds=1)))
+    assert bench.queue.after == [0.02]
+
+
+async def test_queries_are_asked_in_the_background_and_seen_in_the_next_look() -> None:
+    bench = Bench()
+    query = Query(address="http://prometheus:9090", text="up")
+    await bench.go(Plan(status=RolloutStatus(), queries=(query,)))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await bench.go()
+    assert bench.seen[0][1].measurements == {}
+    assert bench.seen[1][1].measurements["up"].value == 1.0
+
+
+async def test_the_next_look_holds_our_own_writes() -> None:
+    bench = Bench()
+    await bench.go(Plan(status=GOING, actions=(SCALE,)))
+    await bench.go()
+    rollout, seen = bench.seen[1]
+    assert (rollout.status, seen.replica_sets[0].replicas) == (GOING, 5)
+
+
+@pytest.mark.parametrize(
+    "leads",
+    [
+        pytest.param(True, id="[L13] election on and leader: yes"),
+        pytest.param(False, id="[L13] election on and follower: no"),
+    ],
+)
+async def test_only_the_leader_reconciles(leads: bool) -> None:
+    bench = Bench()
+    bench.leading.is_leader = leads
+    await bench.go()
+    assert bool(bench.seen) is leads
+    assert bench.shows('kulta_reconciliations_total{result="skipped"} 1.0') is not leads
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(Forbidden("patch replicasets: 403"), "Forbidden", id="a missing right"),
+        pytest.param(Invalid("image: Required value"), "InvalidSpec", id="a refused object"),
+    ],
+)
+async def test_a_refusal_is_told_once_and_tried_again(error: FleetError, reason: str) -> None:
+    bench = Bench()
+    wanted = Plan(status=RolloutStatus(), actions=(SCALE,))
+    for _ in range(2):
+        bench.kube.failures.append(("patch", error))
+        await bench.go(wanted)
+    assert bench.stalled() == (reason, str(error))
+    assert bench.writes.count("replace Rollout") == 1
+    assert bench.sent.reasons() == [reason]
+    assert bench.shows('kulta_reconciliations_total{result="error"} 2.0')
+
+
+async def test_what_stood_in_the_way_is_cleared_when_it_goes() -> None:
+    bench = Bench()
+    bench.kube.failures.append(("patch", Forbidden("no")))
+    await bench.go(Plan(status=RolloutStatus(), actions=(SCALE,)))
+    known = bench.world.rollouts.get(KEY)
+    assert known is not None
+    await bench.go(Plan(status=known.status, urgent=False))
+    assert bench.stalled() == ("", "")
+
+
+@pytest.mark.parametrize("error", [Unreachable("no answer"), Throttled("slow down"), NotFound("x")])
+async def test_what_passes_is_tried_again_and_not_told(error: FleetError) -> None:
+    bench = Bench()
+    bench.kube.failures.append(("patch", error))
+    await bench.go(Plan(status=GOING, actions=(SCALE,)))
+    assert "status" not in bench.stored
+    assert len(bench.queue.after) == 1
+
+
+async def test_delays_grow_and_success_resets_them() -> None:
+    """[L23] From 5 seconds to 5 minutes, half of each left to chance."""
+    bench = Bench()
+    wanted = Plan(status=RolloutStatus(), actions=(SCALE,))
+    for _ in range(10):
+        bench.kube.failures.append(("patch", Unreachable("no answer")))
+        await bench.go(wanted)
+    bounds = [min(5.0 * 2**n, 300.0) for n in range(10)]
+    assert all(b / 2 <= found <= b for found, b in zip(bench.queue.after, bounds, strict=True))
+    await bench.go(wanted)
+    bench.kube.failures.append(("patch", Unreachable("no answer")))
+    await bench.go(wanted)
+    assert bench.queue.after[-1] <= 5.0
+
+
+async def test_a_conflict_is_a_reason_to_look_again_soon() -> None:
+    bench = Bench()
+    bench.kube.failures.append(("replace", Conflict("somebody was faster")))
+    await bench.go(Plan(status=GOING))
+    assert bench.queue.after == [CONFLICT_SECONDS]
+    assert bench.stalled() == ("", "")
+
+
+async def test_a_rollout_that_is_gone_is_forgotten() -> None:
+    """[L22] Its gauge disappears, and nothing is written."""
+    bench = Bench()
+    await bench.go(Plan(status=GOING))
+    assert bench.shows("kulta_traffic_weight{")
+    bench.world.rollouts.drop(KEY)
+    await bench.go()
+    assert not bench.shows("kulta_traffic_weight{")
+
+
+async def test_a_rollout_whose_end_was_missed_is_forgotten_by_its_first_write() -> None:
+    bench = Bench()
+    await bench.kube.delete(names.ROLLOUTS, "checkout", NAMESPACE)
+    await bench.go(Plan(status=GOING))
+    assert KEY not in bench.world.rollouts
+    assert bench.queue.after == []
+
+
+@pytest.mark.parametrize(
+    ("act", "looks"),
+    [
+        pytest.param(lambda bench: None, 1, id="it is there: go on"),
+        pytest.param(
+            lambda bench: bench.kube._objects.clear(), 0, id="it is gone: nothing is created"
+        ),
+    ],
+)
+async def test_a_lost_set_makes_us_ask_whether_the_rollout_is_there(
+    act: Callable[[Bench], None], looks: int
+) -> None:
+    bench = Bench()
+    bench.world.observer.bereaved.add(KEY)
+    act(bench)
+    await bench.go()
+    assert len(bench.seen) == looks
+    assert bench.world.observer.bereaved == set()
+    assert [call.verb for call in bench.kube.calls] == ["get"]
+
+
+async def test_an_object_that_our_models_refuse_says_why() -> None:
+    wrong = objects.rollout()["spec"] | {"replicas": "many"}
+    bench = Bench(spec=wrong, status={"phase": "Completed"})
+    await bench.go()
+    await bench.go()
+    assert bench.writes == ["replace Rollout"]
+    status = RolloutStatus.model_validate(bench.stored["status"])
+    found = conditions.find(status.conditions, "InvalidSpec")
+    assert found is not None
+    assert found.message.startswith("spec.replicas ")
+    assert status.phase is Phase.COMPLETED

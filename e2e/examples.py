@@ -5,16 +5,21 @@ The words of refusals that several kinds share stand here once; the tables are i
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from e2e.ground.controlplane import ControlPlane, KubectlFailed
+from fleet.api import names
 
 ROOT = Path(__file__).parent.parent
 VALID = ROOT / "examples/valid"
 INVALID = ROOT / "examples/invalid"
 COMPAT = Path(__file__).parent / "data/compat"
+
+OLDER, STORED = "v1alpha1", "v1beta1"
+"""The versions of Rollout."""
 
 DURATION = "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d"
 AMOUNT = "write a whole number from 0, or a percentage from 0% to 100%"
@@ -39,3 +44,37 @@ def refusal(plane: ControlPlane, text: str) -> list[str]:
         plane.kubectl("apply", "--dry-run=server", "-f", "-", stdin=text)
     said = str(refused.value).split(" is invalid: ", 1)[-1]
     return [line.removeprefix("* ") for line in said.splitlines() if line]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The manifest in a file."""
+    manifest: dict[str, Any] = yaml.safe_load(path.read_text())
+    return manifest
+
+
+def rollouts(namespace: str, name: str = "", *, version: str = STORED, sub: str = "") -> str:
+    """The path of the Rollouts of a namespace, or of one."""
+    path = names.ROLLOUTS.path(namespace, name, sub)
+    return path.replace(f"/{STORED}/", f"/{version}/")
+
+
+def call(plane: ControlPlane, method: str, path: str, body: object = None) -> dict[str, Any]:
+    """The answer of a request that must succeed."""
+    code, answer = plane.call(method, path, body)
+    assert code in (200, 201), answer
+    found: dict[str, Any] = answer
+    return found
+
+
+def refused(plane: ControlPlane, method: str, path: str, body: object) -> str:
+    """The message of a request that must be refused as invalid."""
+    code, answer = plane.call(method, path, body)
+    assert code == 422, answer
+    return str(answer["message"])
+
+
+def two_steps(**spec: Any) -> dict[str, Any]:
+    """A small good Rollout, with other fields in its spec."""
+    manifest = read(VALID / "rollout-two-steps.yaml")
+    manifest["spec"] |= spec
+    return manifest

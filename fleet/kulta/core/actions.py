@@ -1,7 +1,7 @@
 """Everything the engine can do to the world: a closed union, executed by `runtime.apply`.
 
-Each action can be repeated. `core.plan` puts them in order: `Plan.actions` are executed one after the
-other before the status is written, `Plan.after` once the status write has succeeded.
+Each action can be repeated. `core.plan` puts them in order: `Plan.actions` are executed one after
+the other before the status is written, `Plan.after` once the status write has succeeded.
 """
 
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ class SelectService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteRoute:
-    """PUT the whole HTTPRoute with its resourceVersion; only weights (and our annotation) differ."""
+    """PUT the whole HTTPRoute with its resourceVersion; weights and our annotation differ."""
 
     manifest: Mapping[str, Any]
 
@@ -80,7 +80,7 @@ class SetFinalizer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumeRequest:
-    """Remove the annotation of a request that the status has recorded, guarded by resourceVersion."""
+    """Remove the annotation of a request that the status has recorded, guarded by its version."""
 
     verb: str
 

@@ -1,7 +1,7 @@
 """What the engine sees of the world in one look: frozen values, no clients.
 
-`runtime.observe` fills it from the informers' stores; `core.plan` reads it. "Not there" is an absent
-key; "could not look" is an exception of the runtime and never reaches the core.
+`runtime.observe` fills it from the informers' stores; `core.plan` reads it. "Not there" is an
+absent key; "could not look" is an exception of the runtime and never reaches the core.
 """
 
 from collections.abc import Mapping

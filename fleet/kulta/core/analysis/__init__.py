@@ -1,0 +1,1 @@
+"""Numbers to verdicts: `queries` asks, `thresholds` judges a number, `checks` keeps the count."""

@@ -1,0 +1,64 @@
+"""The engine's diary: numbered decisions in the status, and an Event for each of them.
+
+Whoever decides calls `note`; `report` turns what is new into Events, which go out once the status
+is written. The diary itself stays in the status, so an Event that is lost in a crash is no loss.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fleet.api.analysis import MetricResult
+from fleet.api.rollout import Decision, RolloutStatus
+from fleet.kulta.core.actions import Emit
+from fleet.kulta.core.draft import Draft
+
+KEPT = 20
+
+BY_HUMAN = frozenset({"ManualPromotion", "ManualRollback"})
+BY_THRESHOLD = frozenset({"AnalysisPassed", "AnalysisFailed", "MetricsUnavailable", "Timeout"})
+
+
+def note(
+    draft: Draft,
+    action: str,
+    reason: str,
+    message: str,
+    *,
+    metrics: Mapping[str, MetricResult] | None = None,
+    **steps: int | None,
+) -> None:
+    """Write down a decision; `steps` are `from_step`, `to_step` and `weight`."""
+    known = draft.status.decisions
+    fields: dict[str, Any] = {
+        "sequence": known[-1].sequence + 1 if known else 1,
+        "timestamp": draft.now,
+        "action": action,
+        "reason": reason,
+        "message": message,
+        "metrics": dict(metrics or {}),
+        **steps,
+    }
+    draft.set(
+        decisions=(*known, Decision(**fields))[-KEPT:],
+        last_decision_source=_source(reason),
+        message=message,
+    )
+
+
+def last(status: RolloutStatus) -> int:
+    """The number of the newest decision; 0 before the first."""
+    return status.decisions[-1].sequence if status.decisions else 0
+
+
+def events(status: RolloutStatus, since: int) -> Iterator[Emit]:
+    """An Event for each decision after number `since`."""
+    for item in status.decisions:
+        if item.sequence > since:
+            kind = "Warning" if item.action == "Rollback" else "Normal"
+            yield Emit(kind=kind, reason=item.action, message=f"{item.reason}: {item.message}")
+
+
+def _source(reason: str) -> str:
+    if reason in BY_HUMAN:
+        return "Human"
+    return "Threshold" if reason in BY_THRESHOLD else ""

@@ -1,0 +1,107 @@
+"""What one look decides, while it is being decided: the next status and what has to be done.
+
+Made by `plan`, filled by strategies and everyone they ask, read by `report`. It lives for one call
+and is the only thing in the core that changes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fleet.api.rollout import Phase, RolloutStatus
+from fleet.kulta.core import phases
+from fleet.kulta.core.actions import Action, Query
+from fleet.kulta.core.look import Look
+from fleet.kulta.core.traits import Traits
+from fleet.kulta.core.wait import Wait
+
+
+@dataclass(slots=True)
+class Draft:
+    """See the module."""
+
+    look: Look
+    traits: Traits
+    status: RolloutStatus
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Revision → pods its set shall have; who is absent stays as it is."""
+    roles: dict[str, str] = field(default_factory=dict)
+    """Revision → type label, where `roles.of` would say something else."""
+    promotes: bool = False
+    """The promotion has begun where nobody has to be switched."""
+    traffic: dict[str, Action] = field(default_factory=dict)
+    """Changes of Services and routes by name, in order; the last one for an object counts."""
+    after: list[Action] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
+    wakes: list[datetime] = field(default_factory=list)
+    progress: Wait | None = None
+    """Why the rollout does not get on."""
+    detour: Wait | None = None
+    """Why traffic does not go where it should."""
+    paused: Wait | None = None
+    """Who or what pauses the rollout."""
+    manages_traffic: bool = False
+    """Some Service or route is ours at present."""
+
+    @property
+    def now(self) -> datetime:
+        return self.look.now
+
+    @property
+    def name(self) -> str:
+        return self.look.rollout.name
+
+    @property
+    def phase(self) -> Phase | None:
+        return self.status.phase
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a revision is on its way."""
+        return phases.is_active(self.status.phase)
+
+    @property
+    def current(self) -> str:
+        """The revision that the spec asks for."""
+        return self.status.current_pod_hash
+
+    @property
+    def stable(self) -> str:
+        """The revision that has proved itself; empty while none has."""
+        return self.status.stable_pod_hash
+
+    def set(self, **changes: Any) -> None:
+        """Change fields of the next status."""
+        self.status = self.status.model_copy(update=changes)
+
+    def move(self, phase: Phase) -> None:
+        """Go to `phase`; UnexpectedState where `phases.MOVES` does not allow it."""
+        self.set(phase=phases.move(self.status.phase, phase, self.name))
+
+    def scale(self, revision: str, replicas: int) -> None:
+        """The set of `revision` shall have so many pods; nothing where there is no revision."""
+        if revision:
+            self.sizes[revision] = replicas
+
+    def arrange(self, sizes: Mapping[str, int]) -> None:
+        """`scale` for several."""
+        for revision, replicas in sizes.items():
+            self.scale(revision, replicas)
+
+    def size(self, revision: str) -> int:
+        """The pods that the set of `revision` has or shall have."""
+        return self.sizes.get(revision, self.look.replicas(revision))
+
+    def others(self) -> tuple[str, ...]:
+        """Revisions with pods that are neither current nor stable."""
+        return tuple(
+            item.hash
+            for item in self.look.observed.replica_sets
+            if item.hash not in (self.current, self.stable) and (item.replicas or item.current)
+        )
+
+    def wake(self, moment: datetime | None) -> None:
+        """Look again at `moment`."""
+        if moment is not None:
+            self.wakes.append(moment)

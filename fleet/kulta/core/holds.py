@@ -1,0 +1,49 @@
+"""Who may stop steps: the user's pause, the hub's hold, a requested pause, a step's own pause.
+
+They stop steps only; analysis, rollback and a promotion under way go on. Used by strategies.
+"""
+
+from fleet.api.rollout import Step
+from fleet.kulta.core import deadlines
+from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.wait import Wait
+
+
+def of_spec(draft: Draft) -> Wait | None:
+    """Who holds the rollout from outside its steps; None: nobody."""
+    spec = draft.look.spec
+    if spec.paused:
+        return Wait(reason="UserPaused", message="spec.paused is true; set it to false to go on")
+    if spec.hold is not None:
+        return Wait(reason="Held", message=f"held by the hub: {spec.hold.reason}")
+    if draft.status.pause_requested:
+        return Wait(
+            reason="PauseRequested",
+            message='paused by kulta.io/pause; set the annotation kulta.io/resume: "true" to go on',
+        )
+    return None
+
+
+def is_firm(draft: Draft) -> bool:
+    """Whether the hold is in the spec, so that a request cannot lift it."""
+    return draft.look.spec.paused or draft.look.spec.hold is not None
+
+
+def of_step(draft: Draft, index: int, step: Step) -> Wait | None:
+    """The pause of a step that is reached; None once it is over."""
+    if step.pause is None:
+        return None
+    end = deadlines.pause_end(step.pause, draft.status.pause_start_time)
+    if end is None:
+        return Wait(
+            reason="StepPaused",
+            message=f"step {index}: paused at {step.set_weight}% until kulta.io/promote",
+        )
+    if draft.now >= end:
+        return None
+    draft.wake(deadlines.next_look(end, draft.now))
+    return Wait(
+        reason="StepPaused",
+        message=f"step {index}: paused at {step.set_weight}% for {step.pause.duration}",
+        until=end,
+    )

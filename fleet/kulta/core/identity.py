@@ -1,0 +1,97 @@
+"""Which revision the spec asks for, and what that means: go on, begin, supersede, return, rest.
+
+The opening of every plan after validation. The stable revision is remembered in the status; a lost
+status is rebuilt from the sets, so that losing it never skips an analysis.
+"""
+
+from fleet.api.rollout import Phase
+from fleet.kulta.core import decisions, requests
+from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.look import Look
+from fleet.kulta.core.observed import ReplicaSet
+from fleet.kulta.core.strategies.base import Strategy
+from fleet.kulta.core.traits import Traits
+
+
+def identify(draft: Draft, strategy: Strategy) -> None:
+    """Set current and stable revision; begin or end a rollout where the template says so."""
+    if draft.phase is None and not draft.stable:
+        draft.set(stable_pod_hash=recovered(draft.look, draft.traits))
+    wanted = draft.look.hash
+    is_known = draft.current == wanted and draft.phase is not None
+    if is_known and (draft.phase is not Phase.COMPLETED or draft.stable == wanted):
+        return
+    if wanted == draft.stable:
+        go_back(draft, strategy)
+    else:
+        begin(draft, strategy)
+
+
+def begin(draft: Draft, strategy: Strategy) -> None:
+    """A new revision starts at its first step; without one to compare with it goes straight on."""
+    superseded = draft.is_active
+    stepwise = bool(draft.stable) or draft.look.spec.steps_on_first_rollout
+    index, weight = strategy.start(draft.look.spec, stepwise and draft.look.total > 0)
+    _reset(draft, index, weight)
+    draft.move(Phase.PROGRESSING)
+    decisions.note(
+        draft,
+        "Initialize",
+        "Superseded" if superseded else "Initialization",
+        strategy.describe(draft),
+        to_step=index,
+        weight=weight,
+    )
+
+
+def go_back(draft: Draft, strategy: Strategy) -> None:
+    """The template is the stable one again: give up what was on its way, restore the stable one."""
+    given_up, lost = draft.is_active, draft.phase is None
+    index, weight = strategy.start(draft.look.spec, False)
+    _reset(draft, index, weight)
+    draft.move(Phase.PROGRESSING)
+    if given_up:
+        message = f"the template is that of the stable revision {draft.stable} again"
+        decisions.note(draft, "Rollback", "ManualRollback", message, weight=0)
+    elif lost:
+        message = f"revision {draft.stable} was found to be the stable one"
+        decisions.note(draft, "Initialize", "Initialization", message, weight=weight)
+
+
+def _reset(draft: Draft, index: int | None, weight: int | None) -> None:
+    if requests.is_asked(draft, "promote"):
+        requests.consume(draft, "promote")  # it was meant for what has just been given up
+    draft.set(
+        current_pod_hash=draft.look.hash,
+        failed_pod_hash="",
+        current_step_index=index,
+        current_weight=weight,
+        reached_step_index=None,
+        pause_start_time=None,
+        step_start_time=None,
+        progress_started_at=draft.now,
+        progress_ready=0,
+        promoted_at=None,
+        pause_requested=False,
+        restores=0,
+        analysis=None,
+    )
+
+
+def recovered(look: Look, traits: Traits) -> str:
+    """The stable revision as the sets show it; empty when there is nothing but the present one."""
+    others = [item for item in look.observed.replica_sets if item.hash != look.hash]
+    running = [item for item in others if item.replicas and item.role == traits.stable_role]
+    if running:
+        return max(running, key=lambda item: _standing(item, look)).hash
+    present = look.sets.get(look.hash)
+    if others and present is not None and present.role == traits.stable_role:
+        return look.hash
+    running = [item for item in others if item.replicas]
+    if running:
+        return max(running, key=lambda item: _standing(item, look)).hash
+    return ""
+
+
+def _standing(item: ReplicaSet, look: Look) -> tuple[int, int, str]:
+    return look.ready(item.hash), item.replicas, item.name

@@ -1,0 +1,72 @@
+"""One look: the Rollout, the world and the present, with the facts that everybody asks for.
+
+Made by `plan`; frozen. Nothing here decides.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from fleet.api.rollout import Rollout, RolloutSpec
+from fleet.kulta.core import replicas, revisions
+from fleet.kulta.core.observed import Observed, ReplicaSet
+from fleet.kulta.core.replicas import Bounds, Count
+
+NOBODY: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """See the module."""
+
+    rollout: Rollout
+    observed: Observed
+    now: datetime
+
+    @property
+    def spec(self) -> RolloutSpec:
+        return self.rollout.spec
+
+    @cached_property
+    def hash(self) -> str:
+        """The revision that the spec asks for."""
+        return revisions.hash_of(self.spec.template)
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        return replicas.bounds(self.spec.replicas, self.spec.max_surge, self.spec.max_unavailable)
+
+    @property
+    def total(self) -> int:
+        return self.spec.replicas
+
+    @cached_property
+    def sets(self) -> Mapping[str, ReplicaSet]:
+        """Revision → its set."""
+        return {item.hash: item for item in self.observed.replica_sets}
+
+    @cached_property
+    def _ready(self) -> Mapping[str, frozenset[str]]:
+        found: dict[str, set[str]] = {}
+        for pod in self.observed.pods:
+            if pod.ready and not pod.deleting:
+                found.setdefault(pod.hash, set()).add(pod.uid)
+        return {key: frozenset(uids) for key, uids in found.items()}
+
+    def ready_pods(self, revision: str) -> frozenset[str]:
+        """Uids of the ready pods of a revision."""
+        return self._ready.get(revision, NOBODY)
+
+    def ready(self, revision: str) -> int:
+        """How many pods of a revision are ready and will stay."""
+        return min(len(self.ready_pods(revision)), self.replicas(revision))
+
+    def replicas(self, revision: str) -> int:
+        """How many pods a revision's set asks for; 0 where it has no set."""
+        found = self.sets.get(revision)
+        return found.replicas if found is not None else 0
+
+    def count(self, revision: str) -> Count:
+        """Both numbers."""
+        return Count(replicas=self.replicas(revision), ready=self.ready(revision))

@@ -1,0 +1,64 @@
+"""The engine's decision for one Rollout: look at the world, say what to do and what to report.
+
+Called by `runtime.reconcile` for every change and every due time, and by the tests' small world.
+The same look always gives the same plan; a plan that was carried out is followed by an empty one.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from fleet.api import conditions
+from fleet.api.rollout import Phase, Rollout, RolloutStatus
+from fleet.kulta.core import (
+    identity,
+    promotion,
+    removal,
+    report,
+    requests,
+    retreat,
+    strategies,
+    validation,
+)
+from fleet.kulta.core.actions import Plan
+from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.look import Look
+from fleet.kulta.core.observed import Observed
+
+
+def plan(rollout: Rollout, observed: Observed, now: datetime) -> Plan:
+    """What to do next about `rollout`. `now` is aware UTC, whole milliseconds.
+
+    Raises UnexpectedState only for what our own rules exclude.
+    """
+    problems = validation.problems(rollout.spec, rollout.name)
+    if rollout.metadata.deletion_timestamp is not None:
+        known = strategies.STRATEGIES.get(strategy_name(rollout))
+        traits = known.traits(rollout.spec) if known is not None else None
+        return removal.plan(rollout, observed, traits)
+    if problems:
+        return refused(rollout.status, problems, rollout.metadata.generation, now)
+    strategy = strategies.select(rollout.spec.strategy)
+    look = Look(rollout=rollout, observed=observed, now=now)
+    draft = Draft(look=look, traits=strategy.traits(rollout.spec), status=rollout.status)
+    requests.act(draft, strategy)
+    identity.identify(draft, strategy)
+    if draft.is_active:
+        strategy.advance(draft)
+    if draft.phase is Phase.FAILED:
+        retreat.keep(draft)
+    elif draft.phase is Phase.COMPLETED:
+        promotion.settle(draft)
+    requests.finish(draft)
+    return report.finish(draft, strategy)
+
+
+def refused(status: RolloutStatus, problems: Iterable[str], generation: int, now: datetime) -> Plan:
+    """A spec that breaks rules changes nothing but the condition that says so."""
+    found = conditions.condition("InvalidSpec", True, "InvalidSpec", "; ".join(problems))
+    updated = conditions.updated(status.conditions, (found,), now, generation)
+    return Plan(status=status.model_copy(update={"conditions": updated}))
+
+
+def strategy_name(rollout: Rollout) -> str:
+    """The strategy's name, a label of metrics; empty for a spec that has none."""
+    return strategies.name(rollout.spec.strategy)

@@ -1,0 +1,178 @@
+"""The end of a rollout that went well: the new revision becomes the stable one, without a gap.
+
+    all its pods ready → stable Service points at them → its addresses are those pods →
+    weights 100/0 → taken by the gateway → roles change → Completed → later the old pods go
+
+`promote` does as much of that as the world allows and can be called again and again; `settle` keeps
+a completed Rollout as it should be. Where nobody routes and no Service has to be switched, the old
+set shrinks while the new one grows, as bounds allow.
+"""
+
+from datetime import datetime
+
+from fleet.api.rollout import Phase
+from fleet.kit import durations
+from fleet.kulta.core import deadlines, decisions, replicas, traffic
+from fleet.kulta.core.actions import DeleteReplicaSet
+from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.observed import ReplicaSet
+from fleet.kulta.core.wait import Wait, for_pods
+
+
+def promote(draft: Draft) -> bool:
+    """Make the current revision the stable one; whether that is done."""
+    draft.detour = traffic.survey(draft)
+    wait = exchange(draft)
+    if wait is not None:
+        draft.progress = wait
+        deadlines.run(draft)
+        return False
+    complete(draft)
+    return True
+
+
+def exchange(draft: Draft) -> Wait | None:
+    """Pods and traffic of the current revision in place of the old one's; None when done."""
+    needed = _grow(draft)
+    return _missing(draft, needed) or _switch(draft, needed) or _outlived(draft)
+
+
+def settle(draft: Draft) -> None:
+    """Keep a completed Rollout: all pods, its traffic, no old pods after their time, short history.
+
+    Nothing here is progress; whatever somebody changed by hand is put back.
+    """
+    current = draft.current
+    kept = _kept_until(draft)
+    stays = kept is not None and draft.now < kept
+    old = {item: draft.look.replicas(item) if stays else 0 for item in draft.others()}
+    if draft.traits.is_routed:
+        draft.arrange({current: draft.look.total, **old})
+    else:
+        draft.arrange(roll(draft, {current: draft.look.total, **old}))
+        if draft.size(current) < draft.look.total:
+            draft.arrange(roll(draft, {current: draft.look.total, **dict.fromkeys(old, 0)}))
+    if stays and old:
+        draft.wake(kept)
+    draft.detour = traffic.aim(draft, current, current) or traffic.weigh(draft, 0, was=0)
+
+
+def roll(draft: Draft, wanted: dict[str, int]) -> dict[str, int]:
+    """The next sizes within the bounds; revisions without a set are left out unless wanted."""
+    known = {key: size for key, size in wanted.items() if key}
+    have = {key: draft.look.count(key) for key in known}
+    return dict(replicas.roll(draft.look.bounds, have, known))
+
+
+def history(draft: Draft) -> list[DeleteReplicaSet]:
+    """Old empty sets beyond the limit, the oldest first."""
+    old = [
+        item
+        for item in draft.look.observed.replica_sets
+        if item.hash not in (draft.current, draft.stable)
+        and not (item.replicas or item.current or draft.size(item.hash))
+    ]
+    old.sort(key=_age, reverse=True)
+    limit = draft.look.spec.revision_history_limit
+    return [DeleteReplicaSet(name=item.name, uid=item.uid) for item in old[limit:]]
+
+
+def _age(item: ReplicaSet) -> tuple[float, str]:
+    return (item.created_at.timestamp() if item.created_at else 0.0, item.name)
+
+
+def _grow(draft: Draft) -> int:
+    """Sizes on the way to the full number of pods; how many must be ready before the switch."""
+    current, total = draft.current, draft.look.total
+    if draft.traits.is_routed:
+        draft.scale(current, total)
+        draft.arrange(dict.fromkeys(idle(draft), 0))
+        return min(total, 1) if draft.stable == current else total
+    kept = _behind_service(draft)
+    wanted = {current: total, **dict.fromkeys(draft.others(), 0)}
+    if draft.stable != current and draft.stable in draft.look.sets:
+        wanted[draft.stable] = 1 if kept == draft.stable else 0
+    draft.arrange(roll(draft, wanted))
+    if draft.stable == current:
+        return 0
+    if kept and draft.size(kept) > 0:
+        return min(total, max(draft.look.bounds.most - 1, 1))
+    return total
+
+
+def idle(draft: Draft) -> list[str]:
+    """Old revisions at which no Service points: their pods have nothing left to do."""
+    busy = {traffic.target(draft, name) for name in draft.traits.services}
+    return [item for item in draft.others() if item not in busy]
+
+
+def _behind_service(draft: Draft) -> str:
+    """The old revision that still serves the stable Service, empty when there is none."""
+    name = draft.traits.stable_service
+    found = traffic.target(draft, name) if name else ""
+    return found if found != draft.current and found in draft.look.sets else ""
+
+
+def _missing(draft: Draft, needed: int) -> Wait | None:
+    if draft.look.ready(draft.current) >= needed:
+        return None
+    return for_pods(
+        f"revision {draft.current} is to be promoted when all its {draft.look.total} pods are ready"
+    )
+
+
+def _switch(draft: Draft, needed: int) -> Wait | None:
+    """Point Services and routes at the new revision, in the order that leaves no gap."""
+    stable, canary = draft.traits.stable_service, draft.traits.canary_service
+    if not stable:
+        return None
+    return (
+        traffic.survey(draft)
+        or traffic.point(draft, stable, draft.current)
+        or traffic.endpoints(draft, stable, draft.current, needed)
+        or traffic.weigh(draft, 0)
+        or traffic.point(draft, canary, draft.current)
+    )
+
+
+def _outlived(draft: Draft) -> Wait | None:
+    """Where nothing is switched, the rollout is over when the old pods are gone."""
+    if draft.traits.is_routed or traffic.is_managed(draft):
+        return None
+    old = [item for item in (draft.stable, *draft.others()) if item and item != draft.current]
+    if all(draft.size(item) == 0 for item in old):
+        return None
+    return for_pods("the old revision's pods go as the new one's become ready")
+
+
+def complete(draft: Draft) -> None:
+    """The current revision is the stable one from now on."""
+    revision, before = draft.current, draft.stable
+    message = f"revision {revision} is stable"
+    if before and before != revision:
+        message += f"; it replaced {before}"
+    decisions.note(
+        draft,
+        "Complete",
+        "StepCompleted" if before else "Initialization",
+        message,
+        to_step=draft.status.current_step_index,
+        weight=draft.status.current_weight,
+    )
+    draft.set(
+        stable_pod_hash=revision,
+        promoted_at=draft.now if before != revision else None,
+        pause_start_time=None,
+        progress_started_at=None,
+        pause_requested=False,
+    )
+    draft.move(Phase.COMPLETED)
+
+
+def _kept_until(draft: Draft) -> datetime | None:
+    """Until when the old pods stay; None where they had no traffic that could come back."""
+    promoted = draft.status.promoted_at
+    if promoted is None or not (draft.traits.is_routed or traffic.is_managed(draft)):
+        return None
+    delay = durations.parse(draft.look.spec.scale_down_delay, allow_zero=True)
+    return promoted + delay

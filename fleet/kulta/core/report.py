@@ -1,0 +1,233 @@
+"""From draft to plan: actions in their order, the complete next status, when to look again.
+
+The last step of every look. Counters and conditions are made here and nowhere else. What differs
+only in counters is not worth a write of its own while the rollout moves.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from fleet.api import conditions, names
+from fleet.api.conditions import Condition, condition
+from fleet.api.rollout import Phase, RolloutStatus
+from fleet.kulta.core import deadlines, decisions, promotion, removal, revisions
+from fleet.kulta.core.actions import (
+    Action,
+    CreateReplicaSet,
+    Plan,
+    RelabelPod,
+    RelabelReplicaSet,
+    ScaleReplicaSet,
+    SetFinalizer,
+)
+from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.strategies.base import Strategy
+from fleet.kulta.core.wait import Wait
+
+THROTTLE = timedelta(seconds=30)
+"""Counters alone are written at most this often while a rollout moves."""
+
+MINOR = {"replicas", "ready_replicas", "updated_replicas", "progress_started_at", "progress_ready"}
+
+RETIRED = "retired"
+"""The role of pods that have been replaced and are about to go."""
+
+WHEN_BAD = ("InvalidSpec", "Degraded")
+"""Conditions that are there only while something is wrong."""
+
+CONTESTED = frozenset({"SelectorContested", "WeightsContested"})
+
+
+def finish(draft: Draft, strategy: Strategy) -> Plan:
+    """The plan of this look."""
+    stored = draft.look.rollout.status
+    actions = (*_traffic(draft), *_sets(draft), *_pods(draft), *_history(draft))
+    _counters(draft)
+    _explain(draft, strategy)
+    status, urgent = _throttled(draft, stored)
+    since = decisions.last(stored)
+    return Plan(
+        status=status,
+        actions=actions,
+        after=(*decisions.events(status, since), *draft.after),
+        queries=tuple(draft.queries),
+        wake_at=min((item for item in draft.wakes if item > draft.now), default=None),
+        urgent=urgent,
+    )
+
+
+def role_of(draft: Draft, revision: str) -> str:
+    """What the pods of a revision are at present: the truth, for the type label."""
+    if revision == draft.stable:
+        return draft.traits.stable_role
+    if revision == draft.current:
+        alone = not draft.stable and not draft.look.spec.steps_on_first_rollout
+        at_last = draft.is_active and not draft.traits.is_routed and draft.promotes
+        return draft.traits.stable_role if alone or at_last else draft.traits.new_role
+    return RETIRED if draft.traits.stable_role != draft.traits.new_role else draft.traits.new_role
+
+
+def _traffic(draft: Draft) -> Iterator[Action]:
+    look = draft.look
+    yield from removal.left_over(look.observed, look.rollout, draft.traits)
+    has = names.ROLLOUT_FINALIZER in look.rollout.metadata.finalizers
+    if draft.traffic and not has:
+        yield SetFinalizer(present=True)
+    yield from draft.traffic.values()
+    managed = any(item.original is not None for item in look.observed.services.values())
+    if has and not (draft.manages_traffic or draft.traffic or managed):
+        yield SetFinalizer(present=False)
+
+
+def _sets(draft: Draft) -> Iterator[Action]:
+    """Down before up, so that the bounds hold at each moment; labels beside the size."""
+    known = draft.look.sets
+    order = sorted(draft.sizes, key=lambda item: draft.sizes[item] >= draft.look.replicas(item))
+    for revision in order:
+        size = draft.sizes[revision]
+        if revision in known and size != known[revision].replicas:
+            yield ScaleReplicaSet(name=known[revision].name, replicas=size)
+            yield from _label(draft, revision)
+    for revision in (item for item in order if item not in known):
+        if revision == draft.look.hash:
+            role = role_of(draft, revision)
+            size = draft.sizes[revision]
+            made = revisions.replica_set(draft.look.rollout, revision, size, role)
+            yield CreateReplicaSet(manifest=made)
+    for revision, item in known.items():
+        if draft.size(revision) == item.replicas and item.replicas:
+            yield from _label(draft, revision)
+
+
+def _label(draft: Draft, revision: str) -> Iterator[Action]:
+    item, role = draft.look.sets[revision], role_of(draft, revision)
+    if item.role != role and draft.size(revision):
+        yield RelabelReplicaSet(name=item.name, role=role)
+
+
+def _pods(draft: Draft) -> Iterator[Action]:
+    for pod in draft.look.observed.pods:
+        role = role_of(draft, pod.hash)
+        if pod.role != role and not pod.deleting and draft.size(pod.hash):
+            yield RelabelPod(name=pod.name, role=role)
+
+
+def _history(draft: Draft) -> Iterator[Action]:
+    if not draft.is_active:
+        yield from promotion.history(draft)
+
+
+def _counters(draft: Draft) -> None:
+    look = draft.look
+    revisions_ = {item.hash for item in look.observed.replica_sets} | set(draft.sizes)
+    ready = {item: min(len(look.ready_pods(item)), draft.size(item)) for item in revisions_}
+    draft.set(
+        replicas=sum(draft.size(item) for item in revisions_),
+        ready_replicas=sum(ready.values()),
+        updated_replicas=draft.size(draft.current),
+        selector=revisions.selector_text(look.rollout),
+        observed_generation=look.rollout.metadata.generation,
+        fleet_revision=look.spec.fleet_revision,
+        emitted=decisions.last(draft.status),
+    )
+
+
+def _explain(draft: Draft, strategy: Strategy) -> None:
+    """Message and conditions; a brief wait is told only when it is not brief any more."""
+    stored = draft.look.rollout.status
+    draft.progress = _if_long(draft, draft.progress)
+    draft.detour = _if_long(draft, draft.detour)
+    if draft.is_active:
+        why = draft.paused or draft.progress
+        said = strategy.describe(draft)
+        draft.set(message=f"{said}: {why.message}" if why else said)
+    kept = tuple(item for item in stored.conditions if item.type not in WHEN_BAD)
+    new = tuple(_conditions(draft))
+    generation = draft.look.rollout.metadata.generation
+    draft.set(conditions=conditions.updated(kept, new, draft.now, generation))
+
+
+def _if_long(draft: Draft, wait: Wait | None) -> Wait | None:
+    if wait is None or not wait.is_brief:
+        return wait
+    since = draft.status.progress_started_at
+    if since is not None and draft.now >= since + deadlines.PATIENCE:
+        return wait
+    draft.wake(since + deadlines.PATIENCE if since is not None else None)
+    return None
+
+
+def _conditions(draft: Draft) -> Iterator[Condition]:
+    yield _available(draft)
+    yield _progressing(draft)
+    paused = draft.paused
+    if paused is not None:
+        yield condition("Paused", True, paused.reason, paused.message)
+    else:
+        yield condition("Paused", False, "NotPaused")
+    detour = draft.detour
+    if detour is not None:
+        yield condition("TrafficReady", False, detour.reason, detour.message)
+    else:
+        yield condition("TrafficReady", True, "TrafficReady")
+    yield _metrics(draft)
+    if detour is not None and detour.reason in CONTESTED:
+        yield condition("Degraded", True, detour.reason, detour.message)
+
+
+def _available(draft: Draft) -> Condition:
+    """Whether enough ready pods serve; where pods divide the traffic, all of them count."""
+    serving = draft.stable or draft.current
+    ready = draft.look.ready(serving)
+    if not draft.traits.stable_stays or draft.phase is Phase.COMPLETED:
+        beside = (x.hash for x in draft.look.observed.replica_sets if x.hash != serving)
+        ready += sum(draft.look.ready(item) for item in beside)
+    least = draft.look.bounds.least
+    if ready >= least:
+        return condition("Available", True, "Available")
+    message = f"fewer than {least} pods are ready"
+    return condition("Available", False, "Unavailable", message)
+
+
+def _progressing(draft: Draft) -> Condition:
+    if draft.phase is Phase.COMPLETED:
+        return condition("Progressing", False, "Completed", f"revision {draft.stable} is stable")
+    if draft.phase is Phase.FAILED:
+        last = draft.status.decisions[-1] if draft.status.decisions else None
+        reason = "RolledBack"
+        if last is not None and last.reason in ("Timeout", "AnalysisFailed", "MetricsUnavailable"):
+            reason = last.reason
+        return condition("Progressing", False, reason, last.message if last else "")
+    why = draft.progress
+    if why is not None:
+        return condition("Progressing", True, why.reason, draft.status.message)
+    return condition("Progressing", True, "NewRevision", draft.status.message)
+
+
+def _metrics(draft: Draft) -> Condition:
+    analysis, status = draft.traits.analysis, draft.status.analysis
+    if analysis is None or not analysis.metrics:
+        return condition("MetricsAvailable", None, "NoAnalysis")
+    if status is None:
+        return condition("MetricsAvailable", None, "WarmingUp")
+    failed = next((item for item in status.metrics if item.verdict == "Error"), None)
+    if failed is not None:
+        message = f"{failed.name}: {failed.message}"
+        return condition("MetricsAvailable", False, "MetricsUnavailable", message)
+    return condition("MetricsAvailable", True, "MetricsAvailable")
+
+
+def _throttled(draft: Draft, stored: RolloutStatus) -> tuple[RolloutStatus, bool]:
+    """The status to write and whether it is worth a write of its own."""
+    status = draft.status
+    minor = {name: getattr(stored, name) for name in MINOR}
+    if status.model_copy(update=minor) != stored:
+        return status, True
+    since = stored.progress_started_at
+    if draft.phase is Phase.PROGRESSING and since is not None:
+        deadline = draft.look.spec.progress_deadline_seconds or 600
+        due = since + min(THROTTLE, timedelta(seconds=deadline) / 2)
+        if draft.now < due and status != stored:
+            draft.wake(due)
+            return stored, True
+    return status, False

@@ -1,0 +1,133 @@
+"""Requests by annotation: `kulta.io/promote: "true"` and the like, each acted on exactly once.
+
+Metadata and status are two writes. The status write that acts on a request records it in `handled`;
+then the annotation is removed; the mark goes when the annotation is seen to be gone. Whatever is
+cut off in between, nothing is promoted twice.
+"""
+
+from collections.abc import Callable, Mapping
+
+from fleet.api import names
+from fleet.api.rollout import Phase
+from fleet.kulta.core import decisions, retreat
+from fleet.kulta.core.actions import ConsumeRequest, Emit
+from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.strategies.base import Strategy
+
+YES = "true"
+
+
+def is_asked(draft: Draft, verb: str) -> bool:
+    """Whether `verb` is asked for and not acted on yet. Only exactly "true" asks."""
+    notes = draft.look.rollout.metadata.annotations
+    return notes.get(names.request_annotation(verb)) == YES and verb not in draft.status.handled
+
+
+def consume(draft: Draft, verb: str) -> None:
+    """The request has been acted on by what this draft decides."""
+    draft.set(handled={**draft.status.handled, verb: YES})
+
+
+def act(draft: Draft, strategy: Strategy) -> None:
+    """Act on every request that does not belong to a step; those wait for their step."""
+    clear(draft)
+    for verb, action in ACTIONS.items():
+        if is_asked(draft, verb) and action(draft, strategy):
+            consume(draft, verb)
+    for verb in draft.status.handled:
+        draft.after.append(ConsumeRequest(verb=verb))
+
+
+def finish(draft: Draft) -> None:
+    """Remove the annotations of what was acted on later than in `act`."""
+    known = {item.verb for item in draft.after if isinstance(item, ConsumeRequest)}
+    draft.after.extend(
+        ConsumeRequest(verb=verb) for verb in draft.status.handled if verb not in known
+    )
+
+
+def clear(draft: Draft) -> None:
+    """Forget the marks of requests whose annotation is gone."""
+    notes = draft.look.rollout.metadata.annotations
+    kept = {
+        verb: mark
+        for verb, mark in draft.status.handled.items()
+        if names.request_annotation(verb) in notes
+    }
+    if len(kept) != len(draft.status.handled):
+        draft.set(handled=kept)
+
+
+def _promote(draft: Draft, strategy: Strategy) -> bool:
+    """Belongs to a step of an active rollout; elsewhere it would promote the next one unseen."""
+    if not draft.is_active:
+        _idle(draft, "promote")
+    return not draft.is_active
+
+
+def _promote_full(draft: Draft, strategy: Strategy) -> bool:
+    if not draft.is_active:
+        _idle(draft, "promote-full")
+        return True
+    message = f"revision {draft.current} goes to 100% at once, as asked for"
+    before = draft.status.current_step_index
+    draft.set(pause_requested=False)
+    strategy.skip(draft)
+    decisions.note(
+        draft,
+        "Promotion",
+        "ManualPromotion",
+        message,
+        from_step=before,
+        to_step=draft.status.current_step_index,
+        weight=draft.status.current_weight,
+    )
+    return True
+
+
+def _roll_back(draft: Draft, strategy: Strategy) -> bool:
+    if draft.is_active and draft.stable != draft.current:
+        message = f"revision {draft.current} was taken back, as asked for"
+        retreat.fail(draft, "ManualRollback", message)
+    else:
+        _idle(draft, "rollback")
+    return True
+
+
+def _retry(draft: Draft, strategy: Strategy) -> bool:
+    """A failed revision is tried again from its first step."""
+    if draft.phase is Phase.FAILED:
+        draft.set(current_pod_hash="", failed_pod_hash="")
+    else:
+        _idle(draft, "retry")
+    return True
+
+
+def _pause(draft: Draft, strategy: Strategy) -> bool:
+    if draft.is_active:
+        draft.set(pause_requested=True)
+    else:
+        _idle(draft, "pause")
+    return True
+
+
+def _resume(draft: Draft, strategy: Strategy) -> bool:
+    draft.set(pause_requested=False, restores=0)
+    return True
+
+
+def _idle(draft: Draft, verb: str) -> None:
+    message = f"{names.request_annotation(verb)} has nothing to act on in phase {draft.phase}"
+    draft.after.append(Emit(kind="Warning", reason="NothingToDo", message=message))
+
+
+ACTIONS: Mapping[str, Callable[[Draft, Strategy], bool]] = {
+    "abort": _roll_back,
+    "rollback": _roll_back,
+    "retry": _retry,
+    "pause": _pause,
+    "resume": _resume,
+    "promote-full": _promote_full,
+    "promote": _promote,
+}
+"""Verb → what it does; False leaves the request for later."""

@@ -1,0 +1,112 @@
+"""The end of a rollout that went badly: traffic back to the stable revision first, then the pods.
+
+`fail` decides it, `keep` brings it about and keeps it so until the template changes or somebody
+asks for a retry. If the stable revision has no ready pod, traffic stays where ready pods are.
+"""
+
+from collections.abc import Mapping
+
+from fleet.api.analysis import MetricResult
+from fleet.api.rollout import Phase
+from fleet.kulta.core import decisions, replicas, traffic
+from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.replicas import Bounds
+from fleet.kulta.core.wait import Wait, for_pods
+
+ABSENT = frozenset({"ServiceNotFound", "RouteNotFound", "RouteWithoutServices"})
+"""Where nothing divides traffic any more, pods need not wait for it."""
+
+
+def fail(
+    draft: Draft, reason: str, message: str, metrics: Mapping[str, MetricResult] | None = None
+) -> None:
+    """Take the current revision back: Failed until the template changes or a retry is asked for."""
+    step = draft.status.current_step_index
+    alone = not draft.stable
+    if alone:
+        message += "; there is no stable revision to go back to"
+    decisions.note(
+        draft,
+        "Rollback",
+        reason,
+        message,
+        metrics=metrics,
+        from_step=step,
+        weight=draft.status.current_weight if alone else 0,
+    )
+    draft.set(
+        failed_pod_hash=draft.current,
+        current_weight=draft.status.current_weight if alone else 0,
+        pause_start_time=None,
+        progress_started_at=None,
+        promoted_at=None,
+        pause_requested=False,
+    )
+    draft.move(Phase.FAILED)
+
+
+def keep(draft: Draft) -> None:
+    """See to it that the stable revision serves and the failed one does not."""
+    if not draft.stable or draft.stable not in draft.look.sets:
+        draft.scale(draft.current, draft.look.total)
+        return
+    draft.detour = _routed(draft) if draft.traits.is_routed else _counted(draft)
+
+
+def _routed(draft: Draft) -> Wait | None:
+    """Traffic by the router: stable Service, weights, and only then the pods."""
+    stable, total = draft.stable, draft.look.total
+    draft.scale(stable, total)
+    ready = draft.look.ready(stable)
+    if total and not ready:
+        return _nowhere(stable)
+    wait = (
+        traffic.survey(draft)
+        or traffic.point(draft, draft.traits.stable_service, stable)
+        or traffic.endpoints(draft, draft.traits.stable_service, stable, min(ready, 1))
+        or traffic.weigh(draft, _remaining(draft, ready))
+    )
+    if wait is None and _remaining(draft, ready):
+        wait = for_pods(f"the stable revision {stable} takes back traffic as its pods are ready")
+    if wait is not None and wait.reason not in ABSENT:
+        return wait
+    if wait is None:
+        wait = traffic.point(draft, draft.traits.canary_service, stable)
+    _remove(draft)
+    return wait
+
+
+def _remaining(draft: Draft, ready: int) -> int:
+    """Percent that the stable revision cannot take yet; 0 where it kept all its pods."""
+    total = draft.look.total
+    if draft.traits.stable_stays or not total:
+        return 0
+    return min(traffic.weight(draft), 100 - 100 * min(ready, total) // total)
+
+
+def _counted(draft: Draft) -> Wait | None:
+    """Traffic by numbers of pods: the stable set grows at once, the failed one gives way to it."""
+    stable, current = draft.stable, draft.current
+    rest = [item for item in (current, *draft.others()) if item and item != stable]
+    limits = draft.look.bounds
+    extra = sum(draft.look.replicas(item) for item in rest)
+    roomy = Bounds(total=limits.total, surge=limits.surge + extra, unavailable=limits.unavailable)
+    wanted = {stable: limits.total, **dict.fromkeys(rest, 0)}
+    have = {key: draft.look.count(key) for key in wanted}
+    draft.arrange(replicas.roll(roomy, have, wanted))
+    if limits.total and not draft.look.ready(stable):
+        return _nowhere(stable)
+    wait = traffic.point(draft, draft.traits.stable_service, stable)
+    return wait or traffic.point(draft, draft.traits.canary_service, stable)
+
+
+def _remove(draft: Draft) -> None:
+    for item in (draft.current, *draft.others()):
+        if item != draft.stable:
+            draft.scale(item, 0)
+
+
+def _nowhere(stable: str) -> Wait:
+    return for_pods(
+        f"the stable revision {stable} has no ready pod; traffic stays where ready pods are"
+    )

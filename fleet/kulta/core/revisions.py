@@ -1,0 +1,84 @@
+"""Revisions: their hashes, and the ReplicaSet of each. Used by `look`, `identity` and `report`."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from fleet.api import names
+from fleet.api.meta import LabelSelector
+from fleet.api.rollout import Rollout
+from fleet.kit import hashing
+
+
+@lru_cache(maxsize=2_048)
+def _hash_text(text: str) -> str:
+    return f"{hashing.fnv1a64(text.encode()):016x}"[:10]
+
+
+def hash_of(template: Mapping[str, Any]) -> str:
+    """Ten hexadecimal digits that name the revision of a pod template as the user wrote it."""
+    return _hash_text(hashing.canonical(template))
+
+
+def set_name(rollout: str, revision: str) -> str:
+    """The name of the ReplicaSet of a revision."""
+    return f"{rollout}-{revision}"
+
+
+def identity(rollout: str, revision: str) -> dict[str, str]:
+    """The labels by which the pods of one revision of one Rollout are told from all others."""
+    return {names.ROLLOUT_LABEL: rollout, names.HASH_LABEL: revision}
+
+
+def replica_set(rollout: Rollout, revision: str, replicas: int, role: str) -> dict[str, Any]:
+    """The manifest of the set of the present template, owned by the Rollout."""
+    own = identity(rollout.name, revision)
+    mark = {**own, names.TYPE_LABEL: role, names.MANAGED_LABEL: "true"}
+    template = rollout.spec.template
+    meta = template.get("metadata") or {}
+    labels = {**(meta.get("labels") or {}), **mark}
+    selector = rollout.spec.selector.manifest()
+    matched = {**selector.get("matchLabels", {}), **own}
+    return {
+        "apiVersion": names.REPLICASETS.api_version,
+        "kind": names.REPLICASETS.kind,
+        "metadata": {
+            "name": set_name(rollout.name, revision),
+            "namespace": rollout.namespace,
+            "labels": labels,
+            "ownerReferences": [owner(rollout)],
+        },
+        "spec": {
+            "replicas": replicas,
+            "selector": {**selector, "matchLabels": matched},
+            "template": {**template, "metadata": {**meta, "labels": labels}},
+        },
+    }
+
+
+def owner(rollout: Rollout) -> dict[str, Any]:
+    """The reference by which a set goes when its Rollout goes."""
+    return {
+        "apiVersion": names.ROLLOUTS.api_version,
+        "kind": names.ROLLOUTS.kind,
+        "name": rollout.name,
+        "uid": rollout.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def selector_text(rollout: Rollout) -> str:
+    """All pods of the Rollout as a label selector: `status.selector`, read by autoscalers."""
+    selector: LabelSelector = rollout.spec.selector
+    parts = [f"{key}={value}" for key, value in sorted(selector.match_labels.items())]
+    for item in selector.match_expressions:
+        values = ",".join(item.values)
+        match item.operator:
+            case "In" | "NotIn":
+                parts.append(f"{item.key} {item.operator.lower()} ({values})")
+            case "Exists":
+                parts.append(item.key)
+            case "DoesNotExist":
+                parts.append(f"!{item.key}")
+    return ",".join([*parts, f"{names.ROLLOUT_LABEL}={rollout.name}"])

@@ -1,0 +1,14 @@
+"""Routers: who can divide traffic by percent, one per file, all with the same shape.
+
+A router is pure: it edits the object that it is given and says whether the gateway took it. Add one
+by a file here, an entry in `ROUTERS`, and the field in `trafficRouting` that selects it.
+"""
+
+from collections.abc import Mapping
+
+from fleet.kulta.core.routers.base import Backends, Router
+from fleet.kulta.core.routers.gatewayapi import GatewayRouter
+
+__all__ = ["ROUTERS", "Backends", "Router"]
+
+ROUTERS: Mapping[str, Router] = {"gatewayAPI": GatewayRouter()}

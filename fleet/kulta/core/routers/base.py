@@ -1,0 +1,37 @@
+"""The shape of a router: five pure questions about one object. Implemented beside, used by
+`core.traffic` only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fleet.kulta.core.wait import Wait
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backends:
+    """The two Services between which the traffic is divided."""
+
+    stable: str
+    canary: str
+
+
+class Router(Protocol):
+    """Every answer is a new value; nothing is changed in place."""
+
+    def problem(self, route: Manifest | None, backends: Backends, name: str) -> Wait | None:
+        """Why no weight can be written at all: the object is missing or unfit."""
+
+    def weight(self, route: Manifest, backends: Backends) -> int:
+        """Percent of the traffic that may go to the canary Service at present, rounded up."""
+
+    def weighted(self, route: Manifest, backends: Backends, weight: int) -> Manifest | None:
+        """The object with the canary at `weight` percent; None when it says so already."""
+
+    def pending(self, route: Manifest) -> Wait | None:
+        """Why what is written is not in force yet."""
+
+    def restored(self, route: Manifest, backends: Backends) -> Manifest | None:
+        """The object as it was before we changed it; None when we never did."""

@@ -1,0 +1,174 @@
+"""The Gateway API router: weights in the rules of an HTTPRoute that hold both Services.
+
+Only `weight` of those two references changes; matches, filters, time-outs, other rules and other
+back-ends stay as the user wrote them. `rules` is an atomic list, so the whole object is written
+back under its resourceVersion, and only when something differs. The weights that we found are kept
+in an annotation and put back at the end.
+"""
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from fleet.api import names
+from fleet.kulta.core.routers.base import Backends, Manifest
+from fleet.kulta.core.wait import Wait
+
+Ref = dict[str, Any]
+
+CONDITIONS = ("Accepted", "ResolvedRefs")
+
+
+class GatewayRouter:
+    """See the module."""
+
+    def problem(self, route: Manifest | None, backends: Backends, name: str) -> Wait | None:
+        if route is None:
+            return Wait(
+                reason="RouteNotFound",
+                message=f"HTTPRoute {name} does not exist in this namespace; create it, "
+                "or correct trafficRouting.gatewayAPI.httpRoute",
+            )
+        if not any(_pairs(route, backends)):
+            return Wait(
+                reason="RouteWithoutServices",
+                message=f"no rule of HTTPRoute {name} has both Services {backends.stable} and "
+                f"{backends.canary} in its backendRefs; add the missing one",
+            )
+        return None
+
+    def weight(self, route: Manifest, backends: Backends) -> int:
+        shares = [0]
+        for stable, canary in _pairs(route, backends):
+            parts = _weight(stable), _weight(canary)
+            shares.append(-(-100 * parts[1] // sum(parts)) if any(parts) else 0)
+        return max(shares)
+
+    def weighted(self, route: Manifest, backends: Backends, weight: int) -> Manifest | None:
+        changed = copy.deepcopy(dict(route))
+        for stable, canary in _pairs(changed, backends):
+            stable["weight"], canary["weight"] = 100 - weight, weight
+        if changed == route:
+            return None
+        notes = changed["metadata"].setdefault("annotations", {})
+        if names.ORIGINAL_WEIGHTS not in notes:
+            notes[names.ORIGINAL_WEIGHTS] = json.dumps(_weights(route, backends))
+        return changed
+
+    def pending(self, route: Manifest) -> Wait | None:
+        """Every parent that the spec names must have accepted this generation."""
+        name = route["metadata"]["name"]
+        reports = (route.get("status") or {}).get("parents") or []
+        for parent in route["spec"].get("parentRefs") or [{}]:
+            own = [item for item in reports if _same(item.get("parentRef") or {}, parent, route)]
+            if not own:
+                return _brief(f"no gateway has answered for HTTPRoute {name} yet")
+            for report in own:
+                wait = _unmet(report, route)
+                if wait is not None:
+                    return wait
+        return None
+
+    def restored(self, route: Manifest, backends: Backends) -> Manifest | None:
+        notes = route["metadata"].get("annotations") or {}
+        if names.ORIGINAL_WEIGHTS not in notes:
+            return None
+        changed = copy.deepcopy(dict(route))
+        del changed["metadata"]["annotations"][names.ORIGINAL_WEIGHTS]
+        found = _read(notes[names.ORIGINAL_WEIGHTS])
+        pairs = list(_pairs(changed, backends))
+        if len(found) != len(pairs):
+            found = [(100, 0)] * len(pairs)
+        for pair, weights in zip(pairs, found, strict=True):
+            for ref, value in zip(pair, weights, strict=True):
+                if value is None:
+                    ref.pop("weight", None)
+                else:
+                    ref["weight"] = value
+        return changed
+
+
+def _pairs(route: Manifest, backends: Backends) -> Iterator[tuple[Ref, Ref]]:
+    """References to both Services, rule by rule, where a rule has exactly one of each."""
+    for rule in route["spec"].get("rules") or []:
+        refs = rule.get("backendRefs") or []
+        stable = [ref for ref in refs if _names(ref, backends.stable, route)]
+        canary = [ref for ref in refs if _names(ref, backends.canary, route)]
+        if len(stable) == 1 and len(canary) == 1:
+            yield stable[0], canary[0]
+
+
+def _names(ref: Ref, service: str, route: Manifest) -> bool:
+    here = route["metadata"].get("namespace")
+    return (
+        ref.get("name") == service
+        and (ref.get("kind") or "Service") == "Service"
+        and not ref.get("group")
+        and ref.get("namespace") in (None, "", here)
+    )
+
+
+def _weight(ref: Ref) -> int:
+    return int(ref.get("weight", 1))
+
+
+def _weights(route: Manifest, backends: Backends) -> list[list[int | None]]:
+    return [[ref.get("weight") for ref in pair] for pair in _pairs(route, backends)]
+
+
+def _read(text: str) -> list[tuple[int | None, int | None]]:
+    """What the annotation keeps; what somebody broke counts as nothing kept."""
+    try:
+        return [(_kept(stable), _kept(canary)) for stable, canary in json.loads(text)]
+    except (TypeError, ValueError):
+        return []
+
+
+def _kept(value: Any) -> int | None:
+    if value is None:
+        return None
+    number = int(value)
+    if not 0 <= number <= 1_000_000:
+        raise ValueError("a weight is 0…1000000")
+    return number
+
+
+def _same(one: Ref, other: Ref, route: Manifest) -> bool:
+    """Whether two parent references mean the same parent; what is left out has its default."""
+    here = route["metadata"].get("namespace")
+    defaults = {
+        "group": names.GATEWAYS.group,
+        "kind": "Gateway",
+        "namespace": here,
+        "name": None,
+        "sectionName": None,
+        "port": None,
+    }
+    return all(
+        (one.get(key) or default) == (other.get(key) or default)
+        for key, default in defaults.items()
+    )
+
+
+def _unmet(report: Ref, route: Manifest) -> Wait | None:
+    """Why this parent's report does not say yes to this generation."""
+    name = route["metadata"]["name"]
+    generation = route["metadata"].get("generation", 0)
+    found = {item.get("type"): item for item in report.get("conditions") or []}
+    for kind in CONDITIONS:
+        item = found.get(kind)
+        if item is None or item.get("observedGeneration", 0) < generation:
+            return _brief(f"the gateway has not taken the weights of HTTPRoute {name} yet")
+        if item.get("status") != "True":
+            gateway = (report.get("parentRef") or {}).get("name", "")
+            return Wait(
+                reason="RouteNotAccepted",
+                message=f"gateway {gateway} does not take HTTPRoute {name}: {kind} is "
+                f"{item.get('status')}, {item.get('reason', '')}: {item.get('message', '')}",
+            )
+    return None
+
+
+def _brief(message: str) -> Wait:
+    return Wait(reason="RoutePending", message=message, is_brief=True)

@@ -1,0 +1,61 @@
+"""Services that point at revisions: which selector means which revision, and who undid it.
+
+Pure arithmetic on selectors for `traffic` and `removal`. A Service's own selector is kept; only the
+role label, if it selects one, gives way to Rollout and hash.
+"""
+
+from collections.abc import Mapping
+
+from fleet.api import names
+from fleet.api.rollout import Rollout
+from fleet.kulta.core import revisions
+from fleet.kulta.core.actions import SelectService
+from fleet.kulta.core.observed import Service
+
+
+def selector(service: Service, rollout: Rollout, revision: str) -> dict[str, str]:
+    """The selector that points `service` at a revision."""
+    original = service.selector if service.original is None else service.original
+    own = original or rollout.spec.selector.match_labels
+    kept = {key: value for key, value in own.items() if key != names.TYPE_LABEL}
+    return {**kept, **revisions.identity(rollout.name, revision)}
+
+
+def target(service: Service, rollout: Rollout) -> str:
+    """The revision at which we have pointed `service`; empty when it does not point at one."""
+    revision = service.selector.get(names.HASH_LABEL, "")
+    if service.original is None or not revision:
+        return ""
+    return revision if service.selector == selector(service, rollout, revision) else ""
+
+
+def is_foreign(service: Service, rollout: Rollout) -> bool:
+    """Whether another Rollout manages it."""
+    user = service.selector.get(names.ROLLOUT_LABEL, rollout.name)
+    return service.original is not None and user != rollout.name
+
+
+def is_undone(service: Service, rollout: Rollout) -> bool:
+    """Whether somebody changed the selector that we had written."""
+    return service.original is not None and not target(service, rollout)
+
+
+def point(service: Service, rollout: Rollout, revision: str) -> SelectService:
+    """Point `service` at a revision; its own selector is kept."""
+    original: Mapping[str, str] = service.selector if service.original is None else service.original
+    return SelectService(
+        name=service.name,
+        resource_version=service.resource_version,
+        selector=selector(service, rollout, revision),
+        original=original,
+    )
+
+
+def give_back(service: Service) -> SelectService:
+    """Restore the Service's own selector."""
+    return SelectService(
+        name=service.name,
+        resource_version=service.resource_version,
+        selector=service.original or {},
+        original=None,
+    )

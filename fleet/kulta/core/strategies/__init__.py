@@ -1,0 +1,29 @@
+"""Strategies: one way from revision to revision in each file, all with the shape of `base`.
+
+Add one by a file here, an entry in `STRATEGIES`, and the member of `spec.strategy` that selects it.
+"""
+
+from collections.abc import Mapping
+
+from fleet.api import rollout as api
+from fleet.errors import UnexpectedState
+from fleet.kulta.core.strategies.base import Strategy
+from fleet.kulta.core.strategies.canary import CanaryStrategy
+from fleet.kulta.core.strategies.simple import SimpleStrategy
+
+__all__ = ["STRATEGIES", "Strategy", "name", "select"]
+
+STRATEGIES: Mapping[str, Strategy] = {"canary": CanaryStrategy(), "simple": SimpleStrategy()}
+
+
+def name(wish: api.Strategy) -> str:
+    """The member of `spec.strategy` that is set; empty when none is."""
+    return next((key for key in STRATEGIES if getattr(wish, key) is not None), "")
+
+
+def select(wish: api.Strategy) -> Strategy:
+    """The strategy of a valid spec; UnexpectedState without one, which validation has excluded."""
+    found = STRATEGIES.get(name(wish))
+    if found is None:
+        raise UnexpectedState("a spec without a strategy passed validation")
+    return found

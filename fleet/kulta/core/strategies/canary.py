@@ -1,0 +1,242 @@
+"""Canary: percent by percent, each step with its pods, its weight, perhaps a pause, its analysis.
+
+    scale the new revision up → its pods are ready → weights → taken by the gateway → scale the
+    stable one down (where pods divide the traffic) → step reached → pause and analysis → next step
+
+A step that is reached is remembered (`reachedStepIndex`), so its clocks begin there and not at
+entry. After the last step `promotion` takes over. How pods and weights of one step come about is
+told in `steps`.
+"""
+
+from fleet.api.rollout import Canary, Phase, RolloutSpec, RolloutStatus, Step
+from fleet.kulta.core import deadlines, decisions, holds, promotion, requests, steps, traffic
+from fleet.kulta.core.analysis import checks
+from fleet.kulta.core.analysis.checks import Finding
+from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.strategies import base
+from fleet.kulta.core.traits import Traits
+from fleet.kulta.core.wait import Wait
+
+
+class CanaryStrategy:
+    """See the module."""
+
+    def traits(self, spec: RolloutSpec) -> Traits:
+        canary = _canary(spec)
+        routing = canary.traffic_routing
+        gateway = routing.gateway_api if routing is not None else None
+        return Traits(
+            strategy="canary",
+            stable_role="stable",
+            new_role="canary",
+            stable_service=canary.stable_service,
+            canary_service=canary.canary_service,
+            router="gatewayAPI" if gateway is not None else "",
+            route=gateway.http_route if gateway is not None else "",
+            stable_stays=gateway is not None and not canary.dynamic_stable_scale,
+            analysis=canary.analysis,
+        )
+
+    def start(self, spec: RolloutSpec, stepwise: bool) -> tuple[int | None, int | None]:
+        all_steps = _canary(spec).steps
+        return (0, all_steps[0].set_weight) if stepwise else (len(all_steps), 100)
+
+    def describe(self, draft: Draft) -> str:
+        step = _step(draft)
+        if step is None:
+            return f"revision {draft.current} is being promoted"
+        count = len(_canary(draft.look.spec).steps)
+        return f"step {_index(draft)} of {count}: {step.set_weight}% for revision {draft.current}"
+
+    def skip(self, draft: Draft) -> None:
+        count = len(_canary(draft.look.spec).steps)
+        draft.set(current_step_index=count, current_weight=100, pause_start_time=None)
+        draft.move(Phase.PROGRESSING)
+
+    def advance(self, draft: Draft) -> None:
+        finding = checks.examine(draft)
+        if base.fails(draft, finding):
+            return
+        if draft.look.total == 0:
+            self.skip(draft)
+        while (step := _step(draft)) is not None:
+            before = draft.status
+            if not self._reach(draft, step):
+                return
+            if before.reached_step_index != _index(draft):
+                _arrive(draft, step)
+                finding = checks.examine(draft)
+            if not _may_leave(draft, step, finding):
+                return
+            if _is_promotion(draft, step):
+                self._promote_at_once(draft, before)
+                return
+            self._leave(draft, step, finding)
+        if base.begins(draft):
+            promotion.promote(draft)
+
+    def _reach(self, draft: Draft, step: Step) -> bool:
+        """Bring the step's pods and weight about; whether they are in force."""
+        held, is_reached = holds.of_spec(draft), draft.status.reached_step_index == _index(draft)
+        if held is not None and not is_reached:
+            steps.work(draft, _weight_in_force(draft))
+            base.pause(draft, held)
+            return False
+        was = step.set_weight if is_reached else None
+        wait = steps.work(draft, step.set_weight, was)
+        draft.progress = wait
+        if wait is None:
+            return True
+        if held is not None:
+            base.pause(draft, held)
+            return False
+        if not is_reached:
+            draft.move(Phase.PROGRESSING)
+        if draft.phase is Phase.PROGRESSING:
+            deadlines.run(draft)
+        else:
+            draft.paused = holds.of_step(draft, _index(draft), step)
+        return False
+
+    def _leave(self, draft: Draft, step: Step, finding: Finding) -> None:
+        """Go on to the next step, or past the last one."""
+        action, reason = _cause(draft, step, finding)
+        if action == "Promotion":
+            requests.consume(draft, "promote")
+        left = _index(draft)
+        following = _canary(draft.look.spec).steps[left + 1 :]
+        draft.move(Phase.PROGRESSING)
+        draft.set(
+            current_step_index=left + 1,
+            current_weight=following[0].set_weight if following else 100,
+            pause_start_time=None,
+            pause_requested=False,
+            progress_started_at=draft.now,
+            progress_ready=max(draft.status.progress_ready, draft.look.ready(draft.current)),
+        )
+        decisions.note(
+            draft,
+            action,
+            reason,
+            self.describe(draft),
+            metrics=finding.metrics,
+            from_step=left,
+            to_step=left + 1,
+            weight=draft.status.current_weight,
+        )
+
+    def _promote_at_once(self, draft: Draft, before: RolloutStatus) -> None:
+        """The last step is the promotion itself: recorded when it is done, since until then the
+        same look decides the same again."""
+        left, count = _index(draft), len(_canary(draft.look.spec).steps)
+        draft.promotes = True
+        if promotion.exchange(draft) is not None:
+            draft.status = before
+            draft.progress = steps.pods()
+            deadlines.run(draft)
+            return
+        self.skip(draft)
+        decisions.note(
+            draft,
+            "StepAdvance",
+            "StepCompleted",
+            self.describe(draft),
+            from_step=left,
+            to_step=count,
+            weight=100,
+        )
+        promotion.complete(draft)
+
+
+def _canary(spec: RolloutSpec) -> Canary:
+    canary = spec.strategy.canary
+    assert canary is not None
+    return canary
+
+
+def _index(draft: Draft) -> int:
+    return draft.status.current_step_index or 0
+
+
+def _step(draft: Draft) -> Step | None:
+    """The step in work; None when all are done."""
+    all_steps = _canary(draft.look.spec).steps
+    return all_steps[_index(draft)] if _index(draft) < len(all_steps) else None
+
+
+def _weight_in_force(draft: Draft) -> int:
+    reached = draft.status.reached_step_index
+    all_steps = _canary(draft.look.spec).steps
+    if reached is None or reached >= len(all_steps):
+        return 0
+    return all_steps[reached].set_weight
+
+
+def _arrive(draft: Draft, step: Step) -> None:
+    """Pods and weight are in force: the clocks of pause and analysis begin."""
+    known = draft.status.analysis
+    draft.set(
+        reached_step_index=_index(draft),
+        step_start_time=draft.now,
+        pause_start_time=draft.now if step.pause is not None else None,
+        analysis=known.model_copy(update={"passed_at": None}) if known is not None else None,
+    )
+
+
+def _may_leave(draft: Draft, step: Step, finding: Finding) -> bool:
+    """Whether nothing keeps a rollout at a step that is reached."""
+    held = holds.of_spec(draft)
+    if requests.is_asked(draft, "promote") and not holds.is_firm(draft):
+        return True
+    wait = held or holds.of_step(draft, _index(draft), step)
+    if wait is not None:
+        if draft.phase is not Phase.PAUSED and wait is not held:
+            _note_pause(draft, step, wait)
+        base.pause(draft, wait)
+        return False
+    if finding.wait is not None:
+        draft.move(Phase.PROGRESSING)
+        draft.progress = finding.wait
+        deadlines.stop(draft)
+        return False
+    return True
+
+
+def _note_pause(draft: Draft, step: Step, wait: Wait) -> None:
+    decisions.note(
+        draft,
+        "Pause",
+        "StepCompleted",
+        wait.message,
+        to_step=_index(draft),
+        weight=step.set_weight,
+    )
+
+
+def _cause(draft: Draft, step: Step, finding: Finding) -> tuple[str, str]:
+    """Why the step is left: action and reason of the decision."""
+    if requests.is_asked(draft, "promote"):
+        return "Promotion", "ManualPromotion"
+    if step.pause is not None:
+        return "StepAdvance", "PauseDurationExpired"
+    if finding.is_judged:
+        return "StepAdvance", "AnalysisPassed"
+    return "StepAdvance", "StepCompleted"
+
+
+def _is_promotion(draft: Draft, step: Step) -> bool:
+    """Whether leaving this step is the promotion itself, with no stop on the way to record.
+
+    That is so where nobody has to be switched and what remains is at most 100% without a pause.
+    """
+    canary = _canary(draft.look.spec)
+    rest = canary.steps[_index(draft) + 1 :]
+    is_plain = not rest or (len(rest) == 1 and rest[0].set_weight == 100 and rest[0].pause is None)
+    return (
+        is_plain
+        and step.pause is None
+        and canary.analysis is None
+        and not draft.traits.is_routed
+        and not traffic.is_managed(draft)
+        and not requests.is_asked(draft, "promote")
+    )

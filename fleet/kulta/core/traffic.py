@@ -1,0 +1,159 @@
+"""Traffic: points Services at revisions and divides it by the router, one safe move at a time.
+
+Called by strategies, promotion and retreat. Each function puts the next move into the draft and
+answers with what it waits for; None means that it is so already, in the world and not just in a
+spec. Without a router, Services that do not exist are nobody's loss.
+"""
+
+from fleet.kulta.core import services
+from fleet.kulta.core.actions import Emit, WriteRoute
+from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.observed import Service
+from fleet.kulta.core.routers import ROUTERS, Backends
+from fleet.kulta.core.routers.base import Manifest
+from fleet.kulta.core.wait import Wait
+
+RESTORES = 3
+"""So often an undone selector or weight is put back in one rollout; then it is only reported."""
+
+
+def survey(draft: Draft) -> Wait | None:
+    """What is missing altogether; with a router only, since others can do without."""
+    if not draft.traits.is_routed:
+        return None
+    for name in draft.traits.services:
+        if name not in draft.look.observed.services:
+            return Wait(
+                reason="ServiceNotFound",
+                message=f"Service {name} does not exist in namespace "
+                f"{draft.look.rollout.namespace}; create it, or correct its name in the strategy",
+            )
+    router = ROUTERS[draft.traits.router]
+    return router.problem(_route(draft), _backends(draft), draft.traits.route)
+
+
+def is_managed(draft: Draft) -> bool:
+    """Whether any Service of the strategy exists, so that traffic has to be switched."""
+    found = draft.look.observed.services
+    return any(name in found for name in draft.traits.services)
+
+
+def target(draft: Draft, name: str) -> str:
+    """The revision at which a Service points; empty when it is not ours or not there."""
+    service = draft.look.observed.services.get(name)
+    return services.target(service, draft.look.rollout) if service is not None else ""
+
+
+def point(draft: Draft, name: str, revision: str) -> Wait | None:
+    """Service `name` shall select the pods of `revision`."""
+    service = draft.look.observed.services.get(name)
+    if service is None or not revision:
+        return None
+    rollout = draft.look.rollout
+    if services.is_foreign(service, rollout):
+        return Wait(
+            reason="ForeignObject",
+            message=f"Service {name} is managed for another Rollout; name another Service",
+        )
+    draft.manages_traffic = True
+    if services.target(service, rollout) == revision:
+        return None
+    if services.is_undone(service, rollout):
+        wait = _undone(draft, "SelectorContested", f"the selector of Service {name}")
+        if wait is not None:
+            return wait
+    draft.traffic[f"service/{name}"] = services.point(service, rollout, revision)
+    return _endpoints_pending(service, revision)
+
+
+def endpoints(draft: Draft, name: str, revision: str, count: int) -> Wait | None:
+    """Service `name` shall have at least `count` addresses, ready pods of `revision` and no others.
+
+    Slices carry no generation, so the uids decide whether they are those of the new selector.
+    """
+    service = draft.look.observed.services.get(name)
+    if service is None:
+        return None
+    addresses = draft.look.observed.endpoints.get(name, frozenset())
+    ready = draft.look.ready_pods(revision)
+    if addresses <= ready and len(addresses) >= count:
+        return None
+    return _endpoints_pending(service, revision)
+
+
+def weight(draft: Draft) -> int:
+    """Percent of the traffic that may go to the canary Service at present; 0 without a router."""
+    route = _route(draft)
+    if route is None or not draft.traits.is_routed:
+        return 0
+    return ROUTERS[draft.traits.router].weight(route, _backends(draft))
+
+
+def weigh(draft: Draft, percent: int, *, was: int | None = None) -> Wait | None:
+    """The canary Service shall get `percent` of the traffic; None once the gateway has taken it.
+
+    `was`: the weight that is known to have been in force, so a difference is somebody's doing.
+    """
+    if not draft.traits.is_routed:
+        return None
+    router, backends, route = ROUTERS[draft.traits.router], _backends(draft), _route(draft)
+    problem = router.problem(route, backends, draft.traits.route)
+    if problem is not None or route is None:
+        return problem
+    draft.manages_traffic = True
+    changed = router.weighted(route, backends, percent)
+    if changed is None:
+        return router.pending(route)
+    if was == percent:
+        wait = _undone(draft, "WeightsContested", f"the weights of HTTPRoute {draft.traits.route}")
+        if wait is not None:
+            return wait
+    draft.traffic[f"route/{draft.traits.route}"] = WriteRoute(manifest=changed)
+    return Wait(
+        reason="RoutePending",
+        message=f"HTTPRoute {draft.traits.route} is written: {percent}% to the new revision",
+        is_brief=True,
+    )
+
+
+def aim(draft: Draft, stable: str, canary: str) -> Wait | None:
+    """The stable Service at `stable`; the canary Service at `canary`, without traffic meanwhile."""
+    wait = survey(draft) or point(draft, draft.traits.stable_service, stable)
+    if wait is not None:
+        return wait
+    name = draft.traits.canary_service
+    service = draft.look.observed.services.get(name)
+    if service is not None and target(draft, name) != canary:
+        undone = services.is_undone(service, draft.look.rollout)
+        wait = None if undone else weigh(draft, 0)
+    return wait or point(draft, name, canary)
+
+
+def _route(draft: Draft) -> Manifest | None:
+    return draft.look.observed.routes.get(draft.traits.route)
+
+
+def _backends(draft: Draft) -> Backends:
+    return Backends(stable=draft.traits.stable_service, canary=draft.traits.canary_service)
+
+
+def _endpoints_pending(service: Service, revision: str) -> Wait:
+    return Wait(
+        reason="EndpointsPending",
+        message=f"Service {service.name} does not yet have the ready pods of revision {revision}",
+        is_brief=True,
+    )
+
+
+def _undone(draft: Draft, reason: str, what: str) -> Wait | None:
+    """Somebody undid our work: put it back a few times and say so, then only say so."""
+    if draft.status.restores >= RESTORES:
+        return Wait(
+            reason=reason,
+            message=f"somebody keeps undoing {what}; stop them from managing it, "
+            "then set the annotation kulta.io/resume",
+        )
+    draft.set(restores=draft.status.restores + 1)
+    message = f"somebody changed {what}; it is put back ({draft.status.restores} of {RESTORES})"
+    draft.after.append(Emit(kind="Warning", reason=reason, message=message))
+    return None

@@ -1,0 +1,25 @@
+"""Why something waits: the one value by which modules tell each other and the user.
+
+`reason` is a constant of `api.reasons`; the message says what is missing and what would help.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Nothing moves at present. `is_brief`: it is reported only when it takes long."""
+
+    reason: str
+    message: str
+    until: datetime | None = None
+    is_brief: bool = False
+
+
+PODS = "PodsPending"
+
+
+def for_pods(message: str) -> Wait:
+    """Pods are not ready."""
+    return Wait(reason=PODS, message=message)

@@ -12,8 +12,8 @@ from pydantic import Field
 from fleet.api.analysis import Analysis
 from fleet.api.conditions import Conditions
 from fleet.api.meta import LabelSelector, Model, Object
-from fleet.api.rollout import AT_LEAST_ONE_STEP, Steps
 from fleet.api.rules import Rule, Rules, exactly_one
+from fleet.api.strategy import AT_LEAST_ONE_STEP, Steps
 from fleet.api.values import (
     Amount,
     AtLeastOne,

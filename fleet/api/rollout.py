@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from fleet.api.analysis import (
     METRIC_NAMES,
@@ -25,8 +25,18 @@ from fleet.api.analysis import (
 )
 from fleet.api.conditions import Conditions
 from fleet.api.meta import LabelSelector, Model, Object, Time
-from fleet.api.rules import Rule, Rules, exactly_one
-from fleet.api.values import Amount, Delay, Duration, PodTemplate, Port, ServiceName, named
+from fleet.api.rules import Rule
+from fleet.api.strategy import (
+    Canary,
+    GatewayAPI,
+    Pause,
+    Simple,
+    Step,
+    Steps,
+    Strategy,
+    TrafficRouting,
+)
+from fleet.api.values import Amount, Delay, Duration, PodTemplate, Port, ServiceName
 
 __all__ = [
     "METRIC_NAMES",
@@ -60,6 +70,7 @@ __all__ = [
     "Strategy",
     "TrafficRouting",
 ]
+"""All that a reader of Rollouts needs, wherever it is defined."""
 
 
 class Phase(StrEnum):
@@ -73,129 +84,6 @@ class Phase(StrEnum):
     CONCLUDED = "Concluded"
     COMPLETED = "Completed"
     FAILED = "Failed"
-
-
-def _percent(value: int) -> int:
-    if not 0 <= value <= 100:
-        raise ValueError("must be 0-100")
-    return value
-
-
-class Pause(Model):
-    """A pause after a step; without a duration it lasts until `kulta.io/promote`."""
-
-    duration: Duration | None = None
-    """How long, for example `5m`; left out, a person ends the pause."""
-
-
-class Step(Model):
-    """One step of a canary: a share of the traffic, then perhaps a pause."""
-
-    RULES = (
-        Rule(
-            rule="has(self.setWeight)",
-            message="setWeight is required: write the pause into the step whose weight it holds",
-        ),
-    )
-    REQUIRED_BY_RULE = ("setWeight",)
-
-    set_weight: Annotated[
-        int,
-        AfterValidator(_percent),
-        Rules(Rule(rule="self >= 0 && self <= 100", message="setWeight must be 0-100")),
-    ]
-    """Percent of the traffic for the new revision."""
-    pause: Pause | None = None
-
-
-Steps = Annotated[
-    tuple[Step, ...],
-    Field(max_length=50),
-    Rules(
-        Rule(
-            rule="self.exists(step, !has(step.setWeight)) || "
-            "(self.map(step, step.setWeight).isSorted() && "
-            "self.all(a, self.exists_one(b, b.setWeight == a.setWeight)))",
-            message="steps: each setWeight must be greater than the one before it, "
-            "so 100 can only be the last",
-        ),
-    ),
-]
-"""Steps with growing weights."""
-
-AT_LEAST_ONE_STEP = Rule(
-    rule="has(self.steps) && self.steps.size() > 0",
-    message="a canary needs at least one step: "
-    "steps: [{setWeight: 20, pause: {duration: 5m}}, {setWeight: 100}]",
-    field=".steps",
-)
-
-
-class GatewayAPI(Model):
-    """Traffic through an HTTPRoute of the same namespace."""
-
-    http_route: Annotated[
-        str,
-        Field(max_length=253),
-        named("httpRoute", "name an HTTPRoute of this namespace, or leave out trafficRouting"),
-    ] = Field(alias="httpRoute")
-    """The HTTPRoute in which the engine writes the weights of both Services."""
-
-
-class TrafficRouting(Model):
-    """Who divides the traffic; without it, weights are replica counts."""
-
-    gateway_api: GatewayAPI | None = Field(default=None, alias="gatewayAPI")
-
-
-class Canary(Model):
-    """Percent by percent: the new revision takes a growing share while it is judged."""
-
-    RULES = (
-        AT_LEAST_ONE_STEP,
-        Rule(
-            rule="self.canaryService != self.stableService || self.canaryService == ''",
-            message="canaryService and stableService must be two different Services",
-            field=".canaryService",
-        ),
-    )
-
-    canary_service: Annotated[
-        str, Field(max_length=63), named("canaryService", "name a Service of this namespace")
-    ]
-    """The Service that the engine points at the new revision."""
-    stable_service: Annotated[
-        str, Field(max_length=63), named("stableService", "name a Service of this namespace")
-    ]
-    """The Service that the engine points at the stable revision."""
-    port: Port = 80
-    """The port of both Services in the HTTPRoute."""
-    steps: Steps = ()
-    """Weights in growing order; after the last step the new revision is promoted."""
-    traffic_routing: TrafficRouting | None = None
-    analysis: Analysis | None = None
-    dynamic_stable_scale: bool = False
-    """Scale the stable revision down as the canary grows, although a router divides traffic."""
-
-
-class Simple(Model):
-    """A rolling update, watched and taken back when it does not become ready or fails analysis."""
-
-    analysis: Analysis | None = None
-
-
-class Strategy(Model):
-    """How a new revision replaces the old one: exactly one member."""
-
-    RULES = (
-        Rule(
-            rule=exactly_one("simple", "canary"),
-            message="write exactly one of simple and canary",
-        ),
-    )
-
-    simple: Simple | None = None
-    canary: Canary | None = None
 
 
 class Advisor(Model):

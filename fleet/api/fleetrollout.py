@@ -231,6 +231,8 @@ class FleetRolloutStatus(Model):
     """When the run is looked at again although nothing changes."""
     handled_request: str = ""
     """Id of the last request that was acted on."""
+    handled: Annotated[tuple[Annotated[str, Field(max_length=253)], ...], Field(max_length=20)] = ()
+    """The ids of the last twenty, so that none is acted on again when an older one is seen."""
     paused: bool = False
     """Paused by a request; `deliveryPolicy.paused` pauses too."""
     accepted: Annotated[tuple[Name, ...], Field(max_length=1_000)] = ()

@@ -180,7 +180,7 @@ def _reported(case: Case) -> DispatchPlan:
     update = {
         "inventory": items,
         "applied_run": case.want.run,
-        "engine": verdict.report(rollout) if rollout else EngineReport(),
+        "engine": verdict.report(rollout, case.want.revision) if rollout else EngineReport(),
     }
     if finding.phase is ClusterPhase.SUCCEEDED:
         update["last_good"] = LastGood(run=case.want.run, revision=case.want.revision)

@@ -69,7 +69,11 @@ def _ended(
     """A run that is over stays as it is; it only answers requests."""
     history = story.history(run.status, told, now)
     after = run.status.model_copy(
-        update={"handled_request": status.handled_request, "history": history}
+        update={
+            "handled_request": status.handled_request,
+            "handled": status.handled,
+            "history": history,
+        }
     )
     return RunPlan(status=after, events=story.events(told))
 

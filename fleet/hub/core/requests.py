@@ -12,6 +12,7 @@ from fleet.api.fleetrollout import FleetRolloutStatus, RunPhase
 from fleet.hub.core import phases
 from fleet.hub.core.rows import Row
 
+REMEMBERED = 20
 HELP = "write <verb>/<id>[/<cluster>] with one of pause, resume, retry, abort and a new id"
 
 
@@ -29,20 +30,27 @@ Verb = Callable[[FleetRolloutStatus, Sequence[Row], str, datetime], Answer]
 
 
 def identity(text: str) -> str:
-    """The id of a request; a malformed request is its own id."""
+    """The id of a request; a malformed request is its own id. At most 253 characters."""
     parts = text.split("/")
-    return parts[1] if len(parts) > 1 and parts[1] else text
+    return (parts[1] if len(parts) > 1 and parts[1] else text)[:253]
+
+
+def is_handled(status: FleetRolloutStatus, text: str) -> bool:
+    """Whether the request `text` was acted on already, however many came after it."""
+    return identity(text) == status.handled_request or identity(text) in status.handled
 
 
 def handle(
     text: str, status: FleetRolloutStatus, rows: Sequence[Row], now: datetime
 ) -> Answer | None:
     """The answer to the request `text`; None when there is none, or when it is answered already."""
-    if not text or identity(text) == status.handled_request:
+    if not text or is_handled(status, text):
         return None
     verb, _, rest = text.partition("/")
     _, _, argument = rest.partition("/")
-    marked = status.model_copy(update={"handled_request": identity(text)})
+    id_ = identity(text)
+    handled = (*status.handled, id_)[-REMEMBERED:]
+    marked = status.model_copy(update={"handled_request": id_, "handled": handled})
     if verb not in VERBS or not rest:
         return _refused(marked, f"the request {text[:100]} is not understood: {HELP}")
     if status.phase in phases.ENDS and verb != "retry":

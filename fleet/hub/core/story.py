@@ -62,7 +62,8 @@ def _beginning(before: FleetRolloutStatus, plan: Plan) -> Iterator[Told]:
     if before.phase is None:
         total = sum(len(wave.clusters) for wave in plan.waves)
         notes = f": {'; '.join(plan.notes)}" if plan.notes else ""
-        yield "Planned", f"{total} clusters in {len(plan.waves)} waves{notes}"
+        sizes = f"{_counted(total, 'cluster')} in {_counted(len(plan.waves), 'wave')}"
+        yield "Planned", f"{sizes}{notes}"
 
 
 def _failures(before: FleetRolloutStatus, rows: Sequence[Row]) -> Iterator[Told]:
@@ -88,9 +89,14 @@ def _waves(before: FleetRolloutStatus, after: FleetRolloutStatus, plan: Plan) ->
 
 def _start(wave: PlannedWave, status: WaveStatus) -> str:
     return (
-        f"wave {wave.name} begins: {status.total} clusters, {wave.max_concurrency} at a time, "
+        f"wave {wave.name} begins: {_counted(status.total, 'cluster')}, "
+        f"{wave.max_concurrency} at a time, "
         f"failure budget {wave.failure_budget}"
     )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _done(status: WaveStatus) -> str:

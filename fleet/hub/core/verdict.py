@@ -31,9 +31,16 @@ def parse(live: Mapping[str, Any] | None) -> Rollout | None:
         return None
 
 
-def report(rollout: Rollout) -> EngineReport:
-    """The numbers of a Rollout's status, for display."""
+def report(rollout: Rollout, revision: str) -> EngineReport:
+    """The numbers of a Rollout's status, for display; steps only of `revision`."""
     status = rollout.status
+    if status.fleet_revision != revision:
+        return EngineReport(
+            phase=status.phase or "",
+            revision=status.fleet_revision,
+            replicas=rollout.spec.replicas,
+            ready=status.ready_replicas,
+        )
     canary = rollout.spec.strategy.canary
     steps = len(canary.steps) if canary else 0
     index = status.current_step_index

@@ -223,7 +223,7 @@ def _is_deleted(hub: Context, owner: Key) -> bool:
 def _request(item: FleetRollout, owner: Application | None) -> str:
     """The request on the run; one on its Application counts where the run has answered its own."""
     own = item.metadata.annotations.get(REQUEST_ANNOTATION, "")
-    if own and requests.identity(own) != item.status.handled_request:
+    if own and not requests.is_handled(item.status, own):
         return own
     theirs = owner.metadata.annotations.get(REQUEST_ANNOTATION, "") if owner else ""
     return theirs or own

@@ -1,0 +1,523 @@
+"""The planner, one look at a time: who starts, who is held, what the run says.
+
+Aspects: order and slots, gates, failures and budgets, lost members, requests, the end. The way of
+whole runs is in tests/stories; here each row is one world and one answer.
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from fleet.api import FleetRollout
+from fleet.api.conditions import condition
+from fleet.api.fleetrollout import ClusterPhase, FleetRolloutStatus, RunPhase, WaveStatus
+from fleet.hub.core import plan
+from fleet.hub.core.actions import Hold, Release, RunPlan, Start
+from fleet.hub.core.observed import RunObserved
+from tests.conftest import NOON
+from tests.hub import gen
+
+MINUTE = timedelta(minutes=1)
+DONE, GOING, BAD = ClusterPhase.SUCCEEDED, ClusterPhase.PROGRESSING, ClusterPhase.FAILED
+
+
+def observed(*names: str, **given: object) -> RunObserved:
+    lost = given.pop("lost", ())
+    items = given.pop("items", ())
+    return RunObserved(
+        members=gen.members(*names, lost=lost),  # type: ignore[arg-type]
+        clusters=gen.items(*items),  # type: ignore[misc]
+        **{"newest": 1, **given},  # type: ignore[arg-type]
+    )
+
+
+def begun(run: FleetRollout, *waves: WaveStatus, **status: object) -> FleetRollout:
+    """The run as it stands after its waves began at noon."""
+    waves = waves or tuple(
+        WaveStatus(name=wave.name, phase="Progressing", started_at=NOON)
+        for wave in run.spec.plan.waves
+    )
+    body = {"phase": RunPhase.PROGRESSING, "waves": waves, "started_at": NOON, **status}
+    return run.model_copy(update={"status": FleetRolloutStatus.model_validate(body)})
+
+
+def did(answer: RunPlan) -> list[str]:
+    """`start a`, `hold b`, `release c`."""
+    return [f"{type(action).__name__.lower()} {action.cluster}" for action in answer.actions]
+
+
+THREE = gen.wave("all", "a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("run", "world", "actions", "phase", "reason"),
+    [
+        pytest.param(
+            gen.run(THREE),
+            observed("a", "b", "c"),
+            ["start a"],
+            RunPhase.PROGRESSING,
+            "waiting for a",
+            id="one at a time unless the plan says otherwise",
+        ),
+        pytest.param(
+            gen.run(gen.wave("all", "a", "b", "c", max_concurrency=2)),
+            observed("a", "b", "c", items=[gen.item("a")]),
+            ["start b"],
+            RunPhase.PROGRESSING,
+            "waiting for a, b",
+            id="a free slot is used, in the order of the plan",
+        ),
+        pytest.param(
+            gen.run(gen.wave("all", "a", "b", "c", max_concurrency=2)),
+            observed("a", "b", "c", items=[gen.item("a", BAD, number=0)]),
+            ["start a", "start b"],
+            RunPhase.PROGRESSING,
+            "waiting for a, b",
+            id="[MT-12] a cluster that was broken before takes no slot and goes like the others",
+        ),
+        pytest.param(
+            gen.run(gen.wave("first"), gen.wave("second", "a")),
+            observed("a"),
+            ["start a"],
+            RunPhase.PROGRESSING,
+            "waiting for a",
+            id="[MT-22] an empty wave is passed at once",
+        ),
+        pytest.param(
+            gen.run(gen.wave("first", soak_seconds=600), gen.wave("second", "a")),
+            observed("a"),
+            ["start a"],
+            RunPhase.PROGRESSING,
+            "waiting for a",
+            id="[MT-22] an empty wave does not soak",
+        ),
+        pytest.param(
+            gen.run(gen.wave("first", "a", soak_seconds=600), gen.wave("second", "b")),
+            observed("a", "b", items=[gen.item("a", DONE)]),
+            [],
+            RunPhase.SOAKING,
+            "soaking until 12:10:00Z",
+            id="the next wave waits for the soak",
+        ),
+        pytest.param(
+            gen.run(THREE),
+            observed("a", "b", "c", isolated=True),
+            [],
+            RunPhase.PLANNED,
+            "many members went silent at once: the hub suspects its own network and waits",
+            id="nothing starts while the hub suspects itself",
+        ),
+        pytest.param(
+            gen.run(THREE),
+            observed("a", "b", "c", preceding=("checkout-0",)),
+            [],
+            RunPhase.PLANNED,
+            "waiting for checkout-0 to give way",
+            id="an older run gives way first",
+        ),
+        pytest.param(
+            gen.run(THREE),
+            observed("a", "b", "c", paused=True, items=[gen.item("a")]),
+            ["hold a"],
+            RunPhase.PAUSED,
+            "paused by deliveryPolicy.paused",
+            id="a pause holds what is in flight and starts nothing",
+        ),
+        pytest.param(
+            gen.run(THREE),
+            observed("a", "b", "c", items=[gen.item("a", hold="paused")]),
+            ["release a"],
+            RunPhase.PROGRESSING,
+            "waiting for a",
+            id="after the pause everything goes on",
+        ),
+        pytest.param(
+            gen.run(THREE),
+            observed("b", "c", items=[gen.item("a")]),
+            ["start b"],
+            RunPhase.PROGRESSING,
+            "waiting for b",
+            id="a member that is gone drops out and frees its slot",
+        ),
+        pytest.param(
+            gen.run(THREE),
+            observed("a", "b", "c", items=[gen.item(name, DONE) for name in "abc"]),
+            [],
+            RunPhase.SUCCEEDED,
+            "3 of 3 clusters updated",
+            id="all done is succeeded",
+        ),
+        pytest.param(
+            gen.run(THREE),
+            observed("a", items=[gen.item("a", DONE, number=0)]),
+            ["start a"],
+            RunPhase.PROGRESSING,
+            "waiting for a",
+            id="[MT-01] a healthy report of the former run does not count",
+        ),
+        pytest.param(
+            gen.run(gen.wave("all", "a")),
+            observed("a", items=[gen.item("a", DONE, observed_generation=0)]),
+            [],
+            RunPhase.PROGRESSING,
+            "waiting for a",
+            id="[MT-01] a report from before the present wish does not count",
+        ),
+    ],
+)
+def test_who_goes(
+    run: FleetRollout, world: RunObserved, actions: list[str], phase: RunPhase, reason: str
+) -> None:
+    answer = plan.next(run, world, NOON)
+    assert (did(answer), answer.status.phase, answer.status.reason) == (actions, phase, reason)
+
+
+WIDE = gen.wave("all", "a", "b", "c", "d", max_concurrency=2, failure_budget=1)
+FAILED = gen.item("a", BAD, reason="AnalysisFailed", message="error-rate 9 is not below 5")
+
+
+@pytest.mark.parametrize(
+    ("run", "items", "actions", "phase", "cause"),
+    [
+        pytest.param(
+            gen.run(WIDE),
+            [FAILED, gen.item("b")],
+            ["hold b"],
+            RunPhase.HALTED,
+            "AnalysisFailed",
+            id="the first failed analysis halts, and holds what is in flight",
+        ),
+        pytest.param(
+            gen.run(WIDE, halt_on_first_failed_analysis=False),
+            [FAILED, gen.item("b")],
+            ["start c"],
+            RunPhase.PROGRESSING,
+            "WaitingForClusters",
+            id="[MT-13] a budget exactly met lets the run go on",
+        ),
+        pytest.param(
+            gen.run(WIDE, halt_on_first_failed_analysis=False),
+            [gen.item("a", BAD, reason="Timeout"), gen.item("b", BAD), gen.item("c")],
+            ["hold c"],
+            RunPhase.HALTED,
+            "BudgetExceeded",
+            id="[MT-14] a budget overspent starts nothing and holds those in flight",
+        ),
+        pytest.param(
+            gen.run(WIDE, halt_on_first_failed_analysis=False, on_failure="Continue"),
+            [gen.item("a", BAD), gen.item("b", BAD), gen.item("c", BAD)],
+            ["start d"],
+            RunPhase.PROGRESSING,
+            "WaitingForClusters",
+            id="onFailure Continue goes on",
+        ),
+        pytest.param(
+            gen.run(WIDE, on_failure="Continue"),
+            [FAILED],
+            [],
+            RunPhase.HALTED,
+            "AnalysisFailed",
+            id="onFailure Continue does not outvote the halt on a failed analysis",
+        ),
+        pytest.param(
+            gen.run(WIDE),
+            [gen.item("a", ClusterPhase.CONFLICT, reason="ForeignObject")],
+            ["start b", "start c"],
+            RunPhase.PROGRESSING,
+            "WaitingForClusters",
+            id="a conflict counts against the budget and frees its slot",
+        ),
+        pytest.param(
+            gen.run(WIDE),
+            [gen.item("a", since=NOON - 31 * MINUTE), gen.item("b", since=NOON - 31 * MINUTE)],
+            ["hold a", "hold b"],
+            RunPhase.HALTED,
+            "BudgetExceeded",
+            id="clusters over their deadline count, and are held with the rest",
+        ),
+        pytest.param(
+            gen.run(WIDE),
+            [gen.item("a", since=NOON - 31 * MINUTE, waited_seconds=120)],
+            ["start b"],
+            RunPhase.PROGRESSING,
+            "WaitingForClusters",
+            id="pauses are no part of the deadline",
+        ),
+        pytest.param(
+            gen.run(WIDE),
+            [gen.item("a", since=NOON - 31 * MINUTE, waiting_since=NOON - 20 * MINUTE)],
+            ["start b"],
+            RunPhase.PROGRESSING,
+            "WaitingForClusters",
+            id="the deadline's clock stands still in a pause",
+        ),
+    ],
+)
+def test_failures(
+    run: FleetRollout, items: list[object], actions: list[str], phase: RunPhase, cause: str
+) -> None:
+    answer = plan.next(begun(run), observed("a", "b", "c", "d", items=items), NOON)
+    assert (did(answer), answer.status.phase, answer.status.cause) == (actions, phase, cause)
+
+
+def test_a_halt_names_cluster_and_metric() -> None:
+    answer = plan.next(begun(gen.run(WIDE)), observed("a", "b", items=[FAILED]), NOON)
+    assert answer.status.reason == "halted: a failed its analysis: error-rate 9 is not below 5"
+    assert answer.status.halted_at == NOON
+    assert ("Warning", "AnalysisFailed", answer.status.reason) in answer.events
+
+
+def lost_since(moment: object) -> tuple[object, ...]:
+    seen = condition("Reachable", False, "Unreachable", "connection refused")
+    return (seen.model_copy(update={"last_transition_time": moment}),)
+
+
+@pytest.mark.parametrize(
+    ("items", "lost", "minutes", "actions", "phases", "reason"),
+    [
+        pytest.param(
+            [], ["a"], 0, ["start b"], {"a": "Deferred", "b": "Applying"}, "waiting for b",
+            id="[MT-05] before its turn it is put off, and the next one goes",
+        ),
+        pytest.param(
+            [gen.item("b", DONE)], ["a"], 5, [], {"a": "Deferred"},
+            "waiting for a: connection refused; counts as failed at 14:00:00Z",
+            id="[MT-05] put off to the end, with the time at which it counts",
+        ),
+        pytest.param(
+            [gen.item("b", DONE)], ["a"], 120, [], {"a": "Unreachable"},
+            "halted: 1 failed in wave all, its budget is 0: a: connection refused",
+            id="[MT-05] after the time-out it counts against the budget",
+        ),
+        pytest.param(
+            [gen.item("a")], ["a"], 5, [], {"a": "Unreachable", "b": "Pending"}, "waiting for a",
+            id="[MT-05] lost in flight it keeps its slot",
+        ),
+        pytest.param(
+            [gen.item("a", ClusterPhase.UNREACHABLE, conditions=lost_since(NOON))],
+            ["a"], 121, ["hold a"], {"a": "Unreachable", "b": "Pending"},
+            "halted: 1 failed in wave all, its budget is 0: a: connection refused",
+            id="[MT-05] lost in flight for too long it counts",
+        ),
+        pytest.param(
+            [gen.item("a", DONE)], ["a"], 5, ["start b"], {"b": "Applying"}, "waiting for b",
+            id="[MT-05] lost after its turn it stays succeeded",
+        ),
+    ],
+)  # fmt: skip
+def test_lost_members(
+    items: list[object],
+    lost: list[str],
+    minutes: int,
+    actions: list[str],
+    phases: dict[str, str],
+    reason: str,
+) -> None:
+    run = begun(gen.run(gen.wave("all", "a", "b", progress_deadline_seconds=86_400)))
+    world = observed("a", "b", items=items, lost=lost)
+    answer = plan.next(run, world, NOON + minutes * MINUTE)
+    assert did(answer) == actions
+    assert {row.name: row.phase for row in answer.status.clusters} == phases
+    assert answer.status.reason == reason
+
+
+def test_an_isolated_hub_counts_nobody_as_failed() -> None:
+    run = begun(gen.run(gen.wave("all", "a", "b")))
+    items = [gen.item("a", conditions=lost_since(NOON))]
+    world = observed("a", "b", items=items, lost=["a", "b"], isolated=True)
+    answer = plan.next(run, world, NOON + 600 * MINUTE)
+    assert (answer.status.phase, answer.status.cause) == (RunPhase.PROGRESSING, "HubIsolated")
+    assert (answer.status.counts.unreachable, answer.actions) == (2, ())
+
+
+def test_those_put_off_go_at_the_end_when_they_are_back() -> None:
+    waves = (gen.wave("one", "a"), gen.wave("two", "b"))
+    done = WaveStatus(name="one", phase="Done", started_at=NOON, finished_at=NOON)
+    run = begun(gen.run(*waves), done, WaveStatus(name="two", started_at=NOON))
+    back = observed("a", "b", items=[gen.item("b")])
+    assert did(plan.next(run, back, NOON)) == []
+    end = observed("a", "b", items=[gen.item("b", DONE)])
+    assert did(plan.next(run, end, NOON)) == ["start a"]
+
+
+# --- requests ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("request_", "items", "status", "actions", "phase", "told"),
+    [
+        pytest.param(
+            "pause/1", [gen.item("a")], {}, ["hold a"], RunPhase.PAUSED, "paused by request",
+            id="pause holds what is in flight",
+        ),
+        pytest.param(
+            "resume/2", [gen.item("a", hold="x")], {"paused": True}, ["start b", "release a"],
+            RunPhase.PROGRESSING, "resumed by request",
+            id="resume ends a pause",
+        ),
+        pytest.param(
+            "resume/2", [FAILED, gen.item("b", hold="x")], {"halted_at": NOON, "phase": "Halted"},
+            ["start c", "release b"], RunPhase.PROGRESSING,
+            "resumed by request; accepted as failed: a",
+            id="resume out of a halt accepts what has failed",
+        ),
+        pytest.param(
+            "retry/2", [FAILED, gen.item("b", DONE)], {"halted_at": NOON, "phase": "Halted"},
+            ["start a", "start c"], RunPhase.PROGRESSING, "retry of 1: a",
+            id="retry tries the failed ones again, and only them",
+        ),
+        pytest.param(
+            "retry/2/b", [FAILED], {"halted_at": NOON, "phase": "Halted"}, [], RunPhase.HALTED,
+            "nothing to retry: cluster b has not failed in this run",
+            id="retry of a cluster that has not failed is refused",
+        ),
+        pytest.param(
+            "abort/2", [gen.item("a", good=7), gen.item("b")], {}, ["start a"], RunPhase.ABORTED,
+            "aborted by request",
+            id="abort sends those in flight back to what ran well there",
+        ),
+        pytest.param(
+            "promote/2", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
+            "the request promote/2 is not understood: write <verb>/<id>[/<cluster>] with one of "
+            "pause, resume, retry, abort and a new id",
+            id="an unknown verb is answered",
+        ),
+        pytest.param(
+            "pause", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
+            "the request pause is not understood: write <verb>/<id>[/<cluster>] with one of "
+            "pause, resume, retry, abort and a new id",
+            id="a request without an id is answered",
+        ),
+    ],
+)  # fmt: skip
+def test_requests(
+    request_: str,
+    items: list[object],
+    status: dict[str, object],
+    actions: list[str],
+    phase: RunPhase,
+    told: str,
+) -> None:
+    run = begun(gen.run(gen.wave("all", "a", "b", "c", max_concurrency=2)), **status)
+    answer = plan.next(run, observed("a", "b", "c", items=items, request=request_), NOON)
+    assert (did(answer), answer.status.phase) == (actions, phase)
+    assert told in [entry.message for entry in answer.status.history]
+
+
+def test_a_request_is_acted_on_once() -> None:
+    """[MT-25] The same id twice, also after a resume, is one request."""
+    run = begun(gen.run(THREE))
+    world = observed("a", "b", "c", items=[gen.item("a")], request="pause/77")
+    paused = plan.next(run, world, NOON)
+    run = run.model_copy(update={"status": paused.status})
+    assert plan.next(run, world, NOON).status == paused.status
+    resumed = plan.next(run, observed("a", "b", "c", request="resume/78"), NOON)
+    run = run.model_copy(update={"status": resumed.status})
+    again = plan.next(run, world, NOON)
+    assert again.status.paused is False, "77 was acted on before 78"
+    assert again.status.handled_request == "78"
+
+
+def test_a_request_that_another_run_has_acted_on_is_not_acted_on_again() -> None:
+    world = observed("a", request="pause/77", handled=frozenset({"77"}))
+    assert plan.next(gen.run(gen.wave("all", "a")), world, NOON).status.paused is False
+
+
+def test_retry_counts_attempts_up() -> None:
+    run = begun(gen.run(gen.wave("all", "a")), halted_at=NOON, phase=RunPhase.HALTED)
+    answer = plan.next(run, observed("a", items=[FAILED], request="retry/5"), NOON)
+    (start,) = answer.actions
+    assert isinstance(start, Start)
+    assert (start.want.run, start.want.attempt) == ("checkout-1", 1)
+    assert answer.status.retrying == ()
+
+
+def test_retry_opens_a_run_that_ended_with_failures() -> None:
+    status = {"phase": RunPhase.SUCCEEDED_WITH_FAILURES, "finished_at": NOON, "accepted": ("a",)}
+    done = WaveStatus(name="all", phase="Done", started_at=NOON, finished_at=NOON)
+    run = begun(gen.run(gen.wave("all", "a")), done, **status)
+    assert plan.next(run, observed("a", items=[FAILED]), NOON).status == run.status
+    answer = plan.next(run, observed("a", items=[FAILED], request="retry/5"), NOON)
+    assert (did(answer), answer.status.phase) == (["start a"], RunPhase.PROGRESSING)
+
+
+# --- giving way -----------------------------------------------------------------------------------
+
+
+def test_a_newer_run_sends_those_in_flight_back() -> None:
+    items = [gen.item("a", DONE), gen.item("b", good=7, hold="x"), gen.item("c")]
+    run = begun(gen.run(gen.wave("all", "a", "b", "c", "d", max_concurrency=4)))
+    answer = plan.next(run, observed("a", "b", "c", "d", items=items, newest=2), NOON)
+    assert (answer.status.phase, answer.status.finished_at) == (RunPhase.SUPERSEDED, NOON)
+    (back,) = answer.actions
+    assert isinstance(back, Start)
+    assert (back.cluster, back.want.run, back.want.revision) == ("b", "checkout-7", "rev7")
+
+
+def test_an_application_that_is_deleted_aborts_its_run() -> None:
+    answer = plan.next(
+        begun(gen.run(THREE)), observed("a", items=[gen.item("a", good=7)], deleting=True), NOON
+    )
+    assert (answer.status.phase, answer.actions) == (RunPhase.ABORTED, ())
+
+
+# --- the end, and quiet ---------------------------------------------------------------------------
+
+
+def test_the_end_with_failures_names_them() -> None:
+    run = begun(gen.run(WIDE), accepted=("a",))
+    items = [FAILED, *(gen.item(name, DONE) for name in "bcd")]
+    status = plan.next(run, observed("a", "b", "c", "d", items=items), NOON).status
+    assert status.phase is RunPhase.SUCCEEDED_WITH_FAILURES
+    assert status.reason == "3 of 4 clusters updated, 1 failed: a"
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        pytest.param(observed("a", "b", "c", items=[gen.item("a")]), id="in flight"),
+        pytest.param(observed("a", "b", "c", items=[FAILED]), id="halted"),
+        pytest.param(observed("a", "b", "c", paused=True), id="paused"),
+        pytest.param(observed("a", "b", "c", lost=["a", "b", "c"]), id="put off"),
+    ],
+)
+def test_a_second_look_at_the_same_world_says_the_same(world: RunObserved) -> None:
+    first = plan.next(gen.run(THREE), world, NOON)
+    run = gen.run(THREE).model_copy(update={"status": first.status})
+    again = plan.next(run, world, NOON + timedelta(seconds=7))
+    assert again.status == first.status
+    assert again.events == ()
+
+
+def test_a_run_wakes_when_time_changes_something() -> None:
+    run = gen.run(gen.wave("all", "a", progress_deadline_seconds=60))
+    answer = plan.next(run, observed("a", items=[gen.item("a")]), NOON)
+    assert answer.recheck_at == answer.status.next_check == NOON + MINUTE
+
+
+def test_holds_and_releases_are_not_repeated() -> None:
+    run = begun(gen.run(THREE), halted_at=NOON, phase=RunPhase.HALTED)
+    world = observed("a", "b", "c", items=[FAILED, gen.item("b", hold="halted: a")])
+    kinds = [type(action) for action in plan.next(run, world, NOON).actions]
+    assert Hold not in kinds
+    assert Release not in kinds
+
+
+def test_a_thousand_clusters_fit() -> None:
+    """[MT-18] 1,000 clusters with the longest names, all failing: exact counts, under 100 KB."""
+    names = [f"c{number:04}-{'x' * 57}" for number in range(1_000)]
+    waves = [gen.wave(f"w{n}", *names[n * 20 : n * 20 + 20], max_concurrency=20) for n in range(50)]
+    run = gen.run(*waves, on_failure="Continue", halt_on_first_failed_analysis=False)
+    items = [
+        gen.item(name, BAD if place % 10 else DONE, message="m" * 1_000)
+        for place, name in enumerate(names)
+    ]
+    status = plan.next(run, observed(*names, items=items), NOON).status
+    for _ in range(3):
+        run = run.model_copy(update={"status": status})
+        status = plan.next(run, observed(*names, items=items), NOON).status
+    numbers = status.counts
+    assert (numbers.total, numbers.updated, numbers.failed) == (1_000, 100, 900)
+    assert (len(status.clusters), status.clusters_omitted) == (100, 800)
+    assert len(status.model_dump_json(by_alias=True)) < 100_000

@@ -1,0 +1,147 @@
+"""Builders of hub objects with good defaults: say only what a test is about."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
+from fleet.api.clusterrollout import ClusterRolloutSpec, ClusterRolloutStatus, Dispatched, Want
+from fleet.api.fleetrollout import ClusterPhase, FleetRolloutSpec, Plan, PlannedWave, Snapshot
+from fleet.api.meta import ObjectMeta
+from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ClusterName
+from fleet.hub.core.observed import Member
+from tests.conftest import NOON
+
+STEPS = [{"setWeight": 50}, {"setWeight": 100}]
+CANARY: Mapping[str, Any] = {"canary": {"steps": STEPS}}
+
+
+def spec(image: str = "shop:v1", **policy: Any) -> dict[str, Any]:
+    """An Application's spec; keywords are keys of the deliveryPolicy."""
+    return {
+        "destination": {"fleet": "production", "namespace": "checkout"},
+        "workload": {
+            "replicas": 4,
+            "template": {
+                "metadata": {"labels": {"app": "checkout"}},
+                "spec": {"containers": [{"name": "app", "image": image}]},
+            },
+            "service": {"port": 80, "targetPort": 8080},
+        },
+        "deliveryPolicy": {"strategy": CANARY, **policy},
+    }
+
+
+def application(
+    image: str = "shop:v1", *, generation: int = 1, body: Any = None, **policy: Any
+) -> Application:
+    """The Application `checkout` in namespace `shop`."""
+    return Application.parse(
+        {
+            "metadata": {
+                "name": "checkout",
+                "namespace": "shop",
+                "uid": "app-1",
+                "generation": generation,
+            },
+            "spec": body if body is not None else spec(image, **policy),
+        }
+    )
+
+
+def fleet(**body: Any) -> Fleet:
+    """The Fleet `production`: everybody with `tier: production` unless said otherwise."""
+    body = body or {"members": {"clusterSelector": {"matchLabels": {"tier": "production"}}}}
+    return Fleet.parse({"metadata": {"name": "production", "namespace": "shop"}, "spec": body})
+
+
+def cluster(
+    name: str, *, namespaces: Sequence[str] = ("checkout",), **labels: str
+) -> MemberCluster:
+    """A MemberCluster of the tier `production`."""
+    return MemberCluster.parse(
+        {
+            "metadata": {
+                "name": name,
+                "namespace": "shop",
+                "labels": {"tier": "production", **labels},
+            },
+            "spec": {
+                "kubeconfig": {"secretRef": {"name": name}},
+                "allowedNamespaces": list(namespaces),
+            },
+        }
+    )
+
+
+def member(
+    name: str, *, reachable: bool = True, fresh: bool | None = None, **labels: str
+) -> Member:
+    """A member that answers, unless it does not."""
+    lost = {} if reachable else {"message": "connection refused"}
+    return Member(
+        cluster=cluster(name, **labels),
+        reachable=reachable,
+        fresh=reachable if fresh is None else fresh,
+        **lost,
+    )
+
+
+def members(*names: str, lost: Sequence[str] = ()) -> dict[ClusterName, Member]:
+    """Members by name; those in `lost` do not answer."""
+    return {ClusterName(name): member(name, reachable=name not in lost) for name in names}
+
+
+def wave(name: str = "all", *clusters: str, **limits: Any) -> PlannedWave:
+    """A planned wave."""
+    return PlannedWave(name=name, clusters=clusters, **limits)
+
+
+def run(*waves: PlannedWave, number: int = 1, image: str = "shop:v1", **plan: Any) -> FleetRollout:
+    """The run `checkout-<number>` of revision `rev<number>`."""
+    return FleetRollout(
+        metadata=ObjectMeta(name=f"checkout-{number}", namespace="shop", generation=1),
+        spec=FleetRolloutSpec(
+            application=Snapshot(name="checkout", spec=application(image).spec),
+            number=number,
+            revision=f"rev{number}",
+            plan=Plan(waves=waves, **plan),
+        ),
+    )
+
+
+def item(
+    name: str,
+    phase: ClusterPhase = ClusterPhase.PROGRESSING,
+    *,
+    number: int = 1,
+    since: datetime = NOON,
+    good: int = 0,
+    **status: Any,
+) -> ClusterRollout:
+    """A ClusterRollout that run `number` let go at `since`, with its last good run `good`."""
+    want = Want(run=f"checkout-{number}", revision=f"rev{number}", since=since)
+    last = {"run": f"checkout-{good}", "revision": f"rev{good}"} if good else {}
+    hold = status.pop("hold", "")
+    status = {"observed_generation": 1, "last_good": last, **status}
+    return ClusterRollout(
+        metadata=ObjectMeta(
+            name=f"checkout.{name}",
+            namespace="shop",
+            generation=1,
+            finalizers=(CLUSTERROLLOUT_FINALIZER,),
+        ),
+        spec=ClusterRolloutSpec(
+            application="checkout", cluster=name, namespace="checkout", want=want, hold=hold
+        ),
+        status=ClusterRolloutStatus(
+            phase=phase,
+            dispatch=Dispatched(sequence=1, rollout=1, run=want.run, revision=want.revision),
+            **status,
+        ),
+    )
+
+
+def items(*given: ClusterRollout) -> dict[ClusterName, ClusterRollout]:
+    """ClusterRollouts by cluster."""
+    return {ClusterName(each.spec.cluster): each for each in given}

@@ -1,0 +1,361 @@
+"""A hub with its members as one value: world in → `tick` → world out.
+
+The planners are the real ones. Around them stand dicts: an API server that counts generations and
+refuses old dispatch sequences, and an engine that takes one step a tick and fails images whose name
+contains `bad`. `check` refuses worlds that must never be. A crash is a budget of writes after which
+everything stops; what has been written stays.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fleet.api import Application, ClusterRollout, Fleet, FleetRollout
+from fleet.api.clusterrollout import ClusterRolloutSpec
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.meta import ObjectMeta
+from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ClusterName
+from fleet.errors import UserError
+from fleet.hub.core import application as applications
+from fleet.hub.core import dispatch, phases, plan
+from fleet.hub.core.actions import (
+    ApplyRollout,
+    CreateObject,
+    CreateRun,
+    DeleteObject,
+    DeleteRun,
+    Hold,
+    HoldRollout,
+    LookUp,
+    Release,
+    Start,
+    UpdateObject,
+)
+from fleet.hub.core.observed import ApplicationObserved, DispatchObserved, Member, RunObserved
+from fleet.rendering import render
+from fleet.rendering.environment import TemplateSet, read
+from tests.conftest import NOON
+from tests.hub import engine, gen
+
+TEMPLATES: TemplateSet = read(Path(__file__).parents[2] / "templates")
+HUB = "hub-1"
+ROUNDS = 8
+
+Objects = dict[tuple[str, str], dict[str, Any]]
+
+
+class Crash(Exception):
+    """The process is gone; the world that it leaves is in `World.wreck`."""
+
+
+@dataclass(kw_only=True)
+class World:
+    """Everything that is stored anywhere, and the time. Copied by `tick`, never shared."""
+
+    now: datetime = NOON
+    application: Application = field(default_factory=gen.application)
+    fleet: Fleet = field(default_factory=gen.fleet)
+    members: dict[ClusterName, Member] = field(default_factory=dict)
+    objects: dict[ClusterName, Objects] = field(default_factory=dict)
+    """What is in each member."""
+    runs: dict[str, FleetRollout] = field(default_factory=dict)
+    items: dict[ClusterName, ClusterRollout] = field(default_factory=dict)
+    request: str = ""
+    isolated: bool = False
+    log: list[str] = field(default_factory=list)
+    """Writes into members, in their order."""
+    started: list[ClusterName] = field(default_factory=list)
+    writes: int = 0
+    crash_at: int | None = None
+    """The write after which the process is gone."""
+
+    def cluster(self, name: str) -> ClusterRollout:
+        return self.items[ClusterName(name)]
+
+    def phase(self, name: str) -> ClusterPhase:
+        return self.cluster(name).status.phase
+
+    @property
+    def run(self) -> FleetRollout:
+        """The newest run."""
+        return max(self.runs.values(), key=lambda item: item.spec.number)
+
+    def image(self, name: str) -> str:
+        """What the member's Rollout asks for."""
+        rollout = self.objects[ClusterName(name)]["rollouts", "checkout"]
+        return str(rollout["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    def wrote(self) -> None:
+        """Count one write; the process may end right after it."""
+        self.writes += 1
+        if self.crash_at is not None and self.writes >= self.crash_at:
+            self.crash_at = None
+            raise Crash
+
+
+def new(
+    *names: str, image: str = "shop:v1", labels: Mapping[str, str] | None = None, **policy: Any
+) -> World:
+    """A world with these members, each labelled `ring: <labels[name]>`."""
+    rings = labels or {}
+    return World(
+        application=gen.application(image, **policy),
+        members={
+            ClusterName(name): gen.member(name, ring=rings.get(name, "rest")) for name in names
+        },
+        objects={ClusterName(name): {} for name in names},
+    )
+
+
+def tick(world: World, seconds: float = 10) -> World:
+    """One look of every controller, then one step of every engine, then some time."""
+    after = copy.deepcopy(world)
+    try:
+        _hub(after)
+    except Crash:
+        after.crash_at = None
+    for name, objects in after.objects.items():
+        for key, manifest in list(objects.items()):
+            if key[0] == "rollouts":
+                engine.step(manifest, after.now)
+                if engine.is_gone(manifest):
+                    del after.objects[name][key]
+    check(after)
+    after.now += timedelta(seconds=seconds)
+    return after
+
+
+def settle(world: World, ticks: int = 60, **changes: Any) -> World:
+    """Ticks until the newest run has ended or nothing changes any more."""
+    world = replace(world, **changes)
+    for _ in range(ticks):
+        after = tick(world)
+        same = (after.runs, after.items, after.objects) == (world.runs, world.items, world.objects)
+        world = after
+        if same and world.runs:
+            break
+    return world
+
+
+def lose(world: World, *names: str) -> World:
+    """Those members do not answer any more; their engines go on."""
+    return _members(world, names, reachable=False)
+
+
+def regain(world: World, *names: str) -> World:
+    """Those members answer again."""
+    return _members(world, names, reachable=True)
+
+
+def deliver(world: World, image: str, **policy: Any) -> World:
+    """The tenant writes another image."""
+    generation = world.application.metadata.generation + 1
+    application = gen.application(image, generation=generation, **policy)
+    application = application.model_copy(update={"status": world.application.status})
+    return replace(world, application=application)
+
+
+def check(world: World) -> None:
+    """A world that must never be is an error of the planner, whatever the story."""
+    active = [run for run in world.runs.values() if run.status.phase not in phases.ENDS]
+    assert len(active) <= 2, "one run is active, and perhaps one that is about to give way"
+    for run in world.runs.values():
+        numbers = run.status.counts
+        boxes = numbers.updated + numbers.in_flight + numbers.failed + numbers.unreachable
+        assert boxes + numbers.pending == numbers.total
+    for objects in world.objects.values():
+        for (plural, _), manifest in objects.items():
+            if plural == "httproutes":
+                refs = manifest["spec"]["rules"][0]["backendRefs"]
+                assert sum(ref.get("weight", 1) for ref in refs) in (1, 100)
+
+
+def _members(world: World, names: tuple[str, ...], *, reachable: bool) -> World:
+    members = dict(world.members)
+    for name in names:
+        old = members[ClusterName(name)]
+        members[ClusterName(name)] = replace(
+            old,
+            reachable=reachable,
+            fresh=reachable,
+            message="" if reachable else "connection refused",
+        )
+    return replace(world, members=members)
+
+
+# --- the hub --------------------------------------------------------------------------------------
+
+
+def _hub(world: World) -> None:
+    _application(world)
+    for name in sorted(world.runs, key=lambda key: world.runs[key].spec.number):
+        _run(world, name)
+    for cluster in sorted(world.items):
+        _dispatch(world, cluster)
+
+
+def _application(world: World) -> None:
+    runs = tuple(sorted(world.runs.values(), key=lambda item: item.spec.number))
+    observed = ApplicationObserved(
+        fleet=world.fleet,
+        members=world.members,
+        runs=runs,
+        clusters=tuple(world.items.values()),
+        templates=TEMPLATES.digest,
+    )
+    decided = applications.decide(world.application, observed, world.now)
+    for action in decided.actions:
+        match action:
+            case CreateRun():
+                if action.name not in world.runs:
+                    meta = ObjectMeta(name=action.name, namespace="shop", generation=1)
+                    world.runs[action.name] = FleetRollout(metadata=meta, spec=action.spec)
+                    world.wrote()
+            case DeleteRun():
+                del world.runs[action.name]
+                world.wrote()
+    if decided.status != world.application.status:
+        world.application = world.application.model_copy(update={"status": decided.status})
+        world.wrote()
+
+
+def _run(world: World, name: str) -> None:
+    run = world.runs[name]
+    others = [item for item in world.runs.values() if item.name != name]
+    older = [item for item in others if item.spec.number < run.spec.number]
+    observed = RunObserved(
+        members=world.members,
+        clusters=world.items,
+        newest=max(item.spec.number for item in world.runs.values()),
+        isolated=world.isolated,
+        request=world.request,
+        deleting=world.application.metadata.deletion_timestamp is not None,
+        paused=world.application.spec.delivery_policy.paused,
+        preceding=tuple(
+            sorted(item.name for item in older if item.status.phase not in phases.ENDS)
+        ),
+        handled=frozenset(item.status.handled_request for item in others) - {""},
+    )
+    decided = plan.next(run, observed, world.now)
+    for action in decided.actions:
+        _wish(world, action)
+    if decided.status != run.status:
+        world.runs[name] = run.model_copy(update={"status": decided.status})
+        world.wrote()
+
+
+def _wish(world: World, action: Start | Hold | Release) -> None:
+    """What the runtime does with a wish: one write of the ClusterRollout's spec."""
+    item = world.items.get(action.cluster)
+    if item is None:
+        assert isinstance(action, Start)
+        item = ClusterRollout(
+            metadata=ObjectMeta(
+                name=f"checkout.{action.cluster}",
+                namespace="shop",
+                finalizers=(CLUSTERROLLOUT_FINALIZER,),
+            ),
+            spec=ClusterRolloutSpec(
+                application="checkout", cluster=action.cluster, namespace="checkout"
+            ),
+        )
+    match action:
+        case Start():
+            world.started.append(action.cluster)
+            update: dict[str, Any] = {"want": action.want, "hold": ""}
+        case Hold():
+            update = {"hold": action.reason}
+        case Release():
+            update = {"hold": ""}
+    meta = item.metadata.model_copy(update={"generation": item.metadata.generation + 1})
+    spec = item.spec.model_copy(update=update)
+    world.items[action.cluster] = item.model_copy(update={"spec": spec, "metadata": meta})
+    world.wrote()
+
+
+def _dispatch(world: World, name: ClusterName) -> None:
+    looked: Objects | None = None
+    for _ in range(ROUNDS):
+        item = world.items.get(name)
+        if item is None:
+            return
+        decided = dispatch.decide(item, _observed(world, item, looked), world.now)
+        if any(isinstance(action, LookUp) for action in decided.actions):
+            assert decided.status == item.status, "a look-up reports nothing"
+            looked = copy.deepcopy(world.objects[name])
+            continue
+        if decided.fence:
+            world.items[name] = item.model_copy(update={"status": decided.status})
+            world.wrote()
+        for action in decided.actions:
+            _do(world, name, action)
+        changed = decided.status != item.status
+        if not decided.fence and changed:
+            world.items[name] = item.model_copy(update={"status": decided.status})
+            world.wrote()
+        if decided.finalizer is False:
+            del world.items[name]
+        if not changed and not decided.actions:
+            return
+        looked = None
+    raise AssertionError(f"{name} does not come to rest: {decided}")
+
+
+def _observed(world: World, item: ClusterRollout, looked: Objects | None) -> DispatchObserved:
+    name = ClusterName(item.spec.cluster)
+    member = world.members.get(name)
+    rendered: tuple[render.Rendered, ...] = ()
+    error = ""
+    run = world.runs.get(item.spec.want.run) if item.spec.want else None
+    if run is not None and member is not None:
+        try:
+            rendered = render.render(
+                TEMPLATES,
+                run.spec.application,
+                "shop",
+                member.cluster,
+                world.fleet,
+                run.spec.revision,
+            )
+        except UserError as problem:
+            error = str(problem)
+    answers = member is not None and member.reachable
+    mine = world.objects.get(name, {}).get(("rollouts", "checkout")) if answers else None
+    return DispatchObserved(
+        member=member,
+        hub=HUB,
+        rendered=rendered,
+        render_error=error,
+        rollout=copy.deepcopy(mine),
+        live=looked,
+    )
+
+
+def _do(world: World, name: ClusterName, action: Any) -> None:
+    assert world.members[name].reachable, "nothing is written into a member that does not answer"
+    objects = world.objects[name]
+    match action:
+        case ApplyRollout():
+            sequence = action.manifest["spec"]["dispatch"]["sequence"]
+            world.log.append(f"{name} apply {sequence}")
+            engine.apply(objects, action.manifest)
+        case HoldRollout():
+            world.log.append(f"{name} hold {action.sequence} {action.reason}".rstrip())
+            engine.hold(objects["rollouts", action.name], action.reason, action.sequence)
+        case CreateObject() | UpdateObject():
+            body = copy.deepcopy(dict(action.manifest))
+            key = (action.resource.plural, body["metadata"]["name"])
+            created = isinstance(action, CreateObject)
+            assert created == (key not in objects)
+            world.log.append(f"{name} {'create' if created else 'update'} {key[0]}/{key[1]}")
+            body["metadata"].setdefault("uid", f"{name}-{key[0]}-{key[1]}")
+            objects[key] = body
+        case DeleteObject():
+            world.log.append(f"{name} delete {action.resource.plural}/{action.name}")
+            key = (action.resource.plural, action.name)
+            assert objects[key]["metadata"]["uid"] == action.uid
+            del objects[key]
+    world.wrote()

@@ -15,7 +15,7 @@ from fleet.api.names import Resource
 from fleet.api.rollout import Rollout
 from fleet.clusters.client import Client
 from fleet.clusters.watch import Change, Informer
-from fleet.kulta.core import observed
+from fleet.kulta.core import observed, strategies
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.runtime import decode
 from fleet.kulta.runtime.decode import Child, Slice
@@ -194,23 +194,20 @@ class Observer:
             finally:
                 await aio.cancel(watching)
 
-    def _refer(self, rollout: Rollout) -> tuple[frozenset[str], frozenset[str]]:
+    def _refer(self, rollout: Rollout) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names of the Services and routes of the strategy; their changes wake it from now on."""
-        canary = rollout.spec.strategy.canary
-        services: frozenset[str] = frozenset()
-        routes: frozenset[str] = frozenset()
-        if canary is not None:
-            services = frozenset((canary.stable_service, canary.canary_service))
-            routing = canary.traffic_routing
-            if routing is not None and routing.gateway_api is not None:
-                routes = frozenset((routing.gateway_api.http_route,))
-        namespace = rollout.namespace
-        key = (namespace, rollout.name)
+        namespace, key = rollout.namespace, (rollout.namespace, rollout.name)
+        strategy = strategies.STRATEGIES.get(strategies.name(rollout.spec.strategy))
+        services: tuple[str, ...] = ()
+        routes: tuple[str, ...] = ()
+        if strategy is not None:
+            traits = strategy.traits(rollout.spec)
+            services, routes = traits.services, (traits.route,) if traits.route else ()
         self._service_users.put(key, frozenset((namespace, name) for name in services))
         self._route_users.put(key, frozenset((namespace, name) for name in routes))
         return services, routes
 
-    def _named_services(self, key: Key, wanted: frozenset[str]) -> dict[str, observed.Service]:
+    def _named_services(self, key: Key, wanted: Iterable[str]) -> dict[str, observed.Service]:
         """The Services that the strategy names, and those that we still manage for it."""
         found = {item.name: item for item in self._managed.of(key)}
         for name in wanted:

@@ -8,9 +8,10 @@ import logging
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from fleet import __version__
 from fleet.errors import UserError
 
 Environment = Mapping[str, str]
@@ -18,6 +19,7 @@ Environment = Mapping[str, str]
 REASON = "InvalidSettings"
 PROMETHEUS = "http://localhost:9090"
 NAMESPACE = "kulta-system"
+ENGINE_IMAGE = f"kulta-fleet:{__version__}"
 
 _LEVELS: Mapping[str, int] = {
     "trace": logging.DEBUG,
@@ -65,9 +67,12 @@ class EngineSettings(Settings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubSettings(Settings):
-    """The hub's; it elects unless told not to."""
+    """The hub's; it elects unless told not to. What managed members get as their engine is
+    `engine_image`, with `engine_environment` added to its own."""
 
     leader_election: bool = True
+    engine_image: str = ENGINE_IMAGE
+    engine_environment: Environment = field(default_factory=dict)
 
 
 def engine(environment: Environment | None = None) -> EngineSettings:
@@ -94,6 +99,8 @@ def hub(environment: Environment | None = None) -> HubSettings:
         namespace=_namespace(env),
         log_level=_level(env),
         leader_election=_switch(env, "KULTA_LEADER_ELECTION", default=True),
+        engine_image=env.get("KULTA_ENGINE_IMAGE") or ENGINE_IMAGE,
+        engine_environment=_pairs(env, "KULTA_ENGINE_ENV"),
     )
 
 
@@ -161,6 +168,17 @@ def _address(env: Environment, name: str, default: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise UserError(REASON, f"{name}: {value!r} is no address; write http://host:port")
     return value.rstrip("/")
+
+
+def _pairs(env: Environment, name: str) -> dict[str, str]:
+    """`A=1,B=2` as a dictionary."""
+    result: dict[str, str] = {}
+    for part in filter(None, env.get(name, "").split(",")):
+        key, mark, value = part.partition("=")
+        if not mark or not key.strip():
+            raise UserError(REASON, f"{name}: {part!r} is no pair; write NAME=value,NAME=value")
+        result[key.strip()] = value.strip()
+    return result
 
 
 def _port(text: str) -> int:

@@ -147,8 +147,8 @@ class Context:
     renders: Renders
     engine: EngineWish
     supervisor: Supervisor
-    identity: str
-    """uid of the hub's kube-system: who fences the writes into members."""
+    identity: str = ""
+    """uid of the hub's kube-system, who fences the writes into members; known before any."""
     stores: Stores = field(default_factory=Stores)
     links: Links = field(default_factory=Links)
     queues: Queues = field(default_factory=Queues)

@@ -123,6 +123,15 @@ class Link:
         )
 
     @property
+    def is_settled(self) -> bool:
+        """Whether enough is known to decide: believed, in trouble, or without an engine."""
+        if self.trouble is not None or self.told.fresh:
+            return True
+        leases = self.handle.informers[LEASES] if self.handle else None
+        known = leases is not None and leases.synced.is_set() and self.lease is None
+        return self.told.reachable and known
+
+    @property
     def _is_failing(self) -> bool:
         watch = self.handle.informers[ROLLOUTS] if self.handle else None
         return watch is not None and self.problem_at > watch.last_byte
@@ -228,13 +237,17 @@ def trouble(error: FleetError) -> Trouble:
     return Trouble(reason=reason, message=str(error))
 
 
-def informers(
-    link: Link,
-    client: Client,
-    rollout_changed: Callable[[Link, Change[Mapping[str, Any]]], None],
-    poke: Callable[[Link], None],
-) -> list[Informer[Any]]:
-    """What is watched in a member. `poke` is called after whatever may move its standing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Who is told of what is seen in a member: a Rollout, what moves its standing, its engine."""
+
+    rollout: Callable[[Link, Change[Mapping[str, Any]]], None]
+    standing: Callable[[Link], None]
+    engine: Callable[[Link], None]
+
+
+def informers(link: Link, client: Client, listener: Listener) -> list[Informer[Any]]:
+    """What is watched in a member."""
 
     def lease_changed(change: Change[Lease]) -> None:
         # The first sight of a Lease says nothing about its age; a change does.
@@ -242,17 +255,19 @@ def informers(
         if change.type == "MODIFIED" or (leases is not None and leases.synced.is_set()):
             link.lease_changed = client.monotonic()
         link.lease_problem = None
-        poke(link)
+        listener.standing(link)
+        if change.type != "MODIFIED":
+            listener.engine(link)
 
     def failed(error: FleetError) -> None:
         link.problem, link.problem_at = error, client.monotonic()
-        poke(link)
+        listener.standing(link)
 
     def lease_failed(error: FleetError) -> None:
         link.lease_problem = error
 
     def seen(change: Change[Mapping[str, Any]]) -> None:
-        rollout_changed(link, change)
+        listener.rollout(link, change)
 
     ours = f"{MANAGED_BY}={HUB_MANAGER}"
     return [
@@ -270,7 +285,7 @@ def informers(
             client,
             DEPLOYMENTS,
             decode=_engine,
-            on=lambda _: poke(link),
+            on=lambda _: listener.engine(link),
             namespace=ENGINE_NAMESPACE,
             field_selector=f"metadata.name={ENGINE_NAME}",
             on_error=lease_failed,

@@ -33,12 +33,17 @@ log = logging.getLogger(__name__)
 Handle = Callable[[Context, Key], Awaitable[None]]
 
 
-async def run_queues(hub: Context) -> None:
-    """Work on all queues until cancelled."""
+async def run_members(hub: Context) -> None:
+    """Connect and keep members until cancelled."""
+    queue = hub.queues.members
+    await queue.run(_guarded(hub, "MemberCluster", membership.reconcile, queue))
+
+
+async def run_others(hub: Context) -> None:
+    """Work on the other queues until cancelled."""
     queues = hub.queues
     async with asyncio.TaskGroup() as group:
         for queue, kind, handle in (
-            (queues.members, "MemberCluster", membership.reconcile),
             (queues.fleets, "Fleet", fleet),
             (queues.applications, "Application", application),
             (queues.runs, "FleetRollout", run),

@@ -1,0 +1,258 @@
+"""The hub's process: its parts, the order in which they begin, and how they end.
+
+    server ──> elected ──> own identity ──> stores complete ──> kopf ──> members connect
+           ──> (settled, or 10 s) ──> everything is looked at, then whatever wakes ──> SIGTERM
+           ──> Lease released ──> exit 0
+
+Called by `cli.run`. A follower does nothing but wait for the Lease. Who loses it ends at once, with
+an error: its members refuse its writes from then on, and a new process begins with a clean view.
+Ending needs no farewell: what is cut off is found and finished by the next leader.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fleet import __version__, aio, settings
+from fleet.api import ClusterRollout
+from fleet.api.names import CLUSTERROLLOUTS, HUB_LEASE, NAMESPACES, SECRETS, ClusterName
+from fleet.clusters.client import Client, open_session
+from fleet.clusters.config import ClientConfig
+from fleet.clusters.health import Breaker
+from fleet.clusters.lease import Alone, Elector
+from fleet.clusters.recorder import Recorder
+from fleet.clusters.registry import Registry
+from fleet.clusters.supervisor import Supervisor
+from fleet.clusters.transport import Session
+from fleet.clusters.watch import Change, Informer
+from fleet.errors import FleetError, TemporaryError, UnexpectedState, UserError
+from fleet.hub.runtime import handlers, links, reconcile, resync, triggers
+from fleet.hub.runtime.context import Context, EngineWish
+from fleet.hub.runtime.renders import Renders
+from fleet.rendering import environment
+from fleet.settings import HubSettings
+from fleet.telemetry.clock import SystemClock
+from fleet.telemetry.metrics import HubMetrics
+from fleet.telemetry.server import Health, serving
+from fleet.wiring import connect, watching
+
+USER_AGENT = f"kulta-fleet-hub/{__version__}"
+KUBECONFIG_LABEL = "fleet.kulta.io/kubeconfig=true"
+"""Secrets with this label are watched, so that new credentials count at once."""
+INFLIGHT = 64
+RENEW_SECONDS = 5.0
+SETTLE_SECONDS = 10.0
+"""How long members have to connect before the first decisions are made without them."""
+FLUSH_SECONDS = 2.0
+RETRY_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+async def run_hub(chosen: HubSettings) -> None:
+    """Run until SIGTERM or SIGINT, then end in order.
+
+    Raises UserError for a kubeconfig that cannot be used, OSError where the port cannot be had,
+    UnexpectedState when leadership is lost or kopf has ended: the process has to be started anew.
+    """
+    config = connect.own(chosen.connection)
+    health, metrics = Health(), HubMetrics()
+    health.shutdown.listen()
+    listen = serving(health, metrics.exposition, host=chosen.listen_host, port=chosen.listen_port)
+    async with listen as port, open_session() as session:
+        log.info("hub starts", extra={"version": __version__, "port": port})
+        hub = compose(chosen, config, session, health, metrics)
+        await hub.run_until_asked()
+    log.info("hub has ended")
+
+
+def compose(
+    chosen: HubSettings,
+    config: ClientConfig,
+    session: Session,
+    health: Health,
+    metrics: HubMetrics,
+) -> "Hub":
+    """The parts, put together and not yet running."""
+    clock = SystemClock()
+    kube = Client(
+        "hub", config, session, inflight=INFLIGHT, user_agent=USER_AGENT, observe=metrics.request
+    )
+
+    def reach(name: ClusterName, target: ClientConfig) -> Client:
+        return Client(name, target, session, user_agent=USER_AGENT, observe=metrics.request)
+
+    def equip(name: ClusterName, client: Client) -> Sequence[Informer[Any]]:
+        namespace, _, cluster = name.partition("/")
+        return links.informers(
+            context.links.make((namespace, cluster)),
+            client,
+            links.Listener(
+                rollout=lambda link, change: triggers.rollout_changed(context, link, change),
+                standing=lambda link: triggers.poke(context, link),
+                engine=lambda link: context.queues.members.add(link.key),
+            ),
+        )
+
+    context = Context(
+        kube=kube,
+        clock=clock,
+        recorder=Recorder(kube, clock, component="kulta-fleet-hub", instance=chosen.identity),
+        metrics=metrics,
+        renders=Renders(environment.read(settings.files("templates"))),
+        engine=EngineWish(
+            image=chosen.engine_image,
+            version=__version__,
+            environment=chosen.engine_environment,
+        ),
+        supervisor=Supervisor(Registry(), connect=reach, equip=equip),
+    )
+    return Hub(
+        health=health,
+        kube=kube,
+        context=context,
+        watched=handlers.registry(context.stores, config, user_agent=USER_AGENT),
+        items=_items(kube, context),
+        secrets=_secrets(kube, context),
+        elector=_elector(chosen, config, session, clock),
+    )
+
+
+def _items(kube: Client, context: Context) -> Informer[ClusterRollout]:
+    def decode(manifest: dict[str, Any]) -> ClusterRollout:
+        try:
+            return ClusterRollout.parse(manifest)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+
+    informer = Informer(
+        kube,
+        CLUSTERROLLOUTS,
+        decode=decode,
+        on=lambda change: triggers.item_changed(context, change),
+        on_error=_complain,
+    )
+    context.stores.items, context.remember = informer.store, informer.remember
+    return informer
+
+
+def _secrets(kube: Client, context: Context) -> Informer[str]:
+    def changed(change: Change[str]) -> None:
+        triggers.secret_changed(context, change)
+
+    informer = Informer(
+        kube,
+        SECRETS,
+        decode=lambda manifest: str(manifest["metadata"]["resourceVersion"]),
+        on=changed,
+        selector=KUBECONFIG_LABEL,
+        on_error=_complain,
+    )
+    context.stores.secrets = informer.store
+    return informer
+
+
+def _complain(error: FleetError) -> None:
+    log.warning("the hub's own objects cannot be watched", extra={"why": str(error)})
+
+
+def _elector(
+    chosen: HubSettings, config: ClientConfig, session: Session, clock: SystemClock
+) -> Alone | Elector:
+    if not chosen.leader_election:
+        return Alone()
+    # A client of its own: a renewal waits for no other request, and retries by itself.
+    kube = Client(
+        "lease",
+        config,
+        session,
+        timeout=5.0,
+        attempts=1,
+        user_agent=USER_AGENT,
+        breaker=Breaker(base=1.0, cap=2.0),
+    )
+    return Elector(
+        kube,
+        clock,
+        namespace=chosen.namespace,
+        name=HUB_LEASE,
+        identity=chosen.identity,
+        period=RENEW_SECONDS,
+    )
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Hub:
+    """The running parts. `run_until_asked` once."""
+
+    health: Health
+    kube: Client
+    context: Context
+    watched: handlers.Registry
+    items: Informer[ClusterRollout]
+    secrets: Informer[str]
+    elector: Alone | Elector
+
+    async def run_until_asked(self) -> None:
+        """Follow, lead, and end when asked to. Raises UnexpectedState when leading ends before."""
+        running = asyncio.create_task(self.elector.run(self._lead), name="hub")
+        asked = asyncio.create_task(self.health.shutdown.wait(), name="shutdown")
+        self.health.ready = True
+        try:
+            await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done() and not running.done():
+                log.info("asked to end")
+                if self.elector.is_leader:
+                    await self._recorder.flush(FLUSH_SECONDS)
+                return
+            running.result()
+            raise UnexpectedState("leadership is lost: another hub leads, this process ends")
+        finally:
+            await aio.cancel(asked, running)
+
+    @property
+    def _recorder(self) -> Recorder:
+        recorder = self.context.recorder
+        assert isinstance(recorder, Recorder)
+        return recorder
+
+    async def _lead(self) -> None:
+        context = self.context
+        context.identity = await self._identify()
+        triggers.connect(context)
+        async with context.supervisor, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._recorder.run(), name="events")
+            tasks.create_task(self.items.run(), name="ClusterRollouts")
+            tasks.create_task(self.secrets.run(), name="Secrets")
+            await resync.prime(self.kube, context.stores)
+            await self.items.synced.wait()
+            await self.secrets.synced.wait()
+            watch = watching.watch(self.watched, self.health.shutdown.listen)
+            tasks.create_task(watch, name="kopf")
+            tasks.create_task(resync.keep(self.kube, context.stores), name="resync")
+            tasks.create_task(triggers.pulse(context), name="pulse")
+            tasks.create_task(reconcile.run_members(context), name="members")
+            await self._settle()
+            log.info("deciding", extra={"members": len(context.links)})
+            tasks.create_task(reconcile.run_others(context), name="queues")
+
+    async def _identify(self) -> str:
+        """The uid of the hub's kube-system, however long its API server takes to answer."""
+        while True:
+            try:
+                system = await self.kube.get(NAMESPACES, "kube-system")
+                return str(system["metadata"]["uid"])
+            except TemporaryError as error:
+                log.warning("the own API server does not answer", extra={"why": str(error)})
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _settle(self) -> None:
+        """Give members time to connect: what was true before a restart is not news after it."""
+        clusters = self.context.stores.memberclusters.items
+        for _ in range(int(SETTLE_SECONDS / 0.1)):
+            known = [self.context.links.get(key) for key in clusters]
+            if all(link is not None and link.is_settled for link in known):
+                return
+            await asyncio.sleep(0.1)

@@ -6,7 +6,7 @@ and is the only thing in the core that changes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from fleet.api.rollout import Phase, RolloutStatus
@@ -100,6 +100,10 @@ class Draft:
             for item in self.look.observed.replica_sets
             if item.hash not in (self.current, self.stable) and (item.replicas or item.current)
         )
+
+    def again(self) -> None:
+        """Look again as soon as the status is written."""
+        self.wake(self.now + timedelta(milliseconds=1))
 
     def wake(self, moment: datetime | None) -> None:
         """Look again at `moment`."""

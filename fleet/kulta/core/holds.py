@@ -29,7 +29,7 @@ def is_firm(draft: Draft) -> bool:
     return draft.look.spec.paused or draft.look.spec.hold is not None
 
 
-def of_step(draft: Draft, index: int, step: Step) -> Wait | None:
+def of_step(draft: Draft, step: Step) -> Wait | None:
     """The pause of a step that is reached; None once it is over."""
     if step.pause is None:
         return None
@@ -37,13 +37,13 @@ def of_step(draft: Draft, index: int, step: Step) -> Wait | None:
     if end is None:
         return Wait(
             reason="StepPaused",
-            message=f"step {index}: paused at {step.set_weight}% until kulta.io/promote",
+            message=f"paused at {step.set_weight}% until kulta.io/promote",
         )
     if draft.now >= end:
         return None
     draft.wake(deadlines.next_look(end, draft.now))
     return Wait(
         reason="StepPaused",
-        message=f"step {index}: paused at {step.set_weight}% for {step.pause.duration}",
+        message=f"paused at {step.set_weight}% for {step.pause.duration}",
         until=end,
     )

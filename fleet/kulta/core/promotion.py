@@ -116,9 +116,7 @@ def _behind_service(draft: Draft) -> str:
 def _missing(draft: Draft, needed: int) -> Wait | None:
     if draft.look.ready(draft.current) >= needed:
         return None
-    return for_pods(
-        f"revision {draft.current} is to be promoted when all its {draft.look.total} pods are ready"
-    )
+    return for_pods(f"not all of its {draft.look.total} pods are ready yet")
 
 
 def _switch(draft: Draft, needed: int) -> Wait | None:

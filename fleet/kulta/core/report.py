@@ -106,6 +106,8 @@ def _label(draft: Draft, revision: str) -> Iterator[Action]:
 
 
 def _pods(draft: Draft) -> Iterator[Action]:
+    if draft.promotes and draft.is_active:
+        return  # replacements are born with the new role already; the others get it at the end
     for pod in draft.look.observed.pods:
         role = role_of(draft, pod.hash)
         if pod.role != role and not pod.deleting and draft.size(pod.hash):
@@ -135,16 +137,28 @@ def _counters(draft: Draft) -> None:
 def _explain(draft: Draft, strategy: Strategy) -> None:
     """Message and conditions; a brief wait is told only when it is not brief any more."""
     stored = draft.look.rollout.status
-    draft.progress = _if_long(draft, draft.progress)
+    wait = draft.progress
+    draft.progress = _if_long(draft, wait)
     draft.detour = _if_long(draft, draft.detour)
-    if draft.is_active:
+    is_quiet = wait is not None and draft.progress is None and _is_same_step(draft, stored)
+    if draft.is_active and not is_quiet:
         why = draft.paused or draft.progress
         said = strategy.describe(draft)
         draft.set(message=f"{said}: {why.message}" if why else said)
     kept = tuple(item for item in stored.conditions if item.type not in WHEN_BAD)
-    new = tuple(_conditions(draft))
+    new = tuple(item for item in _conditions(draft) if not is_quiet or item.type != "Progressing")
     generation = draft.look.rollout.metadata.generation
     draft.set(conditions=conditions.updated(kept, new, draft.now, generation))
+
+
+def _is_same_step(draft: Draft, stored: RolloutStatus) -> bool:
+    """Whether what the status says of the step still holds."""
+    now = draft.status
+    return (stored.phase, stored.current_step_index, stored.reached_step_index) == (
+        now.phase,
+        now.current_step_index,
+        now.reached_step_index,
+    ) and stored.current_pod_hash == now.current_pod_hash
 
 
 def _if_long(draft: Draft, wait: Wait | None) -> Wait | None:

@@ -1,1 +1,2 @@
-"""Numbers to verdicts: `queries` asks, `thresholds` judges a number, `checks` keeps the count."""
+"""Numbers to verdicts: `queries` are the texts, `rounds` says when they are asked, `thresholds`
+judges one number, `checks` keeps the count and says what it means for the rollout."""

@@ -72,7 +72,7 @@ class CanaryStrategy:
                 self._promote_at_once(draft, before)
                 return
             self._leave(draft, step, finding)
-        if base.begins(draft):
+        if _is_recorded(draft) and base.begins(draft):
             promotion.promote(draft)
 
     def _reach(self, draft: Draft, step: Step) -> bool:
@@ -95,7 +95,7 @@ class CanaryStrategy:
         if draft.phase is Phase.PROGRESSING:
             deadlines.run(draft)
         else:
-            draft.paused = holds.of_step(draft, _index(draft), step)
+            draft.paused = holds.of_step(draft, step)
         return False
 
     def _leave(self, draft: Draft, step: Step, finding: Finding) -> None:
@@ -188,7 +188,7 @@ def _may_leave(draft: Draft, step: Step, finding: Finding) -> bool:
     held = holds.of_spec(draft)
     if requests.is_asked(draft, "promote") and not holds.is_firm(draft):
         return True
-    wait = held or holds.of_step(draft, _index(draft), step)
+    wait = held or holds.of_step(draft, step)
     if wait is not None:
         if draft.phase is not Phase.PAUSED and wait is not held:
             _note_pause(draft, step, wait)
@@ -202,12 +202,27 @@ def _may_leave(draft: Draft, step: Step, finding: Finding) -> bool:
     return True
 
 
+def _is_recorded(draft: Draft) -> bool:
+    """Whether the status says already that all steps are done.
+
+    Services are switched only then: whoever carries on after a crash must not switch them back.
+    """
+    stored = draft.look.rollout.status
+    if (stored.current_pod_hash, stored.current_step_index) == (draft.current, _index(draft)):
+        return True
+    if draft.traits.is_routed or traffic.is_managed(draft):
+        draft.progress = steps.pods()
+        draft.again()
+        return draft.status.reached_step_index is None
+    return True
+
+
 def _note_pause(draft: Draft, step: Step, wait: Wait) -> None:
     decisions.note(
         draft,
         "Pause",
         "StepCompleted",
-        wait.message,
+        f"step {_index(draft)}: {wait.message}",
         to_step=_index(draft),
         weight=step.set_weight,
     )

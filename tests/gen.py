@@ -1,0 +1,206 @@
+"""Builders of a member's objects with good defaults: say only what a test is about."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from fleet.api import names
+from fleet.api.rollout import Rollout
+from fleet.kulta.core.observed import Measurement, Observed, Pod, ReplicaSet, Service
+from fleet.kulta.core.revisions import hash_of
+from tests.conftest import NOON
+
+NAME, NAMESPACE, UID = "checkout", "shop", "uid-1"
+STABLE, CANARY, ROUTE = "checkout", "checkout-canary", "checkout"
+APP = {"app": "checkout"}
+
+
+def template(image: str = "shop:v1") -> dict[str, Any]:
+    """A pod template that differs by image."""
+    return {
+        "metadata": {"labels": dict(APP)},
+        "spec": {"containers": [{"name": "app", "image": image}]},
+    }
+
+
+def revision(image: str = "shop:v1") -> str:
+    """The hash of that template."""
+    return hash_of(template(image))
+
+
+def steps(*weights: int | tuple[int, str | None]) -> list[dict[str, Any]]:
+    """`steps(20, (50, "5m"), (80, None))`: a pause of 5 minutes at 50 %, one without end at 80 %."""
+    result: list[dict[str, Any]] = []
+    for item in weights:
+        weight, duration = item if isinstance(item, tuple) else (item, "")
+        step: dict[str, Any] = {"setWeight": weight}
+        if duration != "":
+            step["pause"] = {"duration": duration} if duration else {}
+        result.append(step)
+    return result
+
+
+def canary(
+    *weights: int | tuple[int, str | None], routed: bool = False, **more: Any
+) -> dict[str, Any]:
+    """A canary strategy; `routed` divides the traffic by an HTTPRoute."""
+    body: dict[str, Any] = {
+        "stableService": STABLE,
+        "canaryService": CANARY,
+        "steps": steps(*(weights or (20, 50, 100))),
+        **more,
+    }
+    if routed:
+        body["trafficRouting"] = {"gatewayAPI": {"httpRoute": ROUTE}}
+    return {"canary": body}
+
+
+def analysis(*metrics: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """An analysis; by default the error rate must stay below 5 %."""
+    return {
+        "prometheus": {"address": "http://prometheus:9090"},
+        "metrics": list(metrics) or [{"name": "error-rate", "threshold": 5.0}],
+        **more,
+    }
+
+
+def manifest(
+    image: str = "shop:v1",
+    strategy: Mapping[str, Any] | None = None,
+    *,
+    name: str = NAME,
+    annotations: Mapping[str, str] | None = None,
+    status: Mapping[str, Any] | None = None,
+    **spec: Any,
+) -> dict[str, Any]:
+    """A Rollout as JSON; other keywords are keys of the spec."""
+    return {
+        "apiVersion": "kulta.io/v1beta1",
+        "kind": "Rollout",
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "uid": UID,
+            "generation": 1,
+            "resourceVersion": "1",
+            "annotations": dict(annotations or {}),
+        },
+        "spec": {
+            "replicas": 4,
+            "selector": {"matchLabels": dict(APP)},
+            "template": template(image),
+            "strategy": dict(strategy or canary()),
+            **spec,
+        },
+        "status": dict(status or {}),
+    }
+
+
+def rollout(*arguments: Any, **keywords: Any) -> Rollout:
+    """`manifest`, parsed."""
+    return Rollout.parse(manifest(*arguments, **keywords))
+
+
+def replica_set(
+    image: str, replicas: int, *, ready: int | None = None, role: str = "stable"
+) -> ReplicaSet:
+    """A set of Rollout `checkout`; all its pods are ready unless said otherwise."""
+    ready = replicas if ready is None else ready
+    key = revision(image)
+    return ReplicaSet(
+        name=f"{NAME}-{key}",
+        uid=f"set-{key}",
+        hash=key,
+        role=role,
+        replicas=replicas,
+        ready=ready,
+        available=ready,
+        current=replicas,
+    )
+
+
+def pods(owner: ReplicaSet, role: str | None = None) -> tuple[Pod, ...]:
+    """The pods of a set, the first `ready` of them ready."""
+    return tuple(
+        Pod(
+            name=f"{owner.name}-{number}",
+            uid=f"{owner.hash}-{number}",
+            hash=owner.hash,
+            role=owner.role if role is None else role,
+            ready=number < owner.ready,
+        )
+        for number in range(owner.replicas)
+    )
+
+
+def service(name: str, role: str = "", **managed: Any) -> Service:
+    """A Service of the user's that selects a role, if any."""
+    selector = {**APP, names.TYPE_LABEL: role} if role else dict(APP)
+    return Service(
+        name=name,
+        resource_version="1",
+        **{"selector": selector, "original": None, **managed},
+    )
+
+
+def route(
+    *weights: int | None, rules: Sequence[Mapping[str, Any]] | None = None, generation: int = 1
+) -> dict[str, Any]:
+    """An HTTPRoute with one rule for both Services, accepted by its gateway."""
+    stable, other = weights or (100, 0)
+    refs = [backend(STABLE, stable), backend(CANARY, other)]
+    parent = {"name": "public", "namespace": "gateways"}
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {
+            "name": ROUTE,
+            "namespace": NAMESPACE,
+            "generation": generation,
+            "resourceVersion": "1",
+        },
+        "spec": {
+            "parentRefs": [parent],
+            "rules": list(rules) if rules is not None else [{"backendRefs": refs}],
+        },
+        "status": {"parents": [report(parent, generation)]},
+    }
+
+
+def backend(name: str, weight: int | None = None, **more: Any) -> dict[str, Any]:
+    """A back-end as the API server stores it."""
+    ref: dict[str, Any] = {"group": "", "kind": "Service", "name": name, "port": 80, **more}
+    if weight is not None:
+        ref["weight"] = weight
+    return ref
+
+
+def report(
+    parent: Mapping[str, Any], generation: int, *, accepted: str = "True", resolved: str = "True"
+) -> dict[str, Any]:
+    """What a gateway says about a route."""
+    states = {"Accepted": accepted, "ResolvedRefs": resolved}
+    return {
+        "parentRef": dict(parent),
+        "controllerName": "example.com/gateway",
+        "conditions": [
+            {"type": kind, "status": state, "observedGeneration": generation, "reason": kind}
+            for kind, state in states.items()
+        ],
+    }
+
+
+def observed(*sets: ReplicaSet, **more: Any) -> Observed:
+    """A world of these sets and their pods; other keywords are fields of Observed."""
+    return Observed(
+        **{
+            "replica_sets": sets,
+            "pods": tuple(pod for item in sets for pod in pods(item)),
+            **more,
+        }
+    )
+
+
+def measured(query: str, value: float | None, at: datetime = NOON, error: str = "") -> Measurement:
+    """An answer to a query."""
+    return Measurement(query=query, value=value, error=error, at=at)

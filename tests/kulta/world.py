@@ -1,0 +1,383 @@
+"""A small pure member: ReplicaSets make pods, pods become ready, slices and gateways follow.
+
+`world.run()` calls the real `plan` again and again, does what it says, lets the world answer, and
+moves the clock when nothing happens. A checker refuses what must never be: weight on a revision
+without ready pods, too many pods, too few ready ones, a plan that is not followed by silence.
+"""
+
+import copy
+import itertools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from fleet.api import names
+from fleet.api.rollout import Rollout, RolloutStatus
+from fleet.kulta.core import actions as act
+from fleet.kulta.core import replicas
+from fleet.kulta.core.actions import Plan
+from fleet.kulta.core.observed import Measurement, Observed, Pod, ReplicaSet, Service
+from fleet.kulta.core.plan import plan
+from tests import gen
+from tests.conftest import NOON
+
+Answer = Callable[[str], float | None]
+
+STEPS = 2_000
+"""More turns than any story needs."""
+
+
+class Impossible(AssertionError):
+    """The engine let happen what must never happen."""
+
+
+@dataclass
+class World:
+    """One Rollout and everything of it. Change attributes to make things happen."""
+
+    manifest: dict[str, Any]
+    status: RolloutStatus = field(default_factory=RolloutStatus)
+    now: datetime = NOON
+    sets: dict[str, ReplicaSet] = field(default_factory=dict)
+    pods: dict[str, Pod] = field(default_factory=dict)
+    born: dict[str, datetime] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
+    routes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    answer: Answer = lambda text: None
+    asked: list[str] = field(default_factory=list)
+    startup: float = 2.0
+    """Seconds until a pod is ready."""
+    broken: set[str] = field(default_factory=set)
+    """Revisions whose pods never become ready."""
+    gateway: bool = True
+    """Whether the gateway takes what is written."""
+    gone: bool = False
+    log: list[act.Action] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
+    writes: list[RolloutStatus] = field(default_factory=list)
+    weights: list[int] = field(default_factory=list)
+    """Canary weights as the gateway took them."""
+    strict: bool = True
+    """Whether the checker is on."""
+    counters_due: datetime | None = None
+    numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    # --- what a user does -----------------------------------------------------------------------
+
+    def update(self, **spec: Any) -> None:
+        """Change keys of the spec."""
+        self.manifest["spec"].update(spec)
+        self.manifest["metadata"]["generation"] += 1
+
+    def image(self, image: str) -> None:
+        """Ask for another revision."""
+        self.update(template=gen.template(image))
+
+    def annotate(self, verb: str, value: str = "true") -> None:
+        """Ask by annotation."""
+        self.manifest["metadata"]["annotations"][f"kulta.io/{verb}"] = value
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        return self.manifest["metadata"]["annotations"]
+
+    # --- what can be seen -----------------------------------------------------------------------
+
+    @property
+    def rollout(self) -> Rollout:
+        body = {**self.manifest, "status": self.status.manifest()}
+        parsed = Rollout.parse(body)
+        assert parsed.status == self.status, "the status does not survive JSON"
+        return parsed
+
+    def observe(self) -> Observed:
+        """One look."""
+        return Observed(
+            replica_sets=tuple(self.sets.values()),
+            pods=tuple(self.pods.values()),
+            services=dict(self.services),
+            endpoints={name: self._addresses(item) for name, item in self.services.items()},
+            routes=copy.deepcopy(self.routes),
+            measurements=dict(self.measurements),
+        )
+
+    def ready(self, image: str) -> int:
+        """Ready pods of a revision."""
+        return self._ready(gen.revision(image))
+
+    def size(self, image: str) -> int:
+        """Pods that the set of a revision asks for."""
+        found = self.sets.get(gen.revision(image))
+        return found.replicas if found else 0
+
+    def roles(self, image: str) -> set[str]:
+        """Type labels of the pods of a revision."""
+        return {pod.role for pod in self.pods.values() if pod.hash == gen.revision(image)}
+
+    def split(self) -> tuple[int, int]:
+        """Weights of the route."""
+        refs = self.routes[gen.ROUTE]["spec"]["rules"][0]["backendRefs"]
+        return refs[0]["weight"], refs[1]["weight"]
+
+    def behind(self, name: str) -> set[str]:
+        """Revisions of the ready pods that a Service selects."""
+        chosen = self._addresses(self.services[name])
+        return {pod.hash for pod in self.pods.values() if pod.uid in chosen}
+
+    def actions(self, kind: type) -> list[Any]:
+        """What the engine did of one kind."""
+        return [item for item in self.log if isinstance(item, kind)]
+
+    def condition(self, kind: str) -> tuple[str, str] | None:
+        """Status and reason of a condition."""
+        found = [item for item in self.status.conditions if item.type == kind]
+        return (found[0].status, found[0].reason) if found else None
+
+    @property
+    def state(self) -> tuple[str | None, int | None, int | None]:
+        """Phase, step, weight."""
+        status = self.status
+        return status.phase, status.current_step_index, status.current_weight
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def run(self, seconds: float = 0.0) -> "World":
+        """Until nothing happens any more and `seconds` have passed."""
+        end = self.now + timedelta(seconds=seconds)
+        for _ in range(STEPS):
+            changed = self.tick()
+            changed = self._world() or changed
+            if changed:
+                continue
+            due = self._next()
+            if due is None or due > end:
+                self.now = max(self.now, end)
+                return self
+            self.now = max(due, self.now + timedelta(milliseconds=1))
+        raise Impossible("no end: the engine never comes to rest")
+
+    def settle(self) -> "World":
+        """Until everything that needs no person is over (a day at most)."""
+        for _ in range(STEPS):
+            self.run()
+            due = self._next()
+            if due is None or due > NOON + timedelta(days=1):
+                return self
+            self.now = due
+        raise Impossible("no end")
+
+    def wait(self, seconds: float) -> "World":
+        """Let time pass in one go, then see what comes of it."""
+        self.now += timedelta(seconds=seconds)
+        return self.run()
+
+    def tick(self) -> bool:
+        """One look and what follows from it; whether anything was done."""
+        if self.gone:
+            return False
+        decided = plan(self.rollout, self.observe(), self.now)
+        again = plan(self.rollout, self.observe(), self.now)
+        if again != decided:
+            raise Impossible("the same look gave two plans")
+        self.plans.append(decided)
+        for action in decided.actions:
+            self._do(action)
+        wrote = self._write(decided)
+        for action in decided.after:
+            self._do(action)
+        for query in decided.queries:
+            self.asked.append(query.text)
+            self.measurements[query.text] = self._measure(query.text)
+        return bool(decided.actions or wrote or decided.after or decided.queries)
+
+    def _measure(self, text: str) -> Measurement:
+        try:
+            return gen.measured(text, self.answer(text), self.now)
+        except ConnectionError as error:
+            return gen.measured(text, None, self.now, str(error))
+
+    def _write(self, decided: Plan) -> bool:
+        if decided.status == self.status:
+            self.counters_due = None
+            return False
+        if not decided.urgent:
+            self.counters_due = self.counters_due or self.now + timedelta(seconds=5)
+            if self.now < self.counters_due:
+                return False
+        self.counters_due = None
+        self.status = decided.status
+        self.writes.append(decided.status)
+        return True
+
+    def _next(self) -> datetime | None:
+        births = [self.born[key] for key, pod in self.pods.items() if not self._is_stuck(pod)]
+        births = [item + timedelta(seconds=self.startup) for item in births]
+        due = [item for item in births if item > self.now]
+        wake = self.plans[-1].wake_at if self.plans else None
+        due += [item for item in (wake, self.counters_due) if item is not None]
+        return min(due, default=None)
+
+    # --- the engine's hands ---------------------------------------------------------------------
+
+    def _do(self, action: act.Action) -> None:
+        self.log.append(action)
+        match action:
+            case act.CreateReplicaSet(manifest=made):
+                self._create(made)
+            case act.ScaleReplicaSet(name=name, replicas=size):
+                self._change(name, replicas=size)
+            case act.RelabelReplicaSet(name=name, role=role):
+                self._change(name, role=role)
+            case act.RelabelPod(name=name, role=role):
+                self.pods[name] = replace(self.pods[name], role=role)
+            case act.DeleteReplicaSet(name=name):
+                self.sets.pop(name.rsplit("-", 1)[1])
+            case act.SelectService():
+                self._select(action)
+            case act.WriteRoute(manifest=made):
+                self._route(made)
+            case act.SetFinalizer(present=present):
+                marks = [names.ROLLOUT_FINALIZER] if present else []
+                self.manifest["metadata"]["finalizers"] = marks
+                self.gone = "deletionTimestamp" in self.manifest["metadata"] and not present
+            case act.ConsumeRequest(verb=verb):
+                self.annotations.pop(f"kulta.io/{verb}", None)
+        self._check()
+
+    def _create(self, made: Any) -> None:
+        labels = made["spec"]["template"]["metadata"]["labels"]
+        key = labels[names.HASH_LABEL]
+        assert key not in self.sets
+        self.sets[key] = ReplicaSet(
+            name=made["metadata"]["name"],
+            uid=f"set-{key}",
+            hash=key,
+            role=labels[names.TYPE_LABEL],
+            replicas=made["spec"]["replicas"],
+            created_at=self.now,
+        )
+
+    def _change(self, name: str, **changes: Any) -> None:
+        key = name.rsplit("-", 1)[1]
+        self.sets[key] = replace(self.sets[key], **changes)
+
+    def _select(self, action: act.SelectService) -> None:
+        known = self.services[action.name]
+        assert known.resource_version == action.resource_version
+        self.services[action.name] = replace(
+            known,
+            selector=dict(action.selector),
+            original=None if action.original is None else dict(action.original),
+            resource_version=str(int(known.resource_version) + 1),
+        )
+
+    def _route(self, made: Any) -> None:
+        known = self.routes[gen.ROUTE]
+        assert made["metadata"]["resourceVersion"] == known["metadata"]["resourceVersion"]
+        changed = copy.deepcopy(dict(made))
+        if changed["spec"] != known["spec"]:
+            changed["metadata"]["generation"] += 1
+        changed["metadata"]["resourceVersion"] = str(int(known["metadata"]["resourceVersion"]) + 1)
+        self.routes[gen.ROUTE] = changed
+
+    # --- the world's answer ---------------------------------------------------------------------
+
+    def _world(self) -> bool:
+        before = (dict(self.pods), dict(self.sets), copy.deepcopy(self.routes))
+        for item in self.sets.values():
+            self._replicate(item)
+        for key, pod in self.pods.items():
+            old = self.now - self.born[key] >= timedelta(seconds=self.startup)
+            self.pods[key] = replace(pod, ready=old and not self._is_stuck(pod))
+        for key, item in self.sets.items():
+            own = [pod for pod in self.pods.values() if pod.hash == key]
+            ready = sum(pod.ready for pod in own)
+            self.sets[key] = replace(item, current=len(own), ready=ready, available=ready)
+        for item in self.routes.values() if self.gateway else ():
+            self._accept(item)
+        self._check()
+        return before != (self.pods, self.sets, self.routes)
+
+    def _replicate(self, item: ReplicaSet) -> None:
+        own = [key for key, pod in self.pods.items() if pod.hash == item.hash]
+        for _ in range(item.replicas - len(own)):
+            number = next(self.numbers)
+            name = f"{item.name}-{number}"
+            self.pods[name] = Pod(
+                name=name, uid=f"pod-{number}", hash=item.hash, role=item.role, ready=False
+            )
+            self.born[name] = self.now
+        own.sort(key=lambda key: self.pods[key].ready)
+        for key in own[: max(len(own) - item.replicas, 0)]:
+            del self.pods[key]
+
+    def _accept(self, item: dict[str, Any]) -> None:
+        generation = item["metadata"]["generation"]
+        parents = [gen.report(ref, generation) for ref in item["spec"]["parentRefs"]]
+        if item["status"]["parents"] != parents:
+            item["status"]["parents"] = parents
+            self.weights.append(self.split()[1])
+
+    def _is_stuck(self, pod: Pod) -> bool:
+        return pod.hash in self.broken
+
+    def _ready(self, key: str) -> int:
+        return sum(pod.ready for pod in self.pods.values() if pod.hash == key)
+
+    def _addresses(self, item: Service) -> frozenset[str]:
+        return frozenset(
+            pod.uid for pod in self.pods.values() if pod.ready and self._selects(item, pod)
+        )
+
+    def _selects(self, item: Service, pod: Pod) -> bool:
+        labels = {
+            **gen.APP,
+            names.HASH_LABEL: pod.hash,
+            names.TYPE_LABEL: pod.role,
+            names.ROLLOUT_LABEL: gen.NAME,
+        }
+        return all(labels.get(key) == value for key, value in item.selector.items())
+
+    # --- what must never be ---------------------------------------------------------------------
+
+    def _check(self) -> None:
+        if not self.strict or self.gone:
+            return
+        spec = self.rollout.spec
+        limits = replicas.bounds(spec.replicas, spec.max_surge, spec.max_unavailable)
+        sizes = [item.replicas for item in self.sets.values()]
+        most = limits.most + (max(sizes, default=0) if self.routes or self._retreats() else 0)
+        if sum(sizes) > most:
+            raise Impossible(f"{sizes} pods, at most {most}")
+        for name, item in self.services.items():
+            self._check_weight(name, item)
+
+    def _retreats(self) -> bool:
+        return self.status.phase == "Failed"
+
+    def _check_weight(self, name: str, item: Service) -> None:
+        """A back-end that gets traffic has a ready pod, once there is one at all."""
+        if not self.routes or item.original is None or not any(p.ready for p in self.pods.values()):
+            return
+        share = self.split()[0 if name == gen.STABLE else 1]
+        if share and not self._addresses(item) and self.rollout.spec.replicas:
+            raise Impossible(f"{share}% to Service {name}, which has no ready pod")
+
+
+def canary_world(*weights: Any, routed: bool = False, **keywords: Any) -> World:
+    """A world with Services and route where they belong."""
+    spec = {key: keywords.pop(key) for key in list(keywords) if re.match(r"[a-z]+[A-Z]|rep", key)}
+    more = {key: keywords.pop(key) for key in ("analysis",) if key in keywords}
+    world = World(gen.manifest(strategy=gen.canary(*weights, routed=routed, **more), **spec))
+    for key, value in keywords.items():
+        setattr(world, key, value)
+    if routed:
+        world.services = {
+            gen.STABLE: gen.service(gen.STABLE, "stable"),
+            gen.CANARY: gen.service(gen.CANARY, "canary"),
+        }
+        world.routes = {gen.ROUTE: gen.route(100, 0)}
+    return world

@@ -15,6 +15,7 @@ SENTENCES: Final[dict[str, str]] = {
     "MemberNotFound": "A Fleet names a MemberCluster that does not exist in its namespace.",
     "EmptyFleet": "The Fleet has no member; nothing can be delivered and nothing is deleted.",
     "UnmatchedClusters": "A member belongs to no wave.",
+    "NamespaceNotFound": "The namespace, or a kind that is rendered, does not exist in the member.",
     "NamespaceNotAllowed": "The member does not allow Applications in that namespace.",
     # members
     "Reachable": "The member's API server answers and its Rollouts are watched.",
@@ -91,11 +92,26 @@ SENTENCES: Final[dict[str, str]] = {
     "EndpointsPending": "The stable Service does not yet point at the new pods.",
     "PodsPending": "Pods of the new revision are not ready.",
     "SelectorContested": "Somebody keeps undoing the Service's selector.",
+    "WeightsContested": "Somebody keeps undoing the weights of the HTTPRoute.",
     "MetricsAvailable": "The last check got an answer for every metric.",
     "MetricsUnavailable": "The metrics source does not answer, or answers nonsense.",
     "NoAnalysis": "The strategy has no analysis.",
     "SamplesInsufficient": "Too few requests to judge; the step is held.",
     "WarmingUp": "The warm-up of the step is not over.",
+    # decisions of the engine: what, and why
+    "Initialize": "A revision begins its way.",
+    "StepAdvance": "The next step begins.",
+    "Promotion": "A person let the rollout go on.",
+    "Rollback": "Traffic and pods go back to the stable revision.",
+    "Pause": "The pause of a step begins.",
+    "Resume": "A pause is over.",
+    "Complete": "The revision is stable from now on.",
+    "Initialization": "There is a new revision.",
+    "StepCompleted": "Pods and weights of the step were in force.",
+    "AnalysisPassed": "All metrics passed.",
+    "PauseDurationExpired": "The pause of the step is over.",
+    "ManualPromotion": "A person asked for it.",
+    "ManualRollback": "A person asked for it, or the template is the stable one again.",
 }
 
 

@@ -73,7 +73,7 @@ class Access:
             path,
             query_params=list((query or {}).items()),
             header_params={"Accept": _JSON, "Content-Type": content_type},
-            body=None if body is None else json.dumps(body),
+            body=json.dumps(body) if content_type == _APPLY else body,
             auth_settings=["BearerToken"],
         )
         try:

@@ -80,7 +80,8 @@ class Envoy:
             log=self.folder / "envoy.log",
         )
         async with asyncio.timeout(PATIENCE):
-            while not report.exists():
+            # Envoy makes the file first and writes into it a moment later.
+            while not (report.exists() and report.read_text().strip()):
                 if not self._process.alive:
                     raise NotTaken(f"Envoy ended: {self._process.tail()}")
                 await asyncio.sleep(0.02)

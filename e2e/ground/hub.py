@@ -8,6 +8,7 @@ Used by the hub's tests and benchmarks. A missing right shows as a 403 in the au
 """
 
 import functools
+import signal
 import sys
 import urllib.error
 import urllib.request
@@ -88,6 +89,7 @@ class Hub:
 
     def kill(self) -> None:
         """SIGKILL, as a crash would."""
+        self.process.signal(signal.SIGKILL)
         self.process.stop(grace=0)
 
     def log(self) -> str:

@@ -1,7 +1,7 @@
 """A member as the hub sees it: registered by hand, with an engine that does what a test says.
 
-`Puppet` renews the engine's Lease and writes Rollout statuses, so that a test decides when a cluster
-completes or fails, without pods. Its API server, CRD, RBAC and fence are real.
+`Puppet` renews the engine's Lease and writes Rollout statuses, so that a test decides when a
+cluster completes or fails, without pods. Its API server, CRD, RBAC and fence are real.
 """
 
 import base64
@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-
 
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.waiting import until
@@ -116,7 +115,7 @@ class Puppet:
         code, found = self.plane.call("GET", ROLLOUTS.path(namespace, name))
         return found if code == 200 else None
 
-    def await_revision(
+    def await_image(
         self, namespace: str, name: str, image: str, *, within: float = 20
     ) -> dict[str, Any]:
         """The Rollout once it has that image."""
@@ -144,7 +143,7 @@ class Puppet:
 
     def complete(self, namespace: str, name: str, image: str) -> None:
         """Wait for that image, then say that it is everywhere."""
-        self.await_revision(namespace, name, image)
+        self.await_image(namespace, name, image)
         self.report(namespace, name, "Completed", stablePodHash="0123456789", currentWeight=100)
 
     def fail(self, namespace: str, name: str) -> None:

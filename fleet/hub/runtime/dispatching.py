@@ -59,8 +59,8 @@ REFUSALS: tuple[tuple[type[FleetError], str, ClusterPhase, str, str], ...] = (
         errors.NotFound,
         "",
         ClusterPhase.FAILED,
-        "NotFound",
-        "namespace or kind is missing there",
+        "NamespaceNotFound",
+        "the namespace, or the kind, does not exist there",
     ),
 )
 """(error, part of its text, phase, reason, advice): what a member's refusal means; first match."""

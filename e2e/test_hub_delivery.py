@@ -1,0 +1,241 @@
+"""Delivery by the real hub process to three real members: order, halt, faults, fences.
+
+Engines are puppets: a test decides when a cluster completes or fails. What the hub did is judged
+from the members' audit logs.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.conftest import BODIES
+from e2e.ground import hub as hubs
+from e2e.ground import member as members
+from e2e.ground.controlplane import Options
+from e2e.ground.planes import Planes
+from e2e.ground.proxy import Proxy
+from e2e.ground.waiting import until
+from e2e.tenancy import NAME, Tenant, World, running
+from fleet.api.names import APPLICATIONS, ENGINE_NAMESPACE, FLEETROLLOUTS
+
+MEMBERS = ("east", "north", "west")
+TENANTS = 8
+ALL = {"maxConcurrency": 3}
+WAVES = {
+    "waves": [
+        {"name": "canary", "clusters": ["west"]},
+        {"name": "rest", "remaining": True, "maxConcurrency": 2},
+    ]
+}
+
+
+@pytest.fixture(scope="module")
+def world(planes: Planes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    options = Options(controller_manager=False, scheduler=False, audit=BODIES)
+    plane, *others = planes("fleet-hub", *MEMBERS, options=options)
+    folder = tmp_path_factory.mktemp("hub")
+    with running(plane, tuple(others), folder, TENANTS) as started:
+        yield started
+
+
+@pytest.fixture
+def tenant(world: World) -> Tenant:
+    return world.tenant()
+
+
+def test_three_members_get_it_wave_by_wave(tenant: Tenant) -> None:
+    tenant.deliver("app:v1", **WAVES)
+    tenant.puppets["west"].await_image(tenant.namespace, NAME, "app:v1")
+    time.sleep(0.5)
+    assert tenant.writes("east") == tenant.writes("north") == []
+    tenant.complete("app:v1", "west")
+    for name in ("east", "north"):
+        tenant.puppets[name].await_image(tenant.namespace, NAME, "app:v1")
+    tenant.complete("app:v1", "east", "north")
+    status = tenant.await_phase(1, "Succeeded")
+    assert status["counts"]["updated"] == 3
+    columns = tenant.world.plane.kubectl("get", "fr", "-n", tenant.namespace, "--no-headers")
+    assert " Succeeded " in columns
+    assert " 3/3 " in columns
+    created = {request.resource for request in tenant.writes("east") if request.verb == "create"}
+    assert created == {"services"}
+
+
+def test_a_change_is_in_all_members_within_the_limit(tenant: Tenant) -> None:
+    tenant.deliver("app:v1", **ALL)
+    tenant.complete("app:v1")
+    tenant.await_phase(1, "Succeeded")
+    times = []
+    for number in (2, 3, 4):
+        began = time.monotonic()
+        tenant.deliver(f"app:v{number}", **ALL)
+        for puppet in tenant.puppets.values():
+            puppet.await_image(tenant.namespace, NAME, f"app:v{number}")
+        times.append(time.monotonic() - began)
+        tenant.complete(f"app:v{number}")
+        tenant.await_phase(number, "Succeeded")
+    # The goal is 0.25 s (`make bench` judges it); a busy machine must not make this test fail.
+    assert min(times) < 1.0, times
+
+
+def test_a_failed_analysis_halts_the_run(tenant: Tenant) -> None:
+    tenant.deliver("app:v1", **ALL)
+    tenant.complete("app:v1")
+    tenant.await_phase(1, "Succeeded")
+    tenant.deliver("app:v2", maxConcurrency=2)
+    for name in ("east", "north"):
+        tenant.puppets[name].await_image(tenant.namespace, NAME, "app:v2")
+    tenant.puppets["east"].fail(tenant.namespace, NAME)
+    status = tenant.await_phase(2, "Halted", within=2)
+    assert status["reason"] == "halted: east failed its analysis: error-rate 37.5 is not below 5"
+
+    def is_held() -> bool:
+        found = tenant.puppets["north"].rollout(tenant.namespace, NAME)
+        return found is not None and "hold" in found["spec"]
+
+    until(is_held, "north is held", within=5)
+    west = tenant.puppets["west"].rollout(tenant.namespace, NAME)
+    assert west is not None
+    assert members.image_of(west) == "app:v1"
+    assert "app:v2" not in json.dumps([request.body for request in tenant.writes("west")])
+
+
+async def test_a_member_that_cannot_be_reached_is_put_off_and_comes_back(tenant: Tenant) -> None:
+    plane = tenant.puppets["east"].plane
+    async with Proxy(plane.port) as proxy:
+
+        def register() -> None:
+            tenant.register("east", members.kubeconfig(plane, server=proxy.url))
+            tenant.await_condition("east", "EngineHealthy", "True")
+
+        await asyncio.to_thread(register)
+        await proxy.refuse()
+        await asyncio.to_thread(tenant.await_condition, "east", "Reachable", "False")
+
+        def others() -> None:
+            tenant.deliver("app:v1", maxConcurrency=1)
+            tenant.complete("app:v1", "north")
+            tenant.complete("app:v1", "west")
+            until(
+                lambda: tenant.run(1).get("counts", {}).get("updated") == 2,
+                "the two others are done",
+                within=10,
+            )
+
+        await asyncio.to_thread(others)
+        status = await asyncio.to_thread(tenant.run, 1)
+        assert status["phase"] == "Progressing"
+        assert status["cause"] == "Deferred"
+        assert tenant.writes("east") == []
+        await proxy.heal()
+        await asyncio.to_thread(tenant.complete, "app:v1", "east")
+        await asyncio.to_thread(tenant.await_phase, 1, "Succeeded", within=30)
+        await asyncio.to_thread(tenant.register, "east", members.kubeconfig(plane))
+
+
+def test_a_hub_killed_in_mid_run_goes_on_and_sends_nothing_twice(tenant: Tenant) -> None:
+    tenant.deliver("app:v1", **ALL)
+    tenant.puppets["east"].await_image(tenant.namespace, NAME, "app:v1")
+    tenant.world.hub.kill()
+    tenant.world.hub.start()
+    tenant.complete("app:v1")
+    tenant.await_phase(1, "Succeeded", within=30)
+    tenant.deliver("app:v2", maxConcurrency=1)
+    tenant.puppets["east"].await_image(tenant.namespace, NAME, "app:v2")
+    tenant.world.hub.kill()
+    tenant.complete("app:v2", "east")
+    tenant.world.hub.start()
+    for name in ("north", "west"):
+        tenant.puppets[name].complete(tenant.namespace, NAME, "app:v2")
+    tenant.await_phase(2, "Succeeded", within=30)
+    for name in MEMBERS:
+        sequences = tenant.dispatches(name)
+        assert len(sequences) == len(set(sequences)) == 2, (name, sequences)
+        assert sequences == sorted(sequences)
+
+
+def test_a_second_application_does_not_take_the_object_of_the_first(tenant: Tenant) -> None:
+    tenant.deliver("app:v1", **ALL)
+    tenant.complete("app:v1")
+    tenant.await_phase(1, "Succeeded")
+    tenant.deliver("other:v1", name="search", **ALL)
+    status = tenant.await_cluster("east", "Conflict", application="search")
+    assert status["reason"] == "ForeignObject"
+    assert status["message"] == (
+        f"Service {NAME} in namespace {tenant.namespace} belongs to the Application "
+        f"{tenant.namespace}/{NAME}: rename one of the two, or give them different namespaces in "
+        "destination"
+    )
+    run = tenant.get(FLEETROLLOUTS, "search-1")["status"]
+    assert run["phase"] == "Halted"
+    assert tenant.puppets["east"].rollout(tenant.namespace, "search") is None
+
+
+def test_a_deposed_leader_is_refused_by_the_member(tenant: Tenant) -> None:
+    tenant.deliver("app:v1", **ALL)
+    tenant.complete("app:v1")
+    tenant.await_phase(1, "Succeeded")
+    plane = tenant.puppets["east"].plane
+    stale = tenant.writes("east")
+    body = next(request.body for request in stale if request.resource == "rollouts.kulta.io")
+    tenant.deliver("app:v2", **ALL)
+    tenant.complete("app:v2")
+    tenant.await_phase(2, "Succeeded")
+    # The write of the former leader arrives late, with the hub's own credentials and manager.
+    text = json.dumps(body)
+    token = plane.mint(members.ACCOUNT, ENGINE_NAMESPACE)
+    path = plane.write_kubeconfig(plane.folder / "late.kubeconfig", token)
+    with pytest.raises(Exception, match=r"dispatch\.sequence may only grow"):
+        plane.kubectl(
+            *("apply", "--server-side", "--field-manager=kulta-fleet", "--force-conflicts"),
+            *(f"--kubeconfig={path}", "-f", "-"),
+            stdin=text,
+        )
+    found = tenant.puppets["east"].rollout(tenant.namespace, NAME)
+    assert found is not None
+    assert members.image_of(found) == "app:v2"
+
+
+def test_a_deleted_application_is_taken_away(tenant: Tenant) -> None:
+    tenant.deliver("app:v1", **ALL)
+    tenant.complete("app:v1")
+    tenant.await_phase(1, "Succeeded")
+    call = tenant.world.plane.call
+    # The garbage collector deletes what the Application owns; here the test does, without one.
+    for name in MEMBERS:
+        path = f"/apis/fleet.kulta.io/v1alpha1/namespaces/{tenant.namespace}/clusterrollouts"
+        call("DELETE", f"{path}/{NAME}.{name}")
+    call("DELETE", APPLICATIONS.path(tenant.namespace, NAME))
+    for name, puppet in tenant.puppets.items():
+        until(lambda n=name: not tenant.cluster(n), f"{name} is clean", within=15)
+        assert puppet.rollout(tenant.namespace, NAME) is None
+        assert (
+            puppet.plane.call("GET", f"/api/v1/namespaces/{tenant.namespace}/services/{NAME}")[0]
+            == 404
+        )
+
+
+def test_a_quiet_hub_only_renews_its_lease(world: World) -> None:
+    time.sleep(2)
+    planes = [world.plane, *(puppet.plane for puppet in world.puppets.values())]
+    marks = [plane.audit.mark() for plane in planes]
+    time.sleep(6)
+    users = (hubs.USER, members.HUB_USER)
+    told = {
+        (plane.name, request.verb, request.resource)
+        for plane, mark in zip(planes, marks, strict=True)
+        for user in users
+        for request in plane.audit.read(since=mark, user=user)
+        if request.verb != "watch"
+    }
+    assert told == {("fleet-hub", "update", "leases.coordination.k8s.io")}
+
+
+def test_nothing_was_forbidden(world: World) -> None:
+    for plane in (world.plane, *(puppet.plane for puppet in world.puppets.values())):
+        for user in (hubs.USER, members.HUB_USER):
+            refused = plane.audit.read(user=user, code=403)
+            assert [(request.verb, request.uri) for request in refused] == []

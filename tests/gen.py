@@ -29,7 +29,7 @@ def revision(image: str = "shop:v1") -> str:
 
 
 def steps(*weights: int | tuple[int, str | None]) -> list[dict[str, Any]]:
-    """`steps(20, (50, "5m"), (80, None))`: a pause of 5 minutes at 50 %, one without end at 80 %."""
+    """`steps(20, (50, "5m"), (80, None))`: 5 minutes at 50 %, without end at 80 %."""
     result: list[dict[str, Any]] = []
     for item in weights:
         weight, duration = item if isinstance(item, tuple) else (item, "")

@@ -159,7 +159,7 @@ def complete(draft: Draft) -> None:
     )
     draft.set(
         stable_pod_hash=revision,
-        promoted_at=draft.now if before != revision else None,
+        promoted_at=draft.now if before not in ("", revision) else None,
         pause_start_time=None,
         progress_started_at=None,
         pause_requested=False,

@@ -26,8 +26,8 @@ def _routed(draft: Draft, weight: int, was: int | None) -> Wait | None:
     wanted = replicas.share(look.total, weight)
     rest = look.total if draft.traits.stable_stays else replicas.split(look.bounds, weight).stable
     if stable in look.sets:
-        draft.scale(stable, max(rest, look.replicas(stable)) if rest < look.total else rest)
-    draft.scale(current, max(wanted, look.replicas(current)))
+        draft.scale(stable, max(rest, draft.size(stable)) if rest < look.total else rest)
+    draft.scale(current, max(wanted, draft.size(current)))
     draft.arrange(dict.fromkeys(promotion.idle(draft), 0))
     wait = _weights(draft, weight, wanted, was)
     if wait is None:

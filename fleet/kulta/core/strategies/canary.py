@@ -9,7 +9,16 @@ told in `steps`.
 """
 
 from fleet.api.rollout import Canary, Phase, RolloutSpec, RolloutStatus, Step
-from fleet.kulta.core import deadlines, decisions, holds, promotion, requests, steps, traffic
+from fleet.kulta.core import (
+    deadlines,
+    decisions,
+    holds,
+    promotion,
+    replicas,
+    requests,
+    steps,
+    traffic,
+)
 from fleet.kulta.core.analysis import checks
 from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
@@ -130,7 +139,8 @@ class CanaryStrategy:
         same look decides the same again."""
         left, count = _index(draft), len(_canary(draft.look.spec).steps)
         draft.promotes = True
-        if promotion.exchange(draft) is not None:
+        draft.scale(draft.current, draft.look.total)
+        if draft.look.ready(draft.current) < draft.look.total or promotion.exchange(draft):
             draft.status = before
             draft.progress = steps.pods()
             deadlines.run(draft)
@@ -242,14 +252,17 @@ def _cause(draft: Draft, step: Step, finding: Finding) -> tuple[str, str]:
 def _is_promotion(draft: Draft, step: Step) -> bool:
     """Whether leaving this step is the promotion itself, with no stop on the way to record.
 
-    That is so where nobody has to be switched and what remains is at most 100% without a pause.
+    That is so where nobody has to be switched, what remains is at most 100% without a pause, and
+    all new pods fit beside the old ones of this step.
     """
-    canary = _canary(draft.look.spec)
+    canary, limits = _canary(draft.look.spec), draft.look.bounds
+    old = replicas.split(limits, step.set_weight).stable
     rest = canary.steps[_index(draft) + 1 :]
     is_plain = not rest or (len(rest) == 1 and rest[0].set_weight == 100 and rest[0].pause is None)
     return (
         is_plain
         and step.pause is None
+        and limits.total + old <= limits.most
         and canary.analysis is None
         and not draft.traits.is_routed
         and not traffic.is_managed(draft)

@@ -166,7 +166,7 @@ def _cause(
     if newest is None:
         return "SpecChanged", everybody, True
     if newest.spec.revision != candidate.revision:
-        only = _only_replicas(newest.spec.application.spec, candidate.spec)
+        only = _only_replicas(newest, candidate.spec, observed.templates)
         good = newest.status.phase is RunPhase.SUCCEEDED
         return ("ReplicasChanged" if only else "SpecChanged"), everybody, not (only and good)
     if newest.status.phase not in (RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES):
@@ -184,7 +184,11 @@ def _cause(
     return ("MembersJoined" if joined else ""), joined, True
 
 
-def _only_replicas(before: ApplicationSpec, after: ApplicationSpec) -> bool:
+def _only_replicas(newest: FleetRollout, after: ApplicationSpec, templates: str) -> bool:
+    """Whether the number of replicas is all that differs from the newest run's inputs."""
+    before = newest.spec.application.spec
+    if newest.spec.revision != revision(before, templates):
+        return False
     contents: list[Mapping[str, Any]] = []
     for spec in (before, after):
         body = _content(spec)

@@ -1,7 +1,7 @@
 """The planner, one look at a time: who starts, who is held, what the run says.
 
-Aspects: order and slots, gates, failures and budgets, lost members, requests, the end. The way of
-whole runs is in tests/stories; here each row is one world and one answer.
+Aspects: order and slots, gates, failures and budgets, lost members, the end. Requests are in
+test_requests, the way of whole runs in tests/stories; here each row is one world and one answer.
 """
 
 from datetime import timedelta
@@ -10,43 +10,13 @@ import pytest
 
 from fleet.api import FleetRollout
 from fleet.api.conditions import condition
-from fleet.api.fleetrollout import ClusterPhase, FleetRolloutStatus, RunPhase, WaveStatus
+from fleet.api.fleetrollout import ClusterPhase, RunPhase, WaveStatus
 from fleet.hub.core import plan
-from fleet.hub.core.actions import Hold, Release, RunPlan, Start
+from fleet.hub.core.actions import Hold, Release
 from fleet.hub.core.observed import RunObserved
 from tests.conftest import NOON
 from tests.hub import gen
-
-MINUTE = timedelta(minutes=1)
-DONE, GOING, BAD = ClusterPhase.SUCCEEDED, ClusterPhase.PROGRESSING, ClusterPhase.FAILED
-
-
-def observed(*names: str, **given: object) -> RunObserved:
-    lost = given.pop("lost", ())
-    items = given.pop("items", ())
-    return RunObserved(
-        members=gen.members(*names, lost=lost),  # type: ignore[arg-type]
-        clusters=gen.items(*items),  # type: ignore[misc]
-        **{"newest": 1, **given},  # type: ignore[arg-type]
-    )
-
-
-def begun(run: FleetRollout, *waves: WaveStatus, **status: object) -> FleetRollout:
-    """The run as it stands after its waves began at noon."""
-    waves = waves or tuple(
-        WaveStatus(name=wave.name, phase="Progressing", started_at=NOON)
-        for wave in run.spec.plan.waves
-    )
-    body = {"phase": RunPhase.PROGRESSING, "waves": waves, "started_at": NOON, **status}
-    return run.model_copy(update={"status": FleetRolloutStatus.model_validate(body)})
-
-
-def did(answer: RunPlan) -> list[str]:
-    """`start a`, `hold b`, `release c`."""
-    return [f"{type(action).__name__.lower()} {action.cluster}" for action in answer.actions]
-
-
-THREE = gen.wave("all", "a", "b", "c")
+from tests.hub.scene import BAD, DONE, FAILED, MINUTE, THREE, WIDE, begun, did, observed
 
 
 @pytest.mark.parametrize(
@@ -171,10 +141,6 @@ def test_who_goes(
 ) -> None:
     answer = plan.next(run, world, NOON)
     assert (did(answer), answer.status.phase, answer.status.reason) == (actions, phase, reason)
-
-
-WIDE = gen.wave("all", "a", "b", "c", "d", max_concurrency=2, failure_budget=1)
-FAILED = gen.item("a", BAD, reason="AnalysisFailed", message="error-rate 9 is not below 5")
 
 
 @pytest.mark.parametrize(
@@ -339,127 +305,6 @@ def test_those_put_off_go_at_the_end_when_they_are_back() -> None:
     assert did(plan.next(run, back, NOON)) == []
     end = observed("a", "b", items=[gen.item("b", DONE)])
     assert did(plan.next(run, end, NOON)) == ["start a"]
-
-
-# --- requests ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("request_", "items", "status", "actions", "phase", "told"),
-    [
-        pytest.param(
-            "pause/1", [gen.item("a")], {}, ["hold a"], RunPhase.PAUSED, "paused by request",
-            id="pause holds what is in flight",
-        ),
-        pytest.param(
-            "resume/2", [gen.item("a", hold="x")], {"paused": True}, ["start b", "release a"],
-            RunPhase.PROGRESSING, "resumed by request",
-            id="resume ends a pause",
-        ),
-        pytest.param(
-            "resume/2", [FAILED, gen.item("b", hold="x")], {"halted_at": NOON, "phase": "Halted"},
-            ["start c", "release b"], RunPhase.PROGRESSING,
-            "resumed by request; accepted as failed: a",
-            id="resume out of a halt accepts what has failed",
-        ),
-        pytest.param(
-            "retry/2", [FAILED, gen.item("b", DONE)], {"halted_at": NOON, "phase": "Halted"},
-            ["start a", "start c"], RunPhase.PROGRESSING, "retry of 1: a",
-            id="retry tries the failed ones again, and only them",
-        ),
-        pytest.param(
-            "retry/2/b", [FAILED], {"halted_at": NOON, "phase": "Halted"}, [], RunPhase.HALTED,
-            "nothing to retry: cluster b has not failed in this run",
-            id="retry of a cluster that has not failed is refused",
-        ),
-        pytest.param(
-            "abort/2", [gen.item("a", good=7), gen.item("b")], {}, ["start a"], RunPhase.ABORTED,
-            "aborted by request",
-            id="abort sends those in flight back to what ran well there",
-        ),
-        pytest.param(
-            "promote/2", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
-            "the request promote/2 is not understood: write <verb>/<id>[/<cluster>] with one of "
-            "pause, resume, retry, abort and a new id",
-            id="an unknown verb is answered",
-        ),
-        pytest.param(
-            "pause", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
-            "the request pause is not understood: write <verb>/<id>[/<cluster>] with one of "
-            "pause, resume, retry, abort and a new id",
-            id="a request without an id is answered",
-        ),
-    ],
-)  # fmt: skip
-def test_requests(
-    request_: str,
-    items: list[object],
-    status: dict[str, object],
-    actions: list[str],
-    phase: RunPhase,
-    told: str,
-) -> None:
-    run = begun(gen.run(gen.wave("all", "a", "b", "c", max_concurrency=2)), **status)
-    answer = plan.next(run, observed("a", "b", "c", items=items, request=request_), NOON)
-    assert (did(answer), answer.status.phase) == (actions, phase)
-    assert told in [entry.message for entry in answer.status.history]
-
-
-def test_a_request_is_acted_on_once() -> None:
-    """[MT-25] The same id twice, also after a resume, is one request."""
-    run = begun(gen.run(THREE))
-    world = observed("a", "b", "c", items=[gen.item("a")], request="pause/77")
-    paused = plan.next(run, world, NOON)
-    run = run.model_copy(update={"status": paused.status})
-    assert plan.next(run, world, NOON).status == paused.status
-    resumed = plan.next(run, observed("a", "b", "c", request="resume/78"), NOON)
-    run = run.model_copy(update={"status": resumed.status})
-    again = plan.next(run, world, NOON)
-    assert again.status.paused is False, "77 was acted on before 78"
-    assert again.status.handled_request == "78"
-
-
-def test_a_request_that_another_run_has_acted_on_is_not_acted_on_again() -> None:
-    world = observed("a", request="pause/77", handled=frozenset({"77"}))
-    assert plan.next(gen.run(gen.wave("all", "a")), world, NOON).status.paused is False
-
-
-def test_retry_counts_attempts_up() -> None:
-    run = begun(gen.run(gen.wave("all", "a")), halted_at=NOON, phase=RunPhase.HALTED)
-    answer = plan.next(run, observed("a", items=[FAILED], request="retry/5"), NOON)
-    (start,) = answer.actions
-    assert isinstance(start, Start)
-    assert (start.want.run, start.want.attempt) == ("checkout-1", 1)
-    assert answer.status.retrying == ()
-
-
-def test_retry_opens_a_run_that_ended_with_failures() -> None:
-    status = {"phase": RunPhase.SUCCEEDED_WITH_FAILURES, "finished_at": NOON, "accepted": ("a",)}
-    done = WaveStatus(name="all", phase="Done", started_at=NOON, finished_at=NOON)
-    run = begun(gen.run(gen.wave("all", "a")), done, **status)
-    assert plan.next(run, observed("a", items=[FAILED]), NOON).status == run.status
-    answer = plan.next(run, observed("a", items=[FAILED], request="retry/5"), NOON)
-    assert (did(answer), answer.status.phase) == (["start a"], RunPhase.PROGRESSING)
-
-
-# --- giving way -----------------------------------------------------------------------------------
-
-
-def test_a_newer_run_sends_those_in_flight_back() -> None:
-    items = [gen.item("a", DONE), gen.item("b", good=7, hold="x"), gen.item("c")]
-    run = begun(gen.run(gen.wave("all", "a", "b", "c", "d", max_concurrency=4)))
-    answer = plan.next(run, observed("a", "b", "c", "d", items=items, newest=2), NOON)
-    assert (answer.status.phase, answer.status.finished_at) == (RunPhase.SUPERSEDED, NOON)
-    (back,) = answer.actions
-    assert isinstance(back, Start)
-    assert (back.cluster, back.want.run, back.want.revision) == ("b", "checkout-7", "rev7")
-
-
-def test_an_application_that_is_deleted_aborts_its_run() -> None:
-    answer = plan.next(
-        begun(gen.run(THREE)), observed("a", items=[gen.item("a", good=7)], deleting=True), NOON
-    )
-    assert (answer.status.phase, answer.actions) == (RunPhase.ABORTED, ())
 
 
 # --- the end, and quiet ---------------------------------------------------------------------------

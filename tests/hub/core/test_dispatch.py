@@ -1,0 +1,259 @@
+"""One cluster: the fence, the order of writes, and what is never fought or sent twice.
+
+Aspects: order, sequences, holds, conflicts, changed inputs, pruning. What a report is believed to
+say is in test_verdict; whole ways are in tests/stories.
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from fleet.api import ClusterRollout
+from fleet.api.clusterrollout import Want
+from fleet.api.conditions import is_true
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.names import APPLIED_ANNOTATION
+from fleet.hub.core import dispatch
+from fleet.hub.core.actions import DispatchPlan
+from fleet.rendering import render
+from tests.conftest import NOON
+from tests.hub import gen
+from tests.hub.place import NEW, Objects, after, did, look, objects, rendered, settled
+
+# --- the order of writes --------------------------------------------------------------------------
+
+
+def test_the_member_is_looked_at_before_anything_is_written() -> None:
+    plan = dispatch.decide(NEW, look(), NOON)
+    assert (did(plan), plan.fence, plan.status) == (["LookUp"], False, NEW.status)
+
+
+def test_the_sequence_is_taken_before_the_writes_and_the_rollout_goes_first() -> None:
+    plan = dispatch.decide(NEW, look(looked=True), NOON)
+    assert plan.fence
+    assert did(plan) == ["ApplyRollout", "CreateObject", "CreateObject"]
+    taken = plan.status.dispatch
+    assert (taken.sequence, taken.rollout, taken.run) == (1, 1, "checkout-1")
+    sent = plan.actions[0]
+    assert sent.manifest["spec"]["dispatch"] == {"hub": "hub-1", "sequence": 1}  # type: ignore[union-attr]
+    assert {entry.name for entry in plan.status.inventory} == {"checkout", "checkout-canary"}
+    assert plan.status.phase is ClusterPhase.APPLYING
+
+
+def test_without_finalizer_nothing_is_written() -> None:
+    meta = NEW.metadata.model_copy(update={"finalizers": ()})
+    plan = dispatch.decide(NEW.model_copy(update={"metadata": meta}), look(), NOON)
+    assert (plan.finalizer, plan.actions) == (True, ())
+
+
+def test_what_did_not_arrive_is_sent_again_with_its_sequence() -> None:
+    item = after(NEW, dispatch.decide(NEW, look(looked=True), NOON))
+    plan = dispatch.decide(item, look(looked=True), NOON)
+    assert (plan.fence, did(plan)) == (False, ["ApplyRollout", "CreateObject", "CreateObject"])
+    assert plan.actions[0].manifest["spec"]["dispatch"]["sequence"] == 1  # type: ignore[union-attr]
+
+
+def test_what_arrived_is_not_sent_again() -> None:
+    """[MT-02] A hub that begins anew between a write and its report finds it done."""
+    item = after(NEW, dispatch.decide(NEW, look(looked=True), NOON))
+    plan = dispatch.decide(item, look(objects(), looked=True), NOON)
+    assert plan.actions == ()
+    assert plan.status.applied_run == "checkout-1"
+    assert all(entry.digest and entry.uid for entry in plan.status.inventory)
+
+
+def test_a_new_image_alone_needs_no_look_at_the_services() -> None:
+    item = settled()
+    want = Want(run="checkout-2", revision="rev2", since=NOON)
+    meta = item.metadata.model_copy(update={"generation": 2})
+    spec = item.spec.model_copy(update={"want": want})
+    item = item.model_copy(update={"spec": spec, "metadata": meta})
+    plan = dispatch.decide(item, look(objects(), number=2), NOON)
+    assert (plan.fence, did(plan)) == (True, ["ApplyRollout"])
+    assert plan.status.dispatch.sequence == 2
+
+
+@pytest.mark.parametrize(
+    ("live", "taken"),
+    [
+        pytest.param(7, 8, id="a hub that was restored from a backup is not locked out"),
+        pytest.param(1, None, id="its own sequence is enough"),
+    ],
+)
+def test_the_next_sequence(live: int, taken: int | None) -> None:
+    plan = dispatch.decide(settled(), look(objects(sequence=live, phase="Completed")), NOON)
+    assert (plan.status.dispatch.sequence if plan.fence else None) == taken
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        pytest.param({}, id="somebody deleted the Rollout"),
+        pytest.param(objects(sequence=0), id="the member was restored from an old backup"),
+    ],
+)
+def test_what_the_member_lost_is_dispatched_again(there: Objects) -> None:
+    plan = dispatch.decide(settled(), look(there), NOON)
+    assert plan.fence
+    assert did(plan)[0] == "ApplyRollout"
+    assert plan.status.dispatch.sequence == 2
+
+
+def test_a_retry_asks_the_engine() -> None:
+    item = settled()
+    want = Want(run="checkout-1", revision="rev1", since=NOON, attempt=1)
+    item = item.model_copy(update={"spec": item.spec.model_copy(update={"want": want})})
+    plan = dispatch.decide(item, look(objects(phase="Failed")), NOON)
+    (sent,) = plan.actions
+    assert sent.manifest["metadata"]["annotations"]["kulta.io/retry"] == "2"  # type: ignore[union-attr]
+    assert (plan.fence, plan.status.phase) == (True, ClusterPhase.APPLYING)
+
+
+# --- holds ----------------------------------------------------------------------------------------
+
+
+def held(item: ClusterRollout, reason: str) -> ClusterRollout:
+    return item.model_copy(update={"spec": item.spec.model_copy(update={"hold": reason})})
+
+
+def test_a_hold_takes_a_sequence_and_leaves_the_rollout_alone() -> None:
+    there = objects()
+    plan = dispatch.decide(held(settled(), "halted"), look(there), NOON)
+    (hold,) = plan.actions
+    assert plan.fence
+    assert (hold.reason, hold.sequence) == ("halted", 2)  # type: ignore[union-attr]
+    assert (plan.status.dispatch.sequence, plan.status.dispatch.rollout) == (2, 1)
+    item = after(held(settled(), "halted"), plan)
+    there["rollouts", "checkout"]["spec"]["hold"] = {"reason": "halted", "sequence": 2}
+    quiet = dispatch.decide(item, look(there), NOON)
+    assert (quiet.actions, quiet.status.phase, quiet.status.reason) == (
+        (),
+        ClusterPhase.PAUSED,
+        "Held",
+    )
+    freed = dispatch.decide(held(item, ""), look(there), NOON)
+    (release,) = freed.actions
+    assert (release.reason, release.sequence) == ("", 3)  # type: ignore[union-attr]
+
+
+# --- whose is it ----------------------------------------------------------------------------------
+
+
+def foreign(plural: str, name: str, **labels: str) -> Objects:
+    there = objects()
+    there[plural, name]["metadata"]["labels"] = labels
+    return there
+
+
+@pytest.mark.parametrize(
+    ("there", "reason", "message"),
+    [
+        pytest.param(
+            foreign("services", "checkout", app="x"),
+            "ForeignObject",
+            "Service checkout in namespace checkout exists and is not ours: remove or rename it, "
+            "or hand it over with the labels app.kubernetes.io/managed-by, "
+            "fleet.kulta.io/application, fleet.kulta.io/namespace",
+            id="a Service of somebody",
+        ),
+        pytest.param(
+            foreign(
+                "services",
+                "checkout",
+                **{
+                    "app.kubernetes.io/managed-by": "kulta-fleet",
+                    "fleet.kulta.io/application": "cart",
+                    "fleet.kulta.io/namespace": "shop",
+                },
+            ),
+            "ForeignObject",
+            "Service checkout in namespace checkout belongs to the Application shop/cart: rename "
+            "one of the two, or give them different namespaces in destination",
+            id="a Service of another Application",
+        ),
+        pytest.param(
+            foreign("rollouts", "checkout"),
+            "ForeignObject",
+            "Rollout checkout in namespace checkout exists and is not ours: remove or rename it, "
+            "or hand it over with the labels app.kubernetes.io/managed-by, "
+            "fleet.kulta.io/application, fleet.kulta.io/namespace",
+            id="a Rollout of somebody",
+        ),
+        pytest.param(
+            objects(hub="hub-2"),
+            "OtherHub",
+            "Rollout checkout is managed by another hub (hub-2): release it there "
+            "(spec.dispatch.released: true) before this hub takes over",
+            id="a Rollout of another hub",
+        ),
+    ],
+)
+def test_conflicts_are_reported_and_never_fought(there: Objects, reason: str, message: str) -> None:
+    plan = dispatch.decide(NEW, look(there, looked=True), NOON)
+    assert plan.actions == ()
+    assert plan.status.phase is ClusterPhase.CONFLICT
+    assert (plan.status.reason, plan.status.message) == (reason, message)
+
+
+def test_a_rollout_that_another_hub_released_is_taken_over() -> None:
+    there = objects(hub="hub-2", sequence=6)
+    there["rollouts", "checkout"]["spec"]["dispatch"]["released"] = True
+    plan = dispatch.decide(NEW, look(there, looked=True), NOON)
+    assert (plan.fence, plan.status.dispatch.sequence) == (True, 7)
+
+
+def test_a_foreign_object_is_looked_at_again() -> None:
+    there = foreign("services", "checkout")
+    plan = dispatch.decide(NEW, look(there, looked=True), NOON)
+    assert plan.wake_at == NOON + timedelta(seconds=60)
+    again = dispatch.decide(after(NEW, plan), look(), NOON)
+    assert (did(again), again.status) == (["LookUp"], plan.status)
+
+
+# --- inputs, templates, pruning -------------------------------------------------------------------
+
+
+def test_changed_inputs_are_reported_and_not_dispatched() -> None:
+    other = tuple(
+        render.Rendered(
+            resource=each.resource,
+            manifest={
+                **each.manifest,
+                "metadata": {**each.manifest["metadata"], "annotations": {APPLIED_ANNOTATION: "x"}},
+            },
+        )
+        for each in rendered()
+    )
+    there = objects(phase="Completed")
+    plan = dispatch.decide(settled(), look(there, rendered=other), NOON)
+    assert (plan.actions, plan.status.phase) == ((), ClusterPhase.SUCCEEDED)
+    assert is_true(plan.status.conditions, "InputsChanged")
+
+
+def test_a_render_error_before_the_first_write_is_a_failure() -> None:
+    plan = dispatch.decide(NEW, look(rendered=(), render_error="template x line 3: bad"), NOON)
+    assert (plan.status.phase, plan.status.reason) == (ClusterPhase.FAILED, "TemplateError")
+    item = settled()
+    same = dispatch.decide(item, look(rendered=(), render_error="bad"), NOON)
+    assert same.status == item.status, "what is applied stays"
+
+
+def test_what_is_rendered_no_more_is_pruned_when_nothing_needs_it() -> None:
+    item, there = settled(), objects(phase="Completed")
+    fewer = tuple(each for each in rendered() if each.name != "checkout-canary")
+    digest = dispatch.Case.of(
+        item,
+        item.spec.want,
+        gen.member("a"),
+        look(rendered=fewer),
+        NOON,  # type: ignore[arg-type]
+    ).digest
+    taken = item.status.dispatch.model_copy(update={"digest": digest})
+    item = after(item, DispatchPlan(status=item.status.model_copy(update={"dispatch": taken})))
+    assert did(dispatch.decide(item, look(there, rendered=fewer), NOON)) == ["LookUp"]
+    plan = dispatch.decide(item, look(there, rendered=fewer, looked=True), NOON)
+    (deletion,) = plan.actions
+    assert (deletion.name, deletion.uid) == ("checkout-canary", "uid-checkout-canary")  # type: ignore[union-attr]
+    del there["services", "checkout-canary"]
+    clean = dispatch.decide(after(item, plan), look(there, rendered=fewer, looked=True), NOON)
+    assert [entry.name for entry in clean.status.inventory] == ["checkout", "checkout"]

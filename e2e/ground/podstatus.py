@@ -29,7 +29,6 @@ def build(
         "podIP": address,
         "podIPs": [{"ip": address}],
         "startTime": before.get("startTime", now),
-        "qosClass": "BestEffort",
         "containerStatuses": [_container(container) for container in containers],
         "conditions": [
             _stamped(condition, known, now) for condition in _conditions(pod, containers)

@@ -80,6 +80,16 @@ class World:
         """Ask by annotation."""
         self.manifest["metadata"]["annotations"][f"kulta.io/{verb}"] = value
 
+    def change(self, service: str, selector: dict[str, str]) -> None:
+        """Somebody writes a Service's selector."""
+        known = self.services[service]
+        version = str(int(known.resource_version) + 1)
+        self.services[service] = replace(known, selector=selector, resource_version=version)
+
+    def undo(self, service: str) -> None:
+        """Somebody puts a Service's own selector back."""
+        self.change(service, dict(self.services[service].original or {}))
+
     @property
     def annotations(self) -> dict[str, str]:
         return self.manifest["metadata"]["annotations"]
@@ -135,6 +145,10 @@ class World:
         """Status and reason of a condition."""
         found = [item for item in self.status.conditions if item.type == kind]
         return (found[0].status, found[0].reason) if found else None
+
+    def detail(self, kind: str) -> str:
+        """The message of a condition."""
+        return next((item.message for item in self.status.conditions if item.type == kind), "")
 
     @property
     def state(self) -> tuple[str | None, int | None, int | None]:
@@ -356,7 +370,7 @@ class World:
             self._check_weight(name, item)
 
     def _retreats(self) -> bool:
-        return self.status.phase == "Failed"
+        return bool(self.plans) and self.plans[-1].status.phase == "Failed"
 
     def _check_weight(self, name: str, item: Service) -> None:
         """A back-end that gets traffic has a ready pod, once there is one at all."""

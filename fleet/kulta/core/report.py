@@ -165,6 +165,8 @@ def _if_long(draft: Draft, wait: Wait | None) -> Wait | None:
     if wait is None or not wait.is_brief:
         return wait
     since = draft.status.progress_started_at
+    if not draft.is_active and draft.status.decisions:
+        since = draft.status.decisions[-1].timestamp
     if since is not None and draft.now >= since + deadlines.PATIENCE:
         return wait
     draft.wake(since + deadlines.PATIENCE if since is not None else None)

@@ -50,21 +50,20 @@ def _writes(stage: Stage, member: str, image: str) -> list[Request]:
 
 def _delivered(stage: Stage) -> Iterator[Verdict]:
     for version in ("v1", "v2"):
-        created = {
-            name: len(
-                [
-                    item
-                    for item in _writes(stage, name, version)
-                    if item.resource == "replicasets.apps"
-                ]
-            )
-            for name in RINGS
-        }
+        created = {name: len(_created(stage, name, version)) for name in RINGS}
         yield (
             all(count == 1 for count in created.values()),
             f"{version} reached every member, in one ReplicaSet each",
             f"ReplicaSets created with sample:{version}, from the audit logs: {created}",
         )
+
+
+def _created(stage: Stage, member: str, version: str) -> list[Request]:
+    return [
+        request
+        for request in _writes(stage, member, version)
+        if (request.verb, request.resource) == ("create", "replicasets.apps")
+    ]
 
 
 def _one_by_one(stage: Stage, notes: Notes) -> Verdict:

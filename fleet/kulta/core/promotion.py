@@ -16,7 +16,7 @@ from fleet.kulta.core import deadlines, decisions, replicas, traffic
 from fleet.kulta.core.actions import DeleteReplicaSet
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.observed import ReplicaSet
-from fleet.kulta.core.wait import Wait, for_pods
+from fleet.kulta.core.wait import PODS, Wait, for_pods
 
 
 def promote(draft: Draft) -> bool:
@@ -25,6 +25,8 @@ def promote(draft: Draft) -> bool:
     wait = exchange(draft)
     if wait is not None:
         draft.progress = wait
+        if wait.reason != PODS:
+            draft.detour = wait
         deadlines.run(draft)
         return False
     complete(draft)

@@ -31,7 +31,9 @@ def prepare(plane: ControlPlane) -> None:
     """What an administrator does once: namespace, CRD, rights."""
     plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     plane.apply(ROOT / "crds" / "rollouts.yaml", ROOT / "clusters" / "engine-rbac.yaml")
-    plane.kubectl("wait", "--for=condition=established", "crd/rollouts.kulta.io")
+    # Not `kubectl wait`: it fails on a definition that has no conditions yet.
+    path = "/apis/kulta.io/v1beta1/rollouts"
+    until(lambda: plane.call("GET", path)[0] == 200, "Rollouts are served", within=20)
 
 
 class Engine:

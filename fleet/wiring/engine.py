@@ -39,10 +39,12 @@ USER_AGENT = f"kulta-engine/{__version__}"
 FINISH_SECONDS = 20.0
 """How long reconciles under way may take when the process is asked to end."""
 FLUSH_SECONDS = 2.0
-SETTLE_SECONDS = 0.02
+SETTLE_SECONDS = 0.1
 """Changes of children come in bursts; a Rollout is looked at once for each burst."""
 BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 5.0, 300.0
 RENEW_SECONDS = 5.0
+COLLECTIONS = (20_000, 20, 100)
+"""Garbage is looked for seldom: what a reconcile makes is freed by counting references."""
 INFLIGHT = 16
 
 log = logging.getLogger(__name__)
@@ -82,7 +84,8 @@ def compose(
     queue: WorkQueue[Key] = WorkQueue(
         concurrency=INFLIGHT, base=BACKOFF_SECONDS, cap=MOST_BACKOFF_SECONDS
     )
-    kube = Client("own", config, session, inflight=INFLIGHT, user_agent=USER_AGENT)
+    # One attempt: the queue backs off for writes, the informers for lists.
+    kube = Client("own", config, session, inflight=INFLIGHT, attempts=1, user_agent=USER_AGENT)
     observer = Observer(kube, lambda key: queue.add_after(key, SETTLE_SECONDS))
     rollouts = Rollouts()
     recorder = Recorder(kube, clock, component="kulta-engine", instance=settings.identity)
@@ -205,3 +208,4 @@ def _settle_memory() -> None:
     """Modules and first stores live as long as the process: collections need not visit them."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECTIONS)

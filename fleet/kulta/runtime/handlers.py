@@ -31,6 +31,38 @@ class Patience:
         return itertools.chain((1.0, 2.0, 4.0, 8.0, 16.0), itertools.repeat(30.0))
 
 
+class Unchanging(kopf.DiffBaseStorage):
+    """Spares kopf the copies by which it would find out what changed: nobody asks for that."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Nothing is kept on anybody's object."""
+
+
+class Progressless(kopf.ProgressStorage):
+    """There is no progress to keep, and no copies to make for it."""
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Nothing is kept on anybody's object."""
+
+    def purge(self, **_: Any) -> None:
+        """There is nothing."""
+
+    def touch(self, **_: Any) -> None:
+        """There is nothing."""
+
+    def clear(self, *, essence: Any) -> Any:
+        return essence
+
+
 def registry(
     rollouts: Rollouts, wake: Callable[[Key], None], config: ClientConfig, *, user_agent: str
 ) -> Registry:
@@ -65,6 +97,8 @@ def settings() -> kopf.OperatorSettings:
     result.networking.request_timeout = REQUEST_SECONDS
     result.networking.connect_timeout = CONNECT_SECONDS
     result.networking.error_backoffs = Patience()
+    result.persistence.diffbase_storage = Unchanging()
+    result.persistence.progress_storage = Progressless()
     result.watching.chunk_size = 100
     result.queueing.idle_timeout = 1.0
     return result

@@ -226,16 +226,18 @@ class Observer:
             self._removed.discard(change.old.value.uid)
             if not ours:
                 self.bereaved.add(change.old.rollout)
-        self._child_changed(self._sets, change)
+        self._child_changed(self._sets, change, quiet=_shape(change.old) == _shape(change.new))
 
     def _pod_changed(self, change: Change[Child[observed.Pod]]) -> None:
-        self._child_changed(self._pods, change)
+        self._child_changed(self._pods, change, quiet=_is_just_born(change))
 
-    def _child_changed(self, index: Index[Child[T]], change: Change[Child[T]]) -> None:
+    def _child_changed(
+        self, index: Index[Child[T]], change: Change[Child[T]], *, quiet: bool = False
+    ) -> None:
         before = change.old.rollout if change.old else None
         after = change.new.rollout if change.new else None
         index.move(change.key, change.new, before, after)
-        if change.old != change.new:
+        if change.old != change.new and not quiet:
             for key in {before, after} - {None}:
                 self._wake(key)  # type: ignore[arg-type]
 
@@ -258,6 +260,17 @@ class Observer:
     def _route_changed(self, change: Change[dict[str, Any]]) -> None:
         for key in self._route_users.users(change.key):
             self._wake(key)
+
+
+def _shape(child: Child[observed.ReplicaSet] | None) -> object:
+    """What matters of a set; how many of its pods are ready is told by the pods themselves."""
+    found = child and child.value
+    return found and (found.uid, found.hash, found.role, found.replicas, found.current == 0)
+
+
+def _is_just_born(change: Change[Child[observed.Pod]]) -> bool:
+    """A pod that is there and not ready yet changes nothing; its readiness will."""
+    return change.type == "ADDED" and change.new is not None and not change.new.value.ready
 
 
 def _user(key: Key, service: observed.Service | None) -> Key | None:

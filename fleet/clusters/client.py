@@ -9,7 +9,7 @@ A list counts only when it is one: an empty answer from a proxy is never an empt
 
 import contextlib
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,10 @@ MOST_RETRY_AFTER = 30.0
 _STRICT: Params = {"fieldValidation": "Strict"}
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%?#\s]+")
 _backoff = tenacity.wait_random_exponential(multiplier=0.2, max=10)
+
+
+def _nothing() -> None:
+    """Who listens when nobody does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +178,7 @@ class Client(Transport):
             yield page
             token, first = page.token, False
 
-    async def watch(
+    async def watch(  # noqa: PLR0913 - what a watch is, and who hears that it began
         self,
         resource: Resource,
         *,
@@ -183,9 +187,11 @@ class Client(Transport):
         field_selector: str | None = None,
         namespace: str | None = None,
         timeout: int = 300,  # noqa: ASYNC109 - the server's `timeoutSeconds`
+        opened: Callable[[], None] = _nothing,
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Raw events after `version`, bookmarks included, until the server ends the watch.
 
+        `opened` is called once the server has begun to answer: a quiet watch has no other sign.
         Raises Gone when `version` is too old and Unreachable when the stream breaks or is silent
         for 75 s. Close it (`contextlib.aclosing`) when leaving early.
         """
@@ -196,7 +202,7 @@ class Client(Transport):
             "resourceVersion": version,
             "timeoutSeconds": str(timeout),
         }
-        async with contextlib.aclosing(self.stream(path, params)) as lines:
+        async with contextlib.aclosing(self.stream(path, params, opened)) as lines:
             async for line in lines:
                 event = _object(line, f"WATCH {path}")
                 if event.get("type") == "ERROR":
@@ -234,8 +240,10 @@ class Client(Transport):
         transport failures, 5xx and 429, for a minute at most, never what the server refused."""
         data = None if body is None else orjson.dumps(body)
         headers = {} if data is None else {"Content-Type": content_type}
+        if not retry or self.attempts == 1:
+            return await self.send(method, path, params, data, headers)
         attempts = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(self.attempts if retry else 1)
+            stop=tenacity.stop_after_attempt(self.attempts)
             | tenacity.stop_after_delay(DEADLINE_SECONDS),
             wait=_wait,
             retry=tenacity.retry_if_exception(_is_passing),

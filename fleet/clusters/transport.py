@@ -70,7 +70,10 @@ class _Attempt:
 
 @dataclass(eq=False, slots=True)
 class Transport:
-    """See the module. `last_contact` is the monotonic time of the last byte, -inf before."""
+    """See the module. `last_contact` is the monotonic time of the last byte, -inf before.
+
+    `last_failure` is why a request last got no usable answer: what an open circuit does not say.
+    """
 
     name: str
     config: ClientConfig
@@ -83,6 +86,7 @@ class Transport:
     breaker: Breaker = field(default_factory=Breaker, repr=False)
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
     last_contact: float = field(default=-math.inf, init=False, repr=False)
+    last_failure: FleetError | None = field(default=None, init=False, repr=False)
     _slots: asyncio.Semaphore = field(init=False, repr=False)
     _ssl: ssl.SSLContext = field(init=False, repr=False)
     _file_token: tuple[str, float] = field(default=("", -math.inf), init=False, repr=False)
@@ -116,7 +120,9 @@ class Transport:
                 self._judge(answer, body, f"{method} {path}")
                 return body
 
-    async def stream(self, path: str, params: Params) -> AsyncGenerator[bytes, None]:
+    async def stream(
+        self, path: str, params: Params, opened: Callable[[], None]
+    ) -> AsyncGenerator[bytes, None]:
         """The lines of a watch, until the server ends it; takes none of the `inflight` places."""
         limits = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS
@@ -131,6 +137,8 @@ class Transport:
                 attempt.code = str(answer.status)
                 body = await self._body(answer) if answer.status != 200 else b""
                 self._judge(answer, body, f"WATCH {path}")
+            self.last_contact = self.monotonic()
+            opened()
             try:
                 async for line in self._lines(answer.content):
                     yield line
@@ -148,7 +156,8 @@ class Transport:
         except errors.TRANSPORT as error:
             attempt.code = "error"
             self._failed()
-            raise self._unreachable(error, seconds) from None
+            self.last_failure = self._unreachable(error, seconds)
+            raise self.last_failure from None
         finally:
             self.breaker = self.breaker.abandon()
             passed = self.monotonic() - attempt.started
@@ -175,9 +184,12 @@ class Transport:
         if not 200 <= answer.status < 300:
             after = answer.headers.get("Retry-After", "")
             seconds = float(after) if after.isdecimal() else None
-            raise self._clean(
+            error = self._clean(
                 errors.from_answer(answer.status, body, what=what, retry_after=seconds)
             )
+            if isinstance(error, Unreachable):
+                self.last_failure = error
+            raise error
 
     def _clean(self, error: FleetError) -> FleetError:
         """`error` without our token, should a server or proxy have echoed the request."""

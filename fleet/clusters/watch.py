@@ -163,11 +163,15 @@ class Informer(Generic[T]):
             field_selector=self.field_selector,
             namespace=self.namespace,
             timeout=random.randint(240, 480),
+            opened=self._heard,
         )
         async with contextlib.aclosing(events):
             async for event in events:
-                self.last_byte = self.kube.monotonic()
+                self._heard()
                 self._see(event)
+
+    def _heard(self) -> None:
+        self.last_byte = self.kube.monotonic()
 
     def _see(self, event: Mapping[str, Any]) -> None:
         manifest = event.get("object")

@@ -24,7 +24,7 @@ from fleet.api.names import (
     ROLLOUTS,
 )
 from fleet.clusters.client import Client
-from fleet.clusters.errors import Untrusted
+from fleet.clusters.errors import CircuitOpen, Untrusted
 from fleet.clusters.health import Circuit
 from fleet.clusters.registry import Handle
 from fleet.clusters.watch import Change, Informer, Key
@@ -167,6 +167,12 @@ class Link:
             return Standing(reachable=True, reason=doubt.reason, message=doubt.message)
         return Standing(reachable=True, fresh=True, reason="Reachable")
 
+    def cause(self, error: FleetError) -> FleetError:
+        """What is behind an error: an open circuit says nothing of why it is open."""
+        if isinstance(error, CircuitOpen) and self.handle is not None:
+            return self.handle.client.last_failure or error
+        return error
+
     def forget(self) -> None:
         """What was seen over a connection that is gone."""
         self.handle = None
@@ -176,7 +182,7 @@ class Link:
     def _absence(self, handle: Handle, now: float) -> Trouble | None:
         watch = handle.informers[ROLLOUTS]
         if handle.client.breaker.state is not Circuit.CLOSED:
-            return trouble(self.problem or errors.Unreachable("it failed too often"))
+            return trouble(handle.client.last_failure or errors.Unreachable("it fails too often"))
         if self.problem is not None and self._is_failing:
             passing = isinstance(self.problem, errors.TemporaryError)
             if not passing or now - watch.last_byte > GRACE_SECONDS:
@@ -260,7 +266,7 @@ def informers(link: Link, client: Client, listener: Listener) -> list[Informer[A
             listener.engine(link)
 
     def failed(error: FleetError) -> None:
-        link.problem, link.problem_at = error, client.monotonic()
+        link.problem, link.problem_at = link.cause(error), client.monotonic()
         listener.standing(link)
 
     def lease_failed(error: FleetError) -> None:

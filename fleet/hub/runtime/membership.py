@@ -47,7 +47,7 @@ async def reconcile(hub: Context, key: Key) -> None:
         if link.told.reachable:
             note = await _maintain(hub, cluster, link)
     except FleetError as error:
-        link.trouble = trouble(error)
+        link.trouble = trouble(link.cause(error))
         if link.trouble.reason in CLOSED_TO_US:
             await hub.supervisor.disengage(name(key))
             link.forget()

@@ -1,0 +1,232 @@
+"""Members as the hub meets them: bad credentials word by word, rotation, twins, the engine kept.
+
+One hub, one real member, and a second name for it; nothing is delivered here.
+"""
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.conftest import BODIES
+from e2e.ground import hub as hubs
+from e2e.ground import member as members
+from e2e.ground import ports
+from e2e.ground.authority import Authority
+from e2e.ground.controlplane import ControlPlane, Options
+from e2e.ground.hub import Hub
+from e2e.ground.planes import Planes
+from e2e.ground.waiting import until
+from e2e.tenancy import Tenant, World, running
+from fleet.api.names import DEPLOYMENTS, ENGINE_NAME, ENGINE_NAMESPACE, MEMBERCLUSTERS, SECRETS
+from fleet.clusters.client import Client, open_session
+from fleet.clusters.config import load_kubeconfig, parse_kubeconfig
+from fleet.hub.runtime import credentials
+
+TENANTS = 6
+
+
+@pytest.fixture(scope="module")
+def world(planes: Planes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    options = Options(controller_manager=False, scheduler=False, audit=BODIES)
+    plane, other = planes("members-hub", "member", options=options)
+    folder = tmp_path_factory.mktemp("hub")
+    with running(plane, (other,), folder, TENANTS) as started:
+        yield started
+
+
+@pytest.fixture
+def plane(world: World) -> ControlPlane:
+    """The member's."""
+    return world.puppets["member"].plane
+
+
+@pytest.fixture(scope="module")
+def bare(world: World) -> Tenant:
+    """A tenant in whose namespace nothing is registered; each case writes a name of its own."""
+    world.tenants += 1
+    return Tenant(world=world, namespace=f"team-{world.tenants}")
+
+
+def edited(plane: ControlPlane, change: Callable[[dict[str, Any]], object]) -> str:
+    """A good kubeconfig with one thing wrong."""
+    document = yaml.safe_load(members.kubeconfig(plane))
+    change(document)
+    return yaml.safe_dump(document)
+
+
+def user(**values: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda document: document["users"][0].update(user=values)
+
+
+def cluster(**values: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda document: document["clusters"][0]["cluster"].update(values)
+
+
+NOBODY = ports.free(1)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason", "message"),
+    [
+        pytest.param(
+            "wrong-token",
+            user(token="wrong"),
+            "Unauthorized",
+            "GET /api/v1/namespaces/kube-system: 401 Unauthorized",
+            id="a wrong token",
+        ),
+        pytest.param(
+            "exec",
+            user(exec={"command": "aws", "apiVersion": "client.authentication.k8s.io/v1"}),
+            "KubeconfigRefused",
+            "kubeconfig users[member].exec: running a program is not allowed; "
+            "write a token (`fleet cluster add` makes one)",
+            id="a kubeconfig that runs a program",
+        ),
+        pytest.param(
+            "nobody",
+            cluster(server=f"https://127.0.0.1:{NOBODY}"),
+            "Unreachable",
+            f"https://127.0.0.1:{NOBODY} does not answer: connection refused",
+            id="an address where nobody listens",
+        ),
+    ],
+)
+def test_what_is_wrong_stands_in_the_condition(
+    bare: Tenant,
+    plane: ControlPlane,
+    name: str,
+    change: Callable[[dict[str, Any]], object],
+    reason: str,
+    message: str,
+) -> None:
+    bare.register(name, edited(plane, change))
+    assert bare.await_condition(name, "Reachable", "False") == ("False", reason, message)
+
+
+def test_a_certificate_that_does_not_verify(
+    bare: Tenant, plane: ControlPlane, tmp_path: Path
+) -> None:
+    foreign = Authority(tmp_path / "other").certificate.read_bytes()
+    data = base64.b64encode(foreign).decode()
+    bare.register("foreign", edited(plane, cluster(**{"certificate-authority-data": data})))
+    _, reason, message = bare.await_condition("foreign", "Reachable", "False")
+    assert reason == "CertificateInvalid"
+    assert message.startswith(f"the certificate of {plane.server} does not verify: ")
+    assert message.endswith("; put the CA that signed it into certificate-authority-data")
+
+
+def test_a_secret_that_is_missing_and_then_comes(bare: Tenant, plane: ControlPlane) -> None:
+    name = bare.namespace
+    bare.put(MEMBERCLUSTERS, members.member_cluster(name, "late", name))
+    assert bare.await_condition("late", "Reachable", "False") == (
+        "False",
+        "SecretNotFound",
+        f"Secret {name}/late does not exist: `fleet cluster add` writes it",
+    )
+    bare.put(SECRETS, members.secret(name, "late", members.kubeconfig(plane)))
+    bare.await_condition("late", "Reachable", "True", within=3)
+
+
+def test_credentials_change_without_a_restart(world: World, plane: ControlPlane) -> None:
+    tenant = world.tenant()
+    before = plane.audit.mark()
+    text = members.kubeconfig(plane)
+    tenant.put(SECRETS, members.secret(tenant.namespace, "member", text))
+
+    def is_used() -> bool:
+        watches = plane.audit.read(since=before, user=members.HUB_USER, verbs=["watch"])
+        return any(request.resource == "rollouts.kulta.io" for request in watches)
+
+    until(is_used, "the watch goes on with the new token", within=5)
+    asked = plane.audit.read(since=before, user=members.HUB_USER, verbs=["list"])
+    assert asked == (), "what was known stays known"
+    assert tenant.condition("member", "Reachable")[0] == "True"
+    wrong = edited(plane, user(token="wrong"))
+    tenant.put(SECRETS, members.secret(tenant.namespace, "member", wrong))
+    assert tenant.await_condition("member", "Reachable", "False")[1] == "Unauthorized"
+    tenant.put(SECRETS, members.secret(tenant.namespace, "member", members.kubeconfig(plane)))
+    tenant.await_condition("member", "Reachable", "True", within=5)
+
+
+def test_the_younger_of_two_names_for_one_cluster_is_refused(
+    world: World, plane: ControlPlane
+) -> None:
+    tenant = world.tenant()
+    uid = tenant.get(MEMBERCLUSTERS, "member")["status"]["uid"]
+    time.sleep(1.1)  # creation times have whole seconds
+    tenant.register("again", members.kubeconfig(plane))
+    assert tenant.await_condition("again", "Reachable", "False") == (
+        "False",
+        "DuplicateCluster",
+        f"again and member are the same cluster (kube-system {uid}): delete one",
+    )
+    assert tenant.condition("member", "Reachable")[0] == "True"
+    tenant.world.plane.call("DELETE", MEMBERCLUSTERS.path(tenant.namespace, "member"))
+    tenant.await_condition("again", "Reachable", "True", within=5)
+
+
+async def test_the_hub_renews_its_own_token(world: World, plane: ControlPlane) -> None:
+    tenant = world.tenant()
+    where = (tenant.namespace, "member")
+    path = world.hub.folder / "hub.kubeconfig"
+    async with open_session() as session:
+        own = Client("hub", load_kubeconfig(path), session)
+        before = credentials.decoded(await own.get(SECRETS, "member", where[0]), "kubeconfig")
+        assert before is not None
+        member = Client("member", parse_kubeconfig(before), session)
+        await credentials.renew(own, member, where, "kubeconfig")
+        after = credentials.decoded(await own.get(SECRETS, "member", where[0]), "kubeconfig")
+    assert after is not None
+    old, new = (parse_kubeconfig(text).token for text in (before, after))
+    assert old != new
+    told = credentials.read(new)
+    assert told is not None
+    assert told.is_ours
+    assert (told.expires - told.issued).total_seconds() == 7 * 24 * 3_600
+    written = told.expires.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def is_told() -> bool:
+        status = tenant.get(MEMBERCLUSTERS, "member").get("status") or {}
+        return bool(status.get("credentialsExpire") == written)
+
+    until(is_told, "the MemberCluster shows when the new token ends", within=5)
+
+
+def test_a_managed_engine_is_installed(world: World, plane: ControlPlane) -> None:
+    tenant = world.tenant()
+    engine = {"mode": "Managed", "image": "kulta-fleet:test"}
+    tenant.register("member", members.kubeconfig(plane), engine=engine)
+    path = DEPLOYMENTS.path(ENGINE_NAMESPACE, ENGINE_NAME)
+    found = until(
+        lambda: ((answer := plane.call("GET", path))[0] == 200 and answer[1]) or None,
+        "the engine's Deployment is there",
+        within=5,
+    )
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "kulta-fleet:test"
+    assert [item["manager"] for item in found["metadata"]["managedFields"]] == ["kulta-fleet"]
+    plane.call("DELETE", path)
+    until(lambda: plane.call("GET", path)[0] == 200, "it is put back", within=5)
+
+
+def test_who_loses_the_lease_ends(world: World, tmp_path: Path) -> None:
+    lease = "/apis/coordination.k8s.io/v1/namespaces/kulta-fleet/leases/kulta-fleet-hub"
+    with Hub(world.plane, tmp_path, name="second") as second:
+        world.plane.call("PATCH", lease, {"spec": {"holderIdentity": "somebody"}})
+        until(lambda: not world.hub.process.alive, "the former leader has ended", within=20)
+        assert world.hub.process.code not in (0, None)
+        assert "leadership is lost" in world.hub.log()
+        assert second.process.alive
+    world.hub.start()
+
+
+def test_nothing_was_forbidden(world: World, plane: ControlPlane) -> None:
+    for each, account in ((world.plane, hubs.USER), (plane, members.HUB_USER)):
+        refused = each.audit.read(user=account, code=403)
+        assert [(request.verb, request.uri) for request in refused] == []

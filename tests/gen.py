@@ -89,7 +89,7 @@ def manifest(
             "replicas": 4,
             "selector": {"matchLabels": dict(APP)},
             "template": template(image),
-            "strategy": dict(strategy or canary()),
+            "strategy": dict(canary() if strategy is None else strategy),
             **spec,
         },
         "status": dict(status or {}),

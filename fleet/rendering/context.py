@@ -58,10 +58,13 @@ def _template(workload: Workload, name: str) -> dict[str, Any]:
 def _service(workload: Workload, name: str) -> dict[str, Any] | None:
     if workload.service is None:
         return None
-    stable = workload.service.name or name
+    service = workload.service.name or name
     return {
-        "name": stable,
-        "canary": f"{stable}-canary",
+        "name": service,
+        # Without a route the one Service sends to all pods, or a canary would get no traffic;
+        # the engine finds no Service of this name and leaves that one alone.
+        "stable": service if workload.route else f"{service}-stable",
+        "canary": f"{service}-canary",
         "port": workload.service.port,
         "targetPort": workload.service.target_port,
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from jinja2 import TemplateError, TemplateSyntaxError
+from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
 from yaml.error import MarkedYAMLError
 
 from fleet.api import Fleet, MemberCluster, Rollout
@@ -161,6 +161,10 @@ def _print(
             pieces.append(piece)
     except TemplateSyntaxError as error:
         raise UserError("TemplateError", f"{where} line {error.lineno}: {error.message}") from None
+    except TemplateNotFound as error:
+        raise UserError(
+            "TemplateError", f"{where}{_line(error, name)}: there is no template {error.name}"
+        ) from None
     except (TemplateError, ValueError, TypeError, ArithmeticError) as error:
         raise UserError("TemplateError", f"{where}{_line(error, name)}: {error}") from None
     return "".join(pieces)

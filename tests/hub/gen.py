@@ -27,6 +27,7 @@ def spec(image: str = "shop:v1", **policy: Any) -> dict[str, Any]:
                 "spec": {"containers": [{"name": "app", "image": image}]},
             },
             "service": {"port": 80, "targetPort": 8080},
+            "route": {"parentRefs": [{"name": "public"}]},
         },
         "deliveryPolicy": {"strategy": CANARY, **policy},
     }

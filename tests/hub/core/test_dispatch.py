@@ -20,6 +20,10 @@ from tests.conftest import NOON
 from tests.hub import gen
 from tests.hub.place import NEW, Objects, after, did, look, objects, rendered, settled
 
+THREE_NEW = ["CreateObject"] * 3
+"""Two Services and a route."""
+
+
 # --- the order of writes --------------------------------------------------------------------------
 
 
@@ -31,7 +35,7 @@ def test_the_member_is_looked_at_before_anything_is_written() -> None:
 def test_the_sequence_is_taken_before_the_writes_and_the_rollout_goes_first() -> None:
     plan = dispatch.decide(NEW, look(looked=True), NOON)
     assert plan.fence
-    assert did(plan) == ["ApplyRollout", "CreateObject", "CreateObject"]
+    assert did(plan) == ["ApplyRollout", *THREE_NEW]
     taken = plan.status.dispatch
     assert (taken.sequence, taken.rollout, taken.run) == (1, 1, "checkout-1")
     sent = plan.actions[0]
@@ -49,7 +53,7 @@ def test_without_finalizer_nothing_is_written() -> None:
 def test_what_did_not_arrive_is_sent_again_with_its_sequence() -> None:
     item = after(NEW, dispatch.decide(NEW, look(looked=True), NOON))
     plan = dispatch.decide(item, look(looked=True), NOON)
-    assert (plan.fence, did(plan)) == (False, ["ApplyRollout", "CreateObject", "CreateObject"])
+    assert (plan.fence, did(plan)) == (False, ["ApplyRollout", *THREE_NEW])
     assert plan.actions[0].manifest["spec"]["dispatch"]["sequence"] == 1  # type: ignore[union-attr]
 
 
@@ -256,4 +260,4 @@ def test_what_is_rendered_no_more_is_pruned_when_nothing_needs_it() -> None:
     assert (deletion.name, deletion.uid) == ("checkout-canary", "uid-checkout-canary")  # type: ignore[union-attr]
     del there["services", "checkout-canary"]
     clean = dispatch.decide(after(item, plan), look(there, rendered=fewer, looked=True), NOON)
-    assert [entry.name for entry in clean.status.inventory] == ["checkout", "checkout"]
+    assert [entry.name for entry in clean.status.inventory] == ["checkout"] * 3

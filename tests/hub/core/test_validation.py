@@ -81,16 +81,13 @@ CASES = [
         id="a warm-up of nothing",
     ),
     pytest.param(
-        [drop("/workload/service")],
+        [drop("/workload/service"), drop("/workload/route")],
         "spec.workload.service: is missing: a canary divides the traffic of a service: write "
         "service: {port: …, targetPort: …}, or the strategy simple",
         id="a canary without a service",
     ),
     pytest.param(
-        [
-            drop("/workload/service"),
-            put("/workload/route", {"parentRefs": [{"name": "public"}]}),
-        ],
+        [drop("/workload/service")],
         "spec.workload.service: is missing: a route needs the service that it leads to",
         id="a route without a service",
     ),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from fleet.api import reasons
+from fleet.api.fleetrollout import RunPhase
 from fleet.hub.core import phases as runs
 from fleet.telemetry import metrics
 
@@ -43,18 +44,20 @@ def relabel() -> str:
     return f"```yaml\n{(ROOT / 'examples/prometheus-relabel.yaml').read_text().rstrip()}\n```"
 
 
-def phase_diagram() -> str:
-    """The run's phases and their legal moves, drawn from the table that the hub obeys."""
-    moves = [
-        f"    {start.value} --> {end.value}"
-        for start, ends in runs.RUN_MOVES.items()
-        for end in sorted(ends)
-    ]
-    return "\n".join(["```mermaid", "stateDiagram-v2", *moves, "```"])
+def phase_table() -> str:
+    """The run's phases and their legal moves, from the table that the hub obeys."""
+    return table(
+        ("a run that is", "may become"),
+        (
+            (f"`{start.value}`", ", ".join(f"`{end.value}`" for end in RunPhase if end in ends))
+            for start, ends in runs.RUN_MOVES.items()
+            if ends
+        ),
+    )
 
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
-    "phases": phase_diagram,
+    "phases": phase_table,
     "relabel": relabel,
     "metrics": metric_table,
     "reasons": reason_table,

@@ -39,6 +39,13 @@ def test_every_command_of_the_readme_exists(command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_every_variable_that_the_settings_read_is_documented() -> None:
+    source = (readme.ROOT / "fleet/settings.py").read_text()
+    names = set(re.findall(r'"((?:KULTA|POD|RUST)_[A-Z_]+|KUBECONFIG|HOSTNAME)"', source))
+    assert names
+    assert {name for name in names if f"`{name}`" not in TEXT} == set()
+
+
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z-]+)", TEXT))))
 def test_every_make_target_of_the_readme_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (readme.ROOT / "Makefile").read_text(), re.MULTILINE)

@@ -359,13 +359,17 @@ class TestRevisions:
         world.run(3)
         assert world.size("shop:v1") == 4
 
-    def test_recreated_rollout_runs_its_own_image(self) -> None:
-        """[H12] Nothing is adopted by name: the hash is part of it."""
-        world = canary_world(50, 100)
-        world.settle()
-        other = World(gen.manifest("shop:v9", gen.canary(50, 100))).settle()
-        assert set(other.sets) == {gen.revision("shop:v9")}
-        assert not set(other.sets) & set(world.sets)
+    def test_sets_are_scaled_and_never_replaced(self) -> None:
+        """[H9] 20 % then 50 % of 10: 8/2, then 5/5, with the same sets."""
+        world = running((20, None), (50, None), 100, replicas=10)
+        world.image("shop:v2")
+        world.run(5)
+        assert (world.size("shop:v1"), world.size("shop:v2")) == (8, 2)
+        before = {key: item.name for key, item in world.sets.items()}
+        world.annotate("promote")
+        world.run(10)
+        assert (world.size("shop:v1"), world.size("shop:v2")) == (5, 5)
+        assert {key: item.name for key, item in world.sets.items()} == before
 
     def test_history_is_limited(self) -> None:
         world = running(100, revisionHistoryLimit=2, scaleDownDelay="1s")

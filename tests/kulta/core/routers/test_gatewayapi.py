@@ -1,0 +1,212 @@
+"""The Gateway API router: two weights and nothing else, taken by every gateway, given back."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from fleet.api import names
+from fleet.kulta.core.routers import Backends
+from fleet.kulta.core.routers.gatewayapi import GatewayRouter
+from tests import gen
+
+ROUTER = GatewayRouter()
+BACKENDS = Backends(stable=gen.STABLE, canary=gen.CANARY)
+OTHER = {"name": "internal", "namespace": "gateways"}
+
+
+def weighted(route: dict[str, Any], weight: int) -> dict[str, Any]:
+    changed = ROUTER.weighted(route, BACKENDS, weight)
+    assert changed is not None
+    return dict(changed)
+
+
+def refs(route: Any, rule: int = 0) -> list[dict[str, Any]]:
+    return route["spec"]["rules"][rule]["backendRefs"]
+
+
+@pytest.mark.parametrize(
+    ("before", "weight", "after"),
+    [
+        pytest.param((100, 0), 20, (80, 20), id="[T1] 20 of [20, 50, 100]"),
+        pytest.param((80, 20), 50, (50, 50), id="[T2] 50 of [20, 50]"),
+        pytest.param((1, 1), 0, (100, 0), id="[T3] nothing has begun"),
+        pytest.param((80, 20), 100, (0, 100), id="[T4] 100 of [20, 100]"),
+        pytest.param((50, 50), 0, (100, 0), id="[T21] taken back"),
+        pytest.param((None, None), 20, (80, 20), id="weights that were left out"),
+    ],
+)
+def test_weights(before: Any, weight: int, after: tuple[int, int]) -> None:
+    found = refs(weighted(gen.route(*before), weight))
+    assert (found[0]["weight"], found[1]["weight"]) == after
+
+
+@pytest.mark.parametrize("port", [80, 8080], ids=["[T5] port 80", "[T6] port 8080"])
+def test_references_keep_port_kind_and_group(port: int) -> None:
+    rules = [{"backendRefs": [gen.backend(n, 1, port=port) for n in (gen.STABLE, gen.CANARY)]}]
+    assert refs(weighted(gen.route(rules=rules), 20)) == [
+        {"group": "", "kind": "Service", "name": gen.STABLE, "port": port, "weight": 80},
+        {"group": "", "kind": "Service", "name": gen.CANARY, "port": port, "weight": 20},
+    ]
+
+
+def test_right_weights_are_not_written_again() -> None:
+    """[T18] [RP-02] No difference, no write; nothing that the server fills in is touched."""
+    assert ROUTER.weighted(gen.route(80, 20), BACKENDS, 20) is None
+
+
+def test_everything_else_stays() -> None:
+    """[T14] [T15] [RP-08] [RP-10] [RP-12] Matches, filters, time-outs, rules, back-ends, notes."""
+    route = gen.route()
+    rule = {
+        "matches": [{"path": {"type": "PathPrefix", "value": "/api"}}],
+        "filters": [{"type": "RequestHeaderModifier"}],
+        "timeouts": {"request": "5s"},
+        "backendRefs": [
+            gen.backend("mirror", 5),
+            gen.backend(gen.CANARY, 0, filters=[{"type": "URLRewrite"}]),
+            gen.backend(gen.STABLE, 100, namespace=gen.NAMESPACE),
+        ],
+    }
+    route["spec"]["rules"] = [rule, {"backendRefs": [gen.backend("unrelated", 1)]}]
+    route["metadata"]["annotations"] = {"note": "kept"}
+    changed = weighted(copy.deepcopy(route), 30)
+    assert changed["metadata"]["annotations"]["note"] == "kept"
+    for ref in refs(changed)[1:]:
+        ref["weight"] = 0 if ref["name"] == gen.CANARY else 100
+    assert changed["spec"] == route["spec"]
+
+
+def test_rule_for_one_of_them_alone_is_left_alone() -> None:
+    """[RP-04] A header rule that sends everything to the canary keeps its weight."""
+    route = gen.route()
+    route["spec"]["rules"].append({"backendRefs": [gen.backend(gen.CANARY, 1)]})
+    assert refs(weighted(route, 30), 1) == [gen.backend(gen.CANARY, 1)]
+
+
+def test_every_rule_with_both_is_weighted() -> None:
+    """[RP-14] Not only the first rule."""
+    pair = [gen.backend(gen.STABLE, 1), gen.backend(gen.CANARY, 0)]
+    rules = [{"backendRefs": [gen.backend("other")]}, {"backendRefs": pair}, {"backendRefs": pair}]
+    changed = weighted(gen.route(rules=copy.deepcopy(rules)), 30)
+    assert [refs(changed, index)[1]["weight"] for index in (1, 2)] == [30, 30]
+    assert refs(changed, 0) == [gen.backend("other")]
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        pytest.param({"namespace": "elsewhere"}, id="in another namespace"),
+        pytest.param({"kind": "Deployment"}, id="of another kind"),
+        pytest.param({"group": "example.com"}, id="of another group"),
+    ],
+)
+def test_reference_to_something_else_of_that_name_is_not_ours(ref: dict[str, str]) -> None:
+    rules = [{"backendRefs": [gen.backend(gen.STABLE, 1), gen.backend(gen.CANARY, 1, **ref)]}]
+    problem = ROUTER.problem(gen.route(rules=rules), BACKENDS, gen.ROUTE)
+    assert problem is not None
+    assert problem.reason == "RouteWithoutServices"
+
+
+def test_missing_route_is_named() -> None:
+    """[T16] The sentence names the route and the field to correct."""
+    problem = ROUTER.problem(None, BACKENDS, "shop")
+    assert problem is not None
+    assert problem.reason == "RouteNotFound"
+    assert "HTTPRoute shop" in problem.message
+    assert "trafficRouting.gatewayAPI.httpRoute" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("reports", "reason"),
+    [
+        pytest.param([gen.report({"name": "public"}, 2)], None, id="taken"),
+        pytest.param([], "RoutePending", id="no gateway has answered"),
+        pytest.param([gen.report({"name": "public"}, 1)], "RoutePending", id="an older generation"),
+        pytest.param(
+            [gen.report({"name": "public"}, 2, accepted="False")],
+            "RouteNotAccepted",
+            id="not accepted",
+        ),
+        pytest.param(
+            [gen.report({"name": "public"}, 2, resolved="False")],
+            "RouteNotAccepted",
+            id="a back-end is not resolved",
+        ),
+        pytest.param(
+            [gen.report({"name": "public"}, 2), gen.report({"name": "gone"}, 1)],
+            None,
+            id="a parent that is not in the spec does not count",
+        ),
+        pytest.param(
+            [
+                gen.report({"name": "public"}, 2),
+                gen.report({"name": "public"}, 2, accepted="False"),
+            ],
+            "RouteNotAccepted",
+            id="two controllers, one of which says no",
+        ),
+    ],
+)
+def test_gateways_must_take_it(reports: list[Any], reason: str | None) -> None:
+    route = gen.route(generation=2)
+    route["spec"]["parentRefs"] = [{"name": "public", "group": "gateway.networking.k8s.io"}]
+    route["status"]["parents"] = reports
+    wait = ROUTER.pending(route)
+    assert (wait.reason if wait else None) == reason
+
+
+def test_every_parent_must_take_it() -> None:
+    route = gen.route(generation=2)
+    parents = route["spec"]["parentRefs"] = [{"name": "public"}, OTHER]
+    route["status"]["parents"] = [gen.report(parents[0], 2)]
+    wait = ROUTER.pending(route)
+    assert wait is not None
+    assert wait.reason == "RoutePending"
+    route["status"]["parents"].append(gen.report(OTHER, 2))
+    assert ROUTER.pending(route) is None
+
+
+def test_sections_of_a_gateway_are_told_apart() -> None:
+    route = gen.route()
+    route["spec"]["parentRefs"] = [{"name": "public", "sectionName": "https"}]
+    route["status"]["parents"] = [gen.report({"name": "public", "sectionName": "http"}, 1)]
+    assert ROUTER.pending(route) is not None
+
+
+@pytest.mark.parametrize(
+    ("before", "percent"),
+    [
+        pytest.param((100, 0), 0, id="nothing"),
+        pytest.param((80, 20), 20, id="a fifth"),
+        pytest.param((2, 1), 34, id="another scale, rounded up"),
+        pytest.param((0, 0), 0, id="no weight at all"),
+        pytest.param((None, None), 50, id="left out means 1"),
+    ],
+)
+def test_weight_in_percent(before: Any, percent: int) -> None:
+    assert ROUTER.weight(gen.route(*before), BACKENDS) == percent
+
+
+@pytest.mark.parametrize(
+    "before", [(100, 0), (60, 40), (None, None)], ids=["usual", "odd", "left out"]
+)
+def test_route_is_given_back_as_it_was(before: Any) -> None:
+    original = gen.route(*before)
+    changed = weighted(weighted(copy.deepcopy(original), 20), 50)
+    restored = ROUTER.restored(changed, BACKENDS)
+    assert restored is not None
+    assert restored["spec"] == original["spec"]
+    assert names.ORIGINAL_WEIGHTS not in restored["metadata"]["annotations"]
+    assert ROUTER.restored(original, BACKENDS) is None
+
+
+@pytest.mark.parametrize(
+    "note", ["", "[[1,", "[[1, 2], [3, 4]]", '[["x", 1]]', "[[-1, 0]]"], ids=str
+)
+def test_broken_note_gives_everything_to_stable(note: str) -> None:
+    changed = weighted(gen.route(60, 40), 20)
+    changed["metadata"]["annotations"][names.ORIGINAL_WEIGHTS] = note
+    restored = ROUTER.restored(changed, BACKENDS)
+    assert restored is not None
+    assert [ref["weight"] for ref in refs(restored)] == [100, 0]

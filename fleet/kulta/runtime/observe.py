@@ -229,7 +229,7 @@ class Observer:
         self._child_changed(self._sets, change, quiet=_shape(change.old) == _shape(change.new))
 
     def _pod_changed(self, change: Change[Child[observed.Pod]]) -> None:
-        self._child_changed(self._pods, change, quiet=_is_just_born(change))
+        self._child_changed(self._pods, change, quiet=_use(change.old) == _use(change.new))
 
     def _child_changed(
         self, index: Index[Child[T]], change: Change[Child[T]], *, quiet: bool = False
@@ -268,9 +268,11 @@ def _shape(child: Child[observed.ReplicaSet] | None) -> object:
     return found and (found.uid, found.hash, found.role, found.replicas, found.current == 0)
 
 
-def _is_just_born(change: Change[Child[observed.Pod]]) -> bool:
-    """A pod that is there and not ready yet changes nothing; its readiness will."""
-    return change.type == "ADDED" and change.new is not None and not change.new.value.ready
+def _use(child: Child[observed.Pod] | None) -> object:
+    """What matters of a pod: one that is not ready yet, or is leaving, serves nobody."""
+    if child is None or not child.value.ready or child.value.deleting:
+        return None
+    return (child.value.uid, child.value.hash, child.value.role)
 
 
 def _user(key: Key, service: observed.Service | None) -> Key | None:

@@ -137,6 +137,14 @@ def test_a_change_wakes_the_rollout(manifest: dict[str, Any]) -> None:
         pytest.param(objects.pod("p1"), objects.pod("p1"), id="a pod's heartbeat"),
         pytest.param(objects.replica_set(), objects.replica_set(), id="a set without news"),
         pytest.param(
+            objects.replica_set(ready=1), objects.replica_set(ready=2), id="a set's count of pods"
+        ),
+        pytest.param(
+            objects.pod("p1", ready=False),
+            objects.pod("p1", ready=False, deletionTimestamp="2026-11-20T12:00:00Z"),
+            id="the end of a pod that was not ready",
+        ),
+        pytest.param(
             objects.service(), objects.service(annotations={"team": "a"}), id="a Service's label"
         ),
         pytest.param(
@@ -156,6 +164,14 @@ def test_what_does_not_matter_wakes_nobody(before: dict[str, Any], after: dict[s
     looking.woken.clear()
     looking.see(after)
     assert looking.woken == []
+
+
+def test_a_pod_that_is_not_ready_wakes_nobody_until_it_is() -> None:
+    looking = Looking()
+    looking.see(objects.pod("p1", ready=False))
+    assert looking.woken == []
+    looking.see(objects.pod("p1"))
+    assert looking.woken == [KEY]
 
 
 def test_a_rollout_that_is_gone_is_not_woken_by_services() -> None:

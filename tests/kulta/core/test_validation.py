@@ -1,0 +1,149 @@
+"""Validation: every problem at once, each with field, value and correction."""
+
+from typing import Any
+
+import pytest
+
+from fleet.kulta.core import validation
+from tests import gen
+
+CANARY = "spec.strategy.canary"
+BARE = {"stableService": gen.STABLE, "canaryService": gen.CANARY}
+
+
+def routed(name: str) -> dict[str, Any]:
+    return gen.canary(20, trafficRouting={"gatewayAPI": {"httpRoute": name}})
+
+
+def judged(**metric: Any) -> dict[str, Any]:
+    return gen.canary(20, analysis=gen.analysis({"name": "error-rate", "threshold": 5, **metric}))
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        pytest.param({"replicas": -1}, ("spec.replicas must be >= 0", "-1"), id="[V1] replicas -1"),
+        pytest.param(
+            {"strategy": gen.canary(150)},
+            ("steps[0].setWeight must be 0-100", "150"),
+            id="[V2] weight 150",
+        ),
+        pytest.param(
+            {"strategy": gen.canary(-10)},
+            ("steps[0].setWeight must be 0-100", "-10"),
+            id="[V3] weight -10",
+        ),
+        pytest.param(
+            {"strategy": gen.canary((20, "invalid"))},
+            ("steps[0].pause.duration invalid", "invalid", "1s…86400s"),
+            id="[V4] a pause that is no duration",
+        ),
+        pytest.param(
+            {"strategy": gen.canary((20, "0s"))},
+            ("steps[0].pause.duration invalid", "'0s' is out of range"),
+            id="a pause of zero",
+        ),
+        pytest.param(
+            {"strategy": gen.canary(20, canaryService="")},
+            ("canaryService cannot be empty", "write the name"),
+            id="[V5] no canary Service",
+        ),
+        pytest.param(
+            {"strategy": gen.canary(20, stableService="")},
+            ("stableService cannot be empty", "write the name"),
+            id="[V6] no stable Service",
+        ),
+        pytest.param(
+            {"strategy": routed("")}, ("httpRoute cannot be empty",), id="[V7] no name of a route"
+        ),
+        pytest.param(
+            {"strategy": {"canary": BARE}},
+            ("at least one step", "[{setWeight: 20}]"),
+            id="[V9] no steps",
+        ),
+        pytest.param(
+            {"strategy": {"canary": {**BARE, "steps": [{"pause": {}}]}}},
+            ("steps[0].setWeight is required",),
+            id="[V10] a pause without a weight",
+        ),
+        pytest.param(
+            {"strategy": {"simple": {}}, "progressDeadlineSeconds": -1},
+            ("spec.progressDeadlineSeconds must be >= 0", "-1"),
+            id="[V11] a deadline of -1",
+        ),
+        pytest.param({"strategy": {}}, ("exactly one", "none"), id="[V18] no strategy"),
+        pytest.param(
+            {"strategy": {"simple": {}, **gen.canary(20)}},
+            ("exactly one", "simple and canary"),
+            id="[V19] two strategies",
+        ),
+        pytest.param(
+            {"strategy": gen.canary(20, 100, 50)},
+            ("steps[2].setWeight", "50", "(100)"),
+            id="[V21] a falling weight",
+        ),
+        pytest.param(
+            {"strategy": judged(name="latency-p42")},
+            ("metrics[0].name", "latency-p42", "latency-p95"),
+            id="[V23] an unknown metric",
+        ),
+        pytest.param(
+            {"strategy": gen.canary(20, canaryService=gen.STABLE)},
+            ("two different Services", gen.STABLE),
+            id="one Service for both",
+        ),
+        pytest.param({"maxSurge": "150%"}, ("spec.maxSurge", "150%"), id="a surge of 150%"),
+        pytest.param({"maxUnavailable": "x"}, ("spec.maxUnavailable", "'x'"), id="not an amount"),
+        pytest.param(
+            {"maxSurge": 0, "maxUnavailable": "0%"}, ("both 0", "at least 1"), id="no room at all"
+        ),
+        pytest.param({"selector": {}}, ("spec.selector is empty",), id="an empty selector"),
+        pytest.param(
+            {"selector": {"matchLabels": {"app": "other"}}},
+            ("does not match", "other", "checkout"),
+            id="a selector that the template does not fit",
+        ),
+        pytest.param({"scaleDownDelay": "8d"}, ("spec.scaleDownDelay", "8d"), id="a long delay"),
+        pytest.param(
+            {"strategy": judged(threshold=float("inf"))}, ("threshold", "finite"), id="no number"
+        ),
+        pytest.param(
+            {"strategy": judged(window="169h")},
+            ("metrics[0].window", "169h"),
+            id="a window of more than a week",
+        ),
+        pytest.param({"strategi": {}}, ("strategi", "unknown field"), id="an unknown field"),
+        pytest.param({"name": "x" * 64}, ("metadata.name", "64", "63"), id="a long name"),
+    ],
+)
+def test_problem(spec: dict[str, Any], words: tuple[str, ...]) -> None:
+    (problem,) = validation.of_manifest(gen.manifest(**spec))
+    assert all(word in problem for word in words), problem
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(
+            {
+                "replicas": 5,
+                "strategy": {
+                    "canary": {**routed("shop")["canary"], "steps": gen.steps((20, "30s"), 100)}
+                },
+            },
+            id="[V8] five replicas, a pause, a route",
+        ),
+        pytest.param({"strategy": {"simple": {}}}, id="simple"),
+        pytest.param({"replicas": 0, "maxSurge": 1}, id="no replicas, a surge as a number"),
+        pytest.param({"scaleDownDelay": "0s"}, id="no delay"),
+        pytest.param({"strategy": gen.canary(0, 50)}, id="a first step of zero"),
+    ],
+)
+def test_valid(spec: dict[str, Any]) -> None:
+    assert validation.of_manifest(gen.manifest(**spec)) == ()
+
+
+def test_all_problems_are_named_at_once() -> None:
+    spec = {"strategy": gen.canary(50, 20, canaryService=""), "maxSurge": "x", "selector": {}}
+    problems = validation.of_manifest(gen.manifest(**spec))
+    assert len(problems) == 4

@@ -34,10 +34,12 @@ BODIES = AuditPolicy(
         "replicasets.apps",
     )
 )
+SAMPLE = (sys.executable, "-I", "-S", str(HERE / "sample" / "app.py"), "{tag}")
 IMAGES = table(
     {
         "kulta-fleet": Image(argv=(sys.executable, "-m", "fleet"), cwd=HERE.parent),
-        "sample": (sys.executable, "-I", "-S", str(HERE / "sample" / "app.py"), "{tag}"),
+        "sample": SAMPLE,
+        "registry.example.com/orders": SAMPLE,
         "python": (sys.executable,),
         "shell": ("/bin/sh",),
     }

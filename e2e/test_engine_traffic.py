@@ -1,0 +1,159 @@
+"""The engine with pods that run, traffic through Envoy and numbers from Prometheus.
+
+Judged from outside: by Envoy's counters and by what a client was answered.
+"""
+
+import itertools
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.ground import background, engine
+from e2e.ground.engine import Engine
+from e2e.ground.loadgen import Load, LoadGenerator
+from e2e.ground.site import Site
+from e2e.ground.subject import Subject, route, service
+
+COMPAT = Path(__file__).parent / "data" / "compat"
+REQUESTS = 100
+WEIGHTS = (20, 50, 80, 100)
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def running(site: Site) -> Iterator[Engine]:
+    """The engine beside the shared cluster."""
+    engine.prepare(site.plane)
+    with Engine(site.plane, site.plane.folder, KULTA_LEADER_ELECTION="true") as started:
+        yield started
+
+
+@pytest.fixture
+def place(site: Site, running: Engine) -> Iterator[str]:
+    """A namespace of its own; what runs there ends with it."""
+    name = site.plane.add_namespace(f"traffic-{next(_numbers)}")
+    yield name
+    site.plane.kubectl("delete", "rollouts", "--all", "-n", name, "--timeout=20s")
+    site.plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def send(site: Site, host: str, total: int = REQUESTS) -> LoadGenerator:
+    """So many requests, at once; returns when they are answered."""
+    load = Load(url=site.gateway.url, host=host, rate=200, duration=10, total=total)
+    generator = LoadGenerator(load)
+    loop = background.Loop()
+    try:
+        loop.call(generator.run())
+    finally:
+        loop.close()
+    return generator
+
+
+def share(site: Site, namespace: str, host: str) -> float:
+    """Percent of the next requests that Envoy sends to the canary Service."""
+    keys = [f"{namespace}/orders-{role}/8080" for role in ("stable", "canary")]
+    before = site.gateway.counters()
+    send(site, host)
+    after = site.gateway.counters()
+    stable, canary = (
+        after[key].completed - (before[key].completed if key in before else 0) for key in keys
+    )
+    return 100 * canary / (stable + canary)
+
+
+def test_the_reference_canary_takes_all_four_weights(site: Site, place: str) -> None:
+    """Manual promotion ends timed and endless pauses, and a step whose metrics cannot be had."""
+    manifest = yaml.safe_load((COMPAT / "kulta-canary.yaml").read_text())
+    spec = manifest["spec"]
+    orders = Subject(
+        plane=site.plane,
+        namespace=place,
+        name="orders",
+        strategy=spec["strategy"],
+        replicas=spec["replicas"],
+        spec=spec,
+        version="v1alpha1",
+    )
+    host = f"orders-route.{place}.example.com"
+    site.plane.apply(
+        service(place, "orders-stable", "orders", "stable", 8080),
+        service(place, "orders-canary", "orders", "canary", 8080),
+        route(place, "orders-route", "orders-stable", "orders-canary", port=8080, host=host),
+    )
+    site.plane.kubectl("apply", "-n", place, "-f", str(COMPAT / "kulta-canary.yaml"))
+    orders.wait(phase="Completed", readyReplicas=5)
+    template = spec["template"]
+    template["spec"]["containers"][0]["image"] = "registry.example.com/orders:v2.1.0"
+    orders.patch({"spec": {"template": template}})
+    seen = []
+    for step, weight in enumerate(WEIGHTS[:3]):
+        orders.wait(phase="Paused", currentStepIndex=step, currentWeight=weight)
+        seen.append(share(site, place, host))
+        orders.request("promote")
+    orders.wait(phase="Progressing", currentStepIndex=3, reachedStepIndex=3)
+    seen.append(share(site, place, host))
+    orders.request("promote")
+    done = orders.wait(phase="Completed")
+    assert seen == [pytest.approx(weight, abs=15) for weight in WEIGHTS]
+    after = itertools.dropwhile(lambda item: item["weight"] != 20, done["decisions"])
+    told = [weight for weight, _ in itertools.groupby(item["weight"] for item in after)]
+    assert told == list(WEIGHTS)
+    assert {answer.version for answer in send(site, host).answers} == {"v2.1.0"}
+
+
+def shop(site: Site, namespace: str) -> Subject:
+    """A canary that is measured each second."""
+    site.plane.apply(
+        service(namespace, "web-stable", "web", "stable"),
+        service(namespace, "web-canary", "web", "canary"),
+        route(namespace, "web", "web-stable", "web-canary"),
+    )
+    metric = {"name": "error-rate", "threshold": 5.0, "interval": "1s", "minSampleSize": 5}
+    canary: dict[str, Any] = {
+        "stableService": "web-stable",
+        "canaryService": "web-canary",
+        "steps": [{"setWeight": 50, "pause": {"duration": "5m"}}, {"setWeight": 100}],
+        "trafficRouting": {"gatewayAPI": {"httpRoute": "web"}},
+        "analysis": {"prometheus": {"address": site.prometheus.url}, "metrics": [metric]},
+    }
+    return Subject(plane=site.plane, namespace=namespace, name="web", strategy={"canary": canary})
+
+
+def measured(subject: Subject, image: str) -> dict[str, Any]:
+    """The template with that image, scraped and probed."""
+    scraped = {"prometheus.io/scrape": "true", "prometheus.io/port": "8080"}
+    probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1}
+    container = {"name": "app", "image": image, "readinessProbe": probe}
+    metadata = {"labels": {"app": subject.name}, "annotations": scraped}
+    return {"template": {"metadata": metadata, "spec": {"containers": [container]}}}
+
+
+def test_a_failing_revision_is_taken_back(site: Site, place: str) -> None:
+    web = shop(site, place)
+    web.spec = measured(web, "sample:v1")
+    web.apply("unused")
+    first = web.wait(phase="Completed", readyReplicas=2)["stablePodHash"]
+    load = Load(url=site.gateway.url, host=f"web.{place}.example.com", rate=60, duration=45)
+    generator, loop = LoadGenerator(load), background.Loop()
+    sending = threading.Thread(target=lambda: loop.call(generator.run()))
+    sending.start()
+    try:
+        web.patch({"spec": measured(web, "sample:v2-errors-30")})
+        web.wait(phase="Failed", stablePodHash=first, currentWeight=0, within=40)
+    finally:
+        generator.stop()
+        sending.join()
+        loop.close()
+    decision = web.decided("Rollback")[-1]
+    assert decision["reason"] == "AnalysisFailed"
+    found = decision["metrics"]["error-rate"]
+    assert found["value"] > found["threshold"] == 5
+    assert re.search(r"error-rate\b.*\b5\b", decision["message"])
+    assert set(generator.tallies()) == {"v1", "v2-errors-30"}
+    answers = send(site, f"web.{place}.example.com").answers
+    assert {(answer.version, answer.status) for answer in answers} == {("v1", 200)}

@@ -1,8 +1,8 @@
 """An engine in a dozen lines, and the little of an API server that it needs.
 
-One step a tick: take up a new generation, go through the steps, complete; fail an image whose name
-contains `bad` at its second step; wait while held. It keeps the promises that the hub builds on:
-the generation counts, an old dispatch sequence is refused, the revision is echoed.
+One step a tick: take up a new generation, go through the steps, complete; fail a bad revision (an
+image whose name contains `bad`) at its second step; wait while held. It keeps the promises that the
+hub builds on: the generation counts, an old dispatch sequence is refused, the revision is echoed.
 """
 
 import copy
@@ -44,7 +44,7 @@ def hold(rollout: Manifest, reason: str, sequence: int) -> None:
     rollout["metadata"]["generation"] += rollout["spec"] != before
 
 
-def step(rollout: Manifest, now: datetime) -> None:
+def step(rollout: Manifest, now: datetime, *, bad: bool = False) -> None:
     """What the engine does in one tick."""
     spec, status, metadata = rollout["spec"], rollout["status"], rollout["metadata"]
     image = spec["template"]["spec"]["containers"][0]["image"]
@@ -60,7 +60,7 @@ def step(rollout: Manifest, now: datetime) -> None:
             "decisions": [],
         }
     elif "hold" not in spec and status["phase"] == "Progressing":
-        _advance(rollout, image, now)
+        _advance(rollout, image, now, bad=bad or "bad" in image)
     rollout["status"] |= {
         "observedGeneration": metadata["generation"],
         "fleetRevision": spec["fleetRevision"],
@@ -68,11 +68,11 @@ def step(rollout: Manifest, now: datetime) -> None:
     }
 
 
-def _advance(rollout: Manifest, image: str, now: datetime) -> None:
+def _advance(rollout: Manifest, image: str, now: datetime, *, bad: bool) -> None:
     status = rollout["status"]
     canary = rollout["spec"]["strategy"].get("canary")
     weights = [item["setWeight"] for item in canary["steps"]] if canary else [100]
-    if "bad" in image and status["currentStepIndex"] >= 1:
+    if bad and status["stable"] and status["currentStepIndex"] >= 1:
         message = "error-rate 12.4 is not below 5"
         status |= {"phase": "Failed", "currentWeight": 0, "message": message}
         decision = {"sequence": 1, "action": "Rollback", "reason": "AnalysisFailed"}

@@ -6,12 +6,14 @@ contains `bad`. `check` refuses worlds that must never be. A crash is a budget o
 everything stops; what has been written stays.
 """
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout
 from fleet.api.clusterrollout import ClusterRolloutSpec
@@ -65,6 +67,8 @@ class World:
     items: dict[ClusterName, ClusterRollout] = field(default_factory=dict)
     request: str = ""
     isolated: bool = False
+    bad: frozenset[str] = frozenset()
+    """Members in which every revision but the first fails its analysis."""
     log: list[str] = field(default_factory=list)
     """Writes into members, in their order."""
     started: list[ClusterName] = field(default_factory=list)
@@ -112,7 +116,7 @@ def new(
 
 def tick(world: World, seconds: float = 10) -> World:
     """One look of every controller, then one step of every engine, then some time."""
-    after = copy.deepcopy(world)
+    after = _copied(world)
     try:
         _hub(after)
     except Crash:
@@ -120,7 +124,7 @@ def tick(world: World, seconds: float = 10) -> World:
     for name, objects in after.objects.items():
         for key, manifest in list(objects.items()):
             if key[0] == "rollouts":
-                engine.step(manifest, after.now)
+                engine.step(manifest, after.now, bad=name in after.bad)
                 if engine.is_gone(manifest):
                     del after.objects[name][key]
     check(after)
@@ -184,6 +188,28 @@ def _members(world: World, names: tuple[str, ...], *, reachable: bool) -> World:
             message="" if reachable else "connection refused",
         )
     return replace(world, members=members)
+
+
+def _copied(world: World) -> World:
+    """Everything that can change is copied; the models are frozen."""
+    return replace(
+        world,
+        members=dict(world.members),
+        objects={name: _clones(items) for name, items in world.objects.items()},
+        runs=dict(world.runs),
+        items=dict(world.items),
+        log=list(world.log),
+        started=list(world.started),
+    )
+
+
+def _clone(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    clone: dict[str, Any] = orjson.loads(orjson.dumps(manifest))
+    return clone
+
+
+def _clones(objects: Objects) -> Objects:
+    return {key: _clone(manifest) for key, manifest in objects.items()}
 
 
 # --- the hub --------------------------------------------------------------------------------------
@@ -285,7 +311,7 @@ def _dispatch(world: World, name: ClusterName) -> None:
         decided = dispatch.decide(item, _observed(world, item, looked), world.now)
         if any(isinstance(action, LookUp) for action in decided.actions):
             assert decided.status == item.status, "a look-up reports nothing"
-            looked = copy.deepcopy(world.objects[name])
+            looked = _clones(world.objects[name])
             continue
         if decided.fence:
             world.items[name] = item.model_copy(update={"status": decided.status})
@@ -312,14 +338,7 @@ def _observed(world: World, item: ClusterRollout, looked: Objects | None) -> Dis
     run = world.runs.get(item.spec.want.run) if item.spec.want else None
     if run is not None and member is not None:
         try:
-            rendered = render.render(
-                TEMPLATES,
-                run.spec.application,
-                "shop",
-                member.cluster,
-                world.fleet,
-                run.spec.revision,
-            )
+            rendered = _rendered(Same(run.spec), Same(member.cluster), Same(world.fleet))
         except UserError as problem:
             error = str(problem)
     answers = member is not None and member.reachable
@@ -329,9 +348,28 @@ def _observed(world: World, item: ClusterRollout, looked: Objects | None) -> Dis
         hub=HUB,
         rendered=rendered,
         render_error=error,
-        rollout=copy.deepcopy(mine),
+        rollout=mine and _clone(mine),
         live=looked,
     )
+
+
+class Same:
+    """A key that is equal for the same object only, and keeps it."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.value is self.value
+
+
+@lru_cache(maxsize=1_000)
+def _rendered(spec: Same, cluster: Same, fleet: Same) -> tuple[render.Rendered, ...]:
+    application, revision = spec.value.application, spec.value.revision
+    return render.render(TEMPLATES, application, "shop", cluster.value, fleet.value, revision)
 
 
 def _do(world: World, name: ClusterName, action: Any) -> None:
@@ -346,7 +384,7 @@ def _do(world: World, name: ClusterName, action: Any) -> None:
             world.log.append(f"{name} hold {action.sequence} {action.reason}".rstrip())
             engine.hold(objects["rollouts", action.name], action.reason, action.sequence)
         case CreateObject() | UpdateObject():
-            body = copy.deepcopy(dict(action.manifest))
+            body = _clone(action.manifest)
             key = (action.resource.plural, body["metadata"]["name"])
             created = isinstance(action, CreateObject)
             assert created == (key not in objects)

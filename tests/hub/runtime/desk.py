@@ -1,0 +1,270 @@
+"""A hub at a desk: the real runtime over fake API servers, one key at a time.
+
+`Desk` holds the hub's FakeKube and one FakeKube per member. Informers and kopf are played by `see`,
+which copies what is stored into stores and informers. Queues only note what was asked of them.
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import yaml
+
+from fleet.api.names import (
+    CLUSTERROLLOUTS,
+    CRDS,
+    ENGINE_LEASE,
+    ENGINE_NAMESPACE,
+    LEASES,
+    MEMBERCLUSTERS,
+    NAMESPACES,
+    SECRETS,
+    ClusterName,
+    Resource,
+)
+from fleet.clusters.config import ClientConfig
+from fleet.clusters.health import Breaker
+from fleet.clusters.registry import Handle
+from fleet.clusters.watch import Change, Informer, Key
+from fleet.errors import FleetError
+from fleet.hub.runtime import links, triggers
+from fleet.hub.runtime.context import Context, EngineWish
+from fleet.hub.runtime.links import Link
+from fleet.hub.runtime.membership import CRD
+from fleet.hub.runtime.renders import Renders
+from fleet.telemetry.metrics import HubMetrics
+from tests.fakes import FakeClock, FakeKube, Sent
+from tests.hub import gen
+from tests.hub.world import TEMPLATES
+
+TENANT = "shop"
+HUB = "hub-1"
+VERSION = orjson.dumps({"gitVersion": "v1.36.3"})
+
+
+class Keys:
+    """A work queue that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.added: list[Key] = []
+        self.later: dict[Key, float] = {}
+        self.retried: list[Key] = []
+
+    def add(self, key: Key) -> None:
+        self.added.append(key)
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        self.later[key] = seconds
+
+    def retry(self, key: Key) -> float:
+        self.retried.append(key)
+        return 1.0
+
+    def forget(self, key: Key) -> None:
+        """Nothing grows here."""
+
+    def queue(self, key: Key) -> "Keys":
+        return self
+
+    async def close(self, member: Key) -> None:
+        """Nothing runs here."""
+
+    def names(self) -> set[str]:
+        """The names of the keys that were added."""
+        return {key[1] for key in self.added}
+
+
+class FakeMember(FakeKube):
+    """A member's API server as its client shows it."""
+
+    def __init__(self, name: str, clock: FakeClock) -> None:
+        super().__init__(clock=clock)
+        self.name = name
+        self.monotonic = clock.monotonic
+        self.breaker = Breaker()
+        self.last_failure: FleetError | None = None
+        self.config: ClientConfig = config()
+        self.tokens = 0
+
+    async def request(self, method: str, path: str, *, retry: bool = False) -> bytes:
+        return VERSION
+
+    async def token_request(self, account: str, namespace: str, seconds: int) -> tuple[str, Any]:
+        self._called("token", SECRETS, account, namespace)
+        self.tokens += 1
+        return jwt(issued=self._clock.now().timestamp(), seconds=seconds), None
+
+
+@dataclass
+class Queues:
+    """Stands in for `context.Queues`."""
+
+    members: Keys = field(default_factory=Keys)
+    fleets: Keys = field(default_factory=Keys)
+    applications: Keys = field(default_factory=Keys)
+    runs: Keys = field(default_factory=Keys)
+    dispatches: Keys = field(default_factory=Keys)
+
+
+class FakeSupervisor:
+    """Engages fake members; `engaged` is who is engaged now."""
+
+    def __init__(self, desk: "Desk") -> None:
+        self.engaged: dict[ClusterName, Handle] = {}
+        self._desk = desk
+
+    async def engage(self, name: ClusterName, target: ClientConfig) -> Handle:
+        known = self.engaged.get(name)
+        if known is not None and known.client.config.is_same_server(target):
+            known.client.config = target
+            return known
+        namespace, _, cluster = name.partition("/")
+        member = self._desk.member(cluster)
+        member.config = target
+        hub = self._desk.hub
+        link = hub.links.make((namespace, cluster))
+        listener = links.Listener(
+            rollout=lambda link, change: triggers.rollout_changed(hub, link, change),
+            standing=lambda link: triggers.poke(hub, link),
+            engine=lambda link: hub.queues.members.add(link.key),
+        )
+        made = links.informers(link, member, listener)  # type: ignore[arg-type]
+        informers = {informer.resource: informer for informer in made}
+        handle = Handle(name=name, client=member, informers=informers)  # type: ignore[arg-type]
+        self.engaged[name] = handle
+        return handle
+
+    async def disengage(self, name: ClusterName) -> None:
+        self.engaged.pop(name, None)
+
+
+class Desk:
+    """One hub, its members, and the time."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.kube = FakeKube(clock=self.clock)
+        self.sent = Sent()
+        self.members: dict[str, FakeMember] = {}
+        self.queues = Queues()
+        self.supervisor = FakeSupervisor(self)
+        self.hub = Context(
+            kube=self.kube,
+            clock=self.clock,
+            recorder=self.sent,
+            metrics=HubMetrics(),
+            renders=Renders(TEMPLATES),
+            engine=EngineWish(image="kulta-fleet:test", version="1.0.0"),
+            supervisor=self.supervisor,  # type: ignore[arg-type]
+            identity=HUB,
+            queues=self.queues,  # type: ignore[arg-type]
+        )
+        triggers.connect(self.hub)
+        self._items: Informer[Any] = Informer(
+            self.member("none"),  # type: ignore[arg-type]
+            CLUSTERROLLOUTS,
+            decode=gen.ClusterRollout.parse,
+            on=self._item_changed,
+        )
+        self.hub.stores.items, self.hub.remember = self._items.store, self._items.remember
+
+    def member(self, name: str) -> FakeMember:
+        """That member's API server; it is there whether it is registered or not."""
+        if name not in self.members:
+            made = self.members[name] = FakeMember(name, self.clock)
+            made.seed(NAMESPACES, {"metadata": {"name": "kube-system", "uid": f"uid-of-{name}"}})
+            made.seed(CRDS, {"metadata": {"name": CRD}})
+        return self.members[name]
+
+    def put(self, resource: Resource, model: Any) -> None:
+        """Store an object on the hub and let the hub see it."""
+        body = model if isinstance(model, Mapping) else model.manifest()
+        body["metadata"]["namespace"] = TENANT
+        self.kube.seed(resource, body)
+        self.see(resource, body["metadata"]["name"])
+
+    def see(self, resource: Resource, name: str) -> None:
+        """What kopf or an informer does when the stored object changes."""
+        found = self.kube.peek(resource, name, TENANT)
+        if resource == CLUSTERROLLOUTS:
+            assert found is not None
+            self.hub.remember(found)
+            return
+        store = next(one for one in self.hub.stores.watched if one.resource == resource)
+        if found is not None:
+            store.see(found)
+        elif (TENANT, name) in store.items:
+            store.end({"metadata": store.items[TENANT, name].metadata.manifest()})
+
+    def register(self, name: str, text: str | None = None, **spec: Any) -> Key:
+        """A MemberCluster with a good Secret (or this text), not reconciled yet."""
+        self.secret(name, text if text is not None else kubeconfig(name))
+        cluster = gen.cluster(name)
+        body = cluster.manifest()
+        body["metadata"]["creationTimestamp"] = self.clock.now().isoformat()
+        body["spec"] |= spec
+        self.put(MEMBERCLUSTERS, body)
+        return (TENANT, name)
+
+    def secret(self, name: str, text: str) -> None:
+        """Write the Secret; the hub sees its new version."""
+        data = {"kubeconfig": base64.b64encode(text.encode()).decode()}
+        made = self.kube.seed(
+            SECRETS, {"metadata": {"name": name, "namespace": TENANT}, "data": data}
+        )
+        self.hub.stores.secrets[TENANT, name] = made["metadata"]["resourceVersion"]
+
+    def link(self, name: str) -> Link:
+        found = self.hub.links.get((TENANT, name))
+        assert found is not None
+        return found
+
+    def live(self, name: str) -> Link:
+        """Let the member's watches have begun and its engine's Lease change."""
+        link = self.link(name)
+        assert link.handle is not None
+        for informer in link.handle.informers.values():
+            informer.synced.set()
+            informer.last_byte = self.clock.monotonic()
+        member = self.member(name)
+        lease = {"metadata": {"name": ENGINE_LEASE, "namespace": ENGINE_NAMESPACE}}
+        for holder in ("", "engine"):
+            made = member.seed(LEASES, {**lease, "spec": {"holderIdentity": holder}})
+            link.handle.informers[LEASES].remember(made)
+        triggers.poke(self.hub, link)
+        return link
+
+    def _item_changed(self, change: Change[Any]) -> None:
+        triggers.item_changed(self.hub, change)
+
+
+def config(server: str = "https://member", token: str = "secret") -> ClientConfig:
+    return ClientConfig(server=server, token=token)
+
+
+def kubeconfig(name: str, token: str | None = None) -> str:
+    """A kubeconfig text for a server of that name."""
+    return yaml.safe_dump(
+        {
+            "clusters": [{"name": name, "cluster": {"server": f"https://{name}:6443"}}],
+            "users": [{"name": name, "user": {"token": token or "opaque"}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+            "current-context": name,
+        }
+    )
+
+
+def jwt(
+    *,
+    issued: float,
+    seconds: float = 604_800,
+    subject: str = "system:serviceaccount:kulta-system:kulta-fleet-hub",
+) -> str:
+    """A token that says so; its signature is nobody's business here."""
+    claims = {"sub": subject, "iat": int(issued), "exp": int(issued + seconds)}
+    parts = ({"alg": "none"}, claims, {})
+    return ".".join(
+        base64.urlsafe_b64encode(orjson.dumps(part)).decode().rstrip("=") for part in parts
+    )

@@ -1,0 +1,252 @@
+"""Actions: one write each, repeatable, guarded, and only where something differs."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from fleet.api import ClusterRollout
+from fleet.api.clusterrollout import Want
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.names import (
+    APPLICATIONS,
+    CLUSTERROLLOUT_FINALIZER,
+    CLUSTERROLLOUTS,
+    FLEETROLLOUTS,
+    ROLLOUTS,
+    SERVICES,
+    ClusterName,
+)
+from fleet.errors import AlreadyExists, Conflict, NotFound, Unreachable
+from fleet.hub.core.actions import (
+    ApplyRollout,
+    CreateObject,
+    CreateRun,
+    DeleteObject,
+    DeleteRun,
+    Hold,
+    HoldRollout,
+    LookUp,
+    Release,
+    Start,
+    UpdateObject,
+)
+from fleet.hub.runtime import apply, membership
+from tests.conftest import NOON
+from tests.hub import gen
+from tests.hub.runtime.desk import TENANT, Desk
+
+EAST = ClusterName("east")
+WANT = Want(run="checkout-1", revision="rev1", since=NOON)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def stored(desk: Desk) -> dict[str, Any]:
+    found = desk.kube.peek(CLUSTERROLLOUTS, "checkout.east", TENANT)
+    assert found is not None
+    return found
+
+
+def known(desk: Desk, **spec: Any) -> ClusterRollout:
+    """A ClusterRollout that the hub knows."""
+    item = gen.item("east")
+    body = item.manifest()
+    body["spec"] |= spec
+    desk.put(CLUSTERROLLOUTS, body)
+    return desk.hub.stores.items[TENANT, "checkout.east"]
+
+
+async def test_an_equal_status_is_not_written(desk: Desk) -> None:
+    item = known(desk)
+    assert not await apply.write_status(desk.hub, CLUSTERROLLOUTS, item, item.status)
+    assert desk.kube.writes() == []
+
+
+async def test_a_status_is_written_guarded_and_known_at_once(desk: Desk) -> None:
+    item = known(desk)
+    status = item.status.model_copy(update={"phase": ClusterPhase.SUCCEEDED})
+    assert await apply.write_status(desk.hub, CLUSTERROLLOUTS, item, status)
+    (call,) = desk.kube.writes()
+    assert (call.verb, call.sub) == ("replace", "status")
+    assert call.body["metadata"]["resourceVersion"] == item.metadata.resource_version
+    assert set(call.body) == {"apiVersion", "kind", "metadata", "status"}
+    assert desk.hub.stores.items[TENANT, "checkout.east"].status.phase is ClusterPhase.SUCCEEDED
+    late = item.status.model_copy(update={"phase": ClusterPhase.FAILED})
+    with pytest.raises(Conflict):
+        await apply.write_status(desk.hub, CLUSTERROLLOUTS, item, late)
+
+
+async def test_a_run_belongs_to_its_application_and_is_made_once(desk: Desk) -> None:
+    owner = gen.application()
+    action = CreateRun(name="checkout-1", spec=gen.run(gen.wave("all", "east")).spec)
+    for _ in range(2):
+        await apply.application(desk.hub, owner, action)
+    found = desk.kube.peek(FLEETROLLOUTS, "checkout-1", TENANT)
+    assert found is not None
+    (reference,) = found["metadata"]["ownerReferences"]
+    assert (reference["kind"], reference["name"], reference["uid"]) == (
+        APPLICATIONS.kind,
+        "checkout",
+        "app-1",
+    )
+    assert (TENANT, "checkout-1") in desk.hub.stores.runs.items
+
+
+async def test_an_old_run_is_deleted(desk: Desk) -> None:
+    desk.put(FLEETROLLOUTS, gen.run(gen.wave("all", "east")))
+    await apply.application(desk.hub, gen.application(), DeleteRun(name="checkout-1"))
+    assert desk.kube.peek(FLEETROLLOUTS, "checkout-1", TENANT) is None
+
+
+async def test_a_first_start_makes_the_clusterrollout_with_our_finalizer(desk: Desk) -> None:
+    desk.put(APPLICATIONS, gen.application())
+    await apply.run(desk.hub, gen.run(), Start(cluster=EAST, want=WANT))
+    found = stored(desk)
+    assert found["metadata"]["finalizers"] == [CLUSTERROLLOUT_FINALIZER]
+    assert found["metadata"]["labels"] == {
+        "fleet.kulta.io/application": "checkout",
+        "fleet.kulta.io/cluster": "east",
+    }
+    assert found["spec"]["namespace"] == "checkout"
+    assert found["spec"]["want"]["run"] == "checkout-1"
+    assert desk.queues.dispatches.names() == {"checkout.east"}
+
+
+async def test_a_clusterrollout_that_we_did_not_know_is_looked_at_again(desk: Desk) -> None:
+    desk.kube.failures.append(("create", AlreadyExists("taken")))
+    with pytest.raises(Conflict):
+        await apply.run(desk.hub, gen.run(), Start(cluster=EAST, want=WANT))
+
+
+async def test_a_start_sets_the_wish_and_lets_go(desk: Desk) -> None:
+    known(desk, hold="halted")
+    want = Want(run="checkout-2", revision="rev2", since=NOON + timedelta(seconds=1))
+    await apply.run(desk.hub, gen.run(), Start(cluster=EAST, want=want))
+    spec = stored(desk)["spec"]
+    assert spec["want"]["run"] == "checkout-2"
+    assert "hold" not in spec
+    assert len(desk.kube.writes()) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "action", "after"),
+    [
+        pytest.param("", Hold(cluster=EAST, reason="halted"), "halted", id="a hold is set"),
+        pytest.param("halted", Release(cluster=EAST), "", id="a hold is let go"),
+    ],
+)
+async def test_holds(desk: Desk, before: str, action: Hold | Release, after: str) -> None:
+    known(desk, **({"hold": before} if before else {}))
+    for _ in range(2):
+        await apply.run(desk.hub, gen.run(), action)
+    assert stored(desk)["spec"].get("hold", "") == after
+    assert len(desk.kube.writes()) == 1
+
+
+@pytest.mark.parametrize("action", [Hold(cluster=EAST, reason="x"), Release(cluster=EAST)])
+async def test_who_was_never_let_go_is_not_held(desk: Desk, action: Hold | Release) -> None:
+    await apply.run(desk.hub, gen.run(), action)
+    assert desk.kube.writes() == []
+
+
+async def test_only_our_finalizer_is_taken_away(desk: Desk) -> None:
+    item = known(desk)
+    item = item.model_copy(
+        update={
+            "metadata": item.metadata.model_copy(
+                update={"finalizers": ("theirs", CLUSTERROLLOUT_FINALIZER)}
+            )
+        }
+    )
+    await apply.finalizer(desk.hub, item, False)
+    assert stored(desk)["metadata"]["finalizers"] == ["theirs"]
+
+
+async def engaged(desk: Desk) -> Any:
+    key = desk.register("east")
+    await membership.reconcile(desk.hub, key)
+    return desk.live("east").handle
+
+
+def manifest(name: str = "checkout", kind: str = "Service") -> dict[str, Any]:
+    return {"kind": kind, "metadata": {"name": name, "namespace": "checkout"}, "spec": {}}
+
+
+async def test_a_members_actions_go_in_order_and_stop_at_the_first_error(desk: Desk) -> None:
+    handle = await engaged(desk)
+    member = desk.member("east")
+    member.failures.append(("create", Unreachable("gone")))
+    outcomes = await apply.member(
+        handle,
+        [
+            ApplyRollout(manifest=manifest(kind="Rollout")),
+            CreateObject(resource=SERVICES, manifest=manifest()),
+            CreateObject(resource=SERVICES, manifest=manifest("checkout-canary")),
+        ],
+    )
+    assert [type(one.action).__name__ for one in outcomes] == ["ApplyRollout", "CreateObject"]
+    assert [one.error is None for one in outcomes] == [True, False]
+    assert member.peek(SERVICES, "checkout-canary", "checkout") is None
+    assert ("checkout", "checkout") in handle.informers[ROLLOUTS].store
+
+
+async def test_a_hold_is_a_field_of_its_own_manager(desk: Desk) -> None:
+    handle = await engaged(desk)
+    member = desk.member("east")
+    await apply.member(handle, [ApplyRollout(manifest=manifest(kind="Rollout"))])
+    hold = HoldRollout(name="checkout", namespace="checkout", reason="halted", sequence=3)
+    await apply.member(handle, [hold])
+    found = member.peek(ROLLOUTS, "checkout", "checkout")
+    assert found is not None
+    assert found["spec"]["hold"] == {"reason": "halted", "sequence": 3}
+    free = HoldRollout(name="checkout", namespace="checkout", reason="", sequence=4)
+    await apply.member(handle, [free])
+    found = member.peek(ROLLOUTS, "checkout", "checkout")
+    assert found is not None
+    assert not found["spec"].get("hold")
+
+
+async def test_objects_are_updated_and_deleted_only_as_they_were_read(desk: Desk) -> None:
+    handle = await engaged(desk)
+    member = desk.member("east")
+    read = member.seed(SERVICES, manifest())
+    update = UpdateObject(resource=SERVICES, manifest={**read, "spec": {"type": "ClusterIP"}})
+    (good,) = await apply.member(handle, [update])
+    assert good.error is None
+    (late,) = await apply.member(handle, [update])
+    assert isinstance(late.error, Conflict)
+    wrong = DeleteObject(resource=SERVICES, namespace="checkout", name="checkout", uid="other")
+    (refused,) = await apply.member(handle, [wrong])
+    assert isinstance(refused.error, Conflict)
+    (nothing,) = await apply.member(handle, [LookUp()])
+    assert nothing.error is None
+
+
+async def test_a_look_reads_each_object_once_and_skips_a_known_rollout(desk: Desk) -> None:
+    handle = await engaged(desk)
+    member = desk.member("east")
+    member.seed(SERVICES, manifest())
+    wanted = [
+        (ROLLOUTS, "checkout", "checkout"),
+        (SERVICES, "checkout", "checkout"),
+        (SERVICES, "checkout", "gone"),
+        (SERVICES, "checkout", "checkout"),
+    ]
+    before = len(member.calls)
+    found = await apply.look(handle, wanted, True)
+    assert list(found) == [("services", "checkout")]
+    assert len(member.calls) - before == 2
+    before = len(member.calls)
+    await apply.look(handle, wanted, False)
+    assert len(member.calls) - before == 3
+
+
+async def test_a_vanished_clusterrollout_needs_no_finalizer(desk: Desk) -> None:
+    item = gen.item("east")
+    desk.kube.failures.append(("patch", NotFound("gone")))
+    await apply.finalizer(desk.hub, item, False)
+    assert desk.hub.stores.items == {}

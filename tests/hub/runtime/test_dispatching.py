@@ -1,0 +1,232 @@
+"""One ClusterRollout over fake API servers: the order of writes, and what refusals mean."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.names import (
+    CLUSTERROLLOUT_FINALIZER,
+    CLUSTERROLLOUTS,
+    FLEETROLLOUTS,
+    FLEETS,
+    HTTPROUTES,
+    ROLLOUTS,
+    SERVICES,
+)
+from fleet.errors import Conflict, FleetError, Forbidden, Invalid, NotFound, Unreachable
+from fleet.hub.runtime import dispatching, membership
+from tests.hub import gen
+from tests.hub.runtime.desk import TENANT, Desk
+
+KEY = (TENANT, "checkout.east")
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """A run that has let the member `east` go, and nothing of it done yet."""
+    made = Desk()
+    await membership.reconcile(made.hub, made.register("east", engine={"mode": "External"}))
+    made.live("east")
+    made.put(FLEETS, gen.fleet())
+    made.put(FLEETROLLOUTS, gen.run(gen.wave("all", "east")))
+    body = gen.item("east").manifest()
+    body["status"] = {}
+    made.put(CLUSTERROLLOUTS, body)
+    return made
+
+
+def status(desk: Desk) -> Mapping[str, Any]:
+    found = desk.kube.peek(CLUSTERROLLOUTS, KEY[1], TENANT)
+    assert found is not None
+    said: Mapping[str, Any] = found.get("status") or {}
+    return said
+
+
+def rollout(desk: Desk) -> dict[str, Any]:
+    found = desk.member("east").peek(ROLLOUTS, "checkout", "checkout")
+    assert found is not None
+    return found
+
+
+def report(desk: Desk, phase: str) -> None:
+    """The engine's report, and the hub's watch of it."""
+    found = rollout(desk)
+    found["status"] = {
+        "phase": phase,
+        "observedGeneration": found["metadata"]["generation"],
+        "fleetRevision": found["spec"]["fleetRevision"],
+    }
+    seen = desk.member("east").seed(ROLLOUTS, found)
+    link = desk.link("east")
+    assert link.handle is not None
+    link.handle.informers[ROLLOUTS].remember(seen)
+
+
+async def test_the_fence_is_taken_before_the_member_is_touched(desk: Desk) -> None:
+    desk.member("east").failures.append(("apply", Unreachable("cut off")))
+    with pytest.raises(Unreachable):
+        await dispatching.dispatch(desk.hub, KEY)
+    assert status(desk)["dispatch"]["sequence"] == 1
+    assert desk.member("east").writes()[0].verb == "apply"
+    assert status(desk)["phase"] == "Applying"
+
+
+async def test_one_key_brings_everything_and_reports_it(desk: Desk) -> None:
+    await dispatching.dispatch(desk.hub, KEY)
+    member = desk.member("east")
+    assert [(call.verb, call.kind) for call in member.writes()] == [
+        ("apply", "Rollout"),
+        ("create", "Service"),
+        ("create", "Service"),
+        ("create", "HTTPRoute"),
+    ]
+    assert rollout(desk)["spec"]["dispatch"] == {"hub": "hub-1", "sequence": 1}
+    for resource, name in (
+        (SERVICES, "checkout"),
+        (SERVICES, "checkout-canary"),
+        (HTTPROUTES, "checkout"),
+    ):
+        assert member.peek(resource, name, "checkout") is not None
+    said = status(desk)
+    assert (said["phase"], said["appliedRun"]) == ("Applying", "checkout-1")
+    assert len(said["inventory"]) == 4
+
+
+async def test_what_is_done_is_not_done_again(desk: Desk) -> None:
+    await dispatching.dispatch(desk.hub, KEY)
+    hub, member = len(desk.kube.writes()), len(desk.member("east").calls)
+    for _ in range(3):
+        await dispatching.dispatch(desk.hub, KEY)
+    assert (len(desk.kube.writes()), len(desk.member("east").calls)) == (hub, member)
+
+
+async def test_an_interrupted_dispatch_goes_on_with_the_same_sequence(desk: Desk) -> None:
+    desk.member("east").failures.append(("create", Unreachable("cut off")))
+    with pytest.raises(Unreachable):
+        await dispatching.dispatch(desk.hub, KEY)
+    await dispatching.dispatch(desk.hub, KEY)
+    applied = [call for call in desk.member("east").writes() if call.verb == "apply"]
+    assert [call.body["spec"]["dispatch"]["sequence"] for call in applied] == [1]
+    assert len(status(desk)["inventory"]) == 4
+
+
+async def test_the_engines_verdict_is_reported(desk: Desk) -> None:
+    await dispatching.dispatch(desk.hub, KEY)
+    report(desk, "Completed")
+    assert desk.queues.dispatches.added[-1] == KEY
+    await dispatching.dispatch(desk.hub, KEY)
+    assert status(desk)["phase"] == "Succeeded"
+    assert status(desk)["lastGood"]["run"] == "checkout-1"
+
+
+async def test_a_stale_view_of_the_clusterrollout_touches_no_member(desk: Desk) -> None:
+    desk.kube.failures.append(("replace", Conflict("somebody was faster")))
+    with pytest.raises(Conflict):
+        await dispatching.dispatch(desk.hub, KEY)
+    assert desk.member("east").writes() == []
+
+
+async def test_a_refusal_is_reported_and_tried_again(desk: Desk) -> None:
+    conflict = Conflict("conflict with kubectl", managers=("kubectl",))
+    desk.member("east").failures.append(("apply", conflict))
+    with pytest.raises(Conflict):
+        await dispatching.dispatch(desk.hub, KEY)
+    said = status(desk)
+    assert (said["phase"], said["reason"]) == ("Conflict", "Conflict")
+    assert said["message"] == (
+        "kubectl owns fields of the Rollout: let them go, or set deliveryPolicy.onConflict: Force"
+    )
+    await dispatching.dispatch(desk.hub, KEY)
+    report(desk, "Completed")
+    await dispatching.dispatch(desk.hub, KEY)
+    assert status(desk)["phase"] == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("error", "phase", "reason"),
+    [
+        pytest.param(
+            Invalid("spec: dispatch.sequence may only grow"),
+            ClusterPhase.CONFLICT,
+            "Fenced",
+            id="a newer leader's fence",
+        ),
+        pytest.param(
+            Invalid(".spec.hold: field not declared in schema"),
+            ClusterPhase.FAILED,
+            "EngineTooOld",
+            id="a CRD that lacks a field",
+        ),
+        pytest.param(
+            Invalid("spec.replicas: Invalid value"),
+            ClusterPhase.FAILED,
+            "InvalidSpec",
+            id="a value that the server refuses",
+        ),
+        pytest.param(Forbidden("403"), ClusterPhase.FAILED, "Forbidden", id="a right is lacking"),
+        pytest.param(
+            NotFound("namespaces not found"),
+            ClusterPhase.FAILED,
+            "NamespaceNotFound",
+            id="the namespace is missing",
+        ),
+        pytest.param(
+            Conflict("conflict", managers=("kubectl",)),
+            ClusterPhase.CONFLICT,
+            "Conflict",
+            id="another field manager",
+        ),
+    ],
+)
+def test_what_a_refusal_means(error: FleetError, phase: ClusterPhase, reason: str) -> None:
+    found = dispatching.verdict(error)
+    assert found is not None
+    assert found[:2] == (phase, reason)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(Conflict("the object has been modified"), id="somebody was faster"),
+        pytest.param(Unreachable("no answer"), id="no answer"),
+    ],
+)
+def test_what_passes_by_itself_is_not_reported(error: FleetError) -> None:
+    assert dispatching.verdict(error) is None
+
+
+async def test_a_deleted_clusterrollout_takes_its_objects_along(desk: Desk) -> None:
+    await dispatching.dispatch(desk.hub, KEY)
+    await desk.kube.delete(CLUSTERROLLOUTS, KEY[1], TENANT)
+    desk.see(CLUSTERROLLOUTS, KEY[1])
+    await dispatching.dispatch(desk.hub, KEY)
+    member = desk.member("east")
+    assert member.peek(ROLLOUTS, "checkout", "checkout") is None
+    # The watch tells that the Rollout is gone; only then the rest follows.
+    link = desk.link("east")
+    assert link.handle is not None
+    informer = link.handle.informers[ROLLOUTS]
+    informer.store.clear()
+    await dispatching.dispatch(desk.hub, KEY)
+    assert member.peek(SERVICES, "checkout", "checkout") is None
+    assert member.peek(HTTPROUTES, "checkout", "checkout") is None
+    assert desk.kube.peek(CLUSTERROLLOUTS, KEY[1], TENANT) is None
+
+
+async def test_a_clusterrollout_without_our_finalizer_gets_it_first(desk: Desk) -> None:
+    found = desk.kube.peek(CLUSTERROLLOUTS, KEY[1], TENANT)
+    assert found is not None
+    found["metadata"]["finalizers"] = []
+    desk.put(CLUSTERROLLOUTS, found)
+    await dispatching.dispatch(desk.hub, KEY)
+    found = desk.kube.peek(CLUSTERROLLOUTS, KEY[1], TENANT)
+    assert found is not None
+    assert found["metadata"]["finalizers"] == [CLUSTERROLLOUT_FINALIZER]
+    assert rollout(desk)["spec"]["dispatch"]["sequence"] == 1
+
+
+async def test_a_key_of_nothing_is_nothing(desk: Desk) -> None:
+    await dispatching.dispatch(desk.hub, (TENANT, "gone.east"))
+    assert desk.kube.writes() == [] or desk.kube.writes()[-1].kind == "MemberCluster"

@@ -1,0 +1,196 @@
+"""How far a member is believed: what reaches it, how old its signs of life are."""
+
+from collections.abc import Callable
+
+import pytest
+
+from fleet.api.names import LEASES, ROLLOUTS
+from fleet.clusters.health import Breaker, Circuit
+from fleet.errors import Forbidden, Unauthorized, Unreachable
+from fleet.hub.runtime import membership
+from fleet.hub.runtime.links import Link, Trouble, slim
+from tests.hub.runtime.desk import TENANT, Desk
+
+QUIET = "the engine has not renewed its Lease for more than 30 s"
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """With one member that is believed."""
+    made = Desk()
+    key = made.register("eu-7")
+    await membership.reconcile(made.hub, key)
+    made.live("eu-7")
+    return made
+
+
+def heard(desk: Desk, link: Link) -> None:
+    """A bookmark comes in, and nothing else."""
+    assert link.handle is not None
+    link.handle.informers[ROLLOUTS].last_byte = desk.clock.monotonic()
+
+
+def nothing(desk: Desk, link: Link) -> None:
+    """As it was."""
+
+
+def unknown_lease(desk: Desk, link: Link) -> None:
+    assert link.handle is not None
+    link.lease_changed = float("-inf")
+
+
+def no_lease(desk: Desk, link: Link) -> None:
+    assert link.handle is not None
+    link.handle.informers[LEASES].store.clear()
+
+
+def silence(desk: Desk, link: Link) -> None:
+    desk.clock.advance(31)
+    heard(desk, link)
+
+
+def deaf(desk: Desk, link: Link) -> None:
+    """Leases come, Rollouts do not."""
+    desk.clock.advance(91)
+    link.lease_changed = desk.clock.monotonic()
+
+
+def broken(seconds: float, error: Exception) -> Callable[[Desk, Link], None]:
+    def breaks(desk: Desk, link: Link) -> None:
+        desk.clock.advance(seconds)
+        link.problem = error  # type: ignore[assignment]
+        link.problem_at = desk.clock.monotonic()
+
+    return breaks
+
+
+def mended(desk: Desk, link: Link) -> None:
+    broken(10, Unreachable("reset"))(desk, link)
+    desk.clock.advance(1)
+    heard(desk, link)
+
+
+def open_circuit(desk: Desk, link: Link) -> None:
+    desk.member("eu-7").breaker = Breaker(state=Circuit.OPEN)
+    desk.member("eu-7").last_failure = Unreachable("connection refused")
+
+
+def unlisted(desk: Desk, link: Link) -> None:
+    assert link.handle is not None
+    link.handle.informers[ROLLOUTS].synced.clear()
+
+
+def troubled(desk: Desk, link: Link) -> None:
+    link.trouble = Trouble(reason="SecretNotFound", message="no Secret")
+
+
+@pytest.mark.parametrize(
+    ("happens", "reachable", "fresh", "reason", "message"),
+    [
+        pytest.param(nothing, True, True, "Reachable", "", id="all is well"),
+        pytest.param(silence, True, False, "Stale", QUIET, id="an engine that is silent"),
+        pytest.param(
+            unknown_lease,
+            True,
+            False,
+            "EngineUnknown",
+            "the engine has not been seen to renew its Lease yet",
+            id="a Lease that has not been seen to change",
+        ),
+        pytest.param(
+            no_lease, True, False, "EngineUnknown", "the engine has no Lease", id="no Lease at all"
+        ),
+        pytest.param(
+            deaf,
+            True,
+            False,
+            "Stale",
+            "nothing has been heard of its Rollouts for more than 90 s",
+            id="a watch that has been silent too long",
+        ),
+        pytest.param(
+            broken(4, Unreachable("reset")), True, True, "Reachable", "", id="a break of 4 s"
+        ),
+        pytest.param(
+            broken(6, Unreachable("reset")), False, False, "Unreachable", "reset", id="of 6 s"
+        ),
+        pytest.param(mended, True, True, "Reachable", "", id="a break that is over"),
+        pytest.param(
+            broken(1, Unauthorized("401")),
+            False,
+            False,
+            "Unauthorized",
+            "401",
+            id="refused credentials count at once",
+        ),
+        pytest.param(
+            broken(1, Forbidden("403")), False, False, "Forbidden", "403", id="a lacking right too"
+        ),
+        pytest.param(
+            open_circuit,
+            False,
+            False,
+            "Unreachable",
+            "connection refused",
+            id="an open circuit",
+        ),
+        pytest.param(
+            unlisted,
+            False,
+            False,
+            "Unreachable",
+            "its Rollouts have not been listed yet",
+            id="before the first complete list",
+        ),
+        pytest.param(
+            troubled, False, False, "SecretNotFound", "no Secret", id="what membership found"
+        ),
+    ],
+)
+async def test_standing(
+    desk: Desk,
+    happens: Callable[[Desk, Link], None],
+    reachable: bool,
+    fresh: bool,
+    reason: str,
+    message: str,
+) -> None:
+    link = desk.link("eu-7")
+    happens(desk, link)
+    found = link.standing(desk.clock.monotonic())
+    assert (found.reachable, found.fresh) == (reachable, fresh)
+    assert (found.reason, found.message) == (reason, message)
+
+
+async def test_many_lost_at_once_make_the_hub_suspect_itself(desk: Desk) -> None:
+    for name in ("eu-8", "eu-9", "us-1"):
+        key = desk.register(name)
+        await membership.reconcile(desk.hub, key)
+        desk.live(name)
+    links = [desk.link(name) for name in ("eu-7", "eu-8", "eu-9", "us-1")]
+    for link in links[:2]:
+        link.lost_at = desk.clock.monotonic()
+    assert not desk.hub.links.is_hub_suspect
+    links[2].lost_at = desk.clock.monotonic() + 30
+    assert desk.hub.links.is_hub_suspect
+
+
+def test_a_kept_rollout_has_no_pods_and_no_managed_fields() -> None:
+    kept = slim(
+        {
+            "metadata": {"name": "a", "managedFields": [{}]},
+            "spec": {"template": {"spec": {}}, "replicas": 2},
+        }
+    )
+    assert kept == {"metadata": {"name": "a"}, "spec": {"template": {}, "replicas": 2}}
+
+
+async def test_a_member_that_answers_again_is_connected_at_once(desk: Desk) -> None:
+    link = desk.link("eu-7")
+    link.trouble = Trouble(reason="Unreachable", message="reset")
+    link.tried_at = desk.clock.monotonic()
+    assert not link.is_back
+    desk.clock.advance(1)
+    heard(desk, link)
+    assert link.is_back
+    assert link.key == (TENANT, "eu-7")

@@ -1,0 +1,203 @@
+"""Looks: what the planners are told, and that a look writes nothing."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from fleet.api import FleetRollout
+from fleet.api.names import (
+    APPLICATIONS,
+    CLUSTERROLLOUTS,
+    FLEETROLLOUTS,
+    FLEETS,
+    REQUEST_ANNOTATION,
+    ROLLOUTS,
+)
+from fleet.hub.runtime import membership, observe
+from tests.hub import gen
+from tests.hub.runtime.desk import TENANT, Desk
+
+GONE = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """A fleet of two members, both believed, and an Application."""
+    made = Desk()
+    for name in ("east", "west"):
+        await membership.reconcile(made.hub, made.register(name))
+        made.live(name)
+    made.put(FLEETS, gen.fleet())
+    made.put(APPLICATIONS, gen.application())
+    return made
+
+
+def put_run(desk: Desk, number: int = 1, phase: str = "", **changes: Any) -> FleetRollout:
+    body = gen.run(gen.wave("all", "east", "west"), number=number).manifest()
+    body["status"] = {"phase": phase} if phase else {}
+    body["metadata"] |= changes.pop("metadata", {})
+    body["status"] |= changes
+    desk.put(FLEETROLLOUTS, body)
+    return desk.hub.stores.runs.items[TENANT, f"checkout-{number}"]
+
+
+async def application(desk: Desk) -> Any:
+    item = desk.hub.stores.applications.items[TENANT, "checkout"]
+    return await observe.application(desk.hub, item)
+
+
+async def test_an_application_sees_members_runs_and_templates(desk: Desk) -> None:
+    put_run(desk, 2)
+    put_run(desk, 1)
+    desk.put(CLUSTERROLLOUTS, gen.item("east"))
+    found = await application(desk)
+    assert found.fleet is not None
+    assert sorted(found.members) == ["east", "west"]
+    assert all(member.fresh for member in found.members.values())
+    assert [run.name for run in found.runs] == ["checkout-1", "checkout-2"]
+    assert [item.name for item in found.clusters] == ["checkout.east"]
+    assert found.templates == desk.hub.renders.templates.digest
+    assert found.render_errors == {}
+    assert desk.kube.writes() == []
+
+
+async def test_what_cannot_be_rendered_is_told_for_each_member(desk: Desk) -> None:
+    patch = [{"op": "replace", "path": "/workload/nothing", "value": 1}]
+    body = gen.application().manifest()
+    selector = {"matchLabels": {"tier": "production"}}
+    body["spec"]["overrides"] = [{"clusterSelector": selector, "patch": patch}]
+    desk.put(APPLICATIONS, body)
+    found = await application(desk)
+    assert sorted(found.render_errors) == ["east", "west"]
+    assert found.render_errors["east"].startswith("cluster east: spec.overrides[0].patch[0]: ")
+
+
+async def test_a_rendering_is_tried_once(desk: Desk) -> None:
+    await application(desk)
+    before = dict(desk.hub.checked[TENANT, "checkout"])
+    await application(desk)
+    assert desk.hub.checked[TENANT, "checkout"] == before
+    assert len(before) == 2
+
+
+async def test_a_run_sees_its_clusters_and_its_place(desk: Desk) -> None:
+    put_run(desk, 1, "Superseded", handledRequest="r0")
+    put_run(desk, 2, "Progressing")
+    third = put_run(desk, 3)
+    desk.put(CLUSTERROLLOUTS, gen.item("east"))
+    found = observe.run(desk.hub, third)
+    assert list(found.clusters) == ["east"]
+    assert found.newest == 3
+    assert found.preceding == ("checkout-2",)
+    assert found.handled == {"r0"}
+    assert not found.deleting
+    assert not found.paused
+    assert not found.isolated
+
+
+async def test_an_older_run_sees_that_there_is_a_newer_one(desk: Desk) -> None:
+    first = put_run(desk, 1, "Progressing")
+    put_run(desk, 2)
+    assert observe.run(desk.hub, first).newest == 2
+
+
+async def test_a_pause_in_the_policy_is_seen_as_it_is_now(desk: Desk) -> None:
+    run = put_run(desk)
+    desk.put(APPLICATIONS, gen.application(paused=True))
+    assert observe.run(desk.hub, run).paused
+
+
+@pytest.mark.parametrize(
+    ("happens", "deleting"),
+    [
+        pytest.param("nothing", False, id="it is there"),
+        pytest.param("going", True, id="it is being deleted"),
+        pytest.param("gone", True, id="it is gone"),
+        pytest.param("unreadable", False, id="it cannot be read: that is no deletion"),
+    ],
+)
+async def test_whether_the_application_is_deleted(desk: Desk, happens: str, deleting: bool) -> None:
+    run = put_run(desk)
+    store = desk.hub.stores.applications
+    if happens == "going":
+        body = gen.application().manifest()
+        body["metadata"]["deletionTimestamp"] = GONE.isoformat()
+        desk.put(APPLICATIONS, body)
+    elif happens == "gone":
+        store.end(store.items[TENANT, "checkout"].manifest())
+    elif happens == "unreadable":
+        store.end(store.items[TENANT, "checkout"].manifest())
+        desk.put(APPLICATIONS, {"metadata": {"name": "checkout", "uid": "new"}, "spec": {}})
+        assert store.items == {}
+    assert observe.run(desk.hub, run).deleting is deleting
+
+
+@pytest.mark.parametrize(
+    ("own", "handled", "application", "request_"),
+    [
+        pytest.param("", "", "", "", id="nobody asks"),
+        pytest.param("pause/1", "", "", "pause/1", id="the run is asked"),
+        pytest.param("", "", "pause/2", "pause/2", id="its Application is asked"),
+        pytest.param("pause/1", "", "resume/2", "pause/1", id="the run's own comes first"),
+        pytest.param("pause/1", "1", "resume/2", "resume/2", id="then the Application's"),
+    ],
+)
+async def test_requests(
+    desk: Desk, own: str, handled: str, application: str, request_: str
+) -> None:
+    run = put_run(desk, handledRequest=handled, metadata={"annotations": {REQUEST_ANNOTATION: own}})
+    body = gen.application().manifest()
+    body["metadata"]["annotations"] = {REQUEST_ANNOTATION: application}
+    desk.put(APPLICATIONS, body)
+    assert observe.run(desk.hub, run).request == request_
+
+
+async def test_a_dispatch_sees_what_is_wanted_and_what_is_there(desk: Desk) -> None:
+    put_run(desk)
+    desk.put(CLUSTERROLLOUTS, gen.item("east"))
+    item = desk.hub.stores.items[TENANT, "checkout.east"]
+    found = observe.dispatch(desk.hub, item, None)
+    assert found.member is not None
+    assert found.member.fresh
+    assert found.hub == "hub-1"
+    assert found.rendered[0].resource is ROLLOUTS
+    assert found.rollout is None
+    link = desk.link("east")
+    assert link.handle is not None
+    meta = {"name": "checkout", "namespace": "checkout", "uid": "r", "resourceVersion": "5"}
+    link.handle.informers[ROLLOUTS].remember({"metadata": meta, "spec": {"replicas": 1}})
+    again = observe.dispatch(desk.hub, item, {})
+    assert again.rollout is not None
+    assert again.live == {}
+
+
+@pytest.mark.parametrize(
+    ("missing", "error"),
+    [
+        pytest.param("run", "run checkout-1 does not exist any more", id="its run is gone"),
+        pytest.param("fleet", "there is no Fleet production", id="its fleet is gone"),
+    ],
+)
+async def test_what_cannot_be_rendered_for_a_cluster_is_a_value(
+    desk: Desk, missing: str, error: str
+) -> None:
+    run = put_run(desk)
+    desk.put(CLUSTERROLLOUTS, gen.item("east"))
+    item = desk.hub.stores.items[TENANT, "checkout.east"]
+    if missing == "run":
+        desk.hub.stores.runs.end(run.manifest())
+    else:
+        fleet = desk.hub.stores.fleets.items[TENANT, "production"]
+        desk.hub.stores.fleets.end(fleet.manifest())
+    found = observe.dispatch(desk.hub, item, None)
+    assert (found.rendered, found.render_error) == ((), error)
+
+
+async def test_a_member_that_left_is_none(desk: Desk) -> None:
+    put_run(desk)
+    desk.put(CLUSTERROLLOUTS, gen.item("north"))
+    item = desk.hub.stores.items[TENANT, "checkout.north"]
+    found = observe.dispatch(desk.hub, item, None)
+    assert found.member is None
+    assert found.rendered == ()

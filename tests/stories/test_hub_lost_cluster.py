@@ -1,0 +1,63 @@
+"""A member is lost before, during and after its turn, and comes back."""
+
+from dataclasses import replace
+
+from fleet.api.fleetrollout import ClusterPhase, RunPhase
+from tests.hub import world
+
+HOURS_3 = 10_800
+
+
+def test_before_its_turn_it_is_put_off_and_goes_at_the_end() -> None:
+    here = world.lose(world.new("a", "b", "c"), "a")
+    here = world.settle(here, ticks=30)
+    assert (here.run.status.phase, here.run.status.cause) == (RunPhase.PROGRESSING, "Deferred")
+    assert here.run.status.counts.updated == 2
+    done = world.settle(world.regain(here, "a"))
+    assert (done.run.status.phase, done.started) == (RunPhase.SUCCEEDED, ["b", "c", "a"])
+
+
+def test_before_its_turn_and_for_too_long_it_counts() -> None:
+    here = world.settle(world.lose(world.new("a", "b"), "a"), ticks=20)
+    here = world.settle(world.tick(here, seconds=HOURS_3))
+    assert (here.run.status.phase, here.run.status.cause) == (RunPhase.HALTED, "BudgetExceeded")
+    assert here.run.status.counts.unreachable == 1
+    done = world.settle(here, request="resume/1")
+    assert done.run.status.phase is RunPhase.SUCCEEDED_WITH_FAILURES
+
+
+def test_in_flight_it_keeps_its_slot_and_is_read_before_it_is_written() -> None:
+    here = world.tick(world.tick(world.new("a", "b")))
+    assert here.phase("a") is ClusterPhase.PROGRESSING
+    lost = world.settle(world.lose(here, "a"), ticks=20)
+    assert (lost.phase("a"), lost.started) == (ClusterPhase.UNREACHABLE, ["a"])
+    back = world.settle(world.regain(lost, "a"))
+    assert back.run.status.phase is RunPhase.SUCCEEDED
+    assert [line for line in back.log if line.startswith("a apply")] == ["a apply 1"]
+
+
+def test_after_its_turn_nothing_changes() -> None:
+    done = world.settle(world.new("a", "b"))
+    later = world.tick(world.tick(world.lose(done, "a")))
+    assert later.phase("a") is ClusterPhase.SUCCEEDED
+    assert later.run.status == done.run.status
+
+
+def test_a_hub_that_lost_everybody_waits_and_counts_nobody() -> None:
+    here = world.tick(world.tick(world.new("a", "b", "c")))
+    dark = replace(world.lose(here, "a", "b", "c"), isolated=True)
+    dark = world.settle(world.tick(world.tick(dark), seconds=HOURS_3))
+    assert (dark.run.status.phase, dark.run.status.cause) == (RunPhase.PROGRESSING, "HubIsolated")
+    light = replace(world.regain(dark, "a", "b", "c"), isolated=False)
+    assert world.settle(light).run.status.phase is RunPhase.SUCCEEDED
+
+
+def test_somebodys_service_is_in_the_way_until_it_is_gone() -> None:
+    here = world.new("a", "b", failureBudget=1)
+    stranger = {"metadata": {"name": "checkout", "namespace": "checkout", "uid": "x"}, "spec": {}}
+    here.objects[world.ClusterName("a")]["services", "checkout"] = stranger
+    here = world.settle(here, ticks=20)
+    assert (here.phase("a"), here.phase("b")) == (ClusterPhase.CONFLICT, ClusterPhase.SUCCEEDED)
+    assert not [line for line in here.log if line.startswith("a ")], "nothing half-written"
+    del here.objects[world.ClusterName("a")]["services", "checkout"]
+    assert world.settle(here).phase("a") is ClusterPhase.SUCCEEDED

@@ -1,0 +1,47 @@
+"""An Application is deleted: its objects go, and nobody else's."""
+
+from fleet.api.fleetrollout import RunPhase
+from tests.conftest import NOON
+from tests.hub import world
+from tests.hub.world import ClusterName
+
+
+def delete(here: world.World) -> world.World:
+    """The Application and, through the garbage collector, its ClusterRollouts."""
+    meta = here.application.metadata.model_copy(update={"deletion_timestamp": NOON})
+    here.application = here.application.model_copy(update={"metadata": meta})
+    for name, item in here.items.items():
+        gone = item.metadata.model_copy(update={"deletion_timestamp": NOON})
+        here.items[name] = item.model_copy(update={"metadata": gone})
+    return here
+
+
+def test_everything_of_ours_goes_and_nothing_else() -> None:
+    here = world.settle(world.new("a", "b"))
+    other = {"metadata": {"name": "other", "namespace": "checkout", "uid": "x"}, "spec": {}}
+    here.objects[ClusterName("a")]["services", "other"] = other
+    done = world.settle(delete(here))
+    assert done.items == {}
+    assert done.objects == {"a": {("services", "other"): other}, "b": {}}
+    order = [line for line in done.log if line.startswith("b delete")]
+    assert order == [
+        "b delete rollouts/checkout",
+        "b delete httproutes/checkout",
+        "b delete services/checkout-canary",
+        "b delete services/checkout",
+    ]
+
+
+def test_a_run_in_the_midst_is_aborted() -> None:
+    here = world.tick(world.tick(world.new("a", "b")))
+    done = world.settle(delete(here))
+    assert done.run.status.phase is RunPhase.ABORTED
+    assert (done.items, done.objects) == ({}, {"a": {}, "b": {}})
+
+
+def test_a_lost_member_is_waited_for() -> None:
+    here = delete(world.lose(world.settle(world.new("a", "b")), "a"))
+    here = world.settle(here, ticks=10)
+    assert list(here.items) == ["a"]
+    done = world.settle(world.regain(here, "a"))
+    assert (done.items, done.objects["a"]) == ({}, {})  # type: ignore[index]

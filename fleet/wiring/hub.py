@@ -43,8 +43,6 @@ KUBECONFIG_LABEL = "fleet.kulta.io/kubeconfig=true"
 """Secrets with this label are watched, so that new credentials count at once."""
 INFLIGHT = 64
 RENEW_SECONDS = 5.0
-SETTLE_SECONDS = 10.0
-"""How long members have to connect before the first decisions are made without them."""
 FLUSH_SECONDS = 2.0
 RETRY_SECONDS = 2.0
 
@@ -251,8 +249,9 @@ class Hub:
     async def _settle(self) -> None:
         """Give members time to connect: what was true before a restart is not news after it."""
         clusters = self.context.stores.memberclusters.items
-        for _ in range(int(SETTLE_SECONDS / 0.1)):
+        for _ in range(int(links.SETTLE_SECONDS / 0.1)):
             known = [self.context.links.get(key) for key in clusters]
-            if all(link is not None and link.is_settled for link in known):
+            now = self.context.clock.monotonic()
+            if all(link is not None and link.is_settled(now) for link in known):
                 return
             await asyncio.sleep(0.1)

@@ -9,16 +9,18 @@ import base64
 import binascii
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import yaml
 
 from fleet.api.names import ENGINE_NAMESPACE, SECRETS
-from fleet.clusters.client import Client
-from fleet.clusters.watch import Key
 from fleet.errors import Conflict
 from fleet.ports import Kube
+
+if TYPE_CHECKING:  # commands read tokens too, and need no client for it
+    from fleet.clusters.client import Client
+    from fleet.clusters.watch import Key
 
 ACCOUNT = "kulta-fleet-hub"
 SECONDS = 7 * 24 * 3_600
@@ -81,7 +83,7 @@ def replaced(kubeconfig: str, token: str, by: str) -> str:
     return yaml.safe_dump(document, sort_keys=False)
 
 
-async def renew(hub: Kube, member: Client, where: Key, key: str) -> None:
+async def renew(hub: Kube, member: "Client", where: "Key", key: str) -> None:
     """Ask the member for a new token and put it into the Secret `where` under `key`.
 
     Raises Conflict when somebody wrote the Secret meanwhile, and what the two API servers raise.
@@ -106,6 +108,6 @@ def decoded(secret: dict[str, Any], key: str) -> str | None:
     if not value:
         return None
     try:
-        return base64.b64decode(value).decode()
-    except (binascii.Error, UnicodeDecodeError):
+        return base64.b64decode(value, validate=True).decode()
+    except (binascii.Error, ValueError):
         return None

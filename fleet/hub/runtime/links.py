@@ -31,6 +31,8 @@ from fleet.clusters.watch import Change, Informer, Key
 from fleet.errors import FleetError, UserError
 from fleet.hub.core import freshness
 
+SETTLE_SECONDS = 10.0
+"""How long a new connection may take to show whether it is good."""
 GRACE_SECONDS = 5.0
 """How long a broken watch may take to come back before the member counts as unreachable."""
 
@@ -88,6 +90,8 @@ class Link:
     """When the hub's own token there ends."""
     alarm_at: datetime | None = None
     """From when on a token that is still not renewed is worth a condition."""
+    engaged_at: float = -math.inf
+    """Monotonic time at which this connection began."""
     tried_at: float = -math.inf
     """Monotonic time of the last attempt to connect."""
     problem: FleetError | None = None
@@ -95,6 +99,8 @@ class Link:
     problem_at: float = -math.inf
     lease_problem: FleetError | None = None
     lease_changed: float = -math.inf
+    is_engine_late: bool = False
+    """A newer engine waits there until no Rollout is on its way."""
     told: Standing = field(default_factory=Standing)
     """The standing that everybody has been told."""
     lost_at: float | None = None
@@ -122,14 +128,14 @@ class Link:
             and self.handle.informers[ROLLOUTS].last_byte > self.tried_at
         )
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether enough is known to decide: believed, in trouble, or without an engine."""
-        if self.trouble is not None or self.told.fresh:
+    def is_settled(self, now: float) -> bool:
+        """Whether enough is known to speak of it: believed, in trouble, or without an engine."""
+        if self.trouble is not None or self.handle is None or self.told.fresh:
             return True
-        leases = self.handle.informers[LEASES] if self.handle else None
-        known = leases is not None and leases.synced.is_set() and self.lease is None
-        return self.told.reachable and known
+        if self._is_failing or now - self.engaged_at > SETTLE_SECONDS:
+            return True
+        leases = self.handle.informers[LEASES]
+        return self.told.reachable and leases.synced.is_set() and self.lease is None
 
     @property
     def _is_failing(self) -> bool:

@@ -22,7 +22,7 @@ from fleet.clusters.watch import Key
 from fleet.errors import FleetError, UserError
 from fleet.hub.runtime import apply, credentials, engines, triggers
 from fleet.hub.runtime.context import Context
-from fleet.hub.runtime.links import Link, trouble
+from fleet.hub.runtime.links import SETTLE_SECONDS, Link, trouble
 
 CRD = f"{ROLLOUTS.plural}.{ROLLOUTS.group}"
 CLOSED_TO_US = frozenset({"SecretNotFound", "KubeconfigRefused", "DuplicateCluster"})
@@ -55,9 +55,13 @@ async def reconcile(hub: Context, key: Key) -> None:
     link.tried_at = hub.clock.monotonic()
     triggers.poke(hub, link)
     _show(hub, link)
+    _schedule(hub, link)
+    if not link.is_settled(link.tried_at):
+        # What was true before a restart is not news after it: wait for what will be seen.
+        hub.queues.members.add_after(key, SETTLE_SECONDS)
+        return
     status = report(cluster, link, note, hub.now())
     await apply.write_status(hub, MEMBERCLUSTERS, cluster, status)
-    _schedule(hub, link)
 
 
 async def leave(hub: Context, key: Key) -> None:
@@ -160,7 +164,7 @@ async def _engage(hub: Context, link: Link, config: ClientConfig) -> None:
     handle = await hub.supervisor.engage(name(link.key), config)
     if before is not handle:
         link.forget()
-        link.uid = ""
+        link.uid, link.engaged_at = "", hub.clock.monotonic()
     link.handle = handle
     token = credentials.read(config.token)
     link.expires = token.expires if token else None
@@ -196,7 +200,9 @@ async def _maintain(hub: Context, cluster: MemberCluster, link: Link) -> str:
         except FleetError as error:
             link.renew_at = now + RENEW_RETRY
             log.warning("the token is not renewed", extra={"why": str(error)})
-    return await engines.keep(hub, cluster, link)
+    note = await engines.keep(hub, cluster, link)
+    link.is_engine_late = bool(note)
+    return note
 
 
 def _schedule(hub: Context, link: Link) -> None:

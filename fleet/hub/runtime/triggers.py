@@ -104,6 +104,8 @@ def secret_changed(hub: Context, change: Change[str]) -> None:
 
 def rollout_changed(hub: Context, link: Link, change: Change[Mapping[str, Any]]) -> None:
     """A Rollout in a member: the ClusterRollout that it belongs to."""
+    if link.is_engine_late:
+        hub.queues.members.add(link.key)
     manifest = change.new or change.old or {}
     labels = (manifest.get("metadata") or {}).get("labels") or {}
     namespace, name = link.key

@@ -261,3 +261,30 @@ async def test_a_silent_member_shows_when_it_was_last_seen(desk: Desk) -> None:
     assert condition(desk, "Reachable") == ("False", "Unreachable", "gone")
     seen = NOON + timedelta(seconds=60)
     assert reported(desk)["lastSeen"] == seen.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def test_a_restart_is_no_news(desk: Desk) -> None:
+    await connected(desk, **EXTERNAL)
+    again = Desk()
+    key = again.register("eu-7", **EXTERNAL)
+    body = again.kube.peek(MEMBERCLUSTERS, "eu-7", TENANT)
+    assert body is not None
+    again.put(MEMBERCLUSTERS, {**body, "status": reported(desk)})
+    await membership.reconcile(again.hub, key)
+    assert again.queues.members.later[key] == 10
+    again.live("eu-7")
+    await membership.reconcile(again.hub, key)
+    assert again.kube.writes() == []
+
+
+async def test_a_member_that_shows_nothing_is_reported_after_a_while(desk: Desk) -> None:
+    key = desk.register("eu-7", **EXTERNAL)
+    await membership.reconcile(desk.hub, key)
+    assert desk.kube.writes() == []
+    desk.clock.advance(11)
+    await membership.reconcile(desk.hub, key)
+    assert condition(desk, "Reachable") == (
+        "False",
+        "Unreachable",
+        "its Rollouts have not been listed yet",
+    )

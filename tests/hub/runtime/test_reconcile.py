@@ -1,0 +1,186 @@
+"""The whole way over fake API servers, and what errors become."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from fleet import aio
+from fleet.api.names import APPLICATIONS, CLUSTERROLLOUTS, FLEETROLLOUTS, FLEETS, ROLLOUTS
+from fleet.clusters.watch import Key
+from fleet.errors import Conflict, FleetError, Forbidden, NotFound, Throttled, Unreachable
+from fleet.hub.runtime import dispatching, membership, reconcile
+from fleet.hub.runtime.context import Context, Dispatches
+from tests.hub import gen
+from tests.hub.runtime.desk import TENANT, Desk, Keys
+from tests.waiting import until
+
+APP: Key = (TENANT, "checkout")
+FIRST: Key = (TENANT, "checkout-1")
+EAST: Key = (TENANT, "checkout.east")
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    made = Desk()
+    for name in ("east", "west"):
+        key = made.register(name, engine={"mode": "External"})
+        await membership.reconcile(made.hub, key)
+        made.live(name)
+    made.put(FLEETS, gen.fleet())
+    made.put(APPLICATIONS, gen.application())
+    return made
+
+
+def status(desk: Desk, resource: Any, name: str) -> dict[str, Any]:
+    found = desk.kube.peek(resource, name, TENANT)
+    assert found is not None
+    said: dict[str, Any] = found.get("status") or {}
+    return said
+
+
+async def test_an_application_becomes_a_run_and_a_run_a_rollout(desk: Desk) -> None:
+    await reconcile.application(desk.hub, APP)
+    assert status(desk, APPLICATIONS, "checkout")["run"] == "checkout-1"
+    await reconcile.run(desk.hub, FIRST)
+    assert status(desk, FLEETROLLOUTS, "checkout-1")["phase"] == "Progressing"
+    assert desk.kube.peek(CLUSTERROLLOUTS, "checkout.west", TENANT) is None
+    await dispatching.dispatch(desk.hub, EAST)
+    assert desk.member("east").peek(ROLLOUTS, "checkout", "checkout") is not None
+    assert desk.member("west").writes() == []
+    assert desk.sent.events != []
+
+
+async def test_what_is_settled_is_not_written_again(desk: Desk) -> None:
+    for _ in range(2):
+        await reconcile.application(desk.hub, APP)
+        await reconcile.run(desk.hub, FIRST)
+        await dispatching.dispatch(desk.hub, EAST)
+    writes, told = len(desk.kube.writes()), len(desk.sent.events)
+    for _ in range(3):
+        await reconcile.application(desk.hub, APP)
+        await reconcile.run(desk.hub, FIRST)
+        await dispatching.dispatch(desk.hub, EAST)
+        await reconcile.fleet(desk.hub, (TENANT, "production"))
+    fleets = [call for call in desk.kube.writes()[writes:] if call.kind != "Fleet"]
+    assert fleets == []
+    assert len(desk.sent.events) == told
+
+
+async def test_an_event_is_told_only_with_its_status(desk: Desk) -> None:
+    await reconcile.application(desk.hub, APP)
+    desk.kube.failures.append(("replace", Conflict("somebody was faster")))
+    with pytest.raises(Conflict):
+        await reconcile.run(desk.hub, FIRST)
+    assert desk.sent.events == []
+
+
+async def test_an_application_that_our_models_refuse_says_so(desk: Desk) -> None:
+    desk.put(APPLICATIONS, {"metadata": {"name": "odd", "generation": 3}, "spec": {"workload": 1}})
+    await reconcile.application(desk.hub, (TENANT, "odd"))
+    said = status(desk, APPLICATIONS, "odd")
+    assert said["phase"] == "Degraded"
+    assert {item["reason"] for item in said["conditions"]} == {"InvalidSpec"}
+    assert "spec.destination" in said["message"]
+
+
+async def test_a_deleted_application_is_forgotten(desk: Desk) -> None:
+    await reconcile.application(desk.hub, APP)
+    desk.hub.stores.applications.end(desk.hub.stores.applications.items[APP].manifest())
+    await reconcile.application(desk.hub, APP)
+    assert desk.hub.checked == {}
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        pytest.param(
+            {"names": ["east", "west"]}, (2, 2, "True", "Accepted", ""), id="all are there"
+        ),
+        pytest.param(
+            {"names": ["east", "north"]},
+            (
+                1,
+                1,
+                "False",
+                "MemberNotFound",
+                "north is named by fleet production, but there is no MemberCluster of that name",
+            ),
+            id="one is missing",
+        ),
+        pytest.param(
+            {"clusterSelector": {"matchLabels": {"tier": "none"}}},
+            (0, 0, "False", "EmptyFleet", "no MemberCluster is named or selected"),
+            id="nobody belongs to it",
+        ),
+    ],
+)
+async def test_fleets(desk: Desk, members: dict[str, Any], said: tuple[Any, ...]) -> None:
+    desk.put(FLEETS, gen.fleet(members=members))
+    await reconcile.fleet(desk.hub, (TENANT, "production"))
+    found = status(desk, FLEETS, "production")
+    (ready,) = found["conditions"]
+    assert said == (
+        found.get("members", 0),
+        found.get("reachable", 0),
+        ready["status"],
+        ready["reason"],
+        ready.get("message", ""),
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "later"),
+    [
+        pytest.param(Conflict("behind"), logging.DEBUG, {}, id="a conflict looks again"),
+        pytest.param(NotFound("gone"), logging.DEBUG, {}, id="so does what is gone"),
+        pytest.param(Unreachable("down"), logging.INFO, {EAST: 1.0}, id="an outage backs off"),
+        pytest.param(
+            Throttled("slowly", retry_after=7.0),
+            logging.INFO,
+            {EAST: 7.0},
+            id="a server that says when is heard",
+        ),
+        pytest.param(Forbidden("403"), logging.ERROR, {}, id="a lacking right is loud"),
+    ],
+)
+async def test_errors_become_waiting(
+    desk: Desk,
+    error: FleetError,
+    level: int,
+    later: dict[Key, float],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="fleet.hub")
+    queue = Keys()
+
+    async def fail(hub: Context, key: Key) -> None:
+        raise error
+
+    guarded = reconcile._guarded(desk.hub, "ClusterRollout", fail, queue)  # type: ignore[arg-type]
+    await guarded(EAST)
+    assert queue.retried == [EAST]
+    assert queue.later == later
+    assert [record.levelno for record in caplog.records] == [level]
+    text = desk.hub.metrics.exposition().decode()
+    assert 'fleet_reconciliations_total{kind="ClusterRollout",result="error"} 1.0' in text
+
+
+async def test_a_dead_member_delays_nobody_else() -> None:
+    dispatches = Dispatches()
+    handled: list[Key] = []
+
+    async def handle(key: Key) -> None:
+        if key[1].endswith(".dead"):
+            await asyncio.get_running_loop().create_future()
+        handled.append(key)
+
+    task = asyncio.create_task(dispatches.run(handle))
+    for number in range(20):
+        dispatches.add((TENANT, f"app-{number}.dead"))
+    dispatches.add((TENANT, "app.alive"))
+    await until(lambda: handled)
+    assert handled == [(TENANT, "app.alive")]
+    await dispatches.close((TENANT, "dead"))
+    await aio.cancel(task)

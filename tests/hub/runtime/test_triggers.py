@@ -1,0 +1,246 @@
+"""Which change wakes what."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.names import (
+    APPLICATIONS,
+    CLUSTERROLLOUTS,
+    FLEETROLLOUTS,
+    FLEETS,
+    MEMBERCLUSTERS,
+    ROLLOUTS,
+)
+from fleet.clusters.watch import Change
+from fleet.hub.runtime import membership, triggers
+from tests.hub import gen
+from tests.hub.runtime.desk import TENANT, Desk, Keys
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """Two members, a fleet, an Application with an ended and an active run; all queues empty."""
+    made = Desk()
+    for name in ("east", "west"):
+        await membership.reconcile(made.hub, made.register(name))
+        made.live(name)
+    made.put(FLEETS, gen.fleet())
+    made.put(APPLICATIONS, gen.application())
+    for number, phase in ((1, "Succeeded"), (2, "Progressing")):
+        body = gen.run(gen.wave("all", "east", "west"), number=number).manifest()
+        made.put(FLEETROLLOUTS, {**body, "status": {"phase": phase}})
+    made.put(CLUSTERROLLOUTS, gen.item("east", number=2))
+    empty(made)
+    return made
+
+
+def empty(desk: Desk) -> None:
+    for queue in vars(desk.queues).values():
+        assert isinstance(queue, Keys)
+        queue.added.clear()
+
+
+def woken(desk: Desk) -> dict[str, set[str]]:
+    """Names of the keys by queue, without queues that are empty."""
+    found = {kind: queue.names() for kind, queue in vars(desk.queues).items()}
+    return {kind: keys for kind, keys in found.items() if keys}
+
+
+def change(desk: Desk, resource: Any, name: str, **parts: Any) -> None:
+    """Change parts of a stored object and let the hub see it."""
+    body = desk.kube.peek(resource, name, TENANT)
+    assert body is not None
+    meta = {**body["metadata"], **parts.pop("metadata", {})}
+    desk.put(resource, {**body, **parts, "metadata": meta})
+
+
+def relabel(desk: Desk) -> None:
+    change(desk, MEMBERCLUSTERS, "east", metadata={"labels": {"ring": "canary"}})
+
+
+def cluster_status(desk: Desk) -> None:
+    change(desk, MEMBERCLUSTERS, "east", status={"uid": "x"})
+
+
+def fleet(desk: Desk) -> None:
+    change(desk, FLEETS, "production", metadata={"generation": 2})
+
+
+def fleet_status(desk: Desk) -> None:
+    change(desk, FLEETS, "production", status={"members": 2})
+
+
+def application(desk: Desk) -> None:
+    change(desk, APPLICATIONS, "checkout", metadata={"generation": 2})
+
+
+def run_phase(desk: Desk) -> None:
+    change(desk, FLEETROLLOUTS, "checkout-2", status={"phase": "Halted"})
+
+
+def run_counts(desk: Desk) -> None:
+    change(desk, FLEETROLLOUTS, "checkout-2", status={"phase": "Progressing", "wave": "1/1"})
+
+
+def wish(desk: Desk) -> None:
+    item = gen.item("east", number=3).manifest()
+    change(desk, CLUSTERROLLOUTS, "checkout.east", spec=item["spec"], metadata={"generation": 2})
+
+
+def outcome(desk: Desk) -> None:
+    status = gen.item("east", ClusterPhase.FAILED, number=2).manifest()["status"]
+    change(desk, CLUSTERROLLOUTS, "checkout.east", status=status)
+
+
+def step(desk: Desk) -> None:
+    status = gen.item("east", number=2, message="2/4").manifest()["status"]
+    change(desk, CLUSTERROLLOUTS, "checkout.east", status=status)
+
+
+def secret(desk: Desk) -> None:
+    version = Change(type="MODIFIED", key=(TENANT, "east"), old="1", new="2")
+    triggers.secret_changed(desk.hub, version)  # type: ignore[arg-type]
+
+
+def foreign_secret(desk: Desk) -> None:
+    version = Change(type="MODIFIED", key=("elsewhere", "east"), old="1", new="2")
+    triggers.secret_changed(desk.hub, version)  # type: ignore[arg-type]
+
+
+def lost(desk: Desk) -> None:
+    desk.clock.advance(31)
+    triggers.poke(desk.hub, desk.link("east"))
+
+
+def still_there(desk: Desk) -> None:
+    desk.clock.advance(3)
+    triggers.poke(desk.hub, desk.link("east"))
+
+
+def deleted(desk: Desk) -> None:
+    body = desk.hub.stores.runs.items[TENANT, "checkout-1"]
+    desk.hub.stores.runs.end(body.manifest())
+
+
+RUN, ITEM, APP = {"checkout-2"}, {"checkout.east"}, {"checkout"}
+
+
+@pytest.mark.parametrize(
+    ("happens", "keys"),
+    [
+        pytest.param(
+            relabel,
+            {
+                "members": {"east"},
+                "fleets": {"production"},
+                "applications": APP,
+                "runs": RUN,
+                "dispatches": ITEM,
+            },
+            id="a member's labels concern everybody",
+        ),
+        pytest.param(cluster_status, {"members": {"east"}}, id="a member's status nobody else"),
+        pytest.param(
+            fleet,
+            {"fleets": {"production"}, "applications": APP, "dispatches": ITEM},
+            id="a fleet's spec concerns its Applications and what they rendered",
+        ),
+        pytest.param(fleet_status, {"fleets": {"production"}}, id="a fleet's status does not"),
+        pytest.param(
+            application,
+            {"applications": APP, "runs": RUN},
+            id="an Application concerns its active run, not those that ended",
+        ),
+        pytest.param(
+            run_phase, {"runs": RUN, "applications": APP}, id="a run's phase concerns its owner"
+        ),
+        pytest.param(run_counts, {"runs": RUN}, id="a run's counts only the run"),
+        pytest.param(
+            wish, {"dispatches": ITEM}, id="a wish concerns the dispatch of that cluster alone"
+        ),
+        pytest.param(
+            outcome, {"runs": RUN, "applications": APP}, id="an outcome concerns run and owner"
+        ),
+        pytest.param(step, {"runs": RUN}, id="a step concerns the run"),
+        pytest.param(secret, {"members": {"east"}}, id="a Secret concerns who names it"),
+        pytest.param(foreign_secret, {}, id="a Secret of another namespace nobody"),
+        pytest.param(
+            lost,
+            {
+                "members": {"east"},
+                "fleets": {"production"},
+                "runs": RUN,
+                "dispatches": ITEM,
+            },
+            id="a member that falls silent concerns its runs and dispatches",
+        ),
+        pytest.param(still_there, {}, id="one that does not, nobody"),
+        pytest.param(
+            deleted, {"runs": RUN | {"checkout-1"}, "applications": APP}, id="a run that is gone"
+        ),
+    ],
+)
+async def test_a_change_wakes(
+    desk: Desk, happens: Callable[[Desk], None], keys: dict[str, set[str]]
+) -> None:
+    happens(desk)
+    assert woken(desk) == keys
+
+
+def seen(desk: Desk, phase: str, version: int = 5, **labels: str) -> None:
+    link = desk.link("east")
+    assert link.handle is not None
+    meta = {"name": "checkout", "namespace": "checkout", "uid": "r"}
+    ours = {
+        "fleet.kulta.io/namespace": TENANT,
+        "fleet.kulta.io/cluster": "east",
+        "fleet.kulta.io/application": "checkout",
+        **labels,
+    }
+    link.handle.informers[ROLLOUTS].remember(
+        {
+            "metadata": {**meta, "resourceVersion": str(version), "labels": ours},
+            "status": {"phase": phase},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "keys"),
+    [
+        pytest.param({}, {"dispatches": ITEM}, id="ours"),
+        pytest.param({"fleet.kulta.io/namespace": "other"}, {}, id="another tenant's"),
+        pytest.param({"fleet.kulta.io/cluster": "west"}, {}, id="another name's"),
+    ],
+)
+async def test_a_members_rollout_wakes_its_dispatch(
+    desk: Desk, labels: dict[str, str], keys: dict[str, set[str]]
+) -> None:
+    seen(desk, "Progressing", **labels)
+    assert woken(desk) == keys
+
+
+async def test_a_rollout_that_ends_lets_a_late_engine_come(desk: Desk) -> None:
+    desk.link("east").is_engine_late = True
+    seen(desk, "Completed")
+    assert woken(desk) == {"members": {"east"}, "dispatches": ITEM}
+
+
+async def test_the_time_to_halt_begins_with_the_first_sight_of_the_verdict(desk: Desk) -> None:
+    key = (TENANT, "checkout.east")
+    seen(desk, "Failed")
+    first = desk.hub.verdicts[key]
+    desk.clock.advance(1)
+    seen(desk, "Failed", version=6)
+    assert desk.hub.verdicts[key] == first
+
+
+async def test_a_lost_member_is_found_again(desk: Desk) -> None:
+    lost(desk)
+    link = desk.link("east")
+    assert link.lost_at == desk.clock.monotonic()
+    desk.live("east")
+    assert link.lost_at is None

@@ -1,0 +1,93 @@
+"""N Rollouts of one control plane: made, changed over 8 connections, watched until all are well.
+
+Used by the benchmark of the engine. Never acts for the engine.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from e2e.bench.seeing import Manifest
+from e2e.ground.controlplane import ControlPlane
+from e2e.ground.subject import Subject
+from fleet.api import names
+from fleet.clusters.client import Client
+from fleet.clusters.watch import Change, Informer
+
+CONNECTIONS = 8
+NAMESPACE = "bench"
+
+
+@dataclass(eq=False, slots=True)
+class Crowd:
+    """See the module. Run `informer` beside."""
+
+    client: Client
+    subjects: tuple[Subject, ...]
+    informer: Informer[Manifest] = field(init=False)
+    _done: dict[str, str] = field(default_factory=dict)
+    """Rollout → the image that it has completed."""
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.informer = Informer(
+            self.client, names.ROLLOUTS, decode=lambda manifest: manifest, on=self._see
+        )
+
+    async def create(self, image: str) -> None:
+        """Make them all."""
+        await self._each("POST", image)
+
+    async def change(self, image: str) -> None:
+        """Give them all another image, by merge patches."""
+        await self._each("PATCH", image)
+
+    async def healthy(self, image: str) -> None:
+        """Until all are completed with `image`."""
+        while sum(found == image for found in self._done.values()) < len(self.subjects):
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _each(self, method: str, image: str) -> None:
+        waiting = iter(self.subjects)
+
+        async def work() -> None:
+            for subject in waiting:
+                manifest = subject.manifest(image)
+                if method == "POST":
+                    await self.client.create(names.ROLLOUTS, manifest)
+                else:
+                    body = {"spec": {"template": manifest["spec"]["template"]}}
+                    await self.client.patch(names.ROLLOUTS, subject.name, NAMESPACE, body)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(CONNECTIONS):
+                tasks.create_task(work())
+
+    def _see(self, change: Change[Manifest]) -> None:
+        if change.new is None:
+            return
+        status, meta = change.new.get("status") or {}, change.new["metadata"]
+        over = status.get("phase") == "Completed"
+        fresh = status.get("observedGeneration") == meta["generation"]
+        proven = status.get("stablePodHash") == status.get("currentPodHash")
+        image = change.new["spec"]["template"]["spec"]["containers"][0]["image"]
+        self._done[meta["name"]] = image if over and fresh and proven else ""
+        self._changed.set()
+
+
+def subjects(
+    plane: ControlPlane, number: int, strategy: Mapping[str, Any], replicas: int
+) -> tuple[Subject, ...]:
+    """So many Rollouts, alike but for their names."""
+    return tuple(
+        Subject(
+            plane=plane,
+            namespace=NAMESPACE,
+            name=f"bench-{index:05}",
+            replicas=replicas,
+            strategy=strategy,
+        )
+        for index in range(number)
+    )

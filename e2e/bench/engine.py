@@ -1,0 +1,138 @@
+"""The engine under load and at rest, with pods played by kwok on a real control plane.
+
+    busy   N Rollouts × 4 steps (25/50/75/100), 4 replicas, no router, no pauses: all are changed by
+           merge patches over 8 connections; wall is from the first patch until all are healthy
+    idle   an engine that is started beside N completed Rollouts
+
+Requests are counted in the API server's audit log, CPU and memory are the engine's process's.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from e2e.bench.crowd import CONNECTIONS, NAMESPACE, Crowd, subjects
+from e2e.bench.figures import Figure, Goal
+from e2e.bench.usage import Usage
+from e2e.ground import engine
+from e2e.ground.controlplane import ControlPlane, Options
+from e2e.ground.engine import Engine
+from fleet import aio
+from fleet.clusters.client import Client, open_session
+from fleet.clusters.config import load_kubeconfig
+
+STEPS = (25, 50, 75, 100)
+CANARY = {"canary": {"steps": [{"setWeight": weight} for weight in STEPS]}}
+APART = ("create events", "patch events", "patch pods")
+"""Requests that the goal without Events and relabelled pods leaves out."""
+PEER_WALL = {50: 12.5, 200: 56.0, 500: 138.0}
+"""Seconds of Argo Rollouts 1.10 with raised client limits, same task, same kind of machine."""
+SETTLE_SECONDS, QUIET_SECONDS = 3, 20
+
+
+def busy(folder: Path, number: int) -> list[Figure]:
+    """Change N Rollouts, on a control plane of their own."""
+    with _running(folder) as (plane, running):
+        return asyncio.run(_busy(plane, running, number))
+
+
+def idle(folder: Path, number: int) -> list[Figure]:
+    """An engine beside N completed Rollouts, on a control plane of their own."""
+    with _running(folder) as (plane, running):
+        asyncio.run(_complete(plane, number))
+        running.stop()
+        running.start()
+        time.sleep(QUIET_SECONDS)
+        usage = Usage(running.process.pid)
+        mark, spent = plane.audit.mark(), usage.cpu_seconds()
+        time.sleep(QUIET_SECONDS)
+        spent = (usage.cpu_seconds() - spent) / QUIET_SECONDS * 100
+        asked = sum(_kinds(plane, mark).values())
+        return [
+            _figure(number, "idle: RSS", "MiB", usage.rss_mb(), 350.0),
+            _figure(number, f"idle: requests in {QUIET_SECONDS} s but for the Lease", "", asked, 0),
+            _figure(number, "idle: CPU", "%", spent),
+        ]
+
+
+async def _busy(plane: ControlPlane, running: Engine, number: int) -> list[Figure]:
+    async with _crowd(plane, number, CANARY, 4) as crowd:
+        await crowd.create("app:v1")
+        await crowd.healthy("app:v1")
+        await asyncio.sleep(SETTLE_SECONDS)
+        usage = Usage(running.process.pid)
+        mark, spent, started = plane.audit.mark(), usage.cpu_seconds(), time.monotonic()
+        await crowd.change("app:v2")
+        await crowd.healthy("app:v2")
+        wall = time.monotonic() - started
+        spent = (usage.cpu_seconds() - spent) * 1_000 / number
+    kinds = _kinds(plane, mark)
+    bare = sum(count for kind, count in kinds.items() if kind not in APART) / number
+    peer = PEER_WALL.get(number)
+    goals = (Goal(limit=peer, note="Argo Rollouts"),) if peer else ()
+    return [
+        Figure(name=_name(number, "wall"), unit="s", samples=(round(wall, 1),), goals=goals),
+        Figure(
+            name=_name(number, "requests per Rollout without Events and relabels"),
+            unit="",
+            samples=(round(bare, 2),),
+            goals=(Goal(limit=12),),
+            details={kind: round(count / number, 2) for kind, count in kinds.most_common()},
+        ),
+        _figure(number, "requests per Rollout", "", sum(kinds.values()) / number, 25),
+        _figure(number, "CPU per Rollout", "ms", spent, 30),
+        _figure(number, "peak RSS", "MiB", usage.peak_mb(), 150),
+    ]
+
+
+async def _complete(plane: ControlPlane, number: int) -> None:
+    async with _crowd(plane, number, {"simple": {}}, 0) as crowd:
+        await crowd.create("app:v1")
+        await crowd.healthy("app:v1")
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[tuple[ControlPlane, Engine]]:
+    with ControlPlane("bench", folder / "plane", Options(kwok_nodes=3)) as plane:
+        engine.prepare(plane)
+        plane.add_namespace(NAMESPACE)
+        with Engine(plane, folder, KULTA_LEADER_ELECTION="true") as running:
+            yield plane, running
+
+
+@asynccontextmanager
+async def _crowd(
+    plane: ControlPlane, number: int, strategy: Mapping[str, Any], replicas: int
+) -> AsyncIterator[Crowd]:
+    async with open_session() as session:
+        config = load_kubeconfig(plane.kubeconfig)
+        client = Client("bench", config, session, inflight=CONNECTIONS)
+        crowd = Crowd(client, subjects(plane, number, strategy, replicas))
+        watching = asyncio.create_task(crowd.informer.run())
+        await crowd.informer.synced.wait()
+        yield crowd
+        await aio.cancel(watching)
+
+
+def _kinds(plane: ControlPlane, mark: int) -> Counter[str]:
+    """The engine's requests since `mark` by verb and resource; Lease and watches left out."""
+    found: Counter[str] = Counter()
+    for item in plane.audit.read(since=mark, user=engine.ACCOUNT):
+        sub = f"/{item.subresource}" if item.subresource else ""
+        kind = f"{item.verb} {item.resource.partition('.')[0]}{sub}"
+        if item.verb != "watch" and item.resource != "leases.coordination.k8s.io":
+            found[kind] += 1
+    return found
+
+
+def _name(number: int, what: str) -> str:
+    return f"engine × {number:,}: {what}"
+
+
+def _figure(number: int, what: str, unit: str, value: float, limit: float | None = None) -> Figure:
+    goals = () if limit is None else (Goal(limit=limit),)
+    return Figure(name=_name(number, what), unit=unit, samples=(round(value, 2),), goals=goals)

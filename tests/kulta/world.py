@@ -64,6 +64,8 @@ class World:
     """The engine dies in every plan that acts: before the first action, after it, after the second
     …, and before the status is written; then it gets through once."""
     survived: int = 0
+    after_each: "Callable[[World], None]" = lambda world: None
+    """Called after every action and every answer of the world."""
     strict: bool = True
     """Whether the checker is on."""
     counters_due: datetime | None = None
@@ -374,6 +376,7 @@ class World:
     # --- what must never be ---------------------------------------------------------------------
 
     def _check(self) -> None:
+        self.after_each(self)
         if not self.strict or self.gone:
             return
         spec = self.rollout.spec

@@ -21,14 +21,19 @@ def work(draft: Draft, weight: int, was: int | None = None) -> Wait | None:
 
 
 def _routed(draft: Draft, weight: int, was: int | None) -> Wait | None:
-    """A router divides the traffic; the stable revision keeps its pods unless it is told not to."""
+    """A router divides the traffic; the stable revision keeps its pods unless it is told not to.
+
+    Pods of a revision that is given up stay until its traffic is gone; the new ones wait for room.
+    """
     look, current, stable = draft.look, draft.current, draft.stable
     wanted = replicas.share(look.total, weight)
     rest = look.total if draft.traits.stable_stays else replicas.split(look.bounds, weight).stable
     if stable in look.sets:
         draft.scale(stable, max(rest, draft.size(stable)) if rest < look.total else rest)
-    draft.scale(current, max(wanted, draft.size(current)))
     draft.arrange(dict.fromkeys(promotion.idle(draft), 0))
+    taken = draft.size(stable) + sum(draft.size(item) for item in draft.others())
+    room = max(look.bounds.most + wanted - taken, 0)
+    draft.scale(current, max(min(wanted, room), draft.size(current)))
     wait = _weights(draft, weight, wanted, was)
     if wait is None:
         draft.scale(current, wanted)

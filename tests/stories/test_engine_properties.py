@@ -1,0 +1,128 @@
+"""What holds in every world: many small worlds, made up by hypothesis, run to their end.
+
+The checker of `world` looks after each single action: no weight without ready pods, never too many
+pods. Here: ready pods never too few, planning twice changes nothing, and everything comes to rest.
+"""
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fleet.api.rollout import Phase
+from fleet.kulta.core import replicas
+from tests import gen
+from tests.kulta.world import World, canary_world
+
+WEIGHTS = st.lists(st.integers(1, 100), min_size=1, max_size=4, unique=True).map(sorted)
+PAUSES = st.lists(st.sampled_from(["", "", "5s"]), min_size=4, max_size=4)
+SIZES = st.fixed_dictionaries(
+    {
+        "replicas": st.integers(0, 7),
+        "maxSurge": st.sampled_from(["25%", "1", "50%", "100%"]),
+        "maxUnavailable": st.sampled_from(["0", "1", "25%"]),
+        "scaleDownDelay": st.sampled_from(["0s", "30s"]),
+    }
+)
+EVENTS = st.lists(
+    st.sampled_from(["wait", "image", "back", "grow", "shrink", "rollback", "promote", "retry"]),
+    max_size=4,
+)
+SETTINGS = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+
+
+def world_of(
+    weights: list[int], pauses: list[str], sizes: dict[str, Any], routed: bool, dynamic: bool
+) -> World:
+    steps: list[Any] = [
+        (weight, pause) if pause else weight for weight, pause in zip(weights, pauses, strict=False)
+    ]
+    world = canary_world(*steps, routed=routed, **sizes)
+    if dynamic:
+        world.manifest["spec"]["strategy"]["canary"]["dynamicStableScale"] = True
+    return world
+
+
+def check_ready(world: World) -> None:
+    """Enough ready pods at each moment, once the first revision is there."""
+    spec = world.rollout.spec
+    limits = replicas.bounds(spec.replicas, spec.max_surge, spec.max_unavailable)
+    ready = sum(pod.ready for pod in world.pods.values())
+    assert ready >= limits.least, f"{ready} ready, at least {limits.least}"
+
+
+@SETTINGS
+@given(WEIGHTS, PAUSES, SIZES, st.booleans(), st.booleans())
+def test_healthy_worlds_complete_without_a_gap(
+    weights: list[int], pauses: list[str], sizes: dict[str, Any], routed: bool, dynamic: bool
+) -> None:
+    world = world_of(weights, pauses, sizes, routed, dynamic).settle()
+    world.after_each = check_ready
+    world.image("shop:v2")
+    world.settle()
+    assert world.status.phase is Phase.COMPLETED
+    assert world.size("shop:v1") == 0
+    assert world.ready("shop:v2") == sizes["replicas"]
+    if routed:
+        assert world.split() == (100, 0)
+    world.log.clear()
+    world.writes.clear()
+    world.run(100)
+    assert (world.log, world.writes) == ([], [])
+
+
+@SETTINGS
+@given(WEIGHTS, PAUSES, SIZES, st.booleans(), st.booleans())
+def test_broken_revisions_leave_the_stable_one_as_it_was(
+    weights: list[int], pauses: list[str], sizes: dict[str, Any], routed: bool, dynamic: bool
+) -> None:
+    world = world_of(weights, pauses, sizes, routed, dynamic).settle()
+    world.after_each = check_ready
+    world.broken = {gen.revision("shop:v2")}
+    world.image("shop:v2")
+    world.settle()
+    if not sizes["replicas"]:
+        assert world.status.phase is Phase.COMPLETED
+        return
+    assert world.status.phase is Phase.FAILED
+    assert (world.ready("shop:v1"), world.size("shop:v2")) == (sizes["replicas"], 0)
+    if routed:
+        assert world.split() == (100, 0)
+
+
+@SETTINGS
+@given(WEIGHTS, PAUSES, SIZES, st.booleans(), EVENTS, st.lists(st.integers(0, 40), min_size=4))
+def test_whatever_people_do_it_comes_to_rest(
+    weights: list[int],
+    pauses: list[str],
+    sizes: dict[str, Any],
+    routed: bool,
+    events: list[str],
+    delays: list[int],
+) -> None:
+    world = world_of(weights, pauses, sizes, routed, dynamic=False).settle()
+    world.image("shop:v2")
+    for number, (event, delay) in enumerate(zip(events, delays, strict=False)):
+        world.run(delay)
+        match event:
+            case "image":
+                world.image(f"shop:v{number + 3}")
+            case "back":
+                world.image("shop:v1")
+            case "grow":
+                world.update(replicas=world.rollout.spec.replicas + 2)
+            case "shrink":
+                world.strict = False
+                world.update(replicas=max(world.rollout.spec.replicas - 2, 0))
+            case "rollback" | "promote" | "retry":
+                world.annotate(event)
+    world.settle()
+    assert world.status.phase in (Phase.COMPLETED, Phase.FAILED)
+    serving = world.status.stable_pod_hash
+    assert world.sets[serving].replicas == world.rollout.spec.replicas
+    assert sum(item.replicas for item in world.sets.values()) == world.rollout.spec.replicas
+    assert world.annotations == {}
+    numbers = [item.sequence for item in world.status.decisions]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))

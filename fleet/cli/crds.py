@@ -12,7 +12,7 @@ import typer
 from fleet import settings
 from fleet.api import schema
 
-app = typer.Typer(no_args_is_help=True, help="Write or check the custom resource definitions.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 Folder = Annotated[
     Path | None, typer.Argument(help="Where the files are; default: the CRDs of this installation.")

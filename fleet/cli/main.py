@@ -1,35 +1,54 @@
 """The root command: which commands there are, and what their errors mean for the shell.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 time-out. Every message is a sentence; a stack trace is a
-bug of ours.
+A command's module is imported when that command is meant, and not to list it: `fleet render` does
+not pay for a Kubernetes client, nor the engine for the hub. Exit codes: 0 done, 1 failed, 2 usage,
+3 time-out. Every message is a sentence; a stack trace is a bug of ours.
 """
 
+import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from fleet import __version__
-from fleet.cli import cluster, crds, render, run
 from fleet.errors import FleetError, UserError
 
 FAILED, USAGE = 1, 2
 
-GROUPS: Mapping[str, typer.Typer] = {
-    "cluster": cluster.app,
-    "crds": crds.app,
-    "run": run.app,
+COMMANDS: Mapping[str, str] = {
+    "cluster": "Register members and look after their access.",
+    "render": "Print the objects that each member would get; needs no cluster.",
+    "crds": "Write or check the custom resource definitions.",
+    "run": "Run a controller in the foreground.",
 }
-"""`fleet <name> …`: groups of commands, one file each."""
+"""`fleet <name>`: the `app` of the module `fleet.cli.<name>`, and what the list says about it."""
 
-COMMANDS: Mapping[str, Callable[..., None]] = {"render": render.command}
-"""`fleet <name>`: single commands, one file each."""
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-for _name, _group in GROUPS.items():
-    app.add_typer(_group, name=_name)
-for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+class Commands(TyperGroup):
+    """COMMANDS as a group: stand-ins for help and completion, the real one when it is meant."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, sentence in COMMANDS.items():
+            self.commands[name] = TyperCommand(name, help=sentence)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that `args` begin with, its module imported."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, found and _load(str(found.name)), rest
+
+
+def _load(name: str) -> Any:
+    module = importlib.import_module(f"fleet.cli.{name}")
+    command = typer.main.get_command(module.app)
+    command.name, command.help = name, COMMANDS[name]
+    return command
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _version(wanted: bool) -> None:
@@ -50,10 +69,10 @@ def root(
 def main() -> None:
     """The entry point of `fleet` and `python -m fleet`."""
     try:
-        app()
+        app(prog_name="fleet")
     except UserError as error:
         typer.echo(f"{error.reason}: {error}", err=True)
         sys.exit(USAGE if error.reason in ("Usage", "InvalidSettings") else FAILED)
-    except FleetError as error:
+    except (FleetError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(FAILED)

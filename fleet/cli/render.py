@@ -30,8 +30,11 @@ KINDS: dict[str, type[Object[Any, Any]]] = {
     "MemberCluster": MemberCluster,
 }
 
+app = typer.Typer(add_completion=False)
 
-def command(  # a command's options are its arguments
+
+@app.command()
+def command(
     files: Annotated[
         list[Path],
         typer.Option(

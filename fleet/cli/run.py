@@ -18,7 +18,7 @@ from fleet.telemetry import logs
 
 S = TypeVar("S", bound=Settings)
 
-app = typer.Typer(no_args_is_help=True, help="Run a controller in the foreground.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 Kubeconfig = Annotated[
     Path | None,

@@ -85,7 +85,7 @@ REFUSALS = [
         {
             "deliveryPolicy": {
                 **POLICY,
-                "strategy": {"canary": {"steps": [{"setWeight": 50}, {"setWeight": 20}]}},
+                "strategy": {"canary": {"steps": [{"setWeight": w} for w in (50, 20, 100)]}},
             }
         },
         "InvalidSpec: Application checkout: spec.deliveryPolicy.strategy.canary.steps[1].setWeight:"

@@ -129,6 +129,12 @@ ENGINE_NAMESPACE = "kulta-system"
 ENGINE_NAME = "kulta-controller"
 ENGINE_LEASE = "kulta-controller-leader"
 
+
+def is_closed(namespace: str) -> bool:
+    """Whether that namespace of a member is never open to Applications."""
+    return namespace == ENGINE_NAMESPACE or namespace.startswith("kube-")
+
+
 REQUESTS = (
     "promote",
     "promote-full",

@@ -1,29 +1,31 @@
 """An operator's own way to an API server: their kubeconfig, with everything it may contain.
 
 Used by commands only. `kubernetes` reads the kubeconfig, exec plug-ins included, because it is the
-operator's own machine; a kubeconfig from a Secret never comes here (`clusters.config` parses
-those). Errors are ours, with a sentence.
+operator's own machine; a kubeconfig from a Secret is parsed by `clusters.config` before it comes
+here. Errors are ours, with a sentence that names the server, and hold no credentials.
 """
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import yaml
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
+from urllib3 import exceptions as transport
 
 from fleet import errors
 from fleet.api.names import Resource
 
 MANAGER = "kulta-fleet-cli"
+CONNECT_SECONDS, ANSWER_SECONDS = 5, 20
+
+Outcome = Literal["created", "changed", "unchanged"]
 
 _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"
-_MERGE = "application/merge-patch+json"
 
 _CLASSES: Mapping[int, type[errors.FleetError]] = {
     400: errors.Invalid,
@@ -32,15 +34,16 @@ _CLASSES: Mapping[int, type[errors.FleetError]] = {
     404: errors.NotFound,
     409: errors.Conflict,
     422: errors.Invalid,
+    429: errors.Throttled,
 }
 
 
 class Access:
-    """One API server, with the operator's rights."""
+    """One API server, with the rights of a kubeconfig; `role` is what errors call it."""
 
-    def __init__(self, api: Any, context: str) -> None:
+    def __init__(self, api: Any, role: str) -> None:
         self._api = api
-        self.context = context
+        self.role = role
 
     @property
     def server(self) -> str:
@@ -52,6 +55,12 @@ class Access:
         """The PEM text that verifies the server, None where the system's store does."""
         path = self._api.configuration.ssl_ca_cert
         return Path(path).read_text(encoding="utf-8") if path else None
+
+    @property
+    def server_name(self) -> str | None:
+        """The name in the server's certificate, where it is not that of its address."""
+        name = self._api.configuration.tls_server_name
+        return str(name) if name else None
 
     @property
     def is_verified(self) -> bool:
@@ -67,24 +76,31 @@ class Access:
         content_type: str = _JSON,
         query: Mapping[str, str] | None = None,
     ) -> Any:
-        """The parsed answer. Raises the classes of `fleet.errors`."""
+        """The parsed answer. Raises the classes of `fleet.errors`.
+
+        The library writes JSON itself for that content type and passes texts on for others.
+        """
         request = self._api.param_serialize(
             method,
             path,
             query_params=list((query or {}).items()),
             header_params={"Accept": _JSON, "Content-Type": content_type},
-            body=json.dumps(body) if content_type == _APPLY else body,
+            body=body,
             auth_settings=["BearerToken"],
         )
         try:
-            answer = self._api.call_api(*request, _request_timeout=20)
+            answer = self._api.call_api(
+                *request, _request_timeout=(CONNECT_SECONDS, ANSWER_SECONDS)
+            )
             answer.read()
         except ApiException as error:
-            raise _ours(int(error.status or 0), error.body) from None
-        except (HTTPError, OSError) as error:
-            raise errors.Unreachable(f"{self.server} does not answer: {error}") from None
+            if not error.status:  # the transport's error in the library's clothes
+                raise self._unreachable(error) from None
+            raise self._refusal(int(error.status), error.body) from None
+        except (transport.HTTPError, OSError) as error:
+            raise self._unreachable(error) from None
         if answer.status >= 400:
-            raise _ours(answer.status, answer.data)
+            raise self._refusal(answer.status, answer.data)
         return json.loads(answer.data) if answer.data else {}
 
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> dict[str, Any]:
@@ -92,74 +108,127 @@ class Access:
         found: dict[str, Any] = self.request("GET", resource.path(namespace, name))
         return found
 
-    def list(
-        self, resource: Resource, namespace: str | None = None, selector: str = ""
-    ) -> list[dict[str, Any]]:
+    def find(
+        self, resource: Resource, name: str, namespace: str | None = None
+    ) -> dict[str, Any] | None:
+        """The object; None when it is not there."""
+        try:
+            return self.get(resource, name, namespace)
+        except errors.NotFound:
+            return None
+
+    def list(self, resource: Resource, namespace: str | None = None) -> list[dict[str, Any]]:
         """All objects of a namespace, or of all where it is None."""
-        query = {"labelSelector": selector} if selector else {}
-        items: list[dict[str, Any]] = self.request("GET", resource.path(namespace), query=query)[
-            "items"
-        ]
+        items: list[dict[str, Any]] = self.request("GET", resource.path(namespace))["items"]
         return items
 
-    def apply(self, path: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    def apply(self, resource: Resource, manifest: Mapping[str, Any]) -> Outcome:
         """Server-side apply under the CLI's own field manager, taking what others hold."""
-        query = {"fieldManager": MANAGER, "force": "true"}
+        metadata = manifest["metadata"]
+        before = self.find(resource, metadata["name"], metadata.get("namespace"))
+        after = self._apply(resource, manifest)
+        if before is None:
+            return "created"
+        same = after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+        return "unchanged" if same else "changed"
+
+    def check(self, resource: Resource, manifest: Mapping[str, Any]) -> None:
+        """Whether `apply` would be accepted; writes nothing. Raises what `apply` would."""
+        self._apply(resource, manifest, dryRun="All")
+
+    def replace(self, resource: Resource, manifest: Mapping[str, Any]) -> None:
+        """PUT of an object that was read; Conflict when somebody has changed it since."""
+        metadata = manifest["metadata"]
+        path = resource.path(metadata.get("namespace"), metadata["name"])
+        self.request("PUT", path, manifest)
+
+    def _apply(
+        self, resource: Resource, manifest: Mapping[str, Any], **query: str
+    ) -> dict[str, Any]:
+        metadata = manifest["metadata"]
+        path = resource.path(metadata.get("namespace"), metadata["name"])
         done: dict[str, Any] = self.request(
-            "PATCH", path, manifest, content_type=_APPLY, query=query
+            "PATCH",
+            path,
+            json.dumps(manifest),
+            content_type=_APPLY,
+            query={"fieldManager": MANAGER, "force": "true", **query},
         )
         return done
 
-    def merge(self, path: str, patch: Mapping[str, Any]) -> dict[str, Any]:
-        """JSON merge patch with strict field validation."""
-        done: dict[str, Any] = self.request(
-            "PATCH", path, patch, content_type=_MERGE, query={"fieldValidation": "Strict"}
-        )
-        return done
-
-    def delete(self, path: str) -> None:
-        """DELETE in the background; an object that is gone is success."""
+    def _refusal(self, status: int, body: Any) -> errors.FleetError:
+        """The error class for an HTTP status, with the server's own sentence."""
+        text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
         try:
-            self.request("DELETE", path, {"propagationPolicy": "Background"})
-        except errors.NotFound:
-            return
+            text = str(json.loads(text)["message"])
+        except (ValueError, KeyError, TypeError):
+            text = text[:200].strip()
+        words = {
+            401: "does not know these credentials: use a kubeconfig that is valid there",
+            403: f"refuses: {text}: use the kubeconfig of an administrator",
+        }
+        kind = _CLASSES.get(status, errors.Unreachable)
+        said = words.get(status) or f"says: {text or f'HTTP {status}'}"
+        return kind(f"the {self.role} {self.server} {said}")
+
+    def _unreachable(self, error: BaseException) -> errors.Unreachable:
+        return errors.Unreachable(f"the {self.role} {self.server} {_why(error)}")
 
 
-def connect(kubeconfig: Path | None = None, context: str | None = None) -> Access:
+def connect(kubeconfig: Path | None = None, context: str | None = None, *, role: str) -> Access:
     """The API server of that kubeconfig and context (default: as kubectl would choose).
 
     Raises UserError when the file cannot be read or the context does not exist.
     """
+    where = str(kubeconfig) if kubeconfig else "KUBECONFIG or ~/.kube/config"
+    path = str(kubeconfig) if kubeconfig else None
     try:
-        path = str(kubeconfig) if kubeconfig else None
         contexts, active = kubernetes_config.list_kube_config_contexts(config_file=path)
-        chosen = context or active["name"]
-        if chosen not in {item["name"] for item in contexts}:
-            known = ", ".join(sorted(item["name"] for item in contexts))
-            raise errors.UserError("Usage", f"no context {chosen!r} in the kubeconfig: use {known}")
-        api = kubernetes_config.new_client_from_config(config_file=path, context=chosen)
+        known = sorted(item["name"] for item in contexts)
+        if context and context not in known:
+            text = f"{where}: no context {context!r}: write one of {', '.join(known)}"
+            raise errors.UserError("Usage", text)
+        chosen = _unhurried()
+        kubernetes_config.load_kube_config(
+            config_file=path, context=context or active["name"], client_configuration=chosen
+        )
     except kubernetes_config.ConfigException as error:
-        where = kubeconfig or "KUBECONFIG or ~/.kube/config"
-        raise errors.UserError("Usage", f"cannot use the kubeconfig {where}: {error}") from None
-    if not isinstance(api, kubernetes_client.ApiClient):
-        raise errors.UnexpectedState(f"kubernetes returned {type(api).__name__}, not an ApiClient")
-    return Access(api, chosen)
+        text = f"{where}: cannot be used as the {role}'s kubeconfig: {error}"
+        raise errors.UserError("Usage", text) from None
+    except (yaml.YAMLError, TypeError, AttributeError):
+        # The parser's own message quotes the text, which may hold a token.
+        text = f"{where}: is no kubeconfig: write the output of `kubectl config view --raw`"
+        raise errors.UserError("Usage", text) from None
+    return Access(kubernetes_client.ApiClient(chosen), role)
 
 
-def in_memory(kubeconfig: str) -> Access:
-    """The API server of a kubeconfig text that we wrote ourselves, to check that it works."""
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        file.write(kubeconfig)
-        file.flush()
-        return connect(Path(file.name))
+def in_memory(kubeconfig: str, *, role: str) -> Access:
+    """The API server of a kubeconfig text that `clusters.config` has accepted."""
+    chosen = _unhurried()
+    kubernetes_config.load_kube_config_from_dict(
+        yaml.safe_load(kubeconfig), client_configuration=chosen
+    )
+    return Access(kubernetes_client.ApiClient(chosen), role)
 
 
-def _ours(status: int, body: Any) -> errors.FleetError:
-    """The error class for an HTTP status, with the server's own sentence."""
-    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
-    try:
-        text = str(json.loads(text)["message"])
-    except (ValueError, KeyError, TypeError):
-        text = text[:200]
-    kind = _CLASSES.get(status, errors.Unreachable)
-    return kind(text or f"HTTP {status}")
+def _unhurried() -> Any:
+    """A configuration without the library's own retries: an operator sees a failure at once."""
+    result = kubernetes_client.Configuration()
+    result.retries = False
+    return result
+
+
+def _why(error: BaseException) -> str:
+    """A transport's failure in words, without its repeated wrappings."""
+    inner = getattr(error, "reason", None)
+    while isinstance(inner, BaseException):
+        error, inner = inner, getattr(inner, "reason", None)
+    text = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        detail = text.partition("certificate verify failed: ")[2].rpartition(" (_ssl")[0]
+        return f"has a certificate that does not verify ({detail}): correct the authority"
+    timed_out = isinstance(error, transport.TimeoutError | TimeoutError)
+    if timed_out and not isinstance(error, transport.NewConnectionError):
+        return "does not answer in time: is this its address?"
+    words = text.rpartition("] ")[2].rstrip(")") or text
+    return f"does not answer ({words.lower()}): is this its address?"

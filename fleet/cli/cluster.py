@@ -1,51 +1,31 @@
-"""`fleet cluster add`: give the hub least-privilege access to a member, and register it.
+"""`fleet cluster …`: register members, list them, look at one.
 
-Run by an administrator of both clusters. In the member it makes namespaces, the Rollout CRD, the
-engine's rights and the hub's rights (clusters/*.yaml, nothing else); in the hub a Secret with a
-7-day token and a MemberCluster. Everything is applied, so running it again repairs or extends;
-`--renew` only writes a fresh token.
+`add` is run by an administrator of both clusters (`registration`); `list` and `check` read only.
 """
 
-import base64
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
-from fleet import errors, settings
 from fleet.api import names
-from fleet.cli import access, options
+from fleet.cli import access, inspection, options, registration, tables
+from fleet.errors import UserError
+from fleet.telemetry.clock import SystemClock
 
-TOKEN_SECONDS = 7 * 24 * 3_600
-HUB_ACCOUNT = "kulta-fleet-hub"
-KUBECONFIG_LABEL = "fleet.kulta.io/kubeconfig"
-EACH_NAMESPACE = "ALLOWED_NAMESPACE"
-"""Stands in clusters/member-rbac.yaml where a document is repeated for each allowed namespace."""
+FAILED = 1
+MARKS: Mapping[bool | None, str] = {True: "✓", False: "✗", None: "?"}
 
-app = typer.Typer(no_args_is_help=True, help="Register members and look after their access.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
-    """What the administrator asked for."""
-
-    name: str
-    namespace: str
-    namespaces: tuple[str, ...]
-    labels: dict[str, str]
-    vars: dict[str, str]
-    prometheus: str
-    engine: str
-    image: str
+Name = Annotated[str, typer.Argument(help="Name of the MemberCluster.")]
 
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Name of the MemberCluster.")],
+    name: Name,
     kubeconfig: Annotated[
         Path, typer.Option(help="The administrator's kubeconfig of the member.", exists=True)
     ],
@@ -53,197 +33,117 @@ def add(
     namespaces: Annotated[
         str, typer.Option(help="Namespaces that Applications may use there, e.g. shop,checkout.")
     ] = "",
-    labels: Annotated[str, typer.Option(help="Labels for waves, e.g. ring=canary,region=eu.")] = "",
+    labels: Annotated[
+        str | None, typer.Option(help="Labels for waves, e.g. ring=canary,region=eu.")
+    ] = None,
     variables: Annotated[
-        str, typer.Option("--vars", help="Values for templates, e.g. domain=eu.example.com.")
-    ] = "",
-    prometheus: Annotated[str, typer.Option(help="Prometheus of this member, a URL.")] = "",
-    engine: Annotated[str, typer.Option(help="Managed or External.")] = "Managed",
-    image: Annotated[str, typer.Option(help="Engine image; default: the hub's choice.")] = "",
+        str | None, typer.Option("--vars", help="Values for templates, e.g. domain=eu.example.com.")
+    ] = None,
+    prometheus: Annotated[
+        str | None, typer.Option(help="Prometheus of this member, a URL.")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Managed or External; default: Managed.")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(help="Engine image; default: the hub's choice.")
+    ] = None,
     renew: Annotated[bool, typer.Option("--renew", help="Only write a fresh token.")] = False,
     namespace: options.Namespace = "default",
     hub_kubeconfig: options.HubKubeconfig = None,
     hub_context: options.HubContext = "",
 ) -> None:
-    """Give the hub access to a member and register it; safe to run again."""
-    wish = Registration(
+    """Give the hub access to a member and register it; safe to run again.
+
+    What is not said stays as it was: --namespaces adds, the other options replace.
+    """
+    wish = registration.Wish(
         name=name,
         namespace=namespace,
-        namespaces=tuple(item for item in namespaces.split(",") if item),
-        labels=options.pairs(labels, "--labels"),
-        vars=options.pairs(variables, "--vars"),
+        namespaces=tuple(item.strip() for item in namespaces.split(",") if item.strip()),
+        labels=None if labels is None else options.pairs(labels, "--labels"),
+        vars=None if variables is None else options.pairs(variables, "--vars"),
         prometheus=prometheus,
         engine=engine,
         image=image,
     )
-    _check(wish)
-    hub = access.connect(hub_kubeconfig, hub_context or None)
-    member = access.connect(kubeconfig, context or None)
-    for line in register(hub, member, wish, renew=renew):
-        typer.echo(f"  ✓ {line}")
-    typer.echo(f"{name} is registered: kubectl -n {namespace} get membercluster {name}")
-
-
-def register(
-    hub: access.Access, member: access.Access, wish: Registration, *, renew: bool = False
-) -> Iterator[str]:
-    """Do it step by step; each line says what is done. Raises UserError before the first write."""
-    if not member.is_verified:
-        raise errors.UserError(
-            "KubeconfigRefused",
-            "the member's kubeconfig has insecure-skip-tls-verify: the hub verifies certificates; "
-            "write certificate-authority-data instead",
-        )
-    uid = member.get(names.NAMESPACES, "kube-system")["metadata"]["uid"]
-    _refuse_twin(hub, wish, uid)
-    yield f"member answers: {member.server}"
-    if not renew:
-        yield from _prepare(member, wish)
-    token, expires = _token(member)
-    yield f"token for {names.ENGINE_NAMESPACE}/{HUB_ACCOUNT} until {expires:%Y-%m-%d %H:%M} UTC"
-    text = _kubeconfig(member, wish.name, token)
-    access.in_memory(text).request("GET", "/version")
-    hub.apply(
-        names.SECRETS.path(wish.namespace, wish.name), _secret(wish.namespace, wish.name, text)
-    )
-    yield f"Secret {wish.namespace}/{wish.name}"
-    if not renew:
-        path = names.MEMBERCLUSTERS.path(wish.namespace, wish.name)
-        hub.apply(path, member_cluster(wish))
-        yield f"MemberCluster {wish.namespace}/{wish.name}"
-
-
-def member_cluster(wish: Registration) -> dict[str, Any]:
-    """The MemberCluster object for that wish."""
-    spec: dict[str, Any] = {
-        "kubeconfig": {"secretRef": {"name": wish.name, "key": "kubeconfig"}},
-        "allowedNamespaces": list(wish.namespaces),
-        "vars": wish.vars,
-        "engine": {"mode": wish.engine} | ({"image": wish.image} if wish.image else {}),
-    }
-    if wish.prometheus:
-        spec["prometheus"] = {"address": wish.prometheus}
-    return {
-        "apiVersion": names.MEMBERCLUSTERS.api_version,
-        "kind": names.MEMBERCLUSTERS.kind,
-        "metadata": {"name": wish.name, "namespace": wish.namespace, "labels": wish.labels},
-        "spec": spec,
-    }
-
-
-def manifests(namespaces: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Everything that is applied to a member, in order: CRD, rights of engine and hub."""
-    yield from _documents(settings.files("crds") / "rollouts.yaml")
-    yield from _documents(settings.files("clusters") / "engine-rbac.yaml")
-    text = (settings.files("clusters") / "member-rbac.yaml").read_text(encoding="utf-8")
-    for document in text.split("\n---\n"):
-        copies = tuple(namespaces) if EACH_NAMESPACE in document else ("",)
-        for namespace in copies:
-            manifest = yaml.safe_load(document.replace(EACH_NAMESPACE, namespace))
-            if manifest:
-                yield manifest
-
-
-def _documents(path: Path) -> Iterator[dict[str, Any]]:
-    yield from (item for item in yaml.safe_load_all(path.read_text(encoding="utf-8")) if item)
-
-
-def _check(wish: Registration) -> None:
-    if not wish.namespaces:
-        raise errors.UserError(
-            "Usage",
-            "no namespace is allowed: write --namespaces with those that Applications may use",
-        )
-    refused = [item for item in wish.namespaces if item.startswith("kube-")]
-    refused += [item for item in wish.namespaces if item == names.ENGINE_NAMESPACE]
-    if refused:
-        raise errors.UserError(
-            "Usage", f"--namespaces {', '.join(refused)}: system namespaces are never allowed"
-        )
-    if wish.engine not in ("Managed", "External"):
-        raise errors.UserError("Usage", f"--engine {wish.engine}: write Managed or External")
-
-
-def _refuse_twin(hub: access.Access, wish: Registration, uid: str) -> None:
-    for item in hub.list(names.MEMBERCLUSTERS, wish.namespace):
-        other = item["metadata"]["name"]
-        if other != wish.name and (item.get("status") or {}).get("uid") == uid:
-            raise errors.UserError(
-                "DuplicateCluster",
-                f"{wish.name} and {other} are the same cluster (kube-system {uid}): use {other}, "
-                f"or delete it first",
-            )
-
-
-def _prepare(member: access.Access, wish: Registration) -> Iterator[str]:
-    for namespace in (names.ENGINE_NAMESPACE, *wish.namespaces):
-        manifest: dict[str, Any] = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": namespace},
-        }
-        member.apply(names.NAMESPACES.path(None, namespace), manifest)
-    yield f"namespaces {', '.join((names.ENGINE_NAMESPACE, *wish.namespaces))}"
-    kinds: list[str] = []
-    for manifest in manifests(wish.namespaces):
-        member.apply(_path(manifest), manifest)
-        kinds.append(f"{manifest['kind']} {manifest['metadata']['name']}")
-    yield f"{len(kinds)} objects: {', '.join(kinds)}"
-
-
-_RESOURCES = {
-    resource.kind: resource
-    for resource in (
-        names.NAMESPACES,
-        names.SERVICEACCOUNTS,
-        names.ROLES,
-        names.ROLEBINDINGS,
-        names.CLUSTERROLES,
-        names.CLUSTERROLEBINDINGS,
-        names.CRDS,
-    )
-}
-
-
-def _path(manifest: dict[str, Any]) -> str:
-    metadata = manifest["metadata"]
-    return _RESOURCES[manifest["kind"]].path(metadata.get("namespace"), metadata["name"])
-
-
-def _token(member: access.Access) -> tuple[str, datetime]:
-    path = names.SERVICEACCOUNTS.path(names.ENGINE_NAMESPACE, HUB_ACCOUNT, "token")
-    request = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {"expirationSeconds": TOKEN_SECONDS},
-    }
-    status = member.request("POST", path, request)["status"]
-    return status["token"], datetime.fromisoformat(status["expirationTimestamp"])
-
-
-def _kubeconfig(member: access.Access, name: str, token: str) -> str:
-    cluster: dict[str, str] = {"server": member.server}
-    if member.authority:
-        data = base64.b64encode(member.authority.encode()).decode()
-        cluster["certificate-authority-data"] = data
-    return yaml.safe_dump(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": name, "cluster": cluster}],
-            "users": [{"name": HUB_ACCOUNT, "user": {"token": token}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": HUB_ACCOUNT}}],
-            "current-context": name,
-        },
-        sort_keys=False,
+    registration.check(wish)
+    if renew and wish != registration.Wish(name=name, namespace=namespace):
+        raise UserError("Usage", "--renew only writes a token: leave out the other options, or it")
+    hub = access.connect(hub_kubeconfig, hub_context or None, role="hub")
+    member = access.connect(kubeconfig, context or None, role="member")
+    do = registration.renew if renew else registration.register
+    for line in do(hub, member, wish):
+        typer.echo(line)
+    typer.echo(
+        f"{name} has a new token"
+        if renew
+        else f"{name} is registered: fleet cluster list -n {namespace}"
     )
 
 
-def _secret(namespace: str, name: str, kubeconfig: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace, "labels": {KUBECONFIG_LABEL: "true"}},
-        "type": "Opaque",
-        "data": {"kubeconfig": base64.b64encode(kubeconfig.encode()).decode()},
+@app.command("list")
+def list_command(
+    output: options.Output = "table",
+    namespace: options.Namespace = "default",
+    hub_kubeconfig: options.HubKubeconfig = None,
+    hub_context: options.HubContext = "",
+) -> None:
+    """The members of a namespace and what the hub knows of them."""
+    tables.check(output)
+    hub = access.connect(hub_kubeconfig, hub_context or None, role="hub")
+    clusters = hub.list(names.MEMBERCLUSTERS, namespace)
+    if output in ("json", "yaml"):
+        typer.echo(tables.document(clusters, output), nl=False)
+    elif output == "name":
+        for cluster in clusters:
+            typer.echo(f"membercluster.{names.FLEET_GROUP}/{cluster['metadata']['name']}")
+    elif clusters:
+        now = SystemClock().now()
+        rows = [_row(cluster, now, wide=output == "wide") for cluster in clusters]
+        typer.echo(tables.aligned(rows), nl=False)
+    else:
+        typer.echo(f"no members in namespace {namespace}: fleet cluster add NAME", err=True)
+
+
+@app.command("check")
+def check_command(
+    name: Name,
+    output: Annotated[str, typer.Option("--output", "-o", help="table, json or yaml.")] = "table",
+    namespace: options.Namespace = "default",
+    hub_kubeconfig: options.HubKubeconfig = None,
+    hub_context: options.HubContext = "",
+) -> None:
+    """Look at one member with the hub's own kubeconfig; exit with 1 if something is wrong."""
+    tables.check(output, ("table", "json", "yaml"))
+    hub = access.connect(hub_kubeconfig, hub_context or None, role="hub")
+    findings = list(inspection.inspect(hub, namespace, name))
+    if output == "table":
+        for item in findings:
+            typer.echo(f"  {MARKS[item.good]} {item.what:10}  {item.text}")
+    else:
+        rows = [{"what": item.what, "good": item.good, "text": item.text} for item in findings]
+        typer.echo(tables.document(rows, output), nl=False)
+    if any(item.good is False for item in findings):
+        raise typer.Exit(FAILED)
+
+
+def _row(cluster: Mapping[str, Any], now: datetime, *, wide: bool) -> dict[str, str]:
+    metadata, spec, status = cluster["metadata"], cluster["spec"], cluster.get("status") or {}
+    engine = status.get("engine") or {}
+    words = {True: "Healthy", False: "Unhealthy", None: "Unknown"}
+    row = {
+        "NAME": str(metadata["name"]),
+        "REACHABLE": {True: "Yes", False: "No", None: "Unknown"}[status.get("reachable")],
+        "ENGINE": " ".join(filter(None, (words[engine.get("healthy")], engine.get("version")))),
+        "KUBERNETES": str(status.get("kubernetesVersion") or ""),
+        "ROLLOUTS": str(engine.get("rollouts") or 0),
+        "TOKEN": tables.span(status.get("credentialsExpire"), now),
+        "AGE": tables.span(metadata["creationTimestamp"], now),
     }
+    if wide:
+        labels = (metadata.get("labels") or {}).items()
+        row["NAMESPACES"] = ",".join(spec.get("allowedNamespaces") or ())
+        row["LABELS"] = ",".join(f"{key}={value}" for key, value in labels)
+    row["MESSAGE"] = str(status.get("message") or engine.get("message") or "")
+    return row

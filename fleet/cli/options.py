@@ -15,6 +15,7 @@ HubKubeconfig = Annotated[
     ),
 ]
 HubContext = Annotated[str, typer.Option("--hub-context", help="Context of the hub.")]
+Output = Annotated[str, typer.Option("--output", "-o", help="table, wide, json, yaml or name.")]
 
 
 def pairs(text: str, option: str) -> dict[str, str]:

@@ -9,16 +9,13 @@ from dataclasses import dataclass
 
 from fleet.api import Application, Fleet
 from fleet.api.application import DeliveryPolicy, Wave
-from fleet.api.names import ClusterName
+from fleet.api.names import ClusterName, is_closed
 from fleet.hub.core import waves as wavelib
 from fleet.kit import amounts, durations
 from fleet.rendering import overrides
 
 NAME_LIMIT = 52
 """Room for `-canary` and for a ReplicaSet's hash in the 63 characters of a label."""
-
-CLOSED = ("kube-", "kulta-system")
-"""Namespaces of a member that no Application may use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +34,6 @@ Check = Callable[[Subject], Iterator[str]]
 def problems(subject: Subject) -> tuple[str, ...]:
     """Every broken rule, one sentence each."""
     return tuple(text for check in CHECKS for text in check(subject))
-
-
-def is_closed(namespace: str) -> bool:
-    """Whether that namespace of a member is never open to Applications."""
-    return any(namespace == item or namespace.startswith("kube-") for item in CLOSED)
 
 
 def _names(subject: Subject) -> Iterator[str]:

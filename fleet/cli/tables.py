@@ -1,0 +1,53 @@
+"""Tables as kubectl prints them, and the other forms of the option `-o`. Used by commands."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import yaml
+
+from fleet.errors import UserError
+
+FORMS = ("table", "wide", "json", "yaml", "name")
+GAP = "   "
+
+_UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)))
+
+
+def check(output: str, forms: Sequence[str] = FORMS) -> None:
+    """Raises UserError for a form that the command does not have."""
+    if output not in forms:
+        known = f"{', '.join(forms[:-1])} or {forms[-1]}"
+        raise UserError("Usage", f"--output {output}: write {known}")
+
+
+def aligned(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows of one shape under a head of their keys; an empty cell shows as `-`."""
+    if not rows:
+        return ""
+    cells = [list(rows[0]), *([value or "-" for value in row.values()] for row in rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    return "".join(
+        GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        + "\n"
+        for line in cells
+    )
+
+
+def document(value: Any, output: str) -> str:
+    """`value` as JSON or YAML."""
+    if output == "json":
+        return json.dumps(value, indent=2) + "\n"
+    return yaml.safe_dump(value, sort_keys=False)
+
+
+def span(text: str | None, now: datetime) -> str:
+    """How far an RFC 3339 time is from `now`, in its largest unit: `6d`, `5h`, `12m`, `40s`."""
+    if not text:
+        return ""
+    distance = abs(datetime.fromisoformat(text) - now)
+    for unit, length in _UNITS:
+        if distance >= length:
+            return f"{distance // length}{unit}"
+    return f"{int(distance.total_seconds())}s"

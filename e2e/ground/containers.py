@@ -20,6 +20,8 @@ from e2e.ground import probes, processes
 
 RESET = 600.0
 """A container that ran this many seconds starts its back-off from the beginning."""
+NOTICED = 0.7
+"""Seconds after which a container without probes is seen to run: a kubelet looks once a second."""
 
 ENTER = """
 hosts=$1 name=$2; shift 2
@@ -155,7 +157,6 @@ class Container:
         if self._stopping.is_set():
             await self._end(0)
         self.started = "startupProbe" not in checks
-        self.ready = self.started and "readinessProbe" not in checks and not self._stopping.is_set()
         self._become({"running": {"startedAt": since}})
         async with asyncio.TaskGroup() as tasks:
             ended = tasks.create_task(process.ended())
@@ -221,6 +222,9 @@ class Container:
                 tasks.create_task(probes.watch(readiness, self._on_readiness, eager=True))
             if liveness := checks.get("livenessProbe"):
                 tasks.create_task(probes.watch(liveness, self._on_liveness, eager=False))
+            if not checks.keys() & {"startupProbe", "readinessProbe"}:
+                await asyncio.sleep(NOTICED)
+                self._on_readiness(True)
 
     def _on_startup(self, good: bool) -> None:
         if not good:

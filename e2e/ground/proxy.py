@@ -36,12 +36,15 @@ HOP_BY_HOP = frozenset({"connection", "host", "keep-alive", "transfer-encoding",
 
 
 class Proxy:
-    """A TCP proxy to `port` of 127.0.0.1. Everything passes until told otherwise."""
+    """A TCP proxy to `port` of 127.0.0.1. Everything passes until told otherwise.
 
-    def __init__(self, port: int) -> None:
+    It listens `at` an address and port; port 0 is any that is free.
+    """
+
+    def __init__(self, port: int, *, at: tuple[str, int] = (HOST, 0)) -> None:
         self.latency = 0.0
         """Seconds that every piece waits, in each direction."""
-        self.port = 0
+        self.host, self.port = at
         self._target = port
         self._server: asyncio.Server | None = None
         self._passing = asyncio.Event()
@@ -50,7 +53,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        return f"https://{HOST}:{self.port}"
+        return f"https://{self.host}:{self.port}"
 
     def black_hole(self) -> None:
         """Connections stay and can be made, but nothing arrives until `heal`."""
@@ -75,7 +78,7 @@ class Proxy:
         self.latency = 0.0
         self._passing.set()
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, HOST, self.port)
+            self._server = await asyncio.start_server(self._serve, self.host, self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def __aenter__(self) -> Self:

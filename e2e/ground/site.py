@@ -69,7 +69,9 @@ class Site:
             name, folder / "plane", Options(audit=audit or AuditPolicy(bodies=BODIES))
         )
         self.prometheus = Prometheus(folder / "prometheus")
-        self._images, self._hosts = images, hosts
+        self.hosts = dict(hosts or {})
+        """Names that pods resolve, beside their own; read when a pod starts."""
+        self._images = images
         self._folder = folder
         self._stack = AsyncExitStack()
 
@@ -100,7 +102,7 @@ class Site:
                 name=f"{self.name}-node",
                 images=self._images,
                 folder=self._folder / "pods",
-                hosts=self._hosts,
+                hosts=self.hosts,
                 targets=self.prometheus.targets / "pods.json",
             )
         )

@@ -7,10 +7,13 @@ rights do not cover. Crashes are in `test_engine_faults`, real pods in `test_eng
 
 import contextlib
 import itertools
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from e2e.ground import background, binaries, engine
 from e2e.ground.controlplane import ControlPlane, Options
@@ -23,7 +26,9 @@ from e2e.ground.subject import Subject, route, service
 from e2e.ground.waiting import until
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import load_kubeconfig
+from fleet.kit import hashing
 
+COMPAT = Path(__file__).parent / "data" / "compat"
 BODIES = AuditPolicy(bodies=("rollouts.kulta.io", "replicasets.apps"))
 NOWHERE = {"nodeSelector": {"no": "such-node"}}
 _numbers = itertools.count(1)
@@ -51,7 +56,8 @@ def cluster(planes: Planes) -> Iterator[ControlPlane]:
     """A plane whose pods become ready at once and whose routes are accepted."""
     (plane,) = planes("engine", options=Options(kwok_nodes=1, audit=BODIES))
     plane.kubectl("apply", "--server-side", "-f", str(binaries.find("gateway-api")))
-    plane.kubectl("wait", "--for=condition=established", "crd", "--all")
+    path = "/apis/gateway.networking.k8s.io/v1/httproutes"
+    until(lambda: plane.call("GET", path)[0] == 200, "routes are served", within=20)
     plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateways"}})
     engine.prepare(plane)
     with background.running(Routed(plane, plane.folder / "envoy")):
@@ -131,6 +137,8 @@ def test_a_second_revision_replaces_the_first(cluster: ControlPlane, place: str)
     second = web.wait(phase="Completed", readyReplicas=2)["stablePodHash"]
     sizes = {key: item["spec"]["replicas"] for key, item in web.sets().items()}
     assert sizes == {first: 0, second: 2}
+    web.apply("app:v1")
+    web.wait(phase="Completed", stablePodHash=first, readyReplicas=2)
 
 
 def test_two_rollouts_with_one_template_stay_apart(cluster: ControlPlane, place: str) -> None:
@@ -243,12 +251,107 @@ def test_a_template_that_the_server_refuses_is_told_in_the_status(
 
 
 @pytest.mark.parametrize("version", ["v1alpha1", "v1beta1"])
-def test_both_versions_are_one_object(cluster: ControlPlane, place: str, version: str) -> None:
+@pytest.mark.parametrize("name", ["canary", "simple"])
+def test_manifests_of_the_reference_run(
+    cluster: ControlPlane, place: str, name: str, version: str
+) -> None:
+    """Unchanged but for the version; its Services and route are the user's, by role."""
+    text = (COMPAT / f"kulta-{name}.yaml").read_text().replace("v1alpha1", version)
+    manifest = yaml.safe_load(text)
+    if name == "canary":
+        cluster.apply(
+            service(place, "orders-stable", "orders", "stable", 8080),
+            service(place, "orders-canary", "orders", "canary", 8080),
+            route(place, "orders-route", "orders-stable", "orders-canary", port=8080),
+        )
+    cluster.kubectl("apply", "-n", place, "-f", "-", stdin=text)
+    subject = Subject(
+        plane=cluster,
+        namespace=place,
+        name=manifest["metadata"]["name"],
+        strategy=manifest["spec"]["strategy"],
+        version=version,
+    )
+    subject.wait(phase="Completed", readyReplicas=manifest["spec"]["replicas"])
+    assert subject.object["apiVersion"] == f"kulta.io/{version}"
+
+
+def test_old_sets_beyond_the_limit_are_removed(cluster: ControlPlane, place: str) -> None:
+    web = simple(cluster, place, revisionHistoryLimit=1)
+    revisions = []
+    for image in ("app:v1", "app:v2", "app:v3"):
+        web.apply(image)
+        revisions.append(web.wait(phase="Completed", readyReplicas=2)["stablePodHash"])
+    until(lambda: set(web.sets()) == set(revisions[1:]), "the first set is gone", within=10)
+
+
+def test_a_set_that_is_not_ours_is_told_and_left_alone(cluster: ControlPlane, place: str) -> None:
     web = simple(cluster, place)
-    web.version = version
+    template = web.manifest("app:v1")["spec"]["template"]
+    name = f"web-{hashing.pod_hash(template)}"
+    foreign = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {"name": name, "namespace": place},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "web"}}, "template": template},
+    }
+    cluster.apply(foreign)
     web.apply("app:v1")
+    stalled = until(lambda: web.condition("Stalled"), "it is told", within=10)
+    assert stalled["reason"] == "ForeignObject"
+    assert name in stalled["message"]
+
+
+def test_a_busy_neighbour_keeps_its_changes_and_does_not_stop_us(
+    cluster: ControlPlane, place: str
+) -> None:
+    """[T17] Somebody writes Services and route all the time: conflicts are read anew."""
+    web = canary(cluster, place, {"setWeight": 30}, {"setWeight": 60}, {"setWeight": 100})
+    web.apply("app:v0")
     web.wait(phase="Completed")
-    assert web.object["apiVersion"] == f"kulta.io/{version}"
+    for number in range(1, 20):
+        with neighbour(web) as wrote:
+            web.apply(f"app:v{number}")
+            web.wait(phase="Completed")
+        asked = {item.resource.partition(".")[0] for item in web.asked(verbs=["get"], code=200)}
+        if {"services", "httproutes"} <= asked:
+            break
+    else:
+        pytest.fail("no write of the engine met one of its neighbour")
+    for path, number in wrote.items():
+        _, found = cluster.call("GET", path)
+        assert found["metadata"]["annotations"]["neighbour"] == str(number)
+
+
+@contextlib.contextmanager
+def neighbour(subject: Subject) -> Iterator[dict[str, int]]:
+    """Annotates Services and route as fast as it can; yields path → the last number written."""
+    core, where = "/api/v1", f"namespaces/{subject.namespace}"
+    paths = [
+        f"{core}/{where}/services/web-stable",
+        f"{core}/{where}/services/web-canary",
+        f"/apis/gateway.networking.k8s.io/v1/{where}/httproutes/web",
+    ]
+    wrote: dict[str, int] = {}
+    over = threading.Event()
+
+    def write(path: str) -> None:
+        for number in itertools.count():
+            body = {"metadata": {"annotations": {"neighbour": str(number)}}}
+            if subject.plane.call("PATCH", path, body)[0] == 200:
+                wrote[path] = number
+            if over.is_set():
+                return
+
+    threads = [threading.Thread(target=write, args=(path,)) for path in paths]
+    for thread in threads:
+        thread.start()
+    try:
+        yield wrote
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_it_tells_of_itself(cluster: ControlPlane, running: Engine, place: str) -> None:
@@ -264,3 +367,22 @@ def test_it_tells_of_itself(cluster: ControlPlane, running: Engine, place: str) 
     web.delete()
     assert gauge not in running.get("/metrics")[1]
     assert running.get("/healthz") == (200, "ok")
+
+
+def test_every_right_is_used(cluster: ControlPlane) -> None:
+    """The last test: together with those above, the engine needs all that it may."""
+    used = {
+        (item.verb, f"{item.resource}/{item.subresource}".rstrip("/"))
+        for item in cluster.audit.read(user=engine.ACCOUNT)
+        if item.code != 403
+    }
+    documents = yaml.safe_load_all((engine.ROOT / "clusters" / "engine-rbac.yaml").read_text())
+    granted = {
+        (verb, resource.replace("/", f".{group}/", 1) if "/" in resource else f"{resource}.{group}")
+        for document in documents
+        for rule in document.get("rules", ())
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert {(verb, resource.rstrip(".")) for verb, resource in granted} - used == set()

@@ -124,6 +124,7 @@ def item(
     want = Want(run=f"checkout-{number}", revision=f"rev{number}", since=since)
     last = {"run": f"checkout-{good}", "revision": f"rev{good}"} if good else {}
     hold = status.pop("hold", "")
+    taken = f"checkout-{status.pop('taken', number)}"
     status = {"observed_generation": 1, "last_good": last, **status}
     return ClusterRollout(
         metadata=ObjectMeta(
@@ -137,7 +138,7 @@ def item(
         ),
         status=ClusterRolloutStatus(
             phase=phase,
-            dispatch=Dispatched(sequence=1, rollout=1, run=want.run, revision=want.revision),
+            dispatch=Dispatched(sequence=1, rollout=1, run=taken, revision=want.revision),
             **status,
         ),
     )

@@ -12,7 +12,7 @@ from fleet.api import ClusterRollout, FleetRollout
 from fleet.api import conditions as conditionlib
 from fleet.api.fleetrollout import ClusterPhase, PlannedWave, WaveStatus
 from fleet.api.names import ClusterName
-from fleet.hub.core import phases
+from fleet.hub.core import phases, standing
 from fleet.hub.core.observed import Member, RunObserved
 
 
@@ -94,7 +94,8 @@ def of(rows: Iterable[Row], wave: str) -> tuple[Row, ...]:
 
 
 def _is_current(item: ClusterRollout) -> bool:
-    return item.status.observed_generation >= item.metadata.generation
+    """Its status speaks of the present wish; a hold that has just come or gone changes nothing."""
+    return standing.is_taken(item) or (item.status.observed_generation >= item.metadata.generation)
 
 
 def _again(row: Row, member: Member) -> Row:

@@ -65,6 +65,9 @@ def find(rollout: Rollout, revision: str, member: Member, *, was_done: bool) -> 
         status.fleet_revision == revision
         and status.observed_generation == rollout.metadata.generation
     )
+    if was_done and not seen and status.fleet_revision == revision:
+        # A hold that came or went is a new generation too; what has succeeded waits for the report.
+        return _completed(member, was_done=True)
     if not seen:
         return Finding(
             phase=ClusterPhase.APPLYING,

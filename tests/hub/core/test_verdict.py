@@ -79,6 +79,11 @@ def test_what_a_report_says(
     assert (found.phase, found.reason, found.message) == (phase, reason, message)
 
 
+def test_a_success_outlives_a_generation_that_the_engine_has_not_seen() -> None:
+    there = objects(phase="Completed", observedGeneration=4)
+    assert dispatch.decide(settled(), look(there), NOON).status.phase is ClusterPhase.SUCCEEDED
+
+
 def test_success_is_remembered_as_the_last_good() -> None:
     status = settled().status
     assert (status.last_good.run, status.last_good.revision) == ("checkout-1", "rev1")

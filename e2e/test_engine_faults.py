@@ -18,6 +18,7 @@ from e2e.ground.flags import AuditPolicy
 from e2e.ground.planes import Planes
 from e2e.ground.subject import Subject, service
 from e2e.ground.waiting import until
+from fleet.kit import hashing
 
 BODIES = AuditPolicy(bodies=("rollouts.kulta.io", "replicasets.apps"))
 QUIET_SECONDS = 8
@@ -104,6 +105,19 @@ def test_asked_to_end_it_hands_over_at_once(
         web.wait(phase="Completed", within=15)
         assert time.monotonic() - started < 9
         assert follower.process.alive
+
+
+def test_the_api_server_goes_away_and_comes_back(
+    cluster: ControlPlane, place: str, running: Engine
+) -> None:
+    web = Subject(plane=cluster, namespace=place, name="web", strategy={"simple": {}})
+    web.apply("app:v1")
+    web.wait(phase="Completed")
+    cluster.restart("kube-apiserver")
+    web.apply("app:v2")
+    second = hashing.pod_hash(web.manifest("app:v2")["spec"]["template"])
+    web.wait(phase="Completed", stablePodHash=second, within=60)
+    assert running.process.alive
 
 
 def test_a_quiet_engine_is_silent(cluster: ControlPlane, place: str, running: Engine) -> None:

@@ -134,6 +134,7 @@ def measured(subject: Subject, image: str) -> dict[str, Any]:
 
 
 def test_a_failing_revision_is_taken_back(site: Site, place: str) -> None:
+    """[M32] The address stands in the analysis; the engine's environment names none."""
     web = shop(site, place)
     web.spec = measured(web, "sample:v1")
     web.apply("unused")

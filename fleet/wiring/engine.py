@@ -33,7 +33,7 @@ from fleet.settings import EngineSettings
 from fleet.telemetry.clock import SystemClock
 from fleet.telemetry.metrics import EngineMetrics
 from fleet.telemetry.server import Health, serving
-from fleet.wiring import connect
+from fleet.wiring import connect, watching
 
 USER_AGENT = f"kulta-engine/{__version__}"
 FINISH_SECONDS = 20.0
@@ -164,6 +164,8 @@ class Engine:
                     await asyncio.wait({running}, timeout=FINISH_SECONDS)
             if running.done():
                 running.result()
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
         finally:
             await aio.cancel(asked, running)
 
@@ -185,7 +187,7 @@ class Engine:
                 log.warning("waiting for the definition of Rollouts: kubectl apply -f crds/")
             await self.definition.begun()
             await observer.synced()
-            watch = handlers.watch(self.watching, self.health.shutdown.listen)
+            watch = watching.watch(self.watching, self.health.shutdown.listen)
             background.append(tasks.create_task(watch))
             _settle_memory()
             self.health.ready = True
@@ -202,6 +204,13 @@ class Engine:
         for key in self.reconciler.world.rollouts:
             self.queue.add(key)
         await self.queue.run(self.reconciler.reconcile)
+
+
+def _first(error: BaseException) -> BaseException:
+    """The innermost of what ended the tasks: the others were cancelled because of it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _settle_memory() -> None:

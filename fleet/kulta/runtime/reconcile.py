@@ -14,7 +14,7 @@ from typing import Protocol
 from fleet.aio import WorkQueue
 from fleet.api.names import ROLLOUTS
 from fleet.api.rollout import Rollout
-from fleet.errors import Conflict, FleetError, NotFound
+from fleet.errors import Conflict, FleetError, NotFound, UnexpectedState
 from fleet.kulta.core import plan as core
 from fleet.kulta.core.actions import Plan
 from fleet.kulta.core.observed import Observed
@@ -145,7 +145,12 @@ class Reconciler:
             case _:
                 self.metrics.reconciled(result="error")
                 seconds = self.queue.retry(key)
-                log.warning("a reconcile failed", extra={"why": str(error), "retry": seconds})
+                bug = error if isinstance(error, UnexpectedState) else None
+                log.warning(
+                    "a reconcile failed",
+                    exc_info=bug,
+                    extra={"why": str(error), "retry_seconds": seconds},
+                )
                 await self._report(key, error, turn)
 
     async def _report(self, key: Key, error: FleetError, turn: Turn | None) -> None:

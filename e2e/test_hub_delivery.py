@@ -22,7 +22,7 @@ from e2e.tenancy import NAME, Tenant, World, running
 from fleet.api.names import APPLICATIONS, ENGINE_NAMESPACE, FLEETROLLOUTS
 
 MEMBERS = ("east", "north", "west")
-TENANTS = 8
+TENANTS = 9
 ALL = {"maxConcurrency": 3}
 WAVES = {
     "waves": [
@@ -136,6 +136,30 @@ async def test_a_member_that_cannot_be_reached_is_put_off_and_comes_back(tenant:
         await asyncio.to_thread(tenant.register, "east", members.kubeconfig(plane))
 
 
+async def test_a_member_that_answers_nothing_delays_nobody(tenant: Tenant) -> None:
+    plane = tenant.puppets["east"].plane
+    async with Proxy(plane.port) as proxy:
+
+        def register() -> None:
+            tenant.register("east", members.kubeconfig(plane, server=proxy.url))
+            tenant.await_condition("east", "EngineHealthy", "True")
+            time.sleep(1)
+
+        await asyncio.to_thread(register)
+        proxy.black_hole()
+        began = time.monotonic()
+        await asyncio.to_thread(tenant.deliver, "app:v1", **ALL)
+        for name in ("north", "west"):
+            puppet = tenant.puppets[name]
+            await asyncio.to_thread(puppet.await_image, tenant.namespace, NAME, "app:v1")
+        assert time.monotonic() - began < 3
+        await proxy.heal()
+        await asyncio.to_thread(tenant.complete, "app:v1")
+        await asyncio.to_thread(tenant.await_phase, 1, "Succeeded", within=30)
+        assert len(tenant.dispatches("east")) == 1
+        await asyncio.to_thread(tenant.register, "east", members.kubeconfig(plane))
+
+
 def test_a_hub_killed_in_mid_run_goes_on_and_sends_nothing_twice(tenant: Tenant) -> None:
     tenant.deliver("app:v1", **ALL)
     tenant.puppets["east"].await_image(tenant.namespace, NAME, "app:v1")
@@ -169,8 +193,11 @@ def test_a_second_application_does_not_take_the_object_of_the_first(tenant: Tena
         f"{tenant.namespace}/{NAME}: rename one of the two, or give them different namespaces in "
         "destination"
     )
-    run = tenant.get(FLEETROLLOUTS, "search-1")["status"]
-    assert run["phase"] == "Halted"
+    until(
+        lambda: tenant.get(FLEETROLLOUTS, "search-1")["status"].get("phase") == "Halted",
+        "a conflict counts against the budget",
+        within=5,
+    )
     assert tenant.puppets["east"].rollout(tenant.namespace, "search") is None
 
 

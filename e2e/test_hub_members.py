@@ -226,6 +226,12 @@ def test_who_loses_the_lease_ends(world: World, tmp_path: Path) -> None:
     world.hub.start()
 
 
+def test_the_manifests_of_the_hub_apply(world: World) -> None:
+    said = world.plane.kubectl("apply", "--dry-run=server", "-f", str(hubs.ROOT / "deploy/hub"))
+    assert said.count("(server dry run)") == 8
+    assert said.startswith("namespace/"), "kubectl goes by file name: the namespace comes first"
+
+
 def test_nothing_was_forbidden(world: World, plane: ControlPlane) -> None:
     for each, account in ((world.plane, hubs.USER), (plane, members.HUB_USER)):
         refused = each.audit.read(user=account, code=403)

@@ -195,6 +195,25 @@ class Engine:
             await self.recorder.flush(FLUSH_SECONDS)
             await aio.cancel(*background)
 
+    async def _watch(self) -> None:
+        """kopf watches Rollouts while their definition is there; without it there are none."""
+        rollouts = self.reconciler.world.rollouts
+        while True:
+            await self.definition.begun()
+            watch = handlers.watch(self.watching, self.health.shutdown.listen)
+            watching = asyncio.create_task(watch)
+            ended = asyncio.create_task(self.definition.ended())
+            try:
+                await asyncio.wait({watching, ended}, return_when=asyncio.FIRST_COMPLETED)
+                if watching.done():
+                    watching.result()
+            finally:
+                await aio.cancel(watching, ended)
+            log.warning("the definition of Rollouts is gone, and so are they")
+            for key in rollouts:
+                rollouts.drop(key)
+                self.queue.add(key)
+
     async def _lead(self) -> None:
         """Follow and lead in turns, until asked to end."""
         while not self.health.shutdown.is_requested:

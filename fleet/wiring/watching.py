@@ -1,12 +1,13 @@
-"""kopf inside our process: settings, start, and what its end means.
+"""kopf inside our processes: settings, start, and what its end means.
 
-Used by `hub`; the handlers come from the runtime. kopf watches and writes nothing here, does not
-elect, does not probe, and never decides when the process ends.
+Used by `hub` and `engine`; the handlers come from the runtimes. kopf watches and writes nothing
+here, does not elect, does not probe, and never decides when the process ends.
 """
 
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import kopf
 
@@ -23,6 +24,38 @@ class Patience:
         return itertools.chain((1.0, 2.0, 4.0, 8.0, 16.0), itertools.repeat(30.0))
 
 
+class Unchanging(kopf.DiffBaseStorage):
+    """Spares kopf the copies by which it would find out what changed: nobody asks for that."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Nothing is kept on anybody's object."""
+
+
+class Progressless(kopf.ProgressStorage):
+    """There is no progress to keep, and no copies to make for it."""
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Nothing is kept on anybody's object."""
+
+    def purge(self, **_: Any) -> None:
+        """There is nothing."""
+
+    def touch(self, **_: Any) -> None:
+        """There is nothing."""
+
+    def clear(self, *, essence: Any) -> Any:
+        return essence
+
+
 def settings() -> kopf.OperatorSettings:
     """kopf as a watcher that writes nothing, never gives up and never kills the process."""
     result = kopf.OperatorSettings()
@@ -33,6 +66,8 @@ def settings() -> kopf.OperatorSettings:
     result.networking.request_timeout = REQUEST_SECONDS
     result.networking.connect_timeout = CONNECT_SECONDS
     result.networking.error_backoffs = Patience()
+    result.persistence.diffbase_storage = Unchanging()
+    result.persistence.progress_storage = Progressless()
     result.watching.chunk_size = 100
     result.queueing.idle_timeout = 1.0
     return result

@@ -47,11 +47,12 @@ async def reconcile(hub: Context, key: Key) -> None:
         if link.told.reachable:
             note = await _maintain(hub, cluster, link)
     except FleetError as error:
-        link.trouble = trouble(link.cause(error))
+        before, link.trouble = link.trouble, trouble(link.cause(error))
         if link.trouble.reason in CLOSED_TO_US:
             await hub.supervisor.disengage(name(key))
             link.forget()
-        log.warning("a member cannot be used", extra={"why": str(error)})
+        if link.trouble != before:
+            log.warning("a member cannot be used", extra={"why": link.trouble.message})
     link.tried_at = hub.clock.monotonic()
     triggers.poke(hub, link)
     _show(hub, link)

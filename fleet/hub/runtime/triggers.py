@@ -18,6 +18,10 @@ from fleet.hub.core import phases
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.links import Link, Standing
 
+CALM_SECONDS = 0.1
+"""An Application looks at its runs and clusters once for a burst of news: while a change is on its
+way to the members, nothing waits for what it says."""
+
 
 def connect(hub: Context) -> None:
     """Let the stores wake the queues from now on."""
@@ -68,7 +72,7 @@ def run_changed(hub: Context, change: Change[FleetRollout]) -> None:
     owner = (run.namespace, run.spec.application.name)
     before, after = (item and item.status.phase for item in (change.old, change.new))
     if before != after or change.type != "MODIFIED":
-        hub.queues.applications.add(owner)
+        hub.queues.applications.add_after(owner, CALM_SECONDS)
         _active(hub, owner)
     if change.type == "DELETED":
         hub.metrics.forget_run(*change.key)
@@ -90,7 +94,7 @@ def item_changed(hub: Context, change: Change[ClusterRollout]) -> None:
     if old != new or change.type != "MODIFIED":
         _active(hub, owner)
     if old is None or new is None or _outcome(old) != _outcome(new):
-        hub.queues.applications.add(owner)
+        hub.queues.applications.add_after(owner, CALM_SECONDS)
     _note_times(hub, change)
 
 

@@ -3,7 +3,9 @@
 The resolved form is what stands in the run, so that nobody has to know the order to read it.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from fleet.api import Fleet
 from fleet.api.application import ApplicationSpec, DeliveryPolicy, UnavailableClusters
@@ -26,12 +28,18 @@ DEFAULTS = DeliveryPolicy(
 def resolve(own: DeliveryPolicy, fleet: Fleet) -> DeliveryPolicy:
     """`own` with every gap filled from the fleet's defaults, then from ours."""
     layers = [own, fleet.spec.defaults.delivery_policy or DeliveryPolicy(), DEFAULTS]
-    values = {}
-    for name in DeliveryPolicy.model_fields:
-        candidates = [getattr(layer, name) for layer in layers]
-        values[name] = next((item for item in candidates if item not in (None, ())), candidates[0])
+    values = {name: _first(layers, name) for name in DeliveryPolicy.model_fields}
     values["paused"] = any(layer.paused for layer in layers)
-    return DeliveryPolicy(**values)
+    # All of it has been validated; this is asked for at each look at an Application.
+    return own.model_copy(update=values)
+
+
+def _first(layers: Sequence[DeliveryPolicy], name: str) -> Any:
+    for layer in layers:
+        value = getattr(layer, name)
+        if value is not None and value != ():
+            return value
+    return getattr(layers[0], name)
 
 
 def frozen(spec: ApplicationSpec, resolved: DeliveryPolicy) -> ApplicationSpec:

@@ -41,11 +41,15 @@ def empty(desk: Desk) -> None:
     for queue in vars(desk.queues).values():
         assert isinstance(queue, Keys)
         queue.added.clear()
+        queue.later.clear()
 
 
 def woken(desk: Desk) -> dict[str, set[str]]:
-    """Names of the keys by queue, without queues that are empty."""
-    found = {kind: queue.names() for kind, queue in vars(desk.queues).items()}
+    """Names of the keys by queue, now or soon, without queues that are empty."""
+    found = {
+        kind: queue.names() | {key[1] for key in queue.later}
+        for kind, queue in vars(desk.queues).items()
+    }
     return {kind: keys for kind, keys in found.items() if keys}
 
 
@@ -188,6 +192,24 @@ async def test_a_change_wakes(
 ) -> None:
     happens(desk)
     assert woken(desk) == keys
+
+
+@pytest.mark.parametrize(
+    ("happens", "later"),
+    [
+        pytest.param(run_phase, {(TENANT, "checkout"): 0.1}, id="news of its run can wait a bit"),
+        pytest.param(outcome, {(TENANT, "checkout"): 0.1}, id="and so can news of its clusters"),
+        pytest.param(application, {}, id="a change of its own cannot"),
+    ],
+)
+async def test_an_application_looks_once_for_a_burst(
+    desk: Desk, happens: Callable[[Desk], None], later: dict[tuple[str, str], float]
+) -> None:
+    happens(desk)
+    queue = desk.queues.applications
+    assert isinstance(queue, Keys)
+    assert queue.later == later
+    assert bool(queue.added) is not bool(later)
 
 
 def seen(desk: Desk, phase: str, version: int = 5, **labels: str) -> None:

@@ -1,8 +1,8 @@
 """kopf, and nothing else: what its watches of the hub's kinds say goes into the stores.
 
 Built by `wiring.hub`, run by `wiring.watching`. Handlers are `on.event` only, so kopf writes
-nothing to anyone's objects: no finalizer, no annotation, no Event. What it cannot see (an object that
-vanished while it was not watching) is healed by `resync`.
+nothing to anyone's objects: no finalizer, no annotation, no Event. What it cannot see (an object
+that vanished while it was not watching) is healed by `resync`.
 """
 
 from typing import Any

@@ -16,21 +16,18 @@ from typing import Any
 from fleet.api import names
 from fleet.api.rollout import Rollout, RolloutStatus
 from fleet.kulta.core import actions as act
-from fleet.kulta.core import replicas
 from fleet.kulta.core.actions import Plan
 from fleet.kulta.core.observed import Measurement, Observed, Pod, ReplicaSet, Service
 from fleet.kulta.core.plan import plan
 from tests import gen
 from tests.conftest import NOON
+from tests.kulta import checker
+from tests.kulta.checker import Impossible
 
 Answer = Callable[[str], float | None]
 
 STEPS = 2_000
 """More turns than any story needs."""
-
-
-class Impossible(AssertionError):
-    """The engine let happen what must never happen."""
 
 
 @dataclass
@@ -115,7 +112,7 @@ class World:
             replica_sets=tuple(self.sets.values()),
             pods=tuple(self.pods.values()),
             services=dict(self.services),
-            endpoints={name: self._addresses(item) for name, item in self.services.items()},
+            endpoints={name: self.addresses(item) for name, item in self.services.items()},
             routes=copy.deepcopy(self.routes),
             measurements=dict(self.measurements),
         )
@@ -140,7 +137,7 @@ class World:
 
     def behind(self, name: str) -> set[str]:
         """Revisions of the ready pods that a Service selects."""
-        chosen = self._addresses(self.services[name])
+        chosen = self.addresses(self.services[name])
         return {pod.hash for pod in self.pods.values() if pod.uid in chosen}
 
     def actions(self, kind: type) -> list[Any]:
@@ -277,7 +274,12 @@ class World:
                 self.gone = "deletionTimestamp" in self.manifest["metadata"] and not present
             case act.ConsumeRequest(verb=verb):
                 self.annotations.pop(f"kulta.io/{verb}", None)
-        self._check()
+        self._checked()
+
+    def _checked(self) -> None:
+        self.after_each(self)
+        if self.strict and not self.gone:
+            checker.check(self)
 
     def _create(self, made: Any) -> None:
         labels = made["spec"]["template"]["metadata"]["labels"]
@@ -330,7 +332,7 @@ class World:
             self.sets[key] = replace(item, current=len(own), ready=ready, available=ready)
         for item in self.routes.values() if self.gateway else ():
             self._accept(item)
-        self._check()
+        self._checked()
         return before != (self.pods, self.sets, self.routes)
 
     def _replicate(self, item: ReplicaSet) -> None:
@@ -359,7 +361,7 @@ class World:
     def _ready(self, key: str) -> int:
         return sum(pod.ready for pod in self.pods.values() if pod.hash == key)
 
-    def _addresses(self, item: Service) -> frozenset[str]:
+    def addresses(self, item: Service) -> frozenset[str]:
         return frozenset(
             pod.uid for pod in self.pods.values() if pod.ready and self._selects(item, pod)
         )
@@ -372,32 +374,6 @@ class World:
             names.ROLLOUT_LABEL: gen.NAME,
         }
         return all(labels.get(key) == value for key, value in item.selector.items())
-
-    # --- what must never be ---------------------------------------------------------------------
-
-    def _check(self) -> None:
-        self.after_each(self)
-        if not self.strict or self.gone:
-            return
-        spec = self.rollout.spec
-        limits = replicas.bounds(spec.replicas, spec.max_surge, spec.max_unavailable)
-        sizes = [item.replicas for item in self.sets.values()]
-        most = limits.most + (max(sizes, default=0) if self.routes or self._retreats() else 0)
-        if sum(sizes) > most:
-            raise Impossible(f"{sizes} pods, at most {most}")
-        for name, item in self.services.items():
-            self._check_weight(name, item)
-
-    def _retreats(self) -> bool:
-        return bool(self.plans) and self.plans[-1].status.phase == "Failed"
-
-    def _check_weight(self, name: str, item: Service) -> None:
-        """A back-end that gets traffic has a ready pod, once there is one at all."""
-        if not self.routes or item.original is None or not any(p.ready for p in self.pods.values()):
-            return
-        share = self.split()[0 if name == gen.STABLE else 1]
-        if share and not self._addresses(item) and self.rollout.spec.replicas:
-            raise Impossible(f"{share}% to Service {name}, which has no ready pod")
 
 
 def canary_world(*weights: Any, routed: bool = False, **keywords: Any) -> World:

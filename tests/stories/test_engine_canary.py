@@ -50,7 +50,7 @@ def test_first_revision_goes_through_steps_when_asked_to() -> None:
 
 
 def test_steps_without_pauses_follow_as_pods_become_ready() -> None:
-    """[C4] [C17] Each step is entered with its own message, and the last one promotes."""
+    """[C3] [C4] [C17] Each step is entered with its own message; the last one promotes."""
     world = running(25, 50, 75)
     world.image("shop:v2")
     world.settle()
@@ -194,6 +194,25 @@ class TestPauses:
         world.run(2)
         world.run(seconds)
         assert world.status.current_step_index == index
+
+    def test_pause_without_a_start_waits_for_a_person(self) -> None:
+        """[C7] Paused, but nobody knows since when."""
+        world = running((20, "5m"), 100)
+        world.image("shop:v2")
+        world.run(5)
+        world.status = world.status.model_copy(update={"pause_start_time": None})
+        world.run(3_600)
+        assert world.state == (Phase.PAUSED, 0, 20)
+
+    def test_deadline_counts_from_each_step(self) -> None:
+        """[C5] The start of progress is that of the step, not of the rollout."""
+        world = running(20, 50, 100, startup=30.0)
+        world.image("shop:v2")
+        world.tick()
+        first = world.status.progress_started_at
+        world.run(31)
+        assert world.status.current_step_index == 1
+        assert world.status.progress_started_at > first
 
     def test_pauses_of_ten_seconds_follow_each_other(self) -> None:
         """[C21] 20 %, then 50 %, then all and Completed."""

@@ -6,6 +6,7 @@ pods. Here: ready pods never too few, planning twice changes nothing, and everyt
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from fleet.api.rollout import Phase
 from fleet.kulta.core import replicas
 from tests import gen
 from tests.kulta.world import World, canary_world
+
+pytestmark = pytest.mark.timeout(120)
 
 WEIGHTS = st.lists(st.integers(1, 100), min_size=1, max_size=4, unique=True).map(sorted)
 PAUSES = st.lists(st.sampled_from(["", "", "5s"]), min_size=4, max_size=4)
@@ -29,7 +32,7 @@ EVENTS = st.lists(
     max_size=4,
 )
 SETTINGS = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 
 

@@ -149,6 +149,20 @@ class TestHolds:
         assert world.status.phase is Phase.PAUSED
         assert world.split() == (80, 20)
 
+    def test_hold_at_a_step_keeps_its_pods(self) -> None:
+        """Held at a step that is reached, while a pod of it is replaced."""
+        world = running((50, "10s"), 100, routed=True)
+        world.image("shop:v2")
+        world.run(3)
+        world.update(paused=True)
+        lost = next(key for key, pod in world.pods.items() if pod.hash == gen.revision("shop:v2"))
+        world.born[lost] = world.now
+        world.run(1)
+        assert world.condition("Paused") == ("True", "UserPaused")
+        assert world.condition("Progressing") == ("True", "PodsPending")
+        world.run(5)
+        assert world.split() == (50, 50)
+
     def test_held_for_long_is_not_late(self) -> None:
         world = running(20, 100, startup=30.0, progressDeadlineSeconds=60)
         world.image("shop:v2")
@@ -201,6 +215,15 @@ class TestLostStatus:
         world.run(30)
         assert world.state == (Phase.PAUSED, 0, 20)
         assert world.status.stable_pod_hash == gen.revision("shop:v1")
+
+    def test_lost_and_held_stays_at_three_and_none(self) -> None:
+        """[S8] No status, three replicas: 3/0 until something may move."""
+        world = running(20, 100, replicas=3)
+        world.update(paused=True)
+        world.image("shop:v2")
+        world.status = RolloutStatus()
+        world.run(60)
+        assert (world.size("shop:v1"), world.size("shop:v2")) == (3, 0)
 
     @pytest.mark.parametrize("routed", [False, True], ids=["by numbers of pods", "by a route"])
     def test_lost_at_rest_comes_to_rest(self, routed: bool) -> None:
@@ -258,3 +281,32 @@ def test_simple_rollout_that_fails_its_analysis_is_restored() -> None:
     world.settle()
     assert world.status.phase is Phase.COMPLETED
     assert world.size("shop:v3") == 4
+
+
+@pytest.mark.parametrize("verb", ["promote", "promote-full"])
+def test_person_may_decide_for_the_analysis_of_a_simple_rollout(verb: str) -> None:
+    world = World(gen.manifest(strategy={"simple": {"analysis": gen.analysis()}}))
+    world.settle()
+    world.image("shop:v2")
+    world.run(60)
+    assert world.status.phase is Phase.PROGRESSING
+    assert world.condition("Progressing") == ("True", "SamplesInsufficient")
+    world.annotate(verb)
+    world.run(5)
+    assert world.status.phase is Phase.COMPLETED
+    assert world.status.decisions[-2].reason == "ManualPromotion"
+
+
+def test_held_simple_rollout_replaces_no_more_pods() -> None:
+    world = World(gen.manifest(strategy={"simple": {}}))
+    world.settle()
+    world.image("shop:v2")
+    world.run(3)
+    world.update(paused=True)
+    world.run(1)
+    sizes = (world.size("shop:v1"), world.size("shop:v2"))
+    world.run(600)
+    assert (world.size("shop:v1"), world.size("shop:v2")) == sizes
+    assert world.status.phase is Phase.PAUSED
+    world.update(paused=False)
+    assert world.settle().status.phase is Phase.COMPLETED

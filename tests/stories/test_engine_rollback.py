@@ -247,6 +247,53 @@ class TestStableInNeed:
         world.run(10)
         assert world.size("shop:v2") == 0
 
+    def test_stable_takes_traffic_back_as_its_pods_become_ready(self) -> None:
+        """dynamicStableScale: it has given up pods, so weights follow its ready pods."""
+        world = running((75, None), 100, routed=True)
+        world.update(strategy=gen.canary((75, None), 100, routed=True, dynamicStableScale=True))
+        world.image("shop:v2")
+        world.run(5)
+        assert (world.size("shop:v1"), world.size("shop:v2")) == (1, 3)
+        world.weights.clear()
+        world.annotate("rollback")
+        world.run(60)
+        assert world.weights[-1] == 0
+        assert (world.size("shop:v1"), world.size("shop:v2")) == (4, 0)
+
+    def test_route_that_is_gone_does_not_keep_failed_pods(self) -> None:
+        world = running((50, None), 100, routed=True)
+        world.image("shop:v2")
+        world.run(5)
+        world.routes = {}
+        world.annotate("rollback")
+        world.run(30)
+        assert world.size("shop:v2") == 0
+        assert world.condition("TrafficReady") == ("False", "RouteNotFound")
+
+    def test_stable_set_that_is_gone_leaves_the_pods_that_are_there(self) -> None:
+        world = running((50, None), 100)
+        world.image("shop:v2")
+        world.run(5)
+        del world.sets[gen.revision("shop:v1")]
+        world.pods = {k: p for k, p in world.pods.items() if p.hash in world.sets}
+        world.strict = False
+        world.annotate("rollback")
+        world.run(30)
+        assert world.status.phase is Phase.FAILED
+        assert world.ready("shop:v2") == 4
+
+    def test_stable_without_ready_pods_by_numbers_is_told(self) -> None:
+        world = running((50, None), 100)
+        world.image("shop:v2")
+        world.run(5)
+        world.broken = {gen.revision("shop:v1")}
+        world.strict = False
+        world.run(1)
+        world.annotate("rollback")
+        world.run(30)
+        assert world.condition("TrafficReady") == ("False", "PodsPending")
+        assert world.ready("shop:v2") == 2
+
 
 def unreachable(text: str) -> float:
     raise ConnectionError("connection refused")

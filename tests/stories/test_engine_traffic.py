@@ -158,6 +158,21 @@ def test_services_without_a_router_follow_the_revisions() -> None:
     assert (world.size("shop:v1"), world.size("shop:v2")) == (0, 4)
 
 
+def test_services_without_surge_get_the_last_pod_late() -> None:
+    """No room for all new pods beside the old one: switch first, then the last pod moves."""
+    world = canary_world((50, "5s"), 100, maxSurge="0", maxUnavailable="1")
+    world.services = {
+        gen.STABLE: gen.service(gen.STABLE, "stable"),
+        gen.CANARY: gen.service(gen.CANARY, "canary"),
+    }
+    world.settle()
+    world.image("shop:v2")
+    world.settle()
+    assert world.status.phase is Phase.COMPLETED
+    assert (world.size("shop:v1"), world.ready("shop:v2")) == (0, 4)
+    assert world.behind(gen.STABLE) == {gen.revision("shop:v2")}
+
+
 class TestForeignHands:
     """Somebody else changes what we manage."""
 
@@ -191,6 +206,20 @@ class TestForeignHands:
         assert world.split() == (50, 50)
         assert any(item.reason == "WeightsContested" for item in world.actions(act.Emit))
         assert world.status.restores == 1
+
+    def test_weights_undone_again_and_again_are_only_told(self) -> None:
+        """Three times put back, then reported; the rollout stays where it is."""
+        world = running((50, "1m"), 100, routed=True)
+        world.image("shop:v2")
+        world.run(5)
+        for _ in range(4):
+            refs = world.routes[gen.ROUTE]["spec"]["rules"][0]["backendRefs"]
+            refs[0]["weight"], refs[1]["weight"] = 100, 0
+            world.run(1)
+        assert world.split() == (100, 0)
+        assert world.condition("Degraded") == ("True", "WeightsContested")
+        world.run(120)
+        assert world.status.current_step_index == 0
 
     def test_selector_with_a_key_added_is_put_back(self) -> None:
         """What `kubectl apply` of the user's manifest does: it adds the role key again."""
@@ -229,6 +258,16 @@ class TestDeletion:
         assert all(item.original is None for item in world.services.values())
         assert names.ORIGINAL_WEIGHTS not in world.routes[gen.ROUTE]["metadata"]["annotations"]
         assert world.log[-1] == act.SetFinalizer(present=False)
+
+    @pytest.mark.parametrize("route", [True, False], ids=["never weighted", "gone"])
+    def test_deletion_writes_no_route_that_was_not_changed(self, route: bool) -> None:
+        world = running(50, 100, routed=True)
+        if not route:
+            world.routes = {}
+        world.manifest["metadata"]["deletionTimestamp"] = "2026-11-20T13:00:00Z"
+        world.run(1)
+        assert world.gone
+        assert world.actions(act.WriteRoute) == []
 
     def test_deletion_without_traffic_does_nothing(self) -> None:
         world = running(20, 100)

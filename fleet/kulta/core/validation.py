@@ -1,15 +1,16 @@
 """What is wrong with a spec: every problem at once, each with field, value and correction.
 
-Called by `plan` for what is stored, and by `fleet lint` for a file. The CRD says the same in CEL
-and is first; what is checked here again is what an older CRD, or a disabled check, lets through,
-and what CEL cannot say (the index of a step). Add a rule by a function and an entry in `RULES`.
+Called by `plan` for what is stored, and for files (`of_manifest`). Ranges and known names are
+refused by the models; here are the rules between fields. The CRD says the same in CEL and is first;
+here is what an older CRD lets through, and what CEL cannot say (the index of a step). Add a rule by
+a function and an entry in `RULES`.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fleet.api.analysis import METRIC_NAMES, Analysis
+from fleet.api.analysis import Analysis
 from fleet.api.rollout import Canary, Rollout, RolloutSpec, Step
 from fleet.errors import UserError
 from fleet.kit import amounts, durations
@@ -45,14 +46,7 @@ def _name(name: str) -> Iterator[str]:
         )
 
 
-def _replicas(spec: RolloutSpec) -> Iterator[str]:
-    if spec.replicas < 0:
-        yield f"spec.replicas must be >= 0, it is {spec.replicas}; write 0 or more"
-    if spec.progress_deadline_seconds < 0:
-        yield (
-            "spec.progressDeadlineSeconds must be >= 0, it is "
-            f"{spec.progress_deadline_seconds}; write seconds, or 0 for none"
-        )
+def _delay(spec: RolloutSpec) -> Iterator[str]:
     try:
         durations.parse(spec.scale_down_delay, allow_zero=True)
     except ValueError as error:
@@ -126,9 +120,7 @@ def _steps(steps: tuple[Step, ...], at: str) -> Iterator[str]:
     before = -1
     for index, step in enumerate(steps):
         where, weight = f"{at}.steps[{index}]", step.set_weight
-        if not 0 <= weight <= 100:
-            yield f"{where}.setWeight must be 0-100, it is {weight}"
-        elif weight <= before:
+        if weight <= before:
             yield (
                 f"{where}.setWeight must be greater than that of the step before it ({before}), "
                 f"it is {weight}; weights grow, and 100 can only be the last"
@@ -144,8 +136,6 @@ def _analysis(analysis: Analysis | None, at: str) -> Iterator[str]:
     yield from _duration(f"{at}.warmupDuration", analysis.warmup_duration)
     for index, metric in enumerate(analysis.metrics):
         where = f"{at}.metrics[{index}]"
-        if metric.name not in METRIC_NAMES:
-            yield f"{where}.name {metric.name} is not known; write {', '.join(METRIC_NAMES)}"
         if not math.isfinite(metric.threshold):
             yield f"{where}.threshold must be a finite number, it is {metric.threshold}"
         yield from _duration(f"{where}.interval", metric.interval)
@@ -166,9 +156,9 @@ def _text(value: object) -> str:
 
 
 RULES: tuple[Callable[[RolloutSpec], Iterator[str]], ...] = (
-    _replicas,
     _strategy,
     _amounts,
     _selector,
+    _delay,
 )
 """Asked in this order; all of them are asked."""

@@ -5,11 +5,15 @@ one full passing check after the warm-up completes it; a failure brings the old 
 """
 
 from fleet.api.rollout import RolloutSpec, Simple
-from fleet.kulta.core import deadlines, promotion
+from fleet.kulta.core import deadlines, decisions, holds, promotion, requests
 from fleet.kulta.core.analysis import checks
+from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.strategies import base
 from fleet.kulta.core.traits import Traits
+
+SKIPPED = 0
+"""`reachedStepIndex` when a person has decided that nothing more is to be judged."""
 
 
 class SimpleStrategy:
@@ -27,29 +31,42 @@ class SimpleStrategy:
         return None, None
 
     def describe(self, draft: Draft) -> str:
-        return f"{draft.look.total} pods are being replaced by revision {draft.current}"
+        return f"revision {draft.current} is being rolled out to {draft.look.total} pods"
 
     def skip(self, draft: Draft) -> None:
-        draft.set(step_start_time=None)
+        draft.set(reached_step_index=SKIPPED)
 
     def advance(self, draft: Draft) -> None:
         finding = checks.examine(draft)
         if base.fails(draft, finding) or not base.begins(draft):
             return
+        held = holds.of_spec(draft)
+        if held is not None and draft.current != draft.stable:
+            base.pause(draft, held)
+            return
         wait = promotion.exchange(draft)
         if wait is not None:
             draft.progress = wait
             deadlines.run(draft)
-            return
-        if self._is_judged(draft):
-            if draft.status.step_start_time is None:
-                draft.set(step_start_time=draft.now)
-                finding = checks.examine(draft)
-            if finding.wait is not None:
-                draft.progress = finding.wait
-                deadlines.stop(draft)
-                return
-        promotion.complete(draft)
+        elif self._passes(draft, finding):
+            promotion.complete(draft)
+
+    def _passes(self, draft: Draft, finding: Finding) -> bool:
+        """Whether the analysis has nothing against the new revision, or a person decided."""
+        if not self._is_judged(draft):
+            return True
+        if draft.status.step_start_time is None:
+            draft.set(step_start_time=draft.now)
+            finding = checks.examine(draft)
+        if finding.wait is None:
+            return True
+        if requests.is_asked(draft, "promote"):
+            requests.consume(draft, "promote")
+            decisions.note(draft, "Promotion", "ManualPromotion", self.describe(draft))
+            return True
+        draft.progress = finding.wait
+        deadlines.stop(draft)
+        return False
 
     def _is_judged(self, draft: Draft) -> bool:
         """Whether there is something to judge: pods, metrics, and a revision to go back to."""
@@ -58,6 +75,7 @@ class SimpleStrategy:
         return (
             analysis is not None
             and bool(analysis.metrics)
+            and draft.status.reached_step_index != SKIPPED
             and stepwise
             and draft.stable != draft.current
             and draft.look.total > 0

@@ -1,0 +1,35 @@
+"""What must never be, checked by the small world after every single action."""
+
+from typing import Any
+
+from fleet.kulta.core import replicas
+from fleet.kulta.core.observed import Service
+from tests import gen
+
+
+class Impossible(AssertionError):
+    """The engine let happen what must never happen."""
+
+
+def check(world: Any) -> None:
+    """No more pods than allowed; no traffic for a revision without ready pods."""
+    spec = world.rollout.spec
+    limits = replicas.bounds(spec.replicas, spec.max_surge, spec.max_unavailable)
+    sizes = [item.replicas for item in world.sets.values()]
+    is_failing = bool(world.plans) and world.plans[-1].status.phase == "Failed"
+    most = limits.most + (max(sizes, default=0) if world.routes or is_failing else 0)
+    if sum(sizes) > most:
+        raise Impossible(f"{sizes} pods, at most {most}")
+    for name, item in world.services.items():
+        _check_weight(world, name, item)
+
+
+def _check_weight(world: Any, name: str, item: Service) -> None:
+    """A back-end that gets traffic has a ready pod, once there is one at all."""
+    if not world.routes or item.original is None:
+        return
+    if not any(pod.ready for pod in world.pods.values()):
+        return
+    share = world.split()[0 if name == gen.STABLE else 1]
+    if share and not world.addresses(item) and world.rollout.spec.replicas:
+        raise Impossible(f"{share}% to Service {name}, which has no ready pod")

@@ -1,0 +1,97 @@
+"""What every strategy must do, each property with each strategy."""
+
+from typing import Any
+
+import pytest
+
+from fleet.api.rollout import Phase
+from fleet.errors import UnexpectedState
+from fleet.kulta.core import actions as act
+from fleet.kulta.core import strategies
+from tests import gen
+from tests.kulta.world import World
+
+WISHES: dict[str, dict[str, Any]] = {"canary": gen.canary(20, 100), "simple": {"simple": {}}}
+
+every = pytest.mark.parametrize("name", strategies.STRATEGIES)
+
+
+def world_of(name: str, **spec: Any) -> World:
+    return World(gen.manifest(strategy=WISHES[name], **spec)).settle()
+
+
+def test_every_strategy_is_tried_here() -> None:
+    assert WISHES.keys() == strategies.STRATEGIES.keys()
+
+
+@every
+def test_name_and_traits_agree(name: str) -> None:
+    spec = gen.rollout(strategy=WISHES[name]).spec
+    assert strategies.name(spec.strategy) == name
+    assert strategies.select(spec.strategy).traits(spec).strategy == name
+
+
+@every
+@pytest.mark.parametrize("replicas", [0, 1, 5])
+def test_revisions_complete(name: str, replicas: int) -> None:
+    world = world_of(name, replicas=replicas)
+    assert world.status.phase is Phase.COMPLETED
+    world.image("shop:v2")
+    world.settle()
+    assert world.status.phase is Phase.COMPLETED
+    assert (world.size("shop:v1"), world.ready("shop:v2")) == (0, replicas)
+
+
+@every
+def test_revision_that_never_becomes_ready_is_taken_back(name: str) -> None:
+    world = world_of(name)
+    world.broken = {gen.revision("shop:v2")}
+    world.image("shop:v2")
+    world.settle()
+    assert world.status.phase is Phase.FAILED
+    assert (world.ready("shop:v1"), world.size("shop:v2")) == (4, 0)
+
+
+@every
+def test_rest_is_silent(name: str) -> None:
+    world = world_of(name)
+    world.log.clear()
+    world.writes.clear()
+    world.run(3_600)
+    assert (world.log, world.writes) == ([], [])
+    assert world.plans[-1].wake_at is None
+
+
+@every
+def test_status_tells_sizes_and_selector(name: str) -> None:
+    world = world_of(name, fleetRevision="6f9c2d")
+    status = world.status
+    assert (status.replicas, status.ready_replicas, status.updated_replicas) == (4, 4, 4)
+    assert status.selector == "app=checkout,rollouts.kulta.io/rollout=checkout"
+    assert status.fleet_revision == "6f9c2d"
+    assert status.current_pod_hash == status.stable_pod_hash == gen.revision("shop:v1")
+    assert world.condition("Available") == ("True", "Available")
+
+
+@every
+def test_every_decision_is_an_event(name: str) -> None:
+    world = world_of(name)
+    world.image("shop:v2")
+    world.settle()
+    events = [item.reason for item in world.actions(act.Emit)]
+    assert events == [item.action for item in world.status.decisions]
+    assert world.status.emitted == len(events)
+
+
+def test_without_a_strategy_there_is_nothing_to_select() -> None:
+    wish = gen.rollout(strategy={}).spec.strategy
+    assert strategies.name(wish) == ""
+    with pytest.raises(UnexpectedState):
+        strategies.select(wish)
+
+
+def test_simple_has_no_traffic() -> None:
+    """[T7] Neither Services nor a route."""
+    spec = gen.rollout(strategy=WISHES["simple"]).spec
+    traits = strategies.select(spec.strategy).traits(spec)
+    assert (traits.services, traits.is_routed) == ((), False)

@@ -1,0 +1,56 @@
+"""Which revision was stable, when nobody remembers: read from the sets alone."""
+
+import pytest
+
+from fleet.kulta.core.identity import recovered
+from fleet.kulta.core.look import Look
+from fleet.kulta.core.observed import ReplicaSet
+from fleet.kulta.core.strategies import STRATEGIES
+from tests import gen
+from tests.conftest import NOON
+
+V1, V2, V3 = "shop:v1", "shop:v2", "shop:v3"
+
+
+@pytest.mark.parametrize(
+    ("sets", "stable"),
+    [
+        pytest.param([], None, id="nothing there: the first revision"),
+        pytest.param([gen.replica_set(V3, 4)], None, id="the wanted one alone: the first revision"),
+        pytest.param(
+            [gen.replica_set(V1, 3), gen.replica_set(V3, 1, role="canary")],
+            V1,
+            id="the one whose pods are called stable",
+        ),
+        pytest.param(
+            [gen.replica_set(V1, 0), gen.replica_set(V3, 4)],
+            V3,
+            id="the wanted one, when the others are empty history",
+        ),
+        pytest.param(
+            [gen.replica_set(V1, 1), gen.replica_set(V3, 4)],
+            V1,
+            id="never the wanted one while another stable one runs",
+        ),
+        pytest.param(
+            [gen.replica_set(V1, 2, ready=0), gen.replica_set(V2, 2)],
+            V2,
+            id="the one with more ready pods",
+        ),
+        pytest.param(
+            [gen.replica_set(V1, 4, role="simple"), gen.replica_set(V3, 1, role="canary")],
+            V1,
+            id="what runs, when no role fits",
+        ),
+        pytest.param(
+            [gen.replica_set(V1, 0), gen.replica_set(V3, 0, role="canary")],
+            None,
+            id="nothing runs: nothing to compare with",
+        ),
+    ],
+)
+def test_recovered(sets: list[ReplicaSet], stable: str | None) -> None:
+    rollout = gen.rollout(V3)
+    look = Look(rollout=rollout, observed=gen.observed(*sets), now=NOON)
+    traits = STRATEGIES["canary"].traits(rollout.spec)
+    assert recovered(look, traits) == (gen.revision(stable) if stable else "")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e import realm as realms
 from e2e.ground import background
 from e2e.ground import binaries as parts
 from e2e.ground.controlplane import ControlPlane, Options
@@ -40,6 +41,7 @@ IMAGES = table(
         "kulta-fleet": Image(argv=(sys.executable, "-m", "fleet"), cwd=HERE.parent),
         "sample": SAMPLE,
         "registry.example.com/orders": SAMPLE,
+        "registry.example.com/mailer": SAMPLE,
         "python": (sys.executable,),
         "shell": ("/bin/sh",),
     }
@@ -109,3 +111,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The shared cluster with pods, traffic and metrics; it runs on while a test blocks."""
     with background.running(Site("site", tmp_path_factory.mktemp("site"), images=IMAGES)) as shared:
         yield shared
+
+
+@pytest.fixture(scope="session")
+def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[realms.Realm]:
+    """The shared hub with members whose engines are real."""
+    with realms.running(tmp_path_factory.mktemp("realm"), IMAGES) as started:
+        yield started

@@ -1,0 +1,196 @@
+"""Manifests as users of the KULTA reference wrote them: applied unchanged, in both versions.
+
+On a site with pods, Envoy and Prometheus; the engine runs as the pod that the hub keeps there.
+Weights are judged by Envoy's counters and by what a client was answered under load.
+"""
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.ground import addresses, background
+from e2e.ground.controlplane import ControlPlane
+from e2e.ground.loadgen import Load, LoadGenerator
+from e2e.ground.subject import Subject, route, service
+from e2e.ground.waiting import until
+from e2e.realm import Realm
+
+COMPAT = Path(__file__).parent / "data" / "compat"
+VERSIONS = ("v1alpha1", "v1beta1")
+ORDERS, MAILER = "registry.example.com/orders:v2.1.0", "registry.example.com/mailer:43"
+WEIGHTS = (20, 50, 80, 100)
+RATE = 60.0
+WINDOW = 2.5
+"""Seconds in which a weight is measured: 150 requests, so 15 points are 3.7 deviations or more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """The reference's two Rollouts in a namespace of their own, under load."""
+
+    orders: Subject
+    mailer: Subject
+    load: LoadGenerator
+
+    def shares(self, realm: Realm) -> tuple[float, float]:
+        """Percent of the next requests that the canary Service took, and that v2.1.0 answered."""
+        before, since = self._counted(realm), time.monotonic()
+        time.sleep(WINDOW)
+        stable, canary = (b - a for a, b in zip(before, self._counted(realm), strict=True))
+        return 100 * canary / (stable + canary), 100 * self.load.share(since).get("v2.1.0", 0)
+
+    def _counted(self, realm: Realm) -> tuple[int, ...]:
+        counters = realm.site.gateway.counters()
+        keys = [f"{self.orders.namespace}/orders-{role}/8080" for role in ("stable", "canary")]
+        return tuple(counters[key].completed if key in counters else 0 for key in keys)
+
+
+def written(name: str, version: str) -> str:
+    """The file, in one of the two versions."""
+    text = (COMPAT / f"kulta-{name}.yaml").read_text()
+    return text.replace("kulta.io/v1alpha1", f"kulta.io/{version}")
+
+
+def subject(plane: ControlPlane, namespace: str, file: str, version: str) -> Subject:
+    """What such a file makes, after `kubectl apply`."""
+    manifest = yaml.safe_load(written(file, version))
+    plane.kubectl("apply", "-n", namespace, "-f", "-", stdin=written(file, version))
+    return Subject(
+        plane=plane,
+        namespace=namespace,
+        name=manifest["metadata"]["name"],
+        strategy=manifest["spec"]["strategy"],
+        version=version,
+        mark=plane.audit.mark(),
+    )
+
+
+def change(rollout: Subject, image: str) -> None:
+    """`kubectl set image`, as a JSON patch."""
+    path = "/spec/template/spec/containers/0/image"
+    patch = f'[{{"op": "replace", "path": "{path}", "value": "{image}"}}]'
+    where = ("-n", rollout.namespace, f"rollouts.{rollout.version}.kulta.io", rollout.name)
+    rollout.plane.kubectl("patch", *where, "--type=json", "-p", patch)
+
+
+@contextmanager
+def sending(loads: dict[str, LoadGenerator]) -> Iterator[None]:
+    """All of them, until the end of the context."""
+    loop = background.Loop()
+    threads = [threading.Thread(target=loop.call, args=(one.run(),)) for one in loads.values()]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for one in loads.values():
+            one.stop()
+        for thread in threads:
+            thread.join()
+        loop.close()
+
+
+@pytest.fixture(scope="module")
+def shops(realm: Realm) -> Iterator[dict[str, Shop]]:
+    """One for each version, its first revisions complete; the mailers' second ones have begun,
+    because a check of their metrics takes half a minute."""
+    plane, hosts = realm.site.plane, {version: f"{version}.example.com" for version in VERSIONS}
+    made = {}
+    for version, host in hosts.items():
+        place = plane.add_namespace(f"compat-{version}")
+        plane.apply(
+            service(place, "orders-stable", "orders", "stable", 8080),
+            service(place, "orders-canary", "orders", "canary", 8080),
+            route(place, "orders-route", "orders-stable", "orders-canary", port=8080, host=host),
+        )
+        load = Load(url=realm.site.gateway.url, host=host, rate=RATE, duration=110)
+        made[version] = Shop(
+            orders=subject(plane, place, "canary", version),
+            mailer=subject(plane, place, "simple", version),
+            load=LoadGenerator(load),
+        )
+    for shop in made.values():
+        shop.orders.wait(phase="Completed", readyReplicas=5, within=60)
+        shop.mailer.wait(phase="Completed", readyReplicas=2, within=60)
+    with sending({version: _begin(shop.mailer) for version, shop in made.items()}):
+        yield made
+    for shop in made.values():
+        shop.orders.delete()
+        shop.mailer.delete()
+        plane.kubectl("delete", "namespace", shop.orders.namespace, "--wait=false")
+
+
+def test_the_canary_takes_all_four_weights_and_no_request_fails(
+    realm: Realm, shops: dict[str, Shop]
+) -> None:
+    orders = {version: shop.orders for version, shop in shops.items()}
+    first = {version: one.status["stablePodHash"] for version, one in orders.items()}
+    measured: dict[str, list[tuple[float, float]]] = {version: [] for version in orders}
+    with sending({version: shop.load for version, shop in shops.items()}):
+        for one in orders.values():
+            change(one, ORDERS)
+        for step, weight in enumerate(WEIGHTS):
+            for version, one in orders.items():
+                one.wait(currentStepIndex=step, reachedStepIndex=step, currentWeight=weight)
+                measured[version].append(shops[version].shares(realm))
+                one.request("promote")
+        done = {version: one.wait(phase="Completed") for version, one in orders.items()}
+        time.sleep(1)
+    for version, one in orders.items():
+        expected = [pytest.approx((weight, weight), abs=15) for weight in WEIGHTS]
+        assert measured[version] == expected, version
+        assert told(done[version]) == list(WEIGHTS)
+        assert done[version]["stablePodHash"] != first[version]
+        selector = one.service("orders-stable")["spec"]["selector"]
+        assert selector["rollouts.kulta.io/hash"] == done[version]["stablePodHash"]
+        assert weights(one) == [100, 0]
+        answers = shops[version].load.answers
+        assert [item for item in answers if item.status != 200] == []
+        assert answers[-1].version == "v2.1.0"
+
+
+def test_the_simple_one_is_judged_by_the_metrics_of_its_pods(shops: dict[str, Shop]) -> None:
+    for shop in shops.values():
+        status = shop.mailer.wait(phase="Completed", readyReplicas=2, within=60)
+        (metric,) = status["analysis"]["metrics"]
+        assert (metric["name"], metric["verdict"]) == ("error-rate", "Passed")
+        pods = shop.mailer.pods()
+        assert {pod["spec"]["containers"][0]["image"] for pod in pods} == {MAILER}
+
+
+def _begin(mailer: Subject) -> LoadGenerator:
+    """Change its image; requests for a new pod, since a worker has no route."""
+    change(mailer, MAILER)
+    url = until(lambda: _new(mailer), "new pods run", within=30)
+    return LoadGenerator(Load(url=url, host="pod", rate=5))
+
+
+def _new(mailer: Subject) -> str | None:
+    """Where a pod of the new image listens, once no old one is left."""
+    pods = mailer.pods()
+    images = {pod["spec"]["containers"][0]["image"] for pod in pods}
+    addresses_ = [pod["status"].get("podIP") for pod in pods]
+    if images != {MAILER} or not all(addresses_):
+        return None
+    return f"http://{addresses.served(addresses_[0])}:8080/"
+
+
+def told(status: dict[str, Any]) -> list[int]:
+    """The weights of the second revision in the order of `status.decisions`."""
+    after = itertools.dropwhile(lambda item: item["weight"] != WEIGHTS[0], status["decisions"])
+    return [weight for weight, _ in itertools.groupby(item["weight"] for item in after)]
+
+
+def weights(rollout: Subject) -> list[int]:
+    """Those of its route."""
+    path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{rollout.namespace}/httproutes"
+    _, found = rollout.plane.call("GET", f"{path}/orders-route")
+    return [item["weight"] for item in found["spec"]["rules"][0]["backendRefs"]]

@@ -8,7 +8,7 @@ here. Errors are ours, with a sentence that names the server, and hold no creden
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
 from kubernetes import client as kubernetes_client
@@ -39,11 +39,20 @@ _CLASSES: Mapping[int, type[errors.FleetError]] = {
 
 
 class Access:
-    """One API server, with the rights of a kubeconfig; `role` is what errors call it."""
+    """One API server, with the rights of a kubeconfig; `role` is what errors call it.
+
+    A context manager: leaving it closes the connections.
+    """
 
     def __init__(self, api: Any, role: str) -> None:
         self._api = api
         self.role = role
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._api.rest_client.close()
 
     @property
     def server(self) -> str:
@@ -123,9 +132,14 @@ class Access:
         return items
 
     def apply(self, resource: Resource, manifest: Mapping[str, Any]) -> Outcome:
-        """Server-side apply under the CLI's own field manager, taking what others hold."""
+        """Server-side apply under the CLI's own field manager, taking what others hold.
+
+        What is there as it shall be is not written.
+        """
         metadata = manifest["metadata"]
         before = self.find(resource, metadata["name"], metadata.get("namespace"))
+        if before is not None and _is_as_wanted(before, manifest):
+            return "unchanged"
         after = self._apply(resource, manifest)
         if before is None:
             return "created"
@@ -209,6 +223,13 @@ def in_memory(kubeconfig: str, *, role: str) -> Access:
         yaml.safe_load(kubeconfig), client_configuration=chosen
     )
     return Access(kubernetes_client.ApiClient(chosen), role)
+
+
+def _is_as_wanted(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    said = ("labels", "annotations")
+    return all(
+        (found["metadata"].get(key) or {}) == (wanted["metadata"].get(key) or {}) for key in said
+    ) and all(found.get(key) == value for key, value in wanted.items() if key != "metadata")
 
 
 def _unhurried() -> Any:

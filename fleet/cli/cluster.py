@@ -70,16 +70,15 @@ def add(
     registration.check(wish)
     if renew and wish != registration.Wish(name=name, namespace=namespace):
         raise UserError("Usage", "--renew only writes a token: leave out the other options, or it")
-    hub = access.connect(hub_kubeconfig, hub_context or None, role="hub")
-    member = access.connect(kubeconfig, context or None, role="member")
     do = registration.renew if renew else registration.register
-    for line in do(hub, member, wish):
-        typer.echo(line)
-    typer.echo(
-        f"{name} has a new token"
-        if renew
-        else f"{name} is registered: fleet cluster list -n {namespace}"
-    )
+    with (
+        access.connect(hub_kubeconfig, hub_context or None, role="hub") as hub,
+        access.connect(kubeconfig, context or None, role="member") as member,
+    ):
+        for line in do(hub, member, wish):
+            typer.echo(line)
+    done = "has a new token" if renew else f"is registered: fleet cluster list -n {namespace}"
+    typer.echo(f"{name} {done}")
 
 
 @app.command("list")
@@ -91,8 +90,8 @@ def list_command(
 ) -> None:
     """The members of a namespace and what the hub knows of them."""
     tables.check(output)
-    hub = access.connect(hub_kubeconfig, hub_context or None, role="hub")
-    clusters = hub.list(names.MEMBERCLUSTERS, namespace)
+    with access.connect(hub_kubeconfig, hub_context or None, role="hub") as hub:
+        clusters = hub.list(names.MEMBERCLUSTERS, namespace)
     if output in ("json", "yaml"):
         typer.echo(tables.document(clusters, output), nl=False)
     elif output == "name":
@@ -116,8 +115,8 @@ def check_command(
 ) -> None:
     """Look at one member with the hub's own kubeconfig; exit with 1 if something is wrong."""
     tables.check(output, ("table", "json", "yaml"))
-    hub = access.connect(hub_kubeconfig, hub_context or None, role="hub")
-    findings = list(inspection.inspect(hub, namespace, name))
+    with access.connect(hub_kubeconfig, hub_context or None, role="hub") as hub:
+        findings = list(inspection.inspect(hub, namespace, name))
     if output == "table":
         for item in findings:
             typer.echo(f"  {MARKS[item.good]} {item.what:10}  {item.text}")

@@ -41,8 +41,8 @@ def inspect(hub: Access, namespace: str, name: str) -> Iterator[Finding]:
         token = credentials.read(parse_kubeconfig(text).token)
         until = f", token until {token.expires:%Y-%m-%d %H:%M} UTC" if token else ""
         yield Finding(what="Secret", good=True, text=f"a kubeconfig that the hub accepts{until}")
-        member = in_memory(text, role="member")
-        yield from _member(member, cluster)
+        with in_memory(text, role="member") as member:
+            yield from _member(member, cluster)
     except errors.FleetError as error:
         yield Finding(what="access", good=False, text=str(error))
         return

@@ -45,8 +45,8 @@ RESOURCES: Mapping[str, names.Resource] = {
     )
 }
 """The kinds of `manifests`."""
-TRIED_FIRST = frozenset({"Namespace", "CustomResourceDefinition", "ClusterRole"})
-"""What needs the most rights and nothing else to be there: tried without writing."""
+TRIED_FIRST = frozenset({"Namespace", "ClusterRole"})
+"""What needs the most rights, is cheap, and needs nothing to be there: tried without writing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,15 +135,15 @@ def manifests(namespaces: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 def prove(kubeconfig: str) -> None:
     """Wait until that kubeconfig can do what the hub does first. Raises what stands in the way."""
-    member = in_memory(kubeconfig, role="member")
-    for left in reversed(range(TRIES)):
-        try:
-            member.list(names.ROLLOUTS)
-            return
-        except (errors.Forbidden, errors.NotFound, errors.Throttled):
-            if not left:
-                raise
-            time.sleep(PAUSE_SECONDS)
+    with in_memory(kubeconfig, role="member") as member:
+        for left in reversed(range(TRIES)):
+            try:
+                member.list(names.ROLLOUTS)
+                return
+            except (errors.Forbidden, errors.NotFound, errors.Throttled):
+                if not left:
+                    raise
+                time.sleep(PAUSE_SECONDS)
 
 
 def _identity(member: Access, name: str) -> str:

@@ -4,7 +4,7 @@ Used by the benchmark of the engine. Never acts for the engine.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,16 +78,17 @@ class Crowd:
 
 
 def subjects(
-    plane: ControlPlane, number: int, strategy: Mapping[str, Any], replicas: int
+    plane: ControlPlane, number: int, strategy: Callable[[str], Mapping[str, Any]], replicas: int
 ) -> tuple[Subject, ...]:
-    """So many Rollouts, alike but for their names."""
+    """So many Rollouts, alike but for their names, of which their strategy is made."""
+    titles = [f"bench-{index:05}" for index in range(number)]
     return tuple(
         Subject(
             plane=plane,
             namespace=NAMESPACE,
-            name=f"bench-{index:05}",
+            name=title,
             replicas=replicas,
-            strategy=strategy,
+            strategy=strategy(title),
         )
-        for index in range(number)
+        for title in titles
     )

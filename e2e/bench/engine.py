@@ -10,7 +10,7 @@ Requests are counted in the API server's audit log, CPU and memory are the engin
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,24 @@ from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import load_kubeconfig
 
 STEPS = (25, 50, 75, 100)
-CANARY = {"canary": {"steps": [{"setWeight": weight} for weight in STEPS]}}
 APART = ("create events", "patch events", "patch pods")
 """Requests that the goal without Events and relabelled pods leaves out."""
 PEER_WALL = {50: 12.5, 200: 56.0, 500: 138.0}
 """Seconds of Argo Rollouts 1.10 with raised client limits, same task, same kind of machine."""
 SETTLE_SECONDS, QUIET_SECONDS = 3, 20
+
+
+def canary(name: str) -> dict[str, Any]:
+    """Four steps; the Services are not there, so pods divide the traffic."""
+    steps = [{"setWeight": weight} for weight in STEPS]
+    return {
+        "canary": {"stableService": name, "canaryService": f"{name}-canary", "steps": steps},
+    }
+
+
+def simple(_: str) -> dict[str, Any]:
+    """No steps."""
+    return {"simple": {}}
 
 
 def busy(folder: Path, number: int) -> list[Figure]:
@@ -60,7 +72,7 @@ def idle(folder: Path, number: int) -> list[Figure]:
 
 
 async def _busy(plane: ControlPlane, running: Engine, number: int) -> list[Figure]:
-    async with _crowd(plane, number, CANARY, 4) as crowd:
+    async with _crowd(plane, number, canary, 4) as crowd:
         await crowd.create("app:v1")
         await crowd.healthy("app:v1")
         await asyncio.sleep(SETTLE_SECONDS)
@@ -90,7 +102,7 @@ async def _busy(plane: ControlPlane, running: Engine, number: int) -> list[Figur
 
 
 async def _complete(plane: ControlPlane, number: int) -> None:
-    async with _crowd(plane, number, {"simple": {}}, 0) as crowd:
+    async with _crowd(plane, number, simple, 0) as crowd:
         await crowd.create("app:v1")
         await crowd.healthy("app:v1")
 
@@ -106,7 +118,7 @@ def _running(folder: Path) -> Iterator[tuple[ControlPlane, Engine]]:
 
 @asynccontextmanager
 async def _crowd(
-    plane: ControlPlane, number: int, strategy: Mapping[str, Any], replicas: int
+    plane: ControlPlane, number: int, strategy: Callable[[str], Mapping[str, Any]], replicas: int
 ) -> AsyncIterator[Crowd]:
     async with open_session() as session:
         config = load_kubeconfig(plane.kubeconfig)

@@ -248,3 +248,21 @@ def test_which_prometheus_is_asked(own: str, member: str, fleet: str, address: s
     manifest = render.render(TEMPLATES, snapshot, "shop", cluster, all_, "r")[0].manifest
     found = manifest["spec"]["strategy"]["canary"]["analysis"].get("prometheus")
     assert (found["address"] if found else None) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}", id="a stranger"),
+    ],
+)
+def test_the_engine_is_one_deployment(text: str) -> None:
+    templates = TemplateSet.of(dict(TEMPLATES.files) | {"engine/deployment.yaml.j2": text})
+    setup = render.EngineSetup(image="i", version="1")
+    with pytest.raises(UserError) as caught:
+        render.engine(templates, gen.cluster("eu-7"), setup)
+    assert str(caught.value) == (
+        "cluster eu-7: template engine/deployment.yaml.j2: must be one Deployment named "
+        "kulta-controller"
+    )

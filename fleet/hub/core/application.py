@@ -20,15 +20,12 @@ from fleet.api.application import (
 from fleet.api.fleetrollout import ClusterPhase, FleetRolloutSpec, Plan, RunPhase, Snapshot
 from fleet.api.names import ClusterName
 from fleet.errors import UserError
-from fleet.hub.core import phases, policy, selection, validation
+from fleet.hub.core import phases, policy, selection, standing, validation
 from fleet.hub.core import waves as wavelib
 from fleet.hub.core.actions import ApplicationPlan, CreateRun, DeleteRun
 from fleet.hub.core.observed import ApplicationObserved
 from fleet.kit import hashing
 from fleet.rendering import overrides
-
-INPUTS_CHANGED = "InputsChanged"
-"""`dispatch` sets this condition: a cluster's manifests would be others today."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +171,7 @@ def _cause(
     if any(
         item.spec.want is not None
         and item.spec.want.revision == newest.spec.revision
-        and conditionlib.is_true(item.status.conditions, INPUTS_CHANGED)
+        and conditionlib.is_true(item.status.conditions, standing.INPUTS_CHANGED)
         for item in observed.clusters
     ):
         return "ClusterInputsChanged", everybody, True

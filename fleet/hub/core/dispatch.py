@@ -23,9 +23,6 @@ from fleet.hub.core.writes import Case
 RECHECK = timedelta(seconds=60)
 """A foreign object is not watched; it is looked at again after this time."""
 
-INPUTS_CHANGED = "InputsChanged"
-"""Condition: rendered today, the manifests would be others; that goes through a run of its own."""
-
 
 def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
     """The next writes into the member, and the ClusterRollout's status."""
@@ -121,7 +118,7 @@ def _fenced(case: Case) -> DispatchPlan | None:
         update={"dispatch": taken, "observed_generation": case.item.metadata.generation}
     )
     if renew:
-        known = tuple(item for item in status.conditions if item.type != INPUTS_CHANGED)
+        known = tuple(item for item in status.conditions if item.type != standing.INPUTS_CHANGED)
         status = status.model_copy(
             update={
                 "phase": ClusterPhase.APPLYING,
@@ -219,7 +216,7 @@ def _inputs(case: Case) -> tuple[conditionlib.Condition, ...]:
     if not case.inputs_changed:
         return ()
     message = "labels, vars or defaults of the cluster changed its manifests"
-    return (conditionlib.condition(INPUTS_CHANGED, True, "ClusterInputsChanged", message),)
+    return (conditionlib.condition(standing.INPUTS_CHANGED, True, "ClusterInputsChanged", message),)
 
 
 def _told(

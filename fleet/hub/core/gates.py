@@ -105,7 +105,7 @@ def full(view: View, wave: PlannedWave, _now: datetime) -> Hold | None:
 
 
 STOPS: tuple[Gate, ...] = (isolated, preceded, halted, paused)
-"""These stop the whole run, soak clocks too."""
+"""These stop the whole run, whatever the wave, and soak clocks too."""
 
 GATES: tuple[Gate, ...] = (*STOPS, spent, soaking, full)
 

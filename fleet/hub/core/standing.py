@@ -17,6 +17,9 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.hub.core import phases
 from fleet.hub.core.observed import Member
 
+INPUTS_CHANGED = "InputsChanged"
+"""Condition: rendered today, the manifests would be others; that goes through a run of its own."""
+
 WAITING = frozenset({ClusterPhase.PAUSED, ClusterPhase.UNREACHABLE})
 FINAL = frozenset({ClusterPhase.SUCCEEDED, ClusterPhase.FAILED})
 

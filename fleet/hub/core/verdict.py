@@ -61,13 +61,9 @@ def report(rollout: Rollout, revision: str) -> EngineReport:
 def find(rollout: Rollout, revision: str, member: Member, *, was_done: bool) -> Finding:
     """Where the cluster stands; `was_done`: it had succeeded with this wish before."""
     status = rollout.status
-    seen = (
-        status.fleet_revision == revision
-        and status.observed_generation == rollout.metadata.generation
-    )
-    if was_done and not seen and status.fleet_revision == revision:
-        # A hold that came or went is a new generation too; what has succeeded waits for the report.
-        return _completed(member, was_done=True)
+    # A hold that came or went is a new generation too: what has succeeded outlives it.
+    latest = status.observed_generation == rollout.metadata.generation or was_done
+    seen = status.fleet_revision == revision and latest
     if not seen:
         return Finding(
             phase=ClusterPhase.APPLYING,

@@ -26,7 +26,8 @@ def walk(
 
     Rows depend on which wave has begun, so both are looked at until nothing changes.
     """
-    for _ in range(2 * len(run.spec.plan.waves) + 2):
+    rounds = 2 * len(run.spec.plan.waves) + 2
+    for _ in range(rounds):
         rows = rowlib.look(run.model_copy(update={"status": status}), observed, now)
         view = View(plan=run.spec.plan, rows=rows, status=status, observed=observed)
         halting = gates.failing(view) if status.halted_at is None else None
@@ -37,10 +38,9 @@ def walk(
             }
         )
         if after == status:
-            return view
+            break
         status = after
-    rows = rowlib.look(run.model_copy(update={"status": status}), observed, now)
-    return View(plan=run.spec.plan, rows=rows, status=status, observed=observed)
+    return view
 
 
 def current(view: View) -> PlannedWave | None:
@@ -65,9 +65,11 @@ def startable(view: View) -> tuple[PlannedWave, ...]:
 def _waves(view: View, now: datetime, *, stopped: bool) -> tuple[WaveStatus, ...]:
     result: list[WaveStatus] = []
     behind = False
+    stop = stopped or any(
+        gates.first_hold(view, wave, now, gates.STOPS) for wave in view.plan.waves[:1]
+    )
     for wave in view.plan.waves:
         status = gates.find(view.status, wave.name)
-        stop = stopped or gates.first_hold(view, wave, now, gates.STOPS) is not None
         if status.finished_at is None and not behind:
             status = _stopped(status, now) if stop else _step(status, wave, view, now)
             behind = status.finished_at is None

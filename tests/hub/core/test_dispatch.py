@@ -261,3 +261,31 @@ def test_what_is_rendered_no_more_is_pruned_when_nothing_needs_it() -> None:
     del there["services", "checkout-canary"]
     clean = dispatch.decide(after(item, plan), look(there, rendered=fewer, looked=True), NOON)
     assert [entry.name for entry in clean.status.inventory] == ["checkout"] * 3
+
+
+def test_without_a_wish_it_is_pending() -> None:
+    spec = NEW.spec.model_copy(update={"want": None})
+    plan = dispatch.decide(NEW.model_copy(update={"spec": spec}), look(), NOON)
+    assert (plan.actions, plan.status.phase) == ((), ClusterPhase.PENDING)
+
+
+def test_a_refusal_stays_told_until_the_write_succeeds() -> None:
+    item = after(NEW, dispatch.decide(NEW, look(looked=True), NOON))
+    told = {"phase": ClusterPhase.CONFLICT, "reason": "Conflict", "message": "argo owns replicas"}
+    item = item.model_copy(update={"status": item.status.model_copy(update=told)})
+    plan = dispatch.decide(item, look(looked=True), NOON)
+    assert did(plan)[0] == "ApplyRollout"
+    assert (plan.status.phase, plan.status.message) == ("Conflict", "argo owns replicas")
+    good = dispatch.decide(item, look(objects(), looked=True), NOON)
+    assert good.status.phase is ClusterPhase.PROGRESSING
+
+
+def test_a_changed_service_is_updated_and_its_selector_kept() -> None:
+    item, there = settled(), objects(phase="Completed")
+    live = there["services", "checkout"]
+    live["spec"]["selector"] = {"rollouts.kulta.io/hash": "abc"}
+    live["metadata"]["annotations"][APPLIED_ANNOTATION] = "older"
+    entries = tuple(entry.model_copy(update={"digest": ""}) for entry in item.status.inventory)
+    item = after(item, DispatchPlan(status=item.status.model_copy(update={"inventory": entries})))
+    (update,) = dispatch.decide(item, look(there, looked=True), NOON).actions
+    assert update.manifest["spec"]["selector"] == {"rollouts.kulta.io/hash": "abc"}  # type: ignore[union-attr]

@@ -90,3 +90,17 @@ def test_members_out_of_reach(
     observed = type(observed)(member=member, hub="hub-1")
     plan = dispatch.decide(going(settled()), observed, now)
     assert (plan.actions, plan.finalizer, plan.status.message) == ((), finalizer, message)
+
+
+def test_without_our_finalizer_there_is_nothing_to_do() -> None:
+    meta = settled().metadata.model_copy(update={"deletion_timestamp": NOON, "finalizers": ()})
+    item = settled().model_copy(update={"metadata": meta})
+    plan = dispatch.decide(item, look(objects()), NOON)
+    assert (plan.actions, plan.finalizer) == ((), None)
+
+
+def test_a_lost_member_that_had_not_ended_is_unreachable() -> None:
+    first = dispatch.decide(NEW, look(looked=True), NOON).status
+    observed = type(look())(member=LOST, hub="hub-1")
+    plan = dispatch.decide(going(NEW.model_copy(update={"status": first})), observed, NOON)
+    assert plan.status.phase == "Unreachable"

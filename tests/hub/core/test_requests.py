@@ -126,3 +126,32 @@ def test_an_application_that_is_deleted_aborts_its_run() -> None:
         begun(gen.run(THREE)), observed("a", items=[gen.item("a", good=7)], deleting=True), NOON
     )
     assert (answer.status.phase, answer.actions) == (RunPhase.ABORTED, ())
+
+
+@pytest.mark.parametrize(
+    ("phase", "request_", "told"),
+    [
+        pytest.param(
+            RunPhase.SUCCEEDED, "pause/1", "the request pause came after the end of the run",
+            id="pause",
+        ),
+        pytest.param(
+            RunPhase.ABORTED, "retry/1",
+            "the request retry came after the end of the run: Aborted",
+            id="retry of a run that was given up",
+        ),
+    ],
+)  # fmt: skip
+def test_a_run_that_is_over_answers(phase: RunPhase, request_: str, told: str) -> None:
+    run = begun(gen.run(gen.wave("all", "a")), phase=phase, finished_at=NOON)
+    answer = plan.next(run, observed("a", request=request_), NOON)
+    assert (answer.actions, answer.status.phase) == ((), phase)
+    assert [entry.message for entry in answer.status.history] == [told]
+    again = run.model_copy(update={"status": answer.status})
+    assert plan.next(again, observed("a", request=request_), NOON).status == answer.status
+
+
+def test_only_the_newest_run_listens() -> None:
+    run = begun(gen.run(gen.wave("all", "a")))
+    answer = plan.next(run, observed("a", request="pause/1", newest=2), NOON)
+    assert answer.status.handled_request == ""

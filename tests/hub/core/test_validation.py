@@ -40,6 +40,8 @@ def wave(**given: Any) -> dict[str, Any]:
     return put(f"{POLICY}/waves", [{"name": "all", "remaining": True, **given}])
 
 
+GOOD_PATCH = {"op": "replace", "path": "/workload/replicas", "value": 2}
+
 CASES = [
     pytest.param(
         [drop(f"{POLICY}/strategy")],
@@ -79,6 +81,28 @@ CASES = [
         "spec.deliveryPolicy.strategy.canary.analysis.warmupDuration: '0s' is out of range: "
         "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
         id="a warm-up of nothing",
+    ),
+    pytest.param(
+        [
+            put(
+                f"{CANARY}/analysis",
+                {"metrics": [{"name": "error-rate", "threshold": 5, "window": "0s"}]},
+            )
+        ],
+        "spec.deliveryPolicy.strategy.canary.analysis.metrics[0].window: '0s' is out of range: "
+        "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
+        id="a window of nothing",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/progressDeadline", "8d")],
+        "spec.deliveryPolicy.progressDeadline: '8d' is out of range: write a whole number and one "
+        "unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
+        id="a deadline that is too long",
+    ),
+    pytest.param(
+        [put("/overrides", [{"clusterSelector": {}, "patch": [GOOD_PATCH]}])],
+        "spec.overrides[0].clusterSelector: is empty and matches no cluster: write labels",
+        id="an override for nobody",
     ),
     pytest.param(
         [drop("/workload/service"), drop("/workload/route")],

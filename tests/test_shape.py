@@ -50,6 +50,12 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text())), "begin with a docstring"
 
 
+def test_every_folder_of_the_package_is_a_package() -> None:
+    folders = {path.parent for path in FILES if "fleet" in path.relative_to(ROOT).parts[:1]}
+    bare = [named(folder) for folder in sorted(folders) if not (folder / "__init__.py").exists()]
+    assert bare == [], "import contracts do not see folders without __init__.py"
+
+
 def test_no_module_has_a_name_that_says_nothing() -> None:
     assert [named(path) for path in FILES if path.stem in FORBIDDEN] == []
 

@@ -157,7 +157,7 @@ CHANGED_ROLLOUT = gen.item("a", DONE, conditions=(condition("InputsChanged", Tru
         pytest.param(
             gen.application(), RunPhase.SUCCEEDED, {"members": gen.members("a", "b")},
             "MembersJoined",
-            id="[MT-03] a member that joins after the end gets a catch-up run",
+            id="a member that joins after the end gets a catch-up run",
         ),
         pytest.param(
             gen.application(), RunPhase.HALTED, {"members": gen.members("a", "b")}, "",

@@ -58,7 +58,7 @@ def test_what_did_not_arrive_is_sent_again_with_its_sequence() -> None:
 
 
 def test_what_arrived_is_not_sent_again() -> None:
-    """[MT-02] A hub that begins anew between a write and its report finds it done."""
+    """A hub that begins anew between a write and its report finds it done."""
     item = after(NEW, dispatch.decide(NEW, look(looked=True), NOON))
     plan = dispatch.decide(item, look(objects(), looked=True), NOON)
     assert plan.actions == ()

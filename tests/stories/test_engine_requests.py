@@ -184,7 +184,7 @@ class TestInvalid:
         world.run(60)
         assert world.condition("InvalidSpec") == ("True", "InvalidSpec")
         assert "steps[1].setWeight" in world.detail("InvalidSpec")
-        assert world.log == []
+        assert [item.reason for item in world.log] == ["InvalidSpec"]
         assert world.split() == (80, 20)
         assert world.status.observed_generation == world.manifest["metadata"]["generation"] - 1
         assert len(world.writes[-1].conditions) == 6
@@ -198,7 +198,7 @@ class TestInvalid:
         world.run(5)
         assert world.status.phase is None
         assert world.condition("InvalidSpec") == ("True", "InvalidSpec")
-        assert world.log == []
+        assert [item.reason for item in world.log] == ["InvalidSpec"]
 
 
 class TestLostStatus:

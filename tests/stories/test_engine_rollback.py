@@ -105,6 +105,17 @@ def test_failed_template_withdrawn_is_complete_again() -> None:
     assert world.status.stable_pod_hash == gen.revision("shop:v1")
 
 
+def test_weights_of_a_failed_rollout_are_put_back_and_told() -> None:
+    world = failing(20, 100, routed=True)
+    world.run(60)
+    for _ in range(5):
+        refs = world.routes[gen.ROUTE]["spec"]["rules"][0]["backendRefs"]
+        refs[0]["weight"], refs[1]["weight"] = 50, 50
+        world.run(1)
+    assert world.status.restores == 3
+    assert world.condition("Degraded") == ("True", "WeightsContested")
+
+
 @pytest.mark.parametrize("verb", ["rollback", "abort"])
 @pytest.mark.parametrize("routed", [False, True], ids=["by numbers of pods", "by a route"])
 def test_manual_rollback(verb: str, routed: bool) -> None:

@@ -4,10 +4,11 @@ Whoever decides calls `note`; `report` turns what is new into Events, which go o
 is written. The diary itself stays in the status, so an Event that is lost in a crash is no loss.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fleet.api.analysis import MetricResult
+from fleet.api.conditions import Condition
 from fleet.api.rollout import Decision, RolloutStatus
 from fleet.kulta.core.actions import Emit
 from fleet.kulta.core.draft import Draft
@@ -56,6 +57,24 @@ def events(status: RolloutStatus, since: int) -> Iterator[Emit]:
         if item.sequence > since:
             kind = "Warning" if item.action == "Rollback" else "Normal"
             yield Emit(kind=kind, reason=item.action, message=f"{item.reason}: {item.message}")
+
+
+TROUBLE = {
+    "TrafficReady": "False",
+    "MetricsAvailable": "False",
+    "Degraded": "True",
+    "InvalidSpec": "True",
+}
+"""Conditions that deserve a warning when they turn so."""
+
+
+def warnings(old: Iterable[Condition], new: Iterable[Condition]) -> Iterator[Emit]:
+    """A Warning for each condition that has turned bad, or is bad for another reason now."""
+    before = {item.type: (item.status, item.reason) for item in old}
+    for item in new:
+        is_new = before.get(item.type) != (item.status, item.reason)
+        if is_new and TROUBLE.get(item.type) == item.status:
+            yield Emit(kind="Warning", reason=item.reason, message=item.message)
 
 
 def _source(reason: str) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 from fleet.api import conditions
 from fleet.api.rollout import Phase, Rollout, RolloutStatus
 from fleet.kulta.core import (
+    decisions,
     identity,
     promotion,
     removal,
@@ -56,7 +57,8 @@ def refused(status: RolloutStatus, problems: Iterable[str], generation: int, now
     """A spec that breaks rules changes nothing but the condition that says so."""
     found = conditions.condition("InvalidSpec", True, "InvalidSpec", "; ".join(problems))
     updated = conditions.updated(status.conditions, (found,), now, generation)
-    return Plan(status=status.model_copy(update={"conditions": updated}))
+    warnings = tuple(decisions.warnings(status.conditions, updated))
+    return Plan(status=status.model_copy(update={"conditions": updated}), after=warnings)
 
 
 def strategy_name(rollout: Rollout) -> str:

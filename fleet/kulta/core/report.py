@@ -45,11 +45,14 @@ def finish(draft: Draft, strategy: Strategy) -> Plan:
     _counters(draft)
     _explain(draft, strategy)
     status, urgent = _throttled(draft, stored)
-    since = decisions.last(stored)
+    events = (
+        *decisions.events(status, decisions.last(stored)),
+        *decisions.warnings(stored.conditions, status.conditions),
+    )
     return Plan(
         status=status,
         actions=actions,
-        after=(*decisions.events(status, since), *draft.after),
+        after=(*events, *draft.after),
         queries=tuple(draft.queries),
         wake_at=min((item for item in draft.wakes if item > draft.now), default=None),
         urgent=urgent,

@@ -64,7 +64,7 @@ def _routed(draft: Draft) -> Wait | None:
         traffic.survey(draft)
         or traffic.point(draft, draft.traits.stable_service, stable)
         or traffic.endpoints(draft, draft.traits.stable_service, stable, min(ready, 1))
-        or traffic.weigh(draft, _remaining(draft, ready))
+        or traffic.weigh(draft, _remaining(draft, ready), was=_was(draft))
     )
     if wait is None and _remaining(draft, ready):
         wait = for_pods(f"the stable revision {stable} takes back traffic as its pods are ready")
@@ -74,6 +74,11 @@ def _routed(draft: Draft) -> Wait | None:
         wait = traffic.point(draft, draft.traits.canary_service, stable)
     _remove(draft)
     return wait
+
+
+def _was(draft: Draft) -> int | None:
+    """0 when the weights were back already: the failed pods go only then."""
+    return None if draft.look.replicas(draft.current) else 0
 
 
 def _remaining(draft: Draft, ready: int) -> int:

@@ -103,6 +103,7 @@ def compose(
     )
     return Engine(
         health=health,
+        kube=kube,
         definition=Served(kube, names.ROLLOUTS),
         watching=handlers.registry(rollouts, queue.add, config, user_agent=USER_AGENT),
         queue=queue,
@@ -143,6 +144,7 @@ class Engine:
     """The running parts. `run_until_asked` once, then `close`."""
 
     health: Health
+    kube: Client
     definition: Served
     watching: handlers.Registry
     queue: WorkQueue[Key]
@@ -187,8 +189,7 @@ class Engine:
                 log.warning("waiting for the definition of Rollouts: kubectl apply -f crds/")
             await self.definition.begun()
             await observer.synced()
-            watch = watching.watch(self.watching, self.health.shutdown.listen)
-            background.append(tasks.create_task(watch))
+            background.append(tasks.create_task(self._watch()))
             _settle_memory()
             self.health.ready = True
             await self._lead()
@@ -200,15 +201,16 @@ class Engine:
         rollouts = self.reconciler.world.rollouts
         while True:
             await self.definition.begun()
-            watch = handlers.watch(self.watching, self.health.shutdown.listen)
-            watching = asyncio.create_task(watch)
+            await watching.discovered(self.kube, names.ROLLOUTS)
+            watch = watching.watch(self.watching, self.health.shutdown.listen)
+            running = asyncio.create_task(watch)
             ended = asyncio.create_task(self.definition.ended())
             try:
-                await asyncio.wait({watching, ended}, return_when=asyncio.FIRST_COMPLETED)
-                if watching.done():
-                    watching.result()
+                await asyncio.wait({running, ended}, return_when=asyncio.FIRST_COMPLETED)
+                if running.done():
+                    running.result()
             finally:
-                await aio.cancel(watching, ended)
+                await aio.cancel(running, ended)
             log.warning("the definition of Rollouts is gone, and so are they")
             for key in rollouts:
                 rollouts.drop(key)

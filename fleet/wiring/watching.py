@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
+import orjson
 
 from fleet import aio
-from fleet.errors import UnexpectedState
+from fleet.api.names import Resource
+from fleet.clusters.client import Client
+from fleet.errors import FleetError, UnexpectedState
 
 REQUEST_SECONDS, CONNECT_SECONDS = 20.0, 5.0
+DISCOVERY_SECONDS = 0.5
 
 
 class Patience:
@@ -71,6 +75,26 @@ def settings() -> kopf.OperatorSettings:
     result.watching.chunk_size = 100
     result.queueing.idle_timeout = 1.0
     return result
+
+
+async def discovered(kube: Client, resource: Resource) -> None:
+    """Until the API server lists `resource` among what it serves: kopf looks there once, at its
+    start, and a definition is established a moment before it is listed."""
+    while True:
+        if await _is_listed(kube, resource):
+            return
+        await asyncio.sleep(DISCOVERY_SECONDS)
+
+
+async def _is_listed(kube: Client, resource: Resource) -> bool:
+    try:
+        groups = orjson.loads(await kube.request("GET", "/apis"))["groups"]
+        if not any(item["name"] == resource.group for item in groups):
+            return False
+        kinds = orjson.loads(await kube.request("GET", resource.root))["resources"]
+    except FleetError:
+        return False
+    return any(item["name"] == resource.plural for item in kinds)
 
 
 async def watch(handlers: kopf.OperatorRegistry, started: Callable[[], None]) -> None:

@@ -49,6 +49,10 @@ class World:
     """Seconds until a pod is ready."""
     broken: set[str] = field(default_factory=set)
     """Revisions whose pods never become ready."""
+    slices: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Service → uids of its addresses, as the slice controller wrote them last."""
+    sliced: bool = True
+    """Whether the slice controller works."""
     gateway: bool = True
     """Whether the gateway takes what is written."""
     gone: bool = False
@@ -112,7 +116,7 @@ class World:
             replica_sets=tuple(self.sets.values()),
             pods=tuple(self.pods.values()),
             services=dict(self.services),
-            endpoints={name: self.addresses(item) for name, item in self.services.items()},
+            endpoints=dict(self.slices),
             routes=copy.deepcopy(self.routes),
             measurements=dict(self.measurements),
         )
@@ -320,7 +324,7 @@ class World:
     # --- the world's answer ---------------------------------------------------------------------
 
     def _world(self) -> bool:
-        before = (dict(self.pods), dict(self.sets), copy.deepcopy(self.routes))
+        before = (dict(self.pods), dict(self.sets), copy.deepcopy(self.routes), self.slices)
         for item in self.sets.values():
             self._replicate(item)
         for key, pod in self.pods.items():
@@ -330,10 +334,12 @@ class World:
             own = [pod for pod in self.pods.values() if pod.hash == key]
             ready = sum(pod.ready for pod in own)
             self.sets[key] = replace(item, current=len(own), ready=ready, available=ready)
+        if self.sliced:
+            self.slices = {name: self.addresses(item) for name, item in self.services.items()}
         for item in self.routes.values() if self.gateway else ():
             self._accept(item)
         self._checked()
-        return before != (self.pods, self.sets, self.routes)
+        return before != (self.pods, self.sets, self.routes, self.slices)
 
     def _replicate(self, item: ReplicaSet) -> None:
         own = [key for key, pod in self.pods.items() if pod.hash == item.hash]

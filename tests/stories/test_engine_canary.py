@@ -6,6 +6,7 @@ ready pods and too many pods on every turn. What goes wrong is in `test_engine_r
 
 import pytest
 
+from fleet.api import names
 from fleet.api.rollout import Phase
 from fleet.kulta.core import actions as act
 from tests import gen
@@ -125,6 +126,27 @@ def test_promotion_leaves_no_gap() -> None:
     assert after[:3] == ["SelectService", "WriteRoute", "RelabelReplicaSet"]
     assert after[-1] == "ScaleReplicaSet"
     assert world.weights == [50, 100, 0]
+
+
+def test_weights_wait_for_the_addresses_of_the_new_pods() -> None:
+    """Slices carry no generation: what they hold decides, not that the selector was written."""
+    world = running((50, None), (100, None), routed=True)
+    world.image("shop:v2")
+    world.run(5)
+    world.annotate("promote")
+    world.run(5)
+    assert world.split() == (0, 100)
+    world.sliced = False
+    world.annotate("promote")
+    world.run(60)
+    assert world.services[gen.STABLE].selector[names.HASH_LABEL] == gen.revision("shop:v2")
+    assert world.split() == (0, 100)
+    assert world.status.phase is Phase.PROGRESSING
+    assert world.condition("TrafficReady") == ("False", "EndpointsPending")
+    world.sliced = True
+    world.run(5)
+    assert world.split() == (100, 0)
+    assert world.status.phase is Phase.COMPLETED
 
 
 def test_old_pods_stay_for_the_scale_down_delay() -> None:

@@ -23,10 +23,10 @@ class TestRequests:
 
     def test_crash_between_status_and_annotation_promotes_once(self) -> None:
         """The status is written, the annotation is not removed: the next engine only removes it."""
-        world = paused()
+        world = paused(replicas=1)
         world.annotate("promote")
         world.tick()
-        assert world.status.current_step_index == 1
+        assert world.state == (Phase.PAUSED, 1, 50)
         world.annotate("promote")
         world.run(10)
         assert world.state == (Phase.PAUSED, 1, 50)

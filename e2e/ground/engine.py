@@ -95,7 +95,8 @@ class Engine:
             with urllib.request.urlopen(self.url + path, timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+            with error:  # it holds the connection
+                return error.code, error.read().decode()
 
     def _is_ready(self) -> bool:
         if not self.process.alive:

@@ -1,6 +1,7 @@
 """Waiting for the world by asking it, with a limit and a sentence about what was awaited."""
 
 import time
+import urllib.error
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -19,6 +20,8 @@ def until(ask: Callable[[], T | None], what: str, *, within: float, every: float
             if answer := ask():
                 return answer
         except OSError as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it holds the connection
             trouble = error
         time.sleep(every)
     raise TimeoutError(f"{what}: not within {within:g} s") from trouble

@@ -128,6 +128,25 @@ def test_promotion_leaves_no_gap() -> None:
     assert world.weights == [50, 100, 0]
 
 
+@pytest.mark.parametrize("routed", [False, True], ids=["by numbers of pods", "by a route"])
+def test_services_are_switched_only_when_all_steps_are_recorded(routed: bool) -> None:
+    """Whoever carries on after a crash must not point the stable Service back."""
+    world = running(50, 100, routed=routed)
+    if not routed:
+        world.services = {gen.STABLE: gen.service(gen.STABLE, "stable")}
+        world.settle()
+    world.image("shop:v2")
+    known = world.status
+    while world.status.phase is not Phase.COMPLETED:
+        world.tick()
+        for item in world.plans[-1].actions:
+            if isinstance(item, act.SelectService) and item.name == gen.STABLE:
+                assert known.current_step_index == 2
+        known = world.status
+        if not world._world():
+            world.now = world._next() or world.now
+
+
 def test_weights_wait_for_the_addresses_of_the_new_pods() -> None:
     """Slices carry no generation: what they hold decides, not that the selector was written."""
     world = running((50, None), (100, None), routed=True)

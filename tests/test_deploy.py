@@ -1,0 +1,116 @@
+"""What is shipped to clusters: manifests parse, ours fit the models, the image is as they say.
+
+There is no container engine here: the Dockerfile is read line by line instead, and what it installs
+is what `pyproject.toml` says. `e2e/test_manifests.py` shows the manifests to a real API server.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fleet import __version__, settings
+from fleet.api import Application, Fleet, MemberCluster, Rollout
+from tests.readme import ROOT
+
+MODELS = {model.__name__: model for model in (Application, Fleet, MemberCluster, Rollout)}
+FILES = sorted(
+    path
+    for folder in ("deploy", "clusters", "examples")
+    for path in (ROOT / folder).rglob("*.yaml")
+    if "invalid" not in path.parts and path.name != "prometheus-relabel.yaml"
+)
+LINES = [
+    line.split(maxsplit=1)
+    for line in (ROOT / "Dockerfile").read_text().splitlines()
+    if line and not line.startswith("#")
+]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    return [item for item in yaml.safe_load_all(path.read_text()) if item]
+
+
+def containers(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Containers of a Deployment."""
+    if item["kind"] == "Deployment":
+        yield from item["spec"]["template"]["spec"]["containers"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_every_manifest_says_what_it_is_and_ours_fit_the_models(path: Path) -> None:
+    for item in documents(path):
+        assert item["apiVersion"]
+        assert item["metadata"]["name"]
+        if item["apiVersion"].partition("/")[0].endswith("kulta.io"):
+            MODELS[item["kind"]].parse(item, strict=True)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "deploy").rglob("*.yaml")), ids=named)
+def test_what_runs_in_clusters_is_locked_down(path: Path) -> None:
+    for item in documents(path):
+        for container in containers(item):
+            pod = item["spec"]["template"]["spec"].get("securityContext", {})
+            context = pod | container["securityContext"]
+            assert container["image"] == f"kulta-fleet:{__version__}" == settings.ENGINE_IMAGE
+            assert context["runAsNonRoot"] is True
+            assert context["runAsUser"] == 65_532
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert container["resources"]["limits"]["memory"]
+            assert container["args"][0] == "run"
+
+
+def test_every_account_that_a_pod_uses_is_made() -> None:
+    everything = [item for path in FILES for item in documents(path)]
+    made = {
+        (item["metadata"]["namespace"], item["metadata"]["name"])
+        for item in everything
+        if item["kind"] == "ServiceAccount"
+    }
+    for item in everything:
+        if item["kind"] == "Deployment":
+            account = item["spec"]["template"]["spec"]["serviceAccountName"]
+            assert (item["metadata"]["namespace"], account) in made
+
+
+def test_everything_that_the_image_copies_exists_and_is_sent_to_the_build() -> None:
+    sent = {
+        line.removeprefix("!")
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    for word, rest in LINES:
+        if word == "COPY" and not rest.startswith("--from="):
+            *sources, target = rest.split()
+            for source in sources:
+                assert (ROOT / source).exists(), source
+                assert source in sent, f"{source}: .dockerignore keeps it away"
+            assert len(sources) == 1 or target.endswith("/")
+
+
+def test_the_image_gets_every_folder_that_the_wheel_holds() -> None:
+    shipped = re.findall(r'^"(\w+)" = "fleet/_files/', (ROOT / "pyproject.toml").read_text(), re.M)
+    copied = {rest.split()[0] for word, rest in LINES if word == "COPY"}
+    assert set(shipped) == {"templates", "crds", "clusters"}
+    assert copied >= {"fleet", "pyproject.toml", *shipped}
+
+
+def test_the_image_starts_the_command_as_nobody() -> None:
+    last = {word: rest for word, rest in LINES}
+    assert last["ENTRYPOINT"] == '["fleet"]'
+    assert last["USER"] == "65532:65532"
+    assert 'fleet = "fleet.cli.main:main"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_images_name_no_registry() -> None:
+    bases = [rest.split()[0] for word, rest in LINES if word == "FROM"]
+    assert bases == ["python:3.11-slim"] * 2

@@ -217,7 +217,7 @@ def test_a_new_crd_leaves_every_pod_hash_as_it_was(planes: Planes) -> None:
     (plane,) = planes("upgraded", options=LEAN)
     current = json.loads((ROOT / "crds/rollouts.yaml").read_text())
     plane.apply(loose(current))
-    plane.kubectl("wait", "crd", "--all", "--for=condition=Established")
+    plane.await_crds()
     template = with_protocols(rich_template())
     before = call(plane, "POST", rollouts("default"), two_steps(template=template))
     plane.apply(current)

@@ -105,7 +105,7 @@ async def _end(generator: LoadGenerator, task: "asyncio.Task[None]") -> None:
 
 def _prepare_hub(stage: Stage) -> None:
     stage.hub.kubectl("apply", "-f", str(ROOT / "crds"))
-    stage.hub.kubectl("wait", "--for=condition=established", "crd", "--all")
+    stage.hub.await_crds()
     stage.hub.kubectl("create", "namespace", NAMESPACE)
     for file in ("namespace.yaml", "rbac.yaml"):
         stage.hub.kubectl("apply", "-f", str(ROOT / "deploy" / "hub" / file))

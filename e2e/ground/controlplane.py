@@ -233,6 +233,17 @@ class ControlPlane:
                 said.append(self.kubectl("apply", "-f", "-", stdin=text))
         return "".join(said)
 
+    def await_crds(self) -> None:
+        """Wait until every CRD is served; `kubectl wait` fails on one that has no status yet."""
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+        def served() -> bool:
+            found = self.call("GET", path)[1]["items"]
+            told = [item.get("status", {}).get("conditions") or () for item in found]
+            return all(("Established", "True") in map(_standing, each) for each in told)
+
+        until(served, f"{self.name}: CRDs are served", within=30)
+
     def call(
         self,
         method: str,
@@ -368,3 +379,7 @@ class ControlPlane:
             return ask()
 
         until(asked, f"{self.name}: {what}", within=START_LIMIT)
+
+
+def _standing(condition: Mapping[str, str]) -> tuple[str, str]:
+    return condition["type"], condition["status"]

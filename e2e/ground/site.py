@@ -113,7 +113,7 @@ class Site:
 
     def _prepare(self) -> None:
         self.plane.kubectl("apply", "--server-side", "-f", str(binaries.find("gateway-api")))
-        self.plane.kubectl("wait", "--for=condition=established", "crd", "--all")
+        self.plane.await_crds()
         self.plane.kubectl("create", "namespace", "gateways")
 
     def _client(self, user: str, session: object) -> Client:

@@ -136,6 +136,7 @@ def test_services_are_switched_only_when_all_steps_are_recorded(routed: bool) ->
         world.services = {gen.STABLE: gen.service(gen.STABLE, "stable")}
         world.settle()
     world.image("shop:v2")
+    world.tick()
     known = world.status
     while world.status.phase is not Phase.COMPLETED:
         world.tick()

@@ -11,7 +11,8 @@ from fleet.api import names
 
 RUN_STATUS = {
     "phase": "Soaking",
-    "reason": "soaking until 14:20:05Z",
+    "reason": "Soaking",
+    "message": "soaking until 14:20:05Z",
     "counts": {"total": 120, "updated": 25, "unreachable": 2},
     "display": {
         "revision": "6f9c2d",
@@ -151,7 +152,7 @@ def test_the_other_tables(
         ("fapp.spec.overrides", "What differs for some members"),
         ("fl.spec.members", "it would be an empty fleet"),
         ("mc.spec.allowedNamespaces", "none means none"),
-        ("fr.status.reason", "what the run waits for"),
+        ("fr.status.message", "what the run waits for"),
         ("crl.status.engine", "as last seen"),
     ],
 )

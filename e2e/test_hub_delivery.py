@@ -90,7 +90,7 @@ def test_a_failed_analysis_halts_the_run(tenant: Tenant) -> None:
         tenant.puppets[name].await_image(tenant.namespace, NAME, "app:v2")
     tenant.puppets["east"].fail(tenant.namespace, NAME)
     status = tenant.await_phase(2, "Halted", within=2)
-    assert status["reason"] == "halted: east failed its analysis: error-rate 37.5 is not below 5"
+    assert status["message"] == "halted: east failed its analysis: error-rate 37.5 is not below 5"
 
     def is_held() -> bool:
         found = tenant.puppets["north"].rollout(tenant.namespace, NAME)
@@ -128,7 +128,7 @@ async def test_a_member_that_cannot_be_reached_is_put_off_and_comes_back(tenant:
         await asyncio.to_thread(others)
         status = await asyncio.to_thread(tenant.run, 1)
         assert status["phase"] == "Progressing"
-        assert status["cause"] == "Deferred"
+        assert status["reason"] == "Deferred"
         assert tenant.writes("east") == []
         await proxy.heal()
         await asyncio.to_thread(tenant.complete, "app:v1", "east")

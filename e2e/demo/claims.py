@@ -150,7 +150,7 @@ def _halted(notes: Notes) -> Verdict:
     return (
         status["phase"] == "Halted",
         "the run halted on the first failed analysis",
-        f"{notes.ends[V3]['metadata']['name']}: {status['phase']}, {status.get('reason', '')}",
+        f"{notes.ends[V3]['metadata']['name']}: {status['phase']}, {status.get('message', '')}",
     )
 
 

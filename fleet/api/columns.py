@@ -93,7 +93,7 @@ FLEETROLLOUT = (
     _count("Failed", ".status.counts.failed"),
     _count("Unreachable", ".status.counts.unreachable"),
     _text("Traffic", ".status.display.traffic"),
-    _text("Reason", ".status.reason"),
+    _text("Reason", ".status.message"),
     AGE,
     _wide("Strategy", ".status.display.strategy"),
     _wide("Started", ".status.startedAt", "date"),

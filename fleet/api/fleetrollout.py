@@ -112,8 +112,8 @@ class FleetRolloutSpec(Model):
     """The fleet revision that this run delivers."""
     previous_revision: Annotated[str, Field(max_length=64)] = ""
     """The fleet revision of the run before."""
-    cause: str = "SpecChanged"
-    """Why the run was made."""
+    trigger: str = "SpecChanged"
+    """Why the run was made: a constant of `api.reasons`."""
     plan: Plan
     plan_digest: str = ""
     """Digest of waves and gates."""
@@ -208,9 +208,9 @@ class FleetRolloutStatus(Model):
     phase: RunPhase | None = None
     """One word for the whole run."""
     reason: str = ""
-    """A sentence: what the run waits for, or how it ended."""
-    cause: str = ""
-    """The reason as a constant of `api.reasons`."""
+    """Why, for machines: a constant of `api.reasons`."""
+    message: str = ""
+    """Why, for people: what the run waits for, or how it ended."""
     wave: str = ""
     """The wave in work."""
     counts: Annotated[Counts, Field(json_schema_extra={"x-kulta-default": {}})] = Counts()

@@ -11,7 +11,7 @@ HOURS_3 = 10_800
 def test_before_its_turn_it_is_put_off_and_goes_at_the_end() -> None:
     here = world.lose(world.new("a", "b", "c"), "a")
     here = world.settle(here, ticks=30)
-    assert (here.run.status.phase, here.run.status.cause) == (RunPhase.PROGRESSING, "Deferred")
+    assert (here.run.status.phase, here.run.status.reason) == (RunPhase.PROGRESSING, "Deferred")
     assert here.run.status.counts.updated == 2
     done = world.settle(world.regain(here, "a"))
     assert (done.run.status.phase, done.started) == (RunPhase.SUCCEEDED, ["b", "c", "a"])
@@ -20,7 +20,7 @@ def test_before_its_turn_it_is_put_off_and_goes_at_the_end() -> None:
 def test_before_its_turn_and_for_too_long_it_counts() -> None:
     here = world.settle(world.lose(world.new("a", "b"), "a"), ticks=20)
     here = world.settle(world.tick(here, seconds=HOURS_3))
-    assert (here.run.status.phase, here.run.status.cause) == (RunPhase.HALTED, "BudgetExceeded")
+    assert (here.run.status.phase, here.run.status.reason) == (RunPhase.HALTED, "BudgetExceeded")
     assert here.run.status.counts.unreachable == 1
     done = world.settle(here, request="resume/1")
     assert done.run.status.phase is RunPhase.SUCCEEDED_WITH_FAILURES
@@ -47,7 +47,7 @@ def test_a_hub_that_lost_everybody_waits_and_counts_nobody() -> None:
     here = world.tick(world.tick(world.new("a", "b", "c")))
     dark = replace(world.lose(here, "a", "b", "c"), isolated=True)
     dark = world.settle(world.tick(world.tick(dark), seconds=HOURS_3))
-    assert (dark.run.status.phase, dark.run.status.cause) == (RunPhase.PROGRESSING, "HubIsolated")
+    assert (dark.run.status.phase, dark.run.status.reason) == (RunPhase.PROGRESSING, "HubIsolated")
     light = replace(world.regain(dark, "a", "b", "c"), isolated=False)
     assert world.settle(light).run.status.phase is RunPhase.SUCCEEDED
 

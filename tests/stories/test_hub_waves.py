@@ -29,7 +29,7 @@ def test_a_bad_version_never_reaches_the_others() -> None:
     before = fleet()
     after = world.settle(world.deliver(before, "shop:bad", **WAVES))
     assert after.run.status.phase is RunPhase.HALTED
-    assert after.run.status.reason == (
+    assert after.run.status.message == (
         "halted: c failed its analysis: error-rate 12.4 is not below 5"
     )
     assert (after.image("a"), after.image("b")) == ("shop:v1", "shop:v1")

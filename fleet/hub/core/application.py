@@ -128,8 +128,8 @@ def _due(
 ) -> CreateRun | None:
     """The run to make now, and why; None while the newest one serves."""
     newest = observed.runs[-1] if observed.runs else None
-    cause, names, soak = _cause(newest, observed, candidate)
-    if not cause:
+    trigger, names, soak = _trigger(newest, observed, candidate)
+    if not trigger:
         return None
     plan = wavelib.plan(candidate.policy, names, observed.members, soak=soak)
     number = 1 + max([application.status.runs, *(run.spec.number for run in observed.runs)])
@@ -143,7 +143,7 @@ def _due(
         number=number,
         revision=candidate.revision,
         previous_revision=newest.spec.revision if newest else "",
-        cause=cause,
+        trigger=trigger,
         plan=plan,
         plan_digest=plan_digest(plan),
     )
@@ -155,7 +155,7 @@ def plan_digest(plan: Plan) -> str:
     return hashing.digest(plan.model_dump(mode="json"))
 
 
-def _cause(
+def _trigger(
     newest: FleetRollout | None, observed: ApplicationObserved, candidate: Candidate
 ) -> tuple[str, tuple[ClusterName, ...], bool]:
     """(why a run is due or nothing, for whom, with soaks)."""
@@ -220,7 +220,7 @@ def _status(
     phase, message = _phase(newest, create)
     accepted = conditionlib.condition("Accepted", True, "Accepted", "")
     good = phase is ApplicationPhase.READY
-    reason = (newest.status.cause if newest and not create else "") or "Progressing"
+    reason = (newest.status.reason if newest and not create else "") or "Progressing"
     ready = conditionlib.condition("Ready", good, reason, message)
     return ApplicationStatus(
         phase=phase,
@@ -252,7 +252,7 @@ def _phase(newest: FleetRollout | None, create: CreateRun | None) -> tuple[Appli
     """One word and one sentence for the whole Application."""
     if create is not None or newest is None:
         return ApplicationPhase.PROGRESSING, f"run {create.name} begins" if create else ""
-    told = f"run {newest.name}: {newest.status.reason or 'begins'}"
+    told = f"run {newest.name}: {newest.status.message or 'begins'}"
     if newest.status.phase is RunPhase.SUCCEEDED:
         return ApplicationPhase.READY, told
     bad = (RunPhase.HALTED, RunPhase.ABORTED, RunPhase.SUCCEEDED_WITH_FAILURES)

@@ -17,7 +17,7 @@ from fleet.hub.core import walk as walklib
 from fleet.hub.core.gates import View
 from fleet.hub.core.story import Told
 
-REASON = 512
+MESSAGE = 512
 """Most characters of the sentence."""
 
 
@@ -43,8 +43,8 @@ def status(
         update={
             "observed_generation": run.metadata.generation,
             "phase": phases.move(phases.RUN_MOVES, before.phase, verdict.phase, f"run {run.name}"),
-            "reason": aggregate.short(verdict.message, REASON),
-            "cause": verdict.reason,
+            "reason": verdict.reason,
+            "message": aggregate.short(verdict.message, MESSAGE),
             "wave": _wave(view),
             "counts": aggregate.counts(rows),
             "waves": aggregate.waves(view.status.waves, rows),

@@ -114,6 +114,6 @@ def _phase(before: FleetRolloutStatus, after: FleetRolloutStatus) -> Iterator[To
     if after.phase is before.phase or after.phase is None:
         return
     if after.phase not in quiet:
-        yield after.cause, after.reason
+        yield after.reason, after.message
     elif before.phase in (RunPhase.HALTED, RunPhase.PAUSED):
-        yield "Progressing", f"goes on: {after.reason}"
+        yield "Progressing", f"goes on: {after.message}"

@@ -40,7 +40,7 @@ def ran(
     return FleetRollout(
         metadata=ObjectMeta(name=action.name, namespace="shop", generation=1),
         spec=action.spec,
-        status=FleetRolloutStatus(phase=phase, reason="told", cause="Told"),
+        status=FleetRolloutStatus(phase=phase, reason="Told", message="told"),
     )
 
 
@@ -48,7 +48,7 @@ def test_the_first_run_freezes_spec_and_plan() -> None:
     app = gen.application("shop:v7", generation=3, paused=True, maxConcurrency="50%")
     action = created(application.decide(app, look("a", "b"), NOON))
     spec = action.spec
-    assert (action.name, spec.number, spec.cause) == ("checkout-1", 1, "SpecChanged")
+    assert (action.name, spec.number, spec.trigger) == ("checkout-1", 1, "SpecChanged")
     assert (spec.application.uid, spec.application.generation) == ("app-1", 3)
     policy = spec.application.spec.delivery_policy
     assert (policy.on_failure, policy.paused) == ("Halt", False), "resolved, without the pause"
@@ -130,7 +130,7 @@ CHANGED_ROLLOUT = gen.item("a", DONE, conditions=(condition("InputsChanged", Tru
 
 
 @pytest.mark.parametrize(
-    ("after", "phase", "changes", "cause"),
+    ("after", "phase", "changes", "trigger"),
     [
         pytest.param(gen.application(), RunPhase.SUCCEEDED, {}, "", id="nothing changed"),
         pytest.param(
@@ -170,12 +170,12 @@ CHANGED_ROLLOUT = gen.item("a", DONE, conditions=(condition("InputsChanged", Tru
     ],
 )  # fmt: skip
 def test_why_there_is_a_run(
-    after: Application, phase: RunPhase, changes: dict[str, Any], cause: str
+    after: Application, phase: RunPhase, changes: dict[str, Any], trigger: str
 ) -> None:
     run = ran(gen.application(), look("a"), phase)
     answer = application.decide(after, look("a", runs=(run,), **changes), NOON)
-    assert [action.spec.cause for action in answer.actions if isinstance(action, CreateRun)] == (
-        [cause] if cause else []
+    assert [action.spec.trigger for action in answer.actions if isinstance(action, CreateRun)] == (
+        [trigger] if trigger else []
     )
 
 
@@ -195,7 +195,10 @@ def test_changed_inputs_of_a_cluster_start_a_run_through_the_waves() -> None:
     item = CHANGED_ROLLOUT.model_copy(update={"spec": spec})
     observed = look("a", "b", runs=(run,), clusters=(item,))
     action = created(application.decide(gen.application(), observed, NOON))
-    assert (action.spec.cause, action.spec.revision) == ("ClusterInputsChanged", run.spec.revision)
+    assert (action.spec.trigger, action.spec.revision) == (
+        "ClusterInputsChanged",
+        run.spec.revision,
+    )
 
 
 def test_a_run_of_replicas_alone_does_not_soak() -> None:

@@ -20,7 +20,7 @@ from tests.hub.scene import BAD, DONE, FAILED, MINUTE, THREE, WIDE, begun, did, 
 
 
 @pytest.mark.parametrize(
-    ("run", "world", "actions", "phase", "reason"),
+    ("run", "world", "actions", "phase", "message"),
     [
         pytest.param(
             gen.run(THREE),
@@ -145,14 +145,14 @@ from tests.hub.scene import BAD, DONE, FAILED, MINUTE, THREE, WIDE, begun, did, 
     ],
 )
 def test_who_goes(
-    run: FleetRollout, world: RunObserved, actions: list[str], phase: RunPhase, reason: str
+    run: FleetRollout, world: RunObserved, actions: list[str], phase: RunPhase, message: str
 ) -> None:
     answer = plan.next(run, world, NOON)
-    assert (did(answer), answer.status.phase, answer.status.reason) == (actions, phase, reason)
+    assert (did(answer), answer.status.phase, answer.status.message) == (actions, phase, message)
 
 
 @pytest.mark.parametrize(
-    ("run", "items", "actions", "phase", "cause"),
+    ("run", "items", "actions", "phase", "reason"),
     [
         pytest.param(
             gen.run(WIDE),
@@ -229,17 +229,17 @@ def test_who_goes(
     ],
 )
 def test_failures(
-    run: FleetRollout, items: list[object], actions: list[str], phase: RunPhase, cause: str
+    run: FleetRollout, items: list[object], actions: list[str], phase: RunPhase, reason: str
 ) -> None:
     answer = plan.next(begun(run), observed("a", "b", "c", "d", items=items), NOON)
-    assert (did(answer), answer.status.phase, answer.status.cause) == (actions, phase, cause)
+    assert (did(answer), answer.status.phase, answer.status.reason) == (actions, phase, reason)
 
 
 def test_a_halt_names_cluster_and_metric() -> None:
     answer = plan.next(begun(gen.run(WIDE)), observed("a", "b", items=[FAILED]), NOON)
-    assert answer.status.reason == "halted: a failed its analysis: error-rate 9 is not below 5"
+    assert answer.status.message == "halted: a failed its analysis: error-rate 9 is not below 5"
     assert answer.status.halted_at == NOON
-    assert ("Warning", "AnalysisFailed", answer.status.reason) in answer.events
+    assert ("Warning", "AnalysisFailed", answer.status.message) in answer.events
 
 
 def lost_since(moment: object) -> tuple[object, ...]:
@@ -248,7 +248,7 @@ def lost_since(moment: object) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize(
-    ("items", "lost", "minutes", "actions", "phases", "reason"),
+    ("items", "lost", "minutes", "actions", "phases", "message"),
     [
         pytest.param(
             [], ["a"], 0, ["start b"], {"a": "Deferred", "b": "Applying"}, "waiting for b",
@@ -286,14 +286,14 @@ def test_lost_members(
     minutes: int,
     actions: list[str],
     phases: dict[str, str],
-    reason: str,
+    message: str,
 ) -> None:
     run = begun(gen.run(gen.wave("all", "a", "b", progress_deadline_seconds=86_400)))
     world = observed("a", "b", items=items, lost=lost)
     answer = plan.next(run, world, NOON + minutes * MINUTE)
     assert did(answer) == actions
     assert {row.name: row.phase for row in answer.status.clusters} == phases
-    assert answer.status.reason == reason
+    assert answer.status.message == message
 
 
 def test_an_isolated_hub_counts_nobody_as_failed() -> None:
@@ -301,7 +301,7 @@ def test_an_isolated_hub_counts_nobody_as_failed() -> None:
     items = [gen.item("a", conditions=lost_since(NOON))]
     world = observed("a", "b", items=items, lost=["a", "b"], isolated=True)
     answer = plan.next(run, world, NOON + 600 * MINUTE)
-    assert (answer.status.phase, answer.status.cause) == (RunPhase.PROGRESSING, "HubIsolated")
+    assert (answer.status.phase, answer.status.reason) == (RunPhase.PROGRESSING, "HubIsolated")
     assert (answer.status.counts.unreachable, answer.actions) == (2, ())
 
 
@@ -323,7 +323,7 @@ def test_the_end_with_failures_names_them() -> None:
     items = [FAILED, *(gen.item(name, DONE) for name in "bcd")]
     status = plan.next(run, observed("a", "b", "c", "d", items=items), NOON).status
     assert status.phase is RunPhase.SUCCEEDED_WITH_FAILURES
-    assert status.reason == "3 of 4 clusters updated, 1 failed: a"
+    assert status.message == "3 of 4 clusters updated, 1 failed: a"
 
 
 @pytest.mark.parametrize(

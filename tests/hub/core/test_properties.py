@@ -96,7 +96,7 @@ def test_promises(
         check(here, after)
         here = after
     status = here.run.status
-    assert status.phase in phases.ENDS or status.reason, "it ends, or says what it waits for"
+    assert status.phase in phases.ENDS or status.message, "it ends, or says what it waits for"
     active = [run for run in here.runs.values() if run.status.phase not in phases.ENDS]
     assert len(active) <= 1
     for name in NAMES:

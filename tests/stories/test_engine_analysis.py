@@ -115,6 +115,18 @@ class TestWarmUp:
         assert world.status.current_step_index == 2
 
 
+def test_every_step_needs_a_check_of_its_own() -> None:
+    """What passed at 20 % says nothing about 50 %."""
+    world = running(20, 50, 100, analysis=gen.analysis())
+    world.answer = values(0.5, None)
+    world.image("shop:v2")
+    world.run(600)
+    assert world.state == (Phase.PROGRESSING, 1, 50)
+    world.answer = values(0.5)
+    assert world.settle().status.phase is Phase.COMPLETED
+    assert rounds(world) >= 3
+
+
 def test_three_in_a_row_with_a_pass_between() -> None:
     """[M25] failureThreshold 3: bad, bad, good, bad, bad, bad ends at the sixth check."""
     metric = {**ERROR_RATE, "failureThreshold": 3}

@@ -41,6 +41,16 @@ class Finding:
 NOTHING = Finding()
 
 
+def begin(draft: Draft) -> None:
+    """A step begins: counts go on, but what passed before says nothing about it."""
+    known = draft.status.analysis
+    if known is None:
+        return
+    fresh = {"verdict": Verdict.PENDING.value, "message": ""}
+    metrics = tuple(item.model_copy(update=fresh) for item in known.metrics)
+    draft.set(analysis=known.model_copy(update={"metrics": metrics, "passed_at": None}))
+
+
 def examine(draft: Draft) -> Finding:
     """Ask what is due, count what is new, and say what it means."""
     analysis, began = draft.traits.analysis, draft.status.step_start_time

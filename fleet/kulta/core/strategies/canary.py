@@ -184,13 +184,12 @@ def _weight_in_force(draft: Draft) -> int:
 
 def _arrive(draft: Draft, step: Step) -> None:
     """Pods and weight are in force: the clocks of pause and analysis begin."""
-    known = draft.status.analysis
     draft.set(
         reached_step_index=_index(draft),
         step_start_time=draft.now,
         pause_start_time=draft.now if step.pause is not None else None,
-        analysis=known.model_copy(update={"passed_at": None}) if known is not None else None,
     )
+    checks.begin(draft)
 
 
 def _may_leave(draft: Draft, step: Step, finding: Finding) -> bool:

@@ -45,6 +45,9 @@ class Settings:
     """What both roles have. `namespace` is where the process's Lease lives."""
 
     identity: str
+    process: str = ""
+    """Tells processes apart whose identity is only their host's; empty for a pod, whose name is
+    its own and whose next container may go on at once."""
     connection: Connection
     namespace: str = NAMESPACE
     log_level: int = logging.INFO
@@ -80,6 +83,7 @@ def engine(environment: Environment | None = None) -> EngineSettings:
     env = _chosen(environment)
     return EngineSettings(
         identity=_identity(env),
+        process=_process(env),
         connection=_connection(env),
         namespace=_namespace(env),
         log_level=_level(env),
@@ -95,6 +99,7 @@ def hub(environment: Environment | None = None) -> HubSettings:
     env = _chosen(environment)
     return HubSettings(
         identity=_identity(env),
+        process=_process(env),
         connection=_connection(env),
         namespace=_namespace(env),
         log_level=_level(env),
@@ -122,6 +127,11 @@ def _chosen(environment: Environment | None) -> Environment:
 
 def _identity(env: Environment) -> str:
     return env.get("POD_NAME") or env.get("HOSTNAME") or f"kulta-{uuid.uuid4()}"
+
+
+def _process(env: Environment) -> str:
+    """Two hubs on one host share its name, and must not take each other's Lease for their own."""
+    return "" if env.get("POD_NAME") else str(uuid.uuid4())
 
 
 def _namespace(env: Environment) -> str:

@@ -73,6 +73,19 @@ def test_without_names_the_identity_is_made_up() -> None:
     assert (len(one), one == two) == (42, False)
 
 
+@pytest.mark.parametrize(
+    ("variables", "alike"),
+    [
+        pytest.param({"POD_NAME": "hub-1"}, True, id="the next container of a pod goes on at once"),
+        pytest.param({"HOSTNAME": "node"}, False, id="two processes of one host are two"),
+        pytest.param({}, False, id="so are two without a name"),
+    ],
+)
+def test_which_processes_are_one(variables: dict[str, str], alike: bool) -> None:
+    one, two = settings.hub(variables), settings.hub(variables)
+    assert (one.process == two.process) is alike
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     (tmp_path / ".kube").mkdir()

@@ -128,6 +128,10 @@ ENGINE_MANAGER = "kulta-engine"
 ENGINE_NAMESPACE = "kulta-system"
 ENGINE_NAME = "kulta-controller"
 ENGINE_LEASE = "kulta-controller-leader"
+PROCESS_ANNOTATION = "kulta.io/process"
+"""On a Lease: which process of that name holds it, where processes may share a name."""
+VERSION = "app.kubernetes.io/version"
+"""Label of what is deployed; annotation of the Lease, where the engine itself says its version."""
 
 
 def is_closed(namespace: str) -> bool:

@@ -5,7 +5,8 @@
 
 A foreign Lease has expired when its record has not changed for its duration *since we first saw it
 so*; its timestamps are shown to people, never compared. Leading ends at 10 s, others may begin at
-15 s: the 5 s between are for the work to stop. Run by `wiring`, with a client of its own (one
+15 s: the 5 s between are for the work to stop. A name that two processes may share (a host's) binds
+only together with the mark of the process, which stands in an annotation. Run by `wiring`, with a client of its own (one
 attempt, a low cap on its breaker), so that a renewal never queues behind anything.
 """
 
@@ -21,7 +22,7 @@ from enum import Enum
 from typing import Any
 
 from fleet import aio
-from fleet.api.names import LEASES
+from fleet.api.names import LEASES, PROCESS_ANNOTATION
 from fleet.errors import AlreadyExists, Conflict, FleetError, NotFound
 from fleet.ports import Clock, Kube, Manifest
 
@@ -55,7 +56,16 @@ def look(lease: Manifest, seen: Seen, now: float) -> Seen:
     return seen if stamp == seen.stamp else Seen(stamp, now)
 
 
-def decide(lease: Manifest | None, me: str, seen: Seen, now: float) -> Verdict:
+def is_held(lease: Manifest, me: str, process: str = "") -> bool:
+    """Whether `me` holds it; with `process`, whether that very process of this name does."""
+    marks = lease["metadata"].get("annotations") or {}
+    named = _spec(lease).get("holderIdentity") == me
+    return named and (not process or marks.get(PROCESS_ANNOTATION) == process)
+
+
+def decide(
+    lease: Manifest | None, me: str, seen: Seen, now: float, *, process: str = ""
+) -> Verdict:
     """What `me` should do about `lease`, last seen to change at `seen.at`; times in seconds.
 
     A record without holder, renewTime or duration binds nobody.
@@ -63,7 +73,7 @@ def decide(lease: Manifest | None, me: str, seen: Seen, now: float) -> Verdict:
     if lease is None:
         return Verdict.CREATE
     spec = _spec(lease)
-    if spec.get("holderIdentity") == me:
+    if is_held(lease, me, process):
         return Verdict.RENEW
     duration = spec.get("leaseDurationSeconds")
     if not spec.get("holderIdentity") or not spec.get("renewTime") or not duration:
@@ -71,11 +81,13 @@ def decide(lease: Manifest | None, me: str, seen: Seen, now: float) -> Verdict:
     return Verdict.TAKE if now - seen.at > float(duration) else Verdict.FOLLOW
 
 
-def record(lease: Manifest | None, me: str, now: datetime, duration: float) -> dict[str, Any]:
+def record(
+    lease: Manifest | None, me: str, now: datetime, duration: float, *, process: str = ""
+) -> dict[str, Any]:
     """The spec that makes `me` the holder from `now` on, following on `lease`."""
     old = _spec(lease) if lease is not None else {}
     stamp = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    mine = old.get("holderIdentity") == me
+    mine = lease is not None and is_held(lease, me, process)
     return {
         "holderIdentity": me,
         "leaseDurationSeconds": math.ceil(duration),
@@ -112,9 +124,16 @@ class Elector:
         name: str,
         identity: str,
         period: float = 2.0,
+        process: str = "",
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
-        """`period` seconds between renewals: 2 for the hub, 5 for the engine; below 5."""
+        """`period` seconds between renewals, below 10. `process` tells this process from others
+        that may have the same identity; `annotations` are written into the Lease by its holder."""
         self.identity = identity
+        self._process = process
+        self._annotations = dict(annotations or {})
+        if process:
+            self._annotations[PROCESS_ANNOTATION] = process
         self._kube, self._clock, self._period = kube, clock, period
         self._namespace, self._name = namespace, name
         self._held: dict[str, Any] | None = None
@@ -183,14 +202,20 @@ class Elector:
         lease = self._held or await self._read()
         if lease is not None:
             self._seen = look(lease, self._seen, started)
-        verdict = decide(lease, self.identity, self._seen, started)
+        verdict = decide(lease, self.identity, self._seen, started, process=self._process)
         if verdict is Verdict.FOLLOW:
             self._held, self._until = None, -math.inf
             return False
-        spec = record(lease, self.identity, self._clock.now(), DURATION)
-        meta = {"name": self._name, "namespace": self._namespace}
+        now = self._clock.now()
+        spec = record(lease, self.identity, now, DURATION, process=self._process)
+        meta: dict[str, Any] = {"name": self._name, "namespace": self._namespace}
+        found = lease["metadata"] if lease is not None else {}
         if lease is not None:
-            meta["resourceVersion"] = lease["metadata"]["resourceVersion"]
+            meta["resourceVersion"] = found["resourceVersion"]
+        theirs = dict(found.get("annotations") or {})
+        theirs.pop(PROCESS_ANNOTATION, None)
+        if notes := {**theirs, **self._annotations}:
+            meta["annotations"] = notes
         manifest = {
             "apiVersion": LEASES.api_version,
             "kind": LEASES.kind,

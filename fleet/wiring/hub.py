@@ -178,6 +178,7 @@ def _elector(
         name=HUB_LEASE,
         identity=chosen.identity,
         period=RENEW_SECONDS,
+        process=chosen.process,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fleet.api.names import LEASES
+from fleet.api.names import LEASES, PROCESS_ANNOTATION
 from fleet.clusters import lease
 from fleet.clusters.lease import Alone, Elector, Seen, Verdict, decide, look, record
 from fleet.errors import Unreachable
@@ -67,6 +67,26 @@ def test_who_may_take_a_lease(
     assert decide(found, ME, Seen(("7", OTHER), AT), AT + seconds) is verdict
 
 
+def marked(by: str, process: str) -> dict[str, Any]:
+    found = held(by)
+    found["metadata"]["annotations"] = {PROCESS_ANNOTATION: process}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("found", "process", "verdict"),
+    [
+        pytest.param(marked(ME, "a"), "a", Verdict.RENEW, id="this very process holds it"),
+        pytest.param(marked(ME, "b"), "a", Verdict.FOLLOW, id="another process of this host"),
+        pytest.param(held(ME), "a", Verdict.FOLLOW, id="a process of this host without a mark"),
+        pytest.param(marked(ME, "b"), "", Verdict.RENEW, id="a pod's name is its own"),
+        pytest.param(marked(OTHER, "a"), "a", Verdict.FOLLOW, id="another name"),
+    ],
+)  # fmt: skip
+def test_processes_of_one_name(found: dict[str, Any], process: str, verdict: Verdict) -> None:
+    assert decide(found, ME, Seen(("7", ME), AT), AT + 5, process=process) is verdict
+
+
 def test_only_a_change_of_the_record_renews_what_was_seen() -> None:
     first = look(held(OTHER), Seen(), AT)
     again = look(held(OTHER), first, AT + 9)
@@ -104,9 +124,18 @@ def test_what_a_record_says(found: dict[str, Any] | None, transitions: int, acqu
 class Candidate:
     """An elector whose work notes when it runs and when it ended."""
 
-    def __init__(self, kube: FakeKube, clock: FakeClock, identity: str) -> None:
+    def __init__(
+        self, kube: FakeKube, clock: FakeClock, identity: str, process: str = "", **notes: str
+    ) -> None:
         self.elector: Elector | Alone = Elector(
-            kube, clock, namespace="kulta-system", name="leader", identity=identity, period=0.01
+            kube,
+            clock,
+            namespace="kulta-system",
+            name="leader",
+            identity=identity,
+            period=0.01,
+            process=process,
+            annotations=notes,
         )
         self.is_working, self.is_done, self.wind_down = False, False, 0.0
 
@@ -158,6 +187,35 @@ async def test_the_first_candidate_leads_and_the_second_follows(
                 False,
                 False,
             )
+
+
+async def test_two_processes_of_one_host_do_not_share_a_lease(
+    kube: FakeKube, clock: FakeClock
+) -> None:
+    one, two = Candidate(kube, clock, "host", "a"), Candidate(kube, clock, "host", "b")
+    async with one.running() as task, two.running():
+        await until(lambda: one.is_working or two.is_working)
+        before = len(kube.calls)
+        await until(lambda: len(kube.calls) > before + 6)
+        assert one.is_working is not two.is_working
+        assert holder(kube) == "host"
+        if one.is_working:
+            task.cancel()
+            await until(lambda: two.is_working)
+
+
+async def test_the_holder_writes_its_notes_and_keeps_those_of_others(
+    kube: FakeKube, clock: FakeClock
+) -> None:
+    found = marked("", "former")
+    found["metadata"]["annotations"] |= {"seen": "yes", "version": "0.9"}
+    kube.seed(LEASES, found)
+    one = Candidate(kube, clock, "one", version="1.0")
+    async with one.running():
+        await until(lambda: one.is_working)
+        written = kube.peek(LEASES, "leader", "kulta-system")
+    assert written is not None
+    assert written["metadata"]["annotations"] == {"seen": "yes", "version": "1.0"}
 
 
 async def test_a_renewal_is_one_request(kube: FakeKube, clock: FakeClock) -> None:

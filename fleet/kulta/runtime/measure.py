@@ -47,10 +47,6 @@ class Measurements:
             if mark not in self._asking:
                 self._asking[mark] = asyncio.create_task(self._answer(key, query))
 
-    def is_asking(self, key: Key) -> bool:
-        """Whether an answer for this Rollout is under way."""
-        return any(mark[0] == key for mark in self._asking)
-
     def forget(self, key: Key) -> None:
         """The Rollout is gone."""
         self._known.pop(key, None)

@@ -39,9 +39,6 @@ class Rollouts:
         self._graves: OrderedDict[str, None] = OrderedDict()
         self._limit = parsed
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def __iter__(self) -> Iterator[Key]:
         return iter(tuple(self._entries))
 

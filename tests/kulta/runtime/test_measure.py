@@ -65,7 +65,6 @@ async def test_one_text_is_asked_once_at_a_time() -> None:
     measurements.ask(KEY, [query()])
     await settle()
     assert len(source.asked) == 1
-    assert measurements.is_asking(KEY)
     source.go.set()
     await settle()
     measurements.ask(KEY, [query()])
@@ -83,9 +82,13 @@ async def test_old_texts_fade() -> None:
 
 
 async def test_closing_ends_what_is_under_way() -> None:
-    measurements = Measurements(Slow(), FakeClock(), lambda _: None)
+    source = Slow()
+    measurements = Measurements(source, FakeClock(), lambda _: None)
     measurements.ask(KEY, [query()])
     await settle()
     await measurements.close()
-    assert not measurements.is_asking(KEY)
     assert measurements.of(KEY) == {}
+    measurements.ask(KEY, [query()])
+    await settle()
+    assert len(source.asked) == 2
+    await measurements.close()

@@ -136,6 +136,8 @@ def _elector(
         name=names.ENGINE_LEASE,
         identity=settings.identity,
         period=RENEW_SECONDS,
+        process=settings.process,
+        annotations={names.VERSION: __version__},
     )
 
 

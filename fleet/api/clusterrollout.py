@@ -110,6 +110,8 @@ class EngineReport(Model):
     """Pods wanted."""
     ready: int = 0
     """Pods that are ready."""
+    available: bool | None = None
+    """Whether enough ready pods serve there; absent while the engine has not said so."""
     reason: str = ""
     """Why, for machines: a constant of `api.reasons`."""
     message: str = ""

@@ -17,6 +17,10 @@ from fleet.errors import UserError
 from fleet.hub.core.observed import Member
 from fleet.hub.core.standing import Finding
 
+TEXT_LIMIT = 500
+"""Most characters that a member's sentence takes in the hub; its names are cut like labels."""
+NAME_LIMIT = 64
+
 ANALYZING = frozenset({"Pending", "Inconclusive", "Error"})
 """Verdicts of a metric that hold a step."""
 
@@ -32,29 +36,33 @@ def parse(live: Mapping[str, Any] | None) -> Rollout | None:
 
 
 def report(rollout: Rollout, revision: str) -> EngineReport:
-    """The numbers of a Rollout's status, for display; steps only of `revision`."""
+    """The numbers of a Rollout's status, for display; steps only of `revision`.
+
+    What a member writes is a stranger's text: it is cut before it enters an object of the hub.
+    """
     status = rollout.status
+    available = conditionlib.find(status.conditions, "Available")
+    told = EngineReport(
+        phase=status.phase or "",
+        revision=status.fleet_revision[:NAME_LIMIT],
+        replicas=rollout.spec.replicas,
+        ready=status.ready_replicas,
+        available=None if available is None else available.status == "True",
+    )
     if status.fleet_revision != revision:
-        return EngineReport(
-            phase=status.phase or "",
-            revision=status.fleet_revision,
-            replicas=rollout.spec.replicas,
-            ready=status.ready_replicas,
-        )
+        return told
     canary = rollout.spec.strategy.canary
     steps = len(canary.steps) if canary else 0
     index = status.current_step_index
     decision = status.decisions[-1] if status.decisions else None
-    return EngineReport(
-        phase=status.phase or "",
-        revision=status.fleet_revision,
-        pod_hash=status.current_pod_hash,
-        step=f"{min(index + 1, steps)}/{steps}" if steps and index is not None else "",
-        weight=status.current_weight or 0,
-        replicas=rollout.spec.replicas,
-        ready=status.ready_replicas,
-        reason=decision.reason if decision else "",
-        message=status.message,
+    return told.model_copy(
+        update={
+            "pod_hash": status.current_pod_hash[:NAME_LIMIT],
+            "step": f"{min(index + 1, steps)}/{steps}" if steps and index is not None else "",
+            "weight": status.current_weight or 0,
+            "reason": decision.reason if decision else "",
+            "message": status.message[:TEXT_LIMIT],
+        }
     )
 
 

@@ -97,6 +97,29 @@ def test_the_report_is_kept_for_people() -> None:
     assert (engine.step, engine.weight, engine.replicas) == ("2/2", 50, 4)
 
 
+@pytest.mark.parametrize(
+    ("conditions", "available"),
+    [
+        pytest.param([], None, id="an engine that does not say it"),
+        pytest.param([{"type": "Available", "status": "True"}], True, id="enough pods serve"),
+        pytest.param([{"type": "Available", "status": "False"}], False, id="pods crash"),
+        pytest.param([{"type": "Available", "status": "Unknown"}], False, id="unknown is not good"),
+    ],
+)
+def test_whether_enough_pods_serve_is_kept(
+    conditions: list[dict[str, str]], available: bool | None
+) -> None:
+    there = objects(phase="Completed", conditions=conditions)
+    status = dispatch.decide(settled(), look(there), NOON).status
+    assert (status.phase, status.engine.available) == (ClusterPhase.SUCCEEDED, available)
+
+
+def test_a_members_texts_are_cut() -> None:
+    there = objects(message="x" * 2_000_000, currentPodHash="h" * 5_000)
+    engine = dispatch.decide(settled(), look(there), NOON).status.engine
+    assert (len(engine.message), len(engine.pod_hash)) == (500, 64)
+
+
 def test_a_rollout_that_cannot_be_read_is_said_so() -> None:
     there = objects()
     there["rollouts", "checkout"]["spec"]["replicas"] = "many"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e import quiet
 from e2e import realm as realms
 from e2e.ground import background
 from e2e.ground import binaries as parts
@@ -96,7 +97,7 @@ def plane(planes: Planes) -> ControlPlane:
 def our_kinds(plane: ControlPlane) -> ControlPlane:
     """The shared control plane with our CRDs, installed as the README says."""
     plane.kubectl("apply", "-f", str(HERE.parent / "crds"))
-    plane.kubectl("wait", "crd", "--all", "--for=condition=Established")
+    plane.await_crds()
     return plane
 
 
@@ -117,4 +118,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[realms.Realm]:
     """The shared hub with members whose engines are real."""
     with realms.running(tmp_path_factory.mktemp("realm"), IMAGES) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def minute(realm: realms.Realm) -> Iterator[quiet.Minute]:
+    """A minute of silence, which has begun; other tests may pass in it, elsewhere."""
+    with quiet.begun(realm) as started:
         yield started

@@ -5,6 +5,7 @@ has a namespace of its own. In `site` the hub keeps the engine as a pod; in `eas
 engine is a process that a test can kill, and kwok plays the pods.
 """
 
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,7 @@ from e2e.ground.engine import Engine
 from e2e.ground.flags import AuditPolicy
 from e2e.ground.hub import Hub
 from e2e.ground.images import Images
+from e2e.ground.loadgen import LoadGenerator
 from e2e.ground.prometheus import Prometheus
 from e2e.ground.proxy import Proxy
 from e2e.ground.site import Site
@@ -89,7 +91,7 @@ class Realm:
 def application(
     name: str, image: str, strategy: Mapping[str, Any], **policy: Any
 ) -> dict[str, Any]:
-    """An Application of that name for the Fleet of its tenant, with a Service and a route."""
+    """An Application of that name for the Fleet of its tenant, with a Service."""
     probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1}
     container = {"name": "app", "image": image, "readinessProbe": probe}
     return {
@@ -109,10 +111,35 @@ def application(
     }
 
 
+def routed(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The same behind the site's Gateway, as `<name>.example.com`."""
+    host = f"{manifest['metadata']['name']}.example.com"
+    parents = [{"name": "public", "namespace": "gateways"}]
+    manifest["spec"]["workload"]["route"] = {"parentRefs": parents, "hostnames": [host]}
+    return manifest
+
+
 def deliver(tenant: Tenant, *applications: Mapping[str, Any]) -> None:
     """Create or change them."""
     for manifest in applications:
         tenant.put(APPLICATIONS, manifest)
+
+
+@contextmanager
+def sending(*generators: LoadGenerator) -> Iterator[None]:
+    """Load while the context is open."""
+    loop = background.Loop()
+    threads = [threading.Thread(target=loop.call, args=(one.run(),)) for one in generators]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for one in generators:
+            one.stop()
+        for thread in threads:
+            thread.join()
+        loop.close()
 
 
 @contextmanager

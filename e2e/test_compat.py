@@ -5,10 +5,8 @@ Weights are judged by Envoy's counters and by what a client was answered under l
 """
 
 import itertools
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.ground import addresses, background
+from e2e.ground import addresses
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.loadgen import Load, LoadGenerator
 from e2e.ground.subject import Subject, route, service
 from e2e.ground.waiting import until
-from e2e.realm import Realm
+from e2e.realm import Realm, sending
 
 COMPAT = Path(__file__).parent / "data" / "compat"
 VERSIONS = ("v1alpha1", "v1beta1")
@@ -81,23 +79,6 @@ def change(rollout: Subject, image: str) -> None:
     rollout.plane.kubectl("patch", *where, "--type=json", "-p", patch)
 
 
-@contextmanager
-def sending(loads: dict[str, LoadGenerator]) -> Iterator[None]:
-    """All of them, until the end of the context."""
-    loop = background.Loop()
-    threads = [threading.Thread(target=loop.call, args=(one.run(),)) for one in loads.values()]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        for one in loads.values():
-            one.stop()
-        for thread in threads:
-            thread.join()
-        loop.close()
-
-
 @pytest.fixture(scope="module")
 def shops(realm: Realm) -> Iterator[dict[str, Shop]]:
     """One for each version, its first revisions complete; the mailers' second ones have begun,
@@ -120,7 +101,7 @@ def shops(realm: Realm) -> Iterator[dict[str, Shop]]:
     for shop in made.values():
         shop.orders.wait(phase="Completed", readyReplicas=5, within=60)
         shop.mailer.wait(phase="Completed", readyReplicas=2, within=60)
-    with sending({version: _begin(shop.mailer) for version, shop in made.items()}):
+    with sending(*[_begin(shop.mailer) for shop in made.values()]):
         yield made
     for shop in made.values():
         shop.orders.delete()
@@ -134,7 +115,7 @@ def test_the_canary_takes_all_four_weights_and_no_request_fails(
     orders = {version: shop.orders for version, shop in shops.items()}
     first = {version: one.status["stablePodHash"] for version, one in orders.items()}
     measured: dict[str, list[tuple[float, float]]] = {version: [] for version in orders}
-    with sending({version: shop.load for version, shop in shops.items()}):
+    with sending(*(shop.load for shop in shops.values())):
         for one in orders.values():
             change(one, ORDERS)
         for step, weight in enumerate(WEIGHTS):

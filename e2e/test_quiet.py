@@ -1,0 +1,28 @@
+"""Steady state is silent: judged by all audit logs of a minute in which nothing happens.
+
+One Rollout is paused, one has failed, one is complete and a run soaks (`quiet`). Hub and engine
+may renew their Leases and start watches anew, and nothing else.
+"""
+
+from collections import Counter
+
+from e2e import quiet
+from e2e.quiet import Minute
+
+
+def test_watches_and_lease_renewals_and_nothing_else(minute: Minute) -> None:
+    requests = minute.requests()
+    loud = Counter(
+        (name, request.user.rpartition(":")[2], request.verb, request.uri)
+        for name, request in requests
+        if not quiet.is_renewal_or_watch(request)
+    )
+    assert loud == {}
+    renewals = Counter(name for name, request in requests if request.verb == "update")
+    assert renewals.keys() == {"hub", *minute.realm.members}
+    assert quiet.versions(minute) == minute.versions
+
+
+def test_the_metrics_of_the_paused_one_were_asked_all_the_time(minute: Minute) -> None:
+    """So the silence is not that of an engine that has stopped judging."""
+    assert quiet.checks(minute) - minute.checks > quiet.SECONDS

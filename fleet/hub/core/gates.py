@@ -1,6 +1,6 @@
 """What keeps the next cluster of a wave from starting: an ordered tuple of questions.
 
-Called by `plan`. Each gate has one signature and stands alone; the first that holds wins and says
+Called by `plan`. Each gate has one signature and stands alone; the first that says no wins and says
 why, in a sentence, and until when. A new gate is a function and an entry in `GATES`.
 """
 
@@ -17,7 +17,7 @@ from fleet.hub.core.rows import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Stop:
     """Why nothing starts now."""
 
     reason: str
@@ -38,70 +38,70 @@ class View:
         return rowlib.of(self.rows, name)
 
 
-Gate = Callable[[View, PlannedWave, datetime], Hold | None]
+Gate = Callable[[View, PlannedWave, datetime], Stop | None]
 
 
-def isolated(view: View, _wave: PlannedWave, _now: datetime) -> Hold | None:
+def isolated(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
     """The hub suspects its own network: nothing that it sees is worth acting on."""
     if not view.observed.isolated:
         return None
-    return Hold(
+    return Stop(
         reason="HubIsolated",
         message="many members went silent at once: the hub suspects its own network and waits",
     )
 
 
-def preceded(view: View, _wave: PlannedWave, _now: datetime) -> Hold | None:
+def preceded(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
     """One active run: an older one gives way first."""
     older = view.observed.preceding
     if not older:
         return None
-    return Hold(reason="GivingWay", message=f"waiting for {wavelib.listed(older)} to give way")
+    return Stop(reason="GivingWay", message=f"waiting for {wavelib.listed(older)} to give way")
 
 
-def paused(view: View, _wave: PlannedWave, _now: datetime) -> Hold | None:
+def paused(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
     """A person or the policy pauses the run."""
     if view.status.paused:
-        return Hold(reason="Paused", message="paused by request: write the request resume")
+        return Stop(reason="Paused", message="paused by request: write the request resume")
     if view.observed.paused:
-        return Hold(reason="Paused", message="paused by deliveryPolicy.paused")
+        return Stop(reason="Paused", message="paused by deliveryPolicy.paused")
     return None
 
 
-def halted(view: View, _wave: PlannedWave, _now: datetime) -> Hold | None:
+def halted(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
     """Something failed; a person decides how it goes on."""
     if view.status.halted_at is None:
         return None
-    return failing(view) or Hold(
+    return failing(view) or Stop(
         reason="Halted",
         message="halted; what failed has recovered: request resume, retry or abort",
     )
 
 
-def spent(view: View, wave: PlannedWave, _now: datetime) -> Hold | None:
+def spent(view: View, wave: PlannedWave, _now: datetime) -> Stop | None:
     """The wave's own budget is overspent: no new start of it, whatever else goes on."""
     if view.plan.on_failure == "Continue":
         return None
     return _overspent(view, wave)
 
 
-def soaking(view: View, wave: PlannedWave, now: datetime) -> Hold | None:
+def soaking(view: View, wave: PlannedWave, now: datetime) -> Stop | None:
     """A wave up to this one has to run well for a while; who comes late waits for the end."""
     for earlier in view.plan.waves:
         left = soak_left(earlier, find(view.status, earlier.name), now)
         if left is not None:
-            return Hold(reason="Soaking", message=f"soaking until {clock(left)}", until=left)
+            return Stop(reason="Soaking", message=f"soaking until {clock(left)}", until=left)
         if earlier.name == wave.name:
             break
     return None
 
 
-def full(view: View, wave: PlannedWave, _now: datetime) -> Hold | None:
+def full(view: View, wave: PlannedWave, _now: datetime) -> Stop | None:
     """All slots are taken."""
     busy = [row for row in view.wave(wave.name) if row.is_in_flight]
     if len(busy) < wave.max_concurrency:
         return None
-    return Hold(reason="WaitingForClusters", message=f"waiting for {places(busy)}")
+    return Stop(reason="WaitingForClusters", message=f"waiting for {places(busy)}")
 
 
 STOPS: tuple[Gate, ...] = (isolated, preceded, halted, paused)
@@ -110,28 +110,28 @@ STOPS: tuple[Gate, ...] = (isolated, preceded, halted, paused)
 GATES: tuple[Gate, ...] = (*STOPS, spent, soaking, full)
 
 
-def first_hold(
+def first_stop(
     view: View, wave: PlannedWave, now: datetime, asked: tuple[Gate, ...] = GATES
-) -> Hold | None:
-    """Ask every gate in order; the first that holds the wave explains why."""
-    holds = (gate(view, wave, now) for gate in asked)
-    return next((hold for hold in holds if hold is not None), None)
+) -> Stop | None:
+    """Ask every gate in order; the first that stops the wave explains why."""
+    stops = (gate(view, wave, now) for gate in asked)
+    return next((stop for stop in stops if stop is not None), None)
 
 
-def failing(view: View) -> Hold | None:
+def failing(view: View) -> Stop | None:
     """What halts the whole run now: a failed analysis, or a budget overspent."""
     fresh = [row for row in view.rows if row.is_failed and row.name not in view.status.accepted]
     judged = [row for row in fresh if row.reason == "AnalysisFailed"]
     if judged and view.plan.halt_on_first_failed_analysis:
         more = f" (and {len(judged) - 1} more)" if len(judged) > 1 else ""
-        return Hold(
+        return Stop(
             reason="AnalysisFailed",
             message=f"halted: {judged[0].name} failed its analysis: {judged[0].message}{more}",
         )
     if view.plan.on_failure == "Continue":
         return None
     over = (_overspent(view, wave) for wave in view.plan.waves)
-    return next((hold for hold in over if hold is not None), None)
+    return next((stop for stop in over if stop is not None), None)
 
 
 def find(status: FleetRolloutStatus, name: str) -> WaveStatus:
@@ -158,7 +158,7 @@ def places(rows: list[Row]) -> str:
     return wavelib.listed(texts, most=3)
 
 
-def _overspent(view: View, wave: PlannedWave) -> Hold | None:
+def _overspent(view: View, wave: PlannedWave) -> Stop | None:
     failed = [
         row
         for row in view.wave(wave.name)
@@ -167,7 +167,7 @@ def _overspent(view: View, wave: PlannedWave) -> Hold | None:
     if len(failed) <= wave.failure_budget:
         return None
     why = failed[0].message or failed[0].reason
-    return Hold(
+    return Stop(
         reason="BudgetExceeded",
         message=f"halted: {len(failed)} failed in wave {wave.name}, its budget is "
         f"{wave.failure_budget}: {failed[0].name}: {why}",

@@ -138,7 +138,7 @@ def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[Start, 
     """Who goes now, in the order of the plan, as far as slots reach; and the view after it."""
     names: dict[str, int] = {}
     for wave in walklib.startable(view):
-        if gates.first_hold(view, wave, now) is not None:
+        if gates.first_stop(view, wave, now) is not None:
             continue
         own = view.wave(wave.name)
         free = wave.max_concurrency - sum(row.is_in_flight for row in own)
@@ -169,7 +169,7 @@ def _holds(view: View, now: datetime) -> tuple[Hold | Release, ...]:
     asked = (gates.halted, gates.paused)
     if not view.plan.waves:
         return ()
-    stop = gates.first_hold(view, view.plan.waves[0], now, asked)
+    stop = gates.first_stop(view, view.plan.waves[0], now, asked)
     if stop is not None:
         reason = aggregate.short(stop.message, HOLD_REASON)
         return tuple(
@@ -186,7 +186,7 @@ def _verdict(view: View, now: datetime) -> Verdict:
     """The phase, and what the run waits for."""
     wave = walklib.current(view)
     asked = wave or (view.plan.waves[-1] if view.plan.waves else None)
-    stop = gates.first_hold(view, asked, now, gates.STOPS) if asked else None
+    stop = gates.first_stop(view, asked, now, gates.STOPS) if asked else None
     open_ = [row for row in view.rows if row.is_in_flight or row.is_pending or row.is_deferred]
     if stop is not None and (wave is not None or open_ or view.status.halted_at):
         return Verdict(phase=_stopped(view), reason=stop.reason, message=stop.message)

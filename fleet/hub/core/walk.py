@@ -66,7 +66,7 @@ def _waves(view: View, now: datetime, *, stopped: bool) -> tuple[WaveStatus, ...
     result: list[WaveStatus] = []
     behind = False
     stop = stopped or any(
-        gates.first_hold(view, wave, now, gates.STOPS) for wave in view.plan.waves[:1]
+        gates.first_stop(view, wave, now, gates.STOPS) for wave in view.plan.waves[:1]
     )
     for wave in view.plan.waves:
         status = gates.find(view.status, wave.name)

@@ -48,7 +48,7 @@ def step(rollout: Manifest, now: datetime, *, bad: bool = False) -> None:
     """What the engine does in one tick."""
     spec, status, metadata = rollout["spec"], rollout["status"], rollout["metadata"]
     image = spec["template"]["spec"]["containers"][0]["image"]
-    retried = metadata["annotations"].pop(RETRY, None) is not None
+    retried = metadata["annotations"].pop(RETRY, None) == "true"
     if retried or status.get("hash") != image:
         was = status.get("stable", "")
         rollout["status"] = {

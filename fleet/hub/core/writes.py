@@ -20,6 +20,8 @@ from fleet.kit import hashing
 from fleet.rendering.render import Rendered
 
 RETRY = request_annotation("retry")
+YES = "true"
+"""The one value by which an engine is asked."""
 
 Write = ApplyRollout | HoldRollout | CreateObject | UpdateObject
 
@@ -153,5 +155,5 @@ def _dispatched(case: Case, dispatch: Dispatched) -> dict[str, Any]:
     fence = {"hub": case.observed.hub, "sequence": dispatch.rollout}
     metadata = dict(manifest["metadata"])
     if dispatch.attempt:
-        metadata["annotations"] = {**metadata["annotations"], RETRY: str(dispatch.rollout)}
+        metadata["annotations"] = {**metadata["annotations"], RETRY: YES}
     return {**manifest, "metadata": metadata, "spec": {**manifest["spec"], "dispatch": fence}}

@@ -109,7 +109,7 @@ def test_a_retry_asks_the_engine() -> None:
     item = item.model_copy(update={"spec": item.spec.model_copy(update={"want": want})})
     plan = dispatch.decide(item, look(objects(phase="Failed")), NOON)
     (sent,) = plan.actions
-    assert sent.manifest["metadata"]["annotations"]["kulta.io/retry"] == "2"  # type: ignore[union-attr]
+    assert sent.manifest["metadata"]["annotations"]["kulta.io/retry"] == "true"  # type: ignore[union-attr]
     assert (plan.fence, plan.status.phase) == (True, ClusterPhase.APPLYING)
 
 

@@ -182,11 +182,26 @@ def _started(
         return _lost(run, row, member, item, observed, now)
     if row.phase is ClusterPhase.UNREACHABLE:
         row = replace(row, phase=ClusterPhase.PROGRESSING)
-    end = _deadline(wave, item)
-    if end is None or observed.isolated:
+    return _timed(row, wave, item, observed, now)
+
+
+def _timed(
+    row: Row, wave: PlannedWave, item: ClusterRollout, observed: RunObserved, now: datetime
+) -> Row:
+    """In flight and within its deadline, or timed out.
+
+    The clock stands still while the cluster waits (a pause, a hold, out of reach), at what it had
+    reached: a hold brings nobody back who was too late when it came.
+    """
+    since = item.spec.want.since if item.spec.want else None
+    if since is None or observed.isolated:
         return row
-    if now < end:
-        return replace(row, due=end)
+    current = _is_current(item)
+    waited = timedelta(seconds=item.status.waited_seconds if current else 0)
+    waiting = item.status.waiting_since if current else None
+    limit = timedelta(seconds=wave.progress_deadline_seconds)
+    if (waiting or now) - since - waited < limit:
+        return row if waiting else replace(row, due=since + waited + limit)
     minutes = wave.progress_deadline_seconds // 60
     text = f"no end within {minutes} min ({row.message or row.phase})"
     return replace(row, phase=ClusterPhase.TIMED_OUT, reason="TimedOut", message=text)
@@ -213,15 +228,6 @@ def _lost(
         counted=counted,
         due=None if counted or since is None else end,
     )
-
-
-def _deadline(wave: PlannedWave, item: ClusterRollout) -> datetime | None:
-    """When its time is over; None while the clock stands still (pause, hold, out of reach)."""
-    want = item.spec.want
-    if want is None or want.since is None or item.status.waiting_since or item.spec.hold:
-        return None
-    waited = item.status.waited_seconds if _is_current(item) else 0
-    return want.since + timedelta(seconds=wave.progress_deadline_seconds + waited)
 
 
 def _replicas(run: FleetRollout, item: ClusterRollout | None) -> int:

@@ -226,6 +226,38 @@ def test_who_goes(
             "WaitingForClusters",
             id="the deadline's clock stands still in a pause",
         ),
+        pytest.param(
+            gen.run(gen.wave("all", "a", "b")),
+            [
+                gen.item(
+                    "a",
+                    ClusterPhase.PAUSED,
+                    since=NOON - 90 * MINUTE,
+                    waiting_since=NOON - 59 * MINUTE,
+                    hold="halted: a",
+                )
+            ],
+            [],
+            RunPhase.HALTED,
+            "BudgetExceeded",
+            id="a hold that came after the deadline brings nobody back",
+        ),
+        pytest.param(
+            gen.run(gen.wave("all", "a", "b")),
+            [
+                gen.item(
+                    "a",
+                    since=NOON - 31 * MINUTE,
+                    taken=0,
+                    observed_generation=0,
+                    waiting_since=NOON - 31 * MINUTE,
+                )
+            ],
+            ["hold a"],
+            RunPhase.HALTED,
+            "BudgetExceeded",
+            id="waiting for the former wish is none for this one",
+        ),
     ],
 )
 def test_failures(

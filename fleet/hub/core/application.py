@@ -115,7 +115,8 @@ def _check_members(
         raise UserError(
             "NamespaceNotAllowed",
             f"spec.destination.namespace: {namespace} is not allowed in {wavelib.listed(closed)}: "
-            f"an administrator adds it to spec.allowedNamespaces of the MemberCluster",
+            "an administrator adds it with "
+            f"`fleet cluster add {closed[0]} --namespaces {namespace}`",
         )
     wrong = [observed.render_errors[name] for name in chosen if name in observed.render_errors]
     if wrong:

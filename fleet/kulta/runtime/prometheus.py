@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import ipaddress
 import math
+import os
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -28,6 +29,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _METADATA = frozenset(
     ipaddress.ip_address(text) for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")
 )
+
+DOUBT = "; is this the address of a Prometheus?"
 
 
 class Prometheus:
@@ -56,8 +59,7 @@ class Prometheus:
         except TimeoutError:
             raise TemporaryError(f"{shown} did not answer within {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            why = str(error) or type(error).__name__
-            raise TemporaryError(f"{shown} does not answer: {why}") from None
+            raise TemporaryError(f"{shown} does not answer: {_why(error)}{DOUBT}") from None
         return parse(status, body, shown)
 
     async def close(self) -> None:
@@ -114,6 +116,16 @@ class Prometheus:
         return addresses
 
 
+def _why(error: BaseException) -> str:
+    """The system's words for a failure, which the library keeps at the bottom of its own."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, OSError) and below.strerror:
+            return os.strerror(below.errno).lower() if below.errno else below.strerror
+        below = below.__cause__ or below.__context__
+    return str(error) or type(error).__name__
+
+
 def _shown(address: str) -> str:
     """The address without user and password, for people."""
     scheme, mark, rest = address.partition("://")
@@ -141,17 +153,19 @@ def parse(status: int, body: bytes, address: str) -> float | None:
         said = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise TemporaryError(
-            f"{address} answered {status} with something that is not JSON"
+            f"{address} answered {status} with something that is not JSON{DOUBT}"
         ) from None
     if not isinstance(said, dict):
-        raise TemporaryError(f"{address} answered {status} with something that is not an object")
+        raise TemporaryError(
+            f"{address} answered {status} with something that is not an object{DOUBT}"
+        )
     if said.get("status") != "success":
         why = said.get("error") or said.get("errorType") or f"HTTP {status}"
-        raise TemporaryError(f"{address} refused the query: {why}")
+        raise TemporaryError(f"{address} refused the query: {why}; correct the metric's query")
     data = said.get("data")
     result = data.get("result") if isinstance(data, dict) else None
     if not isinstance(result, list):
-        raise TemporaryError(f"{address} answered without a result")
+        raise TemporaryError(f"{address} answered without a result{DOUBT}")
     if not result:
         return None
     return _number(_sample(data, result), address)
@@ -173,7 +187,10 @@ def _number(sample: Any, address: str) -> float:
     except (TypeError, ValueError):
         raise TemporaryError(f"{address} answered {sample[1]!r}, which is not a number") from None
     if math.isnan(value) or math.isinf(value):
-        raise TemporaryError(f"{address} answered {sample[1]}, which is not a usable number")
+        raise TemporaryError(
+            f"{address} answered {sample[1]}, which is not a usable number; "
+            "write a query that does not divide by zero"
+        )
     return value
 
 

@@ -95,8 +95,8 @@ def test_the_first_run_freezes_spec_and_plan() -> None:
             gen.application(body={**gen.spec(), "destination": {"fleet": "production"}}),
             look("a"),
             "NamespaceNotAllowed",
-            "spec.destination.namespace: shop is not allowed in a: an administrator adds it to "
-            "spec.allowedNamespaces of the MemberCluster",
+            "spec.destination.namespace: shop is not allowed in a: an administrator adds it with "
+            "`fleet cluster add a --namespaces shop`",
             id="a namespace that the member does not open",
         ),
         pytest.param(

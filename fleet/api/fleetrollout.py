@@ -49,6 +49,15 @@ class ClusterPhase(StrEnum):
     CONFLICT = "Conflict"
 
 
+class WavePhase(StrEnum):
+    """Where one wave of a run stands."""
+
+    PENDING = "Pending"
+    PROGRESSING = "Progressing"
+    SOAKING = "Soaking"
+    DONE = "Done"
+
+
 class PlannedWave(Model):
     """A wave with its members by name and its limits as numbers."""
 
@@ -141,8 +150,8 @@ class WaveStatus(Model):
 
     name: str
     """The wave's name."""
-    phase: str = "Pending"
-    """Pending, Progressing, Soaking, Done, Failed."""
+    phase: WavePhase = WavePhase.PENDING
+    """One word for the wave."""
     total: int = 0
     """All its members."""
     updated: int = 0
@@ -156,7 +165,8 @@ class WaveStatus(Model):
     soaked_seconds: float = 0
     """Soak time that has counted before `soakingSince`."""
     soaking_since: Time = None
-    """When the soak clock last started; empty while it stands still."""
+    """When the soak clock last started; empty while it stands still: in a pause, a halt, or while
+    one of its members is not known to run well."""
 
 
 class ClusterRow(Model):

@@ -1,17 +1,21 @@
 """Builders of hub objects with good defaults: say only what a test is about."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
 from fleet.api.clusterrollout import ClusterRolloutSpec, ClusterRolloutStatus, Dispatched, Want
+from fleet.api.conditions import condition, updated
 from fleet.api.fleetrollout import ClusterPhase, FleetRolloutSpec, Plan, PlannedWave, Snapshot
 from fleet.api.meta import ObjectMeta
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ClusterName
+from fleet.hub.core import freshness
 from fleet.hub.core.observed import Member
 from tests.conftest import NOON
 
+SILENT = "the engine has not renewed its Lease for more than 30 s"
 STEPS = [{"setWeight": 50}, {"setWeight": 100}]
 CANARY: Mapping[str, Any] = {"canary": {"steps": STEPS}}
 
@@ -78,14 +82,36 @@ def cluster(
 def member(
     name: str, *, reachable: bool = True, fresh: bool | None = None, **labels: str
 ) -> Member:
-    """A member that answers, unless it does not."""
-    lost = {} if reachable else {"message": "connection refused"}
-    return Member(
-        cluster=cluster(name, **labels),
+    """A member that answers, unless it does not: then it was lost at noon."""
+    fresh = reachable if fresh is None else fresh
+    answers = Member(cluster=cluster(name, **labels), reachable=True, fresh=True)
+    return answers if fresh else lose(answers, reachable=reachable)
+
+
+def lose(member: Member, at: datetime = NOON, *, reachable: bool = False) -> Member:
+    """The member without fresh reports since `at`, as its MemberCluster says too."""
+    reason, message = ("Stale", SILENT) if reachable else ("Unreachable", "connection refused")
+    return replace(
+        member,
+        cluster=_fresh(member.cluster, False, reason, at),
         reachable=reachable,
-        fresh=reachable if fresh is None else fresh,
-        **lost,
+        fresh=False,
+        reason=reason,
+        message=message,
     )
+
+
+def regain(member: Member, at: datetime = NOON) -> Member:
+    """The member with fresh reports again."""
+    cluster = _fresh(member.cluster, True, "Reachable", at)
+    return replace(member, cluster=cluster, reachable=True, fresh=True, reason="", message="")
+
+
+def _fresh(cluster: MemberCluster, value: bool, reason: str, at: datetime) -> MemberCluster:
+    said = condition(freshness.FRESH, value, reason)
+    conditions = updated(cluster.status.conditions, (said,), at)
+    status = cluster.status.model_copy(update={"conditions": conditions})
+    return cluster.model_copy(update={"status": status})
 
 
 def members(*names: str, lost: Sequence[str] = ()) -> dict[ClusterName, Member]:

@@ -6,7 +6,7 @@ contains `bad`. `check` refuses worlds that must never be. A crash is a budget o
 everything stops; what has been written stays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -146,12 +146,17 @@ def settle(world: World, ticks: int = 60, **changes: Any) -> World:
 
 def lose(world: World, *names: str) -> World:
     """Those members do not answer any more; their engines go on."""
-    return _members(world, names, reachable=False)
+    return _members(world, names, lambda member: gen.lose(member, world.now))
 
 
 def regain(world: World, *names: str) -> World:
     """Those members answer again."""
-    return _members(world, names, reachable=True)
+    return _members(world, names, lambda member: gen.regain(member, world.now))
+
+
+def silence(world: World, *names: str) -> World:
+    """Their engines are not heard of any more; their API servers answer."""
+    return _members(world, names, lambda member: gen.lose(member, world.now, reachable=True))
 
 
 def deliver(world: World, image: str, **policy: Any) -> World:
@@ -177,17 +182,9 @@ def check(world: World) -> None:
                 assert sum(ref.get("weight", 1) for ref in refs) in (1, 100)
 
 
-def _members(world: World, names: tuple[str, ...], *, reachable: bool) -> World:
-    members = dict(world.members)
-    for name in names:
-        old = members[ClusterName(name)]
-        members[ClusterName(name)] = replace(
-            old,
-            reachable=reachable,
-            fresh=reachable,
-            message="" if reachable else "connection refused",
-        )
-    return replace(world, members=members)
+def _members(world: World, names: tuple[str, ...], change: Callable[[Member], Member]) -> World:
+    changed = {ClusterName(name): change(world.members[ClusterName(name)]) for name in names}
+    return replace(world, members=world.members | changed)
 
 
 def _copied(world: World) -> World:

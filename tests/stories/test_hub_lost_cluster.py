@@ -1,11 +1,15 @@
 """A member is lost before, during and after its turn, and comes back."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from fleet.api.fleetrollout import ClusterPhase, RunPhase
-from tests.hub import world
+from tests.hub import gen, world
 
 HOURS_3 = 10_800
+Away = Callable[..., world.World]
 
 
 def test_before_its_turn_it_is_put_off_and_goes_at_the_end() -> None:
@@ -24,6 +28,32 @@ def test_before_its_turn_and_for_too_long_it_counts() -> None:
     assert here.run.status.counts.unreachable == 1
     done = world.settle(here, request="resume/1")
     assert done.run.status.phase is RunPhase.SUCCEEDED_WITH_FAILURES
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        pytest.param(world.lose, id="its API server"),
+        pytest.param(world.silence, id="its engine"),
+    ],
+)
+def test_a_blip_in_a_wave_that_is_hours_old_is_a_blip(away: Away) -> None:
+    """The time-out runs from the loss, not from the beginning of the wave."""
+    here = world.tick(world.tick(world.new("a", "b", progressDeadline="1d")), seconds=2 * HOURS_3)
+    here = world.settle(world.tick(world.lose(here, "a")))
+    blip = world.tick(away(here, "b"), seconds=1)
+    assert blip.run.status.phase is RunPhase.PROGRESSING
+    assert {row.name: row.phase for row in blip.run.status.clusters}["b"] == "Deferred"
+    done = world.settle(world.regain(blip, "a", "b"))
+    assert done.run.status.phase is RunPhase.SUCCEEDED
+
+
+def test_a_silent_engine_counts_in_the_end_and_is_not_called_unreachable() -> None:
+    here = world.settle(world.silence(world.new("a", "b"), "a"), ticks=20)
+    here = world.settle(world.tick(here, seconds=HOURS_3))
+    assert (here.run.status.phase, here.run.status.reason) == (RunPhase.HALTED, "BudgetExceeded")
+    (row,) = here.run.status.clusters
+    assert (row.phase, row.message) == (ClusterPhase.DEFERRED, gen.SILENT)
 
 
 def test_in_flight_it_keeps_its_slot_and_is_read_before_it_is_written() -> None:
@@ -55,9 +85,9 @@ def test_a_hub_that_lost_everybody_waits_and_counts_nobody() -> None:
 def test_somebodys_service_is_in_the_way_until_it_is_gone() -> None:
     here = world.new("a", "b", failureBudget=1)
     stranger = {"metadata": {"name": "checkout", "namespace": "checkout", "uid": "x"}, "spec": {}}
-    here.objects[world.ClusterName("a")]["services", "checkout"] = stranger
+    here.objects[world.ClusterName("a")]["services", "checkout", "checkout"] = stranger
     here = world.settle(here, ticks=20)
     assert (here.phase("a"), here.phase("b")) == (ClusterPhase.CONFLICT, ClusterPhase.SUCCEEDED)
     assert not [line for line in here.log if line.startswith("a ")], "nothing half-written"
-    del here.objects[world.ClusterName("a")]["services", "checkout"]
+    del here.objects[world.ClusterName("a")]["services", "checkout", "checkout"]
     assert world.settle(here).phase("a") is ClusterPhase.SUCCEEDED

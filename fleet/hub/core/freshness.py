@@ -6,11 +6,19 @@ the answer. A member's own timestamps are never compared.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+
+from fleet.api import MemberCluster
+from fleet.api import conditions as conditionlib
 
 LEASE_SECONDS = 30.0
 """An engine renews every few seconds; without a change for so long it is not believed alive."""
 WATCH_SECONDS = 90.0
 """A quiet watch still brings a bookmark each minute."""
+
+FRESH = "Fresh"
+"""Condition of a MemberCluster: its reports count. Its time is that of the loss, also over a
+restart of the hub."""
 
 ISOLATION_SHARE, ISOLATION_LEAST, ISOLATION_WINDOW = 0.3, 3, 60.0
 
@@ -43,6 +51,12 @@ def doubt(*, watch_age: float, lease_age: float | None) -> Doubt | None:
         text = f"nothing has been heard of its Rollouts for more than {WATCH_SECONDS:g} s"
         return Doubt(reason="Stale", message=text)
     return None
+
+
+def lost_since(cluster: MemberCluster) -> datetime | None:
+    """Since when its reports do not count; None while they do, and while that is not known."""
+    seen = conditionlib.find(cluster.status.conditions, FRESH)
+    return seen.last_transition_time if seen is not None and seen.status == "False" else None
 
 
 def is_isolated(lost: Sequence[float], total: int) -> bool:

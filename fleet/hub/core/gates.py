@@ -8,7 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from fleet.api.fleetrollout import FleetRolloutStatus, Plan, PlannedWave, WaveStatus
+from fleet.api.fleetrollout import (
+    FleetRolloutStatus,
+    Plan,
+    PlannedWave,
+    WavePhase,
+    WaveStatus,
+)
 from fleet.api.meta import write_time
 from fleet.hub.core import rows as rowlib
 from fleet.hub.core import waves as wavelib
@@ -88,9 +94,14 @@ def spent(view: View, wave: PlannedWave, _now: datetime) -> Stop | None:
 def soaking(view: View, wave: PlannedWave, now: datetime) -> Stop | None:
     """A wave up to this one has to run well for a while; who comes late waits for the end."""
     for earlier in view.plan.waves:
-        left = soak_left(earlier, find(view.status, earlier.name), now)
+        status = find(view.status, earlier.name)
+        left = soak_left(earlier, status, now)
         if left is not None:
             return Stop(reason="Soaking", message=f"soaking until {clock(left)}", until=left)
+        doubted = [row for row in view.wave(earlier.name) if row.doubt]
+        if doubted and status.phase is WavePhase.SOAKING:
+            why = f"{doubted[0].name}: {doubted[0].doubt}"
+            return Stop(reason="Soaking", message=f"soak stands still: {why}")
         if earlier.name == wave.name:
             break
     return None

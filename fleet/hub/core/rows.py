@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from fleet.api import ClusterRollout, FleetRollout
 from fleet.api import conditions as conditionlib
-from fleet.api.fleetrollout import ClusterPhase, PlannedWave, WaveStatus
+from fleet.api.fleetrollout import ClusterPhase, PlannedWave, WavePhase, WaveStatus
 from fleet.api.names import ClusterName
-from fleet.hub.core import phases, standing
+from fleet.hub.core import freshness, phases, standing
 from fleet.hub.core.observed import Member, RunObserved
 
 
@@ -34,7 +34,11 @@ class Row:
     ready: bool = False
     """It could be let go: its member answers and its engine lives."""
     counted: bool = False
-    """Out of reach for so long that it counts against the budget."""
+    """Without a fresh report for so long that it counts against the budget."""
+    done: bool = False
+    """It has come to its good end; what is seen since then is about its health."""
+    doubt: str = ""
+    """Why a cluster that is done is not known to run well."""
     held: str = ""
     attempt: int = 0
     due: datetime | None = None
@@ -51,12 +55,13 @@ class Row:
     @property
     def is_in_flight(self) -> bool:
         """Takes a slot."""
-        return self.mine and self.phase in phases.RUNNING and not self.counted
+        return self.is_running and self.phase in phases.RUNNING and not self.counted
 
     @property
     def is_running(self) -> bool:
         """Its engine may still change something there: in flight, or over its deadline."""
-        return self.mine and (self.phase in phases.RUNNING or self.phase is ClusterPhase.TIMED_OUT)
+        open_ = self.phase in phases.RUNNING or self.phase is ClusterPhase.TIMED_OUT
+        return self.mine and open_ and not self.done
 
     @property
     def is_pending(self) -> bool:
@@ -64,7 +69,7 @@ class Row:
 
     @property
     def is_deferred(self) -> bool:
-        return self.phase is ClusterPhase.DEFERRED
+        return self.phase is ClusterPhase.DEFERRED and not self.counted
 
 
 def look(run: FleetRollout, observed: RunObserved, now: datetime) -> tuple[Row, ...]:
@@ -83,6 +88,9 @@ def look(run: FleetRollout, observed: RunObserved, now: datetime) -> tuple[Row, 
                 rows.append(_waiting(run, wave, begun.get(wave.name), member, observed, now))
             else:
                 row = _started(run, wave, member, item, observed, now)
+                if row.is_updated:
+                    soaks = _is_soaking(begun.get(wave.name))
+                    row = _done(run, row, member, item, observed, now) if soaks else row
                 retried = row.is_failed and name in run.status.retrying
                 rows.append(_again(row, member) if retried else row)
     return tuple(rows)
@@ -133,20 +141,34 @@ def _waiting(
     )
     if member.fresh:
         return row
+    row = replace(row, message=member.message)
     if begun is None or begun.started_at is None:
-        return replace(row, message=member.message)
-    end = begun.started_at + timedelta(seconds=run.spec.plan.unavailable_timeout_seconds)
-    if now >= end and not observed.isolated:
-        return replace(
-            row,
-            phase=ClusterPhase.UNREACHABLE,
-            reason=member.reason,
-            message=member.message,
-            counted=True,
-        )
-    return replace(
-        row, phase=ClusterPhase.DEFERRED, reason="Deferred", message=member.message, due=end
-    )
+        return row
+    row = replace(row, phase=ClusterPhase.DEFERRED, reason="Deferred")
+    return _counted(run, row, member, observed, now, since=begun.started_at)
+
+
+def _counted(
+    run: FleetRollout,
+    row: Row,
+    member: Member,
+    observed: RunObserved,
+    now: datetime,
+    *,
+    since: datetime,
+) -> Row:
+    """A member whose reports do not count: until when it is put off, or that it counts now.
+
+    The time-out runs from its loss, but not before `since`; with an unknown loss it does not run.
+    """
+    lost = freshness.lost_since(member.cluster)
+    if lost is None or observed.isolated:
+        return row
+    end = max(lost, since) + timedelta(seconds=run.spec.plan.unavailable_timeout_seconds)
+    if now < end:
+        return replace(row, due=end)
+    phase = row.phase if member.reachable else ClusterPhase.UNREACHABLE
+    return replace(row, phase=phase, reason=member.reason, counted=True)
 
 
 def _started(
@@ -205,6 +227,33 @@ def _timed(
     minutes = wave.progress_deadline_seconds // 60
     text = f"no end within {minutes} min ({row.message or row.phase})"
     return replace(row, phase=ClusterPhase.TIMED_OUT, reason="TimedOut", message=text)
+
+
+def _is_soaking(wave: WaveStatus | None) -> bool:
+    return wave is not None and wave.phase is WavePhase.SOAKING
+
+
+def _done(
+    run: FleetRollout,
+    row: Row,
+    member: Member,
+    item: ClusterRollout,
+    observed: RunObserved,
+    now: datetime,
+) -> Row:
+    """A cluster that is done, in the soak of its wave: it has to run well, and to be seen so.
+
+    Silence stops the soak until it counts; then the soak goes on without it, if the budget bears
+    that. Pods that do not serve stop it as long as they do not.
+    """
+    row = replace(row, done=True)
+    if member.fresh:
+        serves = item.status.engine.available is not False
+        return row if serves else replace(row, doubt="too few of its pods are ready")
+    late = _counted(run, row, member, observed, now, since=item.status.finished_at or now)
+    if late.counted:
+        return replace(late, phase=ClusterPhase.UNREACHABLE, message=member.message)
+    return replace(late, doubt=member.message or member.reason)
 
 
 def _lost(

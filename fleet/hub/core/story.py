@@ -13,6 +13,7 @@ from fleet.api.fleetrollout import (
     Plan,
     PlannedWave,
     RunPhase,
+    WavePhase,
     WaveStatus,
 )
 from fleet.hub.core import gates, phases
@@ -81,7 +82,7 @@ def _waves(before: FleetRolloutStatus, after: FleetRolloutStatus, plan: Plan) ->
                 yield "EmptyWave", f"wave {wave.name} has no cluster and is passed at once"
                 continue
             yield "WaveStarted", _start(wave, new)
-        if old.phase != "Soaking" and new.phase == "Soaking":
+        if old.phase is not WavePhase.SOAKING and new.phase is WavePhase.SOAKING:
             yield "Soaking", f"wave {wave.name} soaks for {wave.soak_seconds} s"
         if new.total and old.finished_at is None and new.finished_at is not None:
             yield "WaveDone", _done(new)

@@ -2,21 +2,20 @@
 
 Called by `plan`. Pure clockwork over the wave table: a wave begins when the one before is done, is
 settled when nothing of it is in flight or waiting, and is done when it has then run well for its
-soak. The soak clock stops while anything stops the run, and starts anew when the wave changes.
+soak. The soak clock stops while anything stops the run or a member of the wave is not known to run
+well, and starts anew when the wave changes.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from fleet.api import FleetRollout
-from fleet.api.fleetrollout import FleetRolloutStatus, PlannedWave, WaveStatus
+from fleet.api.fleetrollout import FleetRolloutStatus, PlannedWave, WavePhase, WaveStatus
 from fleet.hub.core import gates
 from fleet.hub.core import rows as rowlib
 from fleet.hub.core.gates import View
 from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.rows import Row
-
-PENDING, PROGRESSING, SOAKING, DONE = "Pending", "Progressing", "Soaking", "Done"
 
 
 def walk(
@@ -92,16 +91,19 @@ def _step(status: WaveStatus, wave: PlannedWave, view: View, now: datetime) -> W
     status = status.model_copy(update={"started_at": status.started_at or now})
     if not _settled(rows, status):
         return status.model_copy(
-            update={"phase": PROGRESSING, "soaking_since": None, "soaked_seconds": 0.0}
+            update={"phase": WavePhase.PROGRESSING, "soaking_since": None, "soaked_seconds": 0.0}
         )
     if rows and wave.soak_seconds:
+        if any(row.doubt for row in rows):
+            still = _stopped(status, now)
+            return still.model_copy(update={"phase": WavePhase.SOAKING})
         since = status.soaking_since or now
-        status = status.model_copy(update={"phase": SOAKING, "soaking_since": since})
+        status = status.model_copy(update={"phase": WavePhase.SOAKING, "soaking_since": since})
         if gates.soak_left(wave, status, now) is not None:
             return status
     return status.model_copy(
         update={
-            "phase": DONE,
+            "phase": WavePhase.DONE,
             "finished_at": now,
             "soaking_since": None,
             "soaked_seconds": float(wave.soak_seconds) if rows else 0.0,
@@ -113,4 +115,4 @@ def _settled(rows: Sequence[Row], status: WaveStatus) -> bool:
     """Nothing in flight, nothing waiting; who comes back during the soak waits for the end."""
     if any(row.is_in_flight for row in rows):
         return False
-    return status.phase == SOAKING or not any(row.is_pending for row in rows)
+    return status.phase is WavePhase.SOAKING or not any(row.is_pending for row in rows)

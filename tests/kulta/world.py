@@ -21,7 +21,7 @@ from fleet.kulta.core.observed import Measurement, Observed, Pod, ReplicaSet, Se
 from fleet.kulta.core.plan import plan
 from tests import gen
 from tests.conftest import NOON
-from tests.kulta import checker
+from tests.kulta import checker, nature
 from tests.kulta.checker import Impossible
 
 Answer = Callable[[str], float | None]
@@ -45,6 +45,9 @@ class World:
     measurements: dict[str, Measurement] = field(default_factory=dict)
     answer: Answer = lambda text: None
     asked: list[str] = field(default_factory=list)
+    slow: str = ""
+    """Queries that hold this text are not answered for the time being."""
+    under_way: set[str] = field(default_factory=set)
     startup: float = 2.0
     """Seconds until a pod is ready."""
     broken: set[str] = field(default_factory=set)
@@ -213,10 +216,19 @@ class World:
         wrote = self._write(decided)
         for action in decided.after:
             self._do(action)
-        for query in decided.queries:
-            self.asked.append(query.text)
-            self.measurements[query.text] = self._measure(query.text)
-        return bool(decided.actions or wrote or decided.after or decided.queries)
+        asked = [self._ask(query.text) for query in decided.queries]
+        return bool(decided.actions or wrote or decided.after or any(asked))
+
+    def _ask(self, text: str) -> bool:
+        """Ask the source unless that text is under way; whether it was asked."""
+        if text in self.under_way:
+            return False
+        self.asked.append(text)
+        if self.slow and self.slow in text:
+            self.under_way.add(text)
+        else:
+            self.measurements[text] = self._measure(text)
+        return True
 
     def _is_through(self) -> bool:
         """Whether the engine has died often enough in this plan."""
@@ -325,41 +337,9 @@ class World:
 
     def _world(self) -> bool:
         before = (dict(self.pods), dict(self.sets), copy.deepcopy(self.routes), self.slices)
-        for item in self.sets.values():
-            self._replicate(item)
-        for key, pod in self.pods.items():
-            old = self.now - self.born[key] >= timedelta(seconds=self.startup)
-            self.pods[key] = replace(pod, ready=old and not self._is_stuck(pod))
-        for key, item in self.sets.items():
-            own = [pod for pod in self.pods.values() if pod.hash == key]
-            ready = sum(pod.ready for pod in own)
-            self.sets[key] = replace(item, current=len(own), ready=ready, available=ready)
-        if self.sliced:
-            self.slices = {name: self.addresses(item) for name, item in self.services.items()}
-        for item in self.routes.values() if self.gateway else ():
-            self._accept(item)
+        nature.turn(self)
         self._checked()
         return before != (self.pods, self.sets, self.routes, self.slices)
-
-    def _replicate(self, item: ReplicaSet) -> None:
-        own = [key for key, pod in self.pods.items() if pod.hash == item.hash]
-        for _ in range(item.replicas - len(own)):
-            number = next(self.numbers)
-            name = f"{item.name}-{number}"
-            self.pods[name] = Pod(
-                name=name, uid=f"pod-{number}", hash=item.hash, role=item.role, ready=False
-            )
-            self.born[name] = self.now
-        own.sort(key=lambda key: self.pods[key].ready)
-        for key in own[: max(len(own) - item.replicas, 0)]:
-            del self.pods[key]
-
-    def _accept(self, item: dict[str, Any]) -> None:
-        generation = item["metadata"]["generation"]
-        parents = [gen.report(ref, generation) for ref in item["spec"]["parentRefs"]]
-        if item["status"]["parents"] != parents:
-            item["status"]["parents"] = parents
-            self.weights.append(self.split()[1])
 
     def _is_stuck(self, pod: Pod) -> bool:
         return pod.hash in self.broken
@@ -368,18 +348,8 @@ class World:
         return sum(pod.ready for pod in self.pods.values() if pod.hash == key)
 
     def addresses(self, item: Service) -> frozenset[str]:
-        return frozenset(
-            pod.uid for pod in self.pods.values() if pod.ready and self._selects(item, pod)
-        )
-
-    def _selects(self, item: Service, pod: Pod) -> bool:
-        labels = {
-            **gen.APP,
-            names.HASH_LABEL: pod.hash,
-            names.TYPE_LABEL: pod.role,
-            names.ROLLOUT_LABEL: gen.NAME,
-        }
-        return all(labels.get(key) == value for key, value in item.selector.items())
+        """Uids of the ready pods that a Service selects."""
+        return nature.addresses(self, item)
 
 
 def canary_world(*weights: Any, routed: bool = False, **keywords: Any) -> World:

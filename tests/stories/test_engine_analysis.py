@@ -282,3 +282,57 @@ def test_restart_of_the_engine_counts_nothing_twice() -> None:
     assert world.status.analysis.metrics[0].failures == 1
     world.run(40)
     assert world.status.analysis.metrics[0].failures == 2
+
+
+@pytest.mark.parametrize(
+    "slow",
+    [
+        pytest.param("quantile", id="a metric"),
+        pytest.param('increase(http_requests_total{status=~"5.."', id="the number of failures"),
+    ],
+)
+def test_no_text_is_asked_twice_in_one_slot_while_another_is_slow(slow: str) -> None:
+    latency = {"name": "latency-p95", "threshold": 100}
+    world = running((20, None), 100, analysis=gen.analysis(ERROR_RATE, latency))
+    world.answer, world.slow = values(0.5), slow
+    world.image("shop:v2")
+    world.run(29)
+    assert rounds(world) == 1
+    assert max(world.asked.count(text) for text in world.asked) == 1
+    world.run(3)
+    assert rounds(world) == 2
+
+
+def test_no_text_is_asked_again_while_the_repetition_of_another_is_slow() -> None:
+    """Latency cannot be had and is asked again after 10 s, the rest is not."""
+    latency = {"name": "latency-p95", "threshold": 100}
+
+    def answer(text: str) -> float:
+        if "quantile" in text:
+            raise ConnectionError("overloaded")
+        return 0.5
+
+    world = judged(answer, ERROR_RATE, latency)
+    world.slow = "quantile"
+    world.run(29)
+    assert rounds(world) == 1
+    assert sum("quantile" in text for text in world.asked) == 2
+
+
+def test_repetition_of_one_metric_counts_no_second_failure_of_another() -> None:
+    """One failure a slot, with or without a restart of the engine in it."""
+
+    def answer(text: str) -> float:
+        if "quantile" in text:
+            raise ConnectionError("overloaded")
+        return 9.0
+
+    metric = {**ERROR_RATE, "failureThreshold": 9}
+    world = judged(answer, metric, {"name": "latency-p95", "threshold": 100})
+    for slot in (1, 2, 3):
+        for _ in range(5):
+            world.run(5)
+            world.measurements.clear()
+        assert world.status.analysis.metrics[0].failures == slot
+        world.run(5)
+    assert world.status.analysis.metrics[1].errors == 4

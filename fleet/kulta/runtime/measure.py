@@ -14,8 +14,9 @@ from fleet.kulta.core.observed import Measurement
 from fleet.kulta.runtime.rollouts import Key
 from fleet.ports import Clock, MetricSource
 
-KEPT = 64
-"""Answers kept for each Rollout; texts change with the age of a step, the old ones fade."""
+KEPT = 256
+"""Answers kept for each Rollout: two rounds of the largest analysis (20 metrics, 5 texts each), so
+that nothing is lost before it is judged. Texts change with the age of a step, the old ones fade."""
 
 
 class Measurements:

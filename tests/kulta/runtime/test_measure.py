@@ -2,6 +2,7 @@
 
 import asyncio
 
+from fleet.api.analysis import Analysis
 from fleet.errors import TemporaryError
 from fleet.kulta.core.actions import Query
 from fleet.kulta.runtime.measure import KEPT, Measurements
@@ -79,6 +80,12 @@ async def test_old_texts_fade() -> None:
         measurements.ask(KEY, [query(text)])
         await settle()
     assert list(measurements.of(KEY)) == texts[10:]
+
+
+async def test_a_whole_round_of_the_largest_analysis_is_kept() -> None:
+    """20 metrics with 5 texts each, beside those of the round before."""
+    most = next(item.max_length for item in Analysis.model_fields["metrics"].metadata)
+    assert 2 * 5 * most <= KEPT
 
 
 async def test_closing_ends_what_is_under_way() -> None:

@@ -103,14 +103,16 @@ def _with_answers(
     status: AnalysisStatus,
 ) -> AnalysisStatus:
     """The counts with this slot's answers, if all are there and not yet counted."""
-    answered = rounds.answered(draft, asked)
+    judged = rounds.in_question(asked, slot, status)
+    answered = rounds.answered(draft, tuple(item for item, is_open in judged if is_open))
     if answered is None or answered[0] < slot.start:
         return status
     if status.checked_at is not None and answered[0] <= status.checked_at:
         return status
+    early = slot.elapsed < timedelta(seconds=1)
     metrics = tuple(
-        _counted(draft, analysis, item, before, early=slot.elapsed < timedelta(seconds=1))
-        for item, before in zip(asked, status.metrics, strict=True)
+        _counted(draft, analysis, item, before, early=early) if is_open else before
+        for (item, is_open), before in zip(judged, status.metrics, strict=True)
     )
     return status.model_copy(update={"metrics": metrics, "checked_at": answered[1]})
 

@@ -1,7 +1,8 @@
 """Rounds of questions: which queries, when, and what has been answered.
 
 Time is cut into slots of one interval since the end of the warm-up; every query of the analysis is
-asked once in a slot, all at the same time, so that one round is one check. Used by `checks`.
+asked once in a slot, all at the same time, so that one round is one check. Only a metric whose
+source did not answer is asked again before the slot is over. Used by `checks`.
 """
 
 from dataclasses import dataclass
@@ -88,14 +89,29 @@ def asked_of(draft: Draft, metric: Metric, slot: Slot) -> Asked:
     )
 
 
+def in_question(
+    asked: tuple[Asked, ...], slot: Slot, status: AnalysisStatus
+) -> tuple[tuple[Asked, bool], ...]:
+    """Each metric, and whether this slot has still something to say about it.
+
+    Once the slot's round is counted, only metrics without an answer are asked again: another
+    failure of the rest would be the second in one slot, whatever else repeats or restarts.
+    """
+    is_counted = status.checked_at is not None and status.checked_at >= slot.start
+    verdicts = (Verdict(item.verdict) for item in status.metrics)
+    return tuple(
+        (item, not is_counted or verdict is Verdict.ERROR)
+        for item, verdict in zip(asked, verdicts, strict=True)
+    )
+
+
 def answered(draft: Draft, asked: tuple[Asked, ...]) -> tuple[datetime, datetime] | None:
     """When the first and the last of the needed answers came; None while one is missing."""
     known = draft.look.observed.measurements
     needed = {text for item in asked for text in item.needed}
-    if not needed <= known.keys():
+    if not needed or not needed <= known.keys():
         return None
-    moments = [known[text].at for text in needed]
-    moments = [item.replace(microsecond=item.microsecond // 1_000 * 1_000) for item in moments]
+    moments = [_exact(known[text].at) for text in needed]
     return min(moments), max(moments)
 
 
@@ -112,31 +128,29 @@ def ask(
     slot: Slot,
     status: AnalysisStatus,
 ) -> None:
-    """Ask all queries of the slot when they are due, else say when they will be."""
-    due = _due(draft, analysis, asked, slot, status)
-    if due > draft.now:
-        draft.wake(due)
+    """Ask what is due, each text once, else say when something will be."""
+    wanted = [item for item, is_open in in_question(asked, slot, status) if is_open]
+    since = _since(analysis, slot, status) if wanted else slot.end
+    if since > draft.now:
+        draft.wake(since)
         return
-    texts = dict.fromkeys(text for item in asked for text in item.texts)
-    draft.queries.extend(Query(address=address, text=text) for text in texts)
+    known = draft.look.observed.measurements
+    texts = dict.fromkeys(text for item in wanted for text in item.texts)
+    draft.queries.extend(
+        Query(address=address, text=text)
+        for text in texts
+        if text not in known or _exact(known[text].at) < since
+    )
     draft.wake(slot.end)
 
 
-def _due(
-    draft: Draft,
-    analysis: Analysis,
-    asked: tuple[Asked, ...],
-    slot: Slot,
-    status: AnalysisStatus,
-) -> datetime:
-    """When the source is to be asked next: once a slot, sooner after an error."""
-    found = answered(draft, asked)
-    moments = [found[0]] if found is not None else []
-    if status.checked_at is not None:
-        moments.append(status.checked_at)
-    last = max(moments, default=None)
-    if last is None or last < slot.start:
-        return draft.now
-    if any(Verdict(item.verdict) is Verdict.ERROR for item in status.metrics):
-        return min(last + min(RETRY, interval(analysis)), slot.end)
-    return slot.end
+def _since(analysis: Analysis, slot: Slot, status: AnalysisStatus) -> datetime:
+    """Since when an answer is new: the slot's start; after an error, a while after that."""
+    if status.checked_at is None or status.checked_at < slot.start:
+        return slot.start
+    return min(status.checked_at + min(RETRY, interval(analysis)), slot.end)
+
+
+def _exact(moment: datetime) -> datetime:
+    """As exact as a status can hold it."""
+    return moment.replace(microsecond=moment.microsecond // 1_000 * 1_000)

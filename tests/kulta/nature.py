@@ -1,0 +1,66 @@
+"""What the small member does by itself: pods come and become ready, slices and gateways follow.
+
+`world` lets it have its turn after every turn of the engine.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from fleet.api import names
+from fleet.kulta.core.observed import Pod, ReplicaSet, Service
+from tests import gen
+
+
+def turn(world: Any) -> None:
+    """Everybody but the engine does what is to be done."""
+    for item in world.sets.values():
+        _replicate(world, item)
+    for key, pod in world.pods.items():
+        old = world.now - world.born[key] >= timedelta(seconds=world.startup)
+        world.pods[key] = replace(pod, ready=old and pod.hash not in world.broken)
+    for key, item in world.sets.items():
+        own = [pod for pod in world.pods.values() if pod.hash == key]
+        ready = sum(pod.ready for pod in own)
+        world.sets[key] = replace(item, current=len(own), ready=ready, available=ready)
+    if world.sliced:
+        world.slices = {name: addresses(world, item) for name, item in world.services.items()}
+    for item in world.routes.values() if world.gateway else ():
+        _accept(world, item)
+
+
+def addresses(world: Any, item: Service) -> frozenset[str]:
+    """Uids of the ready pods that a Service selects."""
+    return frozenset(pod.uid for pod in world.pods.values() if pod.ready and _selects(item, pod))
+
+
+def _replicate(world: Any, item: ReplicaSet) -> None:
+    own = [key for key, pod in world.pods.items() if pod.hash == item.hash]
+    for _ in range(item.replicas - len(own)):
+        number = next(world.numbers)
+        name = f"{item.name}-{number}"
+        world.pods[name] = Pod(
+            name=name, uid=f"pod-{number}", hash=item.hash, role=item.role, ready=False
+        )
+        world.born[name] = world.now
+    own.sort(key=lambda key: world.pods[key].ready)
+    for key in own[: max(len(own) - item.replicas, 0)]:
+        del world.pods[key]
+
+
+def _accept(world: Any, item: dict[str, Any]) -> None:
+    generation = item["metadata"]["generation"]
+    parents = [gen.report(ref, generation) for ref in item["spec"]["parentRefs"]]
+    if item["status"]["parents"] != parents:
+        item["status"]["parents"] = parents
+        world.weights.append(world.split()[1])
+
+
+def _selects(item: Service, pod: Pod) -> bool:
+    labels = {
+        **gen.APP,
+        names.HASH_LABEL: pod.hash,
+        names.TYPE_LABEL: pod.role,
+        names.ROLLOUT_LABEL: gen.NAME,
+    }
+    return all(labels.get(key) == value for key, value in item.selector.items())

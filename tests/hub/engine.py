@@ -11,15 +11,23 @@ from datetime import datetime
 from typing import Any
 
 from fleet.api.meta import write_time
-from fleet.api.names import request_annotation
+from fleet.api.names import HUB_MANAGER, MANAGED_BY, request_annotation
+from fleet.hub.core.observed import Place
 
 RETRY = request_annotation("retry")
 Manifest = dict[str, Any]
 
 
-def apply(objects: dict[tuple[str, str], Manifest], wanted: Mapping[str, Any]) -> None:
+def watched(where: Place, manifest: Mapping[str, Any]) -> bool:
+    """Whether the hub's watch in the member shows it."""
+    labels = manifest["metadata"].get("labels") or {}
+    return where[0] == "rollouts" and labels.get(MANAGED_BY) == HUB_MANAGER
+
+
+def apply(objects: dict[Place, Manifest], wanted: Mapping[str, Any]) -> None:
     """Server-side apply of a Rollout, with the transition rule of its CRD."""
-    key = ("rollouts", str(wanted["metadata"]["name"]))
+    meta = wanted["metadata"]
+    key = ("rollouts", str(meta["namespace"]), str(meta["name"]))
     old = objects.get(key)
     new = copy.deepcopy(dict(wanted))
     before = (old or {}).get("spec", {})
@@ -28,7 +36,7 @@ def apply(objects: dict[tuple[str, str], Manifest], wanted: Mapping[str, Any]) -
     assert new["spec"]["dispatch"]["sequence"] != seen, "the same dispatch came twice"
     if "hold" in before:
         new["spec"]["hold"] = before["hold"]
-    new["metadata"]["uid"] = f"uid-{key[1]}"
+    new["metadata"]["uid"] = f"uid-{key[1]}-{key[2]}"
     generation = (old or {}).get("metadata", {}).get("generation", 0)
     new["metadata"]["generation"] = generation + (new["spec"] != before)
     new["status"] = (old or {}).get("status", {})

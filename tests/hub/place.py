@@ -9,13 +9,13 @@ from fleet.api.clusterrollout import ClusterRolloutStatus
 from fleet.api.fleetrollout import ClusterPhase, Snapshot
 from fleet.hub.core import dispatch
 from fleet.hub.core.actions import DispatchPlan
-from fleet.hub.core.observed import DispatchObserved, Member
+from fleet.hub.core.observed import DispatchObserved, Member, Place
 from fleet.rendering import render
 from tests.conftest import NOON
-from tests.hub import gen
+from tests.hub import engine, gen
 from tests.hub.world import TEMPLATES
 
-Objects = dict[tuple[str, str], dict[str, Any]]
+Objects = dict[Place, dict[str, Any]]
 NEW = gen.item("a", ClusterPhase.PENDING).model_copy(update={"status": ClusterRolloutStatus()})
 
 
@@ -41,12 +41,12 @@ def objects(number: int = 1, sequence: int = 1, hub: str = "hub-1", **status: An
                 "currentStepIndex": 0,
                 **status,
             }
-        result[each.resource.plural, each.name] = body
+        result[each.resource.plural, each.namespace, each.name] = body
     return result
 
 
 def look(
-    there: Mapping[tuple[str, str], Any] | None = None,
+    there: Mapping[Place, Any] | None = None,
     *,
     looked: bool = False,
     member: Member | None = None,
@@ -58,7 +58,7 @@ def look(
         "member": member or gen.member("a"),
         "hub": "hub-1",
         "rendered": rendered(number),
-        "rollout": there.get(("rollouts", "checkout")),
+        "rollouts": {key[1:]: one for key, one in there.items() if engine.watched(key, one)},
         "live": dict(there) if looked else None,
         **given,
     }

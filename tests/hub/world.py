@@ -36,7 +36,13 @@ from fleet.hub.core.actions import (
     Start,
     UpdateObject,
 )
-from fleet.hub.core.observed import ApplicationObserved, DispatchObserved, Member, RunObserved
+from fleet.hub.core.observed import (
+    ApplicationObserved,
+    DispatchObserved,
+    Member,
+    Place,
+    RunObserved,
+)
 from fleet.rendering import render
 from fleet.rendering.environment import TemplateSet, read
 from tests.conftest import NOON
@@ -46,7 +52,7 @@ TEMPLATES: TemplateSet = read(Path(__file__).parents[2] / "templates")
 HUB = "hub-1"
 ROUNDS = 8
 
-Objects = dict[tuple[str, str], dict[str, Any]]
+Objects = dict[Place, dict[str, Any]]
 
 
 class Crash(Exception):
@@ -89,7 +95,7 @@ class World:
 
     def image(self, name: str) -> str:
         """What the member's Rollout asks for."""
-        rollout = self.objects[ClusterName(name)]["rollouts", "checkout"]
+        rollout = self.objects[ClusterName(name)]["rollouts", "checkout", "checkout"]
         return str(rollout["spec"]["template"]["spec"]["containers"][0]["image"])
 
     def wrote(self) -> None:
@@ -176,7 +182,7 @@ def check(world: World) -> None:
         boxes = numbers.updated + numbers.in_flight + numbers.failed + numbers.unreachable
         assert boxes + numbers.pending == numbers.total
     for objects in world.objects.values():
-        for (plural, _), manifest in objects.items():
+        for (plural, *_), manifest in objects.items():
             if plural == "httproutes":
                 refs = manifest["spec"]["rules"][0]["backendRefs"]
                 assert sum(ref.get("weight", 1) for ref in refs) in (1, 100)
@@ -288,7 +294,9 @@ def _wish(world: World, action: Start | Hold | Release) -> None:
     match action:
         case Start():
             world.started.append(action.cluster)
-            update: dict[str, Any] = {"want": action.want, "hold": ""}
+            wanted = world.runs[action.want.run].spec.application.spec
+            namespace = wanted.destination.namespace
+            update: dict[str, Any] = {"want": action.want, "hold": "", "namespace": namespace}
         case Hold():
             update = {"hold": action.reason}
         case Release():
@@ -339,13 +347,13 @@ def _observed(world: World, item: ClusterRollout, looked: Objects | None) -> Dis
         except UserError as problem:
             error = str(problem)
     answers = member is not None and member.reachable
-    mine = world.objects.get(name, {}).get(("rollouts", "checkout")) if answers else None
+    there = world.objects.get(name, {}) if answers else {}
     return DispatchObserved(
         member=member,
         hub=HUB,
         rendered=rendered,
         render_error=error,
-        rollout=mine and _clone(mine),
+        rollouts={key[1:]: _clone(one) for key, one in there.items() if engine.watched(key, one)},
         live=looked,
     )
 
@@ -379,18 +387,20 @@ def _do(world: World, name: ClusterName, action: Any) -> None:
             engine.apply(objects, action.manifest)
         case HoldRollout():
             world.log.append(f"{name} hold {action.sequence} {action.reason}".rstrip())
-            engine.hold(objects["rollouts", action.name], action.reason, action.sequence)
+            where = ("rollouts", action.namespace, action.name)
+            engine.hold(objects[where], action.reason, action.sequence)
         case CreateObject() | UpdateObject():
             body = _clone(action.manifest)
-            key = (action.resource.plural, body["metadata"]["name"])
+            meta = body["metadata"]
+            key = (action.resource.plural, meta["namespace"], meta["name"])
             created = isinstance(action, CreateObject)
             assert created == (key not in objects)
-            world.log.append(f"{name} {'create' if created else 'update'} {key[0]}/{key[1]}")
-            body["metadata"].setdefault("uid", f"{name}-{key[0]}-{key[1]}")
+            world.log.append(f"{name} {'create' if created else 'update'} {key[0]}/{key[2]}")
+            meta.setdefault("uid", f"{name}-{'-'.join(key)}")
             objects[key] = body
         case DeleteObject():
             world.log.append(f"{name} delete {action.resource.plural}/{action.name}")
-            key = (action.resource.plural, action.name)
+            key = (action.resource.plural, action.namespace, action.name)
             assert objects[key]["metadata"]["uid"] == action.uid
             del objects[key]
     world.wrote()

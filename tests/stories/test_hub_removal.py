@@ -19,10 +19,10 @@ def delete(here: world.World) -> world.World:
 def test_everything_of_ours_goes_and_nothing_else() -> None:
     here = world.settle(world.new("a", "b"))
     other = {"metadata": {"name": "other", "namespace": "checkout", "uid": "x"}, "spec": {}}
-    here.objects[ClusterName("a")]["services", "other"] = other
+    here.objects[ClusterName("a")]["services", "checkout", "other"] = other
     done = world.settle(delete(here))
     assert done.items == {}
-    assert done.objects == {"a": {("services", "other"): other}, "b": {}}
+    assert done.objects == {"a": {("services", "checkout", "other"): other}, "b": {}}
     order = [line for line in done.log if line.startswith("b delete")]
     assert order == [
         "b delete rollouts/checkout",

@@ -92,7 +92,7 @@ def _conflict(case: Case) -> DispatchPlan | None:
     if not other:
         return None
     message = (
-        f"Rollout {case.live.name} is managed by another hub ({other}): release it there "
+        f"Rollout {case.live.main[1]} is managed by another hub ({other}): release it there "
         "(spec.dispatch.released: true) before this hub takes over"
     )
     return _told(case, ClusterPhase.CONFLICT, "OtherHub", message)
@@ -166,12 +166,13 @@ def _reported(case: Case) -> DispatchPlan:
     status = case.item.status
     items = status.inventory
     deletions: tuple[DeleteObject, ...] = ()
+    left: inventory.Items = ()
     if not case.inputs_changed:
         items = inventory.confirmed(items, case.observed.rendered, case.live)
     if case.observed.live is not None and _surplus(case):
         extra = inventory.surplus(items, case.observed.rendered)
         owner = (case.item.spec.application, case.item.metadata.namespace)
-        left, deletions = inventory.doomed(extra, case.live, *owner)
+        left, deletions = inventory.leaving(extra, case.live, *owner)
         items = tuple(item for item in items if item not in extra or item in left)
     rollout = verdict.parse(case.live.rollout)
     update = {
@@ -192,7 +193,7 @@ def _reported(case: Case) -> DispatchPlan:
         ),
         case.now,
     )
-    wake = case.now + removal.RECHECK if deletions else None
+    wake = case.now + removal.RECHECK if left else None
     return DispatchPlan(status=after, actions=deletions, wake_at=wake)
 
 

@@ -7,19 +7,25 @@ between the two leaves nothing behind; its digest is filled in when it has been 
 from collections.abc import Iterable, Sequence
 
 from fleet.api.clusterrollout import InventoryItem
-from fleet.api.names import Resource
+from fleet.api.names import ROLLOUTS, Resource
 from fleet.hub.core import live as livelib
 from fleet.hub.core import ownership
 from fleet.hub.core.actions import DeleteObject
 from fleet.hub.core.live import Live
+from fleet.hub.core.observed import Place
 from fleet.rendering.render import Rendered
 
 Items = tuple[InventoryItem, ...]
 
 
+def place(item: InventoryItem) -> Place:
+    """Where a listed object is."""
+    return (item.plural, item.namespace, item.name)
+
+
 def planned(items: Items, rendered: Iterable[Rendered]) -> Items:
     """`items` with everything that is about to be written, not yet confirmed."""
-    known = {(item.plural, item.name) for item in items}
+    known = {place(item) for item in items}
     return items + tuple(
         InventoryItem(
             group=each.resource.group,
@@ -30,18 +36,18 @@ def planned(items: Items, rendered: Iterable[Rendered]) -> Items:
             name=each.name,
         )
         for each in rendered
-        if (each.resource.plural, each.name) not in known
+        if livelib.place(each) not in known
     )
 
 
 def confirmed(items: Items, rendered: Sequence[Rendered], live: Live) -> Items:
     """`items` with uid and digest of those that have been seen as they shall be."""
-    wanted = {(each.resource.plural, each.name): each.digest for each in rendered}
+    wanted = {livelib.place(each): each.digest for each in rendered}
     result = []
     for item in items:
-        found = live.find(item.plural, item.name)
+        found = live.find(place(item))
         seen = livelib.digest(found)
-        if found is not None and seen == wanted.get((item.plural, item.name)):
+        if found is not None and seen == wanted.get(place(item)):
             item = item.model_copy(update={"uid": livelib.uid(found), "digest": seen})  # noqa: PLW2901
         result.append(item)
     return tuple(result)
@@ -49,21 +55,42 @@ def confirmed(items: Items, rendered: Sequence[Rendered], live: Live) -> Items:
 
 def surplus(items: Items, rendered: Iterable[Rendered]) -> Items:
     """What is listed and not wanted any more."""
-    wanted = {(each.resource.plural, each.name) for each in rendered}
-    return tuple(item for item in items if (item.plural, item.name) not in wanted)
+    wanted = {livelib.place(each) for each in rendered}
+    return tuple(item for item in items if place(item) not in wanted)
+
+
+def leaving(
+    items: Items, live: Live, application: str, namespace: str
+) -> tuple[Items, tuple[DeleteObject, ...]]:
+    """(what is still there, the deletions that come now).
+
+    Rollouts go first and alone, so that their engine restores Services and routes; these follow in
+    reverse order.
+    """
+    rollouts = tuple(item for item in items if item.plural == ROLLOUTS.plural)
+    rest = tuple(reversed([item for item in items if item not in rollouts]))
+    left, deletions = doomed(rollouts, live, application, namespace)
+    if left:
+        return (*left, *reversed(rest)), deletions
+    return doomed(rest, live, application, namespace)
 
 
 def doomed(
     items: Items, live: Live, application: str, namespace: str
 ) -> tuple[Items, tuple[DeleteObject, ...]]:
-    """(those that are still there, their deletions); what became somebody else's is let be."""
+    """(those that are still there, the deletions of those that are not going already).
+
+    What became somebody else's is let be.
+    """
     left: list[InventoryItem] = []
     deletions: list[DeleteObject] = []
     for item in items:
-        found = live.find(item.plural, item.name)
+        found = live.find(place(item))
         if found is None or not ownership.is_ours(found, application, namespace):
             continue
         left.append(item)
+        if livelib.is_going(found):
+            continue
         deletions.append(
             DeleteObject(
                 resource=resource(item),

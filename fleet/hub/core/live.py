@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fleet.api import ClusterRollout
 from fleet.api.names import APPLIED_ANNOTATION, ROLLOUTS
-from fleet.hub.core.observed import DispatchObserved
+from fleet.hub.core.observed import DispatchObserved, Place
 from fleet.rendering.render import Rendered
 
 Manifest = Mapping[str, Any]
@@ -18,34 +19,30 @@ Manifest = Mapping[str, Any]
 class Live:
     """The live objects of one ClusterRollout."""
 
-    rollout: Manifest | None
-    others: Mapping[tuple[str, str], Manifest] | None
+    main: tuple[str, str]
+    """Namespace and name of the Rollout that the wish is about; empty while nothing names one."""
+    rollouts: Mapping[tuple[str, str], Manifest]
+    others: Mapping[Place, Manifest] | None
     """None while not looked up."""
 
     @classmethod
-    def of(cls, observed: DispatchObserved) -> "Live":
-        """The Rollout of the watch, else the one that a look-up found under its name."""
-        rollout = observed.rollout
-        if rollout is None and observed.live is not None:
-            found = (item for key, item in observed.live.items() if key[0] == ROLLOUTS.plural)
-            rollout = next(found, None)
-        return cls(rollout=rollout, others=observed.live)
+    def of(cls, item: ClusterRollout, observed: DispatchObserved) -> "Live":
+        """What is live of what is rendered and of what the inventory lists."""
+        return cls(main=_main(item, observed), rollouts=observed.rollouts, others=observed.live)
 
     def get(self, wanted: Rendered) -> Manifest | None:
         """The live object for `wanted`; None where there is none or nothing is known."""
-        if wanted.resource is ROLLOUTS:
-            return self.rollout
-        return self.find(wanted.resource.plural, wanted.name)
+        return self.find(place(wanted))
 
-    def find(self, plural: str, name: str) -> Manifest | None:
-        """The object of that kind and name."""
-        if plural == ROLLOUTS.plural:
-            return self.rollout if name == self.name else None
-        return (self.others or {}).get((plural, name))
+    def find(self, where: Place) -> Manifest | None:
+        """The object at that place: a Rollout of the watch, else what a look-up found."""
+        seen = self.rollouts.get(where[1:]) if where[0] == ROLLOUTS.plural else None
+        return seen if seen is not None else (self.others or {}).get(where)
 
     @property
-    def name(self) -> str:
-        return str(part(self.rollout, "metadata").get("name", ""))
+    def rollout(self) -> Manifest | None:
+        """The Rollout that the wish is about."""
+        return self.find((ROLLOUTS.plural, *self.main))
 
     @property
     def sequence(self) -> int:
@@ -69,6 +66,21 @@ class Live:
         return owner if owner not in ("", hub) and not dispatch.get("released") else ""
 
 
+def place(wanted: Rendered) -> Place:
+    """Where a rendered object goes."""
+    return (wanted.resource.plural, wanted.namespace, wanted.name)
+
+
+def _main(item: ClusterRollout, observed: DispatchObserved) -> tuple[str, str]:
+    """The rendered Rollout, else the listed one, in the namespace of the wish where it can be."""
+    rendered = [one for one in observed.rendered if one.resource is ROLLOUTS]
+    if rendered:
+        return rendered[0].namespace, rendered[0].name
+    listed = [one for one in item.status.inventory if one.plural == ROLLOUTS.plural]
+    listed.sort(key=lambda one: one.namespace == item.spec.namespace)
+    return (listed[-1].namespace, listed[-1].name) if listed else ("", "")
+
+
 def digest(manifest: Manifest | None) -> str:
     """What was applied last, from the object's annotation."""
     return str(part(manifest, "metadata", "annotations").get(APPLIED_ANNOTATION, ""))
@@ -77,6 +89,11 @@ def digest(manifest: Manifest | None) -> str:
 def uid(manifest: Manifest | None) -> str:
     """The object's uid; empty for none."""
     return str(part(manifest, "metadata").get("uid", ""))
+
+
+def is_going(manifest: Manifest | None) -> bool:
+    """Whether its deletion has been asked for."""
+    return "deletionTimestamp" in part(manifest, "metadata")
 
 
 def part(value: Any, *path: str) -> Mapping[str, Any]:

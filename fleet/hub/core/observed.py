@@ -12,7 +12,10 @@ from fleet.api import ClusterRollout, Fleet, FleetRollout, MemberCluster
 from fleet.api.names import ClusterName
 from fleet.rendering.render import Rendered
 
-__all__ = ["ApplicationObserved", "DispatchObserved", "Member", "Rendered", "RunObserved"]
+Place = tuple[str, str, str]
+"""Where an object is in a member: plural, namespace, name."""
+
+__all__ = ["ApplicationObserved", "DispatchObserved", "Member", "Place", "Rendered", "RunObserved"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +93,9 @@ class DispatchObserved:
     render_error: str = ""
     force: bool = False
     """`onConflict: Force` of the wanted run."""
-    rollout: Mapping[str, Any] | None = None
-    """The live Rollout, None if there is none (or nothing is known: see `member.reachable`)."""
-    live: Mapping[tuple[str, str], Mapping[str, Any]] | None = None
-    """(plural, name) → live object, for every rendered object and every one of the inventory; None
-    while not looked up. The Rollout stands here too where `rollout` is None (found by name, without
-    our labels): it is somebody else's."""
+    rollouts: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    """(namespace, name) → live Rollout with our labels, of those that are rendered or listed; what
+    the watch does not show is not here (or nothing is known: see `member.reachable`)."""
+    live: Mapping[Place, Mapping[str, Any]] | None = None
+    """Live objects, every rendered one and every one of the inventory; None while not looked up.
+    Rollouts stand here only where `rollouts` has none: without our labels, somebody else's."""

@@ -55,21 +55,18 @@ def _end(item: ClusterRollout, now: datetime) -> datetime:
 
 def _away(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
     """The Rollout, then, when it is gone, the rest."""
-    live = Live.of(observed)
+    live = Live.of(item, observed)
     owner = (item.spec.application, item.metadata.namespace)
-    first = tuple(each for each in item.status.inventory if each.plural == ROLLOUTS.plural)
-    left, deletions = inventory.doomed(first, live, *owner)
-    if left:
-        if (live.rollout or {}).get("metadata", {}).get("deletionTimestamp"):
-            deletions = ()
-        status = _status(item, observed, "waiting for the engine to let go of its Rollout", now)
-        return DispatchPlan(status=status, actions=deletions)
-    if observed.live is None:
+    listed = item.status.inventory
+    rollouts = [one for one in listed if one.plural == ROLLOUTS.plural]
+    if observed.live is None and not any(live.find(inventory.place(one)) for one in rollouts):
         return DispatchPlan(status=item.status, actions=(LookUp(),))
-    rest = tuple(each for each in item.status.inventory if each.plural != ROLLOUTS.plural)
-    left, deletions = inventory.doomed(tuple(reversed(rest)), live, *owner)
+    left, deletions = inventory.leaving(listed, live, *owner)
     if not left:
         return DispatchPlan(status=item.status, finalizer=False)
+    if left[0].plural == ROLLOUTS.plural:
+        status = _status(item, observed, "waiting for the engine to let go of its Rollout", now)
+        return DispatchPlan(status=status, actions=deletions)
     names = ", ".join(f"{each.kind} {each.name}" for each in left)
     status = _status(item, observed, f"deleting {names}", now)
     return DispatchPlan(status=status, actions=deletions, wake_at=now + RECHECK)

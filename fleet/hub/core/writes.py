@@ -12,7 +12,7 @@ from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import Dispatched, Want
 from fleet.api.names import ROLLOUTS, request_annotation
 from fleet.hub.core import live as livelib
-from fleet.hub.core import ownership, standing
+from fleet.hub.core import inventory, ownership, standing
 from fleet.hub.core.actions import ApplyRollout, CreateObject, HoldRollout, UpdateObject
 from fleet.hub.core.live import Live
 from fleet.hub.core.observed import DispatchObserved, Member
@@ -55,7 +55,7 @@ class Case:
             want=want,
             member=member,
             observed=observed,
-            live=Live.of(observed),
+            live=Live.of(item, observed),
             digest=hashing.digest(rendered),
             now=now,
         )
@@ -133,12 +133,11 @@ def unconfirmed(case: Case) -> tuple[Rendered, ...]:
     """Services and routes that have not been seen as they shall be."""
     if case.inputs_changed:
         return ()
-    seen = {(each.plural, each.name): each.digest for each in case.item.status.inventory}
+    seen = {inventory.place(each): each.digest for each in case.item.status.inventory}
     return tuple(
         each
         for each in case.observed.rendered
-        if each.resource is not ROLLOUTS
-        and seen.get((each.resource.plural, each.name)) != each.digest
+        if each.resource is not ROLLOUTS and seen.get(livelib.place(each)) != each.digest
     )
 
 

@@ -5,12 +5,11 @@ store at once, so the next look sees it. Errors rise to `reconcile`; only those 
 values (`Outcome`), because a plan for a cluster is reported even where it failed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
 from fleet.api import Application, ClusterRollout, FleetRollout
-from fleet.api.application import ApplicationSpec
 from fleet.api.clusterrollout import ClusterRolloutSpec, Want
 from fleet.api.meta import Model, Object
 from fleet.api.names import (
@@ -27,6 +26,7 @@ from fleet.api.names import (
     Resource,
 )
 from fleet.clusters.registry import Handle
+from fleet.clusters.watch import Key
 from fleet.errors import AlreadyExists, Conflict, FleetError, NotFound
 from fleet.hub.core.actions import (
     ApplyRollout,
@@ -41,6 +41,7 @@ from fleet.hub.core.actions import (
     Start,
     UpdateObject,
 )
+from fleet.hub.core.observed import Place
 from fleet.hub.runtime.context import Context
 
 MemberAction = LookUp | ApplyRollout | HoldRollout | CreateObject | UpdateObject | DeleteObject
@@ -106,13 +107,15 @@ async def run(hub: Context, owner: FleetRollout, action: Start | Hold | Release)
             if item is None:
                 await _create_item(hub, owner, action.cluster, action.want)
             else:
-                await _patch_item(hub, item, want=action.want, hold="")
+                namespace = _destination(hub, owner, action.want)
+                wish = {"want": action.want, "hold": "", "namespace": namespace}
+                await _patch_item(hub, item, wish)
         case Hold():
             if item is not None:
-                await _patch_item(hub, item, want=item.spec.want, hold=action.reason)
+                await _patch_item(hub, item, {"hold": action.reason})
         case Release():
             if item is not None:
-                await _patch_item(hub, item, want=item.spec.want, hold="")
+                await _patch_item(hub, item, {"hold": ""})
         case _:
             assert_never(action)
 
@@ -154,7 +157,7 @@ async def _create_item(hub: Context, run: FleetRollout, cluster: ClusterName, wa
     manifest["spec"] = ClusterRolloutSpec(
         application=snapshot.name,
         cluster=cluster,
-        namespace=_target(snapshot.spec, run.namespace),
+        namespace=_destination(hub, run, want),
         want=want,
     ).manifest()
     try:
@@ -164,13 +167,17 @@ async def _create_item(hub: Context, run: FleetRollout, cluster: ClusterName, wa
         raise Conflict(f"ClusterRollout {name} exists already") from None
 
 
-async def _patch_item(hub: Context, item: ClusterRollout, *, want: Want | None, hold: str) -> None:
-    spec = item.spec.model_copy(update={"want": want, "hold": hold})
+async def _patch_item(hub: Context, item: ClusterRollout, wish: Mapping[str, Any]) -> None:
+    spec = item.spec.model_copy(update=dict(wish))
     if spec == item.spec:
         return
     body = {
         "metadata": {"resourceVersion": item.metadata.resource_version},
-        "spec": {"want": want.manifest() if want else None, "hold": hold or None},
+        "spec": {
+            "want": spec.want.manifest() if spec.want else None,
+            "hold": spec.hold or None,
+            "namespace": spec.namespace,
+        },
     }
     hub.remember(await hub.kube.patch(CLUSTERROLLOUTS, item.name, item.namespace, body))
 
@@ -192,18 +199,20 @@ async def member(handle: Handle, actions: Sequence[MemberAction]) -> tuple[Outco
 
 
 async def look(
-    handle: Handle, wanted: Sequence[tuple[Resource, str, str]], rollout_known: bool
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """(plural, name) → live object, for those of `wanted` (resource, namespace, name) that exist.
+    handle: Handle, wanted: Sequence[tuple[Resource, str, str]], known: Container[Key]
+) -> dict[Place, dict[str, Any]]:
+    """The live objects, for those of `wanted` (resource, namespace, name) that exist.
 
-    The Rollout is read only where the informer has none.
+    Rollouts whose (namespace, name) is `known` from the watch are not read.
     """
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    found: dict[Place, dict[str, Any]] = {}
     for resource, namespace, name in dict.fromkeys(wanted):
-        if resource == ROLLOUTS and rollout_known:
+        if resource == ROLLOUTS and (namespace, name) in known:
             continue
         try:
-            found[resource.plural, name] = await handle.client.get(resource, name, namespace)
+            found[resource.plural, namespace, name] = await handle.client.get(
+                resource, name, namespace
+            )
         except NotFound:
             continue
     return found
@@ -268,8 +277,10 @@ def _uid(hub: Context, owner: Application, name: str) -> str | None:
     return found.metadata.uid if found else None
 
 
-def _target(spec: ApplicationSpec, namespace: str) -> str:
-    return spec.destination.namespace or namespace
+def _destination(hub: Context, run: FleetRollout, want: Want) -> str:
+    """The namespace of the wanted run, which is an older one where a cluster goes back."""
+    wanted = hub.stores.runs.items.get((run.namespace, want.run), run)
+    return wanted.spec.application.spec.destination.namespace or run.namespace
 
 
 def _owner(application: Application) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from fleet.hub.core.actions import (
     LookUp,
     UpdateObject,
 )
+from fleet.hub.core.observed import Place
 from fleet.hub.runtime import apply, observe
 from fleet.hub.runtime.apply import Outcome
 from fleet.hub.runtime.context import Context
@@ -65,7 +66,7 @@ REFUSALS: tuple[tuple[type[FleetError], str, ClusterPhase, str, str], ...] = (
 )
 """(error, part of its text, phase, reason, advice): what a member's refusal means; first match."""
 
-Live = dict[tuple[str, str], Mapping[str, Any]]
+Live = dict[Place, Mapping[str, Any]]
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +87,8 @@ async def dispatch(hub: Context, key: Key) -> None:
         plan = dispatches.decide(item, observed, hub.now())
         if any(isinstance(action, LookUp) for action in plan.actions):
             handle = _handle(hub, item)
-            rollout_known = observed.rollout is not None
-            live = dict(await apply.look(handle, observe.wanted(item, observed), rollout_known))
+            wanted = observe.wanted(item, observed)
+            live = dict(await apply.look(handle, wanted, observed.rollouts))
             continue
         if plan.finalizer:
             await apply.finalizer(hub, item, True)
@@ -141,8 +142,9 @@ def _after(live: Live | None, outcomes: Sequence[Outcome]) -> Live | None:
     result = dict(live)
     for outcome in outcomes:
         if isinstance(outcome.action, CreateObject | UpdateObject) and outcome.answer:
-            name = str(outcome.answer["metadata"]["name"])
-            result[outcome.action.resource.plural, name] = outcome.answer
+            meta = outcome.answer["metadata"]
+            place = (outcome.action.resource.plural, str(meta["namespace"]), str(meta["name"]))
+            result[place] = outcome.answer
     return result
 
 

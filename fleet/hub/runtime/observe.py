@@ -19,6 +19,7 @@ from fleet.hub.core.observed import (
     ApplicationObserved,
     DispatchObserved,
     Member,
+    Place,
     Rendered,
     RunObserved,
 )
@@ -103,7 +104,7 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
 
 
 def dispatch(
-    hub: Context, item: ClusterRollout, live: Mapping[tuple[str, str], Mapping[str, Any]] | None
+    hub: Context, item: ClusterRollout, live: Mapping[Place, Mapping[str, Any]] | None
 ) -> DispatchObserved:
     """What `core.dispatch` needs; `live` is what a `LookUp` has read."""
     cluster = hub.stores.memberclusters.items.get((item.namespace, item.spec.cluster))
@@ -114,7 +115,7 @@ def dispatch(
         rendered=rendered,
         render_error=error,
         force=force,
-        rollout=_rollout(hub, item, rendered),
+        rollouts=_rollouts(hub, item, rendered),
         live=live,
     )
 
@@ -196,20 +197,20 @@ def _rendered(
     return rendered, "", force
 
 
-def _rollout(
+def _rollouts(
     hub: Context, item: ClusterRollout, rendered: tuple[Rendered, ...]
-) -> Mapping[str, Any] | None:
-    """The live Rollout of what is rendered now, else of what the inventory names."""
+) -> dict[Key, Mapping[str, Any]]:
+    """The live Rollouts of what is rendered now and of what the inventory names."""
     link = hub.links.get((item.namespace, item.spec.cluster))
     if link is None:
-        return None
+        return {}
     keys: list[Key] = [(one.namespace, one.name) for one in rendered if one.resource == ROLLOUTS]
     keys += [
         (one.namespace, one.name)
         for one in item.status.inventory
         if (one.group, one.plural) == (ROLLOUTS.group, ROLLOUTS.plural)
     ]
-    return next((link.rollouts[key] for key in keys if key in link.rollouts), None)
+    return {key: link.rollouts[key] for key in keys if key in link.rollouts}
 
 
 def _is_deleted(hub: Context, owner: Key) -> bool:

@@ -128,7 +128,7 @@ def test_a_hold_takes_a_sequence_and_leaves_the_rollout_alone() -> None:
     assert (hold.reason, hold.sequence) == ("halted", 2)  # type: ignore[union-attr]
     assert (plan.status.dispatch.sequence, plan.status.dispatch.rollout) == (2, 1)
     item = after(held(settled(), "halted"), plan)
-    there["rollouts", "checkout"]["spec"]["hold"] = {"reason": "halted", "sequence": 2}
+    there["rollouts", "checkout", "checkout"]["spec"]["hold"] = {"reason": "halted", "sequence": 2}
     quiet = dispatch.decide(item, look(there), NOON)
     assert (quiet.actions, quiet.status.phase, quiet.status.reason) == (
         (),
@@ -145,7 +145,7 @@ def test_a_hold_takes_a_sequence_and_leaves_the_rollout_alone() -> None:
 
 def foreign(plural: str, name: str, **labels: str) -> Objects:
     there = objects()
-    there[plural, name]["metadata"]["labels"] = labels
+    there[plural, "checkout", name]["metadata"]["labels"] = labels
     return there
 
 
@@ -201,7 +201,7 @@ def test_conflicts_are_reported_and_never_fought(there: Objects, reason: str, me
 
 def test_a_rollout_that_another_hub_released_is_taken_over() -> None:
     there = objects(hub="hub-2", sequence=6)
-    there["rollouts", "checkout"]["spec"]["dispatch"]["released"] = True
+    there["rollouts", "checkout", "checkout"]["spec"]["dispatch"]["released"] = True
     plan = dispatch.decide(NEW, look(there, looked=True), NOON)
     assert (plan.fence, plan.status.dispatch.sequence) == (True, 7)
 
@@ -258,7 +258,7 @@ def test_what_is_rendered_no_more_is_pruned_when_nothing_needs_it() -> None:
     plan = dispatch.decide(item, look(there, rendered=fewer, looked=True), NOON)
     (deletion,) = plan.actions
     assert (deletion.name, deletion.uid) == ("checkout-canary", "uid-checkout-canary")  # type: ignore[union-attr]
-    del there["services", "checkout-canary"]
+    del there["services", "checkout", "checkout-canary"]
     clean = dispatch.decide(after(item, plan), look(there, rendered=fewer, looked=True), NOON)
     assert [entry.name for entry in clean.status.inventory] == ["checkout"] * 3
 
@@ -282,7 +282,7 @@ def test_a_refusal_stays_told_until_the_write_succeeds() -> None:
 
 def test_a_changed_service_is_updated_and_its_selector_kept() -> None:
     item, there = settled(), objects(phase="Completed")
-    live = there["services", "checkout"]
+    live = there["services", "checkout", "checkout"]
     live["spec"]["selector"] = {"rollouts.kulta.io/hash": "abc"}
     live["metadata"]["annotations"][APPLIED_ANNOTATION] = "older"
     entries = tuple(entry.model_copy(update={"digest": ""}) for entry in item.status.inventory)

@@ -31,13 +31,15 @@ def test_the_rollout_goes_first_alone() -> None:
 
 def test_a_rollout_that_is_going_already_is_waited_for() -> None:
     there = objects()
-    there["rollouts", "checkout"]["metadata"]["deletionTimestamp"] = "2026-11-20T12:00:00Z"
+    there["rollouts", "checkout", "checkout"]["metadata"]["deletionTimestamp"] = (
+        "2026-11-20T12:00:00Z"
+    )
     assert dispatch.decide(going(settled()), look(there), NOON).actions == ()
 
 
 def test_the_rest_follows_in_reverse_order_and_then_the_finalizer_goes() -> None:
     there = objects()
-    del there["rollouts", "checkout"]
+    del there["rollouts", "checkout", "checkout"]
     assert did(dispatch.decide(going(settled()), look(there), NOON)) == ["LookUp"]
     plan = dispatch.decide(going(settled()), look(there, looked=True), NOON)
     assert names(plan) == [
@@ -50,8 +52,8 @@ def test_the_rest_follows_in_reverse_order_and_then_the_finalizer_goes() -> None
 
 def test_what_became_somebody_elses_is_spared() -> None:
     there = objects()
-    del there["rollouts", "checkout"]
-    there["services", "checkout"]["metadata"]["labels"] = {"app": "x"}
+    del there["rollouts", "checkout", "checkout"]
+    there["services", "checkout", "checkout"]["metadata"]["labels"] = {"app": "x"}
     plan = dispatch.decide(going(settled()), look(there, looked=True), NOON)
     assert names(plan) == ["HTTPRoute checkout", "Service checkout-canary"]
 

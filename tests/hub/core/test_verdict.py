@@ -122,7 +122,7 @@ def test_a_members_texts_are_cut() -> None:
 
 def test_a_rollout_that_cannot_be_read_is_said_so() -> None:
     there = objects()
-    there["rollouts", "checkout"]["spec"]["replicas"] = "many"
+    there["rollouts", "checkout", "checkout"]["spec"]["replicas"] = "many"
     plan = dispatch.decide(settled(), look(there), NOON)
     assert (plan.status.phase, plan.status.reason) == (ClusterPhase.PROGRESSING, "EngineTooOld")
 

@@ -162,13 +162,13 @@ async def test_a_dispatch_sees_what_is_wanted_and_what_is_there(desk: Desk) -> N
     assert found.member.fresh
     assert found.hub == "hub-1"
     assert found.rendered[0].resource is ROLLOUTS
-    assert found.rollout is None
+    assert found.rollouts == {}
     link = desk.link("east")
     assert link.handle is not None
     meta = {"name": "checkout", "namespace": "checkout", "uid": "r", "resourceVersion": "5"}
     link.handle.informers[ROLLOUTS].remember({"metadata": meta, "spec": {"replicas": 1}})
     again = observe.dispatch(desk.hub, item, {})
-    assert again.rollout is not None
+    assert list(again.rollouts) == [("checkout", "checkout")]
     assert again.live == {}
 
 

@@ -235,6 +235,17 @@ class TestUnanswered:
         assert world.status.phase is Phase.FAILED
         assert world.status.decisions[-1].reason == "MetricsUnavailable"
 
+    def test_long_errors_do_not_fill_the_status(self) -> None:
+        """The source's words are cut wherever they are kept."""
+
+        def answer(text: str) -> float:
+            raise ConnectionError("x" * 1_000_000)
+
+        world = judged(answer, failurePolicy="Rollback")
+        world.run(60)
+        assert world.status.phase is Phase.FAILED
+        assert len(world.status.model_dump_json()) < 20_000
+
     def test_errors_do_not_fill_the_status(self) -> None:
         world = judged(unreachable)
         world.run(120)

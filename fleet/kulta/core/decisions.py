@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fleet.api.analysis import MetricResult
-from fleet.api.conditions import Condition
+from fleet.api.conditions import MESSAGE_LIMIT, Condition
 from fleet.api.rollout import Decision, RolloutStatus
 from fleet.kulta.core.actions import Emit
 from fleet.kulta.core.draft import Draft
@@ -29,7 +29,7 @@ def note(
     **steps: int | None,
 ) -> None:
     """Write down a decision; `steps` are `from_step`, `to_step` and `weight`."""
-    known = draft.status.decisions
+    known, message = draft.status.decisions, cut(message)
     fields: dict[str, Any] = {
         "sequence": known[-1].sequence + 1 if known else 1,
         "timestamp": draft.now,
@@ -44,6 +44,11 @@ def note(
         last_decision_source=_source(reason),
         message=message,
     )
+
+
+def cut(message: str) -> str:
+    """No longer than a condition's message: sources and gateways may say anything at any length."""
+    return message[:MESSAGE_LIMIT]
 
 
 def last(status: RolloutStatus) -> int:

@@ -147,7 +147,7 @@ def _explain(draft: Draft, strategy: Strategy) -> None:
     if draft.is_active and not is_quiet:
         why = draft.paused or draft.progress
         said = strategy.describe(draft)
-        draft.set(message=f"{said}: {why.message}" if why else said)
+        draft.set(message=decisions.cut(f"{said}: {why.message}" if why else said))
     kept = tuple(item for item in stored.conditions if item.type not in WHEN_BAD)
     new = tuple(item for item in _conditions(draft) if not is_quiet or item.type != "Progressing")
     generation = draft.look.rollout.metadata.generation

@@ -22,6 +22,8 @@ from fleet.errors import TemporaryError
 
 TIMEOUT_SECONDS = 10.0
 LONGEST_ANSWER = 1 << 20
+LONGEST_WORDS = 500
+"""Characters that are kept of what a source says: its words end up in statuses and Events."""
 LOOPBACK = "a loopback address, which only KULTA_ALLOW_LOOPBACK=true permits"
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -160,7 +162,7 @@ def parse(status: int, body: bytes, address: str) -> float | None:
             f"{address} answered {status} with something that is not an object{DOUBT}"
         )
     if said.get("status") != "success":
-        why = said.get("error") or said.get("errorType") or f"HTTP {status}"
+        why = _cut(str(said.get("error") or said.get("errorType") or f"HTTP {status}"))
         raise TemporaryError(f"{address} refused the query: {why}; correct the metric's query")
     data = said.get("data")
     result = data.get("result") if isinstance(data, dict) else None
@@ -185,13 +187,18 @@ def _number(sample: Any, address: str) -> float:
     try:
         value = float(sample[1])
     except (TypeError, ValueError):
-        raise TemporaryError(f"{address} answered {sample[1]!r}, which is not a number") from None
+        said = _cut(repr(sample[1]))
+        raise TemporaryError(f"{address} answered {said}, which is not a number") from None
     if math.isnan(value) or math.isinf(value):
         raise TemporaryError(
             f"{address} answered {sample[1]}, which is not a usable number; "
             "write a query that does not divide by zero"
         )
     return value
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 1]}…"
 
 
 async def _bounded(answer: httpx.Response, address: str) -> bytes:

@@ -5,8 +5,10 @@ import contextlib
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import orjson
 import pytest
 
 from fleet.errors import TemporaryError
@@ -151,6 +153,24 @@ async def test_a_source_that_hangs_is_given_up() -> None:
 async def test_an_answer_without_end_is_cut() -> None:
     with pytest.raises(TemporaryError, match="more than 1048576 bytes"):
         await asked(" " * (prometheus.LONGEST_ANSWER + 1))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param({"status": "error", "error": "x" * 1_000_000}, id="an error"),
+        pytest.param({"status": "error", "error": ["x"] * 1_000_000}, id="an error of any kind"),
+        pytest.param(
+            {"status": "success", "data": {"result": [{"value": [1, "x" * 1_000_000]}]}},
+            id="a value",
+        ),
+    ],
+)
+def test_the_words_of_a_source_are_cut(said: dict[str, Any]) -> None:
+    """They end up in statuses, decisions and Events."""
+    with pytest.raises(TemporaryError) as raised:
+        prometheus.parse(200, orjson.dumps(said), "http://prometheus:9090")
+    assert len(str(raised.value)) < 600
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from fleet.api.analysis import Analysis, AnalysisStatus, Metric, MetricResult, MetricStatus, Samples
+from fleet.api.conditions import MESSAGE_LIMIT
 from fleet.kit import durations
 from fleet.kulta.core.analysis import rounds, thresholds
 from fleet.kulta.core.analysis.rounds import Asked, Slot
@@ -134,7 +135,7 @@ def _counted(
         failed=counts.failed,
         errors=min(counts.errors, analysis.consecutive_error_limit),
         query=asked.value,
-        message=message,
+        message=message[:MESSAGE_LIMIT],
         canary=_samples(draft, asked.new),
         stable=_samples(draft, asked.stable) if asked.stable else None,
     )

@@ -6,8 +6,9 @@
 A foreign Lease has expired when its record has not changed for its duration *since we first saw it
 so*; its timestamps are shown to people, never compared. Leading ends at 10 s, others may begin at
 15 s: the 5 s between are for the work to stop. A name that two processes may share (a host's) binds
-only together with the mark of the process, which stands in an annotation. Run by `wiring`, with a client of its own (one
-attempt, a low cap on its breaker), so that a renewal never queues behind anything.
+only together with the mark of the process, which stands in an annotation. Run by `wiring`, with a
+client of its own (one attempt, a low cap on its breaker), so that a renewal never queues behind
+anything.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -39,6 +40,31 @@ class Seen:
 
     stamp: tuple[str, str] = ("", "")
     at: float = -math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which Lease."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Who wants to hold it."""
+
+    identity: str
+    process: str = ""
+    """Tells this process from others that may have the same identity; empty where none may."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """What the holder writes into the Lease."""
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """The annotations with the mark of the process."""
+        mark = {PROCESS_ANNOTATION: self.process} if self.process else {}
+        return {**self.annotations, **mark}
 
 
 class Verdict(Enum):
@@ -116,26 +142,12 @@ class Elector:
     """One candidate for one Lease."""
 
     def __init__(
-        self,
-        kube: Kube,
-        clock: Clock,
-        *,
-        namespace: str,
-        name: str,
-        identity: str,
-        period: float = 2.0,
-        process: str = "",
-        annotations: Mapping[str, str] | None = None,
+        self, kube: Kube, clock: Clock, where: Place, me: Candidate, *, period: float = 2.0
     ) -> None:
-        """`period` seconds between renewals, below 10. `process` tells this process from others
-        that may have the same identity; `annotations` are written into the Lease by its holder."""
-        self.identity = identity
-        self._process = process
-        self._annotations = dict(annotations or {})
-        if process:
-            self._annotations[PROCESS_ANNOTATION] = process
+        """`period` seconds between renewals, below 10."""
         self._kube, self._clock, self._period = kube, clock, period
-        self._namespace, self._name = namespace, name
+        self._namespace, self._name = where.namespace, where.name
+        self._me = me
         self._held: dict[str, Any] | None = None
         self._seen = Seen()
         self._until = -math.inf
@@ -152,7 +164,7 @@ class Elector:
         the Lease is renewed while it winds down, and then released for the next.
         """
         await self._follow()
-        log.info("leading", extra={"lease": self._name, "identity": self.identity})
+        log.info("leading", extra={"lease": self._name, "identity": self._me.identity})
         worker = asyncio.ensure_future(work())
         keeper = asyncio.create_task(self._keep())
         try:
@@ -202,19 +214,19 @@ class Elector:
         lease = self._held or await self._read()
         if lease is not None:
             self._seen = look(lease, self._seen, started)
-        verdict = decide(lease, self.identity, self._seen, started, process=self._process)
+        verdict = decide(lease, self._me.identity, self._seen, started, process=self._me.process)
         if verdict is Verdict.FOLLOW:
             self._held, self._until = None, -math.inf
             return False
         now = self._clock.now()
-        spec = record(lease, self.identity, now, DURATION, process=self._process)
+        spec = record(lease, self._me.identity, now, DURATION, process=self._me.process)
         meta: dict[str, Any] = {"name": self._name, "namespace": self._namespace}
         found = lease["metadata"] if lease is not None else {}
         if lease is not None:
             meta["resourceVersion"] = found["resourceVersion"]
         theirs = dict(found.get("annotations") or {})
         theirs.pop(PROCESS_ANNOTATION, None)
-        if notes := {**theirs, **self._annotations}:
+        if notes := {**theirs, **self._me.notes}:
             meta["annotations"] = notes
         manifest = {
             "apiVersion": LEASES.api_version,

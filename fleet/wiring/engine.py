@@ -18,7 +18,7 @@ from fleet.api import names
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.health import Breaker
-from fleet.clusters.lease import Alone, Elector
+from fleet.clusters.lease import Alone, Candidate, Elector, Place
 from fleet.clusters.recorder import Recorder
 from fleet.clusters.transport import Session
 from fleet.kulta.runtime import handlers
@@ -129,16 +129,13 @@ def _elector(
         user_agent=USER_AGENT,
         breaker=Breaker(base=1.0, cap=2.0),
     )
-    return Elector(
-        kube,
-        clock,
-        namespace=settings.namespace,
-        name=names.ENGINE_LEASE,
+    where = Place(namespace=settings.namespace, name=names.ENGINE_LEASE)
+    me = Candidate(
         identity=settings.identity,
-        period=RENEW_SECONDS,
         process=settings.process,
         annotations={names.VERSION: __version__},
     )
+    return Elector(kube, clock, where, me, period=RENEW_SECONDS)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

@@ -130,12 +130,9 @@ class Candidate:
         self.elector: Elector | Alone = Elector(
             kube,
             clock,
-            namespace="kulta-system",
-            name="leader",
-            identity=identity,
+            lease.Place(namespace="kulta-system", name="leader"),
+            lease.Candidate(identity=identity, process=process, annotations=notes),
             period=0.01,
-            process=process,
-            annotations=notes,
         )
         self.is_working, self.is_done, self.wind_down = False, False, 0.0
 

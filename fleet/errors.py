@@ -3,6 +3,7 @@
     FleetError
     ├── TemporaryError        try again later; the world is in the way
     │   ├── Unreachable       no answer from an API server (transport, 5xx, circuit open)
+    │   │   └── Untrusted     its certificate does not verify
     │   ├── Conflict          somebody else wrote first: read again, decide again
     │   └── Throttled         told to slow down (429), with `retry_after`
     ├── PermanentError        the same call will fail again until something changes
@@ -34,6 +35,10 @@ class TemporaryError(FleetError):
 
 class Unreachable(TemporaryError):
     """No usable answer: connection refused, time-out, TLS failure, 5xx, or the circuit is open."""
+
+
+class Untrusted(Unreachable):
+    """The server's certificate does not verify, or TLS failed in another way."""
 
 
 class Conflict(TemporaryError):

@@ -54,11 +54,15 @@ def test_what_a_member_receives(path: Path, golden: Golden) -> None:
 
 def test_the_engine(golden: Golden) -> None:
     cluster = MemberCluster.parse(
-        {"metadata": {"name": "eu-7"}, "spec": {"kubeconfig": {"secretRef": {"name": "eu-7"}}}}
+        {
+            "metadata": {"name": "eu-7", "namespace": "shop"},
+            "spec": {"kubeconfig": {"secretRef": {"name": "eu-7"}}},
+        }
     )
     setup = render.EngineSetup(
         image="registry.example.com/kulta-fleet:1.2.3",
         version="1.2.3",
+        hub="9b1c2a7e-hub",
         prometheus="http://prometheus.monitoring:9090",
         environment={"KULTA_LOG_LEVEL": "debug"},
     )

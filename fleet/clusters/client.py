@@ -29,6 +29,7 @@ from fleet.errors import (
     TemporaryError,
     UnexpectedState,
     Unreachable,
+    Untrusted,
 )
 from fleet.ports import Manifest
 
@@ -266,7 +267,7 @@ class Client(Transport):
 
 def _is_passing(error: BaseException) -> bool:
     """Whether the same request may succeed within the minute."""
-    lasting = isinstance(error, Conflict | errors.CircuitOpen | errors.Untrusted)
+    lasting = isinstance(error, Conflict | errors.CircuitOpen | Untrusted)
     return isinstance(error, TemporaryError) and not lasting
 
 

@@ -28,10 +28,6 @@ class CircuitOpen(errors.Unreachable):
     """Not sent: the server failed too often lately; `retry_after` says when a probe may go."""
 
 
-class Untrusted(errors.Unreachable):
-    """The server's certificate does not verify, or TLS failed in another way."""
-
-
 def from_answer(
     status: int, body: bytes, *, what: str, retry_after: float | None = None
 ) -> errors.FleetError:
@@ -74,12 +70,12 @@ def from_transport(error: BaseException, *, server: str, seconds: float) -> erro
         case aiohttp.ClientConnectorCertificateError():
             why = error.certificate_error
             detail = why.verify_message if isinstance(why, ssl.SSLCertVerificationError) else why
-            return Untrusted(
+            return errors.Untrusted(
                 f"the certificate of {server} does not verify: {detail};"
                 " put the CA that signed it into certificate-authority-data"
             )
         case aiohttp.ClientConnectorSSLError() | ssl.SSLError():
-            return Untrusted(f"no TLS connection to {server}: {_reason(error)}")
+            return errors.Untrusted(f"no TLS connection to {server}: {_reason(error)}")
         case aiohttp.ClientHttpProxyError():
             text = f"the proxy before {server} answered {error.status}"
         case aiohttp.ClientProxyConnectionError():

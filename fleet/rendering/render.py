@@ -23,6 +23,7 @@ from fleet.api.names import (
     ENGINE_NAME,
     ENGINE_NAMESPACE,
     HTTPROUTES,
+    HUB_LABEL,
     HUB_MANAGER,
     MANAGED_BY,
     NAMESPACE_LABEL,
@@ -73,6 +74,8 @@ class EngineSetup:
 
     image: str
     version: str
+    hub: str = ""
+    """Who keeps it: the uid of the hub's kube-system."""
     prometheus: str = ""
     environment: Mapping[str, str] | None = None
 
@@ -140,7 +143,12 @@ def engine(templates: TemplateSet, cluster: MemberCluster, setup: EngineSetup) -
     ) == (DEPLOYMENTS.api_version, DEPLOYMENTS.kind, ENGINE_NAME)
     if not good:
         raise UserError("TemplateError", f"{where}: must be one Deployment named {ENGINE_NAME}")
-    labels = {MANAGED_BY: HUB_MANAGER, CLUSTER_LABEL: cluster.name}
+    labels = {
+        MANAGED_BY: HUB_MANAGER,
+        HUB_LABEL: setup.hub,
+        NAMESPACE_LABEL: cluster.namespace,
+        CLUSTER_LABEL: cluster.name,
+    }
     manifest = _stamped(documents[0], ENGINE_NAMESPACE, labels)
     return Rendered(resource=DEPLOYMENTS, manifest=manifest)
 

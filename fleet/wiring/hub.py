@@ -21,13 +21,14 @@ from fleet.api.names import CLUSTERROLLOUTS, HUB_LEASE, NAMESPACES, SECRETS, Clu
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.health import Breaker
-from fleet.clusters.lease import Alone, Elector
+from fleet.clusters.lease import Alone, Candidate, Elector, Place
 from fleet.clusters.recorder import Recorder
 from fleet.clusters.registry import Registry
 from fleet.clusters.supervisor import Supervisor
 from fleet.clusters.transport import Session
 from fleet.clusters.watch import Change, Informer
 from fleet.errors import FleetError, TemporaryError, UnexpectedState, UserError
+from fleet.hub.core import member
 from fleet.hub.runtime import handlers, links, reconcile, resync, triggers
 from fleet.hub.runtime.context import Context, EngineWish
 from fleet.hub.runtime.renders import Renders
@@ -171,15 +172,12 @@ def _elector(
         user_agent=USER_AGENT,
         breaker=Breaker(base=1.0, cap=2.0),
     )
-    return Elector(
-        kube,
-        clock,
-        namespace=chosen.namespace,
-        name=HUB_LEASE,
+    where = Place(namespace=chosen.namespace, name=HUB_LEASE)
+    me = Candidate(
         identity=chosen.identity,
-        period=RENEW_SECONDS,
         process=chosen.process,
     )
+    return Elector(kube, clock, where, me, period=RENEW_SECONDS)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -250,7 +248,7 @@ class Hub:
     async def _settle(self) -> None:
         """Give members time to connect: what was true before a restart is not news after it."""
         clusters = self.context.stores.memberclusters.items
-        for _ in range(int(links.SETTLE_SECONDS / 0.1)):
+        for _ in range(int(member.SETTLE_SECONDS / 0.1)):
             known = [self.context.links.get(key) for key in clusters]
             now = self.context.clock.monotonic()
             if all(link is not None and link.is_settled(now) for link in known):

@@ -17,7 +17,7 @@ from fleet.clusters import transport
 from fleet.clusters.client import Client
 from fleet.clusters.health import Breaker, Circuit
 from fleet.clusters.transport import Session
-from fleet.errors import FleetError, NotFound, Unauthorized
+from fleet.errors import FleetError, NotFound, Unauthorized, Untrusted
 from tests.clusters import server as servers
 from tests.clusters.server import TOKEN, Server, pem, rollout, status
 
@@ -37,7 +37,7 @@ async def test_a_certificate_of_another_ca_does_not_verify(
 ) -> None:
     client = Client("eu-7", server.config(ca=pem("other.crt")), session)
     error = await failure(client)
-    assert isinstance(error, turning.Untrusted)
+    assert isinstance(error, Untrusted)
     assert str(error) == (
         f"the certificate of {server.url} does not verify: unable to get local issuer certificate;"
         " put the CA that signed it into certificate-authority-data"
@@ -248,4 +248,4 @@ async def test_clusters_share_a_session_but_no_connection(server: Server, sessio
     one = Client("one", server.config(), session)
     two = Client("two", server.config(ca=pem("other.crt")), session)
     await one.list(ROLLOUTS)
-    assert isinstance(await failure(two), turning.Untrusted)
+    assert isinstance(await failure(two), Untrusted)

@@ -1,27 +1,22 @@
-"""The engine of a managed member: its Deployment as this hub wants it, and how it does.
+"""The engine of a managed member: its Deployment as this hub wants it. What and when says the core.
 
-`membership` calls `keep` and `report`. The hub patches this one Deployment and grants no rights;
-those came with `fleet cluster add`. It never changes a working engine while a Rollout is on its way
-there, so an upgrade does not fall into somebody's canary.
+`membership` calls `keep`. The hub patches this one Deployment and grants no rights; those came with
+`fleet cluster add`.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 from fleet.api import MemberCluster
-from fleet.api.membercluster import EngineMode, EngineStatus
-from fleet.api.names import DEPLOYMENTS, ENGINE_LEASE, ENGINE_NAME, ENGINE_NAMESPACE, HUB_MANAGER
-from fleet.api.rollout import Phase
+from fleet.api.membercluster import EngineMode
+from fleet.api.names import DEPLOYMENTS, HUB_MANAGER
+from fleet.clusters.registry import Handle
 from fleet.errors import Conflict
+from fleet.hub.core import engine as engines
+from fleet.hub.core.engine import Owner, Wait
 from fleet.hub.runtime.context import Context
-from fleet.hub.runtime.links import Link
+from fleet.hub.runtime.links import Exchange, Link
 from fleet.rendering.render import EngineSetup, Rendered, engine
 
-IDLE = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CONCLUDED})
-"""Phases in which an engine may be exchanged."""
-
-_DEPLOYMENT = f"Deployment {ENGINE_NAMESPACE}/{ENGINE_NAME}"
-_LEASE = f"Lease {ENGINE_NAMESPACE}/{ENGINE_LEASE}"
+TAKEOVER_SECONDS = 60.0
+"""After so long, a Lease that is renewed is that of an engine which lives, whoever it is."""
 
 
 def wanted(hub: Context, cluster: MemberCluster) -> Rendered:
@@ -30,6 +25,7 @@ def wanted(hub: Context, cluster: MemberCluster) -> Rendered:
     setup = EngineSetup(
         image=cluster.spec.engine.image or hub.engine.image,
         version=hub.engine.version,
+        hub=hub.identity,
         prometheus=prometheus.address if prometheus else "",
         environment=hub.engine.environment,
     )
@@ -41,67 +37,96 @@ async def keep(hub: Context, cluster: MemberCluster, link: Link) -> str:
 
     Raises what the member's API server raises.
     """
-    handle = link.handle
-    if cluster.spec.engine.mode is not EngineMode.MANAGED or handle is None:
-        return ""
-    if not handle.informers[DEPLOYMENTS].synced.is_set():
+    link.wait, link.wish = Wait.NOTHING, ""
+    if cluster.spec.engine.mode is not EngineMode.MANAGED or link.handle is None:
         return ""
     wish = wanted(hub, cluster)
-    if link.engine is not None and link.engine.digest == wish.digest:
-        return ""
-    active = busy(link.rollouts.values())
-    if link.engine is not None and link.told.fresh and active:
-        return f"a newer engine waits until {active} has ended"
+    rival = _rival(hub, link)
+    if not rival:
+        link.wish = wish.digest
+    is_new = link.deployed is None or link.deployed.digest != wish.digest
+    chosen = engines.keep(
+        link.seen(cluster.spec.engine.mode),
+        wish.digest,
+        rival=rival,
+        active=engines.busy(link.rollouts.values()),
+        ahead=_ahead(hub, link) if is_new else (),
+    )
+    link.wait = chosen.wait
+    if not chosen.write:
+        return chosen.note
+    return await _write(hub, link, link.handle, wish)
+
+
+def wake(hub: Context) -> None:
+    """Let as many of those that wait for their turn look again as may go now."""
+    waiting = sorted(link.key for link in hub.links if link.wait is Wait.TURN)
+    if not waiting:
+        return
+    free = engines.slots(_kept(hub)) - len(_exchanged(hub))
+    for key in waiting[: max(free, 0)]:
+        hub.queues.members.add(key)
+
+
+async def _write(hub: Context, link: Link, handle: Handle, wish: Rendered) -> str:
+    before, term = link.deployed, link.term
+    # Set before the request, so that nobody else thinks the turn is theirs while it is under way.
+    link.exchange = Exchange(at=hub.clock.monotonic(), holder=term.holder if term else "")
+    is_exchanged = False
     try:
         answer = await handle.client.apply(DEPLOYMENTS, wish.manifest, manager=HUB_MANAGER)
+        handle.informers[DEPLOYMENTS].remember(answer)
+        generation = int(answer["metadata"].get("generation") or 0)
+        is_exchanged = before is not None and generation != before.generation
     except Conflict as error:
         owners = ", ".join(error.managers) or "somebody else"
-        return f"{_DEPLOYMENT} belongs to {owners}: delete it, or set engine.mode to External"
-    handle.informers[DEPLOYMENTS].remember(answer)
+        return (
+            f"{engines.DEPLOYMENT} belongs to {owners}: delete it, or set engine.mode to External"
+        )
+    finally:
+        if not is_exchanged:
+            # Nothing that runs was replaced: it is new, or only its labels were changed.
+            link.exchange = None
     return ""
 
 
-def busy(rollouts: Iterable[Mapping[str, Any]]) -> str:
-    """The name of a Rollout that is on its way, or nothing."""
-    for rollout in rollouts:
-        phase = (rollout.get("status") or {}).get("phase")
-        if phase not in IDLE:
-            meta = rollout["metadata"]
-            return f"Rollout {meta['namespace']}/{meta['name']}"
-    return ""
+def _rival(hub: Context, link: Link) -> str:
+    """Why another namespace or hub keeps this engine."""
+    claims = {
+        other.key[0] for other in hub.links if other.uid == link.uid and _is_managed(hub, other)
+    }
+    return engines.rival(link.deployed, Owner(hub=hub.identity, namespace=link.key[0]), claims)
 
 
-def report(cluster: MemberCluster, link: Link, note: str) -> EngineStatus:
-    """What to say of the engine; `note` is what `keep` returned."""
-    seen = link.engine
-    healthy, message = _health(cluster, link)
-    return EngineStatus(
-        healthy=healthy,
-        version=seen.version if seen else "",
-        message=note or message,
-        rollouts=len(link.rollouts),
-    )
+def _ahead(hub: Context, link: Link) -> tuple[str, ...]:
+    others = [other.key[1] for other in _exchanged(hub) if other is not link]
+    return engines.ahead(_kept(hub), others)
 
 
-def _health(cluster: MemberCluster, link: Link) -> tuple[bool | None, str]:
+def _kept(hub: Context) -> int:
+    """How many engines this hub keeps."""
+    return sum(bool(link.wish) for link in hub.links)
+
+
+def _exchanged(hub: Context) -> list[Link]:
+    """Members that got a new engine and are not healthy with it yet."""
+    return [link for link in hub.links if link.wish and _is_on_its_way(hub, link)]
+
+
+def _is_on_its_way(hub: Context, link: Link) -> bool:
     if not link.told.reachable:
-        return None, "the member is not reachable"
-    if link.told.fresh:
-        return True, ""
-    if link.lease_problem is not None:
-        return None, f"{_LEASE} cannot be read: {link.lease_problem}"
-    if link.lease is not None:
-        # Seen, and not yet seen to change: nothing is known, good or bad.
-        return (None if link.told.reason == "EngineUnknown" else False), link.told.message
-    if cluster.spec.engine.mode is EngineMode.EXTERNAL:
-        return None, f"there is no {_LEASE}: is an engine running with leader election?"
-    return False, _absent(link)
+        return False  # whatever it is, it is not the engine
+    deployed, exchange = link.deployed, link.exchange
+    if exchange is not None:
+        held = link.term.holder if link.term else ""
+        old = held in ("", exchange.holder)
+        if old and hub.clock.monotonic() - exchange.at < TAKEOVER_SECONDS:
+            return True
+    if deployed is None or deployed.digest != link.wish:
+        return False
+    return not engines.is_through(link.seen(EngineMode.MANAGED), link.wish)
 
 
-def _absent(link: Link) -> str:
-    """What a managed engine without a Lease lacks."""
-    if link.engine is None:
-        return f"{_DEPLOYMENT} is not there yet"
-    if not link.engine.available:
-        return f"{_DEPLOYMENT} has no ready pod"
-    return f"{_DEPLOYMENT} has not taken its Lease yet"
+def _is_managed(hub: Context, link: Link) -> bool:
+    cluster = hub.stores.memberclusters.items.get(link.key)
+    return cluster is not None and cluster.spec.engine.mode is EngineMode.MANAGED

@@ -12,64 +12,39 @@ from datetime import datetime
 from typing import Any
 
 from fleet import errors
+from fleet.api.membercluster import EngineMode
 from fleet.api.names import (
     APPLIED_ANNOTATION,
     DEPLOYMENTS,
     ENGINE_LEASE,
     ENGINE_NAME,
     ENGINE_NAMESPACE,
+    HUB_LABEL,
     HUB_MANAGER,
     LEASES,
     MANAGED_BY,
+    NAMESPACE_LABEL,
     ROLLOUTS,
+    VERSION,
 )
 from fleet.clusters.client import Client
-from fleet.clusters.errors import CircuitOpen, Untrusted
+from fleet.clusters.errors import CircuitOpen
 from fleet.clusters.health import Circuit
 from fleet.clusters.registry import Handle
 from fleet.clusters.watch import Change, Informer, Key
-from fleet.errors import FleetError, UserError
+from fleet.errors import FleetError
 from fleet.hub.core import freshness
-
-SETTLE_SECONDS = 10.0
-"""How long a new connection may take to show whether it is good."""
-GRACE_SECONDS = 5.0
-"""How long a broken watch may take to come back before the member counts as unreachable."""
+from fleet.hub.core import member as members
+from fleet.hub.core.engine import Deployed, Owner, Seen, Term, Wait
+from fleet.hub.core.member import SETTLE_SECONDS, Identity, Sight, Standing, Trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """Why a member cannot be used: a reason of `api.reasons` and a sentence."""
+class Exchange:
+    """A new engine that was written: when (monotonic), and who held the Lease before."""
 
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """The engine's Lease as last seen; its times are the member's and not kept."""
-
+    at: float
     holder: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """The engine's Deployment as last seen."""
-
-    version: str
-    available: int
-    digest: str
-    """What the hub wrote last, as the object's annotation says."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How far a member is believed at a moment."""
-
-    reachable: bool = False
-    fresh: bool = False
-    reason: str = "Unreachable"
-    message: str = ""
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -86,6 +61,8 @@ class Link:
     """Identity of the API server (kube-system's uid), once it has answered."""
     kubernetes: str = ""
     renew_at: datetime | None = None
+    patience: datetime | None = None
+    """Until when the token is not renewed once more."""
     expires: datetime | None = None
     """When the hub's own token there ends."""
     alarm_at: datetime | None = None
@@ -99,8 +76,12 @@ class Link:
     problem_at: float = -math.inf
     lease_problem: FleetError | None = None
     lease_changed: float = -math.inf
-    is_engine_late: bool = False
-    """A newer engine waits there until no Rollout is on its way."""
+    wait: Wait = Wait.NOTHING
+    """What a newer engine waits for there."""
+    wish: str = ""
+    """Digest of the Deployment that the hub keeps there; empty where it keeps none."""
+    exchange: Exchange | None = None
+    """The last time that a new engine was written over this connection."""
     told: Standing = field(default_factory=Standing)
     """The standing that everybody has been told."""
     lost_at: float | None = None
@@ -135,7 +116,7 @@ class Link:
         if self._is_failing or now - self.engaged_at > SETTLE_SECONDS:
             return True
         leases = self.handle.informers[LEASES]
-        return self.told.reachable and leases.synced.is_set() and self.lease is None
+        return self.told.reachable and leases.synced.is_set() and self.term is None
 
     @property
     def _is_failing(self) -> bool:
@@ -143,13 +124,13 @@ class Link:
         return watch is not None and self.problem_at > watch.last_byte
 
     @property
-    def lease(self) -> Lease | None:
-        found: Lease | None = self._only(LEASES, (ENGINE_NAMESPACE, ENGINE_LEASE))
+    def term(self) -> Term | None:
+        found: Term | None = self._only(LEASES, (ENGINE_NAMESPACE, ENGINE_LEASE))
         return found
 
     @property
-    def engine(self) -> Engine | None:
-        found: Engine | None = self._only(DEPLOYMENTS, (ENGINE_NAMESPACE, ENGINE_NAME))
+    def deployed(self) -> Deployed | None:
+        found: Deployed | None = self._only(DEPLOYMENTS, (ENGINE_NAMESPACE, ENGINE_NAME))
         return found
 
     @property
@@ -159,19 +140,47 @@ class Link:
 
     def standing(self, now: float) -> Standing:
         """What to believe at monotonic `now`."""
-        if self.trouble is not None:
-            return Standing(reason=self.trouble.reason, message=self.trouble.message)
-        if self.handle is None or not self.uid:
-            return Standing(message="not connected yet")
-        if absence := self._absence(self.handle, now):
-            return Standing(reason=absence.reason, message=absence.message)
-        doubt = freshness.doubt(
-            watch_age=self.handle.age(ROLLOUTS),
-            lease_age=None if self.lease is None else now - self.lease_changed,
+        return members.standing(self.sight(now))
+
+    def sight(self, now: float) -> Sight:
+        """What is seen of the member at monotonic `now`."""
+        handle = self.handle
+        if self.trouble is not None or handle is None or not self.uid:
+            return Sight(name=self.key[1], trouble=self.trouble, is_known=False)
+        age = members.lease_age(changed=self.lease_changed, since=self.engaged_at, now=now)
+        return Sight(
+            name=self.key[1],
+            expires=self.expires,
+            is_cut=handle.client.breaker.state is not Circuit.CLOSED,
+            failure=handle.client.last_failure,
+            problem=self.problem if self._is_failing else None,
+            silence=handle.age(ROLLOUTS),
+            is_listed=handle.informers[ROLLOUTS].synced.is_set(),
+            lease_age=None if self.term is None else age,
         )
-        if doubt is not None:
-            return Standing(reachable=True, reason=doubt.reason, message=doubt.message)
-        return Standing(reachable=True, fresh=True, reason="Reachable")
+
+    def seen(self, mode: EngineMode) -> Seen:
+        """What is seen of the engine, in the light of what is believed of the member."""
+        problem = self.lease_problem
+        return Seen(
+            mode=mode,
+            believed=self.told,
+            deployed=self.deployed,
+            is_listed=self.handle is not None
+            and self.handle.informers[DEPLOYMENTS].synced.is_set(),
+            term=self.term,
+            lease_problem=str(problem) if problem is not None else "",
+        )
+
+    @property
+    def identity(self) -> Identity:
+        """Which cluster it is, and until when it lets us in."""
+        return Identity(
+            uid=self.uid,
+            kubernetes=self.kubernetes,
+            expires=self.expires,
+            alarm_at=self.alarm_at,
+        )
 
     def cause(self, error: FleetError) -> FleetError:
         """What is behind an error: an open circuit says nothing of why it is open."""
@@ -182,20 +191,9 @@ class Link:
     def forget(self) -> None:
         """What was seen over a connection that is gone."""
         self.handle = None
+        self.wait, self.exchange = Wait.NOTHING, None
         self.problem, self.problem_at = None, -math.inf
         self.lease_problem, self.lease_changed = None, -math.inf
-
-    def _absence(self, handle: Handle, now: float) -> Trouble | None:
-        watch = handle.informers[ROLLOUTS]
-        if handle.client.breaker.state is not Circuit.CLOSED:
-            return trouble(handle.client.last_failure or errors.Unreachable("it fails too often"))
-        if self.problem is not None and self._is_failing:
-            passing = isinstance(self.problem, errors.TemporaryError)
-            if not passing or now - watch.last_byte > GRACE_SECONDS:
-                return trouble(self.problem)
-        if not watch.synced.is_set():
-            return Trouble(reason="Unreachable", message="its Rollouts have not been listed yet")
-        return None
 
     def _only(self, resource: Any, key: Key) -> Any:
         return self.handle.informers[resource].store.get(key) if self.handle else None
@@ -231,24 +229,6 @@ class Links:
         return freshness.is_isolated(lost, len(self._links))
 
 
-def trouble(error: FleetError) -> Trouble:
-    """An error in words for a condition."""
-    match error:
-        case UserError():
-            reason = error.reason
-        case Untrusted():
-            reason = "CertificateInvalid"
-        case errors.Unauthorized():
-            reason = "Unauthorized"
-        case errors.Forbidden():
-            reason = "Forbidden"
-        case errors.NotFound():
-            reason = "CrdsMissing"
-        case _:
-            reason = "Unreachable"
-    return Trouble(reason=reason, message=str(error))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """Who is told of what is seen in a member: a Rollout, what moves its standing, its engine."""
@@ -261,14 +241,14 @@ class Listener:
 def informers(link: Link, client: Client, listener: Listener) -> list[Informer[Any]]:
     """What is watched in a member."""
 
-    def lease_changed(change: Change[Lease]) -> None:
+    def lease_changed(change: Change[Term]) -> None:
         # The first sight of a Lease says nothing about its age; a change does.
         leases = link.handle.informers[LEASES] if link.handle else None
         if change.type == "MODIFIED" or (leases is not None and leases.synced.is_set()):
             link.lease_changed = client.monotonic()
         link.lease_problem = None
         listener.standing(link)
-        if change.type != "MODIFIED":
+        if change.old != change.new:
             listener.engine(link)
 
     def failed(error: FleetError) -> None:
@@ -287,7 +267,7 @@ def informers(link: Link, client: Client, listener: Listener) -> list[Informer[A
         Informer(
             client,
             LEASES,
-            decode=_lease,
+            decode=_term,
             on=lease_changed,
             namespace=ENGINE_NAMESPACE,
             field_selector=f"metadata.name={ENGINE_LEASE}",
@@ -296,7 +276,7 @@ def informers(link: Link, client: Client, listener: Listener) -> list[Informer[A
         Informer(
             client,
             DEPLOYMENTS,
-            decode=_engine,
+            decode=_deployed,
             on=lambda _: listener.engine(link),
             namespace=ENGINE_NAMESPACE,
             field_selector=f"metadata.name={ENGINE_NAME}",
@@ -315,14 +295,26 @@ def slim(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-def _lease(manifest: Mapping[str, Any]) -> Lease:
-    return Lease(holder=str((manifest.get("spec") or {}).get("holderIdentity") or ""))
+def _term(manifest: Mapping[str, Any]) -> Term:
+    notes = manifest["metadata"].get("annotations") or {}
+    return Term(
+        holder=str((manifest.get("spec") or {}).get("holderIdentity") or ""),
+        version=str(notes.get(VERSION, "")),
+    )
 
 
-def _engine(manifest: Mapping[str, Any]) -> Engine:
-    meta = manifest["metadata"]
-    return Engine(
-        version=str((meta.get("labels") or {}).get("app.kubernetes.io/version", "")),
-        available=int((manifest.get("status") or {}).get("availableReplicas") or 0),
+def _deployed(manifest: Mapping[str, Any]) -> Deployed:
+    meta, status = manifest["metadata"], manifest.get("status") or {}
+    labels = meta.get("labels") or {}
+    counts = [int(status.get(f"{kind}eplicas") or 0) for kind in ("r", "updatedR", "availableR")]
+    generation = int(meta.get("generation") or 0)
+    return Deployed(
+        owner=Owner(
+            hub=str(labels.get(HUB_LABEL, "")), namespace=str(labels.get(NAMESPACE_LABEL, ""))
+        ),
+        available=counts[2],
+        generation=generation,
+        settled=int(status.get("observedGeneration") or 0) >= generation
+        and counts[0] == counts[1] == counts[2] > 0,
         digest=str((meta.get("annotations") or {}).get(APPLIED_ANNOTATION, "")),
     )

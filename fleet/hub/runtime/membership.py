@@ -13,20 +13,20 @@ from datetime import datetime, timedelta
 import orjson
 
 from fleet import errors
-from fleet.api import MemberCluster, conditions
-from fleet.api.conditions import Condition, condition
+from fleet.api import MemberCluster
 from fleet.api.membercluster import MemberClusterStatus
 from fleet.api.names import CRDS, MEMBERCLUSTERS, NAMESPACES, ROLLOUTS, SECRETS, ClusterName
 from fleet.clusters.config import ClientConfig, parse_kubeconfig
 from fleet.clusters.watch import Key
 from fleet.errors import FleetError, UserError
+from fleet.hub.core import engine as engine_of
+from fleet.hub.core import member as members
+from fleet.hub.core.member import Trouble
 from fleet.hub.runtime import apply, credentials, engines, triggers
 from fleet.hub.runtime.context import Context
-from fleet.hub.runtime.links import SETTLE_SECONDS, Link, trouble
+from fleet.hub.runtime.links import Link
 
 CRD = f"{ROLLOUTS.plural}.{ROLLOUTS.group}"
-CLOSED_TO_US = frozenset({"SecretNotFound", "KubeconfigRefused", "DuplicateCluster"})
-"""Reasons that end a connection: nobody may go on using what was taken away or refused."""
 RENEW_RETRY = timedelta(minutes=10)
 
 log = logging.getLogger(__name__)
@@ -47,19 +47,20 @@ async def reconcile(hub: Context, key: Key) -> None:
         if link.told.reachable:
             note = await _maintain(hub, cluster, link)
     except FleetError as error:
-        before, link.trouble = link.trouble, trouble(link.cause(error))
-        if link.trouble.reason in CLOSED_TO_US:
+        before, link.trouble = link.trouble, _trouble(link, error)
+        if link.trouble.reason in members.CLOSED_TO_US:
             await hub.supervisor.disengage(name(key))
             link.forget()
         if link.trouble != before:
             log.warning("a member cannot be used", extra={"why": link.trouble.message})
     link.tried_at = hub.clock.monotonic()
     triggers.poke(hub, link)
+    engines.wake(hub)
     _show(hub, link)
     _schedule(hub, link)
     if not link.is_settled(link.tried_at):
         # What was true before a restart is not news after it: wait for what will be seen.
-        hub.queues.members.add_after(key, SETTLE_SECONDS)
+        hub.queues.members.add_after(key, members.SETTLE_SECONDS)
         return
     status = report(cluster, link, note, hub.now())
     await apply.write_status(hub, MEMBERCLUSTERS, cluster, status)
@@ -85,40 +86,10 @@ def name(key: Key) -> ClusterName:
 
 
 def report(cluster: MemberCluster, link: Link, note: str, now: datetime) -> MemberClusterStatus:
-    """The status to write; it does not move while nothing does."""
-    standing, old = link.told, cluster.status
-    engine = engines.report(cluster, link, note)
-    reachable = condition("Reachable", standing.reachable, standing.reason, standing.message)
-    if standing.reachable:
-        reachable = condition("Reachable", True, "Reachable")
-    seen = None if standing.reachable else old.last_seen or (now if old.reachable else None)
-    return MemberClusterStatus(
-        observed_generation=cluster.metadata.generation,
-        reachable=standing.reachable,
-        uid=link.uid or old.uid,
-        kubernetes_version=link.kubernetes or old.kubernetes_version,
-        engine=engine,
-        credentials_expire=link.expires,
-        last_seen=seen,
-        message=standing.message,
-        conditions=conditions.updated(
-            old.conditions,
-            (reachable, _engine_condition(engine.healthy, engine.message), *_expiry(link, now)),
-            now,
-            cluster.metadata.generation,
-        ),
-    )
-
-
-def elder_twin(hub: Context, cluster: MemberCluster, uid: str) -> str:
-    """The older MemberCluster of this namespace that is the same API server, or nothing."""
-    mine = _age(cluster)
-    older = [
-        other
-        for key, other in hub.stores.memberclusters.items.items()
-        if key[0] == cluster.namespace and _age(other) < mine and _uid(hub, key, other) == uid
-    ]
-    return min(older, key=_age).name if older else ""
+    """The status to write; `note` is what `engines.keep` returned."""
+    seen = link.seen(cluster.spec.engine.mode)
+    engine = engine_of.report(seen, len(link.rollouts), note)
+    return members.report(cluster, link.identity, link.told, engine, now)
 
 
 async def _connect(hub: Context, cluster: MemberCluster, link: Link) -> None:
@@ -138,7 +109,10 @@ async def _connect(hub: Context, cluster: MemberCluster, link: Link) -> None:
 
 
 def _refuse_twin(hub: Context, cluster: MemberCluster, link: Link) -> None:
-    if link.uid and (twin := elder_twin(hub, cluster, link.uid)):
+    others = [
+        (other, _uid(hub, key, other)) for key, other in hub.stores.memberclusters.items.items()
+    ]
+    if link.uid and (twin := members.elder_twin(cluster, link.uid, others)):
         text = (
             f"{cluster.name} and {twin} are the same cluster (kube-system {link.uid}): delete one"
         )
@@ -169,7 +143,8 @@ async def _engage(hub: Context, link: Link, config: ClientConfig) -> None:
     link.handle = handle
     token = credentials.read(config.token)
     link.expires = token.expires if token else None
-    link.renew_at = token.renew_at if token and token.is_ours else None
+    due = token.renew_at if token and token.is_ours else None
+    link.renew_at = max(due, link.patience or due) if due else None
     link.alarm_at = token.alarm_at if token else None
 
 
@@ -199,11 +174,14 @@ async def _maintain(hub: Context, cluster: MemberCluster, link: Link) -> str:
             link.source = None
             hub.queues.members.add(link.key)
         except FleetError as error:
-            link.renew_at = now + RENEW_RETRY
             log.warning("the token is not renewed", extra={"why": str(error)})
-    note = await engines.keep(hub, cluster, link)
-    link.is_engine_late = bool(note)
-    return note
+        # A clock that differs from the member's must not make us ask again and again.
+        link.renew_at = link.patience = now + RENEW_RETRY
+    return await engines.keep(hub, cluster, link)
+
+
+def _trouble(link: Link, error: FleetError) -> Trouble:
+    return members.trouble(link.cause(error), link.key[1], link.expires)
 
 
 def _schedule(hub: Context, link: Link) -> None:
@@ -230,28 +208,9 @@ def _uid(hub: Context, key: Key, cluster: MemberCluster) -> str:
     return link.uid if link is not None and link.uid else cluster.status.uid
 
 
-def _age(cluster: MemberCluster) -> tuple[str, str]:
-    made = cluster.metadata.creation_timestamp
-    return (made.isoformat() if made else "", cluster.name)
-
-
 def _show(hub: Context, link: Link) -> None:
     def age() -> float:
         handle = link.handle
         return handle.age(ROLLOUTS) if handle else float("inf")
 
     hub.metrics.show_cluster("/".join(link.key), reachable=link.told.reachable, age=age)
-
-
-def _engine_condition(healthy: bool | None, message: str) -> Condition:
-    word = {True: "EngineHealthy", False: "EngineUnhealthy", None: "EngineUnknown"}[healthy]
-    return condition("EngineHealthy", healthy, word, message)
-
-
-def _expiry(link: Link, now: datetime) -> tuple[Condition, ...]:
-    if link.expires is None or link.alarm_at is None:
-        return ()
-    late = now >= link.alarm_at
-    until = f"the token ends at {link.expires:%Y-%m-%dT%H:%M:%SZ}"
-    advice = ": renew it with `fleet cluster add --renew`" if late else ""
-    return (condition("CredentialsExpire", late, "CredentialsExpire", until + advice),)

@@ -15,6 +15,7 @@ from fleet.clusters.watch import Key
 from fleet.errors import UserError
 from fleet.hub.core import application as applications
 from fleet.hub.core import phases, requests
+from fleet.hub.core.member import Standing
 from fleet.hub.core.observed import (
     ApplicationObserved,
     DispatchObserved,
@@ -25,7 +26,6 @@ from fleet.hub.core.observed import (
 )
 from fleet.hub.runtime import renders
 from fleet.hub.runtime.context import Context
-from fleet.hub.runtime.links import Standing
 
 BREATH = 20
 """Renderings after which the event loop gets a turn."""

@@ -12,18 +12,17 @@ from datetime import datetime
 from typing import Any
 
 from fleet.aio import WorkQueue
-from fleet.api import Application, Fleet, FleetRollout, conditions
+from fleet.api import Application, FleetRollout, conditions
 from fleet.api.application import ApplicationPhase, ApplicationStatus
 from fleet.api.conditions import condition
-from fleet.api.fleet import FleetStatus
 from fleet.api.fleetrollout import RunPhase
 from fleet.api.meta import ObjectMeta
 from fleet.api.names import APPLICATIONS, FLEETROLLOUTS, FLEETS
 from fleet.clusters.watch import Key
 from fleet.errors import Conflict, FleetError, NotFound, TemporaryError, UnexpectedState, UserError
 from fleet.hub.core import application as applications
+from fleet.hub.core import member as members
 from fleet.hub.core import plan as plans
-from fleet.hub.core import selection
 from fleet.hub.runtime import apply, dispatching, membership, observe
 from fleet.hub.runtime.context import Context
 from fleet.telemetry import logs
@@ -97,29 +96,9 @@ async def fleet(hub: Context, key: Key) -> None:
     """One Fleet: who belongs to it, and who answers."""
     item = hub.stores.fleets.items.get(key)
     if item is not None:
-        await apply.write_status(hub, FLEETS, item, fleet_status(hub, item, hub.now()))
-
-
-def fleet_status(hub: Context, item: Fleet, now: datetime) -> FleetStatus:
-    """What to say of a Fleet."""
-    members = observe.members(hub, item.namespace)
-    selected = selection.select(item, members)
-    lacking = [selected.left_out[name] for name in item.spec.members.names if name not in members]
-    if not selected.chosen:
-        text = "no MemberCluster is named or selected" + "".join(f"; {one}" for one in lacking)
-        ready = condition("Ready", False, "EmptyFleet", text)
-    elif lacking:
-        ready = condition("Ready", False, "MemberNotFound", "; ".join(lacking))
-    else:
-        ready = condition("Ready", True, "Accepted")
-    return FleetStatus(
-        observed_generation=item.metadata.generation,
-        members=len(selected.chosen),
-        reachable=sum(members[name].reachable for name in selected.chosen),
-        conditions=conditions.updated(
-            item.status.conditions, (ready,), now, item.metadata.generation
-        ),
-    )
+        status = members.fleet_report(item, observe.members(hub, item.namespace), hub.now())
+        await apply.write_status(hub, FLEETS, item, status)
+    hub.queues.fleets.forget(key)
 
 
 def _guarded(

@@ -15,8 +15,10 @@ from fleet.api.names import APPLICATION_LABEL, CLUSTER_LABEL, NAMESPACE_LABEL
 from fleet.api.rollout import Phase
 from fleet.clusters.watch import Change, Key
 from fleet.hub.core import phases
+from fleet.hub.core.engine import Wait
+from fleet.hub.core.member import is_news
 from fleet.hub.runtime.context import Context
-from fleet.hub.runtime.links import Link, Standing
+from fleet.hub.runtime.links import Link
 
 CALM_SECONDS = 0.1
 """An Application looks at its runs and clusters once for a burst of news: while a change is on its
@@ -108,7 +110,7 @@ def secret_changed(hub: Context, change: Change[str]) -> None:
 
 def rollout_changed(hub: Context, link: Link, change: Change[Mapping[str, Any]]) -> None:
     """A Rollout in a member: the ClusterRollout that it belongs to."""
-    if link.is_engine_late:
+    if link.wait is Wait.ROLLOUT:
         hub.queues.members.add(link.key)
     manifest = change.new or change.old or {}
     labels = (manifest.get("metadata") or {}).get("labels") or {}
@@ -128,7 +130,7 @@ def poke(hub: Context, link: Link) -> None:
     if link.is_back:
         hub.queues.members.add(link.key)
     standing = link.standing(now)
-    if _same(standing, link.told):
+    if not is_news(link.told, standing):
         link.told = standing
         return
     if standing.fresh:
@@ -159,11 +161,6 @@ def _active(hub: Context, owner: Key) -> None:
 def _add_in(queue: Any, key: Key, namespace: str) -> None:
     if key[0] == namespace:
         queue.add(key)
-
-
-def _same(one: Standing, other: Standing) -> bool:
-    """Whether nobody needs to hear of the difference: ages in a sentence grow all the time."""
-    return (one.reachable, one.fresh, one.reason) == (other.reachable, other.fresh, other.reason)
 
 
 def _is_meant(change: Change[Any]) -> bool:

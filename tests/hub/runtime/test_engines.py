@@ -5,11 +5,21 @@ from typing import Any
 import pytest
 
 from fleet.api.membercluster import MemberCluster
-from fleet.api.names import DEPLOYMENTS, ENGINE_NAME, ENGINE_NAMESPACE, LEASES, ROLLOUTS
-from fleet.errors import Conflict, Forbidden
+from fleet.api.names import (
+    APPLIED_ANNOTATION,
+    DEPLOYMENTS,
+    ENGINE_LEASE,
+    ENGINE_NAME,
+    ENGINE_NAMESPACE,
+    HUB_LABEL,
+    LEASES,
+    NAMESPACE_LABEL,
+    ROLLOUTS,
+)
+from fleet.errors import Conflict
 from fleet.hub.runtime import engines, membership
 from fleet.hub.runtime.links import Link
-from tests.hub.runtime.desk import TENANT, Desk
+from tests.hub.runtime.desk import HUB, TENANT, Desk
 
 ROLLOUT = {"metadata": {"name": "web", "namespace": "web", "uid": "r1", "resourceVersion": "7"}}
 
@@ -23,18 +33,18 @@ async def desk() -> Desk:
     return made
 
 
-async def keep(desk: Desk, **engine: Any) -> str:
+async def keep(desk: Desk, name: str = "eu-7", **engine: Any) -> str:
     """Keep the engine as this MemberCluster wants it; the note."""
-    body = desk.hub.stores.memberclusters.items[TENANT, "eu-7"].manifest()
+    body = desk.hub.stores.memberclusters.items[TENANT, name].manifest()
     body["spec"]["engine"] = engine
-    return await engines.keep(desk.hub, MemberCluster.parse(body), desk.link("eu-7"))
+    return await engines.keep(desk.hub, MemberCluster.parse(body), desk.link(name))
 
 
-def images(desk: Desk) -> list[str]:
+def images(desk: Desk, name: str = "eu-7") -> list[str]:
     """The images that were written."""
     return [
         call.body["spec"]["template"]["spec"]["containers"][0]["image"]
-        for call in desk.member("eu-7").writes()
+        for call in desk.member(name).writes()
         if call.kind == DEPLOYMENTS.kind
     ]
 
@@ -100,80 +110,146 @@ async def test_a_foreign_deployment_is_reported(desk: Desk) -> None:
     )
 
 
-def stop_lease(desk: Desk) -> None:
-    link = desk.link("eu-7")
+def change(desk: Desk, name: str, **labels: str) -> None:
+    """Somebody changes labels of the Deployment, and the watch tells."""
+    member, link = desk.member(name), desk.link(name)
+    found = member.peek(DEPLOYMENTS, ENGINE_NAME, ENGINE_NAMESPACE)
+    assert found is not None
     assert link.handle is not None
-    link.handle.informers[LEASES].store.clear()
-    link.told = link.standing(desk.clock.monotonic())
+    found["metadata"]["labels"] |= labels
+    link.handle.informers[DEPLOYMENTS].remember(member.seed(DEPLOYMENTS, found))
 
 
-def deploy(desk: Desk, available: int) -> None:
-    link = desk.link("eu-7")
+def come_up(desk: Desk, name: str, holder: str) -> None:
+    """The Deployment's new pod is ready and takes the Lease."""
+    member, link = desk.member(name), desk.link(name)
+    found = member.peek(DEPLOYMENTS, ENGINE_NAME, ENGINE_NAMESPACE)
+    assert found is not None
     assert link.handle is not None
-    meta = {"name": ENGINE_NAME, "namespace": ENGINE_NAMESPACE, "uid": "d1"}
-    labels = {"app.kubernetes.io/version": "0.9"}
-    body = {"metadata": {**meta, "resourceVersion": "9", "labels": labels}}
-    status = {"availableReplicas": available}
-    link.handle.informers[DEPLOYMENTS].remember({**body, "status": status})
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), 1)
+    found["status"] = {"observedGeneration": found["metadata"]["generation"], **counts}
+    link.handle.informers[DEPLOYMENTS].remember(member.seed(DEPLOYMENTS, found))
+    lease = {"metadata": {"name": ENGINE_LEASE, "namespace": ENGINE_NAMESPACE}}
+    made = member.seed(LEASES, {**lease, "spec": {"holderIdentity": holder}})
+    link.handle.informers[LEASES].remember(made)
 
 
 @pytest.mark.parametrize(
-    ("mode", "available", "healthy", "message"),
+    ("owner", "writes"),
     [
-        pytest.param(
-            "External",
-            None,
-            None,
-            "there is no Lease kulta-system/kulta-controller-leader: is an engine running with "
-            "leader election?",
-            id="an external engine without a Lease is unknown",
-        ),
-        pytest.param(
-            "Managed",
-            None,
-            False,
-            "Deployment kulta-system/kulta-controller is not there yet",
-            id="a managed engine before its Deployment",
-        ),
-        pytest.param(
-            "Managed",
-            0,
-            False,
-            "Deployment kulta-system/kulta-controller has no ready pod",
-            id="a Deployment without a ready pod",
-        ),
-        pytest.param(
-            "Managed",
-            1,
-            False,
-            "Deployment kulta-system/kulta-controller has not taken its Lease yet",
-            id="a pod that does not lead yet",
-        ),
+        pytest.param({}, 1, id="our own"),
+        pytest.param({NAMESPACE_LABEL: "team-2"}, 1, id="a namespace's that has let go"),
+        pytest.param({HUB_LABEL: "hub-2"}, 0, id="another hub's"),
     ],
 )
-async def test_an_engine_without_a_lease(
-    desk: Desk, mode: str, available: int | None, healthy: bool | None, message: str
+async def test_only_its_owner_writes_an_engine(
+    desk: Desk, owner: dict[str, str], writes: int
 ) -> None:
-    stop_lease(desk)
-    if available is not None:
-        deploy(desk, available)
+    await keep(desk)
+    come_up(desk, "eu-7", "pod-1")
+    change(desk, "eu-7", **owner)
+    before = len(images(desk))
+    for _ in range(3):
+        note = await keep(desk, image="kulta-fleet:next")
+        assert ("only watched here" in note) is not writes
+    assert len(images(desk)) - before == writes
+
+
+async def test_two_namespaces_with_one_member_do_not_fight(desk: Desk) -> None:
+    """Who wrote it first keeps it, as long as it is there."""
+    await keep(desk)
+    come_up(desk, "eu-7", "pod-1")
+    other = desk.hub.links.make(("team-2", "eu-7"))
     body = desk.hub.stores.memberclusters.items[TENANT, "eu-7"].manifest()
-    body["spec"]["engine"] = {"mode": mode}
-    found = engines.report(MemberCluster.parse(body), desk.link("eu-7"), "")
-    assert (found.healthy, found.message) == (healthy, message)
+    body["metadata"] |= {"namespace": "team-2", "uid": "another"}
+    cluster = MemberCluster.parse(body)
+    link = desk.link("eu-7")
+    other.handle, other.uid, other.told = link.handle, link.uid, link.told
+    desk.hub.stores.memberclusters.items["team-2", "eu-7"] = cluster
+    for _ in range(3):
+        assert "kept by namespace shop" in await engines.keep(desk.hub, cluster, other)
+        assert await keep(desk) == ""
+    assert len(images(desk)) == 1
+    desk.hub.stores.memberclusters.items.pop((TENANT, "eu-7"))
+    desk.hub.links.drop((TENANT, "eu-7"))
+    assert await engines.keep(desk.hub, cluster, other) == ""
+    assert len(images(desk)) == 2
 
 
-async def test_a_lease_that_may_not_be_read_is_said(desk: Desk) -> None:
-    stop_lease(desk)
-    desk.link("eu-7").lease_problem = Forbidden("403 leases")
-    cluster = desk.hub.stores.memberclusters.items[TENANT, "eu-7"]
-    found = engines.report(cluster, desk.link("eu-7"), "")
-    assert found.healthy is None
-    assert found.message.endswith("kulta-controller-leader cannot be read: 403 leases")
+async def test_a_new_label_is_no_exchange(desk: Desk) -> None:
+    """What an older hub made has no owner; to write that restarts nothing, so nobody waits."""
+    await keep(desk)
+    come_up(desk, "eu-7", "pod-1")
+    member = desk.member("eu-7")
+    found = member.peek(DEPLOYMENTS, ENGINE_NAME, ENGINE_NAMESPACE)
+    assert found is not None
+    found["metadata"] |= {"labels": {}, "annotations": {APPLIED_ANNOTATION: "older"}}
+    handle = desk.link("eu-7").handle
+    assert handle is not None
+    handle.informers[DEPLOYMENTS].remember(member.seed(DEPLOYMENTS, found))
+    assert await keep(desk) == ""
+    written = member.peek(DEPLOYMENTS, ENGINE_NAME, ENGINE_NAMESPACE)
+    assert written is not None
+    assert written["metadata"]["labels"][HUB_LABEL] == HUB
+    assert desk.link("eu-7").exchange is None
 
 
-async def test_a_healthy_engine_shows_its_version(desk: Desk) -> None:
-    deploy(desk, 1)
-    cluster = desk.hub.stores.memberclusters.items[TENANT, "eu-7"]
-    found = engines.report(cluster, desk.link("eu-7"), "")
-    assert (found.healthy, found.version, found.message) == (True, "0.9", "")
+@pytest.fixture
+async def three(desk: Desk) -> Desk:
+    """Three members with engines that work."""
+    for name in ("eu-8", "eu-9"):
+        key = desk.register(name)
+        await membership.reconcile(desk.hub, key)
+        desk.live(name)
+    for name in ("eu-7", "eu-8", "eu-9"):
+        await keep(desk, name)
+        come_up(desk, name, f"{name}-old")
+    return desk
+
+
+async def test_engines_are_exchanged_in_waves(three: Desk) -> None:
+    new = {"image": "kulta-fleet:next"}
+    assert await keep(three, "eu-7", **new) == ""
+    assert await keep(three, "eu-8", **new) == (
+        "a newer engine waits until that of eu-7 is healthy"
+    )
+    three.queues.members.added.clear()
+    engines.wake(three.hub)
+    assert three.queues.members.names() == set(), "it is not its turn yet"
+    come_up(three, "eu-7", "eu-7-old")
+    assert "waits until that of eu-7" in await keep(three, "eu-8", **new), "the old one's Lease"
+    come_up(three, "eu-7", "eu-7-new")
+    await keep(three, "eu-9", **new)
+    assert [len(images(three, name)) for name in ("eu-7", "eu-8", "eu-9")] == [2, 1, 2]
+    come_up(three, "eu-9", "eu-9-new")
+    engines.wake(three.hub)
+    assert "eu-8" in three.queues.members.names()
+
+
+async def test_an_engine_that_does_not_come_up_stops_the_others(three: Desk) -> None:
+    new = {"image": "kulta-fleet:broken"}
+    await keep(three, "eu-7", **new)
+    for _ in range(5):
+        three.clock.advance(60)
+        for name in ("eu-8", "eu-9"):
+            three.live(name)
+            assert "waits until that of eu-7" in await keep(three, name, **new)
+
+
+async def test_a_write_that_failed_takes_nobodys_turn(three: Desk) -> None:
+    three.member("eu-7").failures.append(("apply", Conflict("no", managers=("kubectl",))))
+    assert "belongs to kubectl" in await keep(three, "eu-7", image="kulta-fleet:next")
+    assert await keep(three, "eu-8", image="kulta-fleet:next") == ""
+
+
+async def test_after_a_restart_of_the_hub_an_engine_is_first_seen_to_live(desk: Desk) -> None:
+    """Not seen yet is not dead: its Rollout would be interrupted."""
+    await keep(desk)
+    rolling(desk.link("eu-7"), "Progressing")
+    link = desk.link("eu-7")
+    link.lease_changed = float("-inf")
+    link.told = link.standing(desk.clock.monotonic())
+    assert await keep(desk, image="kulta-fleet:next") == (
+        "a newer engine waits: the engine has not been seen to renew its Lease yet"
+    )
+    assert len(images(desk)) == 1

@@ -7,8 +7,9 @@ import pytest
 from fleet.api.names import LEASES, ROLLOUTS
 from fleet.clusters.health import Breaker, Circuit
 from fleet.errors import Forbidden, Unauthorized, Unreachable
+from fleet.hub.core.member import Trouble
 from fleet.hub.runtime import membership
-from fleet.hub.runtime.links import Link, Trouble, slim
+from fleet.hub.runtime.links import Link, slim
 from tests.hub.runtime.desk import TENANT, Desk
 
 QUIET = "the engine has not renewed its Lease for more than 30 s"
@@ -120,11 +121,17 @@ def troubled(desk: Desk, link: Link) -> None:
             False,
             False,
             "Unauthorized",
-            "401",
+            "the member does not accept the token of its kubeconfig: "
+            "write a new one with `fleet cluster add eu-7 --renew`",
             id="refused credentials count at once",
         ),
         pytest.param(
-            broken(1, Forbidden("403")), False, False, "Forbidden", "403", id="a lacking right too"
+            broken(1, Forbidden("403")),
+            False,
+            False,
+            "Forbidden",
+            "403: give the hub its rights with `fleet cluster add eu-7`",
+            id="a lacking right too",
         ),
         pytest.param(
             open_circuit,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from fleet.api.names import CRDS, DEPLOYMENTS, MEMBERCLUSTERS, SECRETS
-from fleet.clusters.errors import CircuitOpen, Untrusted
-from fleet.errors import FleetError, Forbidden, Unauthorized, Unreachable
+from fleet.clusters.errors import CircuitOpen
+from fleet.errors import FleetError, Forbidden, Unauthorized, Unreachable, Untrusted
 from fleet.hub.runtime import membership
 from fleet.hub.runtime.membership import CRD
 from tests.conftest import NOON
@@ -70,8 +70,19 @@ async def test_a_member_at_rest_is_not_written_again(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("error", "reason", "message"),
     [
-        pytest.param(Unauthorized("401"), "Unauthorized", "401", id="a token that is refused"),
-        pytest.param(Forbidden("403"), "Forbidden", "403", id="a right that is lacking"),
+        pytest.param(
+            Unauthorized("401"),
+            "Unauthorized",
+            "the member does not accept the token of its kubeconfig: "
+            "write a new one with `fleet cluster add eu-7 --renew`",
+            id="a token that is refused",
+        ),
+        pytest.param(
+            Forbidden("403"),
+            "Forbidden",
+            "403: give the hub its rights with `fleet cluster add eu-7`",
+            id="a right that is lacking",
+        ),
         pytest.param(
             Untrusted("does not verify"),
             "CertificateInvalid",

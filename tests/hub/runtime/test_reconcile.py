@@ -111,7 +111,14 @@ async def test_a_deleted_application_is_forgotten(desk: Desk) -> None:
         ),
         pytest.param(
             {"clusterSelector": {"matchLabels": {"tier": "none"}}},
-            (0, 0, "False", "EmptyFleet", "no MemberCluster is named or selected"),
+            (
+                0,
+                0,
+                "False",
+                "EmptyFleet",
+                "no MemberCluster is named or selected: name one, or give one the labels of "
+                "members.clusterSelector",
+            ),
             id="nobody belongs to it",
         ),
     ],

@@ -15,6 +15,7 @@ from fleet.api.names import (
     ROLLOUTS,
 )
 from fleet.clusters.watch import Change
+from fleet.hub.core.engine import Wait
 from fleet.hub.runtime import membership, triggers
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk, Keys
@@ -246,7 +247,7 @@ async def test_a_members_rollout_wakes_its_dispatch(
 
 
 async def test_a_rollout_that_ends_lets_a_late_engine_come(desk: Desk) -> None:
-    desk.link("east").is_engine_late = True
+    desk.link("east").wait = Wait.ROLLOUT
     seen(desk, "Completed")
     assert woken(desk) == {"members": {"east"}, "dispatches": ITEM}
 

@@ -6,7 +6,7 @@ Weights are judged by Envoy's counters and by what a client was answered under l
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import yaml
 
 from e2e.ground import addresses
 from e2e.ground.controlplane import ControlPlane
+from e2e.ground.envoy import Counters
 from e2e.ground.loadgen import Load, LoadGenerator
 from e2e.ground.subject import Subject, route, service
 from e2e.ground.waiting import until
@@ -38,17 +39,25 @@ class Shop:
     mailer: Subject
     load: LoadGenerator
 
-    def shares(self, realm: Realm) -> tuple[float, float]:
-        """Percent of the next requests that the canary Service took, and that v2.1.0 answered."""
-        before, since = self._counted(realm), time.monotonic()
-        time.sleep(WINDOW)
-        stable, canary = (b - a for a, b in zip(before, self._counted(realm), strict=True))
-        return 100 * canary / (stable + canary), 100 * self.load.share(since).get("v2.1.0", 0)
-
-    def _counted(self, realm: Realm) -> tuple[int, ...]:
-        counters = realm.site.gateway.counters()
+    def counted(self, counters: Mapping[str, Counters]) -> tuple[int, ...]:
+        """Requests that the stable and the canary Service have taken."""
         keys = [f"{self.orders.namespace}/orders-{role}/8080" for role in ("stable", "canary")]
         return tuple(counters[key].completed if key in counters else 0 for key in keys)
+
+
+def measure(realm: Realm, shops: Mapping[str, Shop]) -> dict[str, tuple[float, float]]:
+    """Percent of the next requests that the canary Service took, and that v2.1.0 answered."""
+    ask, since = realm.site.gateway.counters, time.monotonic()
+    before = ask()
+    time.sleep(WINDOW)
+    after = ask()
+    found = {}
+    for version, shop in shops.items():
+        counted = zip(shop.counted(before), shop.counted(after), strict=True)
+        stable, canary = (b - a for a, b in counted)
+        answered = shop.load.share(since).get("v2.1.0", 0)
+        found[version] = (100 * canary / (stable + canary), 100 * answered)
+    return found
 
 
 def written(name: str, version: str) -> str:
@@ -104,9 +113,12 @@ def shops(realm: Realm) -> Iterator[dict[str, Shop]]:
     with sending(*[_begin(shop.mailer) for shop in made.values()]):
         yield made
     for shop in made.values():
+        for rollout in (shop.orders, shop.mailer):
+            plane.call("DELETE", rollout.path)
+    for shop in made.values():
         shop.orders.delete()
         shop.mailer.delete()
-        plane.kubectl("delete", "namespace", shop.orders.namespace, "--wait=false")
+        plane.call("DELETE", f"/api/v1/namespaces/{shop.orders.namespace}")
 
 
 def test_the_canary_takes_all_four_weights_and_no_request_fails(
@@ -114,20 +126,21 @@ def test_the_canary_takes_all_four_weights_and_no_request_fails(
 ) -> None:
     orders = {version: shop.orders for version, shop in shops.items()}
     first = {version: one.status["stablePodHash"] for version, one in orders.items()}
-    measured: dict[str, list[tuple[float, float]]] = {version: [] for version in orders}
+    measured = []
     with sending(*(shop.load for shop in shops.values())):
         for one in orders.values():
             change(one, ORDERS)
         for step, weight in enumerate(WEIGHTS):
-            for version, one in orders.items():
+            for one in orders.values():
                 one.wait(currentStepIndex=step, reachedStepIndex=step, currentWeight=weight)
-                measured[version].append(shops[version].shares(realm))
+            measured.append(measure(realm, shops))
+            for one in orders.values():
                 one.request("promote")
         done = {version: one.wait(phase="Completed") for version, one in orders.items()}
         time.sleep(1)
     for version, one in orders.items():
         expected = [pytest.approx((weight, weight), abs=15) for weight in WEIGHTS]
-        assert measured[version] == expected, version
+        assert [shares[version] for shares in measured] == expected, version
         assert told(done[version]) == list(WEIGHTS)
         assert done[version]["stablePodHash"] != first[version]
         selector = one.service("orders-stable")["spec"]["selector"]

@@ -11,6 +11,8 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+LINGER = 0.25
+"""Seconds in which TLS connections that were closed say good-bye."""
 
 
 class Loop:
@@ -26,7 +28,8 @@ class Loop:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread, when closed connections are gone."""
+        self.call(asyncio.sleep(LINGER))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())

@@ -123,6 +123,42 @@ class TestHolds:
         world.update()
         assert world.settle().status.phase is Phase.COMPLETED
 
+    @pytest.mark.parametrize("verb", ["promote", "promote-full"])
+    @pytest.mark.parametrize(
+        "wish",
+        [
+            pytest.param({"paused": True}, id="the user's pause"),
+            pytest.param({"hold": {"reason": "halted", "sequence": 1}}, id="the hub's hold"),
+        ],
+    )
+    def test_no_request_goes_past_it(self, wish: dict[str, Any], verb: str) -> None:
+        world = paused(routed=True)
+        world.update(**wish)
+        world.annotate(verb)
+        world.run(600)
+        assert world.state == (Phase.PAUSED, 0, 20)
+        assert (world.split(), world.annotations) == ((80, 20), {f"kulta.io/{verb}": "true"})
+        for key in wish:
+            del world.manifest["spec"][key]
+        world.update()
+        world.run(60)
+        phase = Phase.PAUSED if verb == "promote" else Phase.COMPLETED
+        assert world.status.phase is phase
+        assert world.annotations == {}
+
+    @pytest.mark.parametrize("verb", ["promote", "promote-full"])
+    def test_request_that_waits_for_it_goes_with_its_revision(self, verb: str) -> None:
+        world = paused()
+        world.update(paused=True)
+        world.annotate(verb)
+        world.run(10)
+        world.image("shop:v3")
+        world.run(10)
+        world.update(paused=False)
+        world.run(10)
+        assert world.state == (Phase.PAUSED, 0, 20)
+        assert world.annotations == {}
+
     def test_revision_that_has_not_begun_does_not_begin(self) -> None:
         world = running(20, 100, routed=True)
         world.update(paused=True)

@@ -59,8 +59,9 @@ def go_back(draft: Draft, strategy: Strategy) -> None:
 
 
 def _reset(draft: Draft, index: int | None, weight: int | None) -> None:
-    if requests.is_asked(draft, "promote"):
-        requests.consume(draft, "promote")  # it was meant for what has just been given up
+    for verb in requests.WAITING:
+        if requests.is_asked(draft, verb):
+            requests.consume(draft, verb)  # it was meant for what has just been given up
     draft.set(
         current_pod_hash=draft.look.hash,
         failed_pod_hash="",

@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping
 
 from fleet.api import names
 from fleet.api.rollout import Phase
-from fleet.kulta.core import decisions, retreat
+from fleet.kulta.core import decisions, holds, retreat
 from fleet.kulta.core.actions import ConsumeRequest, Emit
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.strategies.base import Strategy
 
 YES = "true"
+
+WAITING = ("promote", "promote-full")
+"""Requests that may wait for their step, or for the end of a hold."""
 
 
 def is_asked(draft: Draft, verb: str) -> bool:
@@ -69,6 +72,8 @@ def _promote_full(draft: Draft, strategy: Strategy) -> bool:
     if not draft.is_active:
         _idle(draft, "promote-full")
         return True
+    if holds.is_firm(draft):
+        return False  # a request cannot lift it; it is acted on when the hold has gone
     message = f"revision {draft.current} goes to 100% at once, as asked for"
     before = draft.status.current_step_index
     draft.set(pause_requested=False)

@@ -22,7 +22,7 @@ from fleet.errors import AlreadyExists, Conflict, NotFound, UserError
 from fleet.kulta.core import actions
 from fleet.kulta.core.actions import Action
 from fleet.kulta.runtime.observe import Observer
-from fleet.kulta.runtime.rollouts import Rollouts
+from fleet.kulta.runtime.rollouts import Key, Rollouts
 from fleet.ports import Kube, Recorder
 
 _KIND = {"apiVersion": names.ROLLOUTS.api_version, "kind": names.ROLLOUTS.kind}
@@ -48,6 +48,11 @@ class World:
     observer: Observer
     rollouts: Rollouts
     recorder: Recorder
+
+    async def read(self, key: Key) -> None:
+        """Read a Rollout anew; NotFound where it is gone."""
+        before = self.rollouts.version(key)
+        self.rollouts.read(await self.kube.get(names.ROLLOUTS, key[1], key[0]), before)
 
 
 @dataclass(eq=False, slots=True)
@@ -219,7 +224,7 @@ class Turn:
             rollouts.drop((meta.namespace, meta.name), meta.uid)
             raise Vanished(str(error)) from None
         except Conflict:
-            rollouts.put(await self.world.kube.get(names.ROLLOUTS, meta.name, meta.namespace))
+            await self.world.read((meta.namespace, meta.name))
             raise
         update = {"metadata": ObjectMeta.model_validate(answer["metadata"]), "status": status}
         self.rollout = self.rollout.model_copy(update=update)

@@ -29,6 +29,8 @@ def registry(
         manifest = event["object"]
         if event["type"] == "DELETED":
             changed = rollouts.drop(key_of(manifest), manifest["metadata"]["uid"])
+        elif event["type"] is None:  # one of a full list
+            changed = rollouts.listed(manifest)
         else:
             changed = rollouts.put(manifest)
         if changed:

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Protocol
 
 from fleet.aio import WorkQueue
-from fleet.api.names import ROLLOUTS
 from fleet.api.rollout import Rollout
 from fleet.errors import Conflict, FleetError, NotFound, UnexpectedState
 from fleet.kulta.core import plan as core
@@ -28,7 +27,8 @@ from fleet.telemetry.metrics import EngineMetrics
 
 COUNTERS_SECONDS = 5.0
 """How long a status that differs only in counters may wait for a better reason to be written."""
-CONFLICT_SECONDS = 0.1
+CONFLICT_SECONDS, MOST_CONFLICT_SECONDS = 0.1, 30.0
+"""A conflict means that somebody was faster: look again at once, but not for ever at once."""
 SOONEST_SECONDS = 0.02
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,8 @@ class Reconciler:
     default_prometheus: str = ""
     _counters: dict[Key, float] = field(default_factory=dict)
     """Rollouts whose counters wait to be written, and until when (monotonic)."""
+    _conflicts: dict[Key, int] = field(default_factory=dict)
+    """Conflicts in a row."""
 
     async def reconcile(self, key: Key) -> None:
         """Bring one Rollout a step further and see to it that somebody looks again in time."""
@@ -85,7 +87,7 @@ class Reconciler:
         world = self.world
         if key in world.observer.bereaved and key in world.rollouts:
             try:
-                world.rollouts.put(await world.kube.get(ROLLOUTS, key[1], key[0]))
+                await world.read(key)
             except NotFound:
                 world.rollouts.drop(key)
             world.observer.bereaved.discard(key)
@@ -122,6 +124,7 @@ class Reconciler:
 
     def _succeeded(self, key: Key, rollout: Rollout, plan: Plan, seconds: float) -> None:
         self.queue.forget(key)
+        self._conflicts.pop(key, None)
         strategy = core.strategy_name(rollout)
         self.metrics.reconciled(result="success", strategy=strategy, seconds=seconds)
         self.metrics.show_rollout(
@@ -141,7 +144,9 @@ class Reconciler:
                 self._forget(key)
             case Conflict():
                 self.metrics.reconciled(result="skipped")
-                self.queue.add_after(key, CONFLICT_SECONDS)
+                before = self._conflicts.get(key, 0)
+                self._conflicts[key] = min(before + 1, 16)
+                self.queue.add_after(key, min(CONFLICT_SECONDS * 2**before, MOST_CONFLICT_SECONDS))
             case _:
                 self.metrics.reconciled(result="error")
                 seconds = self.queue.retry(key)
@@ -166,6 +171,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         """The Rollout is gone: so are its gauges, its measurements and its times."""
         self._counters.pop(key, None)
+        self._conflicts.pop(key, None)
         self.queue.forget(key)
         self.measurements.forget(key)
         self.metrics.forget_rollout(*key)

@@ -1,8 +1,9 @@
 """The Rollouts of the cluster, newest version first, small while they are idle.
 
 Filled by `handlers` (what the watch says) and by `reconcile` (what our own writes answered, so that
-no decision rests on a view that lacks them). Thousands of idle Rollouts are kept as compact JSON;
-those in use are kept parsed as well.
+no decision rests on a view that lacks them). Who tells of a change gives way to something newer;
+who has asked the API server is believed, since versions begin anew where it was restored. Thousands
+of idle Rollouts are kept as compact JSON; those in use are kept parsed as well.
 """
 
 from collections import OrderedDict
@@ -47,15 +48,45 @@ class Rollouts:
 
     def put(self, manifest: Mapping[str, Any]) -> bool:
         """Keep `manifest` if it is newer than what is known; whether it was."""
-        meta = manifest["metadata"]
-        key, version = key_of(manifest), version_of(manifest)
-        known = self._entries.get(key)
-        if meta["uid"] in self._graves or (known is not None and version <= known.version):
+        known = self._entries.get(key_of(manifest))
+        if manifest["metadata"]["uid"] in self._graves:
             return False
-        slim = {**manifest, "metadata": {k: v for k, v in meta.items() if k != "managedFields"}}
-        self._entries[key] = _Entry(meta["uid"], version, orjson.dumps(slim))
-        self._parsed.pop(key, None)
+        if known is not None and version_of(manifest) <= known.version:
+            return False
+        self._store(manifest)
         return True
+
+    def listed(self, manifest: Mapping[str, Any]) -> bool:
+        """Believe a full list, to which later changes will be told; whether it says anything new.
+
+        It also revives: a store from before a deletion holds the deleted.
+        """
+        self._graves.pop(manifest["metadata"]["uid"], None)
+        return self.read(manifest, self.version(key_of(manifest)))
+
+    def version(self, key: Key) -> int | None:
+        """The known version; to be taken before a Rollout is read anew."""
+        known = self._entries.get(key)
+        return None if known is None else known.version
+
+    def read(self, manifest: Mapping[str, Any], before: int | None) -> bool:
+        """Believe what the API server answered to a question asked when `before` was known.
+
+        What came in while the question was under way is newer, unless its version is lower.
+        """
+        now = self.version(key_of(manifest))
+        if now != before or now is None:
+            return self.put(manifest)
+        if now == version_of(manifest):
+            return False
+        self._store(manifest)
+        return True
+
+    def _store(self, manifest: Mapping[str, Any]) -> None:
+        key, meta = key_of(manifest), manifest["metadata"]
+        slim = {**manifest, "metadata": {k: v for k, v in meta.items() if k != "managedFields"}}
+        self._entries[key] = _Entry(meta["uid"], version_of(manifest), orjson.dumps(slim))
+        self._parsed.pop(key, None)
 
     def remember(self, manifest: Mapping[str, Any], rollout: Rollout) -> None:
         """Keep the answer to our own write, of which `rollout` is the parsed form.

@@ -255,6 +255,31 @@ async def test_a_conflict_is_a_reason_to_look_again_soon() -> None:
     assert bench.stalled() == ("", "")
 
 
+async def test_conflicts_in_a_row_are_looked_at_less_and_less_often() -> None:
+    """Whoever else writes all the time, or a view that never heals, costs little."""
+    bench = Bench()
+    for _ in range(12):
+        bench.kube.failures.append(("replace", Conflict("somebody was faster")))
+        await bench.go(Plan(status=GOING))
+    assert bench.queue.after[:4] == [0.1, 0.2, 0.4, 0.8]
+    assert bench.queue.after[-1] == 30.0
+    await bench.go(Plan(status=GOING))
+    bench.kube.failures.append(("replace", Conflict("somebody was faster")))
+    await bench.go(Plan(status=RolloutStatus(phase=Phase.COMPLETED)))
+    assert bench.queue.after[-1] == CONFLICT_SECONDS
+
+
+async def test_a_restored_server_is_believed_after_one_conflict() -> None:
+    """Its versions are lower than those that we remember."""
+    bench = Bench()
+    ahead = {**bench.stored, "metadata": {**bench.stored["metadata"], "resourceVersion": "9999"}}
+    bench.world.rollouts.put(ahead)
+    await bench.go(Plan(status=GOING))
+    assert "status" not in bench.stored
+    await bench.go(Plan(status=GOING))
+    assert bench.stored["status"]["phase"] == "Progressing"
+
+
 async def test_a_rollout_that_is_gone_is_forgotten() -> None:
     """[L22] Its gauge disappears, and nothing is written."""
     bench = Bench()

@@ -65,6 +65,38 @@ def test_a_late_answer_revives_nobody() -> None:
     assert replicas(store) is None
 
 
+class TestRestoredServer:
+    """Versions begin anew where an API server was restored from a backup."""
+
+    def test_a_list_wins_over_a_newer_version(self) -> None:
+        store = known(manifest(100, replicas=2))
+        assert store.listed(manifest(9, replicas=5)) is True
+        assert replicas(store) == 5
+        assert store.put(manifest(10, replicas=6)) is True
+        assert replicas(store) == 6
+
+    def test_a_list_that_says_the_same_is_nothing_new(self) -> None:
+        assert known(manifest(10)).listed(manifest(10)) is False
+
+    def test_a_list_revives_who_was_deleted_after_the_backup(self) -> None:
+        store = known(manifest(100, replicas=2))
+        store.drop(KEY, "u1")
+        assert store.listed(manifest(9, replicas=5)) is True
+        assert replicas(store) == 5
+
+    def test_an_answer_wins_over_a_newer_version(self) -> None:
+        store = known(manifest(100, replicas=2))
+        assert store.read(manifest(9, replicas=5), store.version(KEY)) is True
+        assert replicas(store) == 5
+
+    def test_an_answer_loses_to_what_came_while_it_was_under_way(self) -> None:
+        store = known(manifest(10, replicas=2))
+        before = store.version(KEY)
+        store.put(manifest(12, replicas=4))
+        assert store.read(manifest(11, replicas=3), before) is False
+        assert replicas(store) == 4
+
+
 def test_the_end_of_a_predecessor_leaves_the_successor() -> None:
     store = known(manifest(12, uid="u2"))
     assert store.drop(KEY, "u1") is False

@@ -7,7 +7,7 @@ takes its time.
 
 from datetime import datetime, timedelta
 
-from fleet.api.rollout import Pause, RolloutStatus
+from fleet.api.rollout import Pause, Phase, RolloutStatus
 from fleet.kit import durations
 from fleet.kulta.core.draft import Draft
 
@@ -18,17 +18,16 @@ PATIENCE = timedelta(seconds=15)
 """What normally takes a moment is reported when it has taken this long."""
 
 
+COUNTING = frozenset({Phase.INITIALIZING, Phase.PROGRESSING, Phase.PREVIEW})
+"""Phases in which the deadline counts."""
+
+
 def exceeded(status: RolloutStatus, deadline: int, now: datetime) -> bool:
     """Whether more than `deadline` whole seconds have passed without progress; 0 is never."""
     started = status.progress_started_at
-    if not deadline or started is None or not _counts(status):
+    if not deadline or started is None or status.phase not in COUNTING:
         return False
     return int((now - started).total_seconds()) > deadline
-
-
-def _counts(status: RolloutStatus) -> bool:
-    phase = status.phase
-    return phase is not None and phase.value in ("Initializing", "Progressing", "Preview")
 
 
 def due(status: RolloutStatus, deadline: int) -> datetime | None:

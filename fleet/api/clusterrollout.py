@@ -27,6 +27,8 @@ class Want(Model):
     """When the planner let this cluster go; the progress deadline counts from here."""
     attempt: Annotated[int, Field(ge=0)] = 0
     """Grows with each retry, so that a failed revision is tried again."""
+    member: Annotated[str, Field(max_length=64)] = ""
+    """Uid of the MemberCluster for which this was decided: another one of its name waits."""
 
 
 class ClusterRolloutSpec(Model):

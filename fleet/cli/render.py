@@ -19,8 +19,7 @@ from fleet.api.meta import Object
 from fleet.api.names import FLEET_GROUP, ClusterName
 from fleet.cli import options
 from fleet.errors import UserError
-from fleet.hub.core import application as applications
-from fleet.hub.core import policy, validation
+from fleet.hub.core import occasion, policy, validation
 from fleet.rendering import environment
 from fleet.rendering.render import Rendered, render
 
@@ -65,7 +64,7 @@ def command(
     for application in applications_:
         fleet = _fleet(objects, application, members)
         _check(application, fleet, members)
-        revision = applications.revision(application.spec, used.digest)
+        revision = occasion.revision(application.spec, used.digest)
         snapshot = Snapshot(name=application.name, spec=application.spec)
         namespace = application.namespace or "default"
         for member in members:

@@ -69,6 +69,7 @@ def cluster(
             "metadata": {
                 "name": name,
                 "namespace": "shop",
+                "uid": f"uid-of-{name}",
                 "labels": {"tier": "production", **labels},
             },
             "spec": {

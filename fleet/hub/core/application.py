@@ -4,39 +4,25 @@
 runs. It never touches a cluster: it freezes inputs into a run, and `plan` does the rest.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from fleet.api import Application, ClusterRollout, Fleet, FleetRollout
+from fleet.api import Application, ClusterRollout, FleetRollout
 from fleet.api import conditions as conditionlib
 from fleet.api.application import (
     ApplicationPhase,
-    ApplicationSpec,
     ApplicationStatus,
     DeliveryPolicy,
 )
 from fleet.api.fleetrollout import ClusterPhase, FleetRolloutSpec, Plan, RunPhase, Snapshot
 from fleet.api.names import ClusterName
 from fleet.errors import UserError
-from fleet.hub.core import phases, policy, selection, standing, validation
+from fleet.hub.core import occasion as occasions
+from fleet.hub.core import phases, policy, selection, validation
 from fleet.hub.core import waves as wavelib
 from fleet.hub.core.actions import ApplicationPlan, CreateRun, DeleteRun
 from fleet.hub.core.observed import ApplicationObserved
+from fleet.hub.core.occasion import Candidate
 from fleet.kit import hashing
-from fleet.rendering import overrides
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """An accepted spec: what a run made of it now would be."""
-
-    fleet: Fleet
-    policy: DeliveryPolicy
-    spec: ApplicationSpec
-    chosen: tuple[ClusterName, ...]
-    revision: str
 
 
 def decide(
@@ -87,19 +73,8 @@ def accept(application: Application, observed: ApplicationObserved) -> Candidate
         policy=resolved,
         spec=spec,
         chosen=chosen,
-        revision=revision(spec, observed.templates),
+        revision=occasions.revision(spec, observed.templates),
     )
-
-
-def revision(spec: ApplicationSpec, templates: str) -> str:
-    """The digest of what clusters receive: not of the order in which they do."""
-    return hashing.digest({"spec": _content(spec), "templates": templates}, length=10)
-
-
-def _content(spec: ApplicationSpec) -> dict[str, Any]:
-    body = overrides.plain(spec)
-    body["deliveryPolicy"] = {"strategy": body["deliveryPolicy"].get("strategy")}
-    return body
 
 
 def _check_members(
@@ -128,11 +103,11 @@ def _due(
     application: Application, observed: ApplicationObserved, candidate: Candidate
 ) -> CreateRun | None:
     """The run to make now, and why; None while the newest one serves."""
-    newest = observed.runs[-1] if observed.runs else None
-    trigger, names, soak = _trigger(newest, observed, candidate)
-    if not trigger:
+    occasion = occasions.find(observed, candidate)
+    if occasion is None:
         return None
-    plan = wavelib.plan(candidate.policy, names, observed.members, soak=soak)
+    newest = observed.runs[-1] if observed.runs else None
+    plan = wavelib.plan(candidate.policy, occasion.clusters, observed.members, soak=occasion.soak)
     number = 1 + max([application.status.runs, *(run.spec.number for run in observed.runs)])
     spec = FleetRolloutSpec(
         application=Snapshot(
@@ -144,7 +119,7 @@ def _due(
         number=number,
         revision=candidate.revision,
         previous_revision=newest.spec.revision if newest else "",
-        trigger=trigger,
+        trigger=occasion.trigger,
         plan=plan,
         plan_digest=plan_digest(plan),
     )
@@ -154,44 +129,6 @@ def _due(
 def plan_digest(plan: Plan) -> str:
     """Waves and gates in one word."""
     return hashing.digest(plan.model_dump(mode="json"))
-
-
-def _trigger(
-    newest: FleetRollout | None, observed: ApplicationObserved, candidate: Candidate
-) -> tuple[str, tuple[ClusterName, ...], bool]:
-    """(why a run is due or nothing, for whom, with soaks)."""
-    everybody = candidate.chosen
-    if newest is None:
-        return "SpecChanged", everybody, True
-    if newest.spec.revision != candidate.revision:
-        only = _only_replicas(newest, candidate.spec, observed.templates)
-        good = newest.status.phase is RunPhase.SUCCEEDED
-        return ("ReplicasChanged" if only else "SpecChanged"), everybody, not (only and good)
-    if newest.status.phase not in (RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES):
-        return "", (), True
-    if any(
-        item.spec.want is not None
-        and item.spec.want.revision == newest.spec.revision
-        and conditionlib.is_true(item.status.conditions, standing.INPUTS_CHANGED)
-        for item in observed.clusters
-    ):
-        return "ClusterInputsChanged", everybody, True
-    known = {item.spec.cluster for item in observed.clusters if item.spec.want is not None}
-    planned = {name for wave in newest.spec.plan.waves for name in wave.clusters}
-    joined = tuple(name for name in everybody if name not in known | planned)
-    return ("MembersJoined" if joined else ""), joined, True
-
-
-def _only_replicas(newest: FleetRollout, after: ApplicationSpec, templates: str) -> bool:
-    """Whether the number of replicas is all that differs from the newest run's inputs."""
-    before = newest.spec.application.spec
-    if newest.spec.revision != revision(before, templates):
-        return False
-    contents: list[Mapping[str, Any]] = []
-    for spec in (before, after):
-        body = _content(spec)
-        contents.append({**body, "workload": {**body["workload"], "replicas": 0}})
-    return contents[0] == contents[1]
 
 
 def _outdated(observed: ApplicationObserved, resolved: DeliveryPolicy) -> tuple[DeleteRun, ...]:
@@ -213,7 +150,7 @@ def _status(
 ) -> ApplicationStatus:
     newest = observed.runs[-1] if observed.runs else None
     updated = sum(
-        _stands(item, candidate.revision)
+        _stands(item, candidate.revision, observed)
         for item in observed.clusters
         if item.spec.cluster in candidate.chosen
     )
@@ -240,12 +177,11 @@ def _status(
     )
 
 
-def _stands(item: ClusterRollout, revision_: str) -> bool:
+def _stands(item: ClusterRollout, revision: str, observed: ApplicationObserved) -> bool:
     return (
-        item.spec.want is not None
-        and item.spec.want.revision == revision_
+        occasions.is_for(item, revision, observed)
         and item.status.phase is ClusterPhase.SUCCEEDED
-        and item.status.last_good.revision == revision_
+        and item.status.last_good.revision == revision
     )
 
 

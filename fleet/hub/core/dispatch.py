@@ -32,11 +32,14 @@ def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> D
         return _pending(item, now)
     if CLUSTERROLLOUT_FINALIZER not in item.metadata.finalizers:
         return DispatchPlan(status=item.status, finalizer=True)
-    if observed.member is None or not observed.member.reachable:
-        return _unreachable(item, observed.member, now)
+    # Another MemberCluster of the same name is not the one for which this was wished.
+    member = observed.member
+    member = member if member is not None and member.is_meant(item.spec.want) else None
+    if member is None or not member.reachable:
+        return _unreachable(item, member, now)
     if not observed.rendered:
         return _unrendered(item, observed, now)
-    case = Case.of(item, item.spec.want, observed.member, observed, now)
+    case = Case.of(item, item.spec.want, member, observed, now)
     answers = (step(case) for step in STEPS)
     return next((plan for plan in answers if plan is not None), None) or _reported(case)
 

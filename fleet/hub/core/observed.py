@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.api import ClusterRollout, Fleet, FleetRollout, MemberCluster
+from fleet.api.clusterrollout import Want
 from fleet.api.names import ClusterName
 from fleet.rendering.render import Rendered
 
@@ -38,6 +39,15 @@ class Member:
     @property
     def labels(self) -> Mapping[str, str]:
         return self.cluster.metadata.labels
+
+    @property
+    def uid(self) -> str:
+        """The MemberCluster's identity: one that is made anew under its name is another."""
+        return self.cluster.metadata.uid
+
+    def is_meant(self, want: Want) -> bool:
+        """Whether `want` was decided for this MemberCluster, and not for one of its name before."""
+        return want.member in ("", self.uid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

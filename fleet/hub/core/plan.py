@@ -129,7 +129,8 @@ def _back(
         item = observed.clusters.get(row.name)
         good = item.status.last_good if item else None
         if row.is_running and good is not None and good.run and good.run != run.name:
-            want = Want(run=good.run, revision=good.revision, since=now)
+            member = observed.members[row.name].uid
+            want = Want(run=good.run, revision=good.revision, since=now, member=member)
             result.append(Start(cluster=row.name, want=want))
     return tuple(result)
 
@@ -147,7 +148,13 @@ def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[Start, 
     starts = tuple(
         Start(
             cluster=row.name,
-            want=Want(run=run.name, revision=run.spec.revision, since=now, attempt=names[row.name]),
+            want=Want(
+                run=run.name,
+                revision=run.spec.revision,
+                since=now,
+                attempt=names[row.name],
+                member=view.observed.members[row.name].uid,
+            ),
         )
         for row in view.rows
         if row.name in names

@@ -84,7 +84,8 @@ def look(run: FleetRollout, observed: RunObserved, now: datetime) -> tuple[Row, 
                 continue
             item = observed.clusters.get(name)
             want = item.spec.want if item else None
-            if item is None or want is None or want.run != run.name:
+            mine = want is not None and want.run == run.name and member.is_meant(want)
+            if item is None or not mine:
                 rows.append(_waiting(run, wave, begun.get(wave.name), member, observed, now))
             else:
                 row = _started(run, wave, member, item, observed, now)
@@ -130,7 +131,9 @@ def _waiting(
 ) -> Row:
     """A cluster that this run has not let go yet."""
     item = observed.clusters.get(member.name)
-    same = item is not None and item.status.last_good.revision == run.spec.revision
+    want = item.spec.want if item else None
+    known = item is not None and (want is None or member.is_meant(want))
+    same = known and item is not None and item.status.last_good.revision == run.spec.revision
     row = Row(
         name=member.name,
         wave=wave.name,
@@ -138,6 +141,7 @@ def _waiting(
         reason="Pending",
         replicas=_replicas(run, item),
         weight=100 if same else 0,
+        attempt=_attempts(run, item),
     )
     if member.fresh:
         return row
@@ -277,6 +281,12 @@ def _lost(
         counted=counted,
         due=None if counted or since is None else end,
     )
+
+
+def _attempts(run: FleetRollout, item: ClusterRollout | None) -> int:
+    """A wish of this run for a MemberCluster that is gone was a try; the next is another."""
+    want = item.spec.want if item else None
+    return want.attempt + 1 if want is not None and want.run == run.name else 0
 
 
 def _replicas(run: FleetRollout, item: ClusterRollout | None) -> int:

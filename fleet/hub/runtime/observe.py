@@ -24,6 +24,7 @@ from fleet.hub.core.observed import (
     Rendered,
     RunObserved,
 )
+from fleet.hub.core.occasion import Candidate
 from fleet.hub.runtime import renders
 from fleet.hub.runtime.context import Context
 
@@ -138,7 +139,7 @@ def wanted(item: ClusterRollout, observed: DispatchObserved) -> list[tuple[Resou
 async def _render_errors(
     hub: Context,
     item: Application,
-    candidate: applications.Candidate,
+    candidate: Candidate,
     clusters: list[MemberCluster],
 ) -> dict[ClusterName, str]:
     snapshot = Snapshot(

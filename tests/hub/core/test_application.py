@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fleet.api import Application, FleetRollout
+from fleet.api import Application, ClusterRollout, FleetRollout
 from fleet.api.application import ApplicationPhase
 from fleet.api.conditions import condition, find
 from fleet.api.fleetrollout import ClusterPhase, FleetRolloutStatus, RunPhase
@@ -42,6 +42,25 @@ def ran(
         spec=action.spec,
         status=FleetRolloutStatus(phase=phase, reason="Told", message="told"),
     )
+
+
+def standing(run: FleetRollout, *names: str) -> tuple[ClusterRollout, ...]:
+    """The clusters to which that run was brought."""
+    result = []
+    for name in names:
+        item = gen.item(name, DONE, number=run.spec.number)
+        assert item.spec.want is not None
+        want = item.spec.want.model_copy(update={"revision": run.spec.revision})
+        good = item.status.last_good.model_copy(update={"revision": run.spec.revision})
+        result.append(
+            item.model_copy(
+                update={
+                    "spec": item.spec.model_copy(update={"want": want}),
+                    "status": item.status.model_copy(update={"last_good": good}),
+                }
+            )
+        )
+    return tuple(result)
 
 
 def test_the_first_run_freezes_spec_and_plan() -> None:
@@ -125,6 +144,10 @@ def test_a_refused_spec_leaves_the_run_alone() -> None:
     assert (answer.actions, answer.status.runs) == ((), 1)
 
 
+def lost(*names: str) -> dict[str, Any]:
+    return {"members": gen.members("a", "b", lost=names)}
+
+
 NINE = gen.spec() | {"workload": gen.spec()["workload"] | {"replicas": 9}}
 CHANGED_ROLLOUT = gen.item("a", DONE, conditions=(condition("InputsChanged", True, "x"),))
 
@@ -167,13 +190,24 @@ CHANGED_ROLLOUT = gen.item("a", DONE, conditions=(condition("InputsChanged", Tru
             gen.application(), RunPhase.ABORTED, {"members": gen.members("a", "b")}, "",
             id="nor of a run that was given up",
         ),
+        pytest.param(
+            gen.application(), RunPhase.SUCCEEDED, lost("b"), "",
+            id="a member that joins and does not answer yet waits until it does",
+        ),
+        pytest.param(
+            gen.application(), RunPhase.SUCCEEDED_WITH_FAILURES,
+            {"members": gen.members("a", "b"), "clusters": (gen.item("b", DONE, number=7),)},
+            "MembersJoined",
+            id="one that stands at another revision is brought to this one",
+        ),
     ],
 )  # fmt: skip
 def test_why_there_is_a_run(
     after: Application, phase: RunPhase, changes: dict[str, Any], trigger: str
 ) -> None:
-    run = ran(gen.application(), look("a"), phase)
-    answer = application.decide(after, look("a", runs=(run,), **changes), NOON)
+    run, changes = ran(gen.application(), look("a"), phase), dict(changes)
+    clusters = standing(run, "a") + changes.pop("clusters", ())
+    answer = application.decide(after, look("a", runs=(run,), clusters=clusters, **changes), NOON)
     assert [action.spec.trigger for action in answer.actions if isinstance(action, CreateRun)] == (
         [trigger] if trigger else []
     )
@@ -181,8 +215,8 @@ def test_why_there_is_a_run(
 
 def test_a_catch_up_run_is_for_those_who_joined() -> None:
     run = ran(gen.application(), look("a"))
-    answer = application.decide(gen.application(), look("a", "b", runs=(run,)), NOON)
-    action = created(answer)
+    observed = look("a", "b", runs=(run,), clusters=standing(run, "a"))
+    action = created(application.decide(gen.application(), observed, NOON))
     assert [wave.clusters for wave in action.spec.plan.waves] == [("b",)]
     assert (action.name, action.spec.revision) == ("checkout-2", run.spec.revision)
 
@@ -253,32 +287,23 @@ def test_history_keeps_what_clusters_stand_on() -> None:
 )
 def test_the_phase_is_that_of_the_newest_run(phase: RunPhase, expected: ApplicationPhase) -> None:
     run = ran(gen.application(), look("a"), phase)
-    status = application.decide(gen.application(), look("a", runs=(run,)), NOON).status
+    observed = look("a", runs=(run,), clusters=standing(run, "a"))
+    status = application.decide(gen.application(), observed, NOON).status
     assert (status.phase, status.message) == (expected, "run checkout-1: told")
 
 
 def test_a_quiet_application_is_not_written() -> None:
     run = ran(gen.application(), look("a"))
-    first = application.decide(gen.application(), look("a", runs=(run,)), NOON).status
+    observed = look("a", runs=(run,), clusters=standing(run, "a"))
+    first = application.decide(gen.application(), observed, NOON).status
     app = gen.application().model_copy(update={"status": first})
-    later = application.decide(app, look("a", runs=(run,)), NOON + timedelta(hours=1))
+    later = application.decide(app, observed, NOON + timedelta(hours=1))
     assert (later.status, later.actions) == (first, ())
 
 
 def test_clusters_at_the_revision_are_counted() -> None:
     run = ran(gen.application(), look("a", "b"))
-    item = gen.item("a", DONE)
-    assert item.spec.want is not None
-    revision = run.spec.revision
-    want = item.spec.want.model_copy(update={"revision": revision})
-    good = item.status.last_good.model_copy(update={"revision": revision})
-    item = item.model_copy(
-        update={
-            "spec": item.spec.model_copy(update={"want": want}),
-            "status": item.status.model_copy(update={"last_good": good}),
-        }
-    )
-    observed = look("a", "b", runs=(run,), clusters=(item,))
+    observed = look("a", "b", runs=(run,), clusters=standing(run, "a"))
     assert application.decide(gen.application(), observed, NOON).status.clusters == "1/2"
 
 

@@ -1,0 +1,103 @@
+"""Members join, leave, come back, and are made anew, while an Application is there."""
+
+from dataclasses import replace
+from typing import Any
+
+from fleet.api.fleetrollout import ClusterPhase, RunPhase
+from tests.hub import gen, world
+from tests.hub.world import ClusterName, World
+
+OTHERWISE = {
+    "clusterSelector": {"matchLabels": {"ring": "other"}},
+    "patch": [{"op": "replace", "path": "/workload/replicas", "value": 2}],
+}
+
+
+def relabelled(here: World, name: str, **labels: str) -> World:
+    """The member with other labels."""
+    member = here.members[ClusterName(name)]
+    cluster = gen.cluster(name, **labels)
+    return replace(
+        here, members=here.members | {ClusterName(name): replace(member, cluster=cluster)}
+    )
+
+
+def without(here: World, name: str) -> World:
+    members = {key: value for key, value in here.members.items() if key != name}
+    return replace(here, members=members)
+
+
+def anew(here: World, name: str) -> World:
+    """A MemberCluster of that name, made again for an empty API server."""
+    cluster = gen.cluster(name)
+    meta = cluster.metadata.model_copy(update={"uid": "made-anew"})
+    member = replace(gen.member(name), cluster=cluster.model_copy(update={"metadata": meta}))
+    return replace(
+        here,
+        members=here.members | {ClusterName(name): member},
+        objects=here.objects | {ClusterName(name): {}},
+    )
+
+
+def later(here: World, ticks: int = 30) -> World:
+    for _ in range(ticks):
+        here = world.tick(here)
+    return here
+
+
+def overriding(**policy: Any) -> World:
+    here = world.new("a", "b", "c", **policy)
+    body = gen.spec(**policy) | {"overrides": [OTHERWISE]}
+    return world.settle(replace(here, application=gen.application(body=body)))
+
+
+def test_changed_labels_go_through_one_run() -> None:
+    here = later(relabelled(overriding(), "c", ring="other"))
+    assert sorted(here.runs) == ["checkout-1", "checkout-2"]
+    assert here.run.spec.trigger == "ClusterInputsChanged"
+
+
+def test_who_leaves_and_would_be_rendered_otherwise_starts_no_run() -> None:
+    here = later(relabelled(overriding(), "c", tier="none", ring="other"))
+    assert sorted(here.runs) == ["checkout-1"]
+    assert here.application.status.clusters == "2/2"
+
+
+def test_who_belongs_to_no_wave_starts_no_run() -> None:
+    waves = {"waves": [{"name": "one", "clusters": ["a", "b"]}], "unmatchedClusters": "Ignore"}
+    here = later(relabelled(overriding(**waves), "c", ring="other"))
+    assert sorted(here.runs) == ["checkout-1"]
+
+
+def test_who_comes_back_is_brought_to_the_newest_revision() -> None:
+    here = world.settle(world.new("a", "b"))
+    here = world.settle(world.deliver(relabelled(here, "b", tier="none"), "shop:v2"))
+    assert [here.image(name) for name in "ab"] == ["shop:v2", "shop:v1"]
+    back = later(relabelled(here, "b"))
+    assert (back.run.spec.trigger, back.run.status.phase) == ("MembersJoined", RunPhase.SUCCEEDED)
+    assert [back.image(name) for name in "ab"] == ["shop:v2", "shop:v2"]
+    assert sorted(back.runs) == ["checkout-1", "checkout-2", "checkout-3"]
+
+
+def test_who_is_made_anew_gets_nothing_outside_a_run() -> None:
+    here = world.settle(world.new("a", "b"))
+    here = replace(without(here, "b"))
+    here = world.tick(here)
+    paused = world.deliver(anew(here, "b"), "shop:v1", paused=True)
+    paused = later(paused, 5)
+    assert paused.objects[ClusterName("b")] == {}, "the run of the former b is not its run"
+    assert paused.application.status.clusters == "1/2"
+    done = later(world.deliver(paused, "shop:v1"))
+    assert (done.run.spec.trigger, done.run.status.phase) == ("MembersJoined", RunPhase.SUCCEEDED)
+    assert done.run.spec.plan.waves[0].clusters == ("b",)
+    assert (done.image("b"), done.application.status.clusters) == ("shop:v1", "2/2")
+
+
+def test_who_is_made_anew_in_a_run_waits_for_its_turn_in_it() -> None:
+    here = world.tick(world.tick(world.new("a", "b")))
+    assert here.phase("a") is ClusterPhase.PROGRESSING
+    here = anew(here, "a")
+    done = world.settle(here)
+    assert (done.run.status.phase, sorted(done.runs)) == (RunPhase.SUCCEEDED, ["checkout-1"])
+    assert [done.image(name) for name in "ab"] == ["shop:v1"] * 2
+    assert done.started == ["a", "a", "b"]

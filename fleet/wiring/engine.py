@@ -41,6 +41,8 @@ FINISH_SECONDS = 20.0
 FLUSH_SECONDS = 2.0
 SETTLE_SECONDS = 0.1
 """Changes of children come in bursts; a Rollout is looked at once for each burst."""
+CALM_SECONDS = 3.0
+"""Some changes move nothing on: mostly something else asks for a look before this time is over."""
 BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 5.0, 300.0
 RENEW_SECONDS = 5.0
 COLLECTIONS = (20_000, 20, 100)
@@ -86,7 +88,11 @@ def compose(
     )
     # One attempt: the queue backs off for writes, the informers for lists.
     kube = Client("own", config, session, inflight=INFLIGHT, attempts=1, user_agent=USER_AGENT)
-    observer = Observer(kube, lambda key: queue.add_after(key, SETTLE_SECONDS))
+    observer = Observer(
+        kube,
+        lambda key: queue.add_after(key, SETTLE_SECONDS),
+        lambda key: queue.add_after(key, CALM_SECONDS),
+    )
     rollouts = Rollouts()
     recorder = Recorder(kube, clock, component="kulta-engine", instance=settings.identity)
     prometheus = Prometheus(user_agent=USER_AGENT, allow_loopback=settings.allow_loopback)

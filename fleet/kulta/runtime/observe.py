@@ -79,8 +79,16 @@ class References:
 class Observer:
     """See the module."""
 
-    def __init__(self, kube: Client, wake: Callable[[Key], None]) -> None:
-        self._wake = wake
+    def __init__(
+        self,
+        kube: Client,
+        wake: Callable[[Key], None],
+        later: Callable[[Key], None] | None = None,
+    ) -> None:
+        """`later` is called instead of `wake` for what deserves a look but moves nothing on: the
+        echo of our own write to a set or a pod, and a pod that leaves."""
+        self._wake, self._later = wake, later or wake
+        self._is_own = False
         self.bereaved: set[Key] = set()
         """Rollouts that lost a set: perhaps because they were deleted while nobody looked."""
         self._removed: set[str] = set()
@@ -163,7 +171,11 @@ class Observer:
 
     def remember(self, resource: Resource, manifest: Mapping[str, Any]) -> None:
         """Put the answer to our own write into the store of its kind."""
-        self._informers[resource].remember(manifest)
+        self._is_own = True
+        try:
+            self._informers[resource].remember(manifest)
+        finally:
+            self._is_own = False
 
     def removed(self, uid: str) -> None:
         """We have deleted this set: it is not seen any more, though it may linger."""
@@ -226,20 +238,25 @@ class Observer:
             self._removed.discard(change.old.value.uid)
             if not ours:
                 self.bereaved.add(change.old.rollout)
-        self._child_changed(self._sets, change, quiet=_shape(change.old) == _shape(change.new))
+        self._move(self._sets, change)
+        if _shape(change.old) != _shape(change.new):
+            self._tell(change, is_urgent=True)
 
     def _pod_changed(self, change: Change[Child[observed.Pod]]) -> None:
-        self._child_changed(self._pods, change, quiet=_use(change.old) == _use(change.new))
+        self._move(self._pods, change)
+        serves = _use(change.new)
+        if _use(change.old) != serves:
+            self._tell(change, is_urgent=serves is not None)
 
-    def _child_changed(
-        self, index: Index[Child[T]], change: Change[Child[T]], *, quiet: bool = False
-    ) -> None:
+    def _tell(self, change: Change[Child[T]], *, is_urgent: bool) -> None:
+        tell = self._wake if is_urgent and not self._is_own else self._later
+        for key in {item.rollout for item in (change.old, change.new) if item is not None}:
+            tell(key)
+
+    def _move(self, index: Index[Child[T]], change: Change[Child[T]]) -> None:
         before = change.old.rollout if change.old else None
         after = change.new.rollout if change.new else None
         index.move(change.key, change.new, before, after)
-        if change.old != change.new and not quiet:
-            for key in {before, after} - {None}:
-                self._wake(key)  # type: ignore[arg-type]
 
     def _service_changed(self, change: Change[observed.Service]) -> None:
         before, after = _user(change.key, change.old), _user(change.key, change.new)
@@ -265,7 +282,8 @@ class Observer:
 def _shape(child: Child[observed.ReplicaSet] | None) -> object:
     """What matters of a set; how many of its pods are ready is told by the pods themselves."""
     found = child and child.value
-    return found and (found.uid, found.hash, found.role, found.replicas, found.current == 0)
+    is_gone = found and found.current == 0 and found.replicas == 0
+    return found and (found.uid, found.hash, found.role, found.replicas, is_gone)
 
 
 def _use(child: Child[observed.Pod] | None) -> object:

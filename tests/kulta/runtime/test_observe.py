@@ -21,7 +21,9 @@ class Looking:
 
     def __init__(self, strategy: dict[str, Any] | None = None) -> None:
         self.woken: list[tuple[str, str]] = []
-        self.observer = Observer(cast(Client, FakeKube()), self.woken.append)
+        self.later: list[tuple[str, str]] = []
+        kube = cast(Client, FakeKube())
+        self.observer = Observer(kube, self.woken.append, self.later.append)
         self.rollout = Rollout.parse(objects.rollout(strategy))
         self.version = 100
 
@@ -128,7 +130,42 @@ def test_a_change_wakes_the_rollout(manifest: dict[str, Any]) -> None:
     looking.see(manifest)
     assert looking.woken == [KEY]
     looking.lose(manifest)
-    assert looking.woken == [KEY, KEY]
+    assert [*looking.woken, *looking.later] == [KEY, KEY]
+
+
+LEAVING = objects.pod("p1", deletionTimestamp="2026-11-20T12:00:00Z")
+
+
+def test_a_pod_that_leaves_can_wait() -> None:
+    looking = Looking()
+    looking.see(objects.pod("p1"))
+    looking.woken.clear()
+    looking.see(LEAVING)
+    assert (looking.woken, looking.later) == ([], [KEY])
+
+
+def test_a_set_whose_last_pod_is_gone_cannot() -> None:
+    looking = Looking()
+    looking.see(objects.replica_set(replicas=0, ready=1))
+    looking.woken.clear()
+    looking.see(objects.replica_set(replicas=0, ready=0))
+    assert (looking.woken, looking.later) == ([KEY], [])
+
+
+@pytest.mark.parametrize(
+    ("resource", "manifest"),
+    [
+        pytest.param(names.REPLICASETS, objects.replica_set(), id="a set"),
+        pytest.param(names.PODS, objects.pod("p1"), id="a pod"),
+    ],
+)
+def test_the_echo_of_an_own_write_can_wait(
+    resource: names.Resource, manifest: dict[str, Any]
+) -> None:
+    looking = Looking()
+    meta = {**manifest["metadata"], "resourceVersion": "7"}
+    looking.observer.remember(resource, {**manifest, "metadata": meta})
+    assert (looking.woken, looking.later) == ([], [KEY])
 
 
 @pytest.mark.parametrize(

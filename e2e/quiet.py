@@ -28,7 +28,7 @@ SECONDS = 60.0
 SILENCE, PATIENCE = 7.0, 60.0
 """The minute begins after this many silent seconds, within so many: counters may be 5 s late."""
 RENEWAL = ("update", "leases.coordination.k8s.io")
-METRIC = {"name": "error-rate", "threshold": 5, "interval": "1s", "window": "5s"}
+METRIC = {"name": "error-rate", "threshold": 5, "interval": "1s", "window": "10s"}
 CANARY: Mapping[str, Any] = {
     "canary": {
         "steps": [{"setWeight": 50, "pause": {}}, {"setWeight": 100}],

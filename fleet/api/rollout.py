@@ -264,7 +264,8 @@ class RolloutStatus(Model):
     decisions: tuple[Decision, ...] = ()
     """The last 20 decisions."""
     emitted: int = 0
-    """The last decision whose effects (Events) were delivered."""
+    """The last decision whose effects (Events) are known to have gone out when this was written;
+    an engine that starts gives away again what came after it."""
     handled: Mapping[str, str] = Field(default_factory=dict)
     """Requests that were acted on and whose annotation is still there."""
     analysis: AnalysisStatus | None = None

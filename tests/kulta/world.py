@@ -58,6 +58,8 @@ class World:
     """Whether the slice controller works."""
     gateway: bool = True
     """Whether the gateway takes what is written."""
+    emitted: int = 0
+    """What the engine's process remembers: the last decision whose Event it gave away."""
     gone: bool = False
     log: list[act.Action] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
@@ -85,6 +87,10 @@ class World:
     def image(self, image: str) -> None:
         """Ask for another revision."""
         self.update(template=gen.template(image))
+
+    def restart(self) -> None:
+        """The engine's process ends, and the next one begins."""
+        self.measurements, self.under_way, self.emitted = {}, set(), 0
 
     def annotate(self, verb: str, value: str = "true") -> None:
         """Ask by annotation."""
@@ -122,6 +128,7 @@ class World:
             endpoints=dict(self.slices),
             routes=copy.deepcopy(self.routes),
             measurements=dict(self.measurements),
+            emitted=self.emitted,
         )
 
     def ready(self, image: str) -> int:
@@ -214,6 +221,7 @@ class World:
         for action in decided.actions:
             self._do(action)
         wrote = self._write(decided)
+        self.emitted = decided.emitted or self.emitted
         for action in decided.after:
             self._do(action)
         asked = [self._ask(query.text) for query in decided.queries]

@@ -125,6 +125,9 @@ class Plan:
     after: tuple[Action, ...] = ()
     queries: tuple[Query, ...] = ()
     """Ask these, remember the answers in the next look, and plan again at once."""
+    emitted: int = 0
+    """The last decision whose Event is in `after` or was given away before; to be observed from
+    then on. The status says so too, but late: with its next write."""
     wake_at: datetime | None = None
     """Look again at this time even if nothing happens; None waits for an event."""
     urgent: bool = True

@@ -1,10 +1,12 @@
 """The engine's diary: numbered decisions in the status, and an Event for each of them.
 
 Whoever decides calls `note`; `report` turns what is new into Events, which go out once the status
-is written. The diary itself stays in the status, so an Event that is lost in a crash is no loss.
+is written, at least once: a process remembers what it gave away (`Plan.emitted`), the status says
+so with its next write, and an engine that starts gives away again what may have been lost.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from fleet.api.analysis import MetricResult
@@ -12,8 +14,12 @@ from fleet.api.conditions import MESSAGE_LIMIT, Condition
 from fleet.api.rollout import Decision, RolloutStatus
 from fleet.kulta.core.actions import Emit
 from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.look import Look
 
 KEPT = 20
+
+EVENT_LIFE = timedelta(hours=1)
+"""An API server forgets Events after an hour: what was lost before that is not told again."""
 
 BY_HUMAN = frozenset({"ManualPromotion", "ManualRollback"})
 BY_THRESHOLD = frozenset({"AnalysisPassed", "AnalysisFailed", "MetricsUnavailable", "Timeout"})
@@ -56,10 +62,18 @@ def last(status: RolloutStatus) -> int:
     return status.decisions[-1].sequence if status.decisions else 0
 
 
-def events(status: RolloutStatus, since: int) -> Iterator[Emit]:
+def emitted(look: Look) -> int:
+    """The last decision whose Event is known to have been given away."""
+    stored, known = look.rollout.status, look.observed.emitted
+    # What we remember beyond what is stored belongs to a status that was lost.
+    return max(stored.emitted, known if known <= last(stored) else 0)
+
+
+def events(status: RolloutStatus, since: int, now: datetime) -> Iterator[Emit]:
     """An Event for each decision after number `since`."""
     for item in status.decisions:
-        if item.sequence > since:
+        is_fresh = item.timestamp is None or now - item.timestamp < EVENT_LIFE
+        if item.sequence > since and is_fresh:
             kind = "Warning" if item.action == "Rollback" else "Normal"
             yield Emit(kind=kind, reason=item.action, message=f"{item.reason}: {item.message}")
 

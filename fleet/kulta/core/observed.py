@@ -78,5 +78,7 @@ class Observed:
     """HTTPRoute name → the whole object as the API server gave it."""
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
     """Query text → its latest answer; kept in memory by the runtime."""
+    emitted: int = 0
+    """The last decision whose Event this process has given away; 0 after its start."""
     default_prometheus: str = ""
     """KULTA_PROMETHEUS_ADDRESS, used where the analysis names no address."""

@@ -28,6 +28,7 @@ THROTTLE = timedelta(seconds=30)
 """Counters alone are written at most this often while a rollout moves."""
 
 MINOR = {"replicas", "ready_replicas", "updated_replicas", "progress_started_at", "progress_ready"}
+"""What is not worth a write of its own at once."""
 
 RETIRED = "retired"
 """The role of pods that have been replaced and are about to go."""
@@ -46,7 +47,7 @@ def finish(draft: Draft, strategy: Strategy) -> Plan:
     _explain(draft, strategy)
     status, urgent = _throttled(draft, stored)
     events = (
-        *decisions.events(status, decisions.last(stored)),
+        *decisions.events(status, decisions.emitted(draft.look), draft.now),
         *decisions.warnings(stored.conditions, status.conditions),
     )
     return Plan(
@@ -56,6 +57,7 @@ def finish(draft: Draft, strategy: Strategy) -> Plan:
         queries=tuple(draft.queries),
         wake_at=min((item for item in draft.wakes if item > draft.now), default=None),
         urgent=urgent,
+        emitted=decisions.last(status),
     )
 
 
@@ -133,7 +135,7 @@ def _counters(draft: Draft) -> None:
         selector=revisions.selector_text(look.rollout),
         observed_generation=look.rollout.metadata.generation,
         fleet_revision=look.spec.fleet_revision,
-        emitted=decisions.last(draft.status),
+        emitted=decisions.emitted(look),
     )
 
 
@@ -239,7 +241,9 @@ def _metrics(draft: Draft) -> Condition:
 def _throttled(draft: Draft, stored: RolloutStatus) -> tuple[RolloutStatus, bool]:
     """The status to write and whether it is worth a write of its own."""
     status = draft.status
-    minor = {name: getattr(stored, name) for name in MINOR}
+    if status.model_copy(update={"emitted": stored.emitted}) == stored:
+        return stored, False  # that Events went out is told with the next change
+    minor = {name: getattr(stored, name) for name in (*MINOR, "emitted")}
     if status.model_copy(update=minor) != stored:
         return status, True
     since = stored.progress_started_at

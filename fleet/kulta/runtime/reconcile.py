@@ -7,7 +7,7 @@ swallows them. It looks at the world as it is, never at what changed.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -61,6 +61,8 @@ class Reconciler:
     """Rollouts whose counters wait to be written, and until when (monotonic)."""
     _conflicts: dict[Key, int] = field(default_factory=dict)
     """Conflicts in a row."""
+    _emitted: dict[Key, tuple[str, int]] = field(default_factory=dict)
+    """Uid, and the last decision whose Event was given away: `Plan.emitted`."""
 
     async def reconcile(self, key: Key) -> None:
         """Bring one Rollout a step further and see to it that somebody looks again in time."""
@@ -99,10 +101,15 @@ class Reconciler:
         seen = self.world.observer.observe(
             rollout, self.measurements.of(key), self.default_prometheus
         )
+        uid, emitted = self._emitted.get(key, ("", 0))
+        if uid == rollout.metadata.uid:
+            seen = replace(seen, emitted=emitted)
         plan = self.decide(rollout, seen, now)
         await turn.perform(plan.actions)
         if self._is_due(key, rollout, plan):
             await turn.report(stalled.cleared(plan.status))
+        if plan.emitted:
+            self._emitted[key] = (rollout.metadata.uid, plan.emitted)
         await turn.perform(plan.after)
         self.measurements.ask(key, plan.queries)
         return plan
@@ -172,6 +179,7 @@ class Reconciler:
         """The Rollout is gone: so are its gauges, its measurements and its times."""
         self._counters.pop(key, None)
         self._conflicts.pop(key, None)
+        self._emitted.pop(key, None)
         self.queue.forget(key)
         self.measurements.forget(key)
         self.metrics.forget_rollout(*key)

@@ -179,6 +179,25 @@ async def test_the_next_look_holds_our_own_writes() -> None:
     assert (rollout.status, seen.replica_sets[0].replicas) == (GOING, 5)
 
 
+async def test_the_next_look_knows_which_events_went_out() -> None:
+    bench = Bench()
+    await bench.go(Plan(status=GOING, after=(PROGRESSED,), emitted=4))
+    await bench.go(Plan(status=GOING))
+    await bench.go(Plan(status=GOING))
+    assert [seen.emitted for _, seen in bench.seen] == [0, 4, 4]
+
+
+async def test_the_events_of_a_successor_are_its_own() -> None:
+    """The same name, another uid: decisions are counted anew."""
+    bench = Bench()
+    await bench.go(Plan(status=GOING, emitted=4))
+    await bench.kube.delete(names.ROLLOUTS, "checkout", NAMESPACE)
+    bench.world.rollouts.drop(KEY)
+    bench.world.rollouts.put(bench.kube.seed(names.ROLLOUTS, objects.rollout(uid="another")))
+    await bench.go(Plan(status=GOING))
+    assert bench.seen[-1][1].emitted == 0
+
+
 @pytest.mark.parametrize(
     "leads",
     [

@@ -80,7 +80,7 @@ def test_every_decision_is_an_event(name: str) -> None:
     world.settle()
     events = [item.reason for item in world.actions(act.Emit)]
     assert events == [item.action for item in world.status.decisions]
-    assert world.status.emitted == len(events)
+    assert world.emitted == len(events)
 
 
 def test_without_a_strategy_there_is_nothing_to_select() -> None:

@@ -1,21 +1,39 @@
-"""An engine in a dozen lines, and the little of an API server that it needs.
+"""A member in a few lines: the little of an API server that the hub needs, and an engine.
 
-One step a tick: take up a new generation, go through the steps, complete; fail a bad revision (an
-image whose name contains `bad`) at its second step; wait while held. It keeps the promises that the
-hub builds on: the generation counts, an old dispatch sequence is refused, the revision is echoed.
+`Imitation` takes one step a tick: it takes up a new generation, goes through the steps, completes;
+fails a bad revision (an image whose name contains `bad`) at its second step; waits while held. It
+keeps the promises that the hub builds on: the generation counts, an old dispatch sequence is
+refused, the revision is echoed. `tests.hub.real` puts the real engine in its place.
 """
 
 import copy
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
+
+import orjson
 
 from fleet.api.meta import write_time
 from fleet.api.names import HUB_MANAGER, MANAGED_BY, request_annotation
+from fleet.hub.core.actions import (
+    ApplyRollout,
+    CreateObject,
+    DeleteObject,
+    HoldRollout,
+    UpdateObject,
+)
 from fleet.hub.core.observed import Place
 
 RETRY = request_annotation("retry")
 Manifest = dict[str, Any]
+Objects = dict[Place, Manifest]
+
+
+class Engine(Protocol):
+    """What is done in members between two looks of the hub."""
+
+    def step(self, cluster: str, objects: Objects, now: datetime, *, bad: bool) -> None:
+        """One tick of the engine in that cluster."""
 
 
 def watched(where: Place, manifest: Mapping[str, Any]) -> bool:
@@ -24,23 +42,73 @@ def watched(where: Place, manifest: Mapping[str, Any]) -> bool:
     return where[0] == "rollouts" and labels.get(MANAGED_BY) == HUB_MANAGER
 
 
-def apply(objects: dict[Place, Manifest], wanted: Mapping[str, Any]) -> None:
+def seen(objects: Objects) -> dict[tuple[str, str], Manifest]:
+    """The Rollouts that the hub's watch shows, by namespace and name."""
+    return {key[1:]: clone(one) for key, one in objects.items() if watched(key, one)}
+
+
+def clone(manifest: Mapping[str, Any]) -> Manifest:
+    """A copy that shares nothing."""
+    copied: Manifest = orjson.loads(orjson.dumps(manifest))
+    return copied
+
+
+# --- the API server ---------------------------------------------------------------------------
+
+
+def do(cluster: str, objects: Objects, action: Any) -> str:
+    """One write of the hub; what it was, in words."""
+    match action:
+        case ApplyRollout():
+            apply(objects, action.manifest)
+            return f"apply {action.manifest['spec']['dispatch']['sequence']}"
+        case HoldRollout():
+            rollout = objects["rollouts", action.namespace, action.name]
+            hold(rollout, action.reason, action.sequence)
+            return f"hold {action.sequence} {action.reason}".rstrip()
+        case CreateObject() | UpdateObject():
+            body = clone(action.manifest)
+            meta = body["metadata"]
+            key = (action.resource.plural, meta["namespace"], meta["name"])
+            created = isinstance(action, CreateObject)
+            assert created == (key not in objects)
+            meta.setdefault("uid", f"{cluster}-{'-'.join(key)}")
+            objects[key] = written(body)
+            return f"{'create' if created else 'update'} {key[0]}/{key[2]}"
+        case DeleteObject():
+            key = (action.resource.plural, action.namespace, action.name)
+            assert objects[key]["metadata"]["uid"] == action.uid
+            del objects[key]
+            return f"delete {key[0]}/{key[2]}"
+    raise AssertionError(action)
+
+
+def written(manifest: Manifest) -> Manifest:
+    """`manifest` with its next resource version."""
+    version = int(manifest["metadata"].get("resourceVersion", "0")) + 1
+    manifest["metadata"]["resourceVersion"] = str(version)
+    return manifest
+
+
+def apply(objects: Objects, wanted: Mapping[str, Any]) -> None:
     """Server-side apply of a Rollout, with the transition rule of its CRD."""
     meta = wanted["metadata"]
     key = ("rollouts", str(meta["namespace"]), str(meta["name"]))
-    old = objects.get(key)
+    old = objects.get(key, {"metadata": {}, "spec": {}})
     new = copy.deepcopy(dict(wanted))
-    before = (old or {}).get("spec", {})
-    seen = before.get("dispatch", {}).get("sequence", 0)
+    seen = old["spec"].get("dispatch", {}).get("sequence", 0)
     assert new["spec"]["dispatch"]["sequence"] >= seen, "a former leader's write is refused"
     assert new["spec"]["dispatch"]["sequence"] != seen, "the same dispatch came twice"
-    if "hold" in before:
-        new["spec"]["hold"] = before["hold"]
-    new["metadata"]["uid"] = f"uid-{key[1]}-{key[2]}"
-    generation = (old or {}).get("metadata", {}).get("generation", 0)
-    new["metadata"]["generation"] = generation + (new["spec"] != before)
-    new["status"] = (old or {}).get("status", {})
-    objects[key] = new
+    if "hold" in old["spec"]:
+        new["spec"]["hold"] = old["spec"]["hold"]
+    new["metadata"] |= {
+        "uid": f"uid-{key[1]}-{key[2]}",
+        "generation": old["metadata"].get("generation", 0) + (new["spec"] != old["spec"]),
+        "resourceVersion": old["metadata"].get("resourceVersion", "0"),
+        "finalizers": old["metadata"].get("finalizers", []),
+    }
+    new["status"] = old.get("status", {})
+    objects[key] = written(new)
 
 
 def hold(rollout: Manifest, reason: str, sequence: int) -> None:
@@ -50,6 +118,23 @@ def hold(rollout: Manifest, reason: str, sequence: int) -> None:
     if reason:
         rollout["spec"]["hold"] = {"reason": reason, "sequence": sequence}
     rollout["metadata"]["generation"] += rollout["spec"] != before
+    written(rollout)
+
+
+# --- the engine -------------------------------------------------------------------------------
+
+
+class Imitation:
+    """An engine without pods, for stories about the hub."""
+
+    def step(self, cluster: str, objects: Objects, now: datetime, *, bad: bool) -> None:
+        """One tick. It has no finalizer: what is deleted is gone at once."""
+        for key, manifest in objects.items():
+            if key[0] == "rollouts":
+                before = copy.deepcopy(manifest["status"])
+                step(manifest, now, bad=bad)
+                if manifest["status"] != before:
+                    written(manifest)
 
 
 def step(rollout: Manifest, now: datetime, *, bad: bool = False) -> None:
@@ -90,8 +175,3 @@ def _advance(rollout: Manifest, image: str, now: datetime, *, bad: bool) -> None
     else:
         status["currentWeight"] = weights[status["currentStepIndex"]]
         status["currentStepIndex"] += 1
-
-
-def is_gone(_rollout: Manifest) -> bool:
-    """This engine has no finalizer: what is deleted is gone at once."""
-    return False

@@ -58,7 +58,7 @@ def look(
         "member": member or gen.member("a"),
         "hub": "hub-1",
         "rendered": rendered(number),
-        "rollouts": {key[1:]: one for key, one in there.items() if engine.watched(key, one)},
+        "rollouts": engine.seen(dict(there)),
         "live": dict(there) if looked else None,
         **given,
     }

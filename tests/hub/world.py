@@ -1,9 +1,8 @@
 """A hub with its members as one value: world in → `tick` → world out.
 
-The planners are the real ones. Around them stand dicts: an API server that counts generations and
-refuses old dispatch sequences, and an engine that takes one step a tick and fails images whose name
-contains `bad`. `check` refuses worlds that must never be. A crash is a budget of writes after which
-everything stops; what has been written stays.
+The planners are the real ones. Around them stand the members of `engine`: an API server of dicts
+and, unless another is given, an engine that takes one step a tick. `check` refuses worlds that must
+never be. A crash is a budget of writes after which everything stops; what has been written stays.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,8 +11,6 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout
 from fleet.api.clusterrollout import ClusterRolloutSpec
@@ -24,23 +21,17 @@ from fleet.errors import UserError
 from fleet.hub.core import application as applications
 from fleet.hub.core import dispatch, phases, plan
 from fleet.hub.core.actions import (
-    ApplyRollout,
-    CreateObject,
     CreateRun,
-    DeleteObject,
     DeleteRun,
     Hold,
-    HoldRollout,
     LookUp,
     Release,
     Start,
-    UpdateObject,
 )
 from fleet.hub.core.observed import (
     ApplicationObserved,
     DispatchObserved,
     Member,
-    Place,
     RunObserved,
 )
 from fleet.rendering import render
@@ -52,7 +43,7 @@ TEMPLATES: TemplateSet = read(Path(__file__).parents[2] / "templates")
 HUB = "hub-1"
 ROUNDS = 8
 
-Objects = dict[Place, dict[str, Any]]
+Objects = engine.Objects
 
 
 class Crash(Exception):
@@ -71,6 +62,7 @@ class World:
     """What is in each member."""
     runs: dict[str, FleetRollout] = field(default_factory=dict)
     items: dict[ClusterName, ClusterRollout] = field(default_factory=dict)
+    engines: engine.Engine = field(default_factory=engine.Imitation)
     request: str = ""
     isolated: bool = False
     bad: frozenset[str] = frozenset()
@@ -128,11 +120,7 @@ def tick(world: World, seconds: float = 10) -> World:
     except Crash:
         after.crash_at = None
     for name, objects in after.objects.items():
-        for key, manifest in list(objects.items()):
-            if key[0] == "rollouts":
-                engine.step(manifest, after.now, bad=name in after.bad)
-                if engine.is_gone(manifest):
-                    del after.objects[name][key]
+        after.engines.step(name, objects, after.now, bad=name in after.bad)
     check(after)
     after.now += timedelta(seconds=seconds)
     return after
@@ -206,13 +194,8 @@ def _copied(world: World) -> World:
     )
 
 
-def _clone(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    clone: dict[str, Any] = orjson.loads(orjson.dumps(manifest))
-    return clone
-
-
 def _clones(objects: Objects) -> Objects:
-    return {key: _clone(manifest) for key, manifest in objects.items()}
+    return {key: engine.clone(manifest) for key, manifest in objects.items()}
 
 
 # --- the hub --------------------------------------------------------------------------------------
@@ -353,7 +336,7 @@ def _observed(world: World, item: ClusterRollout, looked: Objects | None) -> Dis
         hub=HUB,
         rendered=rendered,
         render_error=error,
-        rollouts={key[1:]: _clone(one) for key, one in there.items() if engine.watched(key, one)},
+        rollouts=engine.seen(there),
         live=looked,
     )
 
@@ -379,28 +362,5 @@ def _rendered(spec: Same, cluster: Same, fleet: Same) -> tuple[render.Rendered, 
 
 def _do(world: World, name: ClusterName, action: Any) -> None:
     assert world.members[name].reachable, "nothing is written into a member that does not answer"
-    objects = world.objects[name]
-    match action:
-        case ApplyRollout():
-            sequence = action.manifest["spec"]["dispatch"]["sequence"]
-            world.log.append(f"{name} apply {sequence}")
-            engine.apply(objects, action.manifest)
-        case HoldRollout():
-            world.log.append(f"{name} hold {action.sequence} {action.reason}".rstrip())
-            where = ("rollouts", action.namespace, action.name)
-            engine.hold(objects[where], action.reason, action.sequence)
-        case CreateObject() | UpdateObject():
-            body = _clone(action.manifest)
-            meta = body["metadata"]
-            key = (action.resource.plural, meta["namespace"], meta["name"])
-            created = isinstance(action, CreateObject)
-            assert created == (key not in objects)
-            world.log.append(f"{name} {'create' if created else 'update'} {key[0]}/{key[2]}")
-            meta.setdefault("uid", f"{name}-{'-'.join(key)}")
-            objects[key] = body
-        case DeleteObject():
-            world.log.append(f"{name} delete {action.resource.plural}/{action.name}")
-            key = (action.resource.plural, action.namespace, action.name)
-            assert objects[key]["metadata"]["uid"] == action.uid
-            del objects[key]
+    world.log.append(f"{name} {engine.do(name, world.objects[name], action)}")
     world.wrote()

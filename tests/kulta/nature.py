@@ -31,7 +31,9 @@ def turn(world: Any) -> None:
 
 def addresses(world: Any, item: Service) -> frozenset[str]:
     """Uids of the ready pods that a Service selects."""
-    return frozenset(pod.uid for pod in world.pods.values() if pod.ready and _selects(item, pod))
+    return frozenset(
+        pod.uid for pod in world.pods.values() if pod.ready and _selects(world, item, pod)
+    )
 
 
 def _replicate(world: Any, item: ReplicaSet) -> None:
@@ -56,11 +58,11 @@ def _accept(world: Any, item: dict[str, Any]) -> None:
         world.weights.append(world.split()[1])
 
 
-def _selects(item: Service, pod: Pod) -> bool:
+def _selects(world: Any, item: Service, pod: Pod) -> bool:
     labels = {
-        **gen.APP,
+        **world.manifest["spec"]["template"]["metadata"]["labels"],
         names.HASH_LABEL: pod.hash,
         names.TYPE_LABEL: pod.role,
-        names.ROLLOUT_LABEL: gen.NAME,
+        names.ROLLOUT_LABEL: world.manifest["metadata"]["name"],
     }
     return all(labels.get(key) == value for key, value in item.selector.items())

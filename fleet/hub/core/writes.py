@@ -11,8 +11,8 @@ from typing import Any
 from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import Dispatched, Want
 from fleet.api.names import ROLLOUTS, request_annotation
-from fleet.hub.core import live as livelib
 from fleet.hub.core import inventory, ownership, standing
+from fleet.hub.core import live as livelib
 from fleet.hub.core.actions import ApplyRollout, CreateObject, HoldRollout, UpdateObject
 from fleet.hub.core.live import Live
 from fleet.hub.core.observed import DispatchObserved, Member

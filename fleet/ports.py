@@ -36,7 +36,12 @@ class Kube(Protocol):
         """The object; NotFound when it is not there."""
 
     async def list(
-        self, resource: Resource, namespace: str | None = None, *, selector: str | None = None
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        selector: str | None = None,
+        field_selector: str | None = None,
     ) -> list[dict[str, Any]]:
         """All objects of one namespace (all namespaces when None), read in pages."""
 

@@ -104,13 +104,21 @@ class FakeKube:
         return copy.deepcopy(self._found(resource, name, namespace).manifest)
 
     async def list(
-        self, resource: Resource, namespace: str | None = None, *, selector: str | None = None
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        selector: str | None = None,
+        field_selector: str | None = None,
     ) -> "list[dict[str, Any]]":
+        """Of field selectors, `metadata.name=` alone is known."""
         self._called("list", resource, "", namespace)
+        _, _, name = (field_selector or "").partition("metadata.name=")
         return [
             copy.deepcopy(stored.manifest)
-            for (kind, group, where, _), stored in sorted(self._objects.items())
+            for (kind, group, where, called), stored in sorted(self._objects.items())
             if (kind, group) == (resource.plural, resource.group)
+            and (not name or called == name)
             and (namespace is None or where == namespace)
             and trees.matches(stored.manifest, selector)
         ]

@@ -76,10 +76,16 @@ class Client(Transport):
         return _object(await self.request("GET", path, retry=True), f"GET {path}")
 
     async def list(
-        self, resource: Resource, namespace: str | None = None, *, selector: str | None = None
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        selector: str | None = None,
+        field_selector: str | None = None,
     ) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
-        async for page in self.pages(resource, namespace, selector=selector):
+        pages = self.pages(resource, namespace, selector=selector, field_selector=field_selector)
+        async for page in pages:
             if page.restarted:
                 items.clear()
             items.extend(page.items)

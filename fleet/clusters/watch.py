@@ -88,6 +88,7 @@ class Informer(Generic[T]):
     _version: str = field(default="", init=False)
     _marks: dict[Key, _Mark] = field(default_factory=dict, init=False)
     _ahead: set[Key] = field(default_factory=set, init=False)
+    _is_restored: bool = field(default=False, init=False)
 
     async def run(self) -> None:
         """List and watch until cancelled; started again after a cancellation it goes on."""
@@ -124,10 +125,35 @@ class Informer(Generic[T]):
         self._ahead.add(key)
         self._put(key, mark, dict(manifest))
 
+    def mark(self, key: Key) -> object:
+        """What is known of that object now, to be handed to `correct`."""
+        return self._marks.get(key)
+
+    def correct(self, key: Key, manifest: Mapping[str, Any] | None, before: object) -> None:
+        """Take the API server's answer (None: it is not there) to a question that was asked when
+        `before` was known, unless more has been learnt since.
+
+        It wins also where its version is lower: then the API server was restored, and all is
+        listed again.
+        """
+        known = self._marks.get(key)
+        if known != before:
+            return
+        if manifest is None:
+            self._ahead.discard(key)
+            self._drop(key)
+            return
+        mark = _identity(manifest)[1]
+        if known is not None and _is_newer(known.version, mark.version):
+            self._is_restored = True
+        self._ahead.add(key)
+        self._put(key, mark, dict(manifest))
+
     async def _relist(self) -> None:
         # What was remembered before this list began is in it; what is remembered from here on may
         # not be. (Versions are not compared otherwise: a restored server counts from lower.)
         self._ahead.clear()
+        self._is_restored = False
         found: dict[Key, tuple[_Mark, dict[str, Any]]] = {}
         version = ""
         pages = self.kube.pages(
@@ -179,7 +205,10 @@ class Informer(Generic[T]):
             raise Unreachable(f"WATCH {self.resource.plural}: an event without an object")
         if event.get("type") == "BOOKMARK":
             meta = manifest.get("metadata") or {}
-            self._version = str(meta.get("resourceVersion") or self._version)
+            version = str(meta.get("resourceVersion") or self._version)
+            if self._is_restored or _is_newer(self._version, version):
+                raise Gone(f"WATCH {self.resource.plural}: versions count from lower than before")
+            self._version = version
             return
         key, mark = self._identified(manifest)
         self._version = mark.version

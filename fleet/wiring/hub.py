@@ -134,6 +134,7 @@ def _items(kube: Client, context: Context) -> Informer[ClusterRollout]:
         on_error=_complain,
     )
     context.stores.items, context.remember = informer.store, informer.remember
+    context.items = informer
     return informer
 
 

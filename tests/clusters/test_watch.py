@@ -352,6 +352,39 @@ async def test_after_a_restore_what_was_remembered_goes(client: Client, server: 
         assert seen.informer.store == {}
 
 
+async def test_a_bookmark_that_counts_from_lower_lists_anew(client: Client, server: Server) -> None:
+    """A restored API server lets a watch from a later version stay open, and silent."""
+    server.objects = [rollout("a", 900, weight=2)]
+    server.version = 900
+    async with informing(client) as seen:
+        await watching(server, seen)
+        server.objects, server.version = [rollout("a", 3, weight=1)], 3
+        server.push("BOOKMARK", {"metadata": {"resourceVersion": "4"}})
+        await until(lambda: seen.informer.store == {A: 1})
+
+
+@pytest.mark.parametrize(
+    ("answer", "meanwhile", "known"),
+    [
+        pytest.param(rollout("a", 3, weight=3), 0, {A: 3}, id="an older version: restored"),
+        pytest.param(rollout("a", 12, weight=3), 0, {A: 3}, id="a newer one: we were behind"),
+        pytest.param(None, 0, {}, id="it is not there"),
+        pytest.param(rollout("a", 3, weight=3), 12, {A: 2}, id="more was learnt meanwhile"),
+    ],
+)
+async def test_what_was_asked_for_wins(
+    client: Client, server: Server, answer: Any, meanwhile: int, known: dict[Any, int]
+) -> None:
+    server.objects = [rollout("a", 5, weight=1)]
+    async with informing(client) as seen:
+        await watching(server, seen)
+        before = seen.informer.mark(A)
+        if meanwhile:
+            seen.informer.remember(rollout("a", meanwhile, weight=2))
+        seen.informer.correct(A, answer, before)
+        assert seen.informer.store == known
+
+
 async def test_a_deletion_by_the_echo_of_our_own_write_is_told(
     client: Client, server: Server
 ) -> None:

@@ -43,6 +43,7 @@ from fleet.hub.core.actions import (
 )
 from fleet.hub.core.observed import Place
 from fleet.hub.runtime.context import Context
+from fleet.hub.runtime.stores import Recollection, Store
 
 MemberAction = LookUp | ApplyRollout | HoldRollout | CreateObject | UpdateObject | DeleteObject
 
@@ -83,6 +84,15 @@ async def write_status(
     }
     _remember(hub, resource, await hub.kube.replace(resource, body, sub="status"))
     return True
+
+
+async def reread(hub: Context, resource: Resource, key: Key) -> None:
+    """Learn what the API server has under that key: our view of it was wrong. Whatever it is, it
+    wins over what we knew, also where its version is lower. Raises what the API server raises."""
+    store = _recollection(hub, resource)
+    before = store.mark(key)
+    found = await hub.kube.list(resource, key[0], field_selector=f"metadata.name={key[1]}")
+    store.correct(key, found[0] if found else None, before)
 
 
 async def application(hub: Context, owner: Application, action: CreateRun | DeleteRun) -> None:
@@ -268,8 +278,17 @@ def _remember(hub: Context, resource: Resource, answer: dict[str, Any]) -> None:
     if resource == CLUSTERROLLOUTS:
         hub.remember(answer)
         return
-    store = next(store for store in hub.stores.watched if store.resource == resource)
-    store.see(answer)
+    _store(hub, resource).see(answer)
+
+
+def _recollection(hub: Context, resource: Resource) -> Recollection:
+    if resource == CLUSTERROLLOUTS and hub.items is not None:
+        return hub.items
+    return _store(hub, resource)
+
+
+def _store(hub: Context, resource: Resource) -> Store[Any]:
+    return next(store for store in hub.stores.watched if store.resource == resource)
 
 
 def _uid(hub: Context, owner: Application, name: str) -> str | None:

@@ -18,7 +18,7 @@ from fleet.clusters.watch import Key
 from fleet.hub.core import phases
 from fleet.hub.runtime.links import Links
 from fleet.hub.runtime.renders import Renders
-from fleet.hub.runtime.stores import Index, Store
+from fleet.hub.runtime.stores import Index, Recollection, Store
 from fleet.ports import Clock, Kube, Recorder
 from fleet.telemetry.metrics import HubMetrics
 
@@ -60,6 +60,8 @@ class Stores:
     items_on: Index[ClusterRollout] = field(
         default_factory=lambda: Index(lambda item: (item.namespace, item.spec.cluster))
     )
+    doubt: aio.Alarm = field(default_factory=aio.Alarm)
+    """Rung where the stores may be ahead of the API server: compare all."""
     secrets: dict[Key, str] = field(default_factory=dict)
     """Versions of the kubeconfig Secrets that carry our label; their content is never kept."""
 
@@ -154,6 +156,8 @@ class Context:
     queues: Queues = field(default_factory=Queues)
     remember: Remember = lambda manifest: None
     """Takes the answer to our own write of a ClusterRollout: its informer's `remember`."""
+    items: Recollection | None = None
+    """That informer, to be set right after a Conflict."""
     checked: dict[Key, dict[int, str]] = field(default_factory=dict)
     """For each Application: mark of a rendering that was tried → its error, or nothing."""
     asked: dict[Key, float] = field(default_factory=dict)

@@ -21,7 +21,7 @@ def registry(stores: Stores, config: ClientConfig, *, user_agent: str) -> Regist
     """The handlers: one for each kind, and the login."""
     handlers = Registry()
     for store in stores.watched:
-        _watch(store, handlers)
+        _watch(store, stores, handlers)
 
     @kopf.on.login(registry=handlers)
     async def login(**_: Any) -> kopf.AiohttpSession:
@@ -31,11 +31,14 @@ def registry(stores: Stores, config: ClientConfig, *, user_agent: str) -> Regist
     return handlers
 
 
-def _watch(store: Store[Any], handlers: Registry) -> None:
+def _watch(store: Store[Any], stores: Stores, handlers: Registry) -> None:
     resource = store.resource
 
     @kopf.on.event(resource.group, resource.version, resource.plural, registry=handlers)
     async def see(event: Any, **_: Any) -> None:
+        if event["type"] is None and store.is_behind(event["object"]):
+            # kopf has listed anew and finds an older version: late, or a restored API server.
+            stores.doubt.ring()
         if event["type"] == "DELETED":
             store.end(event["object"])
         else:

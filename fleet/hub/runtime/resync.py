@@ -16,6 +16,8 @@ from fleet.hub.runtime.stores import Store
 
 EVERY_SECONDS = 600.0
 RETRY_SECONDS = 2.0
+DOUBT_SECONDS = 1.0
+"""Doubts come in crowds."""
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +36,11 @@ async def prime(kube: Client, stores: Stores) -> None:
 
 
 async def keep(kube: Client, stores: Stores) -> None:
-    """Compare every ten minutes until cancelled; a list that fails waits for the next time."""
+    """Compare every ten minutes, and when somebody doubts, until cancelled; a list that fails
+    waits for the next time."""
     while True:
-        await asyncio.sleep(EVERY_SECONDS * random.uniform(0.8, 1.2))
+        if await stores.doubt.sleep(EVERY_SECONDS * random.uniform(0.8, 1.2)):
+            await asyncio.sleep(DOUBT_SECONDS)
         for store in stores.watched:
             try:
                 await relist(kube, store)
@@ -49,11 +53,5 @@ async def keep(kube: Client, stores: Stores) -> None:
 
 async def relist(kube: Client, store: Store[Any]) -> None:
     """Make `store` what the API server has. Raises what the API server raises."""
-    items: list[dict[str, Any]] = []
-    version = ""
-    async for page in kube.pages(store.resource):
-        if page.restarted:
-            items.clear()
-        items.extend(page.items)
-        version = page.version
-    store.replace(items, version)
+    before = store.memory()
+    store.replace(await kube.list(store.resource), before)

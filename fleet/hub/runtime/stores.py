@@ -3,12 +3,16 @@
 Fed by `handlers` (events), `apply` (answers to our writes) and `resync` (whole lists, because kopf
 does not tell what vanished while it was not watching). Every difference is told once as a `Change`,
 so an own write counts at once and its echo is silent. Never asks an API server itself.
+
+Versions order what arrives late; they do not outlive the API server. One that was restored from a
+backup counts from lower, so a whole list, or an answer to a question that was asked afterwards,
+wins over what was known when it was asked for.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from fleet.api.names import Resource
 from fleet.clusters.watch import Change, Key
@@ -18,6 +22,25 @@ T = TypeVar("T")
 
 MOST_GRAVES = 1_000
 """Deleted objects whose uids are remembered, so that a late answer does not revive one."""
+
+
+class Recollection(Protocol):
+    """What remembers one kind of object and can be set right."""
+
+    def mark(self, key: Key) -> object:
+        """What is known of that object now, to be handed to `correct`."""
+
+    def correct(self, key: Key, manifest: Mapping[str, Any] | None, before: object) -> None:
+        """The API server's answer (None: it is not there) to a question asked when `before` was
+        known: it wins, unless more has been learnt since."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a store knew at a moment."""
+
+    marks: Mapping[Key, tuple[str, int]]
+    graves: Set[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +78,16 @@ class Store(Generic[T]):
             return
         if known is not None and known[0] != uid:
             self._drop(key)
+        self._take(key, manifest)
+
+    def is_behind(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether an older version of this very object is shown than what is known."""
+        key, uid, version = identity(manifest)
+        known = self._marks.get(key)
+        return known is not None and known[0] == uid and version < known[1]
+
+    def _take(self, key: Key, manifest: Mapping[str, Any]) -> None:
+        _, uid, version = identity(manifest)
         self._marks[key] = (uid, version)
         try:
             value = self.decode(manifest)
@@ -75,15 +108,42 @@ class Store(Generic[T]):
         if self._marks.get(key, ("", 0))[0] == uid:
             self._drop(key)
 
-    def replace(self, manifests: Iterable[Mapping[str, Any]], version: str) -> None:
-        """The whole list as of `version`: what it lacks is gone, but for what is newer than it."""
+    def memory(self) -> Memory:
+        """What is known now, to be handed to `replace`."""
+        return Memory(marks=dict(self._marks), graves=frozenset(self._graves))
+
+    def replace(self, manifests: Iterable[Mapping[str, Any]], before: Memory) -> None:
+        """The whole list, asked for when `before` was known: it wins over that, in either
+        direction; what has been learnt since stays."""
         listed = {identity(item)[:2]: item for item in manifests}
-        for key, (uid, known) in list(self._marks.items()):
-            if (key, uid) not in listed and known <= number(version):
-                self._bury(uid)
+        for key, mark in list(self._marks.items()):
+            if (key, mark[0]) not in listed and before.marks.get(key) == mark:
+                self._bury(mark[0])
                 self._drop(key)
-        for item in listed.values():
-            self.see(item)
+        for (key, uid), item in listed.items():
+            if uid in before.graves:
+                self._graves.pop(uid, None)
+            self._settle(key, item, before.marks.get(key))
+
+    def mark(self, key: Key) -> tuple[str, int] | None:
+        """As `Recollection`."""
+        return self._marks.get(key)
+
+    def correct(self, key: Key, manifest: Mapping[str, Any] | None, before: object) -> None:
+        """As `Recollection`."""
+        if manifest is not None:
+            self._settle(key, manifest, before)
+        elif (known := self._marks.get(key)) is not None and known == before:
+            self._bury(known[0])
+            self._drop(key)
+
+    def _settle(self, key: Key, manifest: Mapping[str, Any], before: object) -> None:
+        known = self._marks.get(key)
+        if known is not None and known == before and known[0] == identity(manifest)[1]:
+            if known != identity(manifest)[1:]:
+                self._take(key, manifest)
+            return
+        self.see(manifest)
 
     def _bury(self, uid: str) -> None:
         self._graves[uid] = None

@@ -169,6 +169,7 @@ class Desk:
             on=self._item_changed,
         )
         self.hub.stores.items, self.hub.remember = self._items.store, self._items.remember
+        self.hub.items = self._items
 
     def member(self, name: str) -> FakeMember:
         """That member's API server; it is there whether it is registered or not."""

@@ -68,11 +68,82 @@ def test_the_end_of_a_former_object_spares_its_successor(told: Told) -> None:
     assert list(told.store.items) == [("shop", "all")]
 
 
-def test_a_list_ends_what_it_lacks_and_spares_what_is_newer(told: Told) -> None:
+def names(told: Told) -> dict[str, str]:
+    """Name → version of what is known."""
+    return {key[1]: item.metadata.resource_version for key, item in told.store.items.items()}
+
+
+def test_a_list_ends_what_it_lacks_and_spares_what_came_after_it_was_asked_for(
+    told: Told,
+) -> None:
     told.store.see(manifest(5, name="gone", uid="a"))
+    told.store.see(manifest(6, name="changed", uid="d"))
+    before = told.store.memory()
     told.store.see(manifest(12, name="new", uid="b"))
-    told.store.replace([manifest(6, name="kept", uid="c")], version="10")
-    assert {key[1] for key in told.store.items} == {"new", "kept"}
+    told.store.see(manifest(13, name="changed", uid="d"))
+    told.store.replace(
+        [manifest(6, name="kept", uid="c"), manifest(6, name="changed", uid="d")], before
+    )
+    assert names(told) == {"new": "12", "kept": "6", "changed": "13"}
+
+
+def test_after_a_restore_the_list_wins(told: Told) -> None:
+    """An API server that was restored from a backup counts from lower: no ghosts stay."""
+    told.store.see(manifest(900, members={"names": ["ghost"]}))
+    told.store.see(manifest(905, name="ghost", uid="g"))
+    told.store.see(manifest(906, name="deleted", uid="d"))
+    told.store.end(manifest(907, name="deleted", uid="d"))
+    listed = [manifest(7), manifest(3, name="deleted", uid="d")]
+    told.store.replace(listed, told.store.memory())
+    assert names(told) == {"all": "7", "deleted": "3"}
+    told.store.see(manifest(8, members={"names": ["us-1"]}))
+    assert told.store.items["shop", "all"].spec.members.names == ("us-1",)
+
+
+@pytest.mark.parametrize(
+    ("answer", "meanwhile", "known"),
+    [
+        pytest.param(manifest(3), None, {"all": "3"}, id="an older version: restored"),
+        pytest.param(manifest(12), None, {"all": "12"}, id="a newer one: we were behind"),
+        pytest.param(None, None, {}, id="it is not there"),
+        pytest.param(manifest(3), manifest(12), {"all": "12"}, id="more was learnt meanwhile"),
+        pytest.param(None, manifest(12), {"all": "12"}, id="it was made anew meanwhile"),
+        pytest.param(manifest(3, uid="u2"), None, {"all": "3"}, id="another under its name"),
+    ],
+)
+def test_what_was_asked_for_wins(
+    told: Told,
+    answer: dict[str, Any] | None,
+    meanwhile: dict[str, Any] | None,
+    known: dict[str, str],
+) -> None:
+    told.store.see(manifest(9))
+    before = told.store.mark(("shop", "all"))
+    if meanwhile is not None:
+        told.store.see(meanwhile)
+    told.store.correct(("shop", "all"), answer, before)
+    assert names(told) == known
+
+
+def test_the_same_again_is_silent(told: Told) -> None:
+    told.store.see(manifest(9))
+    told.store.correct(("shop", "all"), manifest(9), told.store.mark(("shop", "all")))
+    told.store.replace([manifest(9)], told.store.memory())
+    assert told.changes == ["ADDED all 9"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "behind"),
+    [
+        pytest.param(manifest(8), True, id="an older version"),
+        pytest.param(manifest(9), False, id="the same"),
+        pytest.param(manifest(3, uid="u2"), False, id="another object"),
+        pytest.param(manifest(3, name="new"), False, id="one that is not known"),
+    ],
+)
+def test_what_gives_doubt(told: Told, shown: dict[str, Any], behind: bool) -> None:
+    told.store.see(manifest(9))
+    assert told.store.is_behind(shown) is behind
 
 
 def test_what_cannot_be_read_keeps_its_last_good_value(told: Told) -> None:

@@ -15,6 +15,9 @@ from fleet.api.meta import Model, Object, Time
 from fleet.api.rules import Rule
 from fleet.api.values import Name
 
+MEMBERS = 1_000
+"""Most members of a run."""
+
 ROWS = 100
 """Most clusters that a status lists (not done, failed first)."""
 
@@ -63,7 +66,7 @@ class PlannedWave(Model):
 
     name: Name
     """The wave's name."""
-    clusters: Annotated[tuple[Name, ...], Field(max_length=1_000)] = ()
+    clusters: Annotated[tuple[Name, ...], Field(max_length=MEMBERS)] = ()
     """Its members, in the order in which they go."""
     max_concurrency: Annotated[int, Field(ge=1)] = 1
     """Members in flight at once."""
@@ -124,8 +127,6 @@ class FleetRolloutSpec(Model):
     trigger: str = "SpecChanged"
     """Why the run was made: a constant of `api.reasons`."""
     plan: Plan
-    plan_digest: str = ""
-    """Digest of waves and gates."""
 
 
 class Counts(Model):
@@ -245,9 +246,9 @@ class FleetRolloutStatus(Model):
     """The ids of the last twenty, so that none is acted on again when an older one is seen."""
     paused: bool = False
     """Paused by a request; `deliveryPolicy.paused` pauses too."""
-    accepted: Annotated[tuple[Name, ...], Field(max_length=1_000)] = ()
+    accepted: Annotated[tuple[Name, ...], Field(max_length=MEMBERS)] = ()
     """Failed clusters that a `resume` accepted: they halt the run no more."""
-    retrying: Annotated[tuple[Name, ...], Field(max_length=1_000)] = ()
+    retrying: Annotated[tuple[Name, ...], Field(max_length=MEMBERS)] = ()
     """Failed clusters that a `retry` gave another chance and that have not gone yet."""
     history: Annotated[tuple[Entry, ...], Field(max_length=50)] = ()
     """What was decided, newest last."""

@@ -13,6 +13,7 @@ SENTENCES: Final[dict[str, str]] = {
     "TemplateError": "A template could not be rendered; the message names cluster, template, line.",
     "FleetNotFound": "The Application names a Fleet that does not exist in its namespace.",
     "MemberNotFound": "A Fleet names a MemberCluster that does not exist in its namespace.",
+    "FleetTooLarge": "The Fleet has more members than one run can have.",
     "EmptyFleet": "The Fleet has no member; nothing can be delivered and nothing is deleted.",
     "UnmatchedClusters": "A member belongs to no wave.",
     "NamespaceNotFound": "The namespace, or a kind that is rendered, does not exist in the member.",

@@ -13,7 +13,7 @@ from fleet.api.application import (
     ApplicationStatus,
     DeliveryPolicy,
 )
-from fleet.api.fleetrollout import ClusterPhase, FleetRolloutSpec, Plan, RunPhase, Snapshot
+from fleet.api.fleetrollout import MEMBERS, ClusterPhase, FleetRolloutSpec, RunPhase, Snapshot
 from fleet.api.names import ClusterName
 from fleet.errors import UserError
 from fleet.hub.core import occasion as occasions
@@ -22,7 +22,6 @@ from fleet.hub.core import waves as wavelib
 from fleet.hub.core.actions import ApplicationPlan, CreateRun, DeleteRun
 from fleet.hub.core.observed import ApplicationObserved
 from fleet.hub.core.occasion import Candidate
-from fleet.kit import hashing
 
 
 def decide(
@@ -35,7 +34,7 @@ def decide(
         candidate = accept(application, observed)
         create = _due(application, observed, candidate)
     except UserError as error:
-        return _refused(application, observed, error, now)
+        return refused(application, observed, error, now)
     status = _status(application, observed, candidate, create, now)
     actions = ((create,) if create else ()) + _outdated(observed, candidate.policy)
     return ApplicationPlan(status=status, actions=actions)
@@ -60,12 +59,7 @@ def accept(application: Application, observed: ApplicationObserved) -> Candidate
     )
     if problems := validation.problems(subject):
         raise UserError("InvalidSpec", "; ".join(problems))
-    if not chosen:
-        raise UserError(
-            "EmptyFleet",
-            f"fleet {wanted} has no member: name MemberClusters in its members.names, or give "
-            "them the labels of its clusterSelector; nothing is deleted meanwhile",
-        )
+    _check_size(wanted, len(chosen))
     _check_members(application, observed, chosen)
     spec = policy.frozen(application.spec, resolved)
     return Candidate(
@@ -75,6 +69,21 @@ def accept(application: Application, observed: ApplicationObserved) -> Candidate
         chosen=chosen,
         revision=occasions.revision(spec, observed.templates),
     )
+
+
+def _check_size(fleet: str, members: int) -> None:
+    if not members:
+        raise UserError(
+            "EmptyFleet",
+            f"fleet {fleet} has no member: name MemberClusters in its members.names, or give "
+            "them the labels of its clusterSelector; nothing is deleted meanwhile",
+        )
+    if members > MEMBERS:
+        raise UserError(
+            "FleetTooLarge",
+            f"fleet {fleet} has {members} members, a run has at most {MEMBERS}: divide the fleet "
+            "in two, with an Application for each",
+        )
 
 
 def _check_members(
@@ -121,14 +130,8 @@ def _due(
         previous_revision=newest.spec.revision if newest else "",
         trigger=occasion.trigger,
         plan=plan,
-        plan_digest=plan_digest(plan),
     )
     return CreateRun(name=f"{application.name}-{number}", spec=spec)
-
-
-def plan_digest(plan: Plan) -> str:
-    """Waves and gates in one word."""
-    return hashing.digest(plan.model_dump(mode="json"))
 
 
 def _outdated(observed: ApplicationObserved, resolved: DeliveryPolicy) -> tuple[DeleteRun, ...]:
@@ -198,10 +201,13 @@ def _phase(newest: FleetRollout | None, create: CreateRun | None) -> tuple[Appli
     return ApplicationPhase.PROGRESSING, told
 
 
-def _refused(
+def refused(
     application: Application, observed: ApplicationObserved, error: UserError, now: datetime
 ) -> ApplicationPlan:
-    """What is wrong goes to the conditions; the last accepted run goes on undisturbed."""
+    """What is wrong goes to the conditions; the last accepted run goes on undisturbed.
+
+    Also for the runtime, when the API server does not take the run that was decided.
+    """
     message = str(error)
     refused = (
         conditionlib.condition("Accepted", False, error.reason, message),

@@ -101,11 +101,8 @@ def rollout(*arguments: Any, **keywords: Any) -> Rollout:
     return Rollout.parse(manifest(*arguments, **keywords))
 
 
-def replica_set(
-    image: str, replicas: int, *, ready: int | None = None, role: str = "stable"
-) -> ReplicaSet:
-    """A set of Rollout `checkout`; all its pods are ready unless said otherwise."""
-    ready = replicas if ready is None else ready
+def replica_set(image: str, replicas: int, *, role: str = "stable") -> ReplicaSet:
+    """A set of Rollout `checkout`."""
     key = revision(image)
     return ReplicaSet(
         name=f"{NAME}-{key}",
@@ -113,21 +110,19 @@ def replica_set(
         hash=key,
         role=role,
         replicas=replicas,
-        ready=ready,
-        available=ready,
         current=replicas,
     )
 
 
-def pods(owner: ReplicaSet, role: str | None = None) -> tuple[Pod, ...]:
-    """The pods of a set, the first `ready` of them ready."""
+def pods(owner: ReplicaSet, ready: int | None = None) -> tuple[Pod, ...]:
+    """The pods of a set, the first `ready` of them ready; all of them unless said otherwise."""
     return tuple(
         Pod(
             name=f"{owner.name}-{number}",
             uid=f"{owner.hash}-{number}",
             hash=owner.hash,
-            role=owner.role if role is None else role,
-            ready=number < owner.ready,
+            role=owner.role,
+            ready=number < (owner.replicas if ready is None else ready),
         )
         for number in range(owner.replicas)
     )

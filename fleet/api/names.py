@@ -71,12 +71,6 @@ LEASES = Resource(group="coordination.k8s.io", version="v1", plural="leases", ki
 ENDPOINTSLICES = Resource(
     group="discovery.k8s.io", version="v1", plural="endpointslices", kind="EndpointSlice"
 )
-HPAS = Resource(
-    group="autoscaling",
-    version="v2",
-    plural="horizontalpodautoscalers",
-    kind="HorizontalPodAutoscaler",
-)
 CRDS = Resource(
     group="apiextensions.k8s.io",
     version="v1",
@@ -124,7 +118,6 @@ MANAGED_LABEL = "rollouts.kulta.io/managed"
 ORIGINAL_SELECTOR = "rollouts.kulta.io/original-selector"
 ORIGINAL_WEIGHTS = "rollouts.kulta.io/original-weights"
 ROLLOUT_FINALIZER = "rollouts.kulta.io/restore"
-ENGINE_MANAGER = "kulta-engine"
 ENGINE_NAMESPACE = "kulta-system"
 ENGINE_NAME = "kulta-controller"
 ENGINE_LEASE = "kulta-controller-leader"

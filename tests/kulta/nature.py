@@ -21,8 +21,7 @@ def turn(world: Any) -> None:
         world.pods[key] = replace(pod, ready=old and pod.hash not in world.broken)
     for key, item in world.sets.items():
         own = [pod for pod in world.pods.values() if pod.hash == key]
-        ready = sum(pod.ready for pod in own)
-        world.sets[key] = replace(item, current=len(own), ready=ready, available=ready)
+        world.sets[key] = replace(item, current=len(own))
     if world.sliced:
         world.slices = {name: addresses(world, item) for name, item in world.services.items()}
     for item in world.routes.values() if world.gateway else ():

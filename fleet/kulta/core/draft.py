@@ -26,8 +26,6 @@ class Draft:
     status: RolloutStatus
     sizes: dict[str, int] = field(default_factory=dict)
     """Revision → pods its set shall have; who is absent stays as it is."""
-    roles: dict[str, str] = field(default_factory=dict)
-    """Revision → type label, where `roles.of` would say something else."""
     promotes: bool = False
     """The promotion has begun where nobody has to be switched."""
     traffic: dict[str, Action] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaSet:
-    """One revision's set, owned by the Rollout."""
+    """One revision's set, owned by the Rollout. How many of its pods are ready, they say."""
 
     name: str
     uid: str
@@ -20,15 +20,9 @@ class ReplicaSet:
     role: str
     """The `rollouts.kulta.io/type` label in the template."""
     replicas: int
-    ready: int = 0
-    available: int = 0
     current: int = 0
     """Pods that exist (`status.replicas`)."""
-    settled: bool = True
-    """Its controller has seen the latest spec (`observedGeneration` >= `generation`)."""
     created_at: datetime | None = None
-    template: Mapping[str, Any] = field(default_factory=dict)
-    """The user's template of that revision without our labels; empty where it is not needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

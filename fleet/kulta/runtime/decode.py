@@ -55,10 +55,7 @@ def replica_set(manifest: Mapping[str, Any]) -> Child[observed.ReplicaSet]:
             hash=sys.intern(labels.get(names.HASH_LABEL, "")),
             role=sys.intern(template_labels.get(names.TYPE_LABEL, "")),
             replicas=spec.get("replicas", 1),
-            ready=status.get("readyReplicas", 0),
-            available=status.get("availableReplicas", 0),
             current=status.get("replicas", 0),
-            settled=status.get("observedGeneration", 0) >= meta.get("generation", 0),
             created_at=read_time(meta.get("creationTimestamp")),
         ),
     )

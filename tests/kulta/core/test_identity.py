@@ -33,7 +33,7 @@ V1, V2, V3 = "shop:v1", "shop:v2", "shop:v3"
             id="never the wanted one while another stable one runs",
         ),
         pytest.param(
-            [gen.replica_set(V1, 2, ready=0), gen.replica_set(V2, 2)],
+            [gen.replica_set(V1, 1), gen.replica_set(V2, 2)],
             V2,
             id="the one with more ready pods",
         ),
@@ -54,3 +54,11 @@ def test_recovered(sets: list[ReplicaSet], stable: str | None) -> None:
     look = Look(rollout=rollout, observed=gen.observed(*sets), now=NOON)
     traits = STRATEGIES["canary"].traits(rollout.spec)
     assert recovered(look, traits) == (gen.revision(stable) if stable else "")
+
+
+def test_recovered_is_who_serves_and_not_who_asks_for_more() -> None:
+    broken, serving = gen.replica_set(V1, 3), gen.replica_set(V2, 2)
+    rollout = gen.rollout(V3)
+    world = gen.observed(broken, serving, pods=(*gen.pods(broken, 0), *gen.pods(serving)))
+    look = Look(rollout=rollout, observed=world, now=NOON)
+    assert recovered(look, STRATEGIES["canary"].traits(rollout.spec)) == gen.revision(V2)

@@ -68,12 +68,6 @@ def test_sets_and_pods_of_this_life_of_the_rollout_are_seen() -> None:
     ]
 
 
-def test_a_set_is_settled_when_its_controller_has_seen_its_latest_spec() -> None:
-    looking = Looking()
-    looking.see(objects.replica_set(generation=2))
-    assert looking.look().replica_sets[0].settled is False
-
-
 def test_services_slices_and_routes_that_the_strategy_names_are_seen() -> None:
     looking = Looking(objects.CANARY)
     looking.see(

@@ -17,7 +17,14 @@ from fleet.api.application import ApplicationPhase, ApplicationStatus
 from fleet.api.conditions import condition
 from fleet.api.fleetrollout import RunPhase
 from fleet.api.meta import ObjectMeta
-from fleet.api.names import APPLICATIONS, FLEETROLLOUTS, FLEETS
+from fleet.api.names import (
+    APPLICATIONS,
+    CLUSTERROLLOUTS,
+    FLEETROLLOUTS,
+    FLEETS,
+    MEMBERCLUSTERS,
+    Resource,
+)
 from fleet.clusters.watch import Key
 from fleet.errors import (
     Conflict,
@@ -44,25 +51,26 @@ Handle = Callable[[Context, Key], Awaitable[None]]
 async def run_members(hub: Context) -> None:
     """Connect and keep members until cancelled."""
     queue = hub.queues.members
-    await queue.run(_guarded(hub, "MemberCluster", membership.reconcile, queue))
+    await queue.run(_guarded(hub, MEMBERCLUSTERS, membership.reconcile, queue))
 
 
 async def run_others(hub: Context) -> None:
     """Work on the other queues until cancelled."""
     queues = hub.queues
     async with asyncio.TaskGroup() as group:
-        for queue, kind, handle in (
-            (queues.fleets, "Fleet", fleet),
-            (queues.applications, "Application", application),
-            (queues.runs, "FleetRollout", run),
+        for queue, resource, handle in (
+            (queues.fleets, FLEETS, fleet),
+            (queues.applications, APPLICATIONS, application),
+            (queues.runs, FLEETROLLOUTS, run),
         ):
-            group.create_task(queue.run(_guarded(hub, kind, handle, queue)), name=kind)
+            guarded = _guarded(hub, resource, handle, queue)
+            group.create_task(queue.run(guarded), name=resource.kind)
 
         async def one(key: Key) -> None:
             queue = queues.dispatches.queue(key)
-            await _guarded(hub, "ClusterRollout", dispatching.dispatch, queue)(key)
+            await _guarded(hub, CLUSTERROLLOUTS, dispatching.dispatch, queue)(key)
 
-        group.create_task(queues.dispatches.run(one), name="ClusterRollout")
+        group.create_task(queues.dispatches.run(one), name=CLUSTERROLLOUTS.kind)
 
 
 async def application(hub: Context, key: Key) -> None:
@@ -119,16 +127,19 @@ async def fleet(hub: Context, key: Key) -> None:
 
 
 def _guarded(
-    hub: Context, kind: str, handle: Handle, queue: WorkQueue[Key]
+    hub: Context, resource: Resource, handle: Handle, queue: WorkQueue[Key]
 ) -> Callable[[Key], Awaitable[None]]:
     """`handle` with its errors turned into waiting, logged and counted."""
+    kind = resource.kind
 
     async def guarded(key: Key) -> None:
         started = hub.clock.monotonic()
-        good = False
+        good: bool | None = False
         try:
             with logs.bind(kind=kind, namespace=key[0], name=key[1]):
                 good = await _tried(hub, handle, queue, key)
+                if good is None:
+                    await _look_again(hub, resource, key)
         finally:
             seconds = hub.clock.monotonic() - started
             hub.metrics.reconciled(kind, result="success" if good else "error", seconds=seconds)
@@ -136,13 +147,14 @@ def _guarded(
     return guarded
 
 
-async def _tried(hub: Context, handle: Handle, queue: WorkQueue[Key], key: Key) -> bool:
+async def _tried(hub: Context, handle: Handle, queue: WorkQueue[Key], key: Key) -> bool | None:
+    """Whether it went well; None when our view was behind, or ahead of a restored API server."""
     try:
         await handle(hub, key)
     except (Conflict, NotFound) as error:
-        # Our view is behind; the watch brings what we have not seen.
         log.debug("looks again", extra={"why": str(error)})
         queue.retry(key)
+        return None
     except UnexpectedState:
         raise
     except TemporaryError as error:
@@ -154,6 +166,13 @@ async def _tried(hub: Context, handle: Handle, queue: WorkQueue[Key], key: Key) 
     else:
         return True
     return False
+
+
+async def _look_again(hub: Context, resource: Resource, key: Key) -> None:
+    try:
+        await apply.reread(hub, resource, key)
+    except FleetError as error:
+        log.debug("cannot be read again", extra={"why": str(error)})
 
 
 async def _together(works: list[Awaitable[None]]) -> None:

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from fleet import aio
-from fleet.api.names import APPLICATIONS, CLUSTERROLLOUTS, FLEETROLLOUTS, FLEETS, ROLLOUTS
+from fleet.api.names import (
+    APPLICATIONS,
+    CLUSTERROLLOUTS,
+    FLEETROLLOUTS,
+    FLEETS,
+    ROLLOUTS,
+    Resource,
+)
 from fleet.clusters.watch import Key
 from fleet.errors import Conflict, FleetError, Forbidden, Invalid, NotFound, Throttled, Unreachable
 from fleet.hub.runtime import dispatching, membership, reconcile
@@ -31,6 +38,15 @@ async def desk() -> Desk:
     made.put(FLEETS, gen.fleet())
     made.put(APPLICATIONS, gen.application())
     return made
+
+
+def known(desk: Desk, resource: Resource, key: Key) -> str:
+    """The version of what the hub knows under that key."""
+    if resource == CLUSTERROLLOUTS:
+        return desk.hub.stores.items[key].metadata.resource_version
+    store = next(one for one in desk.hub.stores.watched if one.resource == resource)
+    version: str = store.items[key].metadata.resource_version
+    return version
 
 
 def status(desk: Desk, resource: Any, name: str) -> dict[str, Any]:
@@ -186,7 +202,7 @@ async def test_errors_become_waiting(
     async def fail(hub: Context, key: Key) -> None:
         raise error
 
-    guarded = reconcile._guarded(desk.hub, "ClusterRollout", fail, queue)  # type: ignore[arg-type]
+    guarded = reconcile._guarded(desk.hub, CLUSTERROLLOUTS, fail, queue)  # type: ignore[arg-type]
     await guarded(EAST)
     assert queue.retried == [EAST]
     assert queue.later == later
@@ -212,3 +228,35 @@ async def test_a_dead_member_delays_nobody_else() -> None:
     assert handled == [(TENANT, "app.alive")]
     await dispatches.close((TENANT, "dead"))
     await aio.cancel(task)
+
+
+@pytest.mark.parametrize(
+    ("resource", "key", "handle"),
+    [
+        pytest.param(APPLICATIONS, APP, reconcile.application, id="an Application"),
+        pytest.param(FLEETS, (TENANT, "production"), reconcile.fleet, id="a Fleet"),
+        pytest.param(FLEETROLLOUTS, FIRST, reconcile.run, id="a run"),
+        pytest.param(CLUSTERROLLOUTS, EAST, dispatching.dispatch, id="a ClusterRollout"),
+    ],
+)
+async def test_a_restored_api_server_is_believed_after_one_conflict(
+    desk: Desk, resource: Resource, key: Key, handle: reconcile.Handle
+) -> None:
+    """What is remembered has versions that the server never had: every write is refused."""
+    await reconcile.application(desk.hub, APP)
+    await reconcile.run(desk.hub, FIRST)
+    await dispatching.dispatch(desk.hub, EAST)
+    found = desk.kube.peek(resource, key[1], TENANT)
+    assert found is not None
+    real = found["metadata"]["resourceVersion"]
+    found["metadata"]["resourceVersion"] = "900000"
+    found["status"] = {}
+    desk.hub.remember(found) if resource == CLUSTERROLLOUTS else next(
+        one for one in desk.hub.stores.watched if one.resource == resource
+    ).see(found)
+    queue = Keys()
+    await reconcile._guarded(desk.hub, resource, handle, queue)(key)  # type: ignore[arg-type]
+    assert queue.retried == [key]
+    assert known(desk, resource, key) == real
+    await reconcile._guarded(desk.hub, resource, handle, queue)(key)  # type: ignore[arg-type]
+    assert queue.retried == [key], "the second try goes well"

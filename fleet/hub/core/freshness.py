@@ -4,7 +4,7 @@ Ages are seconds on the hub's monotonic clock; the runtime measures them, `obser
 the answer. A member's own timestamps are never compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +21,7 @@ FRESH = "Fresh"
 restart of the hub."""
 
 ISOLATION_SHARE, ISOLATION_LEAST, ISOLATION_WINDOW = 0.3, 3, 60.0
+ISOLATION_END = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +60,26 @@ def lost_since(cluster: MemberCluster) -> datetime | None:
     return seen.last_transition_time if seen is not None and seen.status == "False" else None
 
 
-def is_isolated(lost: Sequence[float], total: int) -> bool:
-    """Whether so many of `total` members were lost within a minute that the hub suspects itself.
+def is_isolated(lost: Sequence[float], fresh: Sequence[float], total: int, now: float) -> bool:
+    """Whether so many of a tenant's `total` members were lost within a minute that the hub
+    suspects itself.
 
-    `lost` are the moments at which those members that are lost now were lost.
+    `lost` are the moments at which those that are lost now were lost, `fresh` those since when the
+    others have been fresh. Where most of the others have been so for ten minutes, the hub's network
+    works, and who is lost is really lost.
     """
     times = sorted(lost)
-    return any(
-        len(window) >= ISOLATION_LEAST and len(window) > ISOLATION_SHARE * total
-        for start in times
-        if (window := [time for time in times if start <= time <= start + ISOLATION_WINDOW])
-    )
+    last = max((window[-1] for window in _windows(times) if _is_many(window, total)), default=None)
+    if last is None:
+        return False
+    steady = [since for since in fresh if now - max(since, last) >= ISOLATION_END]
+    return 2 * len(steady) <= len(fresh)
+
+
+def _windows(times: Sequence[float]) -> Iterator[list[float]]:
+    for start in times:
+        yield [time for time in times if start <= time <= start + ISOLATION_WINDOW]
+
+
+def _is_many(window: Sequence[float], total: int) -> bool:
+    return len(window) >= ISOLATION_LEAST and len(window) > ISOLATION_SHARE * total

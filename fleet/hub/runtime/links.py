@@ -84,6 +84,8 @@ class Link:
     """The last time that a new engine was written over this connection."""
     told: Standing = field(default_factory=Standing)
     """The standing that everybody has been told."""
+    fresh_at: float | None = None
+    """Monotonic time since when the member is fresh; None while it is not."""
     lost_at: float | None = None
     """Monotonic time since when a member that was fresh is not; None while it is, or never was."""
 
@@ -222,11 +224,13 @@ class Links:
         """The MemberCluster is gone."""
         self._links.pop(key, None)
 
-    @property
-    def is_hub_suspect(self) -> bool:
-        """Whether so many members were lost at once that the fault is more likely here."""
-        lost = [link.lost_at for link in self._links.values() if link.lost_at is not None]
-        return freshness.is_isolated(lost, len(self._links))
+    def is_hub_suspect(self, namespace: str, now: float) -> bool:
+        """Whether so many of that tenant's members were lost at once that the fault is more likely
+        here. Each tenant counts alone: one with many dead members stops nobody else."""
+        links = [link for key, link in self._links.items() if key[0] == namespace]
+        lost = [link.lost_at for link in links if link.lost_at is not None]
+        fresh = [link.fresh_at for link in links if link.fresh_at is not None]
+        return freshness.is_isolated(lost, fresh, len(links), now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

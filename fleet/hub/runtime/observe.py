@@ -93,7 +93,7 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
         members=members(hub, item.namespace),
         clusters={ClusterName(one.spec.cluster): one for one in clusters},
         newest=max([item.spec.number, *(other.spec.number for other in others)]),
-        isolated=hub.links.is_hub_suspect,
+        isolated=hub.links.is_hub_suspect(item.namespace, hub.clock.monotonic()),
         request=_request(item, found),
         deleting=_is_deleted(hub, owner),
         paused=found is not None and found.spec.delivery_policy.paused,

@@ -134,9 +134,9 @@ def poke(hub: Context, link: Link) -> None:
         link.told = standing
         return
     if standing.fresh:
-        link.lost_at = None
+        link.lost_at, link.fresh_at = None, now if link.fresh_at is None else link.fresh_at
     elif link.told.fresh:
-        link.lost_at = now
+        link.lost_at, link.fresh_at = now, None
     link.told = standing
     hub.queues.members.add(link.key)
     for key in hub.stores.fleets.items:
@@ -202,7 +202,20 @@ def _taken(item: ClusterRollout) -> Any:
 
 async def pulse(hub: Context, every: float = 0.5) -> None:
     """Notice until cancelled what only time changes: a member that falls silent sends no event."""
+    suspicious: frozenset[str] = frozenset()
     while True:
         for link in hub.links:
             poke(hub, link)
+        suspicious = doubts(hub, suspicious)
         await asyncio.sleep(every)
+
+
+def doubts(hub: Context, before: frozenset[str]) -> frozenset[str]:
+    """The namespaces for which the hub suspects itself; those that joined or left `before` hear."""
+    now = hub.clock.monotonic()
+    namespaces = {link.key[0] for link in hub.links if link.lost_at is not None}
+    after = frozenset(name for name in namespaces if hub.links.is_hub_suspect(name, now))
+    for key, run in hub.stores.runs.items.items():
+        if key[0] in before ^ after and run.status.phase not in phases.ENDS:
+            hub.queues.runs.add(key)
+    return after

@@ -33,4 +33,20 @@ def test_doubt(watch: float, lease: float | None, reason: str | None) -> None:
     ],
 )
 def test_isolation(lost: list[float], total: int, isolated: bool) -> None:
-    assert freshness.is_isolated(lost, total) is isolated
+    assert freshness.is_isolated(lost, [0.0] * (total - len(lost)), total, 600.0) is isolated
+
+
+@pytest.mark.parametrize(
+    ("fresh", "now", "isolated"),
+    [
+        pytest.param([-99.0] * 6, 619.0, True, id="the others are fresh for less than ten minutes"),
+        pytest.param([-99.0] * 6, 621.0, False, id="for ten minutes: the hub's network works"),
+        pytest.param([-99.0] * 4 + [615.0] * 2, 621.0, False, id="one that flaps changes nothing"),
+        pytest.param([-99.0] * 3 + [615.0] * 3, 621.0, True, id="but half of them are too many"),
+        pytest.param([300.0] * 6, 621.0, True, id="others that came back later are watched longer"),
+        pytest.param([], 9_999.0, True, id="where nobody is left, it never ends by itself"),
+    ],
+)
+def test_the_end_of_isolation(fresh: list[float], now: float, isolated: bool) -> None:
+    """Four of ten were lost at 0 … 20 and stay lost."""
+    assert freshness.is_isolated([0.0, 5.0, 10.0, 20.0], fresh, 10, now) is isolated

@@ -175,11 +175,14 @@ async def test_many_lost_at_once_make_the_hub_suspect_itself(desk: Desk) -> None
         await membership.reconcile(desk.hub, key)
         desk.live(name)
     links = [desk.link(name) for name in ("eu-7", "eu-8", "eu-9", "us-1")]
+    now = desk.clock.monotonic()
     for link in links[:2]:
-        link.lost_at = desk.clock.monotonic()
-    assert not desk.hub.links.is_hub_suspect
-    links[2].lost_at = desk.clock.monotonic() + 30
-    assert desk.hub.links.is_hub_suspect
+        link.lost_at, link.fresh_at = now, None
+    assert not desk.hub.links.is_hub_suspect(TENANT, now)
+    links[2].lost_at, links[2].fresh_at = now + 30, None
+    assert desk.hub.links.is_hub_suspect(TENANT, now + 30)
+    assert not desk.hub.links.is_hub_suspect(TENANT, now + 631), "us-1 was well all the time"
+    assert not desk.hub.links.is_hub_suspect("team-2", now + 30), "each tenant counts alone"
 
 
 def test_a_kept_rollout_has_no_pods_and_no_managed_fields() -> None:

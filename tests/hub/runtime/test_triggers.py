@@ -267,3 +267,17 @@ async def test_a_lost_member_is_found_again(desk: Desk) -> None:
     assert link.lost_at == desk.clock.monotonic()
     desk.live("east")
     assert link.lost_at is None
+
+
+async def test_active_runs_hear_when_the_hub_begins_and_ends_to_suspect_itself(desk: Desk) -> None:
+    for name in ("n1", "n2", "n3"):
+        link = desk.hub.links.make((TENANT, name))
+        link.lost_at = desk.clock.monotonic()
+    begun = triggers.doubts(desk.hub, frozenset())
+    assert (begun, woken(desk)) == ({TENANT}, {"runs": {"checkout-2"}})
+    empty(desk)
+    assert triggers.doubts(desk.hub, begun) == begun
+    assert woken(desk) == {}
+    desk.clock.advance(601)
+    assert triggers.doubts(desk.hub, begun) == frozenset()
+    assert woken(desk) == {"runs": {"checkout-2"}}

@@ -37,6 +37,8 @@ ROOT = Path(__file__).parent.parent
 NAMESPACE, OPEN = "shop", "checkout"
 """The tenant's namespace in the hub, and the one that it may use in the member."""
 WITHIN = 20.0
+BAD = ("Conflict", "Failed", "Halted")
+"""Phases in which a ClusterRollout or a run waits for somebody."""
 
 
 def application(name: str, *operations: dict[str, Any]) -> dict[str, Any]:
@@ -140,13 +142,21 @@ class Ground:
 
     def cluster(self, manifest: Mapping[str, Any]) -> str:
         """`Phase Reason: message` of the Application's one ClusterRollout, once it went wrong."""
+        return self._outcome(manifest, names.CLUSTERROLLOUTS, ".eu")
+
+    def run(self, manifest: Mapping[str, Any]) -> str:
+        """`Phase Reason: message` of the Application's first FleetRollout, once it went wrong."""
+        return self._outcome(manifest, names.FLEETROLLOUTS, "-1")
+
+    def _outcome(self, manifest: Mapping[str, Any], resource: Resource, suffix: str) -> str:
         self.hub.apply(manifest)
-        path = names.CLUSTERROLLOUTS.path(NAMESPACE, f"{manifest['metadata']['name']}.eu")
+        path = resource.path(NAMESPACE, f"{manifest['metadata']['name']}{suffix}")
         ask = functools.partial(self.hub.call, "GET", path)
 
         def told() -> str:
-            status = ask()[1].get("status") or {}
-            if not isinstance(status, dict) or status.get("phase") in (None, "Pending", "Applying"):
+            code, found = ask()
+            status = found.get("status") or {} if code == 200 else {}
+            if status.get("phase") not in BAD:
                 return ""
             return f"{status['phase']} {status.get('reason')}: {status.get('message')}"
 

@@ -240,6 +240,14 @@ OBJECTS = [
         id="a Service in the member that is somebody else's",
     ),
     pytest.param(
+        in_the_way("halted", service(OPEN, "halted", "x", "y"), ask=Ground.run),
+        "Halted BudgetExceeded: halted: 1 failed in wave all, its budget is 0: eu: Service halted "
+        "in namespace checkout exists and is not ours: remove or rename it, or hand it over with "
+        "the labels app.kubernetes.io/managed-by, fleet.kulta.io/application, "
+        "fleet.kulta.io/namespace",
+        id="what the run says of such a Service",
+    ),
+    pytest.param(
         in_the_way("road", route(OPEN, "road", "a", "b")),
         "Conflict ForeignObject: HTTPRoute road in namespace checkout exists and is not ours: "
         "remove or rename it, or hand it over with the labels app.kubernetes.io/managed-by, "

@@ -77,7 +77,8 @@ NOBODY = ports.free(1)[0]
             "wrong-token",
             user(token="wrong"),
             "Unauthorized",
-            "GET /api/v1/namespaces/kube-system: 401 Unauthorized",
+            "the member does not accept the token of its kubeconfig: "
+            "write a new one with `fleet cluster add wrong-token --renew`",
             id="a wrong token",
         ),
         pytest.param(
@@ -92,7 +93,8 @@ NOBODY = ports.free(1)[0]
             "nobody",
             cluster(server=f"https://127.0.0.1:{NOBODY}"),
             "Unreachable",
-            f"https://127.0.0.1:{NOBODY} does not answer: connection refused",
+            f"https://127.0.0.1:{NOBODY} does not answer: connection refused: "
+            "correct clusters[].server of its kubeconfig if that is another",
             id="an address where nobody listens",
         ),
     ],

@@ -102,11 +102,13 @@ def _conflict(case: Case) -> DispatchPlan | None:
 
 
 def _looked_up(case: Case) -> DispatchPlan | None:
-    """Ask for the live objects before anything that depends on them."""
+    """Ask for the live objects before anything that depends on them.
+
+    A Rollout that the watch does not show may be there without our labels.
+    """
     if case.observed.live is not None:
         return None
-    unknown = case.live.rollout is None and not case.is_applied
-    if not unknown and not writes.unconfirmed(case) and not _surplus(case):
+    if case.live.rollout is not None and not writes.unconfirmed(case) and not _surplus(case):
         return None
     return DispatchPlan(status=case.item.status, actions=(LookUp(),))
 

@@ -97,10 +97,22 @@ def test_the_next_sequence(live: int, taken: int | None) -> None:
     ],
 )
 def test_what_the_member_lost_is_dispatched_again(there: Objects) -> None:
-    plan = dispatch.decide(settled(), look(there), NOON)
+    plan = dispatch.decide(settled(), look(there, looked=True), NOON)
     assert plan.fence
     assert did(plan)[0] == "ApplyRollout"
     assert plan.status.dispatch.sequence == 2
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [pytest.param({}, id="our label was removed"), pytest.param({"app": "x"}, id="theirs")],
+)
+def test_what_the_watch_lost_is_looked_up_before_it_is_written(labels: dict[str, str]) -> None:
+    there = objects()
+    there["rollouts", "checkout", "checkout"]["metadata"]["labels"] = labels
+    assert did(dispatch.decide(settled(), look(there), NOON)) == ["LookUp"]
+    plan = dispatch.decide(settled(), look(there, looked=True), NOON)
+    assert (plan.actions, plan.status.reason) == ((), "ForeignObject")
 
 
 def test_a_retry_asks_the_engine() -> None:

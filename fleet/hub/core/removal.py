@@ -8,6 +8,7 @@ cannot be reached is waited for, at most a day; one whose access is gone is let 
 from datetime import datetime, timedelta
 
 from fleet.api import ClusterRollout
+from fleet.api import conditions as conditionlib
 from fleet.api.clusterrollout import ClusterRolloutStatus
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ROLLOUTS
@@ -31,10 +32,10 @@ def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> D
         return DispatchPlan(status=item.status)
     if not item.status.inventory:
         return DispatchPlan(status=item.status, finalizer=False)
-    if why := _lost(item, observed, now):
-        return _released(item, why)
     if observed.member is not None and observed.member.reachable:
         return _away(item, observed, now)
+    if why := _lost(item, observed, now):
+        return _released(item, why)
     return _waiting(item, observed, now)
 
 
@@ -42,15 +43,21 @@ def _lost(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> st
     """Why there is nothing more to wait for; empty while there is."""
     if observed.member is None:
         return "the MemberCluster is gone"
-    if not observed.member.reachable and observed.member.reason in GONE:
+    if observed.member.reason in GONE:
         return observed.member.message
     if now >= _end(item, now):
-        return f"not done within 24h: {observed.member.message or item.status.message}"
+        return f"out of reach for 24h: {observed.member.message}"
     return ""
 
 
 def _end(item: ClusterRollout, now: datetime) -> datetime:
-    return (item.metadata.deletion_timestamp or now) + TIMEOUT
+    """A day after the member was lost, or after the deletion where it was lost before that.
+
+    A hub that has just begun knows of no loss yet: then it begins now.
+    """
+    seen = conditionlib.find(item.status.conditions, "Reachable")
+    lost = seen.last_transition_time if seen is not None and seen.status != "True" else None
+    return max(lost or now, item.metadata.deletion_timestamp or now) + TIMEOUT
 
 
 def _away(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:

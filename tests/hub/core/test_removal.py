@@ -7,10 +7,10 @@ import pytest
 from fleet.api import ClusterRollout
 from fleet.hub.core import dispatch
 from fleet.hub.core.actions import DispatchPlan
-from fleet.hub.core.observed import Member
+from fleet.hub.core.observed import DispatchObserved, Member
 from tests.conftest import NOON
 from tests.hub import gen
-from tests.hub.place import NEW, did, look, objects, settled
+from tests.hub.place import NEW, after, did, look, objects, settled
 
 
 def going(item: ClusterRollout) -> ClusterRollout:
@@ -71,27 +71,46 @@ LEFT = (
 )
 
 
+def answer(item: ClusterRollout, member: Member | None, hours: float) -> DispatchPlan:
+    """What is decided so long after the deletion."""
+    observed = DispatchObserved(member=member, hub="hub-1")
+    return dispatch.decide(item, observed, NOON + timedelta(hours=hours))
+
+
 @pytest.mark.parametrize(
-    ("member", "hours", "finalizer", "message"),
+    ("member", "lost", "hours", "finalizer", "message"),
     [
         pytest.param(
-            LOST, 1, None, "waiting for the member: connection refused", id="a lost one is awaited"
+            LOST, 0, 1, None, "waiting for the member: connection refused", id="a lost one is awaited"
         ),
         pytest.param(
-            LOST, 24, False, f"not done within 24h: connection refused; {LEFT}", id="for a day"
+            LOST, 0, 24, False, f"out of reach for 24h: connection refused; {LEFT}", id="for a day"
         ),
-        pytest.param(NO_SECRET, 0, False, f"no Secret a; {LEFT}", id="its access is gone"),
-        pytest.param(None, 0, False, f"the MemberCluster is gone; {LEFT}", id="it is gone"),
+        pytest.param(
+            LOST, 20, 26, None, "waiting for the member: connection refused",
+            id="the day begins with the loss, not with the deletion",
+        ),
+        pytest.param(
+            LOST, None, 48, None, "waiting for the member: connection refused",
+            id="a hub that was away itself does not count that time",
+        ),
+        pytest.param(NO_SECRET, 0, 0, False, f"no Secret a; {LEFT}", id="its access is gone"),
+        pytest.param(None, 0, 0, False, f"the MemberCluster is gone; {LEFT}", id="it is gone"),
     ],
-)
+)  # fmt: skip
 def test_members_out_of_reach(
-    member: Member | None, hours: int, finalizer: bool | None, message: str
+    member: Member | None, lost: float | None, hours: float, finalizer: bool | None, message: str
 ) -> None:
-    now = NOON + timedelta(hours=hours)
-    observed = look({}, rendered=())
-    observed = type(observed)(member=member, hub="hub-1")
-    plan = dispatch.decide(going(settled()), observed, now)
+    item = going(settled())
+    if lost is not None:
+        item = after(item, answer(item, LOST, lost))
+    plan = answer(item, member, hours)
     assert (plan.actions, plan.finalizer, plan.status.message) == ((), finalizer, message)
+
+
+def test_a_member_that_answers_is_cleared_however_late() -> None:
+    plan = dispatch.decide(going(settled()), look(objects()), NOON + timedelta(hours=25))
+    assert (names(plan), plan.finalizer) == (["Rollout checkout"], None)
 
 
 def test_without_our_finalizer_there_is_nothing_to_do() -> None:

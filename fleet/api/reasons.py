@@ -34,6 +34,7 @@ SENTENCES: Final[dict[str, str]] = {
     "EngineUnknown": "Nothing is known of the engine yet.",
     "EngineTooOld": "The member's Rollout CRD lacks a field that this policy needs.",
     "Stale": "The last report is too old to count as healthy.",
+    "Stalled": "The engine cannot write what it has to; its own condition says why.",
     # runs
     "Planned": "The run is made and has not begun.",
     "Progressing": "Clusters are being updated.",

@@ -1,8 +1,8 @@
 """What an engine's report means for its cluster.
 
 Called by `dispatch` with the live Rollout. Succeeded needs everything at once: our dispatch, our
-revision echoed, the latest generation observed, phase Completed, and a fresh member. A report about
-anything else is not counted, however healthy it looks.
+revision echoed, the latest generation observed, phase Completed with the wanted pods, and a fresh
+member. A report about anything else is not counted, however healthy it looks.
 """
 
 from collections.abc import Mapping
@@ -73,15 +73,11 @@ def find(rollout: Rollout, revision: str, member: Member, *, was_done: bool) -> 
     latest = status.observed_generation == rollout.metadata.generation or was_done
     seen = status.fleet_revision == revision and latest
     if not seen:
-        return Finding(
-            phase=ClusterPhase.APPLYING,
-            reason="Applying",
-            message="the engine has not taken up the revision yet",
-        )
+        return _unseen(rollout)
     if status.phase is Phase.FAILED:
         return _failed(rollout)
     if status.phase is Phase.COMPLETED:
-        return _completed(member, was_done=was_done)
+        return _completed(rollout, member, was_done=was_done)
     if rollout.spec.hold is not None:
         return Finding(
             phase=ClusterPhase.PAUSED, reason="Held", message=f"held: {rollout.spec.hold.reason}"
@@ -93,7 +89,40 @@ def find(rollout: Rollout, revision: str, member: Member, *, was_done: bool) -> 
     return _progressing(rollout)
 
 
-def _completed(member: Member, *, was_done: bool) -> Finding:
+def _unseen(rollout: Rollout) -> Finding:
+    """The engine has not taken it up; a refusal of this very generation is its last word."""
+    refused = conditionlib.find(rollout.status.conditions, "InvalidSpec")
+    latest = rollout.metadata.generation
+    if refused and refused.status == "True" and refused.observed_generation == latest:
+        return Finding(
+            phase=ClusterPhase.FAILED,
+            reason="InvalidSpec",
+            message=f"the engine refuses it: {refused.message}",
+        )
+    return _stalled(rollout, ClusterPhase.APPLYING) or Finding(
+        phase=ClusterPhase.APPLYING,
+        reason="Applying",
+        message="the engine has not taken up the revision yet",
+    )
+
+
+def _stalled(rollout: Rollout, phase: ClusterPhase) -> Finding | None:
+    """What stands in the engine's way, as it says itself."""
+    found = conditionlib.find(rollout.status.conditions, "Stalled")
+    if found is None or found.status != "True":
+        return None
+    return Finding(phase=phase, reason="Stalled", message=f"the engine is stuck: {found.message}")
+
+
+def _completed(rollout: Rollout, member: Member, *, was_done: bool) -> Finding:
+    status = rollout.status
+    if status.current_pod_hash != status.stable_pod_hash:
+        return Finding(
+            phase=ClusterPhase.PROGRESSING,
+            reason="Progressing",
+            message=f"completed with pods of {status.stable_pod_hash or 'no revision'}, "
+            f"not of {status.current_pod_hash or 'any'}",
+        )
     if member.fresh or was_done:
         return Finding(phase=ClusterPhase.SUCCEEDED, reason="Succeeded", message="")
     return Finding(
@@ -126,6 +155,8 @@ def failing_metric(rollout: Rollout) -> str:
 
 
 def _progressing(rollout: Rollout) -> Finding:
+    if stalled := _stalled(rollout, ClusterPhase.PROGRESSING):
+        return stalled
     analysis = rollout.status.analysis
     held = [item for item in analysis.metrics if item.verdict in ANALYZING] if analysis else []
     if held:

@@ -81,7 +81,8 @@ def answer(item: ClusterRollout, member: Member | None, hours: float) -> Dispatc
     ("member", "lost", "hours", "finalizer", "message"),
     [
         pytest.param(
-            LOST, 0, 1, None, "waiting for the member: connection refused", id="a lost one is awaited"
+            LOST, 0, 1, None, "waiting for the member: connection refused",
+            id="a lost one is awaited",
         ),
         pytest.param(
             LOST, 0, 24, False, f"out of reach for 24h: connection refused; {LEFT}", id="for a day"

@@ -16,6 +16,8 @@ from tests.hub.place import NEW, after, look, objects, settled
 
 METRIC = {"name": "error-rate", "verdict": "Failed", "value": 12.4, "threshold": 5.0}
 UNSURE = {**METRIC, "verdict": "Inconclusive"}
+REFUSED = {"type": "InvalidSpec", "status": "True", "message": "steps[0].setWeight is 101"}
+STUCK = {"type": "Stalled", "status": "True", "message": "pods are forbidden"}
 BACK = {"action": "Rollback", "reason": "AnalysisFailed", "message": "taken back"}
 
 
@@ -61,6 +63,31 @@ BACK = {"action": "Rollback", "reason": "AnalysisFailed", "message": "taken back
         pytest.param(
             {"analysis": {"metrics": [UNSURE]}, "message": "12 of 100"},
             True, "Analyzing", "Analyzing", "12 of 100", id="a step that waits for samples",
+        ),
+        pytest.param(
+            {"phase": "Completed", "currentPodHash": "new", "stablePodHash": "old"},
+            True, "Progressing", "Progressing", "completed with pods of old, not of new",
+            id="other pods than the wanted ones are not healthy",
+        ),
+        pytest.param(
+            {"observedGeneration": 4, "conditions": [{**REFUSED, "observedGeneration": 5}]},
+            True, "Failed", "InvalidSpec", "the engine refuses it: steps[0].setWeight is 101",
+            id="a refusal of this generation is the engine's last word",
+        ),
+        pytest.param(
+            {"observedGeneration": 4, "conditions": [{**REFUSED, "observedGeneration": 4}]},
+            True, "Applying", "Applying", "the engine has not taken up the revision yet",
+            id="a refusal of the former generation does not count",
+        ),
+        pytest.param(
+            {"observedGeneration": 4, "conditions": [STUCK]},
+            True, "Applying", "Stalled", "the engine is stuck: pods are forbidden",
+            id="an engine that is stuck before it begins",
+        ),
+        pytest.param(
+            {"conditions": [STUCK]},
+            True, "Progressing", "Stalled", "the engine is stuck: pods are forbidden",
+            id="an engine that is stuck on its way",
         ),
         pytest.param(
             {"message": "step 1"}, True, "Progressing", "Progressing", "step 1", id="work"

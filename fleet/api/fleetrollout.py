@@ -127,6 +127,8 @@ class FleetRolloutSpec(Model):
     trigger: str = "SpecChanged"
     """Why the run was made: a constant of `api.reasons`."""
     plan: Plan
+    request_seen: Annotated[str, Field(max_length=253)] = ""
+    """Id of the request that stood on the Application when the run was made: not meant for it."""
 
 
 class Counts(Model):
@@ -240,10 +242,8 @@ class FleetRolloutStatus(Model):
     """When the run was halted."""
     next_check: Time = None
     """When the run is looked at again although nothing changes."""
-    handled_request: str = ""
-    """Id of the last request that was acted on."""
     handled: Annotated[tuple[Annotated[str, Field(max_length=253)], ...], Field(max_length=20)] = ()
-    """The ids of the last twenty, so that none is acted on again when an older one is seen."""
+    """Ids of the last requests that were acted on, the latest last: none is acted on again."""
     paused: bool = False
     """Paused by a request; `deliveryPolicy.paused` pauses too."""
     accepted: Annotated[tuple[Name, ...], Field(max_length=MEMBERS)] = ()

@@ -243,13 +243,12 @@ def _run(world: World, name: str) -> None:
         clusters=world.items,
         newest=max(item.spec.number for item in world.runs.values()),
         isolated=world.isolated,
-        request=world.request,
+        requests=(world.request,) if world.request else (),
         deleting=world.application.metadata.deletion_timestamp is not None,
         paused=world.application.spec.delivery_policy.paused,
         preceding=tuple(
             sorted(item.name for item in older if item.status.phase not in phases.ENDS)
         ),
-        handled=frozenset(item.status.handled_request for item in others) - {""},
     )
     decided = plan.next(run, observed, world.now)
     for action in decided.actions:

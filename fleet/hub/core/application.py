@@ -14,10 +14,10 @@ from fleet.api.application import (
     DeliveryPolicy,
 )
 from fleet.api.fleetrollout import MEMBERS, ClusterPhase, FleetRolloutSpec, RunPhase, Snapshot
-from fleet.api.names import ClusterName
+from fleet.api.names import REQUEST_ANNOTATION, ClusterName
 from fleet.errors import UserError
 from fleet.hub.core import occasion as occasions
-from fleet.hub.core import phases, policy, selection, validation
+from fleet.hub.core import phases, policy, requests, selection, validation
 from fleet.hub.core import waves as wavelib
 from fleet.hub.core.actions import ApplicationPlan, CreateRun, DeleteRun
 from fleet.hub.core.observed import ApplicationObserved
@@ -130,6 +130,9 @@ def _due(
         previous_revision=newest.spec.revision if newest else "",
         trigger=occasion.trigger,
         plan=plan,
+        request_seen=requests.identity(
+            application.metadata.annotations.get(REQUEST_ANNOTATION, "")
+        ),
     )
     return CreateRun(name=f"{application.name}-{number}", spec=spec)
 

@@ -78,16 +78,14 @@ class RunObserved:
     """Number of the Application's newest run."""
     isolated: bool = False
     """The hub suspects its own network: nothing starts, nothing counts as failed."""
-    request: str = ""
-    """The request annotation `<verb>/<id>[/<argument>]` on the run or its Application."""
+    requests: tuple[str, ...] = ()
+    """The request annotations `<verb>/<id>[/<argument>]` on the run and on its Application."""
     deleting: bool = False
     """The Application is being deleted."""
     paused: bool = False
     """`deliveryPolicy.paused` of the Application as it is now; the run's snapshot does not move."""
     preceding: tuple[str, ...] = ()
     """Older runs of the Application that have not ended: they give way first."""
-    handled: frozenset[str] = frozenset()
-    """Request ids that the Application's other runs acted on: never once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,6 @@ def _ended(
     history = story.history(run.status, told, now)
     after = run.status.model_copy(
         update={
-            "handled_request": status.handled_request,
             "handled": status.handled,
             "history": history,
         }
@@ -92,12 +91,12 @@ def _request(
     rows: Sequence[Row],
     now: datetime,
 ) -> requests.Answer | None:
-    """Only the newest run listens, and only to what no other run has acted on."""
+    """Only the newest run listens, and only to what was not there before it."""
     if observed.newest > run.spec.number:
         return None
-    if requests.identity(observed.request) in observed.handled:
-        return None
-    return requests.handle(observed.request, status, rows, now)
+    seen = run.spec.request_seen
+    texts = [text for text in observed.requests if requests.identity(text) != seen]
+    return requests.handle(texts, status, rows, now)
 
 
 def _closing(

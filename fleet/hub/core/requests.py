@@ -35,27 +35,33 @@ def identity(text: str) -> str:
     return (parts[1] if len(parts) > 1 and parts[1] else text)[:253]
 
 
-def is_handled(status: FleetRolloutStatus, text: str) -> bool:
-    """Whether the request `text` was acted on already, however many came after it."""
-    return identity(text) == status.handled_request or identity(text) in status.handled
-
-
 def handle(
-    text: str, status: FleetRolloutStatus, rows: Sequence[Row], now: datetime
+    texts: Sequence[str], status: FleetRolloutStatus, rows: Sequence[Row], now: datetime
 ) -> Answer | None:
-    """The answer to the request `text`; None when there is none, or when it is answered already."""
-    if not text or is_handled(status, text):
+    """The answer to the first of the requests `texts` that was not answered yet; None if all were.
+
+    The next one is answered at the next look, which the status that follows brings about.
+    """
+    text = next((text for text in texts if identity(text) not in status.handled), "")
+    if not text:
         return None
     verb, _, rest = text.partition("/")
     _, _, argument = rest.partition("/")
-    id_ = identity(text)
-    handled = (*status.handled, id_)[-REMEMBERED:]
-    marked = status.model_copy(update={"handled_request": id_, "handled": handled})
+    marked = status.model_copy(update={"handled": _remembered(texts, status.handled, text)})
     if verb not in VERBS or not rest:
         return _refused(marked, f"the request {text[:100]} is not understood: {HELP}")
     if status.phase in phases.ENDS and verb != "retry":
         return _refused(marked, f"the request {verb} came after the end of the run")
     return VERBS[verb](marked, rows, argument, now)
+
+
+def _remembered(texts: Sequence[str], handled: Sequence[str], text: str) -> tuple[str, ...]:
+    """The last ids; one that is still written somewhere is not forgotten, whatever its age."""
+    standing = {identity(each) for each in texts}
+    old = [each for each in handled if each not in standing]
+    kept = [each for each in handled if each in standing]
+    room = REMEMBERED - len(kept) - 1
+    return (*old[len(old) - min(room, len(old)) :], *kept, identity(text))
 
 
 def _refused(status: FleetRolloutStatus, message: str) -> Answer:

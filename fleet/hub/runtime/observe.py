@@ -14,7 +14,7 @@ from fleet.api.names import REQUEST_ANNOTATION, ROLLOUTS, ClusterName, Resource
 from fleet.clusters.watch import Key
 from fleet.errors import UserError
 from fleet.hub.core import application as applications
-from fleet.hub.core import phases, requests
+from fleet.hub.core import phases
 from fleet.hub.core.member import Standing
 from fleet.hub.core.observed import (
     ApplicationObserved,
@@ -94,13 +94,12 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
         clusters={ClusterName(one.spec.cluster): one for one in clusters},
         newest=max([item.spec.number, *(other.spec.number for other in others)]),
         isolated=hub.links.is_hub_suspect(item.namespace, hub.clock.monotonic()),
-        request=_request(item, found),
+        requests=_requests(item, found),
         deleting=_is_deleted(hub, owner),
         paused=found is not None and found.spec.delivery_policy.paused,
         preceding=tuple(
             sorted(other.name for other in older if other.status.phase not in phases.ENDS)
         ),
-        handled=frozenset(other.status.handled_request for other in others) - {""},
     )
 
 
@@ -222,10 +221,7 @@ def _is_deleted(hub: Context, owner: Key) -> bool:
     return found.metadata.deletion_timestamp is not None
 
 
-def _request(item: FleetRollout, owner: Application | None) -> str:
-    """The request on the run; one on its Application counts where the run has answered its own."""
-    own = item.metadata.annotations.get(REQUEST_ANNOTATION, "")
-    if own and not requests.is_handled(item.status, own):
-        return own
-    theirs = owner.metadata.annotations.get(REQUEST_ANNOTATION, "") if owner else ""
-    return theirs or own
+def _requests(item: FleetRollout, owner: Application | None) -> tuple[str, ...]:
+    """The request on the run, and the one on its Application."""
+    found = [one.metadata.annotations.get(REQUEST_ANNOTATION) for one in (item, owner) if one]
+    return tuple(text for text in found if text)

@@ -66,7 +66,7 @@ def test_requests(
     told: str,
 ) -> None:
     run = begun(gen.run(gen.wave("all", "a", "b", "c", max_concurrency=2)), **status)
-    answer = plan.next(run, observed("a", "b", "c", items=items, request=request_), NOON)
+    answer = plan.next(run, observed("a", "b", "c", items=items, requests=(request_,)), NOON)
     assert (did(answer), answer.status.phase) == (actions, phase)
     assert told in [entry.message for entry in answer.status.history]
 
@@ -74,25 +74,45 @@ def test_requests(
 def test_a_request_is_acted_on_once() -> None:
     """[MT-25] The same id twice, also after a resume, is one request."""
     run = begun(gen.run(THREE))
-    world = observed("a", "b", "c", items=[gen.item("a")], request="pause/77")
+    world = observed("a", "b", "c", items=[gen.item("a")], requests=("pause/77",))
     paused = plan.next(run, world, NOON)
     run = run.model_copy(update={"status": paused.status})
     assert plan.next(run, world, NOON).status == paused.status
-    resumed = plan.next(run, observed("a", "b", "c", request="resume/78"), NOON)
+    resumed = plan.next(run, observed("a", "b", "c", requests=("resume/78",)), NOON)
     run = run.model_copy(update={"status": resumed.status})
     again = plan.next(run, world, NOON)
     assert again.status.paused is False, "77 was acted on before 78"
-    assert again.status.handled_request == "78"
+    assert again.status.handled == ("77", "78")
 
 
-def test_a_request_that_another_run_has_acted_on_is_not_acted_on_again() -> None:
-    world = observed("a", request="pause/77", handled=frozenset({"77"}))
-    assert plan.next(gen.run(gen.wave("all", "a")), world, NOON).status.paused is False
+def test_a_request_from_before_the_run_is_not_for_it() -> None:
+    run = gen.run(gen.wave("all", "a"))
+    run = run.model_copy(update={"spec": run.spec.model_copy(update={"request_seen": "77"})})
+    assert plan.next(run, observed("a", requests=("pause/77",)), NOON).status.paused is False
+    assert plan.next(run, observed("a", requests=("pause/78",)), NOON).status.paused is True
+
+
+def test_two_requests_are_answered_one_after_the_other() -> None:
+    run = begun(gen.run(THREE))
+    world = observed("a", "b", "c", requests=("pause/1", "resume/2"))
+    for handled, paused in (("1",), True), (("1", "2"), False), (("1", "2"), False):
+        status = plan.next(run, world, NOON).status
+        assert (status.handled, status.paused) == (handled, paused)
+        run = run.model_copy(update={"status": status})
+
+
+def test_a_request_that_still_stands_is_never_forgotten() -> None:
+    run = begun(gen.run(THREE), handled=("old", *(f"id-{number}" for number in range(19))))
+    world = observed("a", "b", "c", requests=("pause/new", "abort/old"))
+    status = plan.next(run, world, NOON).status
+    assert (len(status.handled), status.paused) == (20, True)
+    run = run.model_copy(update={"status": status})
+    assert plan.next(run, world, NOON).status.phase is RunPhase.PAUSED, "it is not aborted"
 
 
 def test_retry_counts_attempts_up() -> None:
     run = begun(gen.run(gen.wave("all", "a")), halted_at=NOON, phase=RunPhase.HALTED)
-    answer = plan.next(run, observed("a", items=[FAILED], request="retry/5"), NOON)
+    answer = plan.next(run, observed("a", items=[FAILED], requests=("retry/5",)), NOON)
     (start,) = answer.actions
     assert isinstance(start, Start)
     assert (start.want.run, start.want.attempt) == ("checkout-1", 1)
@@ -104,7 +124,7 @@ def test_retry_opens_a_run_that_ended_with_failures() -> None:
     done = WaveStatus(name="all", phase="Done", started_at=NOON, finished_at=NOON)
     run = begun(gen.run(gen.wave("all", "a")), done, **status)
     assert plan.next(run, observed("a", items=[FAILED]), NOON).status == run.status
-    answer = plan.next(run, observed("a", items=[FAILED], request="retry/5"), NOON)
+    answer = plan.next(run, observed("a", items=[FAILED], requests=("retry/5",)), NOON)
     assert (did(answer), answer.status.phase) == (["start a"], RunPhase.PROGRESSING)
 
 
@@ -144,14 +164,14 @@ def test_an_application_that_is_deleted_aborts_its_run() -> None:
 )  # fmt: skip
 def test_a_run_that_is_over_answers(phase: RunPhase, request_: str, told: str) -> None:
     run = begun(gen.run(gen.wave("all", "a")), phase=phase, finished_at=NOON)
-    answer = plan.next(run, observed("a", request=request_), NOON)
+    answer = plan.next(run, observed("a", requests=(request_,)), NOON)
     assert (answer.actions, answer.status.phase) == ((), phase)
     assert [entry.message for entry in answer.status.history] == [told]
     again = run.model_copy(update={"status": answer.status})
-    assert plan.next(again, observed("a", request=request_), NOON).status == answer.status
+    assert plan.next(again, observed("a", requests=(request_,)), NOON).status == answer.status
 
 
 def test_only_the_newest_run_listens() -> None:
     run = begun(gen.run(gen.wave("all", "a")))
-    answer = plan.next(run, observed("a", request="pause/1", newest=2), NOON)
-    assert answer.status.handled_request == ""
+    answer = plan.next(run, observed("a", requests=("pause/1",), newest=2), NOON)
+    assert answer.status.handled == ()

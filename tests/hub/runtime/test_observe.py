@@ -82,7 +82,7 @@ async def test_a_rendering_is_tried_once(desk: Desk) -> None:
 
 
 async def test_a_run_sees_its_clusters_and_its_place(desk: Desk) -> None:
-    put_run(desk, 1, "Superseded", handledRequest="r0")
+    put_run(desk, 1, "Superseded")
     put_run(desk, 2, "Progressing")
     third = put_run(desk, 3)
     desk.put(CLUSTERROLLOUTS, gen.item("east"))
@@ -90,7 +90,6 @@ async def test_a_run_sees_its_clusters_and_its_place(desk: Desk) -> None:
     assert list(found.clusters) == ["east"]
     assert found.newest == 3
     assert found.preceding == ("checkout-2",)
-    assert found.handled == {"r0"}
     assert not found.deleting
     assert not found.paused
     assert not found.isolated
@@ -134,23 +133,22 @@ async def test_whether_the_application_is_deleted(desk: Desk, happens: str, dele
 
 
 @pytest.mark.parametrize(
-    ("own", "handled", "application", "request_"),
+    ("own", "application", "requests"),
     [
-        pytest.param("", "", "", "", id="nobody asks"),
-        pytest.param("pause/1", "", "", "pause/1", id="the run is asked"),
-        pytest.param("", "", "pause/2", "pause/2", id="its Application is asked"),
-        pytest.param("pause/1", "", "resume/2", "pause/1", id="the run's own comes first"),
-        pytest.param("pause/1", "1", "resume/2", "resume/2", id="then the Application's"),
+        pytest.param("", "", (), id="nobody asks"),
+        pytest.param("pause/1", "", ("pause/1",), id="the run is asked"),
+        pytest.param("", "pause/2", ("pause/2",), id="its Application is asked"),
+        pytest.param(
+            "pause/1", "resume/2", ("pause/1", "resume/2"), id="the run's own comes first"
+        ),
     ],
 )
-async def test_requests(
-    desk: Desk, own: str, handled: str, application: str, request_: str
-) -> None:
-    run = put_run(desk, handledRequest=handled, metadata={"annotations": {REQUEST_ANNOTATION: own}})
+async def test_requests(desk: Desk, own: str, application: str, requests: tuple[str, ...]) -> None:
+    run = put_run(desk, metadata={"annotations": {REQUEST_ANNOTATION: own}})
     body = gen.application().manifest()
     body["metadata"]["annotations"] = {REQUEST_ANNOTATION: application}
     desk.put(APPLICATIONS, body)
-    assert observe.run(desk.hub, run).request == request_
+    assert observe.run(desk.hub, run).requests == requests
 
 
 async def test_a_dispatch_sees_what_is_wanted_and_what_is_there(desk: Desk) -> None:

@@ -108,7 +108,7 @@ class Canary(Model):
     ]
     """The Service that the engine points at the stable revision."""
     port: Port = 80
-    """The port of both Services in the HTTPRoute."""
+    """The port whose weights are written where a rule has one Service with several ports."""
     steps: Steps = ()
     """Weights in growing order; after the last step the new revision is promoted."""
     traffic_routing: TrafficRouting | None = None

@@ -333,13 +333,13 @@ class World:
         )
 
     def _route(self, made: Any) -> None:
-        known = self.routes[gen.ROUTE]
+        known = self.routes[made["metadata"]["name"]]
         assert made["metadata"]["resourceVersion"] == known["metadata"]["resourceVersion"]
         changed = copy.deepcopy(dict(made))
         if changed["spec"] != known["spec"]:
             changed["metadata"]["generation"] += 1
         changed["metadata"]["resourceVersion"] = str(int(known["metadata"]["resourceVersion"]) + 1)
-        self.routes[gen.ROUTE] = changed
+        self.routes[made["metadata"]["name"]] = changed
 
     # --- the world's answer ---------------------------------------------------------------------
 

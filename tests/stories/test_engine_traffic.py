@@ -283,3 +283,36 @@ class TestDeletion:
         world.run(60)
         assert world.services[gen.STABLE].selector == {**gen.APP, names.TYPE_LABEL: "stable"}
         assert world.manifest["metadata"]["finalizers"] == []
+
+    @pytest.mark.parametrize(
+        "strategy",
+        [
+            pytest.param({"simple": {}}, id="a strategy without a route"),
+            pytest.param(gen.canary((50, None), 100), id="without a router"),
+            pytest.param(
+                gen.canary(
+                    (50, None), 100, trafficRouting={"gatewayAPI": {"httpRoute": "another"}}
+                ),
+                id="another route",
+            ),
+        ],
+    )
+    def test_route_that_is_named_no_more_is_given_back(self, strategy: dict[str, Any]) -> None:
+        """In the middle of a rollout, at 50 %: its weights are as they were before us."""
+        world = canary_world((50, None), 100, routed=True)
+        world.routes[gen.ROUTE] = gen.route(90, 10)
+        spec = copy.deepcopy(world.routes[gen.ROUTE]["spec"])
+        world.settle()
+        world.image("shop:v2")
+        world.run(5)
+        assert world.split() == (50, 50)
+        world.strict = False
+        other = gen.route(100, 0)
+        other["metadata"]["name"] = "another"
+        world.routes["another"] = other
+        world.update(strategy=strategy)
+        world.run(60)
+        assert world.routes[gen.ROUTE]["spec"] == spec
+        assert names.ORIGINAL_WEIGHTS not in world.routes[gen.ROUTE]["metadata"]["annotations"]
+        is_routed = "another" in str(strategy)
+        assert (names.ORIGINAL_WEIGHTS in str(world.routes["another"])) is is_routed

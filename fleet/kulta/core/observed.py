@@ -69,7 +69,8 @@ class Observed:
     endpoints: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Service name → uids of the ready pods in its EndpointSlices."""
     routes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """HTTPRoute name → the whole object as the API server gave it."""
+    """HTTPRoute name → the whole object as the API server gave it: the one that the strategy names,
+    and those whose weights we still hold."""
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
     """Query text → its latest answer; kept in memory by the runtime."""
     emitted: int = 0

@@ -1,17 +1,18 @@
 """Deletion: give Services and routes back as they were, then let the Rollout go.
 
 Pods and sets go by their owner references. Called by `plan` for a Rollout that is being deleted,
-and for Services that the strategy no longer names.
+and for Services and routes that the strategy no longer names.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from fleet.api import names
 from fleet.api.rollout import Rollout
-from fleet.kulta.core import services
+from fleet.kulta.core import services, traffic
 from fleet.kulta.core.actions import Action, Plan, SetFinalizer, WriteRoute
 from fleet.kulta.core.observed import Observed
-from fleet.kulta.core.routers import ROUTERS, Backends
+from fleet.kulta.core.routers import ROUTERS
 from fleet.kulta.core.traits import Traits
 
 
@@ -19,34 +20,44 @@ def plan(rollout: Rollout, observed: Observed, traits: Traits | None) -> Plan:
     """Everything of the user's as it was, then the finalizer; nothing when it is gone already."""
     if names.ROLLOUT_FINALIZER not in rollout.metadata.finalizers:
         return Plan(status=rollout.status)
-    actions: list[Action] = []
-    if traits is not None:
-        actions.extend(routes(observed, traits))
-    actions.extend(
-        services.give_back(item)
-        for item in observed.services.values()
-        if item.original is not None and not services.is_foreign(item, rollout)
-    )
+    actions = (*_routes(observed, rollout, traits), *_services(observed, rollout, None))
     return Plan(status=rollout.status, actions=(*actions, SetFinalizer(present=False)))
 
 
-def routes(observed: Observed, traits: Traits) -> Iterator[Action]:
-    """The route with the weights that it had before us."""
-    route = observed.routes.get(traits.route)
-    if route is None or not traits.is_routed:
-        return
-    backends = Backends(stable=traits.stable_service, canary=traits.canary_service)
-    restored = ROUTERS[traits.router].restored(route, backends)
-    if restored is not None:
-        yield WriteRoute(manifest=restored)
-
-
 def left_over(observed: Observed, rollout: Rollout, traits: Traits) -> Iterator[Action]:
-    """Services that we manage although the strategy does not name them any more."""
+    """Routes and Services that we manage although the strategy does not name them any more."""
+    named = {traits.route} if traits.is_routed else set()
+    others = {key: route for key, route in observed.routes.items() if key not in named}
+    yield from _routes(replace(observed, routes=others), rollout, None)
+    yield from _services(observed, rollout, traits)
+
+
+def holds_any(observed: Observed, rollout: Rollout) -> bool:
+    """Whether some Service or route is still as we, and not the user, want it."""
+    return any(item.original is not None for item in observed.services.values()) or any(
+        rollout.name in router.kept(route)
+        for route in observed.routes.values()
+        for router in ROUTERS.values()
+    )
+
+
+def _routes(observed: Observed, rollout: Rollout, traits: Traits | None) -> Iterator[Action]:
+    """Routes with the weights that they had before us; traffic first, so before the Services."""
+    named = (traits.router, traits.route) if traits is not None else None
+    for name, route in observed.routes.items():
+        for key, router in ROUTERS.items():
+            parts = router.kept(route).get(rollout.name)
+            if parts is None and traits is not None and named == (key, name):
+                parts = traffic.backends(rollout.name, traits)
+            restored = router.restored(route, parts) if parts is not None else None
+            if restored is not None:
+                yield WriteRoute(manifest=restored)
+
+
+def _services(observed: Observed, rollout: Rollout, traits: Traits | None) -> Iterator[Action]:
+    """Services that are ours, without those that the strategy names."""
+    named = traits.services if traits is not None else ()
     for item in observed.services.values():
-        if (
-            item.name not in traits.services
-            and item.original is not None
-            and not services.is_foreign(item, rollout)
-        ):
+        is_ours = item.original is not None and not services.is_foreign(item, rollout)
+        if is_ours and item.name not in named:
             yield services.give_back(item)

@@ -79,7 +79,7 @@ def _traffic(draft: Draft) -> Iterator[Action]:
     if draft.traffic and not has:
         yield SetFinalizer(present=True)
     yield from draft.traffic.values()
-    managed = any(item.original is not None for item in look.observed.services.values())
+    managed = removal.holds_any(look.observed, look.rollout)
     if has and not (draft.manages_traffic or draft.traffic or managed):
         yield SetFinalizer(present=False)
 

@@ -11,6 +11,7 @@ from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.observed import Service
 from fleet.kulta.core.routers import ROUTERS, Backends
 from fleet.kulta.core.routers.base import Manifest
+from fleet.kulta.core.traits import Traits
 from fleet.kulta.core.wait import Wait
 
 RESTORES = 3
@@ -96,12 +97,12 @@ def weigh(draft: Draft, percent: int, *, was: int | None = None) -> Wait | None:
     """
     if not draft.traits.is_routed:
         return None
-    router, backends, route = ROUTERS[draft.traits.router], _backends(draft), _route(draft)
-    problem = router.problem(route, backends, draft.traits.route)
+    router, parts, route = ROUTERS[draft.traits.router], _backends(draft), _route(draft)
+    problem = router.problem(route, parts, draft.traits.route)
     if problem is not None or route is None:
         return problem
     draft.manages_traffic = True
-    changed = router.weighted(route, backends, percent)
+    changed = router.weighted(route, parts, percent)
     if changed is None:
         return router.pending(route)
     if was == percent:
@@ -129,12 +130,22 @@ def aim(draft: Draft, stable: str, canary: str) -> Wait | None:
     return wait or point(draft, name, canary)
 
 
+def backends(rollout: str, traits: Traits) -> Backends:
+    """Between what the traffic of a Rollout is divided."""
+    return Backends(
+        rollout=rollout,
+        stable=traits.stable_service,
+        canary=traits.canary_service,
+        port=traits.port,
+    )
+
+
 def _route(draft: Draft) -> Manifest | None:
     return draft.look.observed.routes.get(draft.traits.route)
 
 
 def _backends(draft: Draft) -> Backends:
-    return Backends(stable=draft.traits.stable_service, canary=draft.traits.canary_service)
+    return backends(draft.name, draft.traits)
 
 
 def _endpoints_pending(service: Service, revision: str) -> Wait:

@@ -22,6 +22,8 @@ class Traits:
     """The Service of the stable revision; empty where the strategy has none."""
     canary_service: str = ""
     """The Service of the new revision; empty where the strategy has none."""
+    port: int = 80
+    """The port of both, where a route has them with several."""
     router: str = ""
     """Who divides the traffic: a key of `routers.ROUTERS`; empty: the number of pods does."""
     route: str = ""

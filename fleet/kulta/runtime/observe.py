@@ -17,6 +17,7 @@ from fleet.clusters.client import Client
 from fleet.clusters.watch import Change, Informer
 from fleet.kulta.core import observed, strategies
 from fleet.kulta.core.observed import Observed
+from fleet.kulta.core.routers import ROUTERS
 from fleet.kulta.runtime import decode
 from fleet.kulta.runtime.decode import Child, Slice
 from fleet.kulta.runtime.rollouts import Key
@@ -97,6 +98,8 @@ class Observer:
         self._slices: Index[Slice] = Index()
         self._managed: Index[observed.Service] = Index()
         self._service_users, self._route_users = References(), References()
+        self._weighted = References()
+        """Routes, by the Rollouts whose weights they hold."""
         self.replica_sets = Informer(
             kube,
             names.REPLICASETS,
@@ -157,9 +160,9 @@ class Observer:
             services=self._named_services(key, services),
             endpoints={name: self._ready(rollout.namespace, name) for name in services},
             routes={
-                name: self.routes.store[rollout.namespace, name]
-                for name in routes
-                if (rollout.namespace, name) in self.routes.store
+                name: self.routes.store[space, name]
+                for space, name in sorted({*self._weighted.users(key), *routes})
+                if (space, name) in self.routes.store
             },
             measurements=measurements,
             default_prometheus=default_prometheus,
@@ -206,17 +209,18 @@ class Observer:
             finally:
                 await aio.cancel(watching)
 
-    def _refer(self, rollout: Rollout) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Names of the Services and routes of the strategy; their changes wake it from now on."""
+    def _refer(self, rollout: Rollout) -> tuple[tuple[str, ...], frozenset[Key]]:
+        """Services and routes that the strategy names; their changes wake it from now on."""
         namespace, key = rollout.namespace, (rollout.namespace, rollout.name)
         strategy = strategies.STRATEGIES.get(strategies.name(rollout.spec.strategy))
         services: tuple[str, ...] = ()
-        routes: tuple[str, ...] = ()
+        routes = frozenset[Key]()
         if strategy is not None:
             traits = strategy.traits(rollout.spec)
-            services, routes = traits.services, (traits.route,) if traits.route else ()
+            services = traits.services
+            routes = frozenset({(namespace, traits.route)}) if traits.route else routes
         self._service_users.put(key, frozenset((namespace, name) for name in services))
-        self._route_users.put(key, frozenset((namespace, name) for name in routes))
+        self._route_users.put(key, routes)
         return services, routes
 
     def _named_services(self, key: Key, wanted: Iterable[str]) -> dict[str, observed.Service]:
@@ -275,7 +279,12 @@ class Observer:
                 self._wake(key)
 
     def _route_changed(self, change: Change[dict[str, Any]]) -> None:
-        for key in self._route_users.users(change.key):
+        holders = frozenset[Key]()
+        if change.new is not None:
+            kept = (name for router in ROUTERS.values() for name in router.kept(change.new))
+            holders = frozenset((change.key[0], name) for name in kept)
+        self._weighted.put(change.key, holders)
+        for key in {*self._route_users.users(change.key), *holders}:
             self._wake(key)
 
 

@@ -1,5 +1,6 @@
 """Looking: what belongs to a Rollout, what its changes wake, what our own writes add at once."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -233,3 +234,14 @@ def test_an_own_write_is_seen_before_the_watch_tells() -> None:
     looking = Looking()
     looking.observer.remember(names.REPLICASETS, objects.replica_set(replicas=7))
     assert looking.look().replica_sets[0].replicas == 7
+
+
+def test_a_route_whose_weights_are_kept_for_it_is_seen_until_they_are_given_back() -> None:
+    """Though the strategy names another one by now, or none."""
+    looking = Looking()
+    record = {"stable": "checkout", "canary": "checkout-canary", "port": 80, "weights": [[100, 0]]}
+    kept = {names.ORIGINAL_WEIGHTS: json.dumps({"checkout": record})}
+    looking.see(objects.route("before", annotations=kept), objects.route("unrelated"))
+    assert list(looking.look().routes) == ["before"]
+    looking.see(objects.route("before", resourceVersion="51"))
+    assert list(looking.look().routes) == []

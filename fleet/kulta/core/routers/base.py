@@ -1,4 +1,4 @@
-"""The shape of a router: five pure questions about one object. Implemented beside, used by
+"""The shape of a router: pure questions about one object. Implemented beside, used by
 `core.traffic` only."""
 
 from collections.abc import Mapping
@@ -12,10 +12,13 @@ Manifest = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backends:
-    """The two Services between which the traffic is divided."""
+    """The two Services between which a Rollout's traffic is divided."""
 
+    rollout: str
     stable: str
     canary: str
+    port: int = 80
+    """Which reference is meant where a rule has one Service several times."""
 
 
 class Router(Protocol):
@@ -32,6 +35,9 @@ class Router(Protocol):
 
     def pending(self, route: Manifest) -> Wait | None:
         """Why what is written is not in force yet."""
+
+    def kept(self, route: Manifest) -> Mapping[str, Backends]:
+        """Rollouts for which the object is changed at present, and between what they divide."""
 
     def restored(self, route: Manifest, backends: Backends) -> Manifest | None:
         """The object as it was before we changed it; None when we never did."""

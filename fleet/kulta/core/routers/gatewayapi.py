@@ -3,12 +3,15 @@
 Only `weight` of those two references changes; matches, filters, time-outs, other rules and other
 back-ends stay as the user wrote them. `rules` is an atomic list, so the whole object is written
 back under its resourceVersion, and only when something differs. The weights that we found are kept
-in an annotation and put back at the end.
+in an annotation, for each Rollout that has a part of the route, and put back at the end:
+
+    {"<rollout>": {"stable": …, "canary": …, "port": 80, "weights": [[100, 0]]}}
 """
 
+import contextlib
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fleet.api import names
@@ -16,6 +19,7 @@ from fleet.kulta.core.routers.base import Backends, Manifest
 from fleet.kulta.core.wait import Wait
 
 Ref = dict[str, Any]
+Record = dict[str, Any]
 
 CONDITIONS = ("Accepted", "ResolvedRefs")
 
@@ -46,14 +50,16 @@ class GatewayRouter:
         return max(shares)
 
     def weighted(self, route: Manifest, backends: Backends, weight: int) -> Manifest | None:
+        before = self.kept(route).get(backends.rollout)
+        if before not in (None, backends):  # other Services now: those from before are let go
+            route = self.restored(route, before) or route
         changed = copy.deepcopy(dict(route))
         for stable, canary in _pairs(changed, backends):
             stable["weight"], canary["weight"] = 100 - weight, weight
-        if changed == route:
+        if changed == route and before in (None, backends):
             return None
-        notes = changed["metadata"].setdefault("annotations", {})
-        if names.ORIGINAL_WEIGHTS not in notes:
-            notes[names.ORIGINAL_WEIGHTS] = json.dumps(_weights(route, backends))
+        if not _is_broken(route) and backends.rollout not in _records(route):
+            _note(changed, backends.rollout, _record(route, backends))
         return changed
 
     def pending(self, route: Manifest) -> Wait | None:
@@ -70,14 +76,25 @@ class GatewayRouter:
                     return wait
         return None
 
+    def kept(self, route: Manifest) -> Mapping[str, Backends]:
+        found = {}
+        for rollout, record in _records(route).items():
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                found[rollout] = Backends(
+                    rollout=rollout,
+                    stable=str(record["stable"]),
+                    canary=str(record["canary"]),
+                    port=int(record["port"]),
+                )
+        return found
+
     def restored(self, route: Manifest, backends: Backends) -> Manifest | None:
-        notes = route["metadata"].get("annotations") or {}
-        if names.ORIGINAL_WEIGHTS not in notes:
+        records = _records(route)
+        if backends.rollout not in records and not _is_broken(route):
             return None
         changed = copy.deepcopy(dict(route))
-        del changed["metadata"]["annotations"][names.ORIGINAL_WEIGHTS]
-        found = _read(notes[names.ORIGINAL_WEIGHTS])
         pairs = list(_pairs(changed, backends))
+        found = _read(records.get(backends.rollout))
         if len(found) != len(pairs):
             found = [(100, 0)] * len(pairs)
         for pair, weights in zip(pairs, found, strict=True):
@@ -86,17 +103,24 @@ class GatewayRouter:
                     ref.pop("weight", None)
                 else:
                     ref["weight"] = value
+        _note(changed, backends.rollout, None)
         return changed
 
 
 def _pairs(route: Manifest, backends: Backends) -> Iterator[tuple[Ref, Ref]]:
-    """References to both Services, rule by rule, where a rule has exactly one of each."""
+    """References to both Services, rule by rule, where a rule has exactly one of each, or of each
+    with the port that the strategy names."""
     for rule in route["spec"].get("rules") or []:
         refs = rule.get("backendRefs") or []
-        stable = [ref for ref in refs if _names(ref, backends.stable, route)]
-        canary = [ref for ref in refs if _names(ref, backends.canary, route)]
+        stable = _meant(refs, backends.stable, backends.port, route)
+        canary = _meant(refs, backends.canary, backends.port, route)
         if len(stable) == 1 and len(canary) == 1:
             yield stable[0], canary[0]
+
+
+def _meant(refs: list[Ref], service: str, port: int, route: Manifest) -> list[Ref]:
+    found = [ref for ref in refs if _names(ref, service, route)]
+    return found if len(found) < 2 else [ref for ref in found if ref.get("port") == port]
 
 
 def _names(ref: Ref, service: str, route: Manifest) -> bool:
@@ -113,15 +137,48 @@ def _weight(ref: Ref) -> int:
     return int(ref.get("weight", 1))
 
 
-def _weights(route: Manifest, backends: Backends) -> list[list[int | None]]:
-    return [[ref.get("weight") for ref in pair] for pair in _pairs(route, backends)]
+def _record(route: Manifest, backends: Backends) -> Record:
+    """What has to be remembered before the first change."""
+    return {
+        "stable": backends.stable,
+        "canary": backends.canary,
+        "port": backends.port,
+        "weights": [[ref.get("weight") for ref in pair] for pair in _pairs(route, backends)],
+    }
 
 
-def _read(text: str) -> list[tuple[int | None, int | None]]:
-    """What the annotation keeps; what somebody broke counts as nothing kept."""
+def _records(route: Manifest) -> dict[str, Record]:
+    """What the annotation keeps, Rollout by Rollout; empty where somebody broke it."""
+    text = (route["metadata"].get("annotations") or {}).get(names.ORIGINAL_WEIGHTS)
     try:
-        return [(_kept(stable), _kept(canary)) for stable, canary in json.loads(text)]
-    except (TypeError, ValueError):
+        found = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_broken(route: Manifest) -> bool:
+    notes = route["metadata"].get("annotations") or {}
+    return names.ORIGINAL_WEIGHTS in notes and not _records(route)
+
+
+def _note(route: dict[str, Any], rollout: str, record: Record | None) -> None:
+    """Keep the record of a Rollout in the annotation, or drop it; the last one takes it along."""
+    records = {key: value for key, value in _records(route).items() if key != rollout}
+    if record is not None:
+        records[rollout] = record
+    notes = route["metadata"].setdefault("annotations", {})
+    if records:
+        notes[names.ORIGINAL_WEIGHTS] = json.dumps(records)
+    else:
+        del notes[names.ORIGINAL_WEIGHTS]
+
+
+def _read(record: Any) -> list[tuple[int | None, int | None]]:
+    """The weights of a record; what somebody broke counts as nothing kept."""
+    try:
+        return [(_kept(stable), _kept(canary)) for stable, canary in record["weights"]]
+    except (KeyError, TypeError, ValueError):
         return []
 
 

@@ -40,6 +40,7 @@ class CanaryStrategy:
             new_role="canary",
             stable_service=canary.stable_service,
             canary_service=canary.canary_service,
+            port=canary.port,
             router="gatewayAPI" if gateway is not None else "",
             route=gateway.http_route if gateway is not None else "",
             stable_stays=gateway is not None and not canary.dynamic_stable_scale,

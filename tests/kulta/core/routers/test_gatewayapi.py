@@ -1,6 +1,7 @@
 """The Gateway API router: two weights and nothing else, taken by every gateway, given back."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from fleet.kulta.core.routers.gatewayapi import GatewayRouter
 from tests import gen
 
 ROUTER = GatewayRouter()
-BACKENDS = Backends(stable=gen.STABLE, canary=gen.CANARY)
+BACKENDS = Backends(rollout=gen.NAME, stable=gen.STABLE, canary=gen.CANARY)
+BROKEN = '{"checkout": {"stable": "checkout", "weights": %s}}'
 OTHER = {"name": "internal", "namespace": "gateways"}
 
 
@@ -108,6 +110,60 @@ def test_reference_to_something_else_of_that_name_is_not_ours(ref: dict[str, str
     assert problem.reason == "RouteWithoutServices"
 
 
+@pytest.mark.parametrize(
+    ("port", "weights"),
+    [
+        pytest.param(80, [80, 20, 100, 0], id="the usual one"),
+        pytest.param(9090, [100, 0, 80, 20], id="another"),
+        pytest.param(443, None, id="one that is not there"),
+    ],
+)
+def test_port_tells_references_to_one_service_apart(port: int, weights: list[int] | None) -> None:
+    """[T6] Only where a rule has one Service several times."""
+    pairs = [
+        gen.backend(name, weight, port=item)
+        for item in (80, 9090)
+        for name, weight in ((gen.STABLE, 100), (gen.CANARY, 0))
+    ]
+    route, parts = gen.route(rules=[{"backendRefs": pairs}]), replace(BACKENDS, port=port)
+    if weights is None:
+        assert ROUTER.problem(route, parts, gen.ROUTE) is not None
+        return
+    changed = ROUTER.weighted(route, parts, 20)
+    assert [ref["weight"] for ref in refs(changed)] == weights
+    restored = ROUTER.restored(changed or {}, parts)
+    assert restored is not None
+    assert restored["spec"] == route["spec"]
+
+
+def test_rollouts_that_share_a_route_get_their_own_weights_back() -> None:
+    other = Backends(rollout="cart", stable="cart", canary="cart-canary")
+    mine = [gen.backend(gen.STABLE, 60), gen.backend(gen.CANARY, 40)]
+    theirs = [gen.backend("cart", 7), gen.backend("cart-canary", 3)]
+    original = gen.route(rules=[{"backendRefs": mine}, {"backendRefs": theirs}])
+    changed = ROUTER.weighted(weighted(copy.deepcopy(original), 20), other, 50)
+    assert changed is not None
+    assert dict(ROUTER.kept(changed)) == {gen.NAME: BACKENDS, "cart": other}
+    first = ROUTER.restored(changed, BACKENDS)
+    assert first is not None
+    assert [ref["weight"] for ref in (*refs(first), *refs(first, 1))] == [60, 40, 50, 50]
+    assert dict(ROUTER.kept(first)) == {"cart": other}
+    last = ROUTER.restored(first, other)
+    assert last is not None
+    assert last["spec"] == original["spec"]
+
+
+def test_other_services_let_those_from_before_go() -> None:
+    """The strategy names another canary Service in mid-rollout."""
+    refs_ = [gen.backend(gen.STABLE, 9), gen.backend(gen.CANARY, 1), gen.backend("next", 0)]
+    route = weighted(gen.route(rules=[{"backendRefs": refs_}]), 20)
+    after = replace(BACKENDS, canary="next")
+    changed = ROUTER.weighted(route, after, 30)
+    assert changed is not None
+    assert [ref["weight"] for ref in refs(changed)] == [70, 1, 30]
+    assert dict(ROUTER.kept(changed)) == {gen.NAME: after}
+
+
 def test_missing_route_is_named() -> None:
     """[T16] The sentence names the route and the field to correct."""
     problem = ROUTER.problem(None, BACKENDS, "shop")
@@ -202,7 +258,9 @@ def test_route_is_given_back_as_it_was(before: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "note", ["", "[[1,", "[[1, 2], [3, 4]]", '[["x", 1]]', "[[-1, 0]]"], ids=str
+    "note",
+    ["", "[[1,", "[[1, 2]]", *(BROKEN % text for text in ("[[1, 2], [3, 4]]", '[["x", 1]]', "7"))],
+    ids=str,
 )
 def test_broken_note_gives_everything_to_stable(note: str) -> None:
     changed = weighted(gen.route(60, 40), 20)

@@ -21,6 +21,7 @@ from fleet.hub.runtime.renders import Renders
 from fleet.hub.runtime.stores import Index, Recollection, Store
 from fleet.ports import Clock, Kube, Recorder
 from fleet.telemetry.metrics import HubMetrics
+from fleet.telemetry.timers import Timers
 
 Remember = Callable[[Mapping[str, Any]], None]
 
@@ -158,12 +159,10 @@ class Context:
     """Takes the answer to our own write of a ClusterRollout: its informer's `remember`."""
     items: Recollection | None = None
     """That informer, to be set right after a Conflict."""
-    checked: dict[Key, dict[int, str]] = field(default_factory=dict)
-    """For each Application: mark of a rendering that was tried → its error, or nothing."""
-    asked: dict[Key, float] = field(default_factory=dict)
-    """Monotonic time at which a ClusterRollout got a new wish, until its Rollout is written."""
-    verdicts: dict[Key, float] = field(default_factory=dict)
-    """Monotonic time at which a ClusterRollout was first seen failed, until its run halts."""
+    timers: Timers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.timers = Timers(self.metrics, self.clock)
 
     def now(self) -> datetime:
         """The present in milliseconds, as the API keeps times: what is read back is equal."""

@@ -121,7 +121,9 @@ async def _carry_out(
             await _failed(hub, item, plan, outcomes[-1].error)
             raise outcomes[-1].error
         live = _after(live, outcomes)
-        _measure(hub, key, outcomes)
+        hub.timers.written(
+            key, rollout=any(isinstance(one.action, ApplyRollout) for one in outcomes)
+        )
         written = True
     if not plan.fence:
         written = await apply.write_status(hub, CLUSTERROLLOUTS, item, plan.status) or written
@@ -173,12 +175,6 @@ def verdict(error: FleetError) -> tuple[ClusterPhase, str, str] | None:
         advice = "let them go, or set deliveryPolicy.onConflict: Force"
         return ClusterPhase.CONFLICT, "Conflict", f"{owners} owns fields of the Rollout: {advice}"
     return None
-
-
-def _measure(hub: Context, key: Key, outcomes: Sequence[Outcome]) -> None:
-    began = hub.asked.pop(key, None)
-    if began is not None and any(isinstance(one.action, ApplyRollout) for one in outcomes):
-        hub.metrics.dispatched(hub.clock.monotonic() - began)
 
 
 def _wake(hub: Context, key: Key, plan: DispatchPlan) -> None:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
+from fleet.api import Application, ClusterRollout, FleetRollout, MemberCluster
 from fleet.api.fleetrollout import Snapshot
 from fleet.api.names import REQUEST_ANNOTATION, ROLLOUTS, ClusterName, Resource
 from fleet.clusters.watch import Key
@@ -25,8 +25,8 @@ from fleet.hub.core.observed import (
     RunObserved,
 )
 from fleet.hub.core.occasion import Candidate
-from fleet.hub.runtime import renders
 from fleet.hub.runtime.context import Context
+from fleet.hub.runtime.stores import Unreadable
 
 BREATH = 20
 """Renderings after which the event loop gets a turn."""
@@ -96,7 +96,7 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
         isolated=hub.links.is_hub_suspect(item.namespace, hub.clock.monotonic()),
         requests=_requests(item, found),
         deleting=_is_deleted(hub, owner),
-        paused=found is not None and found.spec.delivery_policy.paused,
+        paused=_is_paused(hub, owner, item.spec.application.spec.destination.fleet),
         preceding=tuple(
             sorted(other.name for other in older if other.status.phase not in phases.ENDS)
         ),
@@ -147,30 +147,16 @@ async def _render_errors(
         generation=item.metadata.generation,
         spec=candidate.spec,
     )
-    arguments = [(snapshot, item.namespace, cluster, candidate.fleet) for cluster in clusters]
-    before = hub.checked.get((item.namespace, item.name), {})
-    after: dict[int, str] = {}
+    check = hub.renders.check((item.namespace, item.name))
     errors: dict[ClusterName, str] = {}
-    for cluster, given in zip(clusters, arguments, strict=True):
-        mark = hash(renders.key_of(*given, candidate.revision))
-        if mark not in before:
-            after[mark] = _try(hub, given, candidate.revision)
-            if len(after) % BREATH == 0:
-                await asyncio.sleep(0)
-        else:
-            after[mark] = before[mark]
-        if after[mark]:
-            errors[ClusterName(cluster.name)] = after[mark]
-    hub.checked[item.namespace, item.name] = after
+    for cluster in clusters:
+        before = check.tried
+        text = check.error(snapshot, item.namespace, cluster, candidate.fleet, candidate.revision)
+        if check.tried > before and check.tried % BREATH == 0:
+            await asyncio.sleep(0)
+        if text:
+            errors[ClusterName(cluster.name)] = text
     return errors
-
-
-def _try(hub: Context, given: tuple[Snapshot, str, MemberCluster, Fleet], revision: str) -> str:
-    try:
-        hub.renders.render(*given, revision)
-    except UserError as error:
-        return str(error)
-    return ""
 
 
 def _rendered(
@@ -211,6 +197,33 @@ def _rollouts(
         if (one.group, one.plural) == (ROLLOUTS.group, ROLLOUTS.plural)
     ]
     return {key: link.rollouts[key] for key in keys if key in link.rollouts}
+
+
+def _is_paused(hub: Context, owner: Key, fleet: str) -> bool:
+    """`deliveryPolicy.paused` of the Application or its Fleet; of one that cannot be read, what
+    stands there: unknown is not unpaused."""
+    applications, fleets = hub.stores.applications, hub.stores.fleets
+    key = (owner[0], fleet)
+    found, shared = applications.items.get(owner), fleets.items.get(key)
+    mine = (
+        found.spec.delivery_policy.paused
+        if found is not None
+        else _stands_paused(applications.unreadable.get(owner), "deliveryPolicy")
+    )
+    theirs = (
+        shared.spec.defaults.delivery_policy is not None
+        and shared.spec.defaults.delivery_policy.paused
+        if shared is not None
+        else _stands_paused(fleets.unreadable.get(key), "defaults", "deliveryPolicy")
+    )
+    return mine or theirs
+
+
+def _stands_paused(odd: Unreadable | None, *path: str) -> bool:
+    value: Any = odd.manifest if odd is not None else None
+    for name in ("spec", *path, "paused"):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value is True
 
 
 def _is_deleted(hub: Context, owner: Key) -> bool:

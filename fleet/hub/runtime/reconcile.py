@@ -80,7 +80,7 @@ async def application(hub: Context, key: Key) -> None:
         return
     item = hub.stores.applications.items.get(key)
     if item is None:
-        hub.checked.pop(key, None)
+        hub.renders.forget(key)
         return
     observed = await observe.application(hub, item)
     plan = applications.decide(item, observed, hub.now())
@@ -211,13 +211,9 @@ def _wake(hub: Context, queue: WorkQueue[Key], key: Key, moment: datetime | None
 
 def _measure_halt(hub: Context, item: FleetRollout, phase: RunPhase | None) -> None:
     """From the first failed verdict that was seen to the halt that is now written."""
-    if phase is not RunPhase.HALTED or item.status.phase is RunPhase.HALTED:
-        return
-    owner = (item.namespace, item.spec.application.name)
-    seen = [hub.verdicts.pop(key, None) for key in hub.stores.items_of.get(owner)]
-    times = [moment for moment in seen if moment is not None]
-    if times:
-        hub.metrics.halted(hub.clock.monotonic() - min(times))
+    if phase is RunPhase.HALTED and item.status.phase is not RunPhase.HALTED:
+        owner = (item.namespace, item.spec.application.name)
+        hub.timers.halted(hub.stores.items_of.get(owner))
 
 
 def _readable(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 
 from fleet.api import Fleet, MemberCluster
 from fleet.api.fleetrollout import Snapshot
+from fleet.clusters.watch import Key
 from fleet.errors import UserError
 from fleet.hub.core.observed import Rendered
 from fleet.rendering.environment import TemplateSet
@@ -25,9 +26,16 @@ class Renders:
     def __init__(self, templates: TemplateSet) -> None:
         self.templates = templates
         self._kept: OrderedDict[_Key, tuple[Rendered, ...] | UserError] = OrderedDict()
+        self._checked: dict[Key, dict[int, str]] = {}
 
-    def __contains__(self, key: _Key) -> bool:
-        return key in self._kept
+    def check(self, owner: Key) -> "Check":
+        """Ask for errors only: what is known of that Application's renderings counts, also where
+        the renderings themselves are not kept any more."""
+        return Check(self, self._checked.pop(owner, {}), self._checked.setdefault(owner, {}))
+
+    def forget(self, owner: Key) -> None:
+        """The Application is gone."""
+        self._checked.pop(owner, None)
 
     def render(
         self,
@@ -54,6 +62,38 @@ class Renders:
         if isinstance(result, UserError):
             raise UserError(result.reason, str(result))
         return result
+
+
+class Check:
+    """One round of questions about an Application; what is not asked for in it is forgotten."""
+
+    def __init__(self, renders: Renders, before: dict[int, str], after: dict[int, str]) -> None:
+        self._renders, self._before, self._after = renders, before, after
+        self.tried = 0
+        """Renderings that were made for it."""
+
+    def error(
+        self,
+        snapshot: Snapshot,
+        namespace: str,
+        cluster: MemberCluster,
+        fleet: Fleet,
+        revision: str,
+    ) -> str:
+        """Why it cannot be rendered, or nothing."""
+        given = (snapshot, namespace, cluster, fleet, revision)
+        mark = hash(key_of(*given))
+        if mark in self._before:
+            self._after[mark] = self._before[mark]
+            return self._before[mark]
+        self.tried += 1
+        try:
+            self._renders.render(*given)
+        except UserError as error:
+            self._after[mark] = str(error)
+        else:
+            self._after[mark] = ""
+        return self._after[mark]
 
 
 def key_of(

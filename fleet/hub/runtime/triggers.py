@@ -14,7 +14,7 @@ from fleet.api.meta import Model, Object
 from fleet.api.names import APPLICATION_LABEL, CLUSTER_LABEL, NAMESPACE_LABEL
 from fleet.api.rollout import Phase
 from fleet.clusters.watch import Change, Key
-from fleet.hub.core import phases
+from fleet.hub.core import freshness, phases
 from fleet.hub.core.engine import Wait
 from fleet.hub.core.member import is_news
 from fleet.hub.runtime.context import Context
@@ -37,7 +37,8 @@ def connect(hub: Context) -> None:
 def cluster_changed(hub: Context, change: Change[MemberCluster]) -> None:
     """A MemberCluster: its own reconcile; everybody who could deliver there if more moved."""
     hub.queues.members.add(change.key)
-    if _is_meant(change):
+    since = [freshness.lost_since(one) if one else None for one in (change.old, change.new)]
+    if _is_meant(change) or since[0] != since[1]:
         everybody(hub, change.key)
         for key in hub.stores.fleets.items:
             _add_in(hub.queues.fleets, key, change.key[0])
@@ -46,7 +47,7 @@ def cluster_changed(hub: Context, change: Change[MemberCluster]) -> None:
 
 
 def fleet_changed(hub: Context, change: Change[Fleet]) -> None:
-    """A Fleet: itself, and the Applications that name it."""
+    """A Fleet: itself, and the Applications that name it, with their runs: it may pause them."""
     hub.queues.fleets.add(change.key)
     if not _is_meant(change):
         return
@@ -54,14 +55,19 @@ def fleet_changed(hub: Context, change: Change[Fleet]) -> None:
     for key, application in hub.stores.applications.items.items():
         if key[0] == namespace and application.spec.destination.fleet == name:
             hub.queues.applications.add(key)
+            _active(hub, key)
             for item in hub.stores.items_of.get(key):
                 hub.queues.dispatches.add(item)
 
 
 def application_changed(hub: Context, change: Change[Application]) -> None:
-    """An Application: itself, and its active runs, which read its requests and its pause."""
+    """An Application: itself, and its runs, which read its requests and its pause: the active ones
+    and the newest, which may have ended and be asked to try again."""
     hub.queues.applications.add(change.key)
     _active(hub, change.key)
+    runs = hub.stores.runs_of.get(change.key)
+    if runs:
+        hub.queues.runs.add(max(runs, key=lambda key: runs[key].spec.number))
 
 
 def run_changed(hub: Context, change: Change[FleetRollout]) -> None:
@@ -118,9 +124,8 @@ def rollout_changed(hub: Context, link: Link, change: Change[Mapping[str, Any]])
     if labels.get(NAMESPACE_LABEL) != namespace or labels.get(CLUSTER_LABEL) != name:
         return
     key = (namespace, f"{labels.get(APPLICATION_LABEL)}.{name}")
-    status = manifest.get("status") or {}
-    if status.get("phase") == Phase.FAILED and key not in hub.verdicts:
-        hub.verdicts[key] = hub.clock.monotonic()
+    if _is_verdict(hub.stores.items.get(key), change):
+        hub.timers.failed(key)
     hub.queues.dispatches.add(key)
 
 
@@ -183,15 +188,27 @@ def _outcome(status: Any) -> tuple[Any, ...]:
     return (status.phase, status.applied_run, status.last_good)
 
 
+def _is_verdict(item: ClusterRollout | None, change: Change[Mapping[str, Any]]) -> bool:
+    """Whether a Rollout just failed with the revision that it shall have now."""
+    before, after = ((found or {}).get("status") or {} for found in (change.old, change.new))
+    wanted = item.spec.want.revision if item is not None and item.spec.want else None
+    return (
+        after.get("phase") == Phase.FAILED
+        and after.get("fleetRevision") == wanted
+        and (before.get("phase"), before.get("fleetRevision")) != (Phase.FAILED, wanted)
+    )
+
+
 def _note_times(hub: Context, change: Change[ClusterRollout]) -> None:
     """Keep the moments that two of the metrics start from."""
     new = change.new
-    if new is None or new.status.phase is ClusterPhase.SUCCEEDED:
-        hub.verdicts.pop(change.key, None)
     if new is None:
-        hub.asked.pop(change.key, None)
-    elif new.spec.want != _taken(new) and (change.old is None or change.old.spec != new.spec):
-        hub.asked[change.key] = hub.clock.monotonic()
+        hub.timers.forget(change.key)
+        return
+    if new.status.phase is ClusterPhase.SUCCEEDED:
+        hub.timers.succeeded(change.key)
+    if new.spec.want != _taken(new) and (change.old is None or change.old.spec != new.spec):
+        hub.timers.wished(change.key)
 
 
 def _taken(item: ClusterRollout) -> Any:

@@ -51,6 +51,7 @@ class Keys:
         self.added: list[Key] = []
         self.later: dict[Key, float] = {}
         self.retried: list[Key] = []
+        self.forgotten: list[Key] = []
 
     def add(self, key: Key) -> None:
         self.added.append(key)
@@ -63,7 +64,7 @@ class Keys:
         return 1.0
 
     def forget(self, key: Key) -> None:
-        """Nothing grows here."""
+        self.forgotten.append(key)
 
     def queue(self, key: Key) -> "Keys":
         return self
@@ -87,6 +88,8 @@ class FakeMember(FakeKube):
         self.last_failure: FleetError | None = None
         self.config: ClientConfig = config()
         self.tokens = 0
+        self.skew = 0.0
+        """By how many seconds its clock is behind ours."""
 
     async def request(self, method: str, path: str, *, retry: bool = False) -> bytes:
         return VERSION
@@ -94,7 +97,7 @@ class FakeMember(FakeKube):
     async def token_request(self, account: str, namespace: str, seconds: int) -> tuple[str, Any]:
         self._called("token", SECRETS, account, namespace)
         self.tokens += 1
-        return jwt(issued=self._clock.now().timestamp(), seconds=seconds), None
+        return jwt(issued=self._clock.now().timestamp() - self.skew, seconds=seconds), None
 
 
 @dataclass

@@ -237,6 +237,22 @@ async def test_a_token_is_renewed_when_a_seventh_of_its_life_is_over(desk: Desk)
     assert desk.member("eu-7").tokens == 1
 
 
+async def test_a_member_whose_clock_is_days_behind_is_not_asked_without_end(desk: Desk) -> None:
+    """Its new tokens look as if they were due again at once."""
+    member = desk.member("eu-7")
+    member.skew = 2 * 86_400.0
+    token = jwt(issued=NOON.timestamp() - member.skew)
+    await connected(desk, text=kubeconfig("eu-7", token), **EXTERNAL)
+    for _ in range(5):
+        desk.see(MEMBERCLUSTERS, "eu-7")
+        await membership.reconcile(desk.hub, (TENANT, "eu-7"))
+    assert member.tokens == 1
+    desk.clock.advance(601)
+    desk.live("eu-7")
+    await membership.reconcile(desk.hub, (TENANT, "eu-7"))
+    assert member.tokens == 2
+
+
 async def test_a_token_that_cannot_be_renewed_is_told_in_time(desk: Desk) -> None:
     token = jwt(issued=NOON.timestamp())
     await connected(desk, text=kubeconfig("eu-7", token), **EXTERNAL)

@@ -14,7 +14,7 @@ from fleet.api.names import (
     REQUEST_ANNOTATION,
     ROLLOUTS,
 )
-from fleet.hub.runtime import membership, observe
+from fleet.hub.runtime import membership, observe, renders
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk
 
@@ -73,12 +73,22 @@ async def test_what_cannot_be_rendered_is_told_for_each_member(desk: Desk) -> No
     assert found.render_errors["east"].startswith("cluster east: spec.overrides[0].patch[0]: ")
 
 
-async def test_a_rendering_is_tried_once(desk: Desk) -> None:
+async def test_a_rendering_is_tried_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    render = renders.render
+
+    def counted(*given: Any) -> Any:
+        tried.append(given[3].name)
+        return render(*given)
+
+    monkeypatch.setattr(renders, "render", counted)
+    monkeypatch.setattr(renders, "MOST", 1)
+    for _ in range(3):
+        await application(desk)
+    assert tried == ["east", "west"], "also where the renderings are not kept"
+    desk.hub.renders.forget((TENANT, "checkout"))
     await application(desk)
-    before = dict(desk.hub.checked[TENANT, "checkout"])
-    await application(desk)
-    assert desk.hub.checked[TENANT, "checkout"] == before
-    assert len(before) == 2
+    assert len(tried) > 2
 
 
 async def test_a_run_sees_its_clusters_and_its_place(desk: Desk) -> None:
@@ -105,6 +115,57 @@ async def test_a_pause_in_the_policy_is_seen_as_it_is_now(desk: Desk) -> None:
     run = put_run(desk)
     desk.put(APPLICATIONS, gen.application(paused=True))
     assert observe.run(desk.hub, run).paused
+
+
+@pytest.mark.parametrize(
+    ("policy", "paused"),
+    [
+        pytest.param({"paused": True}, True, id="a pause holds"),
+        pytest.param({"paused": False}, False, id="none is none"),
+        pytest.param({}, False, id="nothing is said"),
+        pytest.param("odd", False, id="the policy is no policy"),
+    ],
+)
+async def test_an_application_that_cannot_be_read_keeps_its_pause(
+    desk: Desk, policy: object, paused: bool
+) -> None:
+    """After a restart of the hub there is no last good value."""
+    run = put_run(desk)
+    store = desk.hub.stores.applications
+    store.end(store.items[TENANT, "checkout"].manifest())
+    spec = {"deliveryPolicy": policy}
+    desk.put(APPLICATIONS, {"metadata": {"name": "checkout", "uid": "new"}, "spec": spec})
+    assert store.items == {}
+    assert observe.run(desk.hub, run).paused is paused
+
+
+@pytest.mark.parametrize("odd", ["", "Application", "Fleet"])
+@pytest.mark.parametrize(
+    ("own", "shared", "paused"),
+    [
+        pytest.param(False, False, False, id="nobody pauses"),
+        pytest.param(True, False, True, id="the Application"),
+        pytest.param(False, True, True, id="its Fleet, for all that it delivers to"),
+    ],
+)
+async def test_a_pause_counts_also_where_it_cannot_be_read(
+    desk: Desk, odd: str, own: bool, shared: bool, paused: bool
+) -> None:
+    run, stores = put_run(desk), desk.hub.stores
+    members = {"clusterSelector": {"matchLabels": {"tier": "production"}}}
+    defaults = {"deliveryPolicy": {"paused": shared}}
+    for store, resource, made in (
+        (stores.applications, APPLICATIONS, gen.application(paused=own)),
+        (stores.fleets, FLEETS, gen.fleet(members=members, defaults=defaults)),
+    ):
+        store.end(store.items[TENANT, made.name].manifest())  # type: ignore[attr-defined]
+        body = made.manifest()
+        body["metadata"]["uid"] = "another"
+        if odd == resource.kind:
+            body["spec"]["neverHeardOf"] = True
+        desk.put(resource, body)
+        assert bool(store.unreadable) is (odd == resource.kind)  # type: ignore[attr-defined]
+    assert observe.run(desk.hub, run).paused is paused
 
 
 @pytest.mark.parametrize(

@@ -122,11 +122,9 @@ async def test_a_run_that_the_api_server_refuses_is_told_to_its_author(
     assert status(desk, APPLICATIONS, "checkout")["run"] == "checkout-1"
 
 
-async def test_a_deleted_application_is_forgotten(desk: Desk) -> None:
-    await reconcile.application(desk.hub, APP)
-    desk.hub.stores.applications.end(desk.hub.stores.applications.items[APP].manifest())
-    await reconcile.application(desk.hub, APP)
-    assert desk.hub.checked == {}
+async def test_a_fleet_that_went_well_forgets_its_back_off(desk: Desk) -> None:
+    await reconcile.fleet(desk.hub, (TENANT, "production"))
+    assert desk.queues.fleets.forgotten == [(TENANT, "production")]
 
 
 @pytest.mark.parametrize(

@@ -150,8 +150,8 @@ RUN, ITEM, APP = {"checkout-2"}, {"checkout.east"}, {"checkout"}
         pytest.param(cluster_status, {"members": {"east"}}, id="a member's status nobody else"),
         pytest.param(
             fleet,
-            {"fleets": {"production"}, "applications": APP, "dispatches": ITEM},
-            id="a fleet's spec concerns its Applications and what they rendered",
+            {"fleets": {"production"}, "applications": APP, "runs": RUN, "dispatches": ITEM},
+            id="a fleet's spec concerns its Applications, their runs and what they rendered",
         ),
         pytest.param(fleet_status, {"fleets": {"production"}}, id="a fleet's status does not"),
         pytest.param(
@@ -195,6 +195,19 @@ async def test_a_change_wakes(
     assert woken(desk) == keys
 
 
+async def test_a_request_reaches_a_run_that_has_ended(desk: Desk) -> None:
+    change(desk, FLEETROLLOUTS, "checkout-2", status={"phase": "SucceededWithFailures"})
+    empty(desk)
+    application(desk)
+    assert woken(desk)["runs"] == {"checkout-2"}, "the newest, and only that"
+
+
+async def test_since_when_a_member_is_silent_concerns_its_runs(desk: Desk) -> None:
+    said = {"type": "Fresh", "status": "False", "lastTransitionTime": "2026-11-20T12:00:00Z"}
+    change(desk, MEMBERCLUSTERS, "east", status={"conditions": [said]})
+    assert woken(desk)["runs"] == RUN
+
+
 @pytest.mark.parametrize(
     ("happens", "later"),
     [
@@ -213,7 +226,7 @@ async def test_an_application_looks_once_for_a_burst(
     assert bool(queue.added) is not bool(later)
 
 
-def seen(desk: Desk, phase: str, version: int = 5, **labels: str) -> None:
+def seen(desk: Desk, phase: str, version: int = 5, revision: str = "", **labels: str) -> None:
     link = desk.link("east")
     assert link.handle is not None
     meta = {"name": "checkout", "namespace": "checkout", "uid": "r"}
@@ -226,7 +239,7 @@ def seen(desk: Desk, phase: str, version: int = 5, **labels: str) -> None:
     link.handle.informers[ROLLOUTS].remember(
         {
             "metadata": {**meta, "resourceVersion": str(version), "labels": ours},
-            "status": {"phase": phase},
+            "status": {"phase": phase, "fleetRevision": revision},
         }
     )
 
@@ -252,13 +265,42 @@ async def test_a_rollout_that_ends_lets_a_late_engine_come(desk: Desk) -> None:
     assert woken(desk) == {"members": {"east"}, "dispatches": ITEM}
 
 
-async def test_the_time_to_halt_begins_with_the_first_sight_of_the_verdict(desk: Desk) -> None:
-    key = (TENANT, "checkout.east")
-    seen(desk, "Failed")
-    first = desk.hub.verdicts[key]
-    desk.clock.advance(1)
-    seen(desk, "Failed", version=6)
-    assert desk.hub.verdicts[key] == first
+@pytest.mark.parametrize(
+    ("phases", "counts"),
+    [
+        pytest.param([("Progressing", "now"), ("Failed", "now")], 1, id="it fails"),
+        pytest.param([("Failed", "now"), ("Failed", "now")], 1, id="the first sight counts"),
+        pytest.param([("Failed", "before")], 0, id="a former revision had failed"),
+        pytest.param([("Progressing", "now")], 0, id="it has not failed"),
+    ],
+)
+async def test_the_time_to_halt_begins_with_the_verdict(
+    desk: Desk, phases: list[tuple[str, str]], counts: int
+) -> None:
+    wanted = desk.hub.stores.items[TENANT, "checkout.east"].spec.want
+    assert wanted is not None
+    revisions = {"now": wanted.revision, "before": "older"}
+    for number, (phase, which) in enumerate(phases):
+        seen(desk, phase, version=number + 5, revision=revisions[which])
+        desk.clock.advance(1)
+    desk.hub.timers.halted([(TENANT, "checkout.east")])
+    text = desk.hub.metrics.exposition().decode()
+    assert f"fleet_time_to_halt_seconds_count {float(counts)}" in text
+    if counts and len(phases) > 1 and phases[0][0] == "Failed":
+        assert "fleet_time_to_halt_seconds_sum 2.0" in text
+
+
+async def test_a_verdict_does_not_survive_a_new_wish(desk: Desk) -> None:
+    wanted = desk.hub.stores.items[TENANT, "checkout.east"].spec.want
+    assert wanted is not None
+    seen(desk, "Failed", revision=wanted.revision)
+    change(
+        desk, CLUSTERROLLOUTS, "checkout.east",
+        spec={**desk.hub.stores.items[TENANT, "checkout.east"].spec.manifest(),
+              "want": {"run": "checkout-3", "revision": "newer"}},
+    )  # fmt: skip
+    desk.hub.timers.halted([(TENANT, "checkout.east")])
+    assert "fleet_time_to_halt_seconds_count 0.0" in desk.hub.metrics.exposition().decode()
 
 
 async def test_a_lost_member_is_found_again(desk: Desk) -> None:

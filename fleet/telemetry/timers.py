@@ -1,0 +1,51 @@
+"""Stopwatches: durations that begin in one place of the hub and end in another.
+
+Started by `triggers` when something is first seen, stopped by who does what it asked for. A
+stopwatch that nobody stops is started anew by the next occasion.
+"""
+
+from collections.abc import Iterable
+
+from fleet.ports import Clock
+from fleet.telemetry.metrics import HubMetrics
+
+Key = tuple[str, str]
+
+
+class Timers:
+    """By ClusterRollout: from a new wish to its Rollout, from a failed verdict to the halt."""
+
+    def __init__(self, metrics: HubMetrics, clock: Clock) -> None:
+        self._metrics, self._clock = metrics, clock
+        self._wishes: dict[Key, float] = {}
+        self._verdicts: dict[Key, float] = {}
+
+    def wished(self, key: Key) -> None:
+        """It got a new wish: what was seen of a former one is of no account any more."""
+        self._wishes[key] = self._clock.monotonic()
+        self._verdicts.pop(key, None)
+
+    def written(self, key: Key, *, rollout: bool) -> None:
+        """Something was written into its member, and with `rollout` the Rollout itself."""
+        began = self._wishes.pop(key, None)
+        if began is not None and rollout:
+            self._metrics.dispatched(self._clock.monotonic() - began)
+
+    def failed(self, key: Key) -> None:
+        """Its Rollout was seen to have failed; the first sight counts."""
+        self._verdicts.setdefault(key, self._clock.monotonic())
+
+    def succeeded(self, key: Key) -> None:
+        """It is done, whatever it was before."""
+        self._verdicts.pop(key, None)
+
+    def halted(self, keys: Iterable[Key]) -> None:
+        """Their run was halted: the time since the first of their verdicts, if there is one."""
+        found = [self._verdicts.pop(key) for key in keys if key in self._verdicts]
+        if found:
+            self._metrics.halted(self._clock.monotonic() - min(found))
+
+    def forget(self, key: Key) -> None:
+        """It is gone."""
+        self._wishes.pop(key, None)
+        self._verdicts.pop(key, None)

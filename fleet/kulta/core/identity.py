@@ -18,13 +18,21 @@ def identify(draft: Draft, strategy: Strategy) -> None:
     if draft.phase is None and not draft.stable:
         draft.set(stable_pod_hash=recovered(draft.look, draft.traits))
     wanted = draft.look.hash
-    is_known = draft.current == wanted and draft.phase is not None
-    if is_known and (draft.phase is not Phase.COMPLETED or draft.stable == wanted):
+    if draft.current == wanted and _is_at_it(draft):
         return
     if wanted == draft.stable:
         go_back(draft, strategy)
     else:
         begin(draft, strategy)
+
+
+def _is_at_it(draft: Draft) -> bool:
+    """Whether the current revision is on its way, or at its end: well, or taken back for good."""
+    if draft.phase is Phase.COMPLETED:
+        return draft.stable == draft.current
+    if draft.phase is Phase.FAILED:
+        return draft.status.failed_pod_hash == draft.current
+    return draft.phase is not None
 
 
 def begin(draft: Draft, strategy: Strategy) -> None:

@@ -102,7 +102,7 @@ def _roll_back(draft: Draft, strategy: Strategy) -> bool:
 def _retry(draft: Draft, strategy: Strategy) -> bool:
     """A failed revision is tried again from its first step."""
     if draft.phase is Phase.FAILED:
-        draft.set(current_pod_hash="", failed_pod_hash="")
+        draft.set(failed_pod_hash="")
     else:
         _idle(draft, "retry")
     return True

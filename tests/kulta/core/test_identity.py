@@ -5,6 +5,7 @@ import pytest
 from fleet.kulta.core.identity import recovered
 from fleet.kulta.core.look import Look
 from fleet.kulta.core.observed import ReplicaSet
+from fleet.kulta.core.plan import plan
 from fleet.kulta.core.strategies import STRATEGIES
 from tests import gen
 from tests.conftest import NOON
@@ -62,3 +63,23 @@ def test_recovered_is_who_serves_and_not_who_asks_for_more() -> None:
     world = gen.observed(broken, serving, pods=(*gen.pods(broken, 0), *gen.pods(serving)))
     look = Look(rollout=rollout, observed=world, now=NOON)
     assert recovered(look, STRATEGIES["canary"].traits(rollout.spec)) == gen.revision(V2)
+
+
+@pytest.mark.parametrize(
+    ("failed", "phase"),
+    [
+        pytest.param(V3, "Failed", id="it was taken back: it stays so"),
+        pytest.param(None, "Progressing", id="a retry has cleared the mark: it begins anew"),
+    ],
+)
+def test_failed_revision_is_tried_again_only_without_its_mark(
+    failed: str | None, phase: str
+) -> None:
+    status = {
+        "phase": "Failed",
+        "currentPodHash": gen.revision(V3),
+        "stablePodHash": gen.revision(V1),
+        "failedPodHash": gen.revision(failed) if failed else "",
+    }
+    rollout = gen.rollout(V3, status=status)
+    assert plan(rollout, gen.observed(gen.replica_set(V1, 4)), NOON).status.phase == phase

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e.demo.screen import Screen
-from e2e.ground import ports, processes
+from e2e.ground import definitions, ports, processes
 from e2e.ground.controlplane import ControlPlane, Options
 from e2e.ground.images import Image, Images, table
 from e2e.ground.loadgen import Load, LoadGenerator
@@ -70,21 +70,25 @@ async def enter(stack: AsyncExitStack, folder: Path, screen: Screen) -> Stage:
     screen.chapter("1 hub and 3 members: real control planes, nodes, gateways, Prometheus")
     hub = ControlPlane("hub", folder / "hub", Options(scheduler=False))
     sites = {name: Site(name, folder / name, images=images()) for name in RINGS}
+    stage = Stage(folder=folder, hub=hub, sites=sites, load={}, commands={})
     await asyncio.gather(
-        stack.enter_async_context(hub),
-        *(stack.enter_async_context(site) for site in sites.values()),
+        _enter_hub(stage, stack), *(stack.enter_async_context(site) for site in sites.values())
     )
     screen.line(f"hub {hub.server}")
     for site in sites.values():
         screen.line(f"{site.name:6} {site.plane.server}  gateway {site.gateway.url}")
-    stage = Stage(folder=folder, hub=hub, sites=sites, load={}, commands={})
-    await asyncio.to_thread(_prepare_hub, stage)
-    await asyncio.to_thread(_start_hub, stage, stack)
     screen.chapter("The administrator registers the members: fleet cluster add")
-    for name in RINGS:
-        for line in (await asyncio.to_thread(_register, stage, name)).splitlines():
+    said = [asyncio.to_thread(_register, stage, name) for name in RINGS]
+    for text in await asyncio.gather(*said):
+        for line in text.splitlines():
             screen.line(line)
     return stage
+
+
+async def _enter_hub(stage: Stage, stack: AsyncExitStack) -> None:
+    await stack.enter_async_context(stage.hub)
+    await asyncio.to_thread(_prepare_hub, stage)
+    await asyncio.to_thread(_start_hub, stage, stack)
 
 
 def begin_load(stage: Stage, stack: AsyncExitStack) -> None:
@@ -104,8 +108,7 @@ async def _end(generator: LoadGenerator, task: "asyncio.Task[None]") -> None:
 
 
 def _prepare_hub(stage: Stage) -> None:
-    stage.hub.kubectl("apply", "-f", str(ROOT / "crds"))
-    stage.hub.await_crds()
+    definitions.install(stage.hub, ROOT / "crds")
     stage.hub.kubectl("create", "namespace", NAMESPACE)
     for file in ("namespace.yaml", "rbac.yaml"):
         stage.hub.kubectl("apply", "-f", str(ROOT / "deploy" / "hub" / file))

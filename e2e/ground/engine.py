@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from e2e.ground import ports, processes
+from e2e.ground import definitions, ports, processes
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.processes import Process
 from e2e.ground.waiting import until
@@ -30,8 +30,8 @@ START_LIMIT = 60.0
 def prepare(plane: ControlPlane) -> None:
     """What an administrator does once: namespace, CRD, rights."""
     plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    plane.apply(ROOT / "crds" / "rollouts.yaml", ROOT / "clusters" / "engine-rbac.yaml")
-    # Not `kubectl wait`: it fails on a definition that has no conditions yet.
+    definitions.install(plane, ROOT / "crds" / "rollouts.yaml")
+    plane.apply(ROOT / "clusters" / "engine-rbac.yaml")
     path = "/apis/kulta.io/v1beta1/rollouts"
     until(lambda: plane.call("GET", path)[0] == 200, "Rollouts are served", within=20)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from e2e.ground import ports, processes
+from e2e.ground import definitions, ports, processes
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.processes import Process
 from e2e.ground.waiting import until
@@ -37,7 +37,7 @@ KINDS = (MEMBERCLUSTERS, FLEETS, APPLICATIONS, FLEETROLLOUTS, CLUSTERROLLOUTS)
 
 def prepare(plane: ControlPlane) -> None:
     """What an administrator does once: the CRDs, the namespace, the rights."""
-    plane.apply(ROOT / "crds")
+    definitions.install(plane, ROOT / "crds")
     for resource in KINDS:
         asked = functools.partial(plane.call, "GET", resource.path())
         until(lambda ask=asked: ask()[0] == 200, f"{resource.plural} are served", within=20)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from e2e.ground import definitions
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.waiting import until
 from fleet.api.names import (
@@ -35,7 +36,7 @@ def prepare(plane: ControlPlane, *namespaces: str) -> None:
     """What `fleet cluster add` makes in a member: namespaces, CRD, the hub's rights."""
     for name in (ENGINE_NAMESPACE, *namespaces):
         plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    plane.apply(ROOT / "crds" / "rollouts.yaml")
+    definitions.install(plane, ROOT / "crds" / "rollouts.yaml")
     until(lambda: plane.call("GET", ROLLOUTS.path())[0] == 200, "Rollouts are served", within=20)
     text = (ROOT / "clusters" / "member-rbac.yaml").read_text()
     documents = []

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from e2e.ground import binaries
+from e2e.ground import binaries, definitions
 from e2e.ground.controlplane import ControlPlane, Options
 from e2e.ground.flags import AuditPolicy
 from e2e.ground.gateway import LocalGateway
@@ -112,8 +112,7 @@ class Site:
         await asyncio.to_thread(self.plane.apply, self.gateway.gateway_class, GATEWAY)
 
     def _prepare(self) -> None:
-        self.plane.kubectl("apply", "--server-side", "-f", str(binaries.find("gateway-api")))
-        self.plane.await_crds()
+        definitions.install(self.plane, binaries.find("gateway-api"))
         self.plane.kubectl("create", "namespace", "gateways")
 
     def _client(self, user: str, session: object) -> Client:

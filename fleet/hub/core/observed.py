@@ -83,7 +83,8 @@ class RunObserved:
     deleting: bool = False
     """The Application is being deleted."""
     paused: bool = False
-    """`deliveryPolicy.paused` of the Application as it is now; the run's snapshot does not move."""
+    """`deliveryPolicy.paused` of the Application or its Fleet as they are now; the run's snapshot
+    does not move."""
     preceding: tuple[str, ...] = ()
     """Older runs of the Application that have not ended: they give way first."""
 

@@ -162,7 +162,7 @@ async def test_a_pause_counts_also_where_it_cannot_be_read(
         body = made.manifest()
         body["metadata"]["uid"] = "another"
         if odd == resource.kind:
-            body["spec"]["neverHeardOf"] = True
+            body["spec"]["members" if odd == "Fleet" else "destination"] = 1
         desk.put(resource, body)
         assert bool(store.unreadable) is (odd == resource.kind)  # type: ignore[attr-defined]
     assert observe.run(desk.hub, run).paused is paused

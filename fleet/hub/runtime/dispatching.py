@@ -16,13 +16,12 @@ from typing import Any
 
 from fleet import errors
 from fleet.api import ClusterRollout
-from fleet.api.clusterrollout import ClusterRolloutStatus
-from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUTS
 from fleet.clusters.registry import Handle
 from fleet.clusters.watch import Key
-from fleet.errors import Conflict, FleetError, UnexpectedState
+from fleet.errors import FleetError, UnexpectedState
 from fleet.hub.core import dispatch as dispatches
+from fleet.hub.core import refusals, standing
 from fleet.hub.core.actions import (
     ApplyRollout,
     CreateObject,
@@ -38,33 +37,6 @@ from fleet.hub.runtime.context import Context
 
 ROUNDS = 6
 """Decisions for one key in one go; the longest way is look, fence, look, report, clean up."""
-
-REFUSALS: tuple[tuple[type[FleetError], str, ClusterPhase, str, str], ...] = (
-    (
-        errors.Invalid,
-        "dispatch.sequence",
-        ClusterPhase.CONFLICT,
-        "Fenced",
-        "a newer hub leader has written",
-    ),
-    (
-        errors.Invalid,
-        "not declared in schema",
-        ClusterPhase.FAILED,
-        "EngineTooOld",
-        "the member's Rollout CRD lacks a field: run `fleet cluster add` again",
-    ),
-    (errors.Invalid, "", ClusterPhase.FAILED, "InvalidSpec", "the member refuses it"),
-    (errors.Forbidden, "", ClusterPhase.FAILED, "Forbidden", "the hub lacks a right there"),
-    (
-        errors.NotFound,
-        "",
-        ClusterPhase.FAILED,
-        "NamespaceNotFound",
-        "the namespace, or the kind, does not exist there",
-    ),
-)
-"""(error, part of its text, phase, reason, advice): what a member's refusal means; first match."""
 
 Live = dict[Place, Mapping[str, Any]]
 
@@ -118,7 +90,7 @@ async def _carry_out(
     if plan.actions:
         outcomes = await apply.member(_handle(hub, item), plan.actions)
         if outcomes[-1].error is not None:
-            await _failed(hub, item, plan, outcomes[-1].error)
+            await _failed(hub, item, outcomes[-1].error)
             raise outcomes[-1].error
         live = _after(live, outcomes)
         hub.timers.written(
@@ -150,31 +122,12 @@ def _after(live: Live | None, outcomes: Sequence[Outcome]) -> Live | None:
     return result
 
 
-async def _failed(
-    hub: Context, item: ClusterRollout, plan: DispatchPlan, error: FleetError
-) -> None:
-    """Report what a member refuses; what only needs another look or a moment is not reported."""
-    found = verdict(error)
-    if found is None:
-        return
-    phase, reason, message = found
-    base = item.status if plan.fence else plan.status
-    update = {"phase": phase, "reason": reason, "message": message[:1_024]}
-    status: ClusterRolloutStatus = base.model_copy(update=update)
-    await apply.write_status(hub, CLUSTERROLLOUTS, item, status)
-
-
-def verdict(error: FleetError) -> tuple[ClusterPhase, str, str] | None:
-    """(phase, reason, message) of a refused write; None when it is only to be tried again."""
-    text = str(error)
-    for kind, mark, phase, reason, advice in REFUSALS:
-        if isinstance(error, kind) and mark in text:
-            return phase, reason, f"{advice}: {text}"
-    if isinstance(error, Conflict) and error.managers:
-        owners = ", ".join(error.managers)
-        advice = "let them go, or set deliveryPolicy.onConflict: Force"
-        return ClusterPhase.CONFLICT, "Conflict", f"{owners} owns fields of the Rollout: {advice}"
-    return None
+async def _failed(hub: Context, item: ClusterRollout, error: FleetError) -> None:
+    """Report what a member refuses; the inventory stays: nothing of it is known to be gone."""
+    found = refusals.finding(error)
+    if found is not None:
+        status = standing.status(item, found, hub.now())
+        await apply.write_status(hub, CLUSTERROLLOUTS, item, status)
 
 
 def _wake(hub: Context, key: Key, plan: DispatchPlan) -> None:

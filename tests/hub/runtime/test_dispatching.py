@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import (
     CLUSTERROLLOUT_FINALIZER,
     CLUSTERROLLOUTS,
@@ -15,7 +14,7 @@ from fleet.api.names import (
     ROLLOUTS,
     SERVICES,
 )
-from fleet.errors import Conflict, FleetError, Forbidden, Invalid, NotFound, Unreachable
+from fleet.errors import Conflict, Forbidden, Unreachable
 from fleet.hub.runtime import dispatching, membership
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk
@@ -144,57 +143,15 @@ async def test_a_refusal_is_reported_and_tried_again(desk: Desk) -> None:
     assert status(desk)["phase"] == "Succeeded"
 
 
-@pytest.mark.parametrize(
-    ("error", "phase", "reason"),
-    [
-        pytest.param(
-            Invalid("spec: dispatch.sequence may only grow"),
-            ClusterPhase.CONFLICT,
-            "Fenced",
-            id="a newer leader's fence",
-        ),
-        pytest.param(
-            Invalid(".spec.hold: field not declared in schema"),
-            ClusterPhase.FAILED,
-            "EngineTooOld",
-            id="a CRD that lacks a field",
-        ),
-        pytest.param(
-            Invalid("spec.replicas: Invalid value"),
-            ClusterPhase.FAILED,
-            "InvalidSpec",
-            id="a value that the server refuses",
-        ),
-        pytest.param(Forbidden("403"), ClusterPhase.FAILED, "Forbidden", id="a right is lacking"),
-        pytest.param(
-            NotFound("namespaces not found"),
-            ClusterPhase.FAILED,
-            "NamespaceNotFound",
-            id="the namespace is missing",
-        ),
-        pytest.param(
-            Conflict("conflict", managers=("kubectl",)),
-            ClusterPhase.CONFLICT,
-            "Conflict",
-            id="another field manager",
-        ),
-    ],
-)
-def test_what_a_refusal_means(error: FleetError, phase: ClusterPhase, reason: str) -> None:
-    found = dispatching.verdict(error)
-    assert found is not None
-    assert found[:2] == (phase, reason)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        pytest.param(Conflict("the object has been modified"), id="somebody was faster"),
-        pytest.param(Unreachable("no answer"), id="no answer"),
-    ],
-)
-def test_what_passes_by_itself_is_not_reported(error: FleetError) -> None:
-    assert dispatching.verdict(error) is None
+async def test_what_could_not_be_deleted_stays_in_the_inventory(desk: Desk) -> None:
+    await dispatching.dispatch(desk.hub, KEY)
+    before = status(desk)["inventory"]
+    found = desk.hub.stores.items[KEY]
+    await dispatching._failed(desk.hub, found, Forbidden("403"))
+    said = status(desk)
+    assert (said["phase"], said["reason"]) == ("Failed", "Forbidden")
+    assert said["inventory"] == before
+    assert said["finishedAt"] == "2026-11-20T12:00:00Z"
 
 
 async def test_a_deleted_clusterrollout_takes_its_objects_along(desk: Desk) -> None:

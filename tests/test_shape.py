@@ -4,9 +4,8 @@ Not checked here: complexity and arguments (ruff), imports (import-linter).
 """
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted(
@@ -15,6 +14,8 @@ FILES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if path.read_text().strip()
 )
+TREES = {path: ast.parse(path.read_text()) for path in FILES}
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 FUNCTION, FILE, CORE = 60, 400, 300
 FORBIDDEN = ("utils", "helpers", "common", "manager")
 
@@ -27,27 +28,34 @@ def limit(path: Path) -> int:
     return CORE if "core" in path.parts and "fleet" in path.parts else FILE
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
-def test_a_file_fits_on_a_few_screens(path: Path) -> None:
-    lines = path.read_text().count("\n")
-    assert lines <= limit(path), f"{lines} lines, at most {limit(path)}: split it by phase"
+def functions(path: Path) -> Iterator[Function]:
+    nodes = ast.walk(TREES[path])
+    return (node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
-def test_a_function_fits_on_one_screen(path: Path) -> None:
+def length(node: Function) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def test_a_file_fits_on_a_few_screens() -> None:
+    lines = {path: path.read_text().count("\n") for path in FILES}
+    long = [f"{named(path)}: {lines[path]}" for path in FILES if lines[path] > limit(path)]
+    assert long == [], "too many lines: split it by phase"
+
+
+def test_a_function_fits_on_one_screen() -> None:
     long = [
-        f"{node.name} ({node.end_lineno - node.lineno + 1} lines)"
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.end_lineno is not None
-        and node.end_lineno - node.lineno + 1 > FUNCTION
+        f"{named(path)}: {node.name} has {length(node)} lines"
+        for path in FILES
+        for node in functions(path)
+        if length(node) > FUNCTION
     ]
-    assert not long, f"more than {FUNCTION} lines: {', '.join(long)}"
+    assert long == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
-def test_a_module_says_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text())), "begin with a docstring"
+def test_a_module_says_what_it_is_for() -> None:
+    silent = [named(path) for path in FILES if not ast.get_docstring(TREES[path])]
+    assert silent == [], "begin with a docstring"
 
 
 def test_every_folder_of_the_package_is_a_package() -> None:

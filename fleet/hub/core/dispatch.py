@@ -37,8 +37,6 @@ def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> D
     member = member if member is not None and member.is_meant(item.spec.want) else None
     if member is None or not member.reachable:
         return _unreachable(item, member, now)
-    if not observed.rendered:
-        return _unrendered(item, observed, now)
     case = Case.of(item, item.spec.want, member, observed, now)
     answers = (step(case) for step in STEPS)
     return next((plan for plan in answers if plan is not None), None) or _reported(case)
@@ -69,18 +67,14 @@ def _unreachable(item: ClusterRollout, member: Member | None, now: datetime) -> 
     return DispatchPlan(status=standing.status(item, finding, now))
 
 
-def _unrendered(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
-    """No manifests: a failure before anything was written, else what is there stays."""
-    want = item.spec.want
-    if standing.is_taken(item) and want and item.status.applied_run == want.run:
-        return DispatchPlan(status=item.status)
-    finding = Finding(
-        phase=ClusterPhase.FAILED,
-        reason="TemplateError",
-        message=observed.render_error or "nothing is rendered for this cluster",
-        conditions=(standing.reachable(observed.member),),
-    )
-    return DispatchPlan(status=standing.status(item, finding, now))
+def _barred(case: Case) -> DispatchPlan | None:
+    """Nothing may be written anew: what has arrived is watched and held, what has not fails."""
+    if case.bar is None or case.has_arrived:
+        return None
+    reason, message = case.bar
+    if case.is_applied:
+        message = f"the Rollout is gone from the member and cannot be written: {message}"
+    return _told(case, ClusterPhase.FAILED, reason, message)
 
 
 def _conflict(case: Case) -> DispatchPlan | None:
@@ -106,7 +100,7 @@ def _looked_up(case: Case) -> DispatchPlan | None:
 
     A Rollout that the watch does not show may be there without our labels.
     """
-    if case.observed.live is not None:
+    if case.observed.live is not None or case.bar is not None:
         return None
     if case.live.rollout is not None and not writes.unconfirmed(case) and not _surplus(case):
         return None
@@ -158,6 +152,7 @@ def _written(case: Case) -> DispatchPlan | None:
 
 
 STEPS: tuple[Callable[[Case], DispatchPlan | None], ...] = (
+    _barred,
     _conflict,
     _looked_up,
     _fenced,
@@ -172,7 +167,7 @@ def _reported(case: Case) -> DispatchPlan:
     items = status.inventory
     deletions: tuple[DeleteObject, ...] = ()
     left: inventory.Items = ()
-    if not case.inputs_changed:
+    if case.bar is None and not case.inputs_changed:
         items = inventory.confirmed(items, case.observed.rendered, case.live)
     if case.observed.live is not None and _surplus(case):
         extra = inventory.surplus(items, case.observed.rendered)
@@ -182,7 +177,7 @@ def _reported(case: Case) -> DispatchPlan:
     rollout = verdict.parse(case.live.rollout)
     update = {
         "inventory": items,
-        "applied_run": case.want.run,
+        "applied_run": case.want.run if case.bar is None else status.applied_run,
         "engine": verdict.report(rollout, case.want.revision) if rollout else EngineReport(),
     }
     if finding.phase is ClusterPhase.SUCCEEDED:
@@ -208,14 +203,17 @@ def _finding(case: Case) -> Finding:
         message = "the Rollout in the member cannot be read: its CRD or its content is not ours"
         return Finding(phase=ClusterPhase.PROGRESSING, reason="EngineTooOld", message=message)
     done = case.is_applied and case.item.status.phase is ClusterPhase.SUCCEEDED
-    return verdict.find(rollout, case.want.revision, case.member, was_done=done)
+    found = verdict.find(rollout, case.want.revision, case.member, was_done=done)
+    if case.bar and found.phase is ClusterPhase.SUCCEEDED and not case.is_applied:
+        return Finding(phase=ClusterPhase.FAILED, reason=case.bar[0], message=case.bar[1])
+    return found
 
 
 def _surplus(case: Case) -> bool:
     """The inventory names what is rendered no more, and nothing needs it any longer."""
     settled = case.is_applied and case.item.status.phase is ClusterPhase.SUCCEEDED
     extra = inventory.surplus(case.item.status.inventory, case.observed.rendered)
-    return settled and not case.inputs_changed and bool(extra)
+    return settled and case.bar is None and not case.inputs_changed and bool(extra)
 
 
 def _inputs(case: Case) -> tuple[conditionlib.Condition, ...]:

@@ -37,6 +37,8 @@ class Case:
     live: Live
     digest: str
     """Of all rendered objects."""
+    bar: tuple[str, str] | None
+    """Reason and sentence, where nothing may be written anew."""
     now: datetime
 
     @classmethod
@@ -57,6 +59,7 @@ class Case:
             observed=observed,
             live=Live.of(item, observed),
             digest=hashing.digest(rendered),
+            bar=_bar(member, observed),
             now=now,
         )
 
@@ -66,19 +69,42 @@ class Case:
         return standing.is_taken(self.item) and self.item.status.applied_run == self.want.run
 
     @property
+    def has_arrived(self) -> bool:
+        """The live Rollout carries the dispatch of this wish."""
+        taken = self.item.status.dispatch.rollout
+        return standing.is_taken(self.item) and 0 < taken <= self.live.sequence
+
+    @property
     def inputs_changed(self) -> bool:
         """Rendered today it would be different; that goes through a run, never by itself."""
-        return self.is_applied and self.item.status.dispatch.digest != self.digest
+        return (
+            self.bar is None and self.is_applied and self.item.status.dispatch.digest != self.digest
+        )
 
     @property
     def rollout(self) -> Rendered:
         return next(each for each in self.observed.rendered if each.resource is ROLLOUTS)
 
 
+def _bar(member: Member, observed: DispatchObserved) -> tuple[str, str] | None:
+    """Why nothing may be written: there are no manifests, or the namespace is closed by now."""
+    if not observed.rendered:
+        return "TemplateError", observed.render_error or "nothing is rendered for this cluster"
+    allowed = member.cluster.spec.allowed_namespaces
+    closed = sorted({each.namespace for each in observed.rendered} - set(allowed))
+    if not closed:
+        return None
+    return (
+        "NamespaceNotAllowed",
+        f"namespace {closed[0]} is not allowed in {member.name}: an administrator adds it to "
+        "spec.allowedNamespaces of the MemberCluster",
+    )
+
+
 def next_dispatch(case: Case) -> Dispatched | None:
     """The sequence to take before anything is written; None when the one taken serves."""
     taken, hold = case.item.status.dispatch, case.item.spec.hold
-    renew = _is_new(case, taken)
+    renew = case.bar is None and _is_new(case, taken)
     if not renew and taken.hold == hold:
         return None
     sequence = max(taken.sequence, case.live.sequence) + 1
@@ -106,14 +132,14 @@ def _is_new(case: Case, taken: Dispatched) -> bool:
 def missing(case: Case, dispatch: Dispatched) -> tuple[Write, ...]:
     """The writes that have not been seen in the member, the Rollout first."""
     writes: list[Write] = []
-    if not _has_arrived(case, dispatch):
+    if case.bar is None and not _has_arrived(case, dispatch):
         manifest = _dispatched(case, dispatch)
         writes.append(ApplyRollout(manifest=manifest, force=case.observed.force))
     if case.live.hold != dispatch.hold:
         writes.append(
             HoldRollout(
-                name=case.rollout.name,
-                namespace=case.rollout.namespace,
+                name=case.live.main[1],
+                namespace=case.live.main[0],
                 reason=dispatch.hold,
                 sequence=dispatch.sequence,
             )
@@ -131,7 +157,7 @@ def missing(case: Case, dispatch: Dispatched) -> tuple[Write, ...]:
 
 def unconfirmed(case: Case) -> tuple[Rendered, ...]:
     """Services and routes that have not been seen as they shall be."""
-    if case.inputs_changed:
+    if case.inputs_changed or case.bar is not None:
         return ()
     seen = {inventory.place(each): each.digest for each in case.item.status.inventory}
     return tuple(

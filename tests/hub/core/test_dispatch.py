@@ -5,6 +5,7 @@ say is in test_verdict; whole ways are in tests/stories.
 """
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import APPLIED_ANNOTATION
 from fleet.hub.core import dispatch
 from fleet.hub.core.actions import DispatchPlan
+from fleet.hub.core.observed import Member
 from fleet.rendering import render
 from tests.conftest import NOON
 from tests.hub import gen
@@ -250,8 +252,62 @@ def test_a_render_error_before_the_first_write_is_a_failure() -> None:
     plan = dispatch.decide(NEW, look(rendered=(), render_error="template x line 3: bad"), NOON)
     assert (plan.status.phase, plan.status.reason) == (ClusterPhase.FAILED, "TemplateError")
     item = settled()
-    same = dispatch.decide(item, look(rendered=(), render_error="bad"), NOON)
+    there = objects(phase="Completed")
+    same = dispatch.decide(item, look(there, rendered=(), render_error="bad"), NOON)
     assert same.status == item.status, "what is applied stays"
+
+
+FLEET_GONE = {"rendered": (), "render_error": "there is no Fleet production"}
+CLOSED = {"member": gen.regain(Member(cluster=gen.cluster("a", namespaces=("cart",))), NOON)}
+NOT_ALLOWED = (
+    "namespace checkout is not allowed in a: an administrator adds it to "
+    "spec.allowedNamespaces of the MemberCluster"
+)
+BACK = {"action": "Rollback", "reason": "AnalysisFailed", "message": "error-rate 9"}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason", "message"),
+    [
+        pytest.param(FLEET_GONE, "TemplateError", "there is no Fleet production", id="no Fleet"),
+        pytest.param(CLOSED, "NamespaceNotAllowed", NOT_ALLOWED, id="a closed namespace"),
+    ],
+)
+class TestWithoutManifests:
+    """Rendering is for writing: who may not write still watches and holds."""
+
+    def test_a_new_wish_fails(self, given: Any, reason: str, message: str) -> None:
+        plan = dispatch.decide(NEW, look(**given), NOON)
+        assert plan.actions == ()
+        found = plan.status
+        assert (found.phase, found.reason, found.message) == ("Failed", reason, message)
+
+    def test_what_the_engine_says_is_reported(self, given: Any, reason: str, message: str) -> None:
+        item = settled()
+        there = objects(phase="Failed", decisions=[BACK])
+        status = dispatch.decide(item, look(there, **given), NOON).status
+        assert (status.phase, status.reason) == (ClusterPhase.FAILED, "AnalysisFailed")
+        assert status.inventory == item.status.inventory
+
+    def test_a_hold_is_still_sent(self, given: Any, reason: str, message: str) -> None:
+        plan = dispatch.decide(held(settled(), "halted"), look(objects(), **given), NOON)
+        (action,) = plan.actions
+        assert plan.fence
+        assert (action.namespace, action.name) == ("checkout", "checkout")  # type: ignore[union-attr]
+        assert (action.reason, action.sequence) == ("halted", 2)  # type: ignore[union-attr]
+
+    def test_what_is_gone_cannot_come_back(self, given: Any, reason: str, message: str) -> None:
+        plan = dispatch.decide(settled(), look(**given), NOON)
+        assert (plan.actions, plan.status.phase) == ((), ClusterPhase.FAILED)
+        assert plan.status.message.endswith(f"cannot be written: {message}")
+
+    def test_what_came_half_is_no_success(self, given: Any, reason: str, message: str) -> None:
+        item = after(NEW, dispatch.decide(NEW, look(looked=True), NOON))
+        going = dispatch.decide(item, look(objects(), **given), NOON)
+        assert (going.actions, going.status.phase) == ((), ClusterPhase.PROGRESSING)
+        done = dispatch.decide(item, look(objects(phase="Completed"), **given), NOON).status
+        assert (done.phase, done.reason) == (ClusterPhase.FAILED, reason)
+        assert (done.applied_run, done.last_good.run) == ("", "")
 
 
 def test_what_is_rendered_no_more_is_pruned_when_nothing_needs_it() -> None:

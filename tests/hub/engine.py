@@ -20,6 +20,7 @@ from fleet.hub.core.actions import (
     CreateObject,
     DeleteObject,
     HoldRollout,
+    ReleaseRollout,
     UpdateObject,
 )
 from fleet.hub.core.observed import Place
@@ -65,7 +66,12 @@ def do(cluster: str, objects: Objects, action: Any) -> str:
         case HoldRollout():
             rollout = objects["rollouts", action.namespace, action.name]
             hold(rollout, action.reason, action.sequence)
-            return f"hold {action.sequence} {action.reason}".rstrip()
+            return f"hold {action.sequence} {action.reason}"
+        case ReleaseRollout():
+            rollout = objects["rollouts", action.namespace, action.name]
+            assert rollout["metadata"]["resourceVersion"] == action.version
+            hold(rollout, "", 0)
+            return "release"
         case CreateObject() | UpdateObject():
             body = clone(action.manifest)
             meta = body["metadata"]

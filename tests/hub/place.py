@@ -30,7 +30,7 @@ def objects(number: int = 1, sequence: int = 1, hub: str = "hub-1", **status: An
     result: Objects = {}
     for each in rendered(number):
         body: dict[str, Any] = copy.deepcopy(dict(each.manifest))
-        body["metadata"]["uid"] = f"uid-{each.name}"
+        body["metadata"] |= {"uid": f"uid-{each.name}", "resourceVersion": "7"}
         if each.resource.plural == "rollouts":
             body["metadata"]["generation"] = 5
             body["spec"]["dispatch"] = {"hub": hub, "sequence": sequence}

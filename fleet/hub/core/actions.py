@@ -98,12 +98,25 @@ class ApplyRollout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRollout:
-    """Server-side apply of `spec.hold` alone as `kulta-fleet-hold`; an empty reason lets go."""
+    """Server-side apply of `spec.hold` alone as `kulta-fleet-hold`."""
 
     name: str
     namespace: str
     reason: str
     sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseRollout:
+    """Take `spec.hold` away, whoever wrote it, from the Rollout of exactly this version.
+
+    Nothing in the API can fence a removal by a sequence: the version does, for a newer leader's
+    hold is another version.
+    """
+
+    name: str
+    namespace: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +145,17 @@ class DeleteObject:
     uid: str
 
 
+MemberAction = (
+    LookUp
+    | ApplyRollout
+    | HoldRollout
+    | ReleaseRollout
+    | CreateObject
+    | UpdateObject
+    | DeleteObject
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchPlan:
     """One decision about one cluster.
@@ -143,9 +167,7 @@ class DispatchPlan:
     """
 
     status: ClusterRolloutStatus
-    actions: tuple[
-        LookUp | ApplyRollout | HoldRollout | CreateObject | UpdateObject | DeleteObject, ...
-    ] = ()
+    actions: tuple[MemberAction, ...] = ()
     fence: bool = False
     finalizer: bool | None = None
     """True adds our finalizer to the ClusterRollout, False removes it, None leaves it."""

@@ -206,6 +206,12 @@ def _finding(case: Case) -> Finding:
     found = verdict.find(rollout, case.want.revision, case.member, was_done=done)
     if case.bar and found.phase is ClusterPhase.SUCCEEDED and not case.is_applied:
         return Finding(phase=ClusterPhase.FAILED, reason=case.bar[0], message=case.bar[1])
+    if found.phase not in standing.FINAL and not case.item.spec.hold and case.live.foreign_hold:
+        message = (
+            f"{case.live.foreign_hold} holds the Rollout ({case.live.hold}): take spec.hold away "
+            "in the member, or set deliveryPolicy.onConflict: Force"
+        )
+        return Finding(phase=ClusterPhase.CONFLICT, reason="Conflict", message=message)
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.api import ClusterRollout
-from fleet.api.names import APPLIED_ANNOTATION, ROLLOUTS
+from fleet.api.names import APPLIED_ANNOTATION, HOLD_MANAGER, ROLLOUTS
 from fleet.hub.core.observed import DispatchObserved, Place
 from fleet.rendering.render import Rendered
 
@@ -58,6 +58,26 @@ class Live:
     def hold(self) -> str:
         """The reason of the hold that is in force in the member."""
         return str(part(self.rollout, "spec", "hold").get("reason", ""))
+
+    @property
+    def version(self) -> str:
+        return str(part(self.rollout, "metadata").get("resourceVersion", ""))
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """Field managers of the hold in force, where the API server says them."""
+        fields = part(self.rollout, "metadata").get("managedFields") or ()
+        return tuple(
+            str(entry.get("manager", "?"))
+            for entry in fields
+            if isinstance(entry, Mapping) and "f:hold" in part(entry, "fieldsV1", "f:spec")
+        )
+
+    @property
+    def foreign_hold(self) -> str:
+        """Who holds the Rollout, if that is not the hub."""
+        ours = not self.hold or HOLD_MANAGER in self.holders
+        return "" if ours else ", ".join(self.holders)
 
     def other_hub(self, hub: str) -> str:
         """The hub that holds the Rollout, if that is not `hub` and has not released it."""

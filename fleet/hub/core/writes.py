@@ -4,6 +4,7 @@ Called by `dispatch`. A sequence is taken once for each wish and each hold; writ
 may be sent again until they are seen in the member, and are not sent once they are.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,13 @@ from fleet.api.clusterrollout import Dispatched, Want
 from fleet.api.names import ROLLOUTS, request_annotation
 from fleet.hub.core import inventory, ownership, standing
 from fleet.hub.core import live as livelib
-from fleet.hub.core.actions import ApplyRollout, CreateObject, HoldRollout, UpdateObject
+from fleet.hub.core.actions import (
+    ApplyRollout,
+    CreateObject,
+    HoldRollout,
+    ReleaseRollout,
+    UpdateObject,
+)
 from fleet.hub.core.live import Live
 from fleet.hub.core.observed import DispatchObserved, Member
 from fleet.kit import hashing
@@ -23,7 +30,7 @@ RETRY = request_annotation("retry")
 YES = "true"
 """The one value by which an engine is asked."""
 
-Write = ApplyRollout | HoldRollout | CreateObject | UpdateObject
+Write = ApplyRollout | HoldRollout | ReleaseRollout | CreateObject | UpdateObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,14 +143,7 @@ def missing(case: Case, dispatch: Dispatched) -> tuple[Write, ...]:
         manifest = _dispatched(case, dispatch)
         writes.append(ApplyRollout(manifest=manifest, force=case.observed.force))
     if case.live.hold != dispatch.hold:
-        writes.append(
-            HoldRollout(
-                name=case.live.main[1],
-                namespace=case.live.main[0],
-                reason=dispatch.hold,
-                sequence=dispatch.sequence,
-            )
-        )
+        writes.extend(_hold(case, dispatch))
     if case.observed.live is not None:
         for each in unconfirmed(case):
             found = case.live.get(each)
@@ -153,6 +153,22 @@ def missing(case: Case, dispatch: Dispatched) -> tuple[Write, ...]:
                 manifest = ownership.merged(found, each)
                 writes.append(UpdateObject(resource=each.resource, manifest=manifest))
     return tuple(writes)
+
+
+def _hold(case: Case, dispatch: Dispatched) -> Iterator[HoldRollout | ReleaseRollout]:
+    """The hold, or its end; somebody else's hold ends only by force.
+
+    The end comes after the Rollout has arrived: it is for the version that is then there.
+    """
+    namespace, name = case.live.main
+    if dispatch.hold:
+        yield HoldRollout(
+            name=name, namespace=namespace, reason=dispatch.hold, sequence=dispatch.sequence
+        )
+    elif _has_arrived(case, dispatch) or case.bar is not None:
+        if case.live.foreign_hold and not case.observed.force:
+            return
+        yield ReleaseRollout(name=name, namespace=namespace, version=case.live.version)
 
 
 def unconfirmed(case: Case) -> tuple[Rendered, ...]:

@@ -37,15 +37,15 @@ from fleet.hub.core.actions import (
     Hold,
     HoldRollout,
     LookUp,
+    MemberAction,
     Release,
+    ReleaseRollout,
     Start,
     UpdateObject,
 )
 from fleet.hub.core.observed import Place
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.stores import Recollection, Store
-
-MemberAction = LookUp | ApplyRollout | HoldRollout | CreateObject | UpdateObject | DeleteObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,24 +229,27 @@ async def look(
 
 
 async def _do(handle: Handle, action: MemberAction) -> Mapping[str, Any] | None:
+    answer: Mapping[str, Any] | None = None
     match action:
         case LookUp():
-            return None
+            pass
         case ApplyRollout():
-            return await _apply_rollout(handle, action)
+            answer = await _apply_rollout(handle, action)
         case HoldRollout():
-            return await _hold_rollout(handle, action)
+            answer = await _hold_rollout(handle, action)
+        case ReleaseRollout():
+            answer = await _release_rollout(handle, action)
         case CreateObject():
-            return await handle.client.create(action.resource, action.manifest)
+            answer = await handle.client.create(action.resource, action.manifest)
         case UpdateObject():
-            return await handle.client.replace(action.resource, action.manifest)
+            answer = await handle.client.replace(action.resource, action.manifest)
         case DeleteObject():
             await handle.client.delete(
                 action.resource, action.name, action.namespace, uid=action.uid or None
             )
-            return None
         case _:
             assert_never(action)
+    return answer
 
 
 async def _apply_rollout(handle: Handle, action: ApplyRollout) -> Mapping[str, Any]:
@@ -262,11 +265,16 @@ async def _hold_rollout(handle: Handle, action: HoldRollout) -> Mapping[str, Any
         "apiVersion": ROLLOUTS.api_version,
         "kind": ROLLOUTS.kind,
         "metadata": {"name": action.name, "namespace": action.namespace},
+        "spec": {"hold": {"reason": action.reason, "sequence": action.sequence}},
     }
-    if action.reason:
-        hold = {"reason": action.reason, "sequence": action.sequence}
-        manifest["spec"] = {"hold": hold}
     answer = await handle.client.apply(ROLLOUTS, manifest, manager=HOLD_MANAGER, force=True)
+    handle.informers[ROLLOUTS].remember(answer)
+    return answer
+
+
+async def _release_rollout(handle: Handle, action: ReleaseRollout) -> Mapping[str, Any]:
+    body = {"metadata": {"resourceVersion": action.version}, "spec": {"hold": None}}
+    answer = await handle.client.patch(ROLLOUTS, action.name, action.namespace, body)
     handle.informers[ROLLOUTS].remember(answer)
     return answer
 

@@ -35,8 +35,8 @@ from fleet.hub.runtime import apply, observe
 from fleet.hub.runtime.apply import Outcome
 from fleet.hub.runtime.context import Context
 
-ROUNDS = 6
-"""Decisions for one key in one go; the longest way is look, fence, look, report, clean up."""
+ROUNDS = 8
+"""Decisions for one key in one go; the longest way is look, fence, release, report, clean up."""
 
 Live = dict[Place, Mapping[str, Any]]
 

@@ -290,13 +290,20 @@ def informers(link: Link, client: Client, listener: Listener) -> list[Informer[A
 
 
 def slim(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A Rollout without what is large and never read: its pods and its managed fields."""
+    """A Rollout without what is large and never read: its pods and its managed fields.
+
+    Of these, only who holds it is kept.
+    """
     spec = manifest.get("spec") or {}
-    return {
-        **manifest,
-        "metadata": {k: v for k, v in manifest["metadata"].items() if k != "managedFields"},
-        "spec": {**spec, "template": {}},
-    }
+    metadata = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}
+    if "hold" in spec:
+        fields: Mapping[str, Any] = {"f:spec": {"f:hold": {}}}
+        metadata["managedFields"] = [
+            {"manager": entry.get("manager"), "fieldsV1": fields}
+            for entry in manifest["metadata"].get("managedFields") or ()
+            if "f:hold" in (entry.get("fieldsV1") or {}).get("f:spec", {})
+        ]
+    return {**manifest, "metadata": metadata, "spec": {**spec, "template": {}}}
 
 
 def _term(manifest: Mapping[str, Any]) -> Term:

@@ -15,7 +15,7 @@ from fleet.api.conditions import is_true
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import APPLIED_ANNOTATION
 from fleet.hub.core import dispatch
-from fleet.hub.core.actions import DispatchPlan
+from fleet.hub.core.actions import DispatchPlan, ReleaseRollout
 from fleet.hub.core.observed import Member
 from fleet.rendering import render
 from tests.conftest import NOON
@@ -151,7 +151,8 @@ def test_a_hold_takes_a_sequence_and_leaves_the_rollout_alone() -> None:
     )
     freed = dispatch.decide(held(item, ""), look(there), NOON)
     (release,) = freed.actions
-    assert (release.reason, release.sequence) == ("", 3)  # type: ignore[union-attr]
+    assert release == ReleaseRollout(namespace="checkout", name="checkout", version="7")
+    assert (freed.fence, freed.status.dispatch.sequence) == (True, 3)
 
 
 # --- whose is it ----------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from fleet.hub.core.actions import (
     HoldRollout,
     LookUp,
     Release,
+    ReleaseRollout,
     Start,
     UpdateObject,
 )
@@ -203,7 +204,11 @@ async def test_a_hold_is_a_field_of_its_own_manager(desk: Desk) -> None:
     found = member.peek(ROLLOUTS, "checkout", "checkout")
     assert found is not None
     assert found["spec"]["hold"] == {"reason": "halted", "sequence": 3}
-    free = HoldRollout(name="checkout", namespace="checkout", reason="", sequence=4)
+    old = ReleaseRollout(name="checkout", namespace="checkout", version="1")
+    (late,) = await apply.member(handle, [old])
+    assert isinstance(late.error, Conflict), "a release is for the version that was seen"
+    version = found["metadata"]["resourceVersion"]
+    free = ReleaseRollout(name="checkout", namespace="checkout", version=version)
     await apply.member(handle, [free])
     found = member.peek(ROLLOUTS, "checkout", "checkout")
     assert found is not None

@@ -195,6 +195,15 @@ def test_a_kept_rollout_has_no_pods_and_no_managed_fields() -> None:
     assert kept == {"metadata": {"name": "a"}, "spec": {"template": {}, "replicas": 2}}
 
 
+def test_of_a_held_rollout_it_is_kept_who_holds_it() -> None:
+    hold = {"f:spec": {"f:hold": {"f:reason": {}}}}
+    fields = [{"manager": "kubectl-edit", "fieldsV1": hold}, {"manager": "kulta-fleet"}]
+    metadata = slim({"metadata": {"managedFields": fields}, "spec": {"hold": {"reason": "x"}}})[
+        "metadata"
+    ]
+    assert [entry["manager"] for entry in metadata["managedFields"]] == ["kubectl-edit"]
+
+
 async def test_a_member_that_answers_again_is_connected_at_once(desk: Desk) -> None:
     link = desk.link("eu-7")
     link.trouble = Trouble(reason="Unreachable", message="reset")

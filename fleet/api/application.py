@@ -15,6 +15,7 @@ from fleet.api.meta import LabelSelector, Model, Object
 from fleet.api.rules import Rule, Rules, exactly_one
 from fleet.api.strategy import AT_LEAST_ONE_STEP, Steps
 from fleet.api.values import (
+    APPLICATION_LENGTH,
     Amount,
     AtLeastOne,
     Duration,
@@ -23,6 +24,7 @@ from fleet.api.values import (
     PodTemplate,
     Port,
     ServiceBase,
+    letters,
 )
 
 
@@ -313,9 +315,9 @@ class Application(Object[ApplicationSpec, ApplicationStatus]):
 
     RULES = (
         Rule(
-            rule="self.metadata.name.matches(r'^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$')",
-            message="an Application's name becomes the name of Services and runs: 1 to 50 "
-            "lower-case letters, digits and dashes, beginning with a letter",
+            rule=f"self.metadata.name.matches(r'{letters(APPLICATION_LENGTH)}')",
+            message="an Application's name becomes the name of Services and runs: 1 to "
+            f"{APPLICATION_LENGTH} lower-case letters, digits and dashes, beginning with a letter",
             field=".metadata.name",
         ),
     )

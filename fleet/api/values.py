@@ -77,13 +77,24 @@ Namespace = Annotated[
 ]
 """A namespace that Applications may use."""
 
+APPLICATION_LENGTH = 50
+"""Most characters of an Application's name: with `-<number>` it names runs, in labels too."""
+SERVICE_LENGTH = 63 - len("-canary")
+"""Most characters of the name of a Service that gets a second one beside it."""
+
+
+def letters(most: int) -> str:
+    """The pattern of a name that begins with a letter, of at most `most` characters."""
+    return f"^[a-z]([-a-z0-9]{{0,{most - 2}}}[a-z0-9])?$"
+
+
 ServiceBase = Annotated[
     Name,
     Rules(
         Rule(
-            rule=r"self.matches(r'^[a-z]([-a-z0-9]{0,54}[a-z0-9])?$')",
-            message="a Service's name begins with a letter and has at most 56 characters here, "
-            "because <name>-canary is made beside it",
+            rule=f"self.matches(r'{letters(SERVICE_LENGTH)}')",
+            message=f"a Service's name begins with a letter and has at most {SERVICE_LENGTH} "
+            "characters here, because <name>-canary is made beside it",
         ),
     ),
 ]

@@ -4,18 +4,16 @@ Called by `application` before a run is made, and by `fleet lint`. Each check yi
 name the field, the value and the correction; an empty answer is a good spec.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fleet.api import Application, Fleet
+from fleet.api import Application, Fleet, values
 from fleet.api.application import DeliveryPolicy, Wave
 from fleet.api.names import ClusterName, is_closed
 from fleet.hub.core import waves as wavelib
 from fleet.kit import amounts, durations
 from fleet.rendering import overrides
-
-NAME_LIMIT = 52
-"""Room for `-canary` and for a ReplicaSet's hash in the 63 characters of a label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +35,16 @@ def problems(subject: Subject) -> tuple[str, ...]:
 
 
 def _names(subject: Subject) -> Iterator[str]:
-    name = subject.application.name
-    if len(name) > NAME_LIMIT or "." in name:
-        yield (
-            f"metadata.name: {name} cannot name the objects in a member: "
-            f"write at most {NAME_LIMIT} letters, digits and dashes"
-        )
     service = subject.application.spec.workload.service
-    if service and service.name and len(service.name) > NAME_LIMIT:
-        yield (
-            f"spec.workload.service.name: {service.name} is too long for <name>-canary: "
-            f"write at most {NAME_LIMIT} characters"
-        )
+    for where, name, most in (
+        ("metadata.name", subject.application.name, values.APPLICATION_LENGTH),
+        ("spec.workload.service.name", service and service.name, values.SERVICE_LENGTH),
+    ):
+        if name and not re.fullmatch(values.letters(most), name):
+            yield (
+                f"{where}: {name} cannot name the objects in a member: write at most {most} "
+                "lower-case letters, digits and dashes, beginning with a letter"
+            )
 
 
 def _strategy(subject: Subject) -> Iterator[str]:
@@ -73,11 +69,6 @@ def _steps(subject: Subject) -> Iterator[str]:
             )
         if step.pause and step.pause.duration:
             yield from _duration(f"{where}[{index}].pause.duration", step.pause.duration)
-    if steps and steps[-1].set_weight != 100:
-        yield (
-            f"{where}[{len(steps) - 1}].setWeight: {steps[-1].set_weight} leaves the revision "
-            "unfinished: let the last step be 100"
-        )
 
 
 def _workload(subject: Subject) -> Iterator[str]:

@@ -65,12 +65,6 @@ CASES = [
         id="a falling weight",
     ),
     pytest.param(
-        [put(f"{CANARY}/steps", [{"setWeight": 50}])],
-        "spec.deliveryPolicy.strategy.canary.steps[0].setWeight: 50 leaves the revision "
-        "unfinished: let the last step be 100",
-        id="steps that do not end at 100",
-    ),
-    pytest.param(
         [put(f"{CANARY}/steps/0/pause", {"duration": "90d"})],
         "spec.deliveryPolicy.strategy.canary.steps[0].pause.duration: '90d' is out of range: "
         "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
@@ -128,8 +122,8 @@ CASES = [
     ),
     pytest.param(
         [put("/workload/service/name", "s" * 60)],
-        f"spec.workload.service.name: {'s' * 60} is too long for <name>-canary: write at most 52 "
-        "characters",
+        f"spec.workload.service.name: {'s' * 60} cannot name the objects in a member: write at "
+        "most 56 lower-case letters, digits and dashes, beginning with a letter",
         id="a service name without room",
     ),
     pytest.param(
@@ -232,16 +226,30 @@ def test_each_rule_says_what_to_write(changes: list[dict[str, Any]], sentence: s
     assert problems(*changes) == (sentence,)
 
 
-def test_a_name_must_leave_room() -> None:
-    (sentence,) = problems(name="n" * 53)
-    assert sentence == (
-        f"metadata.name: {'n' * 53} cannot name the objects in a member: write at most 52 "
-        "letters, digits and dashes"
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        pytest.param("n" * 50, True, id="as long as it may be"),
+        pytest.param("n" * 51, False, id="too long for a run's name in a label"),
+        pytest.param("shop.checkout", False, id="with a dot"),
+        pytest.param("7-seas", False, id="beginning with a digit: no Service may"),
+    ],
+)
+def test_a_name_must_leave_room(name: str, good: bool) -> None:
+    sentence = (
+        f"metadata.name: {name} cannot name the objects in a member: write at most 50 lower-case "
+        "letters, digits and dashes, beginning with a letter"
     )
+    assert problems(name=name) == (() if good else (sentence,))
 
 
 def test_a_good_spec_has_no_problem() -> None:
     assert problems() == ()
+
+
+def test_a_last_weight_below_100_is_followed_by_promotion() -> None:
+    """As in the reference: the engine promotes after the last step, whatever its weight."""
+    assert problems(put(f"{CANARY}/steps", [{"setWeight": 50}])) == ()
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -121,6 +121,8 @@ ROLLOUT = (
     _text("Phase", ".status.phase"),
     _count("Weight", ".status.currentWeight"),
     AGE,
+    _wide("Strategy", ".status.strategy"),
+    _wide("Step", ".status.step"),
     _wide("Message", ".status.message"),
     _wide("Stable", ".status.stablePodHash"),
     _wide("Revision", ".status.currentPodHash"),

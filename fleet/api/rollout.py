@@ -239,6 +239,10 @@ class RolloutStatus(Model):
     """Hash of the revision that has proved itself and takes the traffic on failure."""
     failed_pod_hash: str = ""
     """The revision that was taken back; it is not tried again by itself."""
+    strategy: str = ""
+    """The strategy in force: the member of `spec.strategy`."""
+    step: str = ""
+    """`2/4`: the step in work of all steps; empty for a strategy without steps."""
     current_step_index: int | None = None
     """The step in work, counted from 0; equal to the number of steps when all are done."""
     current_weight: int | None = None

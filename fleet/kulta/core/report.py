@@ -44,6 +44,7 @@ def finish(draft: Draft, strategy: Strategy) -> Plan:
     stored = draft.look.rollout.status
     actions = (*_traffic(draft), *_sets(draft), *_pods(draft), *_history(draft))
     _counters(draft)
+    draft.set(strategy=draft.traits.strategy, step=strategy.step(draft))
     _explain(draft, strategy)
     status, urgent = _throttled(draft, stored)
     events = (

@@ -2,18 +2,18 @@
 
 Called by `plan` for what is stored, and for files (`of_manifest`). Ranges and known names are
 refused by the models; here are the rules between fields. The CRD says the same in CEL and is first;
-here is what an older CRD lets through, and what CEL cannot say (the index of a step). Add a rule by
-a function and an entry in `RULES`.
+here is what an older CRD lets through, and what CEL cannot say (the index of a step). What belongs
+to one strategy it says itself (`Strategy.problems`); add another rule by a function and an entry in
+`RULES`.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fleet.api.analysis import Analysis
-from fleet.api.rollout import Canary, Rollout, RolloutSpec, Step
+from fleet.api.rollout import Rollout, RolloutSpec
 from fleet.errors import UserError
 from fleet.kit import amounts, durations
+from fleet.kulta.core.strategies import STRATEGIES
 
 NAME_LIMIT = 63
 
@@ -80,75 +80,13 @@ def _selector(spec: RolloutSpec) -> Iterator[str]:
 
 
 def _strategy(spec: RolloutSpec) -> Iterator[str]:
-    given = [key for key in ("simple", "canary") if getattr(spec.strategy, key) is not None]
+    """Exactly one strategy, and what each of them has to say about its part."""
+    given = [key for key in STRATEGIES if getattr(spec.strategy, key) is not None]
     if len(given) != 1:
-        said = " and ".join(given) if given else "none"
-        yield f"spec.strategy must have exactly one of simple and canary, it has {said}"
-    if spec.strategy.simple is not None:
-        yield from _analysis(spec.strategy.simple.analysis, "spec.strategy.simple.analysis")
-    if spec.strategy.canary is not None:
-        yield from _canary(spec.strategy.canary)
-
-
-def _canary(canary: Canary) -> Iterator[str]:
-    at = "spec.strategy.canary"
-    for name, value in (
-        ("canaryService", canary.canary_service),
-        ("stableService", canary.stable_service),
-    ):
-        if not value:
-            yield f"{at}.{name} cannot be empty; write the name of a Service in this namespace"
-    if canary.canary_service and canary.canary_service == canary.stable_service:
-        yield (
-            f"{at}.canaryService and stableService are both {canary.stable_service}; "
-            "write two different Services"
-        )
-    if not canary.steps:
-        yield f"{at}.steps needs at least one step; write for example [{{setWeight: 20}}]"
-    yield from _steps(canary.steps, at)
-    routing = canary.traffic_routing
-    gateway = routing.gateway_api if routing is not None else None
-    if gateway is not None and not gateway.http_route:
-        yield (
-            f"{at}.trafficRouting.gatewayAPI.httpRoute cannot be empty; "
-            "write the name of an HTTPRoute of this namespace, or leave out trafficRouting"
-        )
-    yield from _analysis(canary.analysis, f"{at}.analysis")
-
-
-def _steps(steps: tuple[Step, ...], at: str) -> Iterator[str]:
-    before = -1
-    for index, step in enumerate(steps):
-        where, weight = f"{at}.steps[{index}]", step.set_weight
-        if weight <= before:
-            yield (
-                f"{where}.setWeight must be greater than that of the step before it ({before}), "
-                f"it is {weight}; weights grow, and 100 can only be the last"
-            )
-        before = max(before, weight)
-        if step.pause is not None and step.pause.duration is not None:
-            yield from _duration(f"{where}.pause.duration", step.pause.duration)
-
-
-def _analysis(analysis: Analysis | None, at: str) -> Iterator[str]:
-    if analysis is None:
-        return
-    yield from _duration(f"{at}.warmupDuration", analysis.warmup_duration)
-    for index, metric in enumerate(analysis.metrics):
-        where = f"{at}.metrics[{index}]"
-        if not math.isfinite(metric.threshold):
-            yield f"{where}.threshold must be a finite number, it is {metric.threshold}"
-        yield from _duration(f"{where}.interval", metric.interval)
-        yield from _duration(f"{where}.window", metric.window)
-
-
-def _duration(where: str, text: str | None) -> Iterator[str]:
-    if text is None:
-        return
-    try:
-        durations.parse(text)
-    except ValueError as error:
-        yield f"{where} invalid: {error}"
+        known, said = " and ".join(STRATEGIES), " and ".join(given) if given else "none"
+        yield f"spec.strategy must have exactly one of {known}, it has {said}"
+    for key in given:
+        yield from STRATEGIES[key].problems(spec, f"spec.strategy.{key}")
 
 
 def _text(value: object) -> str:

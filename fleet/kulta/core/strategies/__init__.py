@@ -13,7 +13,7 @@ from fleet.kulta.core.strategies.simple import SimpleStrategy
 
 __all__ = ["STRATEGIES", "Strategy", "name", "select"]
 
-STRATEGIES: Mapping[str, Strategy] = {"canary": CanaryStrategy(), "simple": SimpleStrategy()}
+STRATEGIES: Mapping[str, Strategy] = {"simple": SimpleStrategy(), "canary": CanaryStrategy()}
 
 
 def name(wish: api.Strategy) -> str:

@@ -1,5 +1,6 @@
 """The shape of a strategy, and the moves that all of them make the same way."""
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from fleet.api.rollout import Phase, RolloutSpec
@@ -13,6 +14,9 @@ from fleet.kulta.core.wait import Wait
 class Strategy(Protocol):
     """One way from revision to revision."""
 
+    def problems(self, spec: RolloutSpec, at: str) -> Iterator[str]:
+        """What is wrong with its part of the spec, which stands at the path `at`."""
+
     def traits(self, spec: RolloutSpec) -> Traits:
         """How it uses pods, Services, routes and metrics."""
 
@@ -21,6 +25,9 @@ class Strategy(Protocol):
 
     def describe(self, draft: Draft) -> str:
         """Where the rollout stands, in words that change only when it moves."""
+
+    def step(self, draft: Draft) -> str:
+        """The step in work of all steps, `2/4`; empty for a strategy without steps."""
 
     def advance(self, draft: Draft) -> None:
         """Take an active rollout as far as the world allows; may complete or fail it."""

@@ -8,11 +8,14 @@ entry. After the last step `promotion` takes over. How pods and weights of one s
 told in `steps`.
 """
 
+from collections.abc import Iterator
+
 from fleet.api.rollout import Canary, Phase, RolloutSpec, RolloutStatus, Step
 from fleet.kulta.core import (
     deadlines,
     decisions,
     holds,
+    problems,
     promotion,
     replicas,
     requests,
@@ -29,6 +32,14 @@ from fleet.kulta.core.wait import Wait
 
 class CanaryStrategy:
     """See the module."""
+
+    def problems(self, spec: RolloutSpec, at: str) -> Iterator[str]:
+        canary = _canary(spec)
+        names = {"canaryService": canary.canary_service, "stableService": canary.stable_service}
+        yield from problems.services(at, names)
+        yield from problems.steps(at, canary.steps)
+        yield from problems.routing(at, canary.traffic_routing)
+        yield from problems.analysis(at, canary.analysis)
 
     def traits(self, spec: RolloutSpec) -> Traits:
         canary = _canary(spec)
@@ -57,6 +68,10 @@ class CanaryStrategy:
             return f"revision {draft.current} is being promoted"
         count = len(_canary(draft.look.spec).steps)
         return f"step {_index(draft)} of {count}: {step.set_weight}% for revision {draft.current}"
+
+    def step(self, draft: Draft) -> str:
+        count = len(_canary(draft.look.spec).steps)
+        return f"{min(_index(draft) + 1, count)}/{count}"
 
     def skip(self, draft: Draft) -> None:
         count = len(_canary(draft.look.spec).steps)

@@ -4,8 +4,10 @@ No steps, no Services, no routes. When all pods are the new revision's and an an
 one full passing check after the warm-up completes it; a failure brings the old revision back.
 """
 
+from collections.abc import Iterator
+
 from fleet.api.rollout import RolloutSpec, Simple
-from fleet.kulta.core import deadlines, decisions, holds, promotion, requests
+from fleet.kulta.core import deadlines, decisions, holds, problems, promotion, requests
 from fleet.kulta.core.analysis import checks
 from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
@@ -18,6 +20,9 @@ SKIPPED = 0
 
 class SimpleStrategy:
     """See the module."""
+
+    def problems(self, spec: RolloutSpec, at: str) -> Iterator[str]:
+        yield from problems.analysis(at, _simple(spec).analysis)
 
     def traits(self, spec: RolloutSpec) -> Traits:
         return Traits(
@@ -32,6 +37,9 @@ class SimpleStrategy:
 
     def describe(self, draft: Draft) -> str:
         return f"revision {draft.current} is being rolled out to {draft.look.total} pods"
+
+    def step(self, draft: Draft) -> str:
+        return ""
 
     def skip(self, draft: Draft) -> None:
         draft.set(reached_step_index=SKIPPED)

@@ -7,7 +7,7 @@ import pytest
 from fleet.api.rollout import Phase
 from fleet.errors import UnexpectedState
 from fleet.kulta.core import actions as act
-from fleet.kulta.core import strategies
+from fleet.kulta.core import strategies, validation
 from tests import gen
 from tests.kulta.world import World
 
@@ -95,3 +95,25 @@ def test_simple_has_no_traffic() -> None:
     spec = gen.rollout(strategy=WISHES["simple"]).spec
     traits = strategies.select(spec.strategy).traits(spec)
     assert (traits.services, traits.is_routed) == ((), False)
+
+
+@every
+def test_status_says_strategy_and_step(name: str) -> None:
+    """So that columns and the hub show them without knowing the strategy."""
+    world = world_of(name)
+    world.image("shop:v2")
+    world.settle()
+    steps = WISHES[name][name].get("steps", [])
+    said = [item.step for item in world.writes]
+    assert {item.strategy for item in world.writes} == {name}
+    assert world.status.step == (f"{len(steps)}/{len(steps)}" if steps else "")
+    assert set(said) <= {"", *(f"{at}/{len(steps)}" for at in range(1, len(steps) + 1))}
+
+
+@every
+def test_problems_name_the_field_of_the_strategy(name: str) -> None:
+    """Each strategy judges its own part; shared parts are judged alike."""
+    analysis = gen.analysis({"name": "error-rate", "threshold": float("inf")})
+    rollout = gen.rollout(strategy={name: {**WISHES[name][name], "analysis": analysis}})
+    (problem,) = validation.problems(rollout.spec)
+    assert problem.startswith(f"spec.strategy.{name}.analysis.metrics[0].threshold must be")

@@ -23,6 +23,7 @@ from e2e.ground.planes import Planes
 from e2e.ground.waiting import until
 from e2e.tenancy import Tenant, World, running
 from fleet.api.names import DEPLOYMENTS, ENGINE_NAME, ENGINE_NAMESPACE, MEMBERCLUSTERS, SECRETS
+from fleet.clusters import tokens
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import load_kubeconfig, parse_kubeconfig
 from fleet.hub.runtime import credentials
@@ -179,15 +180,15 @@ async def test_the_hub_renews_its_own_token(world: World, plane: ControlPlane) -
     path = world.hub.folder / "hub.kubeconfig"
     async with open_session() as session:
         own = Client("hub", load_kubeconfig(path), session)
-        before = credentials.decoded(await own.get(SECRETS, "member", where[0]), "kubeconfig")
+        before = tokens.decoded(await own.get(SECRETS, "member", where[0]), "kubeconfig")
         assert before is not None
         member = Client("member", parse_kubeconfig(before), session)
         await credentials.renew(own, member, where, "kubeconfig")
-        after = credentials.decoded(await own.get(SECRETS, "member", where[0]), "kubeconfig")
+        after = tokens.decoded(await own.get(SECRETS, "member", where[0]), "kubeconfig")
     assert after is not None
     old, new = (parse_kubeconfig(text).token for text in (before, after))
     assert old != new
-    told = credentials.read(new)
+    told = tokens.read(new)
     assert told is not None
     assert told.is_ours
     assert (told.expires - told.issued).total_seconds() == 7 * 24 * 3_600

@@ -11,8 +11,8 @@ from fleet import errors
 from fleet.api import names
 from fleet.cli import registration
 from fleet.cli.access import Access, in_memory
+from fleet.clusters import tokens
 from fleet.clusters.config import parse_kubeconfig
-from fleet.hub.runtime import credentials
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 CRD = f"{names.ROLLOUTS.plural}.{names.ROLLOUTS.group}"
@@ -38,7 +38,7 @@ def inspect(hub: Access, namespace: str, name: str) -> Iterator[Finding]:
         raise errors.UserError("NotFound", text)
     try:
         text = _kubeconfig(hub, cluster)
-        token = credentials.read(parse_kubeconfig(text).token)
+        token = tokens.read(parse_kubeconfig(text).token)
         until = f", token until {token.expires:%Y-%m-%d %H:%M} UTC" if token else ""
         yield Finding(what="Secret", good=True, text=f"a kubeconfig that the hub accepts{until}")
         with in_memory(text, role="member") as member:
@@ -54,7 +54,7 @@ def rights(namespaces: Sequence[str]) -> Iterator[Right]:
     for manifest in registration.manifests(namespaces):
         if manifest["kind"] not in ("Role", "ClusterRole"):
             continue
-        if manifest["metadata"]["name"] != credentials.ACCOUNT:
+        if manifest["metadata"]["name"] != tokens.ACCOUNT:
             continue
         where = manifest["metadata"].get("namespace", "")
         for rule in manifest["rules"]:
@@ -83,7 +83,7 @@ def _kubeconfig(hub: Access, cluster: Mapping[str, Any]) -> str:
     secret = hub.find(names.SECRETS, reference["name"], namespace["namespace"])
     if secret is None:
         raise errors.UserError("SecretNotFound", f"{where} does not exist: `fleet cluster add`")
-    text = credentials.decoded(secret, reference.get("key", registration.KEY))
+    text = tokens.decoded(secret, reference.get("key", registration.KEY))
     if text is None:
         raise errors.UserError("SecretNotFound", f"{where} has no such key: `fleet cluster add`")
     return text

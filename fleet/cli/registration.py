@@ -19,12 +19,11 @@ import yaml
 from fleet import errors, settings
 from fleet.api import names
 from fleet.cli.access import Access, Outcome, in_memory
+from fleet.clusters import tokens
 from fleet.clusters.config import parse_kubeconfig
-from fleet.hub.runtime import credentials
 from fleet.telemetry.clock import SystemClock
 
 KEY = "kubeconfig"
-KUBECONFIG_LABEL = "fleet.kulta.io/kubeconfig"
 UID_ANNOTATION = "fleet.kulta.io/cluster-uid"
 """On a MemberCluster: which API server it was registered for, before the hub has looked."""
 EACH_NAMESPACE = "ALLOWED_NAMESPACE"
@@ -109,12 +108,12 @@ def renew(hub: Access, member: Access, wish: Wish) -> Iterator[str]:
     reference = before["spec"]["kubeconfig"]["secretRef"]
     name, key = reference["name"], reference.get("key", KEY)
     secret = hub.get(names.SECRETS, name, wish.namespace)
-    text = credentials.decoded(secret, key) or ""
+    text = tokens.decoded(secret, key) or ""
     token = parse_kubeconfig(text).token
     if token is None:
         raise _usage(f"--renew: the Secret {wish.namespace}/{name} has no token: leave out --renew")
     new, expires = _token(member)
-    changed = credentials.replaced(text, token, new)
+    changed = tokens.replaced(text, token, new)
     prove(changed)
     yield f"hub {hub.server}"
     hub.replace(names.SECRETS, {**secret, "data": {**secret["data"], key: _encoded(changed)}})
@@ -266,14 +265,14 @@ def _working(hub: Access, member: Access, wish: Wish, *, may_keep: bool) -> tupl
 def _present(hub: Access, member: Access, wish: Wish) -> tuple[str, datetime] | None:
     """The kubeconfig in the Secret and the end of its token, if it is as we would write it now."""
     secret = hub.find(names.SECRETS, wish.name, wish.namespace)
-    text = credentials.decoded(secret, KEY) if secret else None
+    text = tokens.decoded(secret, KEY) if secret else None
     if text is None:
         return None
     try:
         found = parse_kubeconfig(text)
     except errors.UserError:
         return None
-    token = credentials.read(found.token)
+    token = tokens.read(found.token)
     if token is None or not token.is_ours or SystemClock().now() >= token.renew_at:
         return None
     wanted = parse_kubeconfig(_kubeconfig(member, wish.name, str(found.token)))
@@ -281,11 +280,11 @@ def _present(hub: Access, member: Access, wish: Wish) -> tuple[str, datetime] | 
 
 
 def _token(member: Access) -> tuple[str, datetime]:
-    path = names.SERVICEACCOUNTS.path(names.ENGINE_NAMESPACE, credentials.ACCOUNT, "token")
+    path = names.SERVICEACCOUNTS.path(names.ENGINE_NAMESPACE, tokens.ACCOUNT, "token")
     request = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
-        "spec": {"expirationSeconds": credentials.SECONDS},
+        "spec": {"expirationSeconds": tokens.SECONDS},
     }
     status = member.request("POST", path, request)["status"]
     return status["token"], datetime.fromisoformat(status["expirationTimestamp"])
@@ -297,7 +296,7 @@ def _kubeconfig(member: Access, name: str, token: str) -> str:
         cluster["certificate-authority-data"] = _encoded(member.authority)
     if member.server_name:
         cluster["tls-server-name"] = member.server_name
-    user = credentials.ACCOUNT
+    user = tokens.ACCOUNT
     return yaml.safe_dump(
         {
             "apiVersion": "v1",
@@ -318,7 +317,7 @@ def _secret(namespace: str, name: str, kubeconfig: str) -> dict[str, Any]:
         "metadata": {
             "name": name,
             "namespace": namespace,
-            "labels": {KUBECONFIG_LABEL: "true"},
+            "labels": {names.KUBECONFIG_LABEL: "true"},
         },
         "type": "Opaque",
         "data": {KEY: _encoded(kubeconfig)},

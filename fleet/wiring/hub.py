@@ -17,7 +17,14 @@ from typing import Any
 
 from fleet import __version__, aio, settings
 from fleet.api import ClusterRollout
-from fleet.api.names import CLUSTERROLLOUTS, HUB_LEASE, NAMESPACES, SECRETS, ClusterName
+from fleet.api.names import (
+    CLUSTERROLLOUTS,
+    HUB_LEASE,
+    KUBECONFIG_LABEL,
+    NAMESPACES,
+    SECRETS,
+    ClusterName,
+)
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.health import Breaker
@@ -40,8 +47,6 @@ from fleet.telemetry.server import Health, serving
 from fleet.wiring import connect, watching
 
 USER_AGENT = f"kulta-fleet-hub/{__version__}"
-KUBECONFIG_LABEL = "fleet.kulta.io/kubeconfig=true"
-"""Secrets with this label are watched, so that new credentials count at once."""
 INFLIGHT = 64
 RENEW_SECONDS = 5.0
 FLUSH_SECONDS = 2.0
@@ -147,7 +152,7 @@ def _secrets(kube: Client, context: Context) -> Informer[str]:
         SECRETS,
         decode=lambda manifest: str(manifest["metadata"]["resourceVersion"]),
         on=changed,
-        selector=KUBECONFIG_LABEL,
+        selector=f"{KUBECONFIG_LABEL}=true",
         on_error=_complain,
     )
     context.stores.secrets = informer.store

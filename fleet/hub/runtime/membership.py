@@ -16,6 +16,7 @@ from fleet import errors
 from fleet.api import MemberCluster
 from fleet.api.membercluster import MemberClusterStatus
 from fleet.api.names import CRDS, MEMBERCLUSTERS, NAMESPACES, ROLLOUTS, SECRETS, ClusterName
+from fleet.clusters import tokens
 from fleet.clusters.config import ClientConfig, parse_kubeconfig
 from fleet.clusters.watch import Key
 from fleet.errors import FleetError, UserError
@@ -126,7 +127,7 @@ async def _read(hub: Context, where: Key, key: str) -> ClientConfig:
     except errors.NotFound:
         text = f"Secret {'/'.join(where)} does not exist: `fleet cluster add` writes it"
         raise UserError("SecretNotFound", text) from None
-    kubeconfig = credentials.decoded(secret, key)
+    kubeconfig = tokens.decoded(secret, key)
     if kubeconfig is None:
         known = ", ".join(sorted(secret.get("data") or {})) or "none"
         text = f"Secret {'/'.join(where)} has no text under the key {key!r}; its keys: {known}"
@@ -141,7 +142,7 @@ async def _engage(hub: Context, link: Link, config: ClientConfig) -> None:
         link.forget()
         link.uid, link.engaged_at = "", hub.clock.monotonic()
     link.handle = handle
-    token = credentials.read(config.token)
+    token = tokens.read(config.token)
     link.expires = token.expires if token else None
     due = token.renew_at if token and token.is_ours else None
     link.renew_at = max(due, link.patience or due) if due else None

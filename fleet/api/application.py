@@ -168,7 +168,8 @@ class Gate(Model):
     """Something to wait for after a wave."""
 
     soak: Duration
-    """How long the wave must run well before the next begins; the clock stops in pauses."""
+    """How long the wave must run well before the next begins; the clock stops in pauses, and while
+    a member is not heard of or too few of its pods are ready."""
 
 
 class Wave(Model):

@@ -20,7 +20,7 @@ names = st.sampled_from(NAMES)
 events = st.dictionaries(
     st.integers(2, TICKS - 8),
     st.one_of(
-        st.tuples(st.just("lose"), names),
+        st.tuples(st.sampled_from(["lose", "silence"]), names),
         st.tuples(st.just("regain"), names),
         st.tuples(st.sampled_from(["pause", "resume", "retry", "abort"]), st.just("")),
         st.tuples(st.just("deliver"), st.sampled_from(["shop:v3", "shop:bad"])),
@@ -51,6 +51,8 @@ def changed(here: World, event: tuple[str, str], number: int, policy: dict[str, 
     match event:
         case ("lose", name):
             return world.lose(here, name)
+        case ("silence", name):
+            return world.silence(here, name)
         case ("regain", name):
             return world.regain(here, name)
         case ("deliver", image):

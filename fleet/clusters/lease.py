@@ -132,6 +132,7 @@ class Alone:
     """The elector when there is no election: always leading."""
 
     is_leader = True
+    is_overdue = False
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work()`."""
@@ -151,11 +152,17 @@ class Elector:
         self._held: dict[str, Any] | None = None
         self._seen = Seen()
         self._until = -math.inf
+        self._is_working = False
 
     @property
     def is_leader(self) -> bool:
         """True only while nobody else can be; holds even if the renewing task is starved."""
         return self._clock.monotonic() < self._until
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the work goes on although leadership is lost: it does not let itself be ended."""
+        return self._is_working and not self.is_leader
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Follow; when leading, run `work()`. Returns when leadership is lost or `work` has ended.
@@ -165,6 +172,7 @@ class Elector:
         """
         await self._follow()
         log.info("leading", extra={"lease": self._name, "identity": self._me.identity})
+        self._is_working = True
         worker = asyncio.ensure_future(work())
         keeper = asyncio.create_task(self._keep())
         try:
@@ -175,6 +183,7 @@ class Elector:
                 log.error("leadership is lost", extra={"lease": self._name})
         finally:
             await aio.cancel(worker)
+            self._is_working = False
             await aio.cancel(keeper)
             await self._release()
 

@@ -1,10 +1,14 @@
 """The small HTTP server of each process: is it alive, is it ready, what does it count.
 
-`wiring` opens it before anything else starts and closes it last. Probes never touch an API server.
+`wiring` opens it before anything else starts and closes it last. Probes never touch an API server:
+who cannot reach one is alive, and a restart would not help. Alive means that the event loop comes
+round, and that no part has ended which the process cannot do without.
 """
 
+import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +18,8 @@ from fleet.aio import Shutdown
 from fleet.telemetry import metrics
 
 log = logging.getLogger(__name__)
+
+BEAT_SECONDS, LATE_SECONDS = 1.0, 30.0
 
 Check = Callable[[], str | None]
 """None when all is well, else a sentence; never blocks."""
@@ -26,6 +32,7 @@ class Health:
     ready: bool = False
     shutdown: Shutdown = field(default_factory=Shutdown)
     checks: dict[str, Check] = field(default_factory=dict)
+    _beaten: float = -math.inf
 
     @property
     def is_ready(self) -> bool:
@@ -35,6 +42,28 @@ class Health:
         """What the liveness checks have to say, by name; empty when all is well."""
         said = {name: check() for name, check in self.checks.items()}
         return {name: text for name, text in said.items() if text is not None}
+
+    def rely(self, name: str, part: "asyncio.Task[None]") -> None:
+        """From now on `part` must run, until a shutdown begins."""
+
+        def check() -> str | None:
+            return "it has ended" if part.done() and not self.shutdown.is_requested else None
+
+        self.checks[name] = check
+
+    async def beat(self) -> None:
+        """Run until cancelled: as long as this comes round, everything else can."""
+        loop = asyncio.get_running_loop()
+
+        def check() -> str | None:
+            late = loop.time() - self._beaten > LATE_SECONDS
+            return f"it has not come round for more than {LATE_SECONDS:g} s" if late else None
+
+        self._beaten = loop.time()
+        self.checks["event loop"] = check
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            self._beaten = loop.time()
 
 
 @contextlib.asynccontextmanager

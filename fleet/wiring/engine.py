@@ -162,6 +162,8 @@ class Engine:
         """Run; asked to end, finish what is under way and end."""
         running = asyncio.create_task(self._run())
         asked = asyncio.create_task(self.health.shutdown.wait())
+        beat = asyncio.create_task(self.health.beat())
+        self.health.checks["leadership"] = self._overdue
         try:
             await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
             if not running.done():
@@ -174,7 +176,10 @@ class Engine:
         except BaseExceptionGroup as group:
             raise _first(group) from group
         finally:
-            await aio.cancel(asked, running)
+            await aio.cancel(asked, running, beat)
+
+    def _overdue(self) -> str | None:
+        return "it is lost, and the work goes on" if self.elector.is_overdue else None
 
     async def close(self) -> None:
         """End what is under way outside the queue."""
@@ -194,7 +199,9 @@ class Engine:
                 log.warning("waiting for the definition of Rollouts: kubectl apply -f crds/")
             await self.definition.begun()
             await observer.synced()
-            background.append(tasks.create_task(self._watch()))
+            watch = tasks.create_task(self._watch())
+            self.health.rely("kopf", watch)
+            background.append(watch)
             _settle_memory()
             self.health.ready = True
             await self._lead()

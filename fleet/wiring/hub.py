@@ -202,6 +202,8 @@ class Hub:
         """Follow, lead, and end when asked to. Raises UnexpectedState when leading ends before."""
         running = asyncio.create_task(self.elector.run(self._lead), name="hub")
         asked = asyncio.create_task(self.health.shutdown.wait(), name="shutdown")
+        beat = asyncio.create_task(self.health.beat(), name="beat")
+        self.health.checks["leadership"] = self._overdue
         self.health.ready = True
         try:
             await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -213,7 +215,10 @@ class Hub:
             running.result()
             raise UnexpectedState("leadership is lost: another hub leads, this process ends")
         finally:
-            await aio.cancel(asked, running)
+            await aio.cancel(asked, running, beat)
+
+    def _overdue(self) -> str | None:
+        return "it is lost, and the work goes on" if self.elector.is_overdue else None
 
     @property
     def _recorder(self) -> Recorder:
@@ -232,14 +237,17 @@ class Hub:
             await resync.prime(self.kube, context.stores)
             await self.items.synced.wait()
             await self.secrets.synced.wait()
-            watch = watching.watch(self.watched, self.health.shutdown.listen)
-            tasks.create_task(watch, name="kopf")
-            tasks.create_task(resync.keep(self.kube, context.stores), name="resync")
-            tasks.create_task(triggers.pulse(context), name="pulse")
-            tasks.create_task(reconcile.run_members(context), name="members")
+            for name, part in (
+                ("kopf", watching.watch(self.watched, self.health.shutdown.listen)),
+                ("resync", resync.keep(self.kube, context.stores)),
+                ("pulse", triggers.pulse(context)),
+                ("members", reconcile.run_members(context)),
+            ):
+                self.health.rely(name, tasks.create_task(part, name=name))
             await self._settle()
             log.info("deciding", extra={"members": len(context.links)})
-            tasks.create_task(reconcile.run_others(context), name="queues")
+            others = reconcile.run_others(context)
+            self.health.rely("queues", tasks.create_task(others, name="queues"))
 
     async def _identify(self) -> str:
         """The uid of the hub's kube-system, however long its API server takes to answer."""

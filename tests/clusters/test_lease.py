@@ -263,6 +263,22 @@ async def test_without_an_answer_the_leader_stops_before_anybody_else_may_begin(
     assert (still, one.elector.is_leader, one.is_done) == (True, False, True)
 
 
+async def test_work_that_goes_on_without_leadership_is_overdue(
+    kube: FakeKube, clock: FakeClock
+) -> None:
+    one = Candidate(kube, clock, "one")
+    one.wind_down = 0.1
+    seen = [one.elector.is_overdue]
+    async with one.running() as task:
+        await until(lambda: one.is_working)
+        seen.append(one.elector.is_overdue)
+        await kube.patch(LEASES, "leader", "kulta-system", {"spec": {"holderIdentity": "thief"}})
+        await until(lambda: one.elector.is_overdue)
+        await until(task.done)
+        seen.append(one.elector.is_overdue)
+    assert seen == [False, False, False]
+
+
 async def test_a_lease_that_somebody_took_is_lost_at_once(kube: FakeKube, clock: FakeClock) -> None:
     one = Candidate(kube, clock, "one")
     async with one.running() as task:

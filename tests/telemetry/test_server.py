@@ -1,11 +1,14 @@
 """The probes and the metrics over HTTP."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx
 import pytest
 
+from fleet import aio
+from fleet.telemetry import server
 from fleet.telemetry.metrics import EngineMetrics
 from fleet.telemetry.server import Health, serving
 
@@ -66,6 +69,34 @@ async def test_a_check_that_complains_ends_life(served: Served) -> None:
     assert (before, await served.get("/healthz")) == (
         (200, "ok"),
         (503, "watch: no byte for 300 s"),
+    )
+
+
+async def test_a_part_that_has_ended_ends_life(served: Served) -> None:
+    part = asyncio.create_task(asyncio.sleep(60))
+    served.health.rely("kopf", part)
+    before = await served.get("/healthz")
+    await aio.cancel(part)
+    after = await served.get("/healthz")
+    served.health.shutdown.request()
+    assert (before, after) == ((200, "ok"), (503, "kopf: it has ended"))
+    assert await served.get("/healthz") == (200, "ok"), "asked to end, parts may end"
+
+
+async def test_a_loop_that_does_not_come_round_ends_life(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "LATE_SECONDS", 0.2)
+    monkeypatch.setattr(server, "BEAT_SECONDS", 0.01)
+    beat = asyncio.create_task(served.health.beat())
+    await asyncio.sleep(0.3)
+    before = await served.get("/healthz")
+    await aio.cancel(beat)
+    await asyncio.sleep(0.3)
+    assert before == (200, "ok")
+    assert await served.get("/healthz") == (
+        503,
+        "event loop: it has not come round for more than 0.2 s",
     )
 
 

@@ -217,6 +217,7 @@ class World:
         if self.cut and decided.actions and not self._is_through():
             for action in decided.actions[: self.survived]:
                 self._do(action)
+            self.restart()
             return True
         for action in decided.actions:
             self._do(action)

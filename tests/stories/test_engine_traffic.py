@@ -9,7 +9,7 @@ from fleet.api import names
 from fleet.api.rollout import Phase
 from fleet.kulta.core import actions as act
 from tests import gen
-from tests.kulta.world import canary_world
+from tests.kulta.world import World, canary_world
 from tests.stories.test_engine_canary import running
 
 BUSY_RULES = [
@@ -58,6 +58,41 @@ def test_only_the_two_weights_change() -> None:
     assert world.split() == (100, 0)
     assert without_weights(world.routes[gen.ROUTE]) == before
     assert world.routes[gen.ROUTE]["metadata"]["annotations"]["owner"] == "shop"
+
+
+def test_only_the_rules_that_hold_both_services_are_edited() -> None:
+    """[RP-09] Whoever wants one rule left alone names one Service there."""
+    world = running((30, None), 100, routed=True)
+    both = {"backendRefs": [gen.backend(gen.STABLE, 100), gen.backend(gen.CANARY, 0)]}
+    apart = {"matches": [{"path": {"value": "/admin"}}], "backendRefs": [gen.backend(gen.STABLE)]}
+    world.routes[gen.ROUTE]["spec"]["rules"] = [copy.deepcopy(both), copy.deepcopy(apart)]
+    world.image("shop:v2")
+    world.run(10)
+    rules = world.routes[gen.ROUTE]["spec"]["rules"]
+    assert [ref["weight"] for ref in rules[0]["backendRefs"]] == [70, 30]
+    assert rules[1] == apart
+    world.annotate("promote")
+    world.settle()
+    assert world.routes[gen.ROUTE]["spec"]["rules"] == [both, apart]
+
+
+def test_engine_that_starts_again_and_again_adds_no_rule() -> None:
+    """[RP-06] Killed before and after each action of every step: the same rules, the same refs."""
+    world = running((20, "5s"), (50, "5s"), 100, routed=True)
+    world.routes[gen.ROUTE]["spec"]["rules"] = copy.deepcopy(BUSY_RULES)
+    before = without_weights(world.routes[gen.ROUTE])
+    seen: list[dict[str, Any]] = []
+
+    def watch(small: World) -> None:
+        seen.append(without_weights(small.routes[gen.ROUTE]))
+
+    world.image("shop:v2")
+    world.cut, world.after_each = True, watch
+    world.settle()
+    assert world.status.phase is Phase.COMPLETED
+    assert world.weights == [20, 50, 100, 0]
+    assert len(world.actions(act.WriteRoute)) == 4
+    assert all(item == before for item in seen)
 
 
 def test_weights_at_rest_are_those_of_the_manifest() -> None:

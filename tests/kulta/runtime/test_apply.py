@@ -10,6 +10,7 @@ from fleet.clusters.client import Client
 from fleet.errors import Conflict, Forbidden, UserError
 from fleet.kulta.core import actions
 from fleet.kulta.core.actions import Action
+from fleet.kulta.core.routers import ROUTERS, Backends
 from fleet.kulta.runtime.apply import Outcome, Turn, Vanished, World
 from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.rollouts import Rollouts
@@ -176,6 +177,27 @@ async def test_a_route_that_changed_meanwhile_is_read_anew_and_theirs_is_kept() 
         await bench.one(actions.WriteRoute(manifest=stale))
     seen = bench.world.observer.observe(bench.turn.rollout, {})
     assert seen.routes["checkout"]["spec"] == theirs["spec"]
+
+
+async def test_somebody_who_writes_the_route_all_the_time_delays_and_loses_nothing() -> None:
+    """[RP-17] Each conflict ends with a fresh route, so that the next try is a real one."""
+    bench, router = Bench(), ROUTERS["gatewayAPI"]
+    parts = Backends(rollout="checkout", stable="checkout", canary="checkout-canary")
+    refs = [{"name": parts.stable, "port": 80}, {"name": parts.canary, "port": 80}]
+    rules = {"spec": {"rules": [{"backendRefs": refs}]}}
+    seen = await bench.kube.patch(names.HTTPROUTES, "checkout", NAMESPACE, rules)
+    for attempt in range(3):
+        wanted = router.weighted(seen, parts, 20)
+        assert wanted is not None
+        theirs = {"spec": {"hostnames": [f"v{attempt}.example.com"]}}
+        await bench.kube.patch(names.HTTPROUTES, "checkout", NAMESPACE, theirs)
+        with pytest.raises(Conflict):
+            await bench.one(actions.WriteRoute(manifest=wanted))
+        seen = dict(bench.world.observer.observe(bench.turn.rollout, {}).routes["checkout"])
+    await bench.one(actions.WriteRoute(manifest=router.weighted(seen, parts, 20) or {}))
+    stored = bench.stored(names.HTTPROUTES)
+    assert stored["spec"]["hostnames"] == ["v2.example.com"]
+    assert [ref["weight"] for ref in stored["spec"]["rules"][0]["backendRefs"]] == [80, 20]
 
 
 async def test_our_finalizer_comes_and_goes_and_others_stay() -> None:

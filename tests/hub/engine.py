@@ -19,6 +19,7 @@ from fleet.hub.core.actions import (
     ApplyRollout,
     CreateObject,
     DeleteObject,
+    FenceRollout,
     HoldRollout,
     ReleaseRollout,
     UpdateObject,
@@ -72,6 +73,14 @@ def do(cluster: str, objects: Objects, action: Any) -> str:
             assert rollout["metadata"]["resourceVersion"] == action.version
             hold(rollout, "", 0)
             return "release"
+        case FenceRollout():
+            rollout = objects["rollouts", action.namespace, action.name]
+            assert rollout["metadata"]["resourceVersion"] == action.version
+            assert rollout["spec"]["dispatch"]["sequence"] < action.sequence
+            rollout["spec"]["dispatch"] = {"hub": action.hub, "sequence": action.sequence}
+            rollout["metadata"]["generation"] += 1
+            written(rollout)
+            return f"fence {action.sequence}"
         case CreateObject() | UpdateObject():
             body = clone(action.manifest)
             meta = body["metadata"]
@@ -83,7 +92,8 @@ def do(cluster: str, objects: Objects, action: Any) -> str:
             return f"{'create' if created else 'update'} {key[0]}/{key[2]}"
         case DeleteObject():
             key = (action.resource.plural, action.namespace, action.name)
-            assert objects[key]["metadata"]["uid"] == action.uid
+            meta = objects[key]["metadata"]
+            assert (meta["uid"], meta["resourceVersion"]) == (action.uid, action.version)
             del objects[key]
             return f"delete {key[0]}/{key[2]}"
     raise AssertionError(action)

@@ -120,6 +120,20 @@ class ReleaseRollout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FenceRollout:
+    """Write `spec.dispatch` alone into the Rollout of exactly this version, before it is deleted.
+
+    The member's API server refuses it to a deposed leader, who so never comes to the deletion.
+    """
+
+    name: str
+    namespace: str
+    version: str
+    hub: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateObject:
     """POST an object that is not there (strict validation)."""
 
@@ -137,12 +151,16 @@ class UpdateObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteObject:
-    """DELETE with uid precondition; only what the inventory names."""
+    """DELETE of exactly the object that was seen; only what the inventory names.
+
+    It comes after an own dispatch write, which a deposed leader cannot do.
+    """
 
     resource: Resource
     namespace: str
     name: str
     uid: str
+    version: str
 
 
 MemberAction = (
@@ -150,6 +168,7 @@ MemberAction = (
     | ApplyRollout
     | HoldRollout
     | ReleaseRollout
+    | FenceRollout
     | CreateObject
     | UpdateObject
     | DeleteObject

@@ -88,10 +88,7 @@ def _conflict(case: Case) -> DispatchPlan | None:
     other = case.live.other_hub(case.observed.hub)
     if not other:
         return None
-    message = (
-        f"Rollout {case.live.main[1]} is managed by another hub ({other}): release it there "
-        "(spec.dispatch.released: true) before this hub takes over"
-    )
+    message = ownership.elsewhere(case.live.main[1], other)
     return _told(case, ClusterPhase.CONFLICT, "OtherHub", message)
 
 
@@ -124,7 +121,7 @@ def _fenced(case: Case) -> DispatchPlan | None:
                 "reason": "Applying",
                 "message": "",
                 "applied_run": "",
-                "inventory": inventory.planned(status.inventory, case.observed.rendered),
+                "inventory": inventory.planned(status.inventory, case.observed.rendered, case.live),
                 "engine": status.engine.model_copy(update={"revision": "", "step": ""}),
                 "finished_at": None,
                 "waited_seconds": 0.0,
@@ -171,8 +168,8 @@ def _reported(case: Case) -> DispatchPlan:
         items = inventory.confirmed(items, case.observed.rendered, case.live)
     if case.observed.live is not None and _surplus(case):
         extra = inventory.surplus(items, case.observed.rendered)
-        owner = (case.item.spec.application, case.item.metadata.namespace)
-        left, deletions = inventory.leaving(extra, case.live, *owner)
+        owner = inventory.Owner.of(case.item, case.observed.hub)
+        left, deletions = inventory.leaving(extra, case.live, owner)
         items = tuple(item for item in items if item not in extra or item in left)
     rollout = verdict.parse(case.live.rollout)
     update = {
@@ -194,7 +191,11 @@ def _reported(case: Case) -> DispatchPlan:
         case.now,
     )
     wake = case.now + removal.RECHECK if left else None
-    return DispatchPlan(status=after, actions=deletions, wake_at=wake)
+    if not deletions:
+        return DispatchPlan(status=after, wake_at=wake)
+    taken, write = writes.again(case)
+    after = after.model_copy(update={"dispatch": taken})
+    return DispatchPlan(status=after, actions=(write, *deletions), fence=True, wake_at=wake)
 
 
 def _finding(case: Case) -> Finding:

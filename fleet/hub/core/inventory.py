@@ -5,7 +5,9 @@ between the two leaves nothing behind; its digest is filled in when it has been 
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import InventoryItem
 from fleet.api.names import ROLLOUTS, Resource
 from fleet.hub.core import live as livelib
@@ -18,15 +20,36 @@ from fleet.rendering.render import Rendered
 Items = tuple[InventoryItem, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose objects are deleted: one Application of one namespace of one hub."""
+
+    application: str
+    namespace: str
+    hub: str
+
+    @classmethod
+    def of(cls, item: ClusterRollout, hub: str) -> "Owner":
+        return cls(application=item.spec.application, namespace=item.metadata.namespace, hub=hub)
+
+
 def place(item: InventoryItem) -> Place:
     """Where a listed object is."""
     return (item.plural, item.namespace, item.name)
 
 
-def planned(items: Items, rendered: Iterable[Rendered]) -> Items:
-    """`items` with everything that is about to be written, not yet confirmed."""
+def planned(items: Items, rendered: Iterable[Rendered], live: Live) -> Items:
+    """`items` with everything that is about to be written, not yet confirmed.
+
+    What was looked up and is gone comes again as another object: its uid is forgotten.
+    """
     known = {place(item) for item in items}
-    return items + tuple(
+    gone = {place(item) for item in items if live.others is not None and not live.find(place(item))}
+    kept = (
+        item.model_copy(update={"uid": "", "digest": ""}) if place(item) in gone else item
+        for item in items
+    )
+    new = (
         InventoryItem(
             group=each.resource.group,
             version=each.resource.version,
@@ -38,6 +61,7 @@ def planned(items: Items, rendered: Iterable[Rendered]) -> Items:
         for each in rendered
         if livelib.place(each) not in known
     )
+    return (*kept, *new)
 
 
 def confirmed(items: Items, rendered: Sequence[Rendered], live: Live) -> Items:
@@ -59,9 +83,7 @@ def surplus(items: Items, rendered: Iterable[Rendered]) -> Items:
     return tuple(item for item in items if place(item) not in wanted)
 
 
-def leaving(
-    items: Items, live: Live, application: str, namespace: str
-) -> tuple[Items, tuple[DeleteObject, ...]]:
+def leaving(items: Items, live: Live, owner: Owner) -> tuple[Items, tuple[DeleteObject, ...]]:
     """(what is still there, the deletions that come now).
 
     Rollouts go first and alone, so that their engine restores Services and routes; these follow in
@@ -69,24 +91,24 @@ def leaving(
     """
     rollouts = tuple(item for item in items if item.plural == ROLLOUTS.plural)
     rest = tuple(reversed([item for item in items if item not in rollouts]))
-    left, deletions = doomed(rollouts, live, application, namespace)
+    left, deletions = doomed(rollouts, live, owner)
     if left:
         return (*left, *reversed(rest)), deletions
-    return doomed(rest, live, application, namespace)
+    return doomed(rest, live, owner)
 
 
-def doomed(
-    items: Items, live: Live, application: str, namespace: str
-) -> tuple[Items, tuple[DeleteObject, ...]]:
+def doomed(items: Items, live: Live, owner: Owner) -> tuple[Items, tuple[DeleteObject, ...]]:
     """(those that are still there, the deletions of those that are not going already).
 
-    What became somebody else's is let be.
+    What became somebody else's, or was made anew by somebody, is let be.
     """
     left: list[InventoryItem] = []
     deletions: list[DeleteObject] = []
     for item in items:
         found = live.find(place(item))
-        if found is None or not ownership.is_ours(found, application, namespace):
+        if found is None or not ownership.is_ours(found, owner.application, owner.namespace):
+            continue
+        if (item.uid and livelib.uid(found) != item.uid) or livelib.other_hub(found, owner.hub):
             continue
         left.append(item)
         if livelib.is_going(found):
@@ -97,6 +119,7 @@ def doomed(
                 namespace=item.namespace,
                 name=item.name,
                 uid=livelib.uid(found),
+                version=livelib.version(found),
             )
         )
     return tuple(left), tuple(deletions)

@@ -47,8 +47,7 @@ class Live:
     @property
     def sequence(self) -> int:
         """The dispatch sequence that the member has seen; 0 for none."""
-        value = part(self.rollout, "spec", "dispatch").get("sequence", 0)
-        return value if isinstance(value, int) else 0
+        return sequence(self.rollout)
 
     @property
     def digest(self) -> str:
@@ -61,7 +60,12 @@ class Live:
 
     @property
     def version(self) -> str:
-        return str(part(self.rollout, "metadata").get("resourceVersion", ""))
+        return version(self.rollout)
+
+    @property
+    def is_released(self) -> bool:
+        """Whether its hub lets another one take over."""
+        return part(self.rollout, "spec", "dispatch").get("released") is True
 
     @property
     def holders(self) -> tuple[str, ...]:
@@ -81,9 +85,7 @@ class Live:
 
     def other_hub(self, hub: str) -> str:
         """The hub that holds the Rollout, if that is not `hub` and has not released it."""
-        dispatch = part(self.rollout, "spec", "dispatch")
-        owner = str(dispatch.get("hub", ""))
-        return owner if owner not in ("", hub) and not dispatch.get("released") else ""
+        return other_hub(self.rollout, hub)
 
 
 def place(wanted: Rendered) -> Place:
@@ -104,6 +106,24 @@ def _main(item: ClusterRollout, observed: DispatchObserved) -> tuple[str, str]:
 def digest(manifest: Manifest | None) -> str:
     """What was applied last, from the object's annotation."""
     return str(part(manifest, "metadata", "annotations").get(APPLIED_ANNOTATION, ""))
+
+
+def sequence(rollout: Manifest | None) -> int:
+    """The dispatch sequence that a Rollout carries; 0 for none."""
+    value = part(rollout, "spec", "dispatch").get("sequence", 0)
+    return value if isinstance(value, int) else 0
+
+
+def other_hub(rollout: Manifest | None, hub: str) -> str:
+    """The hub that has a Rollout, if that is not `hub` and it has not been released."""
+    dispatch = part(rollout, "spec", "dispatch")
+    owner = str(dispatch.get("hub", ""))
+    return owner if owner not in ("", hub) and not dispatch.get("released") else ""
+
+
+def version(manifest: Manifest | None) -> str:
+    """The object's resourceVersion; empty for none."""
+    return str(part(manifest, "metadata").get("resourceVersion", ""))
 
 
 def uid(manifest: Manifest | None) -> str:

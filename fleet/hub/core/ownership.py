@@ -54,6 +54,14 @@ def foreign(live: Mapping[str, Any], kind: str) -> str:
     )
 
 
+def elsewhere(name: str, hub: str) -> str:
+    """The sentence about a Rollout that another hub manages: what frees it."""
+    return (
+        f"Rollout {name} is managed by another hub ({hub}): delete its Application there, or set "
+        "spec.dispatch.released: true on the Rollout in the member, which lets this hub take over"
+    )
+
+
 def merged(live: Mapping[str, Any], wanted: Rendered) -> dict[str, Any]:
     """`live` with our wish put in: labels and annotations added, the engine's fields kept."""
     result: dict[str, Any] = copy.deepcopy(dict(live))

@@ -5,16 +5,18 @@ follow in reverse order. Only what the inventory names and our labels mark is de
 cannot be reached is waited for, at most a day; one whose access is gone is let be, and said so.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from fleet.api import ClusterRollout
 from fleet.api import conditions as conditionlib
-from fleet.api.clusterrollout import ClusterRolloutStatus
+from fleet.api.clusterrollout import ClusterRolloutStatus, Dispatched
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ROLLOUTS
 from fleet.hub.core import inventory, standing
-from fleet.hub.core.actions import DispatchPlan, LookUp
-from fleet.hub.core.live import Live
+from fleet.hub.core import live as livelib
+from fleet.hub.core.actions import DispatchPlan, FenceRollout, LookUp
+from fleet.hub.core.live import Live, Manifest
 from fleet.hub.core.observed import DispatchObserved
 from fleet.hub.core.standing import Finding
 
@@ -61,22 +63,66 @@ def _end(item: ClusterRollout, now: datetime) -> datetime:
 
 
 def _away(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
-    """The Rollout, then, when it is gone, the rest."""
+    """The Rollout, then, when it is gone, the rest; before each an own dispatch."""
     live = Live.of(item, observed)
-    owner = (item.spec.application, item.metadata.namespace)
     listed = item.status.inventory
-    rollouts = [one for one in listed if one.plural == ROLLOUTS.plural]
-    if observed.live is None and not any(live.find(inventory.place(one)) for one in rollouts):
+    found = [live.find(inventory.place(one)) for one in listed if one.plural == ROLLOUTS.plural]
+    rollouts = [one for one in found if one is not None]
+    if observed.live is None and not rollouts:
         return DispatchPlan(status=item.status, actions=(LookUp(),))
-    left, deletions = inventory.leaving(listed, live, *owner)
+    for rollout in rollouts:
+        if hub := livelib.other_hub(rollout, observed.hub):
+            return _released(item, f"another hub ({hub}) manages the Rollout")
+    left, deletions = inventory.leaving(listed, live, inventory.Owner.of(item, observed.hub))
     if not left:
         return DispatchPlan(status=item.status, finalizer=False)
+    status = _status(item, observed, _progress(left), now)
+    wake = None if left[0].plural == ROLLOUTS.plural else now + RECHECK
+    if not deletions:
+        return DispatchPlan(status=status, wake_at=wake)
+    own = {one.uid for one in deletions}
+    fenced = [one for one in rollouts if livelib.uid(one) in own]
+    return _fenced(item, observed, status, fenced) or DispatchPlan(
+        status=status, actions=deletions, wake_at=wake
+    )
+
+
+def _progress(left: inventory.Items) -> str:
     if left[0].plural == ROLLOUTS.plural:
-        status = _status(item, observed, "waiting for the engine to let go of its Rollout", now)
-        return DispatchPlan(status=status, actions=deletions)
-    names = ", ".join(f"{each.kind} {each.name}" for each in left)
-    status = _status(item, observed, f"deleting {names}", now)
-    return DispatchPlan(status=status, actions=deletions, wake_at=now + RECHECK)
+        return "waiting for the engine to let go of its Rollout"
+    return f"deleting {', '.join(f'{each.kind} {each.name}' for each in left)}"
+
+
+def _fenced(
+    item: ClusterRollout,
+    observed: DispatchObserved,
+    status: ClusterRolloutStatus,
+    rollouts: Sequence[Manifest],
+) -> DispatchPlan | None:
+    """The own dispatch that comes before a deletion; None when it has arrived.
+
+    A dispatch without run is one that takes away.
+    """
+    before = item.status.dispatch
+    taken = before
+    if before.run:
+        sequence = max([before.sequence, *(livelib.sequence(one) for one in rollouts)]) + 1
+        taken = Dispatched(sequence=sequence, rollout=sequence)
+        status = status.model_copy(update={"dispatch": taken})
+    actions = tuple(
+        FenceRollout(
+            name=str(one["metadata"]["name"]),
+            namespace=str(one["metadata"]["namespace"]),
+            version=livelib.version(one),
+            hub=observed.hub,
+            sequence=taken.sequence,
+        )
+        for one in rollouts
+        if livelib.sequence(one) < taken.sequence
+    )
+    if taken is before and not actions:
+        return None
+    return DispatchPlan(status=status, actions=actions, fence=taken is not before)
 
 
 def _waiting(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:

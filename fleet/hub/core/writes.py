@@ -136,12 +136,20 @@ def _is_new(case: Case, taken: Dispatched) -> bool:
     return case.live.rollout is None or case.live.sequence < taken.rollout
 
 
+def again(case: Case) -> tuple[Dispatched, ApplyRollout]:
+    """The same wish under the next sequence: the own write before anything is deleted."""
+    sequence = max(case.item.status.dispatch.sequence, case.live.sequence) + 1
+    taken = case.item.status.dispatch.model_copy(
+        update={"sequence": sequence, "rollout": sequence, "at": case.now}
+    )
+    return taken, _apply(case, taken)
+
+
 def missing(case: Case, dispatch: Dispatched) -> tuple[Write, ...]:
     """The writes that have not been seen in the member, the Rollout first."""
     writes: list[Write] = []
     if case.bar is None and not _has_arrived(case, dispatch):
-        manifest = _dispatched(case, dispatch)
-        writes.append(ApplyRollout(manifest=manifest, force=case.observed.force))
+        writes.append(_apply(case, dispatch))
     if case.live.hold != dispatch.hold:
         writes.extend(_hold(case, dispatch))
     if case.observed.live is not None:
@@ -190,11 +198,23 @@ def _has_arrived(case: Case, dispatch: Dispatched) -> bool:
     return case.live.digest == case.rollout.digest or case.inputs_changed
 
 
-def _dispatched(case: Case, dispatch: Dispatched) -> dict[str, Any]:
-    """The Rollout with its fence, and with the engine's request where this is a retry."""
+def _apply(case: Case, dispatch: Dispatched) -> ApplyRollout:
+    """The Rollout with its fence, and with the engine's request where this is a retry.
+
+    One that another hub has released is taken over; the mark was that hub's, or a person's.
+    """
     manifest = case.rollout.manifest
-    fence = {"hub": case.observed.hub, "sequence": dispatch.rollout}
+    fence: dict[str, Any] = {"hub": case.observed.hub, "sequence": dispatch.rollout}
+    if case.live.is_released:
+        fence["released"] = False
     metadata = dict(manifest["metadata"])
-    if dispatch.attempt:
+    if dispatch.attempt and not case.is_applied:
         metadata["annotations"] = {**metadata["annotations"], RETRY: YES}
-    return {**manifest, "metadata": metadata, "spec": {**manifest["spec"], "dispatch": fence}}
+    return ApplyRollout(
+        manifest={
+            **manifest,
+            "metadata": metadata,
+            "spec": {**manifest["spec"], "dispatch": fence},
+        },
+        force=case.observed.force or case.live.is_released,
+    )

@@ -34,6 +34,7 @@ from fleet.hub.core.actions import (
     CreateRun,
     DeleteObject,
     DeleteRun,
+    FenceRollout,
     Hold,
     HoldRollout,
     LookUp,
@@ -238,14 +239,21 @@ async def _do(handle: Handle, action: MemberAction) -> Mapping[str, Any] | None:
         case HoldRollout():
             answer = await _hold_rollout(handle, action)
         case ReleaseRollout():
-            answer = await _release_rollout(handle, action)
+            answer = await _patch_rollout(handle, action, {"hold": None})
+        case FenceRollout():
+            fence = {"hub": action.hub, "sequence": action.sequence}
+            answer = await _patch_rollout(handle, action, {"dispatch": fence})
         case CreateObject():
             answer = await handle.client.create(action.resource, action.manifest)
         case UpdateObject():
             answer = await handle.client.replace(action.resource, action.manifest)
         case DeleteObject():
             await handle.client.delete(
-                action.resource, action.name, action.namespace, uid=action.uid or None
+                action.resource,
+                action.name,
+                action.namespace,
+                uid=action.uid or None,
+                version=action.version or None,
             )
         case _:
             assert_never(action)
@@ -272,8 +280,10 @@ async def _hold_rollout(handle: Handle, action: HoldRollout) -> Mapping[str, Any
     return answer
 
 
-async def _release_rollout(handle: Handle, action: ReleaseRollout) -> Mapping[str, Any]:
-    body = {"metadata": {"resourceVersion": action.version}, "spec": {"hold": None}}
+async def _patch_rollout(
+    handle: Handle, action: ReleaseRollout | FenceRollout, spec: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    body = {"metadata": {"resourceVersion": action.version}, "spec": spec}
     answer = await handle.client.patch(ROLLOUTS, action.name, action.namespace, body)
     handle.informers[ROLLOUTS].remember(answer)
     return answer

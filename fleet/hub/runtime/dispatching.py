@@ -11,7 +11,6 @@ finds how far it came.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from fleet import errors
@@ -64,10 +63,12 @@ async def dispatch(hub: Context, key: Key) -> None:
             continue
         if plan.finalizer:
             await apply.finalizer(hub, item, True)
-        if is_deleted and plan.finalizer is None:
+        deletes = any(isinstance(action, DeleteObject) for action in plan.actions)
+        if is_deleted and deletes:
             # Asked once is enough: the watch or `wake_at` tells when it is done.
-            plan = replace(plan, actions=())
-        is_deleted = any(isinstance(action, DeleteObject) for action in plan.actions)
+            _wake(hub, key, plan)
+            return
+        is_deleted = is_deleted or deletes
         written, live = await _carry_out(hub, item, plan, live)
         if plan.finalizer is False:
             await apply.finalizer(hub, hub.stores.items.get(key, item), False)

@@ -13,9 +13,9 @@ from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import Want
 from fleet.api.conditions import is_true
 from fleet.api.fleetrollout import ClusterPhase
-from fleet.api.names import APPLIED_ANNOTATION
+from fleet.api.names import APPLIED_ANNOTATION, SERVICES
 from fleet.hub.core import dispatch
-from fleet.hub.core.actions import DispatchPlan, ReleaseRollout
+from fleet.hub.core.actions import ApplyRollout, DeleteObject, DispatchPlan, ReleaseRollout
 from fleet.hub.core.observed import Member
 from fleet.rendering import render
 from tests.conftest import NOON
@@ -201,8 +201,9 @@ def foreign(plural: str, name: str, **labels: str) -> Objects:
         pytest.param(
             objects(hub="hub-2"),
             "OtherHub",
-            "Rollout checkout is managed by another hub (hub-2): release it there "
-            "(spec.dispatch.released: true) before this hub takes over",
+            "Rollout checkout is managed by another hub (hub-2): delete its Application there, or "
+            "set spec.dispatch.released: true on the Rollout in the member, which lets this hub "
+            "take over",
             id="a Rollout of another hub",
         ),
     ],
@@ -219,6 +220,10 @@ def test_a_rollout_that_another_hub_released_is_taken_over() -> None:
     there["rollouts", "checkout", "checkout"]["spec"]["dispatch"]["released"] = True
     plan = dispatch.decide(NEW, look(there, looked=True), NOON)
     assert (plan.fence, plan.status.dispatch.sequence) == (True, 7)
+    sent = plan.actions[0]
+    assert isinstance(sent, ApplyRollout)
+    assert sent.force, "the mark may be a person's"
+    assert sent.manifest["spec"]["dispatch"]["released"] is False, "and is not left for others"
 
 
 def test_a_foreign_object_is_looked_at_again() -> None:
@@ -325,8 +330,21 @@ def test_what_is_rendered_no_more_is_pruned_when_nothing_needs_it() -> None:
     item = after(item, DispatchPlan(status=item.status.model_copy(update={"dispatch": taken})))
     assert did(dispatch.decide(item, look(there, rendered=fewer), NOON)) == ["LookUp"]
     plan = dispatch.decide(item, look(there, rendered=fewer, looked=True), NOON)
-    (deletion,) = plan.actions
-    assert (deletion.name, deletion.uid) == ("checkout-canary", "uid-checkout-canary")  # type: ignore[union-attr]
+    fence, deletion = plan.actions
+    assert plan.fence
+    assert fence.manifest["spec"]["dispatch"]["sequence"] == 2  # type: ignore[union-attr]
+    assert (plan.status.dispatch.sequence, plan.status.dispatch.rollout) == (2, 2)
+    assert deletion == DeleteObject(
+        resource=SERVICES,
+        namespace="checkout",
+        name="checkout-canary",
+        uid="uid-checkout-canary",
+        version="7",
+    )
+    there["rollouts", "checkout", "checkout"]["spec"]["dispatch"]["sequence"] = 2
+    there["services", "checkout", "checkout-canary"]["metadata"]["deletionTimestamp"] = "now"
+    going = dispatch.decide(after(item, plan), look(there, rendered=fewer, looked=True), NOON)
+    assert (going.actions, going.wake_at) == ((), NOON + timedelta(seconds=10))
     del there["services", "checkout", "checkout-canary"]
     clean = dispatch.decide(after(item, plan), look(there, rendered=fewer, looked=True), NOON)
     assert [entry.name for entry in clean.status.inventory] == ["checkout"] * 3

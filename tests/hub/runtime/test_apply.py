@@ -224,9 +224,14 @@ async def test_objects_are_updated_and_deleted_only_as_they_were_read(desk: Desk
     assert good.error is None
     (late,) = await apply.member(handle, [update])
     assert isinstance(late.error, Conflict)
-    wrong = DeleteObject(resource=SERVICES, namespace="checkout", name="checkout", uid="other")
-    (refused,) = await apply.member(handle, [wrong])
-    assert isinstance(refused.error, Conflict)
+    assert good.answer is not None
+    meta = good.answer["metadata"]
+    for uid, version in (("other", meta["resourceVersion"]), (meta["uid"], "1")):
+        wrong = DeleteObject(
+            resource=SERVICES, namespace="checkout", name="checkout", uid=uid, version=version
+        )
+        (refused,) = await apply.member(handle, [wrong])
+        assert isinstance(refused.error, Conflict)
     (nothing,) = await apply.member(handle, [LookUp()])
     assert nothing.error is None
 

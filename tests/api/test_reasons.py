@@ -9,7 +9,7 @@ import pytest
 from fleet.api import reasons
 
 FLEET = Path(__file__).parent.parent.parent / "fleet"
-OF_THE_PROCESS = {"Usage", "InvalidSettings"}
+OF_THE_PROCESS = {"Usage", "InvalidSettings", "NotFound"}
 """They end a command with a message; no object ever carries them."""
 
 

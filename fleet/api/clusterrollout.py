@@ -70,8 +70,6 @@ class Dispatched(Model):
     """Counts the tries of this dispatch."""
     rollout: Annotated[int, Field(ge=0)] = 0
     """The sequence that the Rollout itself carries; later ones only held it or let it go."""
-    at: Time = None
-    """When."""
 
 
 class InventoryItem(Model):

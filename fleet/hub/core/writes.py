@@ -123,7 +123,6 @@ def next_dispatch(case: Case) -> Dispatched | None:
         digest=case.digest if renew else taken.digest,
         hold=hold,
         rollout=sequence if renew else taken.rollout,
-        at=case.now,
     )
 
 
@@ -139,9 +138,7 @@ def _is_new(case: Case, taken: Dispatched) -> bool:
 def again(case: Case) -> tuple[Dispatched, ApplyRollout]:
     """The same wish under the next sequence: the own write before anything is deleted."""
     sequence = max(case.item.status.dispatch.sequence, case.live.sequence) + 1
-    taken = case.item.status.dispatch.model_copy(
-        update={"sequence": sequence, "rollout": sequence, "at": case.now}
-    )
+    taken = case.item.status.dispatch.model_copy(update={"sequence": sequence, "rollout": sequence})
     return taken, _apply(case, taken)
 
 

@@ -29,7 +29,7 @@ test: check binaries  ## everything: lint, types, contracts, pure tests, tests o
 check: $(READY)  ## lint, types, import contracts and the pure tests (no cluster, seconds)
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest tests --numprocesses auto --quiet
 
 check-deep: $(READY)  ## the same searches, 10,000 worlds each (minutes)
 	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests --timeout 3600 -s

@@ -139,6 +139,8 @@ class ClusterRolloutStatus(Model):
     message: str = ""
     """Why, for people."""
     dispatch: Dispatched = Dispatched()
+    server: str = ""
+    """Which API server was written to, by the uid of its kube-system: the inventory is there."""
     applied_run: str = ""
     """The run whose objects are all in the member."""
     inventory: Annotated[tuple[InventoryItem, ...], Field(max_length=64)] = ()

@@ -63,6 +63,7 @@ SENTENCES: Final[dict[str, str]] = {
     "Aborted": "The run was given up.",
     # clusters
     "Pending": "It is not this cluster's turn yet.",
+    "MemberReplaced": "Another API server answers than the one that was written to.",
     "Applying": "Objects are being written into the member.",
     "Analyzing": "The step is held until the metrics say enough.",
     "Held": "The hub holds this cluster at its step.",

@@ -101,3 +101,40 @@ def test_who_is_made_anew_in_a_run_waits_for_its_turn_in_it() -> None:
     assert (done.run.status.phase, sorted(done.runs)) == (RunPhase.SUCCEEDED, ["checkout-1"])
     assert [done.image(name) for name in "ab"] == ["shop:v1"] * 2
     assert done.started == ["a", "a", "b"]
+
+
+def swapped(here: World, name: str, server: str) -> World:
+    """The kubeconfig of that member names this API server from now on."""
+    member = here.members[ClusterName(name)]
+    return replace(here, members=here.members | {ClusterName(name): replace(member, server=server)})
+
+
+def test_another_api_server_gets_nothing_outside_a_run() -> None:
+    here = world.settle(swapped(world.new("a", "b"), "b", "first"))
+    former = here.objects[ClusterName("b")]
+    moved = replace(swapped(here, "b", "second"), objects=here.objects | {ClusterName("b"): {}})
+    moved = later(world.deliver(moved, "shop:v1", paused=True), 5)
+    assert moved.objects[ClusterName("b")] == {}, "what the first one received is not for this one"
+    status = moved.cluster("b").status
+    assert (status.phase, status.reason) == (ClusterPhase.PENDING, "MemberReplaced")
+    assert len(status.inventory) == 4, "what is in the first one is not forgotten yet"
+
+    back = swapped(moved, "b", "first")
+    back = later(replace(back, objects=back.objects | {ClusterName("b"): former}), 5)
+    assert back.phase("b") is ClusterPhase.SUCCEEDED
+    assert [line for line in back.log if line.startswith("b apply")] == ["b apply 1"]
+
+    done = later(world.deliver(moved, "shop:v1"))
+    assert done.image("b") == "shop:v1"
+    assert done.run.status.phase is RunPhase.SUCCEEDED
+    assert done.cluster("b").status.server == "second"
+
+
+def test_what_is_in_another_api_server_is_left_there_and_said() -> None:
+    here = world.settle(swapped(world.new("a"), "a", "first"))
+    here = swapped(here, "a", "second")
+    item = here.cluster("a")
+    meta = item.metadata.model_copy(update={"deletion_timestamp": here.now})
+    here.items[ClusterName("a")] = item.model_copy(update={"metadata": meta})
+    done = world.tick(here)
+    assert (done.items, len(done.objects[ClusterName("a")])) == ({}, 4)

@@ -28,16 +28,19 @@ def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> D
     """The next writes into the member, and the ClusterRollout's status."""
     if item.metadata.deletion_timestamp is not None:
         return removal.decide(item, observed, now)
-    if item.spec.want is None:
+    want = item.spec.want
+    if want is None:
         return _pending(item, now)
     if CLUSTERROLLOUT_FINALIZER not in item.metadata.finalizers:
         return DispatchPlan(status=item.status, finalizer=True)
     # Another MemberCluster of the same name is not the one for which this was wished.
     member = observed.member
-    member = member if member is not None and member.is_meant(item.spec.want) else None
+    member = member if member is not None and member.is_meant(want) else None
     if member is None or not member.reachable:
         return _unreachable(item, member, now)
-    case = Case.of(item, item.spec.want, member, observed, now)
+    if standing.is_replaced(item, member):
+        return _replaced(item, now)
+    case = Case.of(item, want, member, observed, now)
     answers = (step(case) for step in STEPS)
     return next((plan for plan in answers if plan is not None), None) or _reported(case)
 
@@ -65,6 +68,31 @@ def _unreachable(item: ClusterRollout, member: Member | None, now: datetime) -> 
             conditions=(seen,),
         )
     return DispatchPlan(status=standing.status(item, finding, now))
+
+
+def _replaced(item: ClusterRollout, now: datetime) -> DispatchPlan:
+    """Another API server answers: a wish that the former one received is not for this one.
+
+    What is known of the former stays, for it may come back, until a new wish begins from nothing.
+    """
+    if not standing.is_taken(item):
+        return DispatchPlan(status=standing.forgotten(item).status)
+    finding = Finding(
+        phase=ClusterPhase.PENDING,
+        reason="MemberReplaced",
+        message=f"another API server answers as {item.spec.cluster} than the one that was written "
+        "to: it receives nothing before a run lets it go",
+    )
+    kept = item.status
+    status = standing.status(standing.forgotten(item), finding, now).model_copy(
+        update={
+            "dispatch": kept.dispatch,
+            "server": kept.server,
+            "applied_run": kept.applied_run,
+            "inventory": kept.inventory,
+        }
+    )
+    return DispatchPlan(status=status)
 
 
 def _barred(case: Case) -> DispatchPlan | None:
@@ -120,6 +148,7 @@ def _fenced(case: Case) -> DispatchPlan | None:
                 "phase": ClusterPhase.APPLYING,
                 "reason": "Applying",
                 "message": "",
+                "server": case.member.server or status.server,
                 "applied_run": "",
                 "inventory": inventory.planned(status.inventory, case.observed.rendered, case.live),
                 "engine": status.engine.model_copy(update={"revision": "", "step": ""}),
@@ -174,6 +203,7 @@ def _reported(case: Case) -> DispatchPlan:
     rollout = verdict.parse(case.live.rollout)
     update = {
         "inventory": items,
+        "server": status.server or case.member.server,
         "applied_run": case.want.run if case.bar is None else status.applied_run,
         "engine": verdict.report(rollout, case.want.revision) if rollout else EngineReport(),
     }

@@ -31,6 +31,8 @@ class Member:
     reason: str = "Unreachable"
     message: str = ""
     """Why it is not reachable or not fresh, as a sentence."""
+    server: str = ""
+    """Identity of the API server that answers (uid of its kube-system); empty while unknown."""
 
     @property
     def name(self) -> ClusterName:

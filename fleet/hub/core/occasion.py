@@ -80,6 +80,7 @@ def is_for(item: ClusterRollout, revision_: str, observed: ApplicationObserved) 
         and want.revision == revision_
         and member is not None
         and member.is_meant(want)
+        and not standing.is_replaced(item, member)
     )
 
 

@@ -35,6 +35,8 @@ def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> D
     if not item.status.inventory:
         return DispatchPlan(status=item.status, finalizer=False)
     if observed.member is not None and observed.member.reachable:
+        if standing.is_replaced(item, observed.member):
+            return _released(item, f"another API server answers as {item.spec.cluster} now")
         return _away(item, observed, now)
     if why := _lost(item, observed, now):
         return _released(item, why)

@@ -11,7 +11,7 @@ from typing import Any
 
 from fleet.api import ClusterRollout
 from fleet.api import conditions as conditionlib
-from fleet.api.clusterrollout import ClusterRolloutStatus
+from fleet.api.clusterrollout import ClusterRolloutStatus, Dispatched
 from fleet.api.conditions import Condition
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.hub.core import phases
@@ -43,6 +43,21 @@ def is_taken(item: ClusterRollout) -> bool:
         and taken.sequence > 0
         and (taken.run, taken.attempt) == (want.run, want.attempt)
     )
+
+
+def is_replaced(item: ClusterRollout, member: Member) -> bool:
+    """Whether another API server answers than the one that was written to."""
+    known = item.status.server
+    return bool(known and member.server and known != member.server)
+
+
+def forgotten(item: ClusterRollout) -> ClusterRollout:
+    """The ClusterRollout before anything was written: what it knew is of another API server."""
+    before = item.status
+    blank = ClusterRolloutStatus(
+        dispatch=Dispatched(sequence=before.dispatch.sequence), conditions=before.conditions
+    )
+    return item.model_copy(update={"status": blank})
 
 
 def stands(item: ClusterRollout) -> bool:

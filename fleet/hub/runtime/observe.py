@@ -42,6 +42,7 @@ def member(hub: Context, cluster: MemberCluster) -> Member:
         fresh=standing.fresh,
         reason=standing.reason,
         message=standing.message,
+        server=link.uid if link else "",
     )
 
 

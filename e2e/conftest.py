@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e import quiet
+from e2e import quiet, tenancy
 from e2e import realm as realms
 from e2e.ground import background
 from e2e.ground import binaries as parts
@@ -22,6 +22,7 @@ from e2e.ground.flags import AuditPolicy
 from e2e.ground.images import Image, table
 from e2e.ground.planes import Planes
 from e2e.ground.site import Site
+from e2e.tenancy import World
 from tests.strictness import pytest_sessionfinish
 
 __all__ = ["pytest_sessionfinish"]
@@ -48,6 +49,11 @@ IMAGES = table(
     }
 )
 """What the pods of `site` can run."""
+
+MEMBERS = ("east", "north", "west")
+"""The members of `world`."""
+TENANTS = 18
+"""How many tenants `world` can have."""
 
 _numbers = itertools.count(1)
 
@@ -105,6 +111,16 @@ def our_kinds(plane: ControlPlane) -> ControlPlane:
 def namespace(plane: ControlPlane) -> str:
     """A new namespace of the shared plane."""
     return plane.add_namespace(f"test-{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def world(planes: Planes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The shared hub with three members whose engines are puppets."""
+    options = Options(controller_manager=False, scheduler=False, audit=BODIES)
+    plane, *others = planes("fleet-hub", *MEMBERS, options=options)
+    folder = tmp_path_factory.mktemp("hub")
+    with tenancy.running(plane, tuple(others), folder, TENANTS) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -7,22 +7,16 @@ from the members' audit logs.
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from e2e.conftest import BODIES
-from e2e.ground import hub as hubs
+from e2e.conftest import MEMBERS
 from e2e.ground import member as members
-from e2e.ground.controlplane import Options
-from e2e.ground.planes import Planes
 from e2e.ground.proxy import Proxy
 from e2e.ground.waiting import until
-from e2e.tenancy import NAME, Tenant, World, running
+from e2e.tenancy import NAME, Tenant, World
 from fleet.api.names import APPLICATIONS, ENGINE_NAMESPACE, FLEETROLLOUTS
 
-MEMBERS = ("east", "north", "west")
-TENANTS = 9
 ALL = {"maxConcurrency": 3}
 WAVES = {
     "waves": [
@@ -30,15 +24,6 @@ WAVES = {
         {"name": "rest", "remaining": True, "maxConcurrency": 2},
     ]
 }
-
-
-@pytest.fixture(scope="module")
-def world(planes: Planes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    options = Options(controller_manager=False, scheduler=False, audit=BODIES)
-    plane, *others = planes("fleet-hub", *MEMBERS, options=options)
-    folder = tmp_path_factory.mktemp("hub")
-    with running(plane, tuple(others), folder, TENANTS) as started:
-        yield started
 
 
 @pytest.fixture
@@ -243,26 +228,3 @@ def test_a_deleted_application_is_taken_away(tenant: Tenant) -> None:
             puppet.plane.call("GET", f"/api/v1/namespaces/{tenant.namespace}/services/{NAME}")[0]
             == 404
         )
-
-
-def test_a_quiet_hub_only_renews_its_lease(world: World) -> None:
-    time.sleep(2)
-    planes = [world.plane, *(puppet.plane for puppet in world.puppets.values())]
-    marks = [plane.audit.mark() for plane in planes]
-    time.sleep(6)
-    users = (hubs.USER, members.HUB_USER)
-    told = {
-        (plane.name, request.verb, request.resource)
-        for plane, mark in zip(planes, marks, strict=True)
-        for user in users
-        for request in plane.audit.read(since=mark, user=user)
-        if request.verb != "watch"
-    }
-    assert told == {("fleet-hub", "update", "leases.coordination.k8s.io")}
-
-
-def test_nothing_was_forbidden(world: World) -> None:
-    for plane in (world.plane, *(puppet.plane for puppet in world.puppets.values())):
-        for user in (hubs.USER, members.HUB_USER):
-            refused = plane.audit.read(user=user, code=403)
-            assert [(request.verb, request.uri) for request in refused] == []

@@ -15,7 +15,12 @@ from e2e.ground import member as members
 from e2e.ground.proxy import Proxy
 from e2e.ground.waiting import until
 from e2e.tenancy import NAME, Tenant, World
-from fleet.api.names import APPLICATIONS, ENGINE_NAMESPACE, FLEETROLLOUTS
+from fleet.api.names import (
+    APPLICATIONS,
+    ENGINE_NAMESPACE,
+    FLEETROLLOUTS,
+    REQUEST_ANNOTATION,
+)
 
 ALL = {"maxConcurrency": 3}
 WAVES = {
@@ -86,6 +91,10 @@ def test_a_failed_analysis_halts_the_run(tenant: Tenant) -> None:
     assert west is not None
     assert members.image_of(west) == "app:v1"
     assert "app:v2" not in json.dumps([request.body for request in tenant.writes("west")])
+    path = FLEETROLLOUTS.path(tenant.namespace, f"{NAME}-2")
+    resume = {"metadata": {"annotations": {REQUEST_ANNOTATION: "resume/1"}}}
+    tenant.world.plane.call("PATCH", path, resume)
+    until(lambda: not is_held(), "north is let go", within=5)
 
 
 async def test_a_member_that_cannot_be_reached_is_put_off_and_comes_back(tenant: Tenant) -> None:

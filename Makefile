@@ -32,7 +32,7 @@ check: $(READY)  ## lint, types, import contracts and the pure tests (no cluster
 	@$(BIN)/python -m pytest tests --numprocesses auto --quiet
 
 check-deep: $(READY)  ## the same searches, 10,000 worlds each (minutes)
-	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests --timeout 3600 -s
+	@$(BIN)/python -m pytest tests -k properties --hypothesis-profile deep --timeout 3600 -n auto --hypothesis-show-statistics
 
 bench: binaries  ## figures as JSON and a table
 	@$(BIN)/python -m e2e.bench

@@ -4,12 +4,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.strictness import pytest_sessionfinish
 
 __all__ = ["pytest_sessionfinish"]
 
 NOON = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
+
+
+settings.register_profile(
+    "quick",
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "deep", settings.get_profile("quick"), max_examples=10_000, derandomize=False
+)
+settings.load_profile("quick")
+"""`make check-deep` takes the other profile: new random worlds each time, ten thousand of them."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -230,3 +230,10 @@ async def test_a_signal_releases_all_who_wait() -> None:
     await asyncio.gather(*waiters)
     assert (before, shutdown.is_requested) == (False, True)
     asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
+
+def test_a_process_runs_on_libuv_where_there_is_one() -> None:
+    async def module() -> str:
+        return type(asyncio.get_running_loop()).__module__
+
+    assert aio.run(module()) == "uvloop"

@@ -7,7 +7,7 @@ pods. Here: ready pods never too few, planning twice changes nothing, and everyt
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.api.rollout import Phase
@@ -31,9 +31,6 @@ EVENTS = st.lists(
     st.sampled_from(["wait", "image", "back", "grow", "shrink", "rollback", "promote", "retry"]),
     max_size=4,
 )
-SETTINGS = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
 
 
 def world_of(
@@ -56,7 +53,6 @@ def check_ready(world: World) -> None:
     assert ready >= limits.least, f"{ready} ready, at least {limits.least}"
 
 
-@SETTINGS
 @given(WEIGHTS, PAUSES, SIZES, st.booleans(), st.booleans())
 def test_healthy_worlds_complete_without_a_gap(
     weights: list[int], pauses: list[str], sizes: dict[str, Any], routed: bool, dynamic: bool
@@ -76,7 +72,6 @@ def test_healthy_worlds_complete_without_a_gap(
     assert (world.log, world.writes) == ([], [])
 
 
-@SETTINGS
 @given(WEIGHTS, PAUSES, SIZES, st.booleans(), st.booleans())
 def test_broken_revisions_leave_the_stable_one_as_it_was(
     weights: list[int], pauses: list[str], sizes: dict[str, Any], routed: bool, dynamic: bool
@@ -95,7 +90,6 @@ def test_broken_revisions_leave_the_stable_one_as_it_was(
         assert world.split() == (100, 0)
 
 
-@SETTINGS
 @given(WEIGHTS, PAUSES, SIZES, st.booleans(), EVENTS, st.lists(st.integers(0, 40), min_size=4))
 def test_whatever_people_do_it_comes_to_rest(
     weights: list[int],

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.api import FleetRollout
@@ -83,8 +82,6 @@ def check(before: World, after: World) -> None:
             assert started <= known, "nothing starts after a halt"
 
 
-@pytest.mark.timeout(60)
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
 @given(policy=policies(), events=events, bad=st.frozensets(names, max_size=2))
 def test_promises(
     policy: dict[str, Any], events: dict[int, tuple[str, str]], bad: frozenset[str]

@@ -1,7 +1,7 @@
 """Counting pods: shares, splits, bounds, and the next sizes on the way."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.kulta.core import replicas
@@ -76,7 +76,6 @@ def test_unready_pods_may_always_go() -> None:
     assert replicas.roll(limits, have, {"new": 4, "broken": 0}) == {"new": 4, "broken": 0}
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     total=st.integers(0, 30),
     weight=st.integers(0, 100),
@@ -92,7 +91,6 @@ def test_split_keeps_the_bounds(total: int, weight: int, surge: int, unavailable
         assert found.stable >= 1 or limits.most < 2
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     total=st.integers(1, 20),
     surge=st.integers(0, 5),

@@ -366,7 +366,7 @@ def test_it_tells_of_itself(cluster: ControlPlane, running: Engine, place: str) 
     assert gauge in text
     assert 'kulta_reconciliations_total{result="success"}' in text
     web.delete()
-    assert gauge not in running.get("/metrics")[1]
+    until(lambda: gauge not in running.get("/metrics")[1], "its gauge is gone", within=5)
     assert running.get("/healthz") == (200, "ok")
 
 

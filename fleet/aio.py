@@ -10,14 +10,31 @@ import logging
 import random
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
 
 from fleet.kit import backoff
 
 K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """The whole life of a process's event loop: as `asyncio.run`, on libuv's loop where there is
+    one. A quarter of a controller's processor time is in the loop and its TLS; libuv saves most."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(main)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """None, which is asyncio's own, where uvloop is not made for the platform."""
+    try:
+        import uvloop  # noqa: PLC0415 - where there is one, and not for short commands
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 class WorkQueue(Generic[K]):

@@ -4,7 +4,6 @@ Settings come from the environment (`fleet.settings`); the options here go befor
 SIGINT end the process in order, with exit code 0.
 """
 
-import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from fleet import settings
+from fleet import aio, settings
 from fleet.settings import Connection, Settings
 from fleet.telemetry import logs
 
@@ -41,7 +40,7 @@ def engine(
 
     chosen = _chosen(settings.engine(), kubeconfig, host, port)
     _log(chosen, log_format)
-    asyncio.run(run_engine(chosen))
+    aio.run(run_engine(chosen))
 
 
 @app.command()
@@ -53,7 +52,7 @@ def hub(
 
     chosen = _chosen(settings.hub(), kubeconfig, host, port)
     _log(chosen, log_format)
-    asyncio.run(run_hub(chosen))
+    aio.run(run_hub(chosen))
 
 
 def _chosen(found: S, kubeconfig: Path | None, host: str, port: int) -> S:

@@ -188,7 +188,9 @@ def test_a_second_application_does_not_take_the_object_of_the_first(tenant: Tena
         "destination"
     )
     until(
-        lambda: tenant.get(FLEETROLLOUTS, "search-1")["status"].get("phase") == "Halted",
+        lambda: (
+            (tenant.get(FLEETROLLOUTS, "search-1").get("status") or {}).get("phase") == "Halted"
+        ),
         "a conflict counts against the budget",
         within=5,
     )

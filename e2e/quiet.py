@@ -22,7 +22,7 @@ from e2e.ground.loadgen import Load, LoadGenerator
 from e2e.ground.waiting import until
 from e2e.realm import Realm, application, routed
 from e2e.tenancy import Tenant
-from fleet.api.names import APPLICATIONS, CLUSTERROLLOUTS, FLEETROLLOUTS, MEMBERCLUSTERS, ROLLOUTS
+from fleet.api.names import FLEETROLLOUTS, ROLLOUTS
 
 SECONDS = 60.0
 SILENCE, PATIENCE = 7.0, 60.0
@@ -53,8 +53,6 @@ class Minute:
     realm: Realm
     tenant: Tenant
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
-    versions: Mapping[str, str] = field(default_factory=dict)
-    """What every object that stands still had as its resourceVersion."""
     checks: float = 0.0
 
     def requests(self) -> list[tuple[str, Request]]:
@@ -79,19 +77,6 @@ def asked(realm: Realm) -> Iterator[tuple[str, Request]]:
 def is_renewal_or_watch(request: Request) -> bool:
     """Whether it may happen while nothing happens."""
     return request.verb == "watch" or (request.verb, request.resource) == RENEWAL
-
-
-def versions(minute: Minute) -> dict[str, str]:
-    """The resourceVersion of each object that hub and engine write."""
-    site, hub = minute.realm.site.plane, minute.realm.plane
-    kinds = [(hub, APPLICATIONS), (hub, FLEETROLLOUTS), (hub, CLUSTERROLLOUTS)]
-    found = {}
-    for plane, resource in (*kinds, (hub, MEMBERCLUSTERS), (site, ROLLOUTS)):
-        _, answer = plane.call("GET", resource.path(minute.tenant.namespace))
-        for item in answer["items"]:
-            metadata = item["metadata"]
-            found[f"{resource.kind} {metadata['name']}"] = metadata["resourceVersion"]
-    return found
 
 
 def checks(minute: Minute) -> float:
@@ -122,7 +107,7 @@ def begun(realm: Realm) -> Iterator[Minute]:
         loads[1].stop()
         until(lambda: _is_silent(realm), "silence", within=PATIENCE, every=0.5)
         minute = Minute(realm=realm, tenant=tenant)
-        minute.versions, minute.checks = versions(minute), checks(minute)
+        minute.checks = checks(minute)
         yield minute
 
 

@@ -224,12 +224,12 @@ def test_nothing_was_dispatched_twice(story: Story, member: str) -> None:
 
 
 def _sent(request: Request) -> tuple[str, int]:
-    """What a patch is, and its sequence."""
+    """What a patch is, and its sequence; a release is guarded by the version that it ends."""
     spec = request.body.get("spec") or {}
     for kind in ("dispatch", "hold"):
-        if kind in spec:
+        if spec.get(kind):
             return kind, int(spec[kind]["sequence"])
-    return "release", 0
+    return "release", int(request.body["metadata"].get("resourceVersion", 0))
 
 
 def test_two_revisions_within_a_second(realm: Realm, story: Story) -> None:

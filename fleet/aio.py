@@ -11,6 +11,7 @@ import random
 import signal
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from fleet.kit import backoff
@@ -37,6 +38,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
+@dataclass(frozen=True, slots=True)
+class _Timer:
+    """The handle does not tell its time on every loop: uvloop's is plain when it is due at once."""
+
+    when: float
+    handle: asyncio.Handle
+
+
 class WorkQueue(Generic[K]):
     """Keys to reconcile: each once however often it was added, each by one worker at a time.
 
@@ -55,7 +64,7 @@ class WorkQueue(Generic[K]):
         self._queued: set[K] = set()
         self._handled: set[K] = set()
         self._again: set[K] = set()
-        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._timers: dict[K, _Timer] = {}
         self._failures: dict[K, int] = {}
         self._ready = asyncio.Semaphore(0)
         self._stopping = asyncio.Event()
@@ -79,12 +88,12 @@ class WorkQueue(Generic[K]):
             self.add(key)
             return
         loop = asyncio.get_running_loop()
-        when, timer = loop.time() + seconds, self._timers.get(key)
-        if timer is not None:
-            if timer.when() <= when:
+        when, known = loop.time() + seconds, self._timers.get(key)
+        if known is not None:
+            if known.when <= when:
                 return
-            timer.cancel()
-        self._timers[key] = loop.call_at(when, self._due, key)
+            known.handle.cancel()
+        self._timers[key] = _Timer(when, loop.call_at(when, self._due, key))
 
     def retry(self, key: K) -> float:
         """Handle `key` again after its back-off; returns the seconds, which grow with each call."""
@@ -107,7 +116,7 @@ class WorkQueue(Generic[K]):
                     workers.create_task(self._work(handle))
         finally:
             for timer in self._timers.values():
-                timer.cancel()
+                timer.handle.cancel()
             self._timers.clear()
 
     def drain(self) -> None:
@@ -125,7 +134,7 @@ class WorkQueue(Generic[K]):
             self._queued.discard(key)
             self._handled.add(key)
             if timer := self._timers.pop(key, None):
-                timer.cancel()
+                timer.handle.cancel()
             try:
                 await handle(key)
             except Exception:

@@ -237,3 +237,26 @@ def test_a_process_runs_on_libuv_where_there_is_one() -> None:
         return type(asyncio.get_running_loop()).__module__
 
     assert aio.run(module()) == "uvloop"
+
+
+def test_the_earliest_of_many_times_counts_on_libuv_too() -> None:
+    async def handled() -> int:
+        queue: WorkQueue[str] = WorkQueue()
+        times = 0
+        done = asyncio.Event()
+
+        async def handle(_: str) -> None:
+            nonlocal times
+            times += 1
+            done.set()
+
+        working = asyncio.create_task(queue.run(handle))
+        for seconds in (30.0, 0.0001, 0.0002, 20.0):
+            queue.add_after("a", seconds)
+        async with asyncio.timeout(5):
+            await done.wait()
+        queue.drain()
+        await working
+        return times
+
+    assert aio.run(handled()) == 1

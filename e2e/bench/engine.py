@@ -10,7 +10,7 @@ Requests are counted in the API server's audit log, CPU and memory are the engin
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def busy(folder: Path, number: int) -> list[Figure]:
 def idle(folder: Path, number: int) -> list[Figure]:
     """An engine beside N completed Rollouts, on a control plane of their own."""
     with _running(folder) as (plane, running):
-        asyncio.run(_complete(plane, number))
+        asyncio.run(_complete(plane, running, number))
         running.stop()
         running.start()
         time.sleep(QUIET_SECONDS)
@@ -73,13 +73,11 @@ def idle(folder: Path, number: int) -> list[Figure]:
 
 async def _busy(plane: ControlPlane, running: Engine, number: int) -> list[Figure]:
     async with _crowd(plane, number, canary, 4) as crowd:
-        await crowd.create("app:v1")
-        await crowd.healthy("app:v1")
+        await _through(crowd, running, crowd.create, "app:v1")
         await asyncio.sleep(SETTLE_SECONDS)
         usage = Usage(running.process.pid)
         mark, spent, started = plane.audit.mark(), usage.cpu_seconds(), time.monotonic()
-        await crowd.change("app:v2")
-        await crowd.healthy("app:v2")
+        await _through(crowd, running, crowd.change, "app:v2")
         wall = time.monotonic() - started
         spent = (usage.cpu_seconds() - spent) * 1_000 / number
     kinds = _kinds(plane, mark)
@@ -101,10 +99,28 @@ async def _busy(plane: ControlPlane, running: Engine, number: int) -> list[Figur
     ]
 
 
-async def _complete(plane: ControlPlane, number: int) -> None:
+async def _complete(plane: ControlPlane, running: Engine, number: int) -> None:
     async with _crowd(plane, number, simple, 0) as crowd:
-        await crowd.create("app:v1")
-        await crowd.healthy("app:v1")
+        await _through(crowd, running, crowd.create, "app:v1")
+
+
+async def _through(
+    crowd: Crowd, running: Engine, write: Callable[[str], Awaitable[None]], image: str
+) -> None:
+    """Write that image to all and wait until all are well. RuntimeError when the engine ends."""
+
+    async def work() -> None:
+        await write(image)
+        await crowd.healthy(image)
+
+    working = asyncio.create_task(work())
+    ending = asyncio.create_task(running.process.ended())
+    await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+    if not working.done():
+        await aio.cancel(working)
+        raise RuntimeError(f"the engine has ended:\n{running.process.tail(40)}")
+    await aio.cancel(ending)
+    working.result()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ Application goes and in which order stays one for all members.
 from collections.abc import Mapping
 from typing import Any
 
-import jsonpatch  # type: ignore[import-untyped]
+import jsonpatch
 import jsonpointer
 from pydantic import ValidationError
 

@@ -4,7 +4,6 @@ Not covered: volumes other than ServiceAccount tokens and emptyDir, init contain
 The node says so in the pod's status (`test_what_it_cannot_do_stands_in_the_status`).
 """
 
-import asyncio
 import json
 import signal
 import threading
@@ -17,13 +16,9 @@ from typing import Any
 
 import pytest
 
-from e2e.conftest import IMAGES
-from e2e.ground import addresses, guardian
-from e2e.ground.node import LocalNode
+from e2e.ground import addresses
 from e2e.ground.site import Site
 from e2e.ground.waiting import until
-from fleet.clusters.client import Client, open_session
-from fleet.clusters.config import load_kubeconfig
 
 Manifest = dict[str, Any]
 
@@ -354,32 +349,3 @@ def test_a_quiet_node_writes_its_lease_only(world: World) -> None:
     count = len(writes())
     time.sleep(3)
     assert writes()[count:] == []
-
-
-async def test_processes_end_with_their_node(site: Site, tmp_path: Path) -> None:
-    namespace = await asyncio.to_thread(site.plane.add_namespace, "ending")
-    where = f"/api/v1/namespaces/{namespace}/pods"
-    spec = pod_spec("shell", args=["-c", "sleep 600 & sleep 600"]) | {"nodeName": "other-node"}
-    body = {"metadata": {"name": "sleeping"}, "spec": spec}
-    async with open_session() as session:
-        config = load_kubeconfig(site.plane.kubeconfig_of("local-node"))
-        node = LocalNode(
-            Client("other", config, session), name="other-node", images=IMAGES, folder=tmp_path
-        )
-        async with node:
-            code, answer = await asyncio.to_thread(site.plane.call, "POST", where, body)
-            assert code == 201, answer
-            (group,) = await asyncio.to_thread(
-                until, lambda: _pids(node), "the pod runs", within=10
-            )
-            assert guardian.living({group}) == {group}
-        await asyncio.to_thread(site.plane.call, "DELETE", "/api/v1/nodes/other-node")
-    assert guardian.living({group}) == set()
-
-
-def _pids(node: LocalNode) -> list[int]:
-    try:
-        containers = node.worker("ending", "sleeping").containers
-    except KeyError:
-        return []
-    return [one.process.pid for one in containers if one.process is not None]

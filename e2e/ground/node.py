@@ -70,6 +70,8 @@ class LocalNode:
             targets=Targets(targets) if targets is not None else None,
         )
         self._workers: dict[str, Worker] = {}
+        self._over: set[str] = set()
+        self._is_stopping = False
         self._running: set[asyncio.Task[None]] = set()
         self._main: asyncio.Task[None] | None = None
         self._informer: Informer[dict[str, Any]] = Informer(
@@ -106,6 +108,7 @@ class LocalNode:
         """Kill everything that runs here; the Node stays in the API, as after a power cut."""
         if self._main is None:
             return
+        self._is_stopping = True
         for worker in self._workers.values():
             worker.abandon()
         found = (c.process for worker in self._workers.values() for c in worker.containers)
@@ -146,12 +149,14 @@ class LocalNode:
                 tasks.create_task(self._around.targets.run())
 
     def _on(self, change: Change[dict[str, Any]]) -> None:
-        if change.type == "DELETED":
-            if change.old is not None and (worker := self._workers.get(_uid(change.old))):
+        """Hear of a pod. News of one that has ended here are late: a second worker would report a
+        second address, which the API server refuses."""
+        if change.old is not None and change.type == "DELETED":
+            self._over.discard(_uid(change.old))
+            if worker := self._workers.get(_uid(change.old)):
                 worker.abandon()
-            return
         pod = change.new
-        if pod is None:
+        if pod is None or self._is_stopping or _uid(pod) in self._over:
             return
         if worker := self._workers.get(_uid(pod)):
             worker.update(pod)
@@ -166,7 +171,8 @@ class LocalNode:
 
         def forget(done: asyncio.Task[None]) -> None:
             self._running.discard(done)
-            self._workers.pop(uid, None)
+            if self._workers.pop(uid).is_in_api:
+                self._over.add(uid)
 
         task.add_done_callback(forget)
 

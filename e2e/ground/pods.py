@@ -39,7 +39,8 @@ class Surroundings:
 
 
 class Worker:
-    """Runs one pod; `pod` is the newest manifest, `address` where its processes listen."""
+    """Runs one pod; `pod` is the newest manifest, `address` where its processes listen, `is_in_api`
+    that nobody has said that the object is gone."""
 
     def __init__(self, pod: Mapping[str, Any], around: Surroundings) -> None:
         metadata = pod["metadata"]
@@ -50,7 +51,7 @@ class Worker:
         self._around = around
         self._changed = asyncio.Event()
         self._ending = asyncio.Event()
-        self._in_api = True
+        self.is_in_api = True
         self._volumes: dict[str, TokenVolume] = {}
         self._beside: list[asyncio.Task[None]] = []
         self.containers = [self._container(spec) for spec in pod["spec"]["containers"]]
@@ -66,7 +67,7 @@ class Worker:
 
     def abandon(self) -> None:
         """The object is gone, or the node ends: kill, and report nothing more."""
-        self._in_api = False
+        self.is_in_api = False
         self._ending.set()
 
     async def run(self) -> None:
@@ -91,13 +92,15 @@ class Worker:
 
     @property
     def _grace(self) -> float:
-        return float(self.pod["metadata"].get("deletionGracePeriodSeconds", 0) * self._in_api)
+        return float(self.pod["metadata"].get("deletionGracePeriodSeconds", 0) * self.is_in_api)
 
     async def _report(self) -> None:
-        """Write the status at each difference, until cancelled or the pod is another one."""
+        """Write the status at each difference, until cancelled, abandoned or another pod."""
         written: Mapping[str, Any] = {}
         while True:
             await self._changed.wait()
+            if not self.is_in_api:
+                return
             self._changed.clear()
             status = podstatus.build(
                 self.pod,
@@ -123,7 +126,7 @@ class Worker:
             self.update(answer)
 
     async def _remove(self) -> None:
-        while self._in_api:
+        while self.is_in_api:
             try:
                 await kubelet.remove(self._around.client, self.pod)
             except errors.TemporaryError:

@@ -93,12 +93,12 @@ ROLLOUTS = [
     ),
     pytest.param(
         "no-strategy",
-        "spec.strategy: Invalid value: write exactly one of simple and canary",
+        "spec.strategy: Invalid value: write exactly one of simple, canary and blueGreen",
         id="[V18] no strategy",
     ),
     pytest.param(
         "two-strategies",
-        "spec.strategy: Invalid value: write exactly one of simple and canary",
+        "spec.strategy: Invalid value: write exactly one of simple, canary and blueGreen",
         id="[V19] two strategies",
     ),
     pytest.param(

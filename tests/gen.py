@@ -12,6 +12,7 @@ from tests.conftest import NOON
 
 NAME, NAMESPACE, UID = "checkout", "shop", "uid-1"
 STABLE, CANARY, ROUTE = "checkout", "checkout-canary", "checkout"
+ACTIVE, PREVIEW = STABLE, "checkout-preview"
 APP = {"app": "checkout"}
 
 
@@ -53,6 +54,16 @@ def canary(
     if routed:
         body["trafficRouting"] = {"gatewayAPI": {"httpRoute": ROUTE}}
     return {"canary": body}
+
+
+def blue_green(*, routed: bool = False, after: int | None = None, **more: Any) -> dict[str, Any]:
+    """A blue-green strategy; `after` seconds it promotes by itself."""
+    body: dict[str, Any] = {"activeService": ACTIVE, "previewService": PREVIEW, **more}
+    if after is not None:
+        body |= {"autoPromotionEnabled": True, "autoPromotionSeconds": after}
+    if routed:
+        body["trafficRouting"] = {"gatewayAPI": {"httpRoute": ROUTE}}
+    return {"blueGreen": body}
 
 
 def analysis(*metrics: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -139,11 +150,14 @@ def service(name: str, role: str = "", **managed: Any) -> Service:
 
 
 def route(
-    *weights: int | None, rules: Sequence[Mapping[str, Any]] | None = None, generation: int = 1
+    *weights: int | None,
+    rules: Sequence[Mapping[str, Any]] | None = None,
+    generation: int = 1,
+    second: str = CANARY,
 ) -> dict[str, Any]:
     """An HTTPRoute with one rule for both Services, accepted by its gateway."""
     stable, other = weights or (100, 0)
-    refs = [backend(STABLE, stable), backend(CANARY, other)]
+    refs = [backend(STABLE, stable), backend(second, other)]
     parent = {"name": "public", "namespace": "gateways"}
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",

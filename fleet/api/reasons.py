@@ -82,6 +82,7 @@ SENTENCES: Final[dict[str, str]] = {
     "RolledBack": "The revision was taken back.",
     "Timeout": "No progress within progressDeadlineSeconds.",
     "StepPaused": "The step's pause is not over.",
+    "AwaitingPromotion": "The preview is ready; a person or the clock promotes it.",
     "UserPaused": "`spec.paused` is set.",
     "PauseRequested": "A request pauses the rollout until another resumes it.",
     "NothingToDo": "A request came when there was nothing to do for it; it is taken away.",
@@ -113,6 +114,7 @@ SENTENCES: Final[dict[str, str]] = {
     "StepCompleted": "Pods and weights of the step were in force.",
     "AnalysisPassed": "All metrics passed.",
     "PauseDurationExpired": "The pause of the step is over.",
+    "StrategyChanged": "Another strategy takes over the revision that is on its way.",
     "ManualPromotion": "A person asked for it.",
     "ManualRollback": "A person asked for it, or the template is the stable one again.",
 }

@@ -27,6 +27,7 @@ from fleet.api.conditions import Conditions
 from fleet.api.meta import LabelSelector, Model, Object, Time
 from fleet.api.rules import Rule
 from fleet.api.strategy import (
+    BlueGreen,
     Canary,
     GatewayAPI,
     Pause,
@@ -44,6 +45,7 @@ __all__ = [
     "Amount",
     "Analysis",
     "AnalysisStatus",
+    "BlueGreen",
     "Canary",
     "Decision",
     "Dispatch",
@@ -208,6 +210,7 @@ class Decision(Model):
         "MetricsUnavailable",
         "StepCompleted",
         "Superseded",
+        "StrategyChanged",
     ]
     """Why, for machines."""
     from_step: int | None = None
@@ -237,6 +240,8 @@ class RolloutStatus(Model):
     """Hash of the wanted pod template."""
     stable_pod_hash: str = ""
     """Hash of the revision that has proved itself and takes the traffic on failure."""
+    previous_pod_hash: str = ""
+    """The revision that the last promotion replaced; its pods stay for `scaleDownDelay`."""
     failed_pod_hash: str = ""
     """The revision that was taken back; it is not tried again by itself."""
     strategy: str = ""
@@ -262,7 +267,8 @@ class RolloutStatus(Model):
     progress_started_at: Time = None
     """When progress was last seen; the deadline counts from here."""
     promoted_at: Time = None
-    """When the stable Service was switched; the old revision goes after `scaleDownDelay`."""
+    """When the stable Service was switched, there or back; the revision that it left goes after
+    `scaleDownDelay`."""
     conditions: Conditions = ()
     """Aspects of health, each with reason and sentence."""
     decisions: tuple[Decision, ...] = ()

@@ -67,3 +67,11 @@ def add(schema: dict[str, Any], rules: tuple[Rule, ...]) -> None:
 def exactly_one(*names: str) -> str:
     """The CEL expression that exactly one of these optional fields is set."""
     return " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in names) + " == 1"
+
+
+def choice(*names: str) -> Rule:
+    """The rule that exactly one of these optional fields is set."""
+    return Rule(
+        rule=exactly_one(*names),
+        message=f"write exactly one of {', '.join(names[:-1])} and {names[-1]}",
+    )

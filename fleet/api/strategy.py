@@ -4,13 +4,14 @@ Part of a Rollout's spec; an Application's policy shares the steps. One model pe
 strategy is a model here and a member of `Strategy`.
 """
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from fleet.api.analysis import Analysis
 from fleet.api.meta import Model
-from fleet.api.rules import Rule, Rules, exactly_one
+from fleet.api.rules import Rule, Rules, choice
 from fleet.api.values import Duration, Port, named
 
 
@@ -117,21 +118,58 @@ class Canary(Model):
     """Scale the stable revision down as the canary grows, although a router divides traffic."""
 
 
+class BlueGreen(Model):
+    """All at once: the new revision runs beside the old one, at full size, until it takes over."""
+
+    RULES = (
+        Rule(
+            rule="self.activeService != self.previewService || self.previewService == ''",
+            message="activeService and previewService must be two different Services",
+            field=".previewService",
+        ),
+    )
+
+    active_service: Annotated[
+        str, Field(max_length=63), named("activeService", "name a Service of this namespace")
+    ]
+    """The Service that the engine points at the revision that serves."""
+    preview_service: Annotated[
+        str, Field(max_length=63), named("previewService", "name a Service of this namespace")
+    ]
+    """The Service that the engine points at the new revision, for those who try it out."""
+    port: Port = 80
+    """The port whose weights are written where a rule has one Service with several ports."""
+    auto_promotion_enabled: bool = False
+    """Promote by itself, once `autoPromotionSeconds` are over and the analysis has passed; else
+    the preview waits for `kulta.io/promote`."""
+    auto_promotion_seconds: Annotated[int, Field(ge=0, le=604_800)] = 0
+    """How long a preview whose pods are all ready lasts before it is promoted by itself."""
+    traffic_routing: TrafficRouting | None = None
+    analysis: Analysis | None = None
+
+
 class Simple(Model):
     """A rolling update, watched and taken back when it does not become ready or fails analysis."""
 
     analysis: Analysis | None = None
 
 
-class Strategy(Model):
+class Choice(Model):
+    """Exactly one of the members is set."""
+
+    @property
+    def given(self) -> Mapping[str, Model]:
+        """The members that are set, by the names that a manifest gives them."""
+        members = ((info.alias or name, name) for name, info in type(self).model_fields.items())
+        found = ((alias, getattr(self, name)) for alias, name in members)
+        return {alias: value for alias, value in found if value is not None}
+
+
+class Strategy(Choice):
     """How a new revision replaces the old one: exactly one member."""
 
-    RULES = (
-        Rule(
-            rule=exactly_one("simple", "canary"),
-            message="write exactly one of simple and canary",
-        ),
-    )
+    RULES = (choice("simple", "canary", "blueGreen"),)
 
     simple: Simple | None = None
     canary: Canary | None = None
+    blue_green: BlueGreen | None = None

@@ -18,18 +18,21 @@ def check(world: Any) -> None:
     sizes = [item.replicas for item in world.sets.values()]
     is_failing = bool(world.plans) and world.plans[-1].status.phase == "Failed"
     most = limits.most + (max(sizes, default=0) if world.routes or is_failing else 0)
+    if spec.strategy.blue_green is not None:
+        most = 2 * spec.replicas
     if sum(sizes) > most:
         raise Impossible(f"{sizes} pods, at most {most}")
     for name, item in world.services.items():
-        _check_weight(world, name, item)
+        _check_weight(world, name, item, cuts_over=spec.strategy.blue_green is not None)
 
 
-def _check_weight(world: Any, name: str, item: Service) -> None:
+def _check_weight(world: Any, name: str, item: Service, *, cuts_over: bool) -> None:
     """A back-end that gets traffic has a ready pod, once there is one at all."""
-    if not world.routes or item.original is None:
+    if item.original is None or not (world.routes or cuts_over):
         return
     if not any(pod.ready for pod in world.pods.values()):
         return
-    share = world.split()[0 if name == gen.STABLE else 1]
+    split = world.split() if world.routes else (100, 0)
+    share = split[0 if name == gen.STABLE else 1]
     if share and not world.addresses(item) and world.rollout.spec.replicas:
         raise Impossible(f"{share}% to Service {name}, which has no ready pod")

@@ -369,9 +369,24 @@ def canary_world(*weights: Any, routed: bool = False, **keywords: Any) -> World:
     for key, value in keywords.items():
         setattr(world, key, value)
     if routed:
-        world.services = {
-            gen.STABLE: gen.service(gen.STABLE, "stable"),
-            gen.CANARY: gen.service(gen.CANARY, "canary"),
-        }
-        world.routes = {gen.ROUTE: gen.route(100, 0)}
+        furnish(world, (gen.STABLE, "stable"), (gen.CANARY, "canary"), routed=True)
     return world
+
+
+def blue_green_world(*, routed: bool = False, **keywords: Any) -> World:
+    """A world with an active and a preview Service, and a route if asked for."""
+    own = ("after", "analysis")
+    more = {key: keywords.pop(key) for key in own if key in keywords}
+    spec = {key: keywords.pop(key) for key in list(keywords) if re.match(r"[a-z]+[A-Z]|rep", key)}
+    world = World(gen.manifest(strategy=gen.blue_green(routed=routed, **more), **spec))
+    for key, value in keywords.items():
+        setattr(world, key, value)
+    furnish(world, (gen.ACTIVE, "active"), (gen.PREVIEW, "preview"), routed=routed)
+    return world
+
+
+def furnish(world: World, *services: tuple[str, str], routed: bool) -> None:
+    """Services that select roles, as users write them, and a route over the first two."""
+    world.services |= {name: gen.service(name, role) for name, role in services}
+    if routed:
+        world.routes = {gen.ROUTE: gen.route(100, 0, second=services[1][0])}

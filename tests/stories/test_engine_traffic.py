@@ -314,10 +314,33 @@ class TestDeletion:
 
     def test_strategy_that_names_no_services_gives_them_back(self) -> None:
         world = running(20, 100, routed=True)
+        world.services = {name: gen.service(name) for name in (gen.STABLE, gen.CANARY)}
+        world.run(60)
         world.update(strategy={"simple": {}})
         world.run(60)
-        assert world.services[gen.STABLE].selector == {**gen.APP, names.TYPE_LABEL: "stable"}
+        assert world.services[gen.STABLE].selector == gen.APP
         assert world.manifest["metadata"]["finalizers"] == []
+
+    def test_service_whose_role_is_nobodys_now_selects_all_pods_until_the_end(self) -> None:
+        """Its own selector asks for `stable`; pods of a simple strategy are `simple`."""
+        world = running(20, 100, routed=True)
+        world.update(strategy={"simple": {}})
+        world.run(60)
+        assert world.services[gen.STABLE].selector == {**gen.APP, names.ROLLOUT_LABEL: gen.NAME}
+        assert world.behind(gen.STABLE) == {gen.revision("shop:v1")}
+        world.manifest["metadata"]["deletionTimestamp"] = "2026-11-20T13:00:00Z"
+        world.run(1)
+        assert world.services[gen.STABLE].selector == {**gen.APP, names.TYPE_LABEL: "stable"}
+        assert world.gone
+
+    def test_whoever_puts_the_selector_of_such_a_service_back_has_it_back(self) -> None:
+        world = running(20, 100, routed=True)
+        world.update(strategy={"simple": {}})
+        world.run(60)
+        world.undo(gen.STABLE)
+        world.run(60)
+        assert world.services[gen.STABLE].selector == {**gen.APP, names.TYPE_LABEL: "stable"}
+        assert world.services[gen.STABLE].original is None
 
     @pytest.mark.parametrize(
         "strategy",

@@ -5,7 +5,7 @@ status is rebuilt from the sets, so that losing it never skips an analysis.
 """
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core import decisions, requests
+from fleet.kulta.core import decisions, promotion, requests, traffic
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.look import Look
 from fleet.kulta.core.observed import ReplicaSet
@@ -18,7 +18,7 @@ def identify(draft: Draft, strategy: Strategy) -> None:
     if draft.phase is None and not draft.stable:
         draft.set(stable_pod_hash=recovered(draft.look, draft.traits))
     wanted = draft.look.hash
-    if draft.current == wanted and _is_at_it(draft):
+    if draft.current == wanted and _is_at_it(draft) and not _is_switched(draft):
         return
     if wanted == draft.stable:
         go_back(draft, strategy)
@@ -35,17 +35,38 @@ def _is_at_it(draft: Draft) -> bool:
     return draft.phase is not None
 
 
+def _is_switched(draft: Draft) -> bool:
+    """Whether another strategy than that of the status has to bring the revision to its end.
+
+    What was reached by one strategy says nothing in another, so the rollout begins anew.
+    """
+    return draft.is_active and draft.status.strategy not in ("", draft.traits.strategy)
+
+
+def _occasion(draft: Draft) -> str:
+    """Why a revision begins its way: the reason of the decision."""
+    if _is_switched(draft) and draft.current == draft.look.hash:
+        return "StrategyChanged"
+    return "Superseded" if draft.is_active else "Initialization"
+
+
 def begin(draft: Draft, strategy: Strategy) -> None:
     """A new revision starts at its first step; without one to compare with it goes straight on."""
-    superseded = draft.is_active
+    reason = _occasion(draft)
     stepwise = bool(draft.stable) or draft.look.spec.steps_on_first_rollout
+    returns = promotion.returnable(draft) == draft.look.hash
     index, weight = strategy.start(draft.look.spec, stepwise and draft.look.total > 0)
     _reset(draft, index, weight)
     draft.move(Phase.PROGRESSING)
+    if returns:
+        strategy.skip(draft)
+        message = f"revision {draft.current} takes over again at once: its pods are still there"
+        decisions.note(draft, "Rollback", "ManualRollback", message)
+        return
     decisions.note(
         draft,
         "Initialize",
-        "Superseded" if superseded else "Initialization",
+        reason,
         strategy.describe(draft),
         to_step=index,
         weight=weight,
@@ -54,10 +75,12 @@ def begin(draft: Draft, strategy: Strategy) -> None:
 
 def go_back(draft: Draft, strategy: Strategy) -> None:
     """The template is the stable one again: give up what was on its way, restore the stable one."""
-    given_up, lost = draft.is_active, draft.phase is None
+    given_up, lost, away = draft.is_active, draft.phase is None, traffic.is_away(draft)
     index, weight = strategy.start(draft.look.spec, False)
     _reset(draft, index, weight)
     draft.move(Phase.PROGRESSING)
+    if away:
+        draft.set(promoted_at=draft.now)  # what is given up has traffic still
     if given_up:
         message = f"the template is that of the stable revision {draft.stable} again"
         decisions.note(draft, "Rollback", "ManualRollback", message, weight=0)
@@ -80,6 +103,7 @@ def _reset(draft: Draft, index: int | None, weight: int | None) -> None:
         step_start_time=None,
         progress_started_at=draft.now,
         progress_ready=0,
+        previous_pod_hash="",
         promoted_at=None,
         pause_requested=False,
         restores=0,

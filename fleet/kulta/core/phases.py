@@ -18,13 +18,13 @@ MOVES: Mapping[Phase | None, frozenset[Phase]] = {
     Phase.PREVIEW: frozenset({Phase.PROGRESSING, Phase.FAILED}),
     Phase.EXPERIMENTING: frozenset({Phase.PROGRESSING, Phase.CONCLUDED, Phase.FAILED}),
     Phase.CONCLUDED: frozenset({Phase.PROGRESSING, Phase.FAILED}),
-    Phase.COMPLETED: frozenset({Phase.PROGRESSING}),
+    Phase.COMPLETED: frozenset({Phase.PROGRESSING, Phase.FAILED}),
     Phase.FAILED: frozenset({Phase.PROGRESSING}),
 }
 """Phase → where it may go next; None is a Rollout that nobody has looked at yet."""
 
 ENDS = frozenset({Phase.COMPLETED, Phase.FAILED})
-"""Nothing happens here until somebody changes the template or asks for a retry."""
+"""Nothing happens here until somebody changes the template, or asks for a retry or a rollback."""
 
 
 def is_active(phase: Phase | None) -> bool:

@@ -8,8 +8,6 @@ a completed Rollout as it should be. Where nobody routes and no Service has to b
 set shrinks while the new one grows, as bounds allow.
 """
 
-from datetime import datetime
-
 from fleet.api.rollout import Phase
 from fleet.kit import durations
 from fleet.kulta.core import deadlines, decisions, replicas, traffic
@@ -35,7 +33,7 @@ def promote(draft: Draft) -> bool:
 
 def exchange(draft: Draft) -> Wait | None:
     """Pods and traffic of the current revision in place of the old one's; None when done."""
-    needed = _grow(draft)
+    needed = grow(draft)
     return _missing(draft, needed) or _switch(draft, needed) or _outlived(draft)
 
 
@@ -44,19 +42,33 @@ def settle(draft: Draft) -> None:
 
     Nothing here is progress; whatever somebody changed by hand is put back.
     """
-    current = draft.current
-    kept = _kept_until(draft)
-    stays = kept is not None and draft.now < kept
-    old = {item: draft.look.replicas(item) if stays else 0 for item in draft.others()}
-    if draft.traits.is_routed:
-        draft.arrange({current: draft.look.total, **old})
+    current, total, stays = draft.current, draft.look.total, keeps(draft)
+    old = {item: min(draft.look.replicas(item), total) if stays else 0 for item in draft.others()}
+    if draft.traits.is_counted:
+        draft.arrange(roll(draft, {current: total, **old}))
+        if draft.size(current) < total:
+            draft.arrange(roll(draft, {current: total, **dict.fromkeys(old, 0)}))
     else:
-        draft.arrange(roll(draft, {current: draft.look.total, **old}))
-        if draft.size(current) < draft.look.total:
-            draft.arrange(roll(draft, {current: draft.look.total, **dict.fromkeys(old, 0)}))
-    if stays and old:
-        draft.wake(kept)
+        draft.arrange({current: total, **old})
     draft.detour = traffic.aim(draft, current, current) or traffic.weigh(draft, 0, was=0)
+
+
+def keeps(draft: Draft) -> bool:
+    """Whether pods that had the traffic stay for a while, since it could come back to them."""
+    promoted = draft.status.promoted_at
+    if promoted is None or (draft.traits.is_counted and not traffic.is_managed(draft)):
+        return False
+    until = promoted + durations.parse(draft.look.spec.scale_down_delay, allow_zero=True)
+    if draft.now < until:
+        draft.wake(until)
+    return draft.now < until
+
+
+def returnable(draft: Draft) -> str:
+    """The revision that the last promotion replaced, while it can take over again at once."""
+    before = draft.status.previous_pod_hash
+    there = draft.traits.cuts_over and draft.phase is Phase.COMPLETED and keeps(draft)
+    return before if there and draft.look.replicas(before) else ""
 
 
 def roll(draft: Draft, wanted: dict[str, int]) -> dict[str, int]:
@@ -83,10 +95,12 @@ def _age(item: ReplicaSet) -> tuple[float, str]:
     return (item.created_at.timestamp() if item.created_at else 0.0, item.name)
 
 
-def _grow(draft: Draft) -> int:
+def grow(draft: Draft) -> int:
     """Sizes on the way to the full number of pods; how many must be ready before the switch."""
     current, total = draft.current, draft.look.total
-    if draft.traits.is_routed:
+    if not draft.traits.is_counted:
+        if draft.traits.cuts_over and draft.size(draft.stable) > total:
+            draft.scale(draft.stable, total)
         draft.scale(current, total)
         draft.arrange(dict.fromkeys(idle(draft), 0))
         return min(total, 1) if draft.stable == current else total
@@ -126,18 +140,14 @@ def _switch(draft: Draft, needed: int) -> Wait | None:
     stable, canary = draft.traits.stable_service, draft.traits.canary_service
     if not stable:
         return None
-    return (
-        traffic.survey(draft)
-        or traffic.point(draft, stable, draft.current)
-        or traffic.endpoints(draft, stable, draft.current, needed)
-        or traffic.weigh(draft, 0)
-        or traffic.point(draft, canary, draft.current)
+    return traffic.collect(draft, draft.current, needed) or traffic.point(
+        draft, canary, draft.current
     )
 
 
 def _outlived(draft: Draft) -> Wait | None:
     """Where nothing is switched, the rollout is over when the old pods are gone."""
-    if draft.traits.is_routed or traffic.is_managed(draft):
+    if not draft.traits.is_counted or traffic.is_managed(draft):
         return None
     old = [item for item in (draft.stable, *draft.others()) if item and item != draft.current]
     if all(draft.size(item) == 0 for item in old):
@@ -148,9 +158,10 @@ def _outlived(draft: Draft) -> Wait | None:
 def complete(draft: Draft) -> None:
     """The current revision is the stable one from now on."""
     revision, before = draft.current, draft.stable
+    replaced = before if before != revision else ""
     message = f"revision {revision} is stable"
-    if before and before != revision:
-        message += f"; it replaced {before}"
+    if replaced:
+        message = f"revision {revision} was promoted and is stable; it replaced {before}"
     decisions.note(
         draft,
         "Complete",
@@ -161,18 +172,10 @@ def complete(draft: Draft) -> None:
     )
     draft.set(
         stable_pod_hash=revision,
-        promoted_at=draft.now if before not in ("", revision) else None,
+        previous_pod_hash=replaced,
+        promoted_at=draft.now if replaced else draft.status.promoted_at,
         pause_start_time=None,
         progress_started_at=None,
         pause_requested=False,
     )
     draft.move(Phase.COMPLETED)
-
-
-def _kept_until(draft: Draft) -> datetime | None:
-    """Until when the old pods stay; None where they had no traffic that could come back."""
-    promoted = draft.status.promoted_at
-    if promoted is None or not (draft.traits.is_routed or traffic.is_managed(draft)):
-        return None
-    delay = durations.parse(draft.look.spec.scale_down_delay, allow_zero=True)
-    return promoted + delay

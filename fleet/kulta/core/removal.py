@@ -55,9 +55,14 @@ def _routes(observed: Observed, rollout: Rollout, traits: Traits | None) -> Iter
 
 
 def _services(observed: Observed, rollout: Rollout, traits: Traits | None) -> Iterator[Action]:
-    """Services that are ours, without those that the strategy names."""
-    named = traits.services if traits is not None else ()
+    """Services that are ours, without those that the strategy names; without one, all of them."""
     for item in observed.services.values():
-        is_ours = item.original is not None and not services.is_foreign(item, rollout)
-        if is_ours and item.name not in named:
+        if item.original is None or services.is_foreign(item, rollout):
+            continue
+        if traits is None:
             yield services.give_back(item)
+        elif item.name not in traits.services:
+            roles = (traits.stable_role, traits.new_role)
+            released = services.release(item, rollout, roles)
+            if released is not None:
+                yield released

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from fleet.api import names
 from fleet.api.rollout import Phase
-from fleet.kulta.core import decisions, holds, retreat
+from fleet.kulta.core import decisions, holds, promotion, retreat
 from fleet.kulta.core.actions import ConsumeRequest, Emit
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.strategies.base import Strategy
@@ -91,7 +91,11 @@ def _promote_full(draft: Draft, strategy: Strategy) -> bool:
 
 
 def _roll_back(draft: Draft, strategy: Strategy) -> bool:
-    if draft.is_active and draft.stable != draft.current:
+    """Back to the stable revision; just after a promotion, to the one that was replaced."""
+    before = promotion.returnable(draft)
+    if before:
+        draft.set(stable_pod_hash=before)
+    if (draft.is_active or before) and draft.stable != draft.current:
         message = f"revision {draft.current} was taken back, as asked for"
         retreat.fail(draft, "ManualRollback", message)
     else:

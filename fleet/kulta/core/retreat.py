@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from fleet.api.analysis import MetricResult
 from fleet.api.rollout import Phase
-from fleet.kulta.core import decisions, replicas, traffic
+from fleet.kulta.core import decisions, promotion, replicas, traffic
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.replicas import Bounds
 from fleet.kulta.core.wait import Wait, for_pods
@@ -39,7 +39,8 @@ def fail(
         current_weight=draft.status.current_weight if alone else 0,
         pause_start_time=None,
         progress_started_at=None,
-        promoted_at=None,
+        previous_pod_hash="",
+        promoted_at=draft.now if not alone and traffic.is_away(draft) else None,
         pause_requested=False,
     )
     draft.move(Phase.FAILED)
@@ -50,23 +51,19 @@ def keep(draft: Draft) -> None:
     if not draft.stable or draft.stable not in draft.look.sets:
         draft.scale(draft.current, draft.look.total)
         return
-    draft.detour = _routed(draft) if draft.traits.is_routed else _counted(draft)
+    draft.detour = _counted(draft) if draft.traits.is_counted else _switched(draft)
 
 
-def _routed(draft: Draft) -> Wait | None:
-    """Traffic by the router: stable Service, weights, and only then the pods."""
+def _switched(draft: Draft) -> Wait | None:
+    """Traffic by Services and router: stable Service, weights, and only then the pods."""
     stable, total = draft.stable, draft.look.total
     draft.scale(stable, total)
     ready = draft.look.ready(stable)
     if total and not ready:
         return _nowhere(stable)
-    wait = (
-        traffic.survey(draft)
-        or traffic.point(draft, draft.traits.stable_service, stable)
-        or traffic.endpoints(draft, draft.traits.stable_service, stable, min(ready, 1))
-        or traffic.weigh(draft, _remaining(draft, ready), was=_was(draft))
-    )
-    if wait is None and _remaining(draft, ready):
+    left = _remaining(draft, ready)
+    wait = traffic.collect(draft, stable, min(ready, 1), left, was=_was(draft))
+    if wait is None and left:
         wait = for_pods(f"the stable revision {stable} takes back traffic as its pods are ready")
     if wait is not None and wait.reason not in ABSENT:
         return wait
@@ -106,9 +103,11 @@ def _counted(draft: Draft) -> Wait | None:
 
 
 def _remove(draft: Draft) -> None:
+    """The failed pods go, after a while if the stable Service led to them just now."""
+    stays, total = promotion.keeps(draft), draft.look.total
     for item in (draft.current, *draft.others()):
         if item != draft.stable:
-            draft.scale(item, 0)
+            draft.scale(item, min(draft.size(item), total) if stays else 0)
 
 
 def _nowhere(stable: str) -> Wait:

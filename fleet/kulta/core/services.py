@@ -4,7 +4,7 @@ Pure arithmetic on selectors for `traffic` and `removal`. A Service's own select
 role label, if it selects one, gives way to Rollout and hash.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from fleet.api import names
 from fleet.api.rollout import Rollout
@@ -37,7 +37,11 @@ def is_foreign(service: Service, rollout: Rollout) -> bool:
 
 def is_undone(service: Service, rollout: Rollout) -> bool:
     """Whether somebody changed the selector that we had written."""
-    return service.original is not None and not target(service, rollout)
+    return (
+        service.original is not None
+        and not target(service, rollout)
+        and service.selector != _all_pods(service, rollout)
+    )
 
 
 def point(service: Service, rollout: Rollout, revision: str) -> SelectService:
@@ -49,6 +53,32 @@ def point(service: Service, rollout: Rollout, revision: str) -> SelectService:
         selector=selector(service, rollout, revision),
         original=original,
     )
+
+
+def release(service: Service, rollout: Rollout, roles: Collection[str]) -> SelectService | None:
+    """Let go of a Service that the strategy does not name any more; None when that is done.
+
+    If its own selector asks for a role that no pod has under the new strategy (`roles`), it selects
+    all pods of the Rollout until it gets its selector back, so that whoever uses it is served.
+    """
+    original = service.original or {}
+    role = original.get(names.TYPE_LABEL)
+    if role is None or role in roles or service.selector == original:
+        return give_back(service)
+    selector = _all_pods(service, rollout)
+    if service.selector == selector:
+        return None
+    return SelectService(
+        name=service.name,
+        resource_version=service.resource_version,
+        selector=selector,
+        original=original,
+    )
+
+
+def _all_pods(service: Service, rollout: Rollout) -> dict[str, str]:
+    kept = {k: v for k, v in (service.original or {}).items() if k != names.TYPE_LABEL}
+    return {**kept, names.ROLLOUT_LABEL: rollout.name}
 
 
 def give_back(service: Service) -> SelectService:

@@ -19,8 +19,8 @@ RESTORES = 3
 
 
 def survey(draft: Draft) -> Wait | None:
-    """What is missing altogether; with a router only, since others can do without."""
-    if not draft.traits.is_routed:
+    """What is missing altogether; where pods divide the traffic, nobody needs anything else."""
+    if draft.traits.is_counted:
         return None
     for name in draft.traits.services:
         if name not in draft.look.observed.services:
@@ -29,6 +29,8 @@ def survey(draft: Draft) -> Wait | None:
                 message=f"Service {name} does not exist in namespace "
                 f"{draft.look.rollout.namespace}; create it, or correct its name in the strategy",
             )
+    if not draft.traits.is_routed:
+        return None
     router = ROUTERS[draft.traits.router]
     return router.problem(_route(draft), _backends(draft), draft.traits.route)
 
@@ -82,6 +84,11 @@ def endpoints(draft: Draft, name: str, revision: str, count: int) -> Wait | None
     return _endpoints_pending(service, revision)
 
 
+def is_away(draft: Draft) -> bool:
+    """Whether the stable Service points at another revision than the stable one."""
+    return target(draft, draft.traits.stable_service) not in ("", draft.stable)
+
+
 def weight(draft: Draft) -> int:
     """Percent of the traffic that may go to the canary Service at present; 0 without a router."""
     route = _route(draft)
@@ -114,6 +121,19 @@ def weigh(draft: Draft, percent: int, *, was: int | None = None) -> Wait | None:
         reason="RoutePending",
         message=f"HTTPRoute {draft.traits.route} is written: {percent}% to the new revision",
         is_brief=True,
+    )
+
+
+def collect(
+    draft: Draft, revision: str, count: int, percent: int = 0, *, was: int | None = None
+) -> Wait | None:
+    """The stable Service at `revision` with `count` addresses, then all but `percent` to it."""
+    name = draft.traits.stable_service
+    return (
+        survey(draft)
+        or point(draft, name, revision)
+        or endpoints(draft, name, revision, count)
+        or weigh(draft, percent, was=was)
     )
 
 

@@ -25,11 +25,14 @@ class Traits:
     port: int = 80
     """The port of both, where a route has them with several."""
     router: str = ""
-    """Who divides the traffic: a key of `routers.ROUTERS`; empty: the number of pods does."""
+    """Who divides the traffic: a key of `routers.ROUTERS`; empty: nobody but pods or Services."""
     route: str = ""
     """The router's object."""
     stable_stays: bool = False
     """The stable revision keeps all its pods until the promotion."""
+    cuts_over: bool = False
+    """All traffic changes hands at once, by the Services, with a router or without; while the old
+    pods stay it can come back the same way."""
     analysis: Analysis | None = None
     """How the new revision is judged; None: it is not."""
 
@@ -42,3 +45,8 @@ class Traits:
     def is_routed(self) -> bool:
         """Whether a router divides the traffic."""
         return bool(self.router)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether numbers of pods divide the traffic."""
+        return not (self.router or self.cuts_over)

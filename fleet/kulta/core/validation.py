@@ -81,9 +81,9 @@ def _selector(spec: RolloutSpec) -> Iterator[str]:
 
 def _strategy(spec: RolloutSpec) -> Iterator[str]:
     """Exactly one strategy, and what each of them has to say about its part."""
-    given = [key for key in STRATEGIES if getattr(spec.strategy, key) is not None]
+    given = [key for key in STRATEGIES if key in spec.strategy.given]
     if len(given) != 1:
-        known, said = " and ".join(STRATEGIES), " and ".join(given) if given else "none"
+        known, said = ", ".join(STRATEGIES), " and ".join(given) if given else "none"
         yield f"spec.strategy must have exactly one of {known}, it has {said}"
     for key in given:
         yield from STRATEGIES[key].problems(spec, f"spec.strategy.{key}")

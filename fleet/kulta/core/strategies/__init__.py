@@ -8,17 +8,22 @@ from collections.abc import Mapping
 from fleet.api import rollout as api
 from fleet.errors import UnexpectedState
 from fleet.kulta.core.strategies.base import Strategy
+from fleet.kulta.core.strategies.bluegreen import BlueGreenStrategy
 from fleet.kulta.core.strategies.canary import CanaryStrategy
 from fleet.kulta.core.strategies.simple import SimpleStrategy
 
 __all__ = ["STRATEGIES", "Strategy", "name", "select"]
 
-STRATEGIES: Mapping[str, Strategy] = {"simple": SimpleStrategy(), "canary": CanaryStrategy()}
+STRATEGIES: Mapping[str, Strategy] = {
+    "simple": SimpleStrategy(),
+    "canary": CanaryStrategy(),
+    "blueGreen": BlueGreenStrategy(),
+}
 
 
 def name(wish: api.Strategy) -> str:
     """The member of `spec.strategy` that is set; empty when none is."""
-    return next((key for key in STRATEGIES if getattr(wish, key) is not None), "")
+    return next((key for key in STRATEGIES if key in wish.given), "")
 
 
 def select(wish: api.Strategy) -> Strategy:

@@ -74,6 +74,8 @@ class World:
     """Called after every action and every answer of the world."""
     strict: bool = True
     """Whether the checker is on."""
+    wished: int = 0
+    """Pods that all sets together asked for when the checker last looked."""
     counters_due: datetime | None = None
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 

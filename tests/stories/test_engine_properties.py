@@ -111,7 +111,6 @@ def test_whatever_people_do_it_comes_to_rest(
             case "grow":
                 world.update(replicas=world.rollout.spec.replicas + 2)
             case "shrink":
-                world.strict = False
                 world.update(replicas=max(world.rollout.spec.replicas - 2, 0))
             case "rollback" | "promote" | "retry":
                 world.annotate(event)

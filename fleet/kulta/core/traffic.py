@@ -12,7 +12,7 @@ from fleet.kulta.core.observed import Service
 from fleet.kulta.core.routers import ROUTERS, Backends
 from fleet.kulta.core.routers.base import Manifest
 from fleet.kulta.core.traits import Traits
-from fleet.kulta.core.wait import Wait
+from fleet.kulta.core.wait import Wait, for_pods
 
 RESTORES = 3
 """So often an undone selector or weight is put back in one rollout; then it is only reported."""
@@ -139,7 +139,8 @@ def collect(
 
 def aim(draft: Draft, stable: str, canary: str) -> Wait | None:
     """The stable Service at `stable`; the canary Service at `canary`, without traffic meanwhile."""
-    wait = survey(draft) or point(draft, draft.traits.stable_service, stable)
+    wait = survey(draft) or _served(draft, stable)
+    wait = wait or point(draft, draft.traits.stable_service, stable)
     if wait is not None:
         return wait
     name = draft.traits.canary_service
@@ -148,6 +149,15 @@ def aim(draft: Draft, stable: str, canary: str) -> Wait | None:
         undone = services.is_undone(service, draft.look.rollout)
         wait = None if undone else weigh(draft, 0)
     return wait or point(draft, name, canary)
+
+
+def _served(draft: Draft, revision: str) -> Wait | None:
+    """A stable Service that serves is not taken away to a revision without ready pods."""
+    name = draft.traits.stable_service
+    addresses = draft.look.observed.endpoints.get(name)
+    if not addresses or target(draft, name) == revision or draft.look.ready_pods(revision):
+        return None
+    return for_pods(f"revision {revision} has no ready pod; Service {name} stays where it is")
 
 
 def backends(rollout: str, traits: Traits) -> Backends:

@@ -77,9 +77,10 @@ class BlueGreenStrategy:
         finding = checks.examine(draft)
         if base.fails(draft, finding):
             return
-        if draft.phase is not Phase.PREVIEW and not base.begins(draft):
+        gated = _is_gated(draft)
+        if not (gated and draft.phase is Phase.PREVIEW) and not base.begins(draft):
             return
-        if _is_gated(draft):
+        if gated:
             self._preview(draft, finding)
         else:
             self._promote(draft)

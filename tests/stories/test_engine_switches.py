@@ -1,0 +1,147 @@
+"""Stories of another strategy: chosen in mid-run, at rest, after a failure; every pair that exists.
+
+The revision on its way begins anew by the rules of the new strategy. Whatever a client asks, the
+Service behind it has a ready pod, although each strategy has Services and roles of its own.
+"""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from fleet.api import names
+from fleet.api.rollout import Phase
+from fleet.kulta.core import strategies
+from tests import gen
+from tests.kulta.checker import Impossible
+from tests.kulta.world import World, furnish
+
+METRIC = {"name": "error-rate", "threshold": 5}
+WISHES: dict[str, dict[str, Any]] = {
+    "simple": {"simple": {"analysis": gen.analysis(METRIC, warmupDuration="20s")}},
+    "canary": gen.canary((20, "10s"), (50, "10s"), 100),
+    "canary by a route": gen.canary((20, "10s"), (50, "10s"), 100, routed=True),
+    "blueGreen": gen.blue_green(after=20),
+    "blueGreen by a route": gen.blue_green(after=20, routed=True),
+}
+SERVICES = ((gen.STABLE, "stable"), (gen.CANARY, "canary"), (gen.PREVIEW, "preview"))
+TURNS = 40
+"""More turns of engine and world than the longest rollout here takes."""
+
+pairs = pytest.mark.parametrize(
+    ("before", "after"),
+    [pair for pair in itertools.permutations(WISHES, 2)],
+    ids=lambda name: name,
+)
+
+
+def world_of(wish: str) -> World:
+    """shop:v1 serves; Services and route are there for any strategy, and a client asks."""
+    world = World(gen.manifest(strategy=WISHES[wish]))
+    world.answer = lambda text: 0.5
+    furnish(world, *SERVICES, routed=True)
+    refs = [gen.backend(gen.STABLE, 100), gen.backend(gen.CANARY, 0), gen.backend(gen.PREVIEW, 0)]
+    world.routes[gen.ROUTE]["spec"]["rules"] = [{"backendRefs": refs}]
+    world.settle()
+    if wish == "simple":
+        world.change(gen.STABLE, dict(gen.APP))
+    world.after_each = check_served
+    return world
+
+
+def check_served(world: World) -> None:
+    """Every back-end that gets requests has a ready pod."""
+    for ref in world.routes[gen.ROUTE]["spec"]["rules"][0]["backendRefs"]:
+        if ref["weight"] and not world.addresses(world.services[ref["name"]]):
+            raise Impossible(f"{ref['weight']}% to Service {ref['name']}, which has no ready pod")
+
+
+def turn(world: World, count: int) -> None:
+    """So many turns; the clock moves on where nothing happens."""
+    for _ in range(count):
+        changed = world.tick()
+        changed = world._world() or changed
+        due = None if changed else world._next()
+        world.now = max(due, world.now) if due else world.now
+
+
+def test_every_strategy_is_tried_here() -> None:
+    assert {next(iter(wish)) for wish in WISHES.values()} == strategies.STRATEGIES.keys()
+
+
+@pairs
+def test_in_mid_run_the_revision_begins_anew_and_completes(before: str, after: str) -> None:
+    """At every other turn of a rollout."""
+    for count in range(0, TURNS, 2):
+        world = world_of(before)
+        world.image("shop:v2")
+        turn(world, count)
+        if world.status.phase is Phase.COMPLETED and count:
+            break
+        world.update(strategy=WISHES[after])
+        world.settle()
+        assert world.status.phase is Phase.COMPLETED
+        assert (world.size("shop:v1"), world.ready("shop:v2")) == (0, 4)
+        assert world.status.strategy == next(iter(WISHES[after]))
+        begun = [item.reason for item in world.status.decisions if item.action == "Initialize"]
+        is_another = count and WISHES[before].keys() != WISHES[after].keys()
+        assert begun[-1] == ("StrategyChanged" if is_another else "Initialization")
+
+
+@pairs
+def test_in_mid_run_a_bad_revision_is_taken_back_by_the_new_strategy(
+    before: str, after: str
+) -> None:
+    for count in range(0, TURNS, 3):
+        world = world_of(before)
+        world.image("shop:v2")
+        turn(world, count)
+        if world.status.phase is Phase.COMPLETED:
+            break
+        world.update(strategy=WISHES[after])
+        world.annotate("abort")
+        world.settle()
+        assert world.status.phase is Phase.FAILED
+        assert (world.ready("shop:v1"), world.size("shop:v2")) == (4, 0)
+
+
+@pairs
+def test_at_rest_nothing_begins(before: str, after: str) -> None:
+    world = world_of(before)
+    world.update(strategy=WISHES[after])
+    world.settle()
+    assert world.status.phase is Phase.COMPLETED
+    assert world.ready("shop:v1") == 4
+    assert {item.reason for item in world.status.decisions} == {"Initialization"}
+    world.image("shop:v2")
+    world.settle()
+    assert (world.size("shop:v1"), world.ready("shop:v2")) == (0, 4)
+
+
+@pairs
+def test_after_a_failure_the_stable_revision_serves_on(before: str, after: str) -> None:
+    world = world_of(before)
+    world.image("shop:v2")
+    turn(world, 3)
+    world.annotate("abort")
+    world.settle()
+    world.update(strategy=WISHES[after])
+    world.settle()
+    assert world.status.phase is Phase.FAILED
+    assert (world.ready("shop:v1"), world.size("shop:v2")) == (4, 0)
+
+
+@pairs
+def test_deletion_gives_everything_back_whatever_came_before(before: str, after: str) -> None:
+    world = world_of(before)
+    world.image("shop:v2")
+    turn(world, 8)
+    world.update(strategy=WISHES[after])
+    turn(world, 8)
+    world.after_each = lambda small: None
+    world.manifest["metadata"]["deletionTimestamp"] = "2026-11-20T13:00:00Z"
+    world.run(1)
+    assert all(item.original is None for item in world.services.values())
+    assert names.ORIGINAL_WEIGHTS not in (
+        world.routes[gen.ROUTE]["metadata"].get("annotations") or {}
+    )

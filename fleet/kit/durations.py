@@ -45,6 +45,11 @@ def parse(text: str, *, allow_zero: bool = False) -> timedelta:
     return timedelta(seconds=number * seconds)
 
 
+def seconds(text: str) -> int:
+    """The duration that `text` names, in whole seconds. Raises ValueError as `parse` does."""
+    return int(parse(text) / timedelta(seconds=1))
+
+
 def format_short(duration: timedelta) -> str:
     """For people: `45s`, `12m`, `3h10m`, `2d4h`; never more than two units, never negative."""
     seconds = max(int(duration.total_seconds()), 0)

@@ -35,7 +35,7 @@ from fleet.clusters.supervisor import Supervisor
 from fleet.clusters.transport import Session
 from fleet.clusters.watch import Change, Informer
 from fleet.errors import FleetError, TemporaryError, UnexpectedState, UserError
-from fleet.hub.core import member
+from fleet.hub.core.member import connectivity
 from fleet.hub.runtime import handlers, links, reconcile, resync, triggers
 from fleet.hub.runtime.context import Context, EngineWish
 from fleet.hub.runtime.renders import Renders
@@ -262,7 +262,7 @@ class Hub:
     async def _settle(self) -> None:
         """Give members time to connect: what was true before a restart is not news after it."""
         clusters = self.context.stores.memberclusters.items
-        for _ in range(int(member.SETTLE_SECONDS / 0.1)):
+        for _ in range(int(connectivity.SETTLE_SECONDS / 0.1)):
             known = [self.context.links.get(key) for key in clusters]
             now = self.context.clock.monotonic()
             if all(link is not None and link.is_settled(now) for link in known):

@@ -11,7 +11,7 @@ from fleet.api.conditions import condition, updated
 from fleet.api.fleetrollout import ClusterPhase, FleetRolloutSpec, Plan, PlannedWave, Snapshot
 from fleet.api.meta import ObjectMeta
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ClusterName
-from fleet.hub.core import freshness
+from fleet.hub.core.member import freshness
 from fleet.hub.core.observed import Member
 from tests.conftest import NOON
 

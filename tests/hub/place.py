@@ -7,8 +7,8 @@ from typing import Any
 from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import ClusterRolloutStatus
 from fleet.api.fleetrollout import ClusterPhase, Snapshot
-from fleet.hub.core import dispatch
 from fleet.hub.core.actions import DispatchPlan
+from fleet.hub.core.cluster import dispatch
 from fleet.hub.core.observed import DispatchObserved, Member, Place
 from fleet.rendering import render
 from tests.conftest import NOON

@@ -18,22 +18,12 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import ObjectMeta
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ClusterName
 from fleet.errors import UserError
-from fleet.hub.core import application as applications
-from fleet.hub.core import dispatch, phases, plan
-from fleet.hub.core.actions import (
-    CreateRun,
-    DeleteRun,
-    Hold,
-    LookUp,
-    Release,
-    Start,
-)
-from fleet.hub.core.observed import (
-    ApplicationObserved,
-    DispatchObserved,
-    Member,
-    RunObserved,
-)
+from fleet.hub.core import phases
+from fleet.hub.core.actions import CreateRun, DeleteRun, Hold, LookUp, Release, Start
+from fleet.hub.core.application import decision
+from fleet.hub.core.cluster import dispatch
+from fleet.hub.core.observed import ApplicationObserved, DispatchObserved, Member, RunObserved
+from fleet.hub.core.run import plan
 from fleet.rendering import render
 from fleet.rendering.environment import TemplateSet, read
 from tests.conftest import NOON
@@ -218,7 +208,7 @@ def _application(world: World) -> None:
         clusters=tuple(world.items.values()),
         templates=TEMPLATES.digest,
     )
-    decided = applications.decide(world.application, observed, world.now)
+    decided = decision.decide(world.application, observed, world.now)
     for action in decided.actions:
         match action:
             case CreateRun():

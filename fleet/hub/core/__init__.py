@@ -1,11 +1,11 @@
 """The hub decides here: values in, values out.
 
-    application.decide   Application, fleet, members, runs      → the next run, frozen
-    plan.next            run, ClusterRollouts, members          → who goes, is held, what is told
-        rows → requests → walk → gates → report (aggregate, story)
-    dispatch.decide      ClusterRollout, manifests, what is live → writes into one member, its phase
-        writes (fence) → ownership, inventory → verdict, standing; removal at the end
+    application  decision.decide   Application, fleet, members, runs       → the next run, frozen
+    run          plan.next         run, ClusterRollouts, members           → who goes, is held
+    cluster      dispatch.decide   ClusterRollout, manifests, what is live → writes into one member
+    member       connectivity      what a connection shows of a member     → how far it is believed
 
-`observed` holds what is seen, `actions` all that can be done; `runtime` does the rest. Nothing here
-waits, logs, reads a clock or knows a client.
+Each asks only those below it. `observed` holds what is seen, `actions` all that can be done,
+`phases` where a run and a cluster of it may stand; `runtime` does the rest. Nothing here waits,
+logs, reads a clock or knows a client.
 """

@@ -54,7 +54,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationObserved:
-    """For `core.application`: who could receive, and which runs there are."""
+    """For `application.decision`: who could receive, and which runs there are."""
 
     fleet: Fleet | None
     members: Mapping[ClusterName, Member] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class ApplicationObserved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunObserved:
-    """For `core.plan`: the run's clusters and whether a newer run exists."""
+    """For `run.plan`: the run's clusters and whether a newer run exists."""
 
     members: Mapping[ClusterName, Member] = field(default_factory=dict)
     clusters: Mapping[ClusterName, ClusterRollout] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class RunObserved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchObserved:
-    """For `core.dispatch`: one cluster, what it shall have and what is there."""
+    """For `cluster.dispatch`: one cluster, what it shall have and what is there."""
 
     member: Member | None
     """None: the MemberCluster is gone."""

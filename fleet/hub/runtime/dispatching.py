@@ -19,8 +19,6 @@ from fleet.api.names import CLUSTERROLLOUTS
 from fleet.clusters.registry import Handle
 from fleet.clusters.watch import Key
 from fleet.errors import FleetError, UnexpectedState
-from fleet.hub.core import dispatch as dispatches
-from fleet.hub.core import refusals, standing
 from fleet.hub.core.actions import (
     ApplyRollout,
     CreateObject,
@@ -29,6 +27,8 @@ from fleet.hub.core.actions import (
     LookUp,
     UpdateObject,
 )
+from fleet.hub.core.cluster import dispatch as dispatches
+from fleet.hub.core.cluster import refusals, standing
 from fleet.hub.core.observed import Place
 from fleet.hub.runtime import apply, observe
 from fleet.hub.runtime.apply import Outcome

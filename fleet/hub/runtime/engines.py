@@ -9,8 +9,8 @@ from fleet.api.membercluster import EngineMode
 from fleet.api.names import DEPLOYMENTS, HUB_MANAGER
 from fleet.clusters.registry import Handle
 from fleet.errors import Conflict
-from fleet.hub.core import engine as engines
-from fleet.hub.core.engine import Owner, Wait
+from fleet.hub.core.member import engine as engines
+from fleet.hub.core.member.engine import Owner, Wait
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.links import Exchange, Link
 from fleet.rendering.render import EngineSetup, Rendered, engine

@@ -33,10 +33,10 @@ from fleet.clusters.health import Circuit
 from fleet.clusters.registry import Handle
 from fleet.clusters.watch import Change, Informer, Key
 from fleet.errors import FleetError
-from fleet.hub.core import freshness
-from fleet.hub.core import member as members
-from fleet.hub.core.engine import Deployed, Owner, Seen, Term, Wait
-from fleet.hub.core.member import SETTLE_SECONDS, Identity, Sight, Standing, Trouble
+from fleet.hub.core.member import connectivity as members
+from fleet.hub.core.member import freshness
+from fleet.hub.core.member.connectivity import SETTLE_SECONDS, Identity, Sight, Standing, Trouble
+from fleet.hub.core.member.engine import Deployed, Owner, Seen, Term, Wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,9 @@ from fleet.clusters import tokens
 from fleet.clusters.config import ClientConfig, parse_kubeconfig
 from fleet.clusters.watch import Key
 from fleet.errors import FleetError, UserError
-from fleet.hub.core import engine as engine_of
-from fleet.hub.core import member as members
-from fleet.hub.core.member import Trouble
+from fleet.hub.core.member import connectivity as members
+from fleet.hub.core.member import engine as engine_of
+from fleet.hub.core.member.connectivity import Trouble
 from fleet.hub.runtime import apply, credentials, engines, triggers
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.links import Link

@@ -13,9 +13,10 @@ from fleet.api.fleetrollout import Snapshot
 from fleet.api.names import REQUEST_ANNOTATION, ROLLOUTS, ClusterName, Resource
 from fleet.clusters.watch import Key
 from fleet.errors import UserError
-from fleet.hub.core import application as applications
 from fleet.hub.core import phases
-from fleet.hub.core.member import Standing
+from fleet.hub.core.application import decision
+from fleet.hub.core.application.occasion import Candidate
+from fleet.hub.core.member.connectivity import Standing
 from fleet.hub.core.observed import (
     ApplicationObserved,
     DispatchObserved,
@@ -24,7 +25,6 @@ from fleet.hub.core.observed import (
     Rendered,
     RunObserved,
 )
-from fleet.hub.core.occasion import Candidate
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.stores import Unreadable
 
@@ -56,7 +56,7 @@ def members(hub: Context, namespace: str) -> dict[ClusterName, Member]:
 
 
 async def application(hub: Context, item: Application) -> ApplicationObserved:
-    """What `core.application` needs; renders for members where that has not been tried yet."""
+    """What `application.decision` needs; renders for members where that has not been tried yet."""
     namespace, name = item.namespace, item.name
     runs = hub.stores.runs_of.get((namespace, name)).values()
     observed = ApplicationObserved(
@@ -69,7 +69,7 @@ async def application(hub: Context, item: Application) -> ApplicationObserved:
     if item.metadata.deletion_timestamp is not None:
         return observed
     try:
-        candidate = applications.accept(item, observed)
+        candidate = decision.accept(item, observed)
     except UserError:
         return observed  # `decide` finds the same and says it
     clusters = [observed.members[chosen].cluster for chosen in candidate.chosen]
@@ -84,7 +84,7 @@ async def application(hub: Context, item: Application) -> ApplicationObserved:
 
 
 def run(hub: Context, item: FleetRollout) -> RunObserved:
-    """What `core.plan` needs."""
+    """What `run.plan` needs."""
     owner = (item.namespace, item.spec.application.name)
     found = hub.stores.applications.items.get(owner)
     others = [other for other in hub.stores.runs_of.get(owner).values() if other.name != item.name]
@@ -107,7 +107,7 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
 def dispatch(
     hub: Context, item: ClusterRollout, live: Mapping[Place, Mapping[str, Any]] | None
 ) -> DispatchObserved:
-    """What `core.dispatch` needs; `live` is what a `LookUp` has read."""
+    """What `cluster.dispatch` needs; `live` is what a `LookUp` has read."""
     cluster = hub.stores.memberclusters.items.get((item.namespace, item.spec.cluster))
     rendered, error, force = _rendered(hub, item, cluster)
     return DispatchObserved(

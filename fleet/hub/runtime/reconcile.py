@@ -36,9 +36,9 @@ from fleet.errors import (
     UnexpectedState,
     UserError,
 )
-from fleet.hub.core import application as applications
-from fleet.hub.core import member as members
-from fleet.hub.core import plan as plans
+from fleet.hub.core.application import decision
+from fleet.hub.core.member import connectivity as members
+from fleet.hub.core.run import plan as plans
 from fleet.hub.runtime import apply, dispatching, membership, observe
 from fleet.hub.runtime.context import Context
 from fleet.telemetry import logs
@@ -83,7 +83,7 @@ async def application(hub: Context, key: Key) -> None:
         hub.renders.forget(key)
         return
     observed = await observe.application(hub, item)
-    plan = applications.decide(item, observed, hub.now())
+    plan = decision.decide(item, observed, hub.now())
     for action in plan.actions:
         try:
             await apply.application(hub, item, action)
@@ -91,7 +91,7 @@ async def application(hub: Context, key: Key) -> None:
             # Its author is told; whoever reads our log is too.
             reason = "Forbidden" if isinstance(error, Forbidden) else "InvalidSpec"
             told = UserError(reason, f"{action.name}: {error}")
-            plan = applications.refused(item, observed, told, hub.now())
+            plan = decision.refused(item, observed, told, hub.now())
             await apply.write_status(hub, APPLICATIONS, item, plan.status)
             raise
     await apply.write_status(hub, APPLICATIONS, item, plan.status)

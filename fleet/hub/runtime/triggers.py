@@ -14,9 +14,10 @@ from fleet.api.meta import Model, Object
 from fleet.api.names import APPLICATION_LABEL, CLUSTER_LABEL, NAMESPACE_LABEL
 from fleet.api.rollout import Phase
 from fleet.clusters.watch import Change, Key
-from fleet.hub.core import freshness, phases
-from fleet.hub.core.engine import Wait
-from fleet.hub.core.member import is_news
+from fleet.hub.core import phases
+from fleet.hub.core.member import freshness
+from fleet.hub.core.member.connectivity import is_news
+from fleet.hub.core.member.engine import Wait
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.links import Link
 

@@ -7,7 +7,7 @@ import pytest
 from fleet.api.names import LEASES, ROLLOUTS
 from fleet.clusters.health import Breaker, Circuit
 from fleet.errors import Forbidden, Unauthorized, Unreachable
-from fleet.hub.core.member import Trouble
+from fleet.hub.core.member.connectivity import Trouble
 from fleet.hub.runtime import membership
 from fleet.hub.runtime.links import Link, slim
 from tests.hub.runtime.desk import TENANT, Desk

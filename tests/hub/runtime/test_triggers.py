@@ -15,7 +15,7 @@ from fleet.api.names import (
     ROLLOUTS,
 )
 from fleet.clusters.watch import Change
-from fleet.hub.core.engine import Wait
+from fleet.hub.core.member.engine import Wait
 from fleet.hub.runtime import membership, triggers
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk, Keys

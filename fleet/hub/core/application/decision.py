@@ -1,0 +1,245 @@
+"""One Application: is it valid, does it need a new run, which old runs can go, how does it stand.
+
+`decide` is called by the runtime for each change of an Application, its fleet, its members or its
+runs. It never touches a cluster: it freezes inputs into a run, and `plan` does the rest.
+"""
+
+from datetime import datetime
+
+from fleet.api import Application, ClusterRollout, FleetRollout
+from fleet.api import conditions as conditionlib
+from fleet.api.application import (
+    ApplicationPhase,
+    ApplicationStatus,
+    DeliveryPolicy,
+)
+from fleet.api.fleetrollout import MEMBERS, ClusterPhase, FleetRolloutSpec, RunPhase, Snapshot
+from fleet.api.names import REQUEST_ANNOTATION, ClusterName
+from fleet.errors import UserError
+from fleet.hub.core import phases
+from fleet.hub.core.actions import ApplicationPlan, CreateRun, DeleteRun
+from fleet.hub.core.application import occasion as occasions
+from fleet.hub.core.application import policy, validation
+from fleet.hub.core.application.occasion import Candidate
+from fleet.hub.core.member import selection
+from fleet.hub.core.observed import ApplicationObserved
+from fleet.hub.core.run import requests
+from fleet.hub.core.run import waves as wavelib
+
+
+def decide(
+    application: Application, observed: ApplicationObserved, now: datetime
+) -> ApplicationPlan:
+    """The next run if one is due, the old runs that can go, and the Application's status."""
+    if application.metadata.deletion_timestamp is not None:
+        return _deleting(application)
+    try:
+        candidate = accept(application, observed)
+        create = _due(application, observed, candidate)
+    except UserError as error:
+        return refused(application, observed, error, now)
+    status = _status(application, observed, candidate, create, now)
+    actions = ((create,) if create else ()) + _outdated(observed, candidate.policy)
+    return ApplicationPlan(status=status, actions=actions)
+
+
+def accept(application: Application, observed: ApplicationObserved) -> Candidate:
+    """The Application as it would be delivered now; UserError with the reason where it cannot be.
+
+    Also for `fleet plan`.
+    """
+    wanted = application.spec.destination.fleet
+    if observed.fleet is None:
+        raise UserError(
+            "FleetNotFound",
+            f"spec.destination.fleet: there is no Fleet {wanted} in namespace "
+            f"{application.namespace}: create it or correct the name",
+        )
+    chosen = selection.select(observed.fleet, observed.members).chosen
+    resolved = policy.resolve(application.spec.delivery_policy, observed.fleet)
+    subject = validation.Subject(
+        application=application, policy=resolved, fleet=observed.fleet, chosen=chosen
+    )
+    if problems := validation.problems(subject):
+        raise UserError("InvalidSpec", "; ".join(problems))
+    _check_size(wanted, len(chosen))
+    _check_members(application, observed, chosen)
+    spec = policy.frozen(application.spec, resolved)
+    return Candidate(
+        fleet=observed.fleet,
+        policy=resolved,
+        spec=spec,
+        chosen=chosen,
+        revision=occasions.revision(spec, observed.templates),
+    )
+
+
+def _check_size(fleet: str, members: int) -> None:
+    if not members:
+        raise UserError(
+            "EmptyFleet",
+            f"fleet {fleet} has no member: name MemberClusters in its members.names, or give "
+            "them the labels of its clusterSelector; nothing is deleted meanwhile",
+        )
+    if members > MEMBERS:
+        raise UserError(
+            "FleetTooLarge",
+            f"fleet {fleet} has {members} members, a run has at most {MEMBERS}: divide the fleet "
+            "in two, with an Application for each",
+        )
+
+
+def _check_members(
+    application: Application, observed: ApplicationObserved, chosen: tuple[ClusterName, ...]
+) -> None:
+    namespace = application.spec.destination.namespace or application.namespace
+    closed = [
+        name
+        for name in chosen
+        if namespace not in observed.members[name].cluster.spec.allowed_namespaces
+    ]
+    if closed:
+        raise UserError(
+            "NamespaceNotAllowed",
+            f"spec.destination.namespace: {namespace} is not allowed in {wavelib.listed(closed)}: "
+            "an administrator adds it with "
+            f"`fleet cluster add {closed[0]} --namespaces {namespace}`",
+        )
+    wrong = [observed.render_errors[name] for name in chosen if name in observed.render_errors]
+    if wrong:
+        more = f" (and {len(wrong) - 1} more clusters)" if len(wrong) > 1 else ""
+        raise UserError("TemplateError", wrong[0] + more)
+
+
+def _due(
+    application: Application, observed: ApplicationObserved, candidate: Candidate
+) -> CreateRun | None:
+    """The run to make now, and why; None while the newest one serves."""
+    occasion = occasions.find(observed, candidate)
+    if occasion is None:
+        return None
+    newest = observed.runs[-1] if observed.runs else None
+    plan = wavelib.plan(candidate.policy, occasion.clusters, observed.members, soak=occasion.soak)
+    number = 1 + max([application.status.runs, *(run.spec.number for run in observed.runs)])
+    spec = FleetRolloutSpec(
+        application=Snapshot(
+            name=application.name,
+            uid=application.metadata.uid,
+            generation=application.metadata.generation,
+            spec=candidate.spec,
+        ),
+        number=number,
+        revision=candidate.revision,
+        previous_revision=newest.spec.revision if newest else "",
+        trigger=occasion.trigger,
+        plan=plan,
+        request_seen=requests.identity(
+            application.metadata.annotations.get(REQUEST_ANNOTATION, "")
+        ),
+    )
+    return CreateRun(name=f"{application.name}-{number}", spec=spec)
+
+
+def _outdated(observed: ApplicationObserved, resolved: DeliveryPolicy) -> tuple[DeleteRun, ...]:
+    """Finished runs beyond the limit, oldest first; never one that a cluster stands on."""
+    needed = {item.status.last_good.run for item in observed.clusters}
+    needed |= {item.spec.want.run for item in observed.clusters if item.spec.want}
+    done = [run for run in observed.runs[:-1] if run.status.phase in phases.ENDS]
+    limit = (resolved.revision_history_limit or 10) - 1
+    surplus = done[: max(len(done) - limit, 0)]
+    return tuple(DeleteRun(name=run.name) for run in surplus if run.name not in needed)
+
+
+def _status(
+    application: Application,
+    observed: ApplicationObserved,
+    candidate: Candidate,
+    create: CreateRun | None,
+    now: datetime,
+) -> ApplicationStatus:
+    newest = observed.runs[-1] if observed.runs else None
+    updated = sum(
+        _stands(item, candidate.revision, observed)
+        for item in observed.clusters
+        if item.spec.cluster in candidate.chosen
+    )
+    numbers = [application.status.runs, *(run.spec.number for run in observed.runs)]
+    phase, message = _phase(newest, create)
+    accepted = conditionlib.condition("Accepted", True, "Accepted", "")
+    good = phase is ApplicationPhase.READY
+    reason = (newest.status.reason if newest and not create else "") or "Progressing"
+    ready = conditionlib.condition("Ready", good, reason, message)
+    return ApplicationStatus(
+        phase=phase,
+        observed_generation=application.metadata.generation,
+        revision=candidate.revision,
+        run=create.name if create else newest.name if newest else "",
+        runs=create.spec.number if create else max(numbers),
+        clusters=f"{updated}/{len(candidate.chosen)}",
+        message=message,
+        conditions=conditionlib.updated(
+            application.status.conditions,
+            (accepted, ready),
+            now,
+            application.metadata.generation,
+        ),
+    )
+
+
+def _stands(item: ClusterRollout, revision: str, observed: ApplicationObserved) -> bool:
+    return (
+        occasions.is_for(item, revision, observed)
+        and item.status.phase is ClusterPhase.SUCCEEDED
+        and item.status.last_good.revision == revision
+    )
+
+
+def _phase(newest: FleetRollout | None, create: CreateRun | None) -> tuple[ApplicationPhase, str]:
+    """One word and one sentence for the whole Application."""
+    if create is not None or newest is None:
+        return ApplicationPhase.PROGRESSING, f"run {create.name} begins" if create else ""
+    told = f"run {newest.name}: {newest.status.message or 'begins'}"
+    if newest.status.phase is RunPhase.SUCCEEDED:
+        return ApplicationPhase.READY, told
+    bad = (RunPhase.HALTED, RunPhase.ABORTED, RunPhase.SUCCEEDED_WITH_FAILURES)
+    if newest.status.phase in bad:
+        return ApplicationPhase.DEGRADED, told
+    return ApplicationPhase.PROGRESSING, told
+
+
+def refused(
+    application: Application, observed: ApplicationObserved, error: UserError, now: datetime
+) -> ApplicationPlan:
+    """What is wrong goes to the conditions; the last accepted run goes on undisturbed.
+
+    Also for the runtime, when the API server does not take the run that was decided.
+    """
+    message = str(error)
+    refused = (
+        conditionlib.condition("Accepted", False, error.reason, message),
+        conditionlib.condition("Ready", False, error.reason, message),
+    )
+    numbers = [application.status.runs, *(run.spec.number for run in observed.runs)]
+    status = application.status.model_copy(
+        update={
+            "phase": ApplicationPhase.DEGRADED,
+            "observed_generation": application.metadata.generation,
+            "runs": max(numbers),
+            "message": message[: conditionlib.MESSAGE_LIMIT],
+            "conditions": conditionlib.updated(
+                application.status.conditions, refused, now, application.metadata.generation
+            ),
+        }
+    )
+    return ApplicationPlan(status=status)
+
+
+def _deleting(application: Application) -> ApplicationPlan:
+    status = application.status.model_copy(
+        update={
+            "phase": ApplicationPhase.DELETING,
+            "observed_generation": application.metadata.generation,
+            "message": "its objects in the members are being taken away",
+        }
+    )
+    return ApplicationPlan(status=status)

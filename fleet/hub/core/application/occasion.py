@@ -1,0 +1,118 @@
+"""Whether a run is due: what would be delivered now, against what the newest run has delivered.
+
+Called by `application`. A member that left is never a reason: its ClusterRollout may stay behind.
+One that cannot be heard now is none either; it is when it is back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.api import ClusterRollout, Fleet, FleetRollout
+from fleet.api import conditions as conditionlib
+from fleet.api.application import ApplicationSpec, DeliveryPolicy
+from fleet.api.fleetrollout import RunPhase
+from fleet.api.names import ClusterName
+from fleet.hub.core.cluster import standing
+from fleet.hub.core.observed import ApplicationObserved
+from fleet.hub.core.run import waves as wavelib
+from fleet.kit import hashing
+from fleet.rendering import overrides
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An accepted spec: what a run made of it now would be."""
+
+    fleet: Fleet
+    policy: DeliveryPolicy
+    spec: ApplicationSpec
+    chosen: tuple[ClusterName, ...]
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """A run that is due."""
+
+    trigger: str
+    """Why: a constant of `api.reasons`."""
+    clusters: tuple[ClusterName, ...]
+    soak: bool = True
+
+
+def find(observed: ApplicationObserved, candidate: Candidate) -> Occasion | None:
+    """Why a run of the candidate is due now; None while the newest run serves."""
+    newest = observed.runs[-1] if observed.runs else None
+    everybody = candidate.chosen
+    if newest is None:
+        return Occasion(trigger="SpecChanged", clusters=everybody)
+    if newest.spec.revision != candidate.revision:
+        only = _only_replicas(newest, candidate.spec, observed.templates)
+        good = newest.status.phase is RunPhase.SUCCEEDED
+        trigger = "ReplicasChanged" if only else "SpecChanged"
+        return Occasion(trigger=trigger, clusters=everybody, soak=not (only and good))
+    if newest.status.phase not in (RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES):
+        return None
+    known = {
+        ClusterName(item.spec.cluster): item
+        for item in observed.clusters
+        if is_for(item, newest.spec.revision, observed)
+    }
+    answering = tuple(name for name in everybody if observed.members[name].fresh)
+    changed = tuple(
+        name
+        for name in answering
+        if name in known
+        and conditionlib.is_true(known[name].status.conditions, standing.INPUTS_CHANGED)
+    )
+    if _placed(changed, observed, candidate):
+        return Occasion(trigger="ClusterInputsChanged", clusters=everybody)
+    joined = _placed([name for name in answering if name not in known], observed, candidate)
+    return Occasion(trigger="MembersJoined", clusters=joined) if joined else None
+
+
+def is_for(item: ClusterRollout, revision_: str, observed: ApplicationObserved) -> bool:
+    """Whether that revision was wished for this cluster, and not for another of its name."""
+    want, member = item.spec.want, observed.members.get(ClusterName(item.spec.cluster))
+    return (
+        want is not None
+        and want.revision == revision_
+        and member is not None
+        and member.is_meant(want)
+        and not standing.is_replaced(item, member)
+    )
+
+
+def _placed(
+    names: Sequence[ClusterName], observed: ApplicationObserved, candidate: Candidate
+) -> tuple[ClusterName, ...]:
+    """Those that a run would let go: who belongs to no wave and is left out makes no run."""
+    if not names or candidate.policy.unmatched_clusters != "Ignore":
+        return tuple(names)
+    waves = candidate.policy.waves or (wavelib.IMPLICIT,)
+    taken, _ = wavelib.assign(waves, names, observed.members)
+    return tuple(name for name in names if name in taken)
+
+
+def _only_replicas(newest: FleetRollout, after: ApplicationSpec, templates: str) -> bool:
+    """Whether the number of replicas is all that differs from the newest run's inputs."""
+    before = newest.spec.application.spec
+    if newest.spec.revision != revision(before, templates):
+        return False
+    contents: list[Mapping[str, Any]] = []
+    for spec in (before, after):
+        body = _content(spec)
+        contents.append({**body, "workload": {**body["workload"], "replicas": 0}})
+    return contents[0] == contents[1]
+
+
+def revision(spec: ApplicationSpec, templates: str) -> str:
+    """The digest of what clusters receive: not of the order in which they do."""
+    return hashing.digest({"spec": _content(spec), "templates": templates}, length=10)
+
+
+def _content(spec: ApplicationSpec) -> dict[str, Any]:
+    body = overrides.plain(spec)
+    body["deliveryPolicy"] = {"strategy": body["deliveryPolicy"].get("strategy")}
+    return body

@@ -1,0 +1,201 @@
+"""Rules of an Application that its schema cannot say, as a tuple of checks.
+
+Called by `application` before a run is made, and by `fleet lint`. Each check yields sentences that
+name the field, the value and the correction; an empty answer is a good spec.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from fleet.api import Application, Fleet, values
+from fleet.api.application import DeliveryPolicy, Wave
+from fleet.api.names import ClusterName, is_closed
+from fleet.hub.core.run import waves as wavelib
+from fleet.kit import amounts, durations
+from fleet.rendering import overrides
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What the checks look at; `policy` is resolved."""
+
+    application: Application
+    policy: DeliveryPolicy
+    fleet: Fleet
+    chosen: Sequence[ClusterName]
+
+
+Check = Callable[[Subject], Iterator[str]]
+
+
+def problems(subject: Subject) -> tuple[str, ...]:
+    """Every broken rule, one sentence each."""
+    return tuple(text for check in CHECKS for text in check(subject))
+
+
+def _names(subject: Subject) -> Iterator[str]:
+    service = subject.application.spec.workload.service
+    for where, name, most in (
+        ("metadata.name", subject.application.name, values.APPLICATION_LENGTH),
+        ("spec.workload.service.name", service and service.name, values.SERVICE_LENGTH),
+    ):
+        if name and not re.fullmatch(values.letters(most), name):
+            yield (
+                f"{where}: {name} cannot name the objects in a member: write at most {most} "
+                "lower-case letters, digits and dashes, beginning with a letter"
+            )
+
+
+def _strategy(subject: Subject) -> Iterator[str]:
+    where = "spec.deliveryPolicy.strategy"
+    strategy = subject.policy.strategy
+    if strategy is None or (strategy.canary is None and strategy.simple is None):
+        yield f"{where}: is missing: write one of canary, simple"
+    elif strategy.canary is not None and strategy.simple is not None:
+        yield f"{where}: canary and simple are both set: keep one of them"
+
+
+def _steps(subject: Subject) -> Iterator[str]:
+    where = "spec.deliveryPolicy.strategy.canary.steps"
+    strategy = subject.policy.strategy
+    steps = strategy.canary.steps if strategy and strategy.canary else ()
+    for index, step in enumerate(steps):
+        before = steps[index - 1].set_weight if index else -1
+        if step.set_weight <= before:
+            yield (
+                f"{where}[{index}].setWeight: {step.set_weight} does not exceed the {before} of "
+                "the step before: write growing weights"
+            )
+        if step.pause and step.pause.duration:
+            yield from _duration(f"{where}[{index}].pause.duration", step.pause.duration)
+
+
+def _workload(subject: Subject) -> Iterator[str]:
+    workload = subject.application.spec.workload
+    strategy = subject.policy.strategy
+    if workload.service is None and workload.route is not None:
+        yield "spec.workload.service: is missing: a route needs the service that it leads to"
+    elif workload.service is None and strategy is not None and strategy.canary is not None:
+        yield (
+            "spec.workload.service: is missing: a canary divides the traffic of a service: "
+            "write service: {port: …, targetPort: …}, or the strategy simple"
+        )
+    spec = workload.template.get("spec")
+    containers = spec.get("containers") if isinstance(spec, dict) else None
+    if not isinstance(containers, list) or not containers:
+        yield "spec.workload.template.spec.containers: is missing: write at least one container"
+
+
+def _analysis(subject: Subject) -> Iterator[str]:
+    strategy = subject.policy.strategy
+    for kind in ("canary", "simple"):
+        body = getattr(strategy, kind, None)
+        analysis = body.analysis if body else None
+        if analysis is None:
+            continue
+        where = f"spec.deliveryPolicy.strategy.{kind}.analysis"
+        if analysis.warmup_duration:
+            yield from _duration(f"{where}.warmupDuration", analysis.warmup_duration)
+        for index, metric in enumerate(analysis.metrics):
+            for field, text in (("interval", metric.interval), ("window", metric.window)):
+                if text:
+                    yield from _duration(f"{where}.metrics[{index}].{field}", text)
+
+
+def _namespace(subject: Subject) -> Iterator[str]:
+    application = subject.application
+    namespace = application.spec.destination.namespace or application.namespace
+    if is_closed(namespace):
+        yield (
+            f"spec.destination.namespace: {namespace} belongs to the cluster itself: "
+            "write a namespace of your own"
+        )
+
+
+def _waves(subject: Subject) -> Iterator[str]:
+    waves = subject.policy.waves
+    names = [wave.name for wave in waves]
+    for index, wave in enumerate(waves):
+        where = f"spec.deliveryPolicy.waves[{index}]"
+        if wave.name in names[:index]:
+            yield f"{where}.name: {wave.name} is taken by an earlier wave: write another name"
+        yield from _members(wave, where, is_last=index == len(waves) - 1)
+        yield from _limits(wave, where)
+        for place, gate in enumerate(wave.after):
+            yield from _duration(f"{where}.after[{place}].soak", gate.soak)
+    for index, place, name in wavelib.strangers(waves, subject.chosen):
+        yield (
+            f"spec.deliveryPolicy.waves[{index}].clusters[{place}]: {name} is not a member of "
+            f"fleet {subject.fleet.name}: correct the name or remove it"
+        )
+
+
+def _members(wave: Wave, where: str, *, is_last: bool) -> Iterator[str]:
+    given = [wave.cluster_selector is not None, bool(wave.clusters), wave.remaining]
+    if sum(given) != 1:
+        found = "none is" if not any(given) else "more than one is"
+        yield (f"{where}: {found} set of clusterSelector, clusters, remaining: write exactly one")
+    if wave.cluster_selector is not None and wave.cluster_selector.is_empty:
+        yield f"{where}.clusterSelector: is empty: write labels, or remaining: true"
+    if wave.remaining and not is_last:
+        yield f"{where}.remaining: only the last wave can take all that remain: move it to the end"
+
+
+def _limits(wave: Wave | DeliveryPolicy, where: str) -> Iterator[str]:
+    for field, value in (
+        ("maxConcurrency", wave.max_concurrency),
+        ("failureBudget", wave.failure_budget),
+    ):
+        if value is not None and not amounts.is_valid(value):
+            yield f"{where}.{field}: {value} is no amount: write a number or 0%…100%"
+    if wave.max_concurrency is not None and str(wave.max_concurrency) in ("0", "0%"):
+        yield (
+            f"{where}.maxConcurrency: {wave.max_concurrency} lets nothing start: "
+            "write at least 1, or use paused: true"
+        )
+    if wave.progress_deadline is not None:
+        yield from _duration(f"{where}.progressDeadline", wave.progress_deadline)
+
+
+def _policy(subject: Subject) -> Iterator[str]:
+    policy = subject.policy
+    yield from _limits(policy, "spec.deliveryPolicy")
+    if policy.unavailable_clusters is not None:
+        where = "spec.deliveryPolicy.unavailableClusters.timeout"
+        yield from _duration(where, policy.unavailable_clusters.timeout)
+
+
+def _overrides(subject: Subject) -> Iterator[str]:
+    for index, item in enumerate(subject.application.spec.overrides):
+        where = f"spec.overrides[{index}]"
+        if item.cluster_selector.is_empty:
+            yield f"{where}.clusterSelector: is empty and matches no cluster: write labels"
+        for place, operation in enumerate(item.patch):
+            if not overrides.allowed(operation.path):
+                yield (
+                    f"{where}.patch[{place}].path: {operation.path} is the same for all clusters: "
+                    f"a patch may change {' and '.join(overrides.OPEN)}"
+                )
+            if operation.op != "remove" and operation.value is None:
+                yield f"{where}.patch[{place}].value: is missing: {operation.op} needs a value"
+
+
+def _duration(where: str, text: str) -> Iterator[str]:
+    try:
+        durations.parse(text)
+    except ValueError as error:
+        yield f"{where}: {error}"
+
+
+CHECKS: tuple[Check, ...] = (
+    _names,
+    _strategy,
+    _steps,
+    _workload,
+    _analysis,
+    _namespace,
+    _waves,
+    _policy,
+    _overrides,
+)

@@ -1,0 +1,277 @@
+"""One cluster: what is to be written into the member now, and where the cluster stands.
+
+`decide` is called for each change of a ClusterRollout, of its live Rollout or of its member. The
+order is always the same: take a sequence with a guarded write (`fence`), write the Rollout, then
+Services and routes, and believe only what is seen in the member. Cut off at any point, the next
+look finds how far it came and does the rest; nothing that arrived is sent twice.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from fleet.api import ClusterRollout
+from fleet.api import conditions as conditionlib
+from fleet.api.clusterrollout import EngineReport, LastGood
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.names import CLUSTERROLLOUT_FINALIZER
+from fleet.hub.core import phases
+from fleet.hub.core.actions import DeleteObject, DispatchPlan, LookUp
+from fleet.hub.core.cluster import inventory, ownership, removal, standing, verdict, writes
+from fleet.hub.core.cluster.standing import Finding
+from fleet.hub.core.cluster.writes import Case
+from fleet.hub.core.observed import DispatchObserved, Member
+
+RECHECK = timedelta(seconds=60)
+"""A foreign object is not watched; it is looked at again after this time."""
+
+
+def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
+    """The next writes into the member, and the ClusterRollout's status."""
+    if item.metadata.deletion_timestamp is not None:
+        return removal.decide(item, observed, now)
+    want = item.spec.want
+    if want is None:
+        return _pending(item, now)
+    if CLUSTERROLLOUT_FINALIZER not in item.metadata.finalizers:
+        return DispatchPlan(status=item.status, finalizer=True)
+    # Another MemberCluster of the same name is not the one for which this was wished.
+    member = observed.member
+    member = member if member is not None and member.is_meant(want) else None
+    if member is None or not member.reachable:
+        return _unreachable(item, member, now)
+    if standing.is_replaced(item, member):
+        return _replaced(item, now)
+    case = Case.of(item, want, member, observed, now)
+    answers = (step(case) for step in STEPS)
+    return next((plan for plan in answers if plan is not None), None) or _reported(case)
+
+
+def _pending(item: ClusterRollout, now: datetime) -> DispatchPlan:
+    finding = Finding(phase=ClusterPhase.PENDING, reason="Pending")
+    return DispatchPlan(status=standing.status(item, finding, now))
+
+
+def _unreachable(item: ClusterRollout, member: Member | None, now: datetime) -> DispatchPlan:
+    """Nothing can be read or written; what had come to its end stands."""
+    seen = standing.reachable(member)
+    if standing.stands(item):
+        finding = Finding(
+            phase=item.status.phase,
+            reason=item.status.reason,
+            message=item.status.message,
+            conditions=(seen,),
+        )
+    else:
+        finding = Finding(
+            phase=ClusterPhase.UNREACHABLE,
+            reason=seen.reason,
+            message=seen.message,
+            conditions=(seen,),
+        )
+    return DispatchPlan(status=standing.status(item, finding, now))
+
+
+def _replaced(item: ClusterRollout, now: datetime) -> DispatchPlan:
+    """Another API server answers: a wish that the former one received is not for this one.
+
+    What is known of the former stays, for it may come back, until a new wish begins from nothing.
+    """
+    if not standing.is_taken(item):
+        return DispatchPlan(status=standing.forgotten(item).status)
+    finding = Finding(
+        phase=ClusterPhase.PENDING,
+        reason="MemberReplaced",
+        message=f"another API server answers as {item.spec.cluster} than the one that was written "
+        "to: it receives nothing before a run lets it go",
+    )
+    kept = item.status
+    status = standing.status(standing.forgotten(item), finding, now).model_copy(
+        update={
+            "dispatch": kept.dispatch,
+            "server": kept.server,
+            "applied_run": kept.applied_run,
+            "inventory": kept.inventory,
+        }
+    )
+    return DispatchPlan(status=status)
+
+
+def _barred(case: Case) -> DispatchPlan | None:
+    """Nothing may be written anew: what has arrived is watched and held, what has not fails."""
+    if case.bar is None or case.has_arrived:
+        return None
+    reason, message = case.bar
+    if case.is_applied:
+        message = f"the Rollout is gone from the member and cannot be written: {message}"
+    return _told(case, ClusterPhase.FAILED, reason, message)
+
+
+def _conflict(case: Case) -> DispatchPlan | None:
+    """Somebody else's object, or another hub's Rollout: reported, never fought."""
+    application, namespace = case.item.spec.application, case.item.metadata.namespace
+    for each in case.observed.rendered:
+        live = case.live.get(each)
+        if live is not None and not ownership.is_ours(live, application, namespace):
+            message = ownership.foreign(live, each.resource.kind)
+            return _told(case, ClusterPhase.CONFLICT, "ForeignObject", message, again=True)
+    other = case.live.other_hub(case.observed.hub)
+    if not other:
+        return None
+    message = ownership.elsewhere(case.live.main[1], other)
+    return _told(case, ClusterPhase.CONFLICT, "OtherHub", message)
+
+
+def _looked_up(case: Case) -> DispatchPlan | None:
+    """Ask for the live objects before anything that depends on them.
+
+    A Rollout that the watch does not show may be there without our labels.
+    """
+    if case.observed.live is not None or case.bar is not None:
+        return None
+    if case.live.rollout is not None and not writes.unconfirmed(case) and not _surplus(case):
+        return None
+    return DispatchPlan(status=case.item.status, actions=(LookUp(),))
+
+
+def _fenced(case: Case) -> DispatchPlan | None:
+    """A new wish or a new hold: take the next sequence first."""
+    taken = writes.next_dispatch(case)
+    if taken is None:
+        return None
+    renew = taken.rollout == taken.sequence
+    status = case.item.status.model_copy(
+        update={"dispatch": taken, "observed_generation": case.item.metadata.generation}
+    )
+    if renew:
+        known = tuple(item for item in status.conditions if item.type != standing.INPUTS_CHANGED)
+        status = status.model_copy(
+            update={
+                "phase": ClusterPhase.APPLYING,
+                "reason": "Applying",
+                "message": "",
+                "server": case.member.server or status.server,
+                "applied_run": "",
+                "inventory": inventory.planned(status.inventory, case.observed.rendered, case.live),
+                "engine": status.engine.model_copy(update={"revision": "", "step": ""}),
+                "finished_at": None,
+                "waited_seconds": 0.0,
+                "waiting_since": None,
+                "conditions": known,
+            }
+        )
+    return DispatchPlan(status=status, actions=writes.missing(case, taken), fence=True)
+
+
+def _written(case: Case) -> DispatchPlan | None:
+    """The sequence is taken and something has not arrived: send that again."""
+    actions = writes.missing(case, case.item.status.dispatch)
+    if not actions:
+        return None
+    before = case.item.status
+    if case.is_applied:
+        found = _finding(case)
+    elif before.phase in phases.FAILURES:
+        found = Finding(phase=before.phase, reason=before.reason, message=before.message)
+    else:
+        found = Finding(phase=ClusterPhase.APPLYING, reason="Applying")
+    status = standing.status(case.item, found, case.now)
+    return DispatchPlan(status=status, actions=actions)
+
+
+STEPS: tuple[Callable[[Case], DispatchPlan | None], ...] = (
+    _barred,
+    _conflict,
+    _looked_up,
+    _fenced,
+    _written,
+)
+
+
+def _reported(case: Case) -> DispatchPlan:
+    """Everything is there: believe what is seen, and say where the cluster stands."""
+    finding = _finding(case)
+    status = case.item.status
+    items = status.inventory
+    deletions: tuple[DeleteObject, ...] = ()
+    left: inventory.Items = ()
+    if case.bar is None and not case.inputs_changed:
+        items = inventory.confirmed(items, case.observed.rendered, case.live)
+    if case.observed.live is not None and _surplus(case):
+        extra = inventory.surplus(items, case.observed.rendered)
+        owner = inventory.Owner.of(case.item, case.observed.hub)
+        left, deletions = inventory.leaving(extra, case.live, owner)
+        items = tuple(item for item in items if item not in extra or item in left)
+    rollout = verdict.parse(case.live.rollout)
+    update = {
+        "inventory": items,
+        "server": status.server or case.member.server,
+        "applied_run": case.want.run if case.bar is None else status.applied_run,
+        "engine": verdict.report(rollout, case.want.revision) if rollout else EngineReport(),
+    }
+    if finding.phase is ClusterPhase.SUCCEEDED:
+        update["last_good"] = LastGood(run=case.want.run, revision=case.want.revision)
+    after = standing.status(
+        case.item,
+        Finding(
+            phase=finding.phase,
+            reason=finding.reason,
+            message=finding.message,
+            update=update,
+            conditions=(standing.reachable(case.member), *_inputs(case)),
+        ),
+        case.now,
+    )
+    wake = case.now + removal.RECHECK if left else None
+    if not deletions:
+        return DispatchPlan(status=after, wake_at=wake)
+    taken, write = writes.again(case)
+    after = after.model_copy(update={"dispatch": taken})
+    return DispatchPlan(status=after, actions=(write, *deletions), fence=True, wake_at=wake)
+
+
+def _finding(case: Case) -> Finding:
+    rollout = verdict.parse(case.live.rollout)
+    if rollout is None:
+        message = "the Rollout in the member cannot be read: its CRD or its content is not ours"
+        return Finding(phase=ClusterPhase.PROGRESSING, reason="EngineTooOld", message=message)
+    done = case.is_applied and case.item.status.phase is ClusterPhase.SUCCEEDED
+    found = verdict.find(rollout, case.want.revision, case.member, was_done=done)
+    if case.bar and found.phase is ClusterPhase.SUCCEEDED and not case.is_applied:
+        return Finding(phase=ClusterPhase.FAILED, reason=case.bar[0], message=case.bar[1])
+    if found.phase not in standing.FINAL and not case.item.spec.hold and case.live.foreign_hold:
+        message = (
+            f"{case.live.foreign_hold} holds the Rollout ({case.live.hold}): take spec.hold away "
+            "in the member, or set deliveryPolicy.onConflict: Force"
+        )
+        return Finding(phase=ClusterPhase.CONFLICT, reason="Conflict", message=message)
+    return found
+
+
+def _surplus(case: Case) -> bool:
+    """The inventory names what is rendered no more, and nothing needs it any longer."""
+    settled = case.is_applied and case.item.status.phase is ClusterPhase.SUCCEEDED
+    extra = inventory.surplus(case.item.status.inventory, case.observed.rendered)
+    return settled and case.bar is None and not case.inputs_changed and bool(extra)
+
+
+def _inputs(case: Case) -> tuple[conditionlib.Condition, ...]:
+    if not case.inputs_changed:
+        return ()
+    message = "labels, vars or defaults of the cluster changed its manifests"
+    return (conditionlib.condition(standing.INPUTS_CHANGED, True, "ClusterInputsChanged", message),)
+
+
+def _told(
+    case: Case, phase: ClusterPhase, reason: str, message: str, *, again: bool = False
+) -> DispatchPlan:
+    """Nothing is written; this is why."""
+    finding = Finding(
+        phase=phase,
+        reason=reason,
+        message=message,
+        conditions=(standing.reachable(case.member),),
+    )
+    return DispatchPlan(
+        status=standing.status(case.item, finding, case.now),
+        wake_at=case.now + RECHECK if again else None,
+    )

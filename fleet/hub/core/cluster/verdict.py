@@ -1,0 +1,173 @@
+"""What an engine's report means for its cluster.
+
+Called by `dispatch` with the live Rollout. Succeeded needs everything at once: our dispatch, our
+revision echoed, the latest generation observed, phase Completed with the wanted pods, and a fresh
+member. A report about anything else is not counted, however healthy it looks.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fleet.api import Rollout
+from fleet.api import conditions as conditionlib
+from fleet.api.clusterrollout import EngineReport
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.rollout import Phase
+from fleet.errors import UserError
+from fleet.hub.core.cluster.standing import Finding
+from fleet.hub.core.observed import Member
+
+TEXT_LIMIT = 500
+"""Most characters that a member's sentence takes in the hub; its names are cut like labels."""
+NAME_LIMIT = 64
+
+ANALYZING = frozenset({"Pending", "Inconclusive", "Error"})
+"""Verdicts of a metric that hold a step."""
+
+
+def parse(live: Mapping[str, Any] | None) -> Rollout | None:
+    """The live Rollout as a model; None where there is none or it cannot be read."""
+    if live is None:
+        return None
+    try:
+        return Rollout.parse(live)
+    except UserError:
+        return None
+
+
+def report(rollout: Rollout, revision: str) -> EngineReport:
+    """The numbers of a Rollout's status, for display; steps only of `revision`.
+
+    What a member writes is a stranger's text: it is cut before it enters an object of the hub.
+    """
+    status = rollout.status
+    available = conditionlib.find(status.conditions, "Available")
+    told = EngineReport(
+        phase=status.phase or "",
+        revision=status.fleet_revision[:NAME_LIMIT],
+        replicas=rollout.spec.replicas,
+        ready=status.ready_replicas,
+        available=None if available is None else available.status == "True",
+    )
+    if status.fleet_revision != revision:
+        return told
+    canary = rollout.spec.strategy.canary
+    steps = len(canary.steps) if canary else 0
+    index = status.current_step_index
+    decision = status.decisions[-1] if status.decisions else None
+    return told.model_copy(
+        update={
+            "pod_hash": status.current_pod_hash[:NAME_LIMIT],
+            "step": f"{min(index + 1, steps)}/{steps}" if steps and index is not None else "",
+            "weight": status.current_weight or 0,
+            "reason": decision.reason if decision else "",
+            "message": status.message[:TEXT_LIMIT],
+        }
+    )
+
+
+def find(rollout: Rollout, revision: str, member: Member, *, was_done: bool) -> Finding:
+    """Where the cluster stands; `was_done`: it had succeeded with this wish before."""
+    status = rollout.status
+    # A hold that came or went is a new generation too: what has succeeded outlives it.
+    latest = status.observed_generation == rollout.metadata.generation or was_done
+    seen = status.fleet_revision == revision and latest
+    if not seen:
+        return _unseen(rollout)
+    if status.phase is Phase.FAILED:
+        return _failed(rollout)
+    if status.phase is Phase.COMPLETED:
+        return _completed(rollout, member, was_done=was_done)
+    if rollout.spec.hold is not None:
+        return Finding(
+            phase=ClusterPhase.PAUSED, reason="Held", message=f"held: {rollout.spec.hold.reason}"
+        )
+    if status.phase is Phase.PAUSED:
+        return Finding(
+            phase=ClusterPhase.PAUSED, reason="Paused", message=status.message or "paused"
+        )
+    return _progressing(rollout)
+
+
+def _unseen(rollout: Rollout) -> Finding:
+    """The engine has not taken it up; a refusal of this very generation is its last word."""
+    refused = conditionlib.find(rollout.status.conditions, "InvalidSpec")
+    latest = rollout.metadata.generation
+    if refused and refused.status == "True" and refused.observed_generation == latest:
+        return Finding(
+            phase=ClusterPhase.FAILED,
+            reason="InvalidSpec",
+            message=f"the engine refuses it: {refused.message}",
+        )
+    return _stalled(rollout, ClusterPhase.APPLYING) or Finding(
+        phase=ClusterPhase.APPLYING,
+        reason="Applying",
+        message="the engine has not taken up the revision yet",
+    )
+
+
+def _stalled(rollout: Rollout, phase: ClusterPhase) -> Finding | None:
+    """What stands in the engine's way, as it says itself."""
+    found = conditionlib.find(rollout.status.conditions, "Stalled")
+    if found is None or found.status != "True":
+        return None
+    return Finding(phase=phase, reason="Stalled", message=f"the engine is stuck: {found.message}")
+
+
+def _completed(rollout: Rollout, member: Member, *, was_done: bool) -> Finding:
+    status = rollout.status
+    if status.current_pod_hash != status.stable_pod_hash:
+        return Finding(
+            phase=ClusterPhase.PROGRESSING,
+            reason="Progressing",
+            message=f"completed with pods of {status.stable_pod_hash or 'no revision'}, "
+            f"not of {status.current_pod_hash or 'any'}",
+        )
+    if member.fresh or was_done:
+        return Finding(phase=ClusterPhase.SUCCEEDED, reason="Succeeded", message="")
+    return Finding(
+        phase=ClusterPhase.PROGRESSING,
+        reason="Stale",
+        message=f"completed by an old report: {member.message}",
+    )
+
+
+def _failed(rollout: Rollout) -> Finding:
+    """The engine took it back: its reason, and the metric that failed."""
+    backs = [item for item in rollout.status.decisions if item.action == "Rollback"]
+    reason = backs[-1].reason if backs else "RolledBack"
+    told = (backs[-1].message if backs else "") or rollout.status.message
+    metric = failing_metric(rollout)
+    if metric and metric.split(" ")[0] not in told:
+        told = f"{metric}; {told}" if told else metric
+    return Finding(
+        phase=ClusterPhase.FAILED, reason=reason, message=told or "the engine took it back"
+    )
+
+
+def failing_metric(rollout: Rollout) -> str:
+    """`error-rate 12.4 is not below 5`; empty where no metric failed."""
+    analysis = rollout.status.analysis
+    for item in analysis.metrics if analysis else ():
+        if item.verdict == "Failed" and item.value is not None and item.threshold is not None:
+            return f"{item.name} {item.value:g} is not below {item.threshold:g}"
+    return ""
+
+
+def _progressing(rollout: Rollout) -> Finding:
+    if stalled := _stalled(rollout, ClusterPhase.PROGRESSING):
+        return stalled
+    analysis = rollout.status.analysis
+    held = [item for item in analysis.metrics if item.verdict in ANALYZING] if analysis else []
+    if held:
+        return Finding(
+            phase=ClusterPhase.ANALYZING,
+            reason="Analyzing",
+            message=rollout.status.message or f"{held[0].name}: {held[0].message}",
+        )
+    stuck = conditionlib.find(rollout.status.conditions, "Available")
+    return Finding(
+        phase=ClusterPhase.PROGRESSING,
+        reason="Progressing",
+        message=rollout.status.message or (stuck.message if stuck else ""),
+    )

@@ -1,0 +1,217 @@
+"""Which writes a member still needs for its present wish, and which sequence they carry.
+
+Called by `dispatch`. A sequence is taken once for each wish and each hold; writes of one sequence
+may be sent again until they are seen in the member, and are not sent once they are.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fleet.api import ClusterRollout
+from fleet.api.clusterrollout import Dispatched, Want
+from fleet.api.names import ROLLOUTS, request_annotation
+from fleet.hub.core.actions import (
+    ApplyRollout,
+    CreateObject,
+    HoldRollout,
+    ReleaseRollout,
+    UpdateObject,
+)
+from fleet.hub.core.cluster import inventory, ownership, standing
+from fleet.hub.core.cluster import live as livelib
+from fleet.hub.core.cluster.live import Live
+from fleet.hub.core.observed import DispatchObserved, Member
+from fleet.kit import hashing
+from fleet.rendering.render import Rendered
+
+RETRY = request_annotation("retry")
+YES = "true"
+"""The one value by which an engine is asked."""
+
+Write = ApplyRollout | HoldRollout | ReleaseRollout | CreateObject | UpdateObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One look at one cluster that has a wish, manifests, and a member that answers."""
+
+    item: ClusterRollout
+    want: Want
+    member: Member
+    observed: DispatchObserved
+    live: Live
+    digest: str
+    """Of all rendered objects."""
+    bar: tuple[str, str] | None
+    """Reason and sentence, where nothing may be written anew."""
+    now: datetime
+
+    @classmethod
+    def of(
+        cls,
+        item: ClusterRollout,
+        want: Want,
+        member: Member,
+        observed: DispatchObserved,
+        now: datetime,
+    ) -> "Case":
+        """The case for what is observed."""
+        rendered = [[each.resource.plural, each.name, each.digest] for each in observed.rendered]
+        return cls(
+            item=item,
+            want=want,
+            member=member,
+            observed=observed,
+            live=Live.of(item, observed),
+            digest=hashing.digest(rendered),
+            bar=_bar(member, observed),
+            now=now,
+        )
+
+    @property
+    def is_applied(self) -> bool:
+        """All objects of this wish have been seen in the member."""
+        return standing.is_taken(self.item) and self.item.status.applied_run == self.want.run
+
+    @property
+    def has_arrived(self) -> bool:
+        """The live Rollout carries the dispatch of this wish."""
+        taken = self.item.status.dispatch.rollout
+        return standing.is_taken(self.item) and 0 < taken <= self.live.sequence
+
+    @property
+    def inputs_changed(self) -> bool:
+        """Rendered today it would be different; that goes through a run, never by itself."""
+        return (
+            self.bar is None and self.is_applied and self.item.status.dispatch.digest != self.digest
+        )
+
+    @property
+    def rollout(self) -> Rendered:
+        return next(each for each in self.observed.rendered if each.resource is ROLLOUTS)
+
+
+def _bar(member: Member, observed: DispatchObserved) -> tuple[str, str] | None:
+    """Why nothing may be written: there are no manifests, or the namespace is closed by now."""
+    if not observed.rendered:
+        return "TemplateError", observed.render_error or "nothing is rendered for this cluster"
+    allowed = member.cluster.spec.allowed_namespaces
+    closed = sorted({each.namespace for each in observed.rendered} - set(allowed))
+    if not closed:
+        return None
+    return (
+        "NamespaceNotAllowed",
+        f"namespace {closed[0]} is not allowed in {member.name}: an administrator adds it to "
+        "spec.allowedNamespaces of the MemberCluster",
+    )
+
+
+def next_dispatch(case: Case) -> Dispatched | None:
+    """The sequence to take before anything is written; None when the one taken serves."""
+    taken, hold = case.item.status.dispatch, case.item.spec.hold
+    renew = case.bar is None and _is_new(case, taken)
+    if not renew and taken.hold == hold:
+        return None
+    sequence = max(taken.sequence, case.live.sequence) + 1
+    return Dispatched(
+        sequence=sequence,
+        run=case.want.run,
+        revision=case.want.revision,
+        attempt=case.want.attempt,
+        digest=case.digest if renew else taken.digest,
+        hold=hold,
+        rollout=sequence if renew else taken.rollout,
+    )
+
+
+def _is_new(case: Case, taken: Dispatched) -> bool:
+    """Whether the Rollout is to be written anew: another wish, or the member lost it."""
+    if not standing.is_taken(case.item) or case.live.sequence > taken.sequence:
+        return True
+    if not case.is_applied:
+        return taken.digest != case.digest
+    return case.live.rollout is None or case.live.sequence < taken.rollout
+
+
+def again(case: Case) -> tuple[Dispatched, ApplyRollout]:
+    """The same wish under the next sequence: the own write before anything is deleted."""
+    sequence = max(case.item.status.dispatch.sequence, case.live.sequence) + 1
+    taken = case.item.status.dispatch.model_copy(update={"sequence": sequence, "rollout": sequence})
+    return taken, _apply(case, taken)
+
+
+def missing(case: Case, dispatch: Dispatched) -> tuple[Write, ...]:
+    """The writes that have not been seen in the member, the Rollout first."""
+    writes: list[Write] = []
+    if case.bar is None and not _has_arrived(case, dispatch):
+        writes.append(_apply(case, dispatch))
+    if case.live.hold != dispatch.hold:
+        writes.extend(_hold(case, dispatch))
+    if case.observed.live is not None:
+        for each in unconfirmed(case):
+            found = case.live.get(each)
+            if found is None:
+                writes.append(CreateObject(resource=each.resource, manifest=each.manifest))
+            elif livelib.digest(found) != each.digest:
+                manifest = ownership.merged(found, each)
+                writes.append(UpdateObject(resource=each.resource, manifest=manifest))
+    return tuple(writes)
+
+
+def _hold(case: Case, dispatch: Dispatched) -> Iterator[HoldRollout | ReleaseRollout]:
+    """The hold, or its end; somebody else's hold ends only by force.
+
+    The end comes after the Rollout has arrived: it is for the version that is then there.
+    """
+    namespace, name = case.live.main
+    if dispatch.hold:
+        yield HoldRollout(
+            name=name, namespace=namespace, reason=dispatch.hold, sequence=dispatch.sequence
+        )
+    elif _has_arrived(case, dispatch) or case.bar is not None:
+        if case.live.foreign_hold and not case.observed.force:
+            return
+        yield ReleaseRollout(name=name, namespace=namespace, version=case.live.version)
+
+
+def unconfirmed(case: Case) -> tuple[Rendered, ...]:
+    """Services and routes that have not been seen as they shall be."""
+    if case.inputs_changed or case.bar is not None:
+        return ()
+    seen = {inventory.place(each): each.digest for each in case.item.status.inventory}
+    return tuple(
+        each
+        for each in case.observed.rendered
+        if each.resource is not ROLLOUTS and seen.get(livelib.place(each)) != each.digest
+    )
+
+
+def _has_arrived(case: Case, dispatch: Dispatched) -> bool:
+    """The live Rollout carries this dispatch and its content."""
+    if case.live.rollout is None or case.live.sequence != dispatch.rollout:
+        return False
+    return case.live.digest == case.rollout.digest or case.inputs_changed
+
+
+def _apply(case: Case, dispatch: Dispatched) -> ApplyRollout:
+    """The Rollout with its fence, and with the engine's request where this is a retry.
+
+    One that another hub has released is taken over; the mark was that hub's, or a person's.
+    """
+    manifest = case.rollout.manifest
+    fence: dict[str, Any] = {"hub": case.observed.hub, "sequence": dispatch.rollout}
+    if case.live.is_released:
+        fence["released"] = False
+    metadata = dict(manifest["metadata"])
+    if dispatch.attempt and not case.is_applied:
+        metadata["annotations"] = {**metadata["annotations"], RETRY: YES}
+    return ApplyRollout(
+        manifest={
+            **manifest,
+            "metadata": metadata,
+            "spec": {**manifest["spec"], "dispatch": fence},
+        },
+        force=case.observed.force or case.live.is_released,
+    )

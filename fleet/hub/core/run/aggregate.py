@@ -1,0 +1,115 @@
+"""Rows → what a person reads: counts, the wave table, the first hundred clusters, ready texts.
+
+Called by `plan`. Counts are exact and add up to the total; rows are capped, failed first.
+"""
+
+from collections.abc import Sequence
+
+from fleet.api.fleetrollout import (
+    ROWS,
+    ClusterPhase,
+    ClusterRow,
+    Counts,
+    Display,
+    FleetRolloutSpec,
+    WaveStatus,
+)
+from fleet.hub.core.run.rows import Row, of
+
+MESSAGE = 160
+"""Most characters of a message in a row; the whole text is in the ClusterRollout."""
+
+SHORT = 6
+"""Digits of a revision in a column."""
+
+_ORDER = {
+    ClusterPhase.FAILED: 0,
+    ClusterPhase.CONFLICT: 0,
+    ClusterPhase.TIMED_OUT: 0,
+    ClusterPhase.UNREACHABLE: 1,
+    ClusterPhase.DEFERRED: 2,
+    ClusterPhase.PENDING: 4,
+}
+
+
+def counts(rows: Sequence[Row]) -> Counts:
+    """Every row in exactly one box."""
+    boxes = [_box(row) for row in rows]
+    return Counts(
+        total=len(rows),
+        updated=boxes.count("updated"),
+        in_flight=boxes.count("in_flight"),
+        failed=boxes.count("failed"),
+        unreachable=boxes.count("unreachable"),
+        pending=boxes.count("pending"),
+    )
+
+
+def waves(before: Sequence[WaveStatus], rows: Sequence[Row]) -> tuple[WaveStatus, ...]:
+    """The wave table with its numbers brought up to date."""
+    result = []
+    for item in before:
+        own = of(rows, item.name)
+        result.append(
+            item.model_copy(
+                update={
+                    "total": len(own),
+                    "updated": sum(row.is_updated for row in own),
+                    "failed": sum(row.is_failed for row in own),
+                }
+            )
+        )
+    return tuple(result)
+
+
+def listed(rows: Sequence[Row]) -> tuple[tuple[ClusterRow, ...], int]:
+    """The clusters that are not done, failed first, and how many more there are."""
+    open_ = sorted(
+        (row for row in rows if not row.is_updated), key=lambda row: _ORDER.get(row.phase, 3)
+    )
+    shown = tuple(
+        ClusterRow(
+            name=row.name, wave=row.wave, phase=row.phase, step=row.step, message=short(row.message)
+        )
+        for row in open_[:ROWS]
+    )
+    return shown, len(open_) - len(shown)
+
+
+def traffic(rows: Sequence[Row]) -> int:
+    """Percent of all traffic on the run's revision: Σ replicas × weight / Σ replicas, down."""
+    total = sum(row.replicas for row in rows)
+    if not total:
+        return 100 if rows and all(row.is_updated for row in rows) else 0
+    return sum(row.replicas * row.weight for row in rows) // total
+
+
+def display(spec: FleetRolloutSpec, rows: Sequence[Row], wave: str) -> Display:
+    """Texts for the columns, for example `2/3 eu`, `25/120`, `18%`."""
+    names = [item.name for item in spec.plan.waves]
+    place = f"{names.index(wave) + 1}/{len(names)} {wave}" if wave in names else ""
+    numbers = counts(rows)
+    strategy = spec.application.spec.delivery_policy.strategy
+    return Display(
+        revision=spec.revision[:SHORT],
+        wave=place,
+        updated=f"{numbers.updated}/{numbers.total}",
+        traffic=f"{traffic(rows)}%",
+        strategy="canary" if strategy and strategy.canary else "simple",
+    )
+
+
+def short(text: str, most: int = MESSAGE) -> str:
+    """`text` on one line, cut with an ellipsis."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def _box(row: Row) -> str:
+    if row.is_updated:
+        return "updated"
+    if row.phase in (ClusterPhase.UNREACHABLE, ClusterPhase.DEFERRED):
+        return "unreachable"
+    if row.is_failed:
+        return "failed"
+    return "pending" if row.is_pending else "in_flight"

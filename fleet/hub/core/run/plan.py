@@ -1,0 +1,242 @@
+"""The one planner: a run, what is seen of the world, and the time, to what happens next.
+
+`next` is used by the controller, by `fleet plan` and by the property tests. It looks at every
+cluster (`rows`), acts on a request (`requests`), walks through the waves (`walk`), asks the gates
+of the wave in work (`gates`) and starts as many clusters as have a slot. All its memory is the
+run's status, so it can be cut off and repeated at any point.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from fleet.api import FleetRollout
+from fleet.api.clusterrollout import Want
+from fleet.api.fleetrollout import ClusterPhase, FleetRolloutStatus, RunPhase, WaveStatus
+from fleet.hub.core import phases
+from fleet.hub.core.actions import Hold, Release, RunPlan, Start
+from fleet.hub.core.observed import RunObserved
+from fleet.hub.core.run import aggregate, gates, report, requests, story
+from fleet.hub.core.run import rows as rowlib
+from fleet.hub.core.run import walk as walklib
+from fleet.hub.core.run import waves as wavelib
+from fleet.hub.core.run.gates import View
+from fleet.hub.core.run.report import Verdict
+from fleet.hub.core.run.rows import Row
+from fleet.hub.core.run.story import Told
+
+HOLD_REASON = 256
+
+
+def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
+    """What the run does now, what it reports, and when to look again."""
+    before = _begun(run)
+    rows = rowlib.look(run.model_copy(update={"status": before}), observed, now)
+    answer = _request(run, observed, before, rows, now)
+    status = answer.status if answer else before
+    told = ((answer.reason, answer.message),) if answer else ()
+    if status.phase in phases.ENDS and status.finished_at is not None:
+        return _ended(run, status, told, now)
+    closing = _closing(run, observed, answer)
+    if closing is not None:
+        view = View(plan=run.spec.plan, rows=rows, status=status, observed=observed)
+        return _report(run, view, closing, _back(run, observed, rows, now), told, now)
+    view = walklib.walk(run, status, observed, now)
+    starts, view = _starts(run, view, now)
+    actions = (*starts, *_holds(view, now))
+    return _report(run, view, _verdict(view, now), actions, told, now)
+
+
+def _report(
+    run: FleetRollout,
+    view: View,
+    verdict: Verdict,
+    actions: tuple[Start | Hold | Release, ...],
+    told: Sequence[Told],
+    now: datetime,
+) -> RunPlan:
+    status, news = report.status(run, view, verdict, told, now)
+    return RunPlan(
+        status=status,
+        actions=actions,
+        events=story.events(news),
+        recheck_at=status.next_check,
+    )
+
+
+def _ended(
+    run: FleetRollout, status: FleetRolloutStatus, told: Sequence[Told], now: datetime
+) -> RunPlan:
+    """A run that is over stays as it is; it only answers requests."""
+    history = story.history(run.status, told, now)
+    after = run.status.model_copy(
+        update={
+            "handled": status.handled,
+            "history": history,
+        }
+    )
+    return RunPlan(status=after, events=story.events(told))
+
+
+def _begun(run: FleetRollout) -> FleetRolloutStatus:
+    """The status with its wave table, which the first look makes."""
+    known = {item.name: item for item in run.status.waves}
+    waves = tuple(known.get(w.name) or WaveStatus(name=w.name) for w in run.spec.plan.waves)
+    return run.status.model_copy(update={"waves": waves})
+
+
+def _request(
+    run: FleetRollout,
+    observed: RunObserved,
+    status: FleetRolloutStatus,
+    rows: Sequence[Row],
+    now: datetime,
+) -> requests.Answer | None:
+    """Only the newest run listens, and only to what was not there before it."""
+    if observed.newest > run.spec.number:
+        return None
+    seen = run.spec.request_seen
+    texts = [text for text in observed.requests if requests.identity(text) != seen]
+    return requests.handle(texts, status, rows, now)
+
+
+def _closing(
+    run: FleetRollout, observed: RunObserved, answer: requests.Answer | None
+) -> Verdict | None:
+    """Why the run ends before its time, if it does."""
+    if observed.deleting:
+        return Verdict(
+            phase=RunPhase.ABORTED, reason="Aborted", message="the Application is being deleted"
+        )
+    if observed.newest > run.spec.number:
+        newer = f"{run.spec.application.name}-{observed.newest}"
+        return Verdict(
+            phase=RunPhase.SUPERSEDED, reason="Superseded", message=f"superseded by {newer}"
+        )
+    if answer is not None and answer.abort:
+        return Verdict(phase=RunPhase.ABORTED, reason=answer.reason, message=answer.message)
+    return None
+
+
+def _back(
+    run: FleetRollout, observed: RunObserved, rows: Sequence[Row], now: datetime
+) -> tuple[Start, ...]:
+    """Clusters in flight return to what last ran well there; who never had that stays."""
+    if observed.deleting:
+        return ()
+    result = []
+    for row in rows:
+        item = observed.clusters.get(row.name)
+        good = item.status.last_good if item else None
+        if row.is_running and good is not None and good.run and good.run != run.name:
+            member = observed.members[row.name].uid
+            want = Want(run=good.run, revision=good.revision, since=now, member=member)
+            result.append(Start(cluster=row.name, want=want))
+    return tuple(result)
+
+
+def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[Start, ...], View]:
+    """Who goes now, in the order of the plan, as far as slots reach; and the view after it."""
+    names: dict[str, int] = {}
+    for wave in walklib.startable(view):
+        if gates.first_stop(view, wave, now) is not None:
+            continue
+        own = view.wave(wave.name)
+        free = wave.max_concurrency - sum(row.is_in_flight for row in own)
+        waiting = [row for row in own if row.is_pending and row.ready]
+        names |= {row.name: row.attempt for row in waiting[:free]}
+    starts = tuple(
+        Start(
+            cluster=row.name,
+            want=Want(
+                run=run.name,
+                revision=run.spec.revision,
+                since=now,
+                attempt=names[row.name],
+                member=view.observed.members[row.name].uid,
+            ),
+        )
+        for row in view.rows
+        if row.name in names
+    )
+    after = tuple(
+        replace(row, phase=ClusterPhase.APPLYING, mine=True, message="")
+        if row.name in names
+        else row
+        for row in view.rows
+    )
+    failed = {row.name for row in after if row.is_failed or row.reason == "Retried"}
+    retrying = tuple(n for n in view.status.retrying if n in failed and n not in names)
+    status = view.status.model_copy(update={"retrying": retrying})
+    return starts, replace(view, rows=after, status=status)
+
+
+def _holds(view: View, now: datetime) -> tuple[Hold | Release, ...]:
+    """A halt or a pause holds everything in flight; when it is over, everything goes on."""
+    asked = (gates.halted, gates.paused)
+    if not view.plan.waves:
+        return ()
+    stop = gates.first_stop(view, view.plan.waves[0], now, asked)
+    if stop is not None:
+        reason = aggregate.short(stop.message, HOLD_REASON)
+        return tuple(
+            Hold(cluster=row.name, reason=reason)
+            for row in view.rows
+            if row.is_running and not row.held
+        )
+    if view.observed.isolated:
+        return ()
+    return tuple(Release(cluster=row.name) for row in view.rows if row.mine and row.held)
+
+
+def _verdict(view: View, now: datetime) -> Verdict:
+    """The phase, and what the run waits for."""
+    wave = walklib.current(view)
+    asked = wave or (view.plan.waves[-1] if view.plan.waves else None)
+    stop = gates.first_stop(view, asked, now, gates.STOPS) if asked else None
+    open_ = [row for row in view.rows if row.is_in_flight or row.is_pending or row.is_deferred]
+    if stop is not None and (wave is not None or open_ or view.status.halted_at):
+        return Verdict(phase=_stopped(view), reason=stop.reason, message=stop.message)
+    if wave is None and not open_:
+        return _end(view)
+    soak = gates.soaking(view, asked, now) if asked else None
+    if soak is not None:
+        return Verdict(phase=RunPhase.SOAKING, reason=soak.reason, message=soak.message)
+    reason, message = _waiting(view)
+    return Verdict(phase=RunPhase.PROGRESSING, reason=reason, message=message)
+
+
+def _stopped(view: View) -> RunPhase:
+    """The phase of a run that a gate stops as a whole."""
+    if view.status.halted_at is not None:
+        return RunPhase.HALTED
+    if view.status.paused or view.observed.paused:
+        return RunPhase.PAUSED
+    begun = any(item.started_at for item in view.status.waves)
+    return RunPhase.PROGRESSING if begun else RunPhase.PLANNED
+
+
+def _waiting(view: View) -> tuple[str, str]:
+    busy = [row for row in view.rows if row.is_in_flight]
+    if busy:
+        return "WaitingForClusters", f"waiting for {gates.places(busy)}"
+    late = [row for row in view.rows if row.is_deferred]
+    if not late:
+        return "Progressing", "clusters are about to start"
+    until = min((row.due for row in late if row.due), default=None)
+    counted = f"; counts as failed at {gates.clock(until)}" if until else ""
+    why = f": {late[0].message}" if late[0].message else ""
+    return "Deferred", f"waiting for {wavelib.listed([row.name for row in late])}{why}{counted}"
+
+
+def _end(view: View) -> Verdict:
+    numbers = aggregate.counts(view.rows)
+    done = f"{numbers.updated} of {numbers.total} clusters updated"
+    failed = [row.name for row in view.rows if row.is_failed]
+    if not failed:
+        return Verdict(phase=RunPhase.SUCCEEDED, reason="Succeeded", message=done)
+    return Verdict(
+        phase=RunPhase.SUCCEEDED_WITH_FAILURES,
+        reason="SucceededWithFailures",
+        message=f"{done}, {len(failed)} failed: {wavelib.listed(failed)}",
+    )

@@ -1,0 +1,93 @@
+"""The status of a run after a decision: everything that a person sees, and what the planner keeps.
+
+Called by `plan` last. Two decisions about an unchanged world give equal statuses, so a quiet run is
+never written.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from fleet.api import FleetRollout
+from fleet.api import conditions as conditionlib
+from fleet.api.conditions import Condition
+from fleet.api.fleetrollout import FleetRolloutStatus, RunPhase
+from fleet.hub.core import phases
+from fleet.hub.core.run import aggregate, gates, story
+from fleet.hub.core.run import walk as walklib
+from fleet.hub.core.run.gates import View
+from fleet.hub.core.run.story import Told
+
+MESSAGE = 512
+"""Most characters of the sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Where the run stands: its phase, and the one reason with its sentence."""
+
+    phase: RunPhase
+    reason: str
+    message: str
+
+
+def status(
+    run: FleetRollout, view: View, verdict: Verdict, told: Sequence[Told], now: datetime
+) -> tuple[FleetRolloutStatus, tuple[Told, ...]]:
+    """The whole next status, and all that is to be told of the way there."""
+    before = run.status
+    rows = view.rows
+    shown, omitted = aggregate.listed(rows)
+    ended = verdict.phase in phases.ENDS
+    begun = [item.started_at for item in view.status.waves if item.started_at]
+    after = view.status.model_copy(
+        update={
+            "observed_generation": run.metadata.generation,
+            "phase": phases.move(phases.RUN_MOVES, before.phase, verdict.phase, f"run {run.name}"),
+            "reason": verdict.reason,
+            "message": aggregate.short(verdict.message, MESSAGE),
+            "wave": _wave(view),
+            "counts": aggregate.counts(rows),
+            "waves": aggregate.waves(view.status.waves, rows),
+            "clusters": shown,
+            "clusters_omitted": omitted,
+            "display": aggregate.display(run.spec, rows, _wave(view)),
+            "started_at": before.started_at or min(begun, default=None),
+            "finished_at": (view.status.finished_at or now) if ended else None,
+            "next_check": None if ended else recheck(view, now),
+            "conditions": _conditions(before, verdict, run.metadata.generation, now),
+        }
+    )
+    news = (*told, *story.tell(before, after, view.plan, rows))
+    return after.model_copy(update={"history": story.history(before, news, now)}), news
+
+
+def recheck(view: View, now: datetime) -> datetime | None:
+    """When time alone changes something: a soak ends, a deadline passes."""
+    moments = [row.due for row in view.rows if row.due is not None]
+    for wave in view.plan.waves:
+        left = gates.soak_left(wave, gates.find(view.status, wave.name), now)
+        moments += [left] if left is not None else []
+    return min(moments, default=None)
+
+
+def _wave(view: View) -> str:
+    """The wave in work; the last one at the end; none before the beginning."""
+    if not any(item.started_at for item in view.status.waves):
+        return ""
+    wave = walklib.current(view)
+    return wave.name if wave else view.plan.waves[-1].name
+
+
+def _conditions(
+    before: FleetRolloutStatus, verdict: Verdict, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Progressing while it may go on by itself; Succeeded is Unknown until the end."""
+    ended = verdict.phase in phases.ENDS
+    going = not ended and verdict.phase not in (RunPhase.HALTED, RunPhase.PAUSED)
+    good = verdict.phase is RunPhase.SUCCEEDED if ended else None
+    new = (
+        conditionlib.condition("Progressing", going, verdict.reason, verdict.message),
+        conditionlib.condition("Succeeded", good, verdict.reason, verdict.message),
+    )
+    return conditionlib.updated(before.conditions, new, now, generation)

@@ -1,0 +1,118 @@
+"""The run's way through its waves: which has begun, which soaks, which is done.
+
+Called by `plan`. Pure clockwork over the wave table: a wave begins when the one before is done, is
+settled when nothing of it is in flight or waiting, and is done when it has then run well for its
+soak. The soak clock stops while anything stops the run or a member of the wave is not known to run
+well, and starts anew when the wave changes.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from fleet.api import FleetRollout
+from fleet.api.fleetrollout import FleetRolloutStatus, PlannedWave, WavePhase, WaveStatus
+from fleet.hub.core.observed import RunObserved
+from fleet.hub.core.run import gates
+from fleet.hub.core.run import rows as rowlib
+from fleet.hub.core.run.gates import View
+from fleet.hub.core.run.rows import Row
+
+
+def walk(
+    run: FleetRollout, status: FleetRolloutStatus, observed: RunObserved, now: datetime
+) -> View:
+    """The view after every wave that can begin or end now has done so.
+
+    Rows depend on which wave has begun, so both are looked at until nothing changes.
+    """
+    rounds = 2 * len(run.spec.plan.waves) + 2
+    for _ in range(rounds):
+        rows = rowlib.look(run.model_copy(update={"status": status}), observed, now)
+        view = View(plan=run.spec.plan, rows=rows, status=status, observed=observed)
+        halting = gates.failing(view) if status.halted_at is None else None
+        after = status.model_copy(
+            update={
+                "halted_at": now if halting else status.halted_at,
+                "waves": _waves(view, now, stopped=halting is not None),
+            }
+        )
+        if after == status:
+            break
+        status = after
+    return view
+
+
+def current(view: View) -> PlannedWave | None:
+    """The wave in work; None before the first and after the last."""
+    for wave in view.plan.waves:
+        status = gates.find(view.status, wave.name)
+        if status.finished_at is None:
+            return wave
+    return None
+
+
+def startable(view: View) -> tuple[PlannedWave, ...]:
+    """The waves that may start clusters: the one in work; at the end all, for who came back."""
+    wave = current(view)
+    if wave is not None:
+        return (wave,)
+    return tuple(
+        wave for wave in view.plan.waves if any(row.is_pending for row in view.wave(wave.name))
+    )
+
+
+def _waves(view: View, now: datetime, *, stopped: bool) -> tuple[WaveStatus, ...]:
+    result: list[WaveStatus] = []
+    behind = False
+    stop = stopped or any(
+        gates.first_stop(view, wave, now, gates.STOPS) for wave in view.plan.waves[:1]
+    )
+    for wave in view.plan.waves:
+        status = gates.find(view.status, wave.name)
+        if status.finished_at is None and not behind:
+            status = _stopped(status, now) if stop else _step(status, wave, view, now)
+            behind = status.finished_at is None
+        result.append(status)
+    return tuple(result)
+
+
+def _stopped(status: WaveStatus, now: datetime) -> WaveStatus:
+    """The soak clock stands still and keeps what it has counted."""
+    if status.soaking_since is None:
+        return status
+    soaked = max((now - status.soaking_since).total_seconds(), 0.0)
+    return status.model_copy(
+        update={"soaking_since": None, "soaked_seconds": status.soaked_seconds + soaked}
+    )
+
+
+def _step(status: WaveStatus, wave: PlannedWave, view: View, now: datetime) -> WaveStatus:
+    rows = view.wave(wave.name)
+    status = status.model_copy(update={"started_at": status.started_at or now})
+    if not _settled(rows, status):
+        return status.model_copy(
+            update={"phase": WavePhase.PROGRESSING, "soaking_since": None, "soaked_seconds": 0.0}
+        )
+    if rows and wave.soak_seconds:
+        if any(row.doubt for row in rows):
+            still = _stopped(status, now)
+            return still.model_copy(update={"phase": WavePhase.SOAKING})
+        since = status.soaking_since or now
+        status = status.model_copy(update={"phase": WavePhase.SOAKING, "soaking_since": since})
+        if gates.soak_left(wave, status, now) is not None:
+            return status
+    return status.model_copy(
+        update={
+            "phase": WavePhase.DONE,
+            "finished_at": now,
+            "soaking_since": None,
+            "soaked_seconds": float(wave.soak_seconds) if rows else 0.0,
+        }
+    )
+
+
+def _settled(rows: Sequence[Row], status: WaveStatus) -> bool:
+    """Nothing in flight, nothing waiting; who comes back during the soak waits for the end."""
+    if any(row.is_in_flight for row in rows):
+        return False
+    return status.phase is WavePhase.SOAKING or not any(row.is_pending for row in rows)

@@ -1,0 +1,129 @@
+"""Who goes when: members into waves, percentages into numbers.
+
+Called by `application` when a run is made. The first wave that matches a member takes it. Numbers
+round down: concurrency to at least 1, budgets to perhaps 0.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from fleet.api.application import DeliveryPolicy, UnavailableClusters, Wave
+from fleet.api.fleetrollout import Plan, PlannedWave
+from fleet.api.names import ClusterName
+from fleet.errors import UserError
+from fleet.hub.core.observed import Member
+from fleet.kit import amounts, durations
+
+IMPLICIT = Wave(name="all", remaining=True)
+"""The one wave of a policy without waves; one cluster at a time unless it says otherwise."""
+
+NOTES = 100
+
+
+def plan(
+    policy: DeliveryPolicy,
+    chosen: Sequence[ClusterName],
+    members: Mapping[ClusterName, Member],
+    *,
+    soak: bool = True,
+) -> Plan:
+    """The plan of a run for the `chosen` members; `policy` is resolved.
+
+    `soak=False` leaves the soaks out. Raises UserError: `UnmatchedClusters` naming the members that
+    no wave takes, `InvalidSpec` for a wave that does not fit its members.
+    """
+    waves = policy.waves or (IMPLICIT,)
+    taken, notes = assign(waves, chosen, members)
+    unmatched = [name for name in chosen if name not in taken]
+    if unmatched and policy.unmatched_clusters != "Ignore":
+        raise UserError(
+            "UnmatchedClusters",
+            f"no wave takes {listed(unmatched)}: add a wave with remaining: true, "
+            "or set deliveryPolicy.unmatchedClusters: Ignore",
+        )
+    notes += [f"{name} belongs to no wave and is left out" for name in unmatched]
+    planned = []
+    for wave in waves:
+        names = tuple(name for name in chosen if taken.get(name) == wave.name)
+        if not names:
+            notes.append(f"wave {wave.name} is empty and is passed at once")
+        planned.append(_planned(wave, names, policy, soak))
+    unavailable = policy.unavailable_clusters or UnavailableClusters()
+    return Plan(
+        waves=tuple(planned),
+        on_failure=policy.on_failure or "Halt",
+        halt_on_first_failed_analysis=policy.halt_on_first_failed_analysis is not False,
+        unavailable_timeout_seconds=durations.seconds(unavailable.timeout),
+        on_conflict=policy.on_conflict or "Report",
+        notes=tuple(notes[:NOTES]),
+    )
+
+
+def assign(
+    waves: Sequence[Wave], chosen: Sequence[ClusterName], members: Mapping[ClusterName, Member]
+) -> tuple[dict[ClusterName, str], list[str]]:
+    """Member → wave, and a note for each member that a second wave matches too."""
+    taken: dict[ClusterName, str] = {}
+    notes: list[str] = []
+    for wave in waves:
+        for name in chosen:
+            if not _matches(wave, name, members):
+                continue
+            first = taken.setdefault(name, wave.name)
+            if first != wave.name and not wave.remaining:
+                notes.append(f"{name} matches waves {first} and {wave.name}: it goes with {first}")
+    return taken, notes
+
+
+def strangers(
+    waves: Sequence[Wave], chosen: Sequence[ClusterName]
+) -> Iterator[tuple[int, int, str]]:
+    """(wave, place, name) of every cluster that a wave names and the fleet does not have."""
+    for index, wave in enumerate(waves):
+        for place, name in enumerate(wave.clusters):
+            if name not in chosen:
+                yield index, place, name
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """`a, b and 3 more`."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+def _matches(wave: Wave, name: ClusterName, members: Mapping[ClusterName, Member]) -> bool:
+    if wave.remaining:
+        return True
+    if wave.clusters:
+        return name in wave.clusters
+    selector = wave.cluster_selector
+    return selector is not None and selector.matches(members[name].labels)
+
+
+def _planned(
+    wave: Wave, names: tuple[ClusterName, ...], policy: DeliveryPolicy, soak: bool
+) -> PlannedWave:
+    total = len(names)
+    concurrency = policy.max_concurrency if wave.max_concurrency is None else wave.max_concurrency
+    budget = policy.failure_budget if wave.failure_budget is None else wave.failure_budget
+    deadline = wave.progress_deadline or policy.progress_deadline or "30m"
+    if names and wave.failure_budget is not None and not _within(wave.failure_budget, total):
+        raise UserError(
+            "InvalidSpec",
+            f"wave {wave.name}: failureBudget: {wave.failure_budget} is more than its {total} "
+            f"clusters: write at most {total}, or a percentage",
+        )
+    return PlannedWave(
+        name=wave.name,
+        clusters=names,
+        max_concurrency=max(
+            1, amounts.round_down(1 if concurrency is None else concurrency, total)
+        ),
+        failure_budget=min(amounts.round_down(0 if budget is None else budget, total), total),
+        progress_deadline_seconds=durations.seconds(deadline),
+        soak_seconds=sum(durations.seconds(gate.soak) for gate in wave.after) if soak else 0,
+    )
+
+
+def _within(amount: str | int, total: int) -> bool:
+    return amounts.round_down(amount, total) <= total

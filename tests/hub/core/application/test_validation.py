@@ -1,0 +1,268 @@
+"""Every rule that a schema cannot say: input → the exact sentence: field, value, correction."""
+
+from typing import Any
+
+import jsonpatch
+import pytest
+
+from fleet.hub.core.application import policy, validation
+from tests.hub import gen
+
+POLICY = "/deliveryPolicy"
+CANARY = f"{POLICY}/strategy/canary"
+
+
+def put(path: str, value: Any) -> dict[str, Any]:
+    return {"op": "add", "path": path, "value": value}
+
+
+def drop(path: str) -> dict[str, Any]:
+    return {"op": "remove", "path": path}
+
+
+def problems(*changes: dict[str, Any], name: str = "checkout") -> tuple[str, ...]:
+    body = jsonpatch.apply_patch(gen.spec(), changes)
+    application = gen.application(body=body)
+    meta = application.metadata.model_copy(update={"name": name})
+    application = application.model_copy(update={"metadata": meta})
+    fleet = gen.fleet()
+    return validation.problems(
+        validation.Subject(
+            application=application,
+            policy=policy.resolve(application.spec.delivery_policy, fleet),
+            fleet=fleet,
+            chosen=("a", "b"),  # type: ignore[arg-type]
+        )
+    )
+
+
+def wave(**given: Any) -> dict[str, Any]:
+    return put(f"{POLICY}/waves", [{"name": "all", "remaining": True, **given}])
+
+
+GOOD_PATCH = {"op": "replace", "path": "/workload/replicas", "value": 2}
+
+CASES = [
+    pytest.param(
+        [drop(f"{POLICY}/strategy")],
+        "spec.deliveryPolicy.strategy: is missing: write one of canary, simple",
+        id="no strategy",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/strategy", {})],
+        "spec.deliveryPolicy.strategy: is missing: write one of canary, simple",
+        id="an empty strategy",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/strategy/simple", {})],
+        "spec.deliveryPolicy.strategy: canary and simple are both set: keep one of them",
+        id="two strategies",
+    ),
+    pytest.param(
+        [put(f"{CANARY}/steps", [{"setWeight": 50}, {"setWeight": 20}, {"setWeight": 100}])],
+        "spec.deliveryPolicy.strategy.canary.steps[1].setWeight: 20 does not exceed the 50 of the "
+        "step before: write growing weights",
+        id="a falling weight",
+    ),
+    pytest.param(
+        [put(f"{CANARY}/steps/0/pause", {"duration": "90d"})],
+        "spec.deliveryPolicy.strategy.canary.steps[0].pause.duration: '90d' is out of range: "
+        "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
+        id="a pause that is too long",
+    ),
+    pytest.param(
+        [put(f"{CANARY}/analysis", {"warmupDuration": "0s", "metrics": []})],
+        "spec.deliveryPolicy.strategy.canary.analysis.warmupDuration: '0s' is out of range: "
+        "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
+        id="a warm-up of nothing",
+    ),
+    pytest.param(
+        [
+            put(
+                f"{CANARY}/analysis",
+                {"metrics": [{"name": "error-rate", "threshold": 5, "window": "0s"}]},
+            )
+        ],
+        "spec.deliveryPolicy.strategy.canary.analysis.metrics[0].window: '0s' is out of range: "
+        "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
+        id="a window of nothing",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/progressDeadline", "8d")],
+        "spec.deliveryPolicy.progressDeadline: '8d' is out of range: write a whole number and one "
+        "unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
+        id="a deadline that is too long",
+    ),
+    pytest.param(
+        [put("/overrides", [{"clusterSelector": {}, "patch": [GOOD_PATCH]}])],
+        "spec.overrides[0].clusterSelector: is empty and matches no cluster: write labels",
+        id="an override for nobody",
+    ),
+    pytest.param(
+        [drop("/workload/service"), drop("/workload/route")],
+        "spec.workload.service: is missing: a canary divides the traffic of a service: write "
+        "service: {port: …, targetPort: …}, or the strategy simple",
+        id="a canary without a service",
+    ),
+    pytest.param(
+        [drop("/workload/service")],
+        "spec.workload.service: is missing: a route needs the service that it leads to",
+        id="a route without a service",
+    ),
+    pytest.param(
+        [put("/workload/template/spec", {})],
+        "spec.workload.template.spec.containers: is missing: write at least one container",
+        id="a template without containers",
+    ),
+    pytest.param(
+        [put("/destination/namespace", "kube-system")],
+        "spec.destination.namespace: kube-system belongs to the cluster itself: write a namespace "
+        "of your own",
+        id="a namespace of the cluster",
+    ),
+    pytest.param(
+        [put("/workload/service/name", "s" * 60)],
+        f"spec.workload.service.name: {'s' * 60} cannot name the objects in a member: write at "
+        "most 56 lower-case letters, digits and dashes, beginning with a letter",
+        id="a service name without room",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/waves", [{"name": "one", "clusters": ["a"], "remaining": True}])],
+        "spec.deliveryPolicy.waves[0]: more than one is set of clusterSelector, clusters, "
+        "remaining: write exactly one",
+        id="a wave with two ways to choose",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/waves", [{"name": "one"}])],
+        "spec.deliveryPolicy.waves[0]: none is set of clusterSelector, clusters, remaining: write "
+        "exactly one",
+        id="a wave without members",
+    ),
+    pytest.param(
+        [
+            put(
+                f"{POLICY}/waves",
+                [{"name": "one", "remaining": True}, {"name": "two", "clusters": ["a"]}],
+            )
+        ],
+        "spec.deliveryPolicy.waves[0].remaining: only the last wave can take all that remain: "
+        "move it to the end",
+        id="what remains is not last",
+    ),
+    pytest.param(
+        [
+            put(
+                f"{POLICY}/waves",
+                [{"name": "one", "clusters": ["a"]}, {"name": "one", "remaining": True}],
+            )
+        ],
+        "spec.deliveryPolicy.waves[1].name: one is taken by an earlier wave: write another name",
+        id="two waves of one name",
+    ),
+    pytest.param(
+        [
+            put(
+                f"{POLICY}/waves",
+                [{"name": "one", "clusters": ["a", "q"]}, {"name": "two", "remaining": True}],
+            )
+        ],
+        "spec.deliveryPolicy.waves[0].clusters[1]: q is not a member of fleet production: correct "
+        "the name or remove it",
+        id="a wave names a stranger",
+    ),
+    pytest.param(
+        [wave(maxConcurrency=0)],
+        "spec.deliveryPolicy.waves[0].maxConcurrency: 0 lets nothing start: write at least 1, or "
+        "use paused: true",
+        id="a concurrency of nothing",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/failureBudget", "120%")],
+        "spec.deliveryPolicy.failureBudget: 120% is no amount: write a number or 0%…100%",
+        id="a budget above all",
+    ),
+    pytest.param(
+        [wave(after=[{"soak": "9999h"}])],
+        "spec.deliveryPolicy.waves[0].after[0].soak: '9999h' is out of range: write a whole "
+        "number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
+        id="a soak that is too long",
+    ),
+    pytest.param(
+        [
+            put(
+                "/overrides",
+                [
+                    {
+                        "clusterSelector": {"matchLabels": {"region": "ap"}},
+                        "patch": [{"op": "replace", "path": "/destination/fleet", "value": "x"}],
+                    }
+                ],
+            )
+        ],
+        "spec.overrides[0].patch[0].path: /destination/fleet is the same for all clusters: a patch "
+        "may change /workload and /deliveryPolicy/strategy",
+        id="an override of the destination",
+    ),
+    pytest.param(
+        [
+            put(
+                "/overrides",
+                [
+                    {
+                        "clusterSelector": {"matchLabels": {"region": "ap"}},
+                        "patch": [{"op": "add", "path": "/workload/replicas"}],
+                    }
+                ],
+            )
+        ],
+        "spec.overrides[0].patch[0].value: is missing: add needs a value",
+        id="an override without a value",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), CASES)
+def test_each_rule_says_what_to_write(changes: list[dict[str, Any]], sentence: str) -> None:
+    assert problems(*changes) == (sentence,)
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        pytest.param("n" * 50, True, id="as long as it may be"),
+        pytest.param("n" * 51, False, id="too long for a run's name in a label"),
+        pytest.param("shop.checkout", False, id="with a dot"),
+        pytest.param("7-seas", False, id="beginning with a digit: no Service may"),
+    ],
+)
+def test_a_name_must_leave_room(name: str, good: bool) -> None:
+    sentence = (
+        f"metadata.name: {name} cannot name the objects in a member: write at most 50 lower-case "
+        "letters, digits and dashes, beginning with a letter"
+    )
+    assert problems(name=name) == (() if good else (sentence,))
+
+
+def test_a_good_spec_has_no_problem() -> None:
+    assert problems() == ()
+
+
+def test_a_last_weight_below_100_is_followed_by_promotion() -> None:
+    """As in the reference: the engine promotes after the last step, whatever its weight."""
+    assert problems(put(f"{CANARY}/steps", [{"setWeight": 50}])) == ()
+
+
+def test_all_problems_are_told_at_once() -> None:
+    assert len(problems(drop("/workload/service"), wave(maxConcurrency=0, name="x"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("namespace", "closed"),
+    [
+        pytest.param("kube-public", True, id="of the cluster"),
+        pytest.param("kulta-system", True, id="of the engine"),
+        pytest.param("kubernetes-shop", False, id="of somebody"),
+    ],
+)
+def test_closed_namespaces(namespace: str, closed: bool) -> None:
+    assert validation.is_closed(namespace) is closed

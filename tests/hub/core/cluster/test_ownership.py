@@ -1,0 +1,103 @@
+"""What is kept of a live object when ours is put in: the engine's fields, the server's, others'."""
+
+from typing import Any
+
+import pytest
+
+from fleet.api.names import APPLIED_ANNOTATION, HTTPROUTES, SERVICES, Resource
+from fleet.hub.core.cluster import ownership
+from fleet.rendering.render import Rendered
+
+STABLE, CANARY = {"name": "shop", "port": 80}, {"name": "shop-canary", "port": 80}
+
+
+def wish(resource: Resource, spec: dict[str, Any]) -> Rendered:
+    metadata = {
+        "name": "shop",
+        "namespace": "checkout",
+        "labels": {"fleet.kulta.io/application": "shop"},
+        "annotations": {APPLIED_ANNOTATION: "new"},
+    }
+    return Rendered(resource=resource, manifest={"metadata": metadata, "spec": spec})
+
+
+def live(spec: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": "shop",
+            "resourceVersion": "7",
+            "labels": {"team": "a"},
+            "annotations": {APPLIED_ANNOTATION: "old", "rollouts.kulta.io/original-weights": "x"},
+        },
+        "spec": spec,
+    }
+
+
+def rules(stable: int, canary: int) -> list[dict[str, Any]]:
+    return [{"backendRefs": [{**STABLE, "weight": stable}, {**CANARY, "weight": canary}]}]
+
+
+@pytest.mark.parametrize(
+    ("resource", "before", "wanted", "after"),
+    [
+        pytest.param(
+            SERVICES,
+            {"clusterIP": "10.0.0.1", "selector": {"hash": "abc"}, "ports": [{"port": 80}]},
+            {"selector": {"type": "stable"}, "ports": [{"port": 81, "protocol": "TCP"}]},
+            {
+                "clusterIP": "10.0.0.1",
+                "selector": {"hash": "abc"},
+                "ports": [{"port": 81, "protocol": "TCP"}],
+            },
+            id="a Service's selector is the engine's once it exists",
+        ),
+        pytest.param(
+            SERVICES,
+            {"ports": [{"port": 80, "protocol": "TCP", "nodePort": 30_000}], "selector": {}},
+            {"ports": [{"port": 80, "targetPort": "http"}], "selector": {"a": "b"}},
+            {"ports": [{"port": 80, "targetPort": "http", "nodePort": 30_000}], "selector": {}},
+            id="a node port stays with its port",
+        ),
+        pytest.param(
+            HTTPROUTES,
+            {"parentRefs": [{"name": "old"}], "hostnames": ["a"], "rules": rules(80, 20)},
+            {"parentRefs": [{"name": "new"}], "rules": rules(100, 0)},
+            {"parentRefs": [{"name": "new"}], "rules": rules(80, 20)},
+            id="live weights stay, parents change, hostnames that are gone go",
+        ),
+        pytest.param(
+            HTTPROUTES,
+            {"rules": [{"name": "kulta-headers"}, *rules(80, 20)]},
+            {"rules": rules(100, 0)},
+            {"rules": [{"name": "kulta-headers"}, *rules(80, 20)]},
+            id="rules that the engine added stay in front",
+        ),
+        pytest.param(
+            HTTPROUTES,
+            {"rules": [{"backendRefs": [STABLE]}]},
+            {"rules": rules(100, 0)},
+            {"rules": rules(100, 0)},
+            id="a rule with other backends begins with our weights",
+        ),
+    ],
+)
+def test_merge(
+    resource: Resource, before: dict[str, Any], wanted: dict[str, Any], after: dict[str, Any]
+) -> None:
+    assert ownership.merged(live(before), wish(resource, wanted))["spec"] == after
+
+
+def test_labels_and_annotations_of_others_stay() -> None:
+    metadata = ownership.merged(live({}), wish(SERVICES, {"ports": []}))["metadata"]
+    assert metadata["labels"] == {"team": "a", "fleet.kulta.io/application": "shop"}
+    assert metadata["annotations"] == {
+        APPLIED_ANNOTATION: "new",
+        "rollouts.kulta.io/original-weights": "x",
+    }
+    assert metadata["resourceVersion"] == "7"
+
+
+def test_the_live_object_is_not_touched() -> None:
+    before = live({"rules": rules(80, 20)})
+    ownership.merged(before, wish(HTTPROUTES, {"rules": rules(100, 0)}))
+    assert before == live({"rules": rules(80, 20)})

@@ -1,0 +1,183 @@
+"""Taking away: order, what is spared, who is waited for, and what is left behind."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from fleet.api import ClusterRollout
+from fleet.api.names import ROLLOUTS
+from fleet.hub.core.actions import DeleteObject, DispatchPlan, FenceRollout
+from fleet.hub.core.cluster import dispatch
+from fleet.hub.core.observed import DispatchObserved, Member
+from tests.conftest import NOON
+from tests.hub import gen
+from tests.hub.place import NEW, Objects, after, did, look, objects, settled
+
+
+def going(item: ClusterRollout) -> ClusterRollout:
+    meta = item.metadata.model_copy(update={"deletion_timestamp": NOON})
+    return item.model_copy(update={"metadata": meta})
+
+
+def names(plan: DispatchPlan) -> list[str]:
+    return [f"{action.resource.kind} {action.name}" for action in plan.actions]  # type: ignore[union-attr]
+
+
+def fenced(there: Objects | None = None) -> tuple[ClusterRollout, Objects]:
+    """A ClusterRollout that goes, with its own dispatch in the member."""
+    there = objects() if there is None else there
+    plan = dispatch.decide(going(settled()), look(there, looked=True), NOON)
+    for where, manifest in there.items():
+        if where[0] == "rollouts":
+            manifest["spec"]["dispatch"]["sequence"] = plan.status.dispatch.sequence
+    return after(going(settled()), plan), there
+
+
+def without_rollout() -> tuple[ClusterRollout, Objects]:
+    """The same after its Rollout has gone."""
+    item, there = fenced()
+    del there["rollouts", "checkout", "checkout"]
+    return item, there
+
+
+def test_an_own_dispatch_comes_before_the_first_deletion() -> None:
+    plan = dispatch.decide(going(settled()), look(objects()), NOON)
+    assert plan.actions == (
+        FenceRollout(name="checkout", namespace="checkout", version="7", hub="hub-1", sequence=2),
+    )
+    assert (plan.fence, plan.status.dispatch.sequence) == (True, 2)
+    again = dispatch.decide(after(going(settled()), plan), look(objects()), NOON)
+    assert (again.actions, again.fence) == (plan.actions, False), "until it is seen"
+
+
+def test_a_deposed_leader_takes_a_sequence_above_what_it_sees() -> None:
+    plan = dispatch.decide(going(settled()), look(objects(sequence=8)), NOON)
+    assert plan.status.dispatch.sequence == 9
+
+
+def test_the_rollout_goes_first_alone() -> None:
+    item, there = fenced()
+    plan = dispatch.decide(item, look(there), NOON)
+    (deletion,) = plan.actions
+    assert deletion == DeleteObject(
+        resource=ROLLOUTS, namespace="checkout", name="checkout", uid="uid-checkout", version="7"
+    )
+    assert plan.finalizer is None
+    assert plan.status.message == "waiting for the engine to let go of its Rollout"
+
+
+def test_a_rollout_that_is_going_already_is_waited_for() -> None:
+    item, there = fenced()
+    meta = there["rollouts", "checkout", "checkout"]["metadata"]
+    meta["deletionTimestamp"] = "2026-11-20T12:00:00Z"
+    assert dispatch.decide(item, look(there), NOON).actions == ()
+
+
+def test_the_rest_follows_in_reverse_order_and_then_the_finalizer_goes() -> None:
+    item, there = without_rollout()
+    assert did(dispatch.decide(item, look(there), NOON)) == ["LookUp"]
+    plan = dispatch.decide(item, look(there, looked=True), NOON)
+    assert names(plan) == [
+        "HTTPRoute checkout",
+        "Service checkout-canary",
+        "Service checkout",
+    ]
+    assert dispatch.decide(item, look({}, looked=True), NOON).finalizer is False
+
+
+def test_without_a_rollout_the_sequence_is_still_taken_first() -> None:
+    there = objects()
+    del there["rollouts", "checkout", "checkout"]
+    plan = dispatch.decide(going(settled()), look(there, looked=True), NOON)
+    assert (plan.actions, plan.fence, plan.status.dispatch.sequence) == ((), True, 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"labels": {"app": "x"}}, id="it lost our labels"),
+        pytest.param({"uid": "another"}, id="somebody made it anew under its name"),
+    ],
+)
+def test_what_became_somebody_elses_is_spared(change: dict[str, Any]) -> None:
+    item, there = without_rollout()
+    there["services", "checkout", "checkout"]["metadata"] |= change
+    plan = dispatch.decide(item, look(there, looked=True), NOON)
+    assert names(plan) == ["HTTPRoute checkout", "Service checkout-canary"]
+
+
+def test_what_another_hub_took_over_stays() -> None:
+    plan = dispatch.decide(going(settled()), look(objects(hub="hub-2")), NOON)
+    assert (plan.actions, plan.finalizer) == ((), False)
+    assert plan.status.message == f"another hub (hub-2) manages the Rollout; {LEFT}"
+
+
+def test_what_the_inventory_does_not_name_is_never_deleted() -> None:
+    plan = dispatch.decide(going(NEW), look(objects(), looked=True), NOON)
+    assert (plan.actions, plan.finalizer) == ((), False)
+
+
+LOST = Member(cluster=gen.cluster("a"), message="connection refused")
+NO_SECRET = Member(cluster=gen.cluster("a"), reason="SecretNotFound", message="no Secret a")
+LEFT = (
+    "left behind in the member: Rollout checkout/checkout, Service checkout/checkout, "
+    "Service checkout/checkout-canary, HTTPRoute checkout/checkout"
+)
+
+
+def answer(item: ClusterRollout, member: Member | None, hours: float) -> DispatchPlan:
+    """What is decided so long after the deletion."""
+    observed = DispatchObserved(member=member, hub="hub-1")
+    return dispatch.decide(item, observed, NOON + timedelta(hours=hours))
+
+
+@pytest.mark.parametrize(
+    ("member", "lost", "hours", "finalizer", "message"),
+    [
+        pytest.param(
+            LOST, 0, 1, None, "waiting for the member: connection refused",
+            id="a lost one is awaited",
+        ),
+        pytest.param(
+            LOST, 0, 24, False, f"out of reach for 24h: connection refused; {LEFT}", id="for a day"
+        ),
+        pytest.param(
+            LOST, 20, 26, None, "waiting for the member: connection refused",
+            id="the day begins with the loss, not with the deletion",
+        ),
+        pytest.param(
+            LOST, None, 48, None, "waiting for the member: connection refused",
+            id="a hub that was away itself does not count that time",
+        ),
+        pytest.param(NO_SECRET, 0, 0, False, f"no Secret a; {LEFT}", id="its access is gone"),
+        pytest.param(None, 0, 0, False, f"the MemberCluster is gone; {LEFT}", id="it is gone"),
+    ],
+)  # fmt: skip
+def test_members_out_of_reach(
+    member: Member | None, lost: float | None, hours: float, finalizer: bool | None, message: str
+) -> None:
+    item = going(settled())
+    if lost is not None:
+        item = after(item, answer(item, LOST, lost))
+    plan = answer(item, member, hours)
+    assert (plan.actions, plan.finalizer, plan.status.message) == ((), finalizer, message)
+
+
+def test_a_member_that_answers_is_cleared_however_late() -> None:
+    plan = dispatch.decide(going(settled()), look(objects()), NOON + timedelta(hours=25))
+    assert (did(plan), plan.finalizer) == (["FenceRollout"], None)
+
+
+def test_without_our_finalizer_there_is_nothing_to_do() -> None:
+    meta = settled().metadata.model_copy(update={"deletion_timestamp": NOON, "finalizers": ()})
+    item = settled().model_copy(update={"metadata": meta})
+    plan = dispatch.decide(item, look(objects()), NOON)
+    assert (plan.actions, plan.finalizer) == ((), None)
+
+
+def test_a_lost_member_that_had_not_ended_is_unreachable() -> None:
+    first = dispatch.decide(NEW, look(looked=True), NOON).status
+    observed = type(look())(member=LOST, hub="hub-1")
+    plan = dispatch.decide(going(NEW.model_copy(update={"status": first})), observed, NOON)
+    assert plan.status.phase == "Unreachable"

@@ -1,0 +1,205 @@
+"""What an engine's report is believed to say, and what stands when nothing is heard."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from fleet.api.clusterrollout import Want
+from fleet.api.conditions import find
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.hub.core.cluster import dispatch
+from fleet.hub.core.observed import Member
+from tests.conftest import NOON
+from tests.hub import gen
+from tests.hub.place import NEW, after, look, objects, settled
+
+METRIC = {"name": "error-rate", "verdict": "Failed", "value": 12.4, "threshold": 5.0}
+UNSURE = {**METRIC, "verdict": "Inconclusive"}
+REFUSED = {"type": "InvalidSpec", "status": "True", "message": "steps[0].setWeight is 101"}
+STUCK = {"type": "Stalled", "status": "True", "message": "pods are forbidden"}
+BACK = {"action": "Rollback", "reason": "AnalysisFailed", "message": "taken back"}
+
+
+@pytest.mark.parametrize(
+    ("status", "fresh", "phase", "reason", "message"),
+    [
+        pytest.param(
+            {"phase": "Completed"}, True, "Succeeded", "Succeeded", "", id="all of it is there"
+        ),
+        pytest.param(
+            {"phase": "Completed", "fleetRevision": "rev0"}, True, "Applying", "Applying",
+            "the engine has not taken up the revision yet",
+            id="[MT-01] a report of the former revision does not count",
+        ),
+        pytest.param(
+            {"phase": "Completed", "observedGeneration": 4}, True, "Applying", "Applying",
+            "the engine has not taken up the revision yet",
+            id="[MT-01] a report of the former generation does not count",
+        ),
+        pytest.param(
+            {"phase": "Completed"}, False, "Progressing", "Stale",
+            "completed by an old report: no Lease for 43 s",
+            id="an old report is not healthy",
+        ),
+        pytest.param(
+            {"phase": "Failed", "decisions": [BACK], "analysis": {"metrics": [METRIC]}},
+            True, "Failed", "AnalysisFailed", "error-rate 12.4 is not below 5; taken back",
+            id="a failure names the metric",
+        ),
+        pytest.param(
+            {"phase": "Failed", "decisions": [{**BACK, "reason": "Timeout"}]},
+            True, "Failed", "Timeout", "taken back",
+            id="a failure keeps the engine's reason",
+        ),
+        pytest.param(
+            {"phase": "Failed"}, True, "Failed", "RolledBack", "the engine took it back",
+            id="a failure without a decision",
+        ),
+        pytest.param(
+            {"phase": "Paused", "message": "until promoted"}, True, "Paused", "Paused",
+            "until promoted", id="a pause",
+        ),
+        pytest.param(
+            {"analysis": {"metrics": [UNSURE]}, "message": "12 of 100"},
+            True, "Analyzing", "Analyzing", "12 of 100", id="a step that waits for samples",
+        ),
+        pytest.param(
+            {"phase": "Completed", "currentPodHash": "new", "stablePodHash": "old"},
+            True, "Progressing", "Progressing", "completed with pods of old, not of new",
+            id="other pods than the wanted ones are not healthy",
+        ),
+        pytest.param(
+            {"observedGeneration": 4, "conditions": [{**REFUSED, "observedGeneration": 5}]},
+            True, "Failed", "InvalidSpec", "the engine refuses it: steps[0].setWeight is 101",
+            id="a refusal of this generation is the engine's last word",
+        ),
+        pytest.param(
+            {"observedGeneration": 4, "conditions": [{**REFUSED, "observedGeneration": 4}]},
+            True, "Applying", "Applying", "the engine has not taken up the revision yet",
+            id="a refusal of the former generation does not count",
+        ),
+        pytest.param(
+            {"observedGeneration": 4, "conditions": [STUCK]},
+            True, "Applying", "Stalled", "the engine is stuck: pods are forbidden",
+            id="an engine that is stuck before it begins",
+        ),
+        pytest.param(
+            {"conditions": [STUCK]},
+            True, "Progressing", "Stalled", "the engine is stuck: pods are forbidden",
+            id="an engine that is stuck on its way",
+        ),
+        pytest.param(
+            {"message": "step 1"}, True, "Progressing", "Progressing", "step 1", id="work"
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_report_says(
+    status: dict[str, Any], fresh: bool, phase: str, reason: str, message: str
+) -> None:
+    item = after(NEW, dispatch.decide(NEW, look(looked=True), NOON))
+    member = Member(
+        cluster=gen.cluster("a"), reachable=True, fresh=fresh, message="no Lease for 43 s"
+    )
+    plan = dispatch.decide(item, look(objects(**status), looked=True, member=member), NOON)
+    found = plan.status
+    assert (found.phase, found.reason, found.message) == (phase, reason, message)
+
+
+def test_a_success_outlives_a_generation_that_the_engine_has_not_seen() -> None:
+    there = objects(phase="Completed", observedGeneration=4)
+    assert dispatch.decide(settled(), look(there), NOON).status.phase is ClusterPhase.SUCCEEDED
+
+
+def test_success_is_remembered_as_the_last_good() -> None:
+    status = settled().status
+    assert (status.last_good.run, status.last_good.revision) == ("checkout-1", "rev1")
+    assert status.finished_at == NOON
+
+
+def test_the_report_is_kept_for_people() -> None:
+    item = settled()
+    plan = dispatch.decide(item, look(objects(currentWeight=50, currentStepIndex=1)), NOON)
+    engine = plan.status.engine
+    assert (engine.step, engine.weight, engine.replicas) == ("2/2", 50, 4)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "available"),
+    [
+        pytest.param([], None, id="an engine that does not say it"),
+        pytest.param([{"type": "Available", "status": "True"}], True, id="enough pods serve"),
+        pytest.param([{"type": "Available", "status": "False"}], False, id="pods crash"),
+        pytest.param([{"type": "Available", "status": "Unknown"}], False, id="unknown is not good"),
+    ],
+)
+def test_whether_enough_pods_serve_is_kept(
+    conditions: list[dict[str, str]], available: bool | None
+) -> None:
+    there = objects(phase="Completed", conditions=conditions)
+    status = dispatch.decide(settled(), look(there), NOON).status
+    assert (status.phase, status.engine.available) == (ClusterPhase.SUCCEEDED, available)
+
+
+def test_a_members_texts_are_cut() -> None:
+    there = objects(message="x" * 2_000_000, currentPodHash="h" * 5_000)
+    engine = dispatch.decide(settled(), look(there), NOON).status.engine
+    assert (len(engine.message), len(engine.pod_hash)) == (500, 64)
+
+
+def test_a_rollout_that_cannot_be_read_is_said_so() -> None:
+    there = objects()
+    there["rollouts", "checkout", "checkout"]["spec"]["replicas"] = "many"
+    plan = dispatch.decide(settled(), look(there), NOON)
+    assert (plan.status.phase, plan.status.reason) == (ClusterPhase.PROGRESSING, "EngineTooOld")
+
+
+def test_a_second_look_says_the_same() -> None:
+    item = settled()
+    plan = dispatch.decide(item, look(objects(phase="Completed")), NOON + timedelta(hours=1))
+    assert (plan.actions, plan.status) == ((), item.status)
+
+
+# --- lost members ---------------------------------------------------------------------------------
+
+GONE = Member(cluster=gen.cluster("a"), reason="Unauthorized", message="the token is not accepted")
+
+
+def test_an_empty_list_after_a_credentials_error_deletes_nothing() -> None:
+    """[MT-07] The cluster is unknown with the reason, and its inventory stays."""
+    item = after(NEW, dispatch.decide(NEW, look(looked=True), NOON))
+    plan = dispatch.decide(item, look({}, member=GONE), NOON)
+    assert plan.actions == ()
+    assert plan.status.inventory == item.status.inventory
+    assert plan.status.phase is ClusterPhase.UNREACHABLE
+    assert (plan.status.reason, plan.status.message) == (
+        "Unauthorized",
+        "the token is not accepted",
+    )
+
+
+def test_a_success_stands_when_the_member_is_lost() -> None:
+    """[MT-05] After its turn: succeeded, and that nothing is heard is shown beside it."""
+    plan = dispatch.decide(settled(), look({}, member=GONE), NOON)
+    assert plan.status.phase is ClusterPhase.SUCCEEDED
+    seen = find(plan.status.conditions, "Reachable")
+    assert seen is not None
+    assert (seen.status, seen.reason) == ("False", "Unauthorized")
+
+
+def test_a_new_wish_is_not_succeeded_by_the_old_one() -> None:
+    item = settled()
+    want = Want(run="checkout-2", revision="rev2", since=NOON)
+    item = item.model_copy(update={"spec": item.spec.model_copy(update={"want": want})})
+    assert dispatch.decide(item, look({}, member=GONE), NOON).status.phase == "Unreachable"
+
+
+def test_time_out_of_reach_and_in_pauses_is_counted_apart() -> None:
+    item = after(NEW, dispatch.decide(NEW, look(looked=True), NOON))
+    item = after(item, dispatch.decide(item, look({}, member=GONE), NOON))
+    assert item.status.waiting_since == NOON
+    later = NOON + timedelta(seconds=90)
+    item = after(item, dispatch.decide(item, look(objects(), looked=True), later))
+    assert (item.status.waiting_since, item.status.waited_seconds) == (None, 90)
+    item = after(item, dispatch.decide(item, look(objects(phase="Paused")), later))
+    assert item.status.waiting_since == later

@@ -1,0 +1,83 @@
+"""The planner and members that do not answer: put off, kept waiting for, counted, back again."""
+
+import pytest
+
+from fleet.api.conditions import condition
+from fleet.api.fleetrollout import ClusterPhase, RunPhase, WaveStatus
+from fleet.hub.core.run import plan
+from tests.conftest import NOON
+from tests.hub import gen
+from tests.hub.scene import DONE, MINUTE, begun, did, observed
+
+
+def lost_since(moment: object) -> tuple[object, ...]:
+    seen = condition("Reachable", False, "Unreachable", "connection refused")
+    return (seen.model_copy(update={"last_transition_time": moment}),)
+
+
+@pytest.mark.parametrize(
+    ("items", "lost", "minutes", "actions", "phases", "message"),
+    [
+        pytest.param(
+            [], ["a"], 0, ["start b"], {"a": "Deferred", "b": "Applying"}, "waiting for b",
+            id="[MT-05] before its turn it is put off, and the next one goes",
+        ),
+        pytest.param(
+            [gen.item("b", DONE)], ["a"], 5, [], {"a": "Deferred"},
+            "waiting for a: connection refused; counts as failed at 14:00:00Z",
+            id="[MT-05] put off to the end, with the time at which it counts",
+        ),
+        pytest.param(
+            [gen.item("b", DONE)], ["a"], 120, [], {"a": "Unreachable"},
+            "halted: 1 failed in wave all, its budget is 0: a: connection refused",
+            id="[MT-05] after the time-out it counts against the budget",
+        ),
+        pytest.param(
+            [gen.item("a")], ["a"], 5, [], {"a": "Unreachable", "b": "Pending"}, "waiting for a",
+            id="[MT-05] lost in flight it keeps its slot",
+        ),
+        pytest.param(
+            [gen.item("a", ClusterPhase.UNREACHABLE, conditions=lost_since(NOON))],
+            ["a"], 121, ["hold a"], {"a": "Unreachable", "b": "Pending"},
+            "halted: 1 failed in wave all, its budget is 0: a: connection refused",
+            id="[MT-05] lost in flight for too long it counts",
+        ),
+        pytest.param(
+            [gen.item("a", DONE)], ["a"], 5, ["start b"], {"b": "Applying"}, "waiting for b",
+            id="[MT-05] lost after its turn it stays succeeded",
+        ),
+    ],
+)  # fmt: skip
+def test_lost_members(
+    items: list[object],
+    lost: list[str],
+    minutes: int,
+    actions: list[str],
+    phases: dict[str, str],
+    message: str,
+) -> None:
+    run = begun(gen.run(gen.wave("all", "a", "b", progress_deadline_seconds=86_400)))
+    world = observed("a", "b", items=items, lost=lost)
+    answer = plan.next(run, world, NOON + minutes * MINUTE)
+    assert did(answer) == actions
+    assert {row.name: row.phase for row in answer.status.clusters} == phases
+    assert answer.status.message == message
+
+
+def test_an_isolated_hub_counts_nobody_as_failed() -> None:
+    run = begun(gen.run(gen.wave("all", "a", "b")))
+    items = [gen.item("a", conditions=lost_since(NOON))]
+    world = observed("a", "b", items=items, lost=["a", "b"], isolated=True)
+    answer = plan.next(run, world, NOON + 600 * MINUTE)
+    assert (answer.status.phase, answer.status.reason) == (RunPhase.PROGRESSING, "HubIsolated")
+    assert (answer.status.counts.unreachable, answer.actions) == (2, ())
+
+
+def test_those_put_off_go_at_the_end_when_they_are_back() -> None:
+    waves = (gen.wave("one", "a"), gen.wave("two", "b"))
+    done = WaveStatus(name="one", phase="Done", started_at=NOON, finished_at=NOON)
+    run = begun(gen.run(*waves), done, WaveStatus(name="two", started_at=NOON))
+    back = observed("a", "b", items=[gen.item("b")])
+    assert did(plan.next(run, back, NOON)) == []
+    end = observed("a", "b", items=[gen.item("b", DONE)])
+    assert did(plan.next(run, end, NOON)) == ["start a"]

@@ -1,0 +1,177 @@
+"""What a person asks of a run, what it does, and how a run gives way to a newer one."""
+
+import pytest
+
+from fleet.api.fleetrollout import RunPhase, WaveStatus
+from fleet.hub.core.actions import Start
+from fleet.hub.core.run import plan
+from tests.conftest import NOON
+from tests.hub import gen
+from tests.hub.scene import DONE, FAILED, THREE, begun, did, observed
+
+
+@pytest.mark.parametrize(
+    ("request_", "items", "status", "actions", "phase", "told"),
+    [
+        pytest.param(
+            "pause/1", [gen.item("a")], {}, ["hold a"], RunPhase.PAUSED, "paused by request",
+            id="pause holds what is in flight",
+        ),
+        pytest.param(
+            "resume/2", [gen.item("a", hold="x")], {"paused": True}, ["start b", "release a"],
+            RunPhase.PROGRESSING, "resumed by request",
+            id="resume ends a pause",
+        ),
+        pytest.param(
+            "resume/2", [FAILED, gen.item("b", hold="x")], {"halted_at": NOON, "phase": "Halted"},
+            ["start c", "release b"], RunPhase.PROGRESSING,
+            "resumed by request; accepted as failed: a",
+            id="resume out of a halt accepts what has failed",
+        ),
+        pytest.param(
+            "retry/2", [FAILED, gen.item("b", DONE)], {"halted_at": NOON, "phase": "Halted"},
+            ["start a", "start c"], RunPhase.PROGRESSING, "retry of 1: a",
+            id="retry tries the failed ones again, and only them",
+        ),
+        pytest.param(
+            "retry/2/b", [FAILED], {"halted_at": NOON, "phase": "Halted"}, [], RunPhase.HALTED,
+            "nothing to retry: cluster b has not failed in this run",
+            id="retry of a cluster that has not failed is refused",
+        ),
+        pytest.param(
+            "abort/2", [gen.item("a", good=7), gen.item("b")], {}, ["start a"], RunPhase.ABORTED,
+            "aborted by request",
+            id="abort sends those in flight back to what ran well there",
+        ),
+        pytest.param(
+            "promote/2", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
+            "the request promote/2 is not understood: write <verb>/<id>[/<cluster>] with one of "
+            "pause, resume, retry, abort and a new id",
+            id="an unknown verb is answered",
+        ),
+        pytest.param(
+            "pause", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
+            "the request pause is not understood: write <verb>/<id>[/<cluster>] with one of "
+            "pause, resume, retry, abort and a new id",
+            id="a request without an id is answered",
+        ),
+    ],
+)  # fmt: skip
+def test_requests(
+    request_: str,
+    items: list[object],
+    status: dict[str, object],
+    actions: list[str],
+    phase: RunPhase,
+    told: str,
+) -> None:
+    run = begun(gen.run(gen.wave("all", "a", "b", "c", max_concurrency=2)), **status)
+    answer = plan.next(run, observed("a", "b", "c", items=items, requests=(request_,)), NOON)
+    assert (did(answer), answer.status.phase) == (actions, phase)
+    assert told in [entry.message for entry in answer.status.history]
+
+
+def test_a_request_is_acted_on_once() -> None:
+    """[MT-25] The same id twice, also after a resume, is one request."""
+    run = begun(gen.run(THREE))
+    world = observed("a", "b", "c", items=[gen.item("a")], requests=("pause/77",))
+    paused = plan.next(run, world, NOON)
+    run = run.model_copy(update={"status": paused.status})
+    assert plan.next(run, world, NOON).status == paused.status
+    resumed = plan.next(run, observed("a", "b", "c", requests=("resume/78",)), NOON)
+    run = run.model_copy(update={"status": resumed.status})
+    again = plan.next(run, world, NOON)
+    assert again.status.paused is False, "77 was acted on before 78"
+    assert again.status.handled == ("77", "78")
+
+
+def test_a_request_from_before_the_run_is_not_for_it() -> None:
+    run = gen.run(gen.wave("all", "a"))
+    run = run.model_copy(update={"spec": run.spec.model_copy(update={"request_seen": "77"})})
+    assert plan.next(run, observed("a", requests=("pause/77",)), NOON).status.paused is False
+    assert plan.next(run, observed("a", requests=("pause/78",)), NOON).status.paused is True
+
+
+def test_two_requests_are_answered_one_after_the_other() -> None:
+    run = begun(gen.run(THREE))
+    world = observed("a", "b", "c", requests=("pause/1", "resume/2"))
+    for handled, paused in (("1",), True), (("1", "2"), False), (("1", "2"), False):
+        status = plan.next(run, world, NOON).status
+        assert (status.handled, status.paused) == (handled, paused)
+        run = run.model_copy(update={"status": status})
+
+
+def test_a_request_that_still_stands_is_never_forgotten() -> None:
+    run = begun(gen.run(THREE), handled=("old", *(f"id-{number}" for number in range(19))))
+    world = observed("a", "b", "c", requests=("pause/new", "abort/old"))
+    status = plan.next(run, world, NOON).status
+    assert (len(status.handled), status.paused) == (20, True)
+    run = run.model_copy(update={"status": status})
+    assert plan.next(run, world, NOON).status.phase is RunPhase.PAUSED, "it is not aborted"
+
+
+def test_retry_counts_attempts_up() -> None:
+    run = begun(gen.run(gen.wave("all", "a")), halted_at=NOON, phase=RunPhase.HALTED)
+    answer = plan.next(run, observed("a", items=[FAILED], requests=("retry/5",)), NOON)
+    (start,) = answer.actions
+    assert isinstance(start, Start)
+    assert (start.want.run, start.want.attempt) == ("checkout-1", 1)
+    assert answer.status.retrying == ()
+
+
+def test_retry_opens_a_run_that_ended_with_failures() -> None:
+    status = {"phase": RunPhase.SUCCEEDED_WITH_FAILURES, "finished_at": NOON, "accepted": ("a",)}
+    done = WaveStatus(name="all", phase="Done", started_at=NOON, finished_at=NOON)
+    run = begun(gen.run(gen.wave("all", "a")), done, **status)
+    assert plan.next(run, observed("a", items=[FAILED]), NOON).status == run.status
+    answer = plan.next(run, observed("a", items=[FAILED], requests=("retry/5",)), NOON)
+    assert (did(answer), answer.status.phase) == (["start a"], RunPhase.PROGRESSING)
+
+
+# --- giving way -----------------------------------------------------------------------------------
+
+
+def test_a_newer_run_sends_those_in_flight_back() -> None:
+    items = [gen.item("a", DONE), gen.item("b", good=7, hold="x"), gen.item("c")]
+    run = begun(gen.run(gen.wave("all", "a", "b", "c", "d", max_concurrency=4)))
+    answer = plan.next(run, observed("a", "b", "c", "d", items=items, newest=2), NOON)
+    assert (answer.status.phase, answer.status.finished_at) == (RunPhase.SUPERSEDED, NOON)
+    (back,) = answer.actions
+    assert isinstance(back, Start)
+    assert (back.cluster, back.want.run, back.want.revision) == ("b", "checkout-7", "rev7")
+
+
+def test_an_application_that_is_deleted_aborts_its_run() -> None:
+    answer = plan.next(
+        begun(gen.run(THREE)), observed("a", items=[gen.item("a", good=7)], deleting=True), NOON
+    )
+    assert (answer.status.phase, answer.actions) == (RunPhase.ABORTED, ())
+
+
+@pytest.mark.parametrize(
+    ("phase", "request_", "told"),
+    [
+        pytest.param(
+            RunPhase.SUCCEEDED, "pause/1", "the request pause came after the end of the run",
+            id="pause",
+        ),
+        pytest.param(
+            RunPhase.ABORTED, "retry/1",
+            "the request retry came after the end of the run: Aborted",
+            id="retry of a run that was given up",
+        ),
+    ],
+)  # fmt: skip
+def test_a_run_that_is_over_answers(phase: RunPhase, request_: str, told: str) -> None:
+    run = begun(gen.run(gen.wave("all", "a")), phase=phase, finished_at=NOON)
+    answer = plan.next(run, observed("a", requests=(request_,)), NOON)
+    assert (answer.actions, answer.status.phase) == ((), phase)
+    assert [entry.message for entry in answer.status.history] == [told]
+    again = run.model_copy(update={"status": answer.status})
+    assert plan.next(again, observed("a", requests=(request_,)), NOON).status == answer.status
+
+
+def test_only_the_newest_run_listens() -> None:
+    run = begun(gen.run(gen.wave("all", "a")))
+    answer = plan.next(run, observed("a", requests=("pause/1",), newest=2), NOON)
+    assert answer.status.handled == ()

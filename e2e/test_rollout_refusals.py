@@ -93,12 +93,12 @@ ROLLOUTS = [
     ),
     pytest.param(
         "no-strategy",
-        "spec.strategy: Invalid value: write exactly one of simple, canary and blueGreen",
+        "spec.strategy: Invalid value: write exactly one of simple, canary, blueGreen and abTesting",
         id="[V18] no strategy",
     ),
     pytest.param(
         "two-strategies",
-        "spec.strategy: Invalid value: write exactly one of simple, canary and blueGreen",
+        "spec.strategy: Invalid value: write exactly one of simple, canary, blueGreen and abTesting",
         id="[V19] two strategies",
     ),
     pytest.param(

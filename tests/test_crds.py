@@ -121,13 +121,27 @@ def test_the_columns_of_a_rollout_are_those_of_the_reference() -> None:
     ]
 
 
+def unexplained(node: Any) -> Any:
+    """Without descriptions, for which the older version has no room."""
+    if isinstance(node, list):
+        return [unexplained(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: value for key, value in node.items() if not _is_description(key, value)}
+    return {key: unexplained(value) for key, value in kept.items()}
+
+
+def _is_description(key: str, value: Any) -> bool:
+    return key == "description" and isinstance(value, str)
+
+
 def test_a_rollout_has_two_versions_of_one_schema_and_can_be_scaled() -> None:
     (kind,) = (item for item in KINDS if item.resource.kind == "Rollout")
     spec = schema.crd(kind)["spec"]
     older, stored = spec["versions"]
     assert (older["name"], stored["name"]) == ("v1alpha1", "v1beta1")
     assert [version["storage"] for version in (older, stored)] == [False, True]
-    assert older["schema"] == stored["schema"]
+    assert older["schema"] == unexplained(stored["schema"]), "descriptions aside"
     assert spec["conversion"] == {"strategy": "None"}
     assert stored["subresources"]["scale"]["labelSelectorPath"] == ".status.selector"
 

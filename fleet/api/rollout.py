@@ -24,9 +24,11 @@ from fleet.api.analysis import (
     Samples,
 )
 from fleet.api.conditions import Conditions
+from fleet.api.experiment import ExperimentStatus
 from fleet.api.meta import LabelSelector, Model, Object, Time
 from fleet.api.rules import Rule
 from fleet.api.strategy import (
+    ABTesting,
     BlueGreen,
     Canary,
     GatewayAPI,
@@ -41,6 +43,7 @@ from fleet.api.values import Amount, Delay, Duration, PodTemplate, Port, Service
 
 __all__ = [
     "METRIC_NAMES",
+    "ABTesting",
     "Advisor",
     "Amount",
     "Analysis",
@@ -50,6 +53,7 @@ __all__ = [
     "Decision",
     "Dispatch",
     "Duration",
+    "ExperimentStatus",
     "FailurePolicy",
     "GatewayAPI",
     "Hold",
@@ -196,7 +200,14 @@ class Decision(Model):
     timestamp: Time = None
     """When."""
     action: Literal[
-        "Initialize", "StepAdvance", "Promotion", "Rollback", "Pause", "Resume", "Complete"
+        "Initialize",
+        "StepAdvance",
+        "Conclude",
+        "Promotion",
+        "Rollback",
+        "Pause",
+        "Resume",
+        "Complete",
     ]
     """What was done."""
     reason: Literal[
@@ -211,6 +222,11 @@ class Decision(Model):
         "StepCompleted",
         "Superseded",
         "StrategyChanged",
+        "DesignChanged",
+        "SignificanceReached",
+        "ConsensusReached",
+        "MaxDurationExceeded",
+        "ManualConclusion",
     ]
     """Why, for machines."""
     from_step: int | None = None
@@ -237,11 +253,13 @@ class RolloutStatus(Model):
     fleet_revision: str = ""
     """`spec.fleetRevision` of that generation."""
     current_pod_hash: str = ""
-    """Hash of the wanted pod template."""
+    """Hash of the wanted revision: of `spec.template`, or of the arm that won against it."""
     stable_pod_hash: str = ""
     """Hash of the revision that has proved itself and takes the traffic on failure."""
     previous_pod_hash: str = ""
     """The revision that the last promotion replaced; its pods stay for `scaleDownDelay`."""
+    overruled_pod_hash: str = ""
+    """The revision of `spec.template` while an experiment has chosen another arm instead."""
     failed_pod_hash: str = ""
     """The revision that was taken back; it is not tried again by itself."""
     strategy: str = ""
@@ -279,6 +297,7 @@ class RolloutStatus(Model):
     handled: Mapping[str, str] = Field(default_factory=dict)
     """Requests that were acted on and whose annotation is still there."""
     analysis: AnalysisStatus | None = None
+    ab_experiment: ExperimentStatus | None = None
     last_decision_source: str = ""
     """Who decided last: Threshold or Human."""
     reached_step_index: int | None = None

@@ -75,13 +75,28 @@ def _version(kind: Kind, name: str, *, storage: bool) -> Schema:
     subresources: Schema = {"status": {}}
     if kind.scale:
         subresources["scale"] = REPLICA_PATHS
+    root = openapi(kind.model)
     return {
         "name": name,
         "served": True,
         "storage": storage,
         "subresources": subresources,
         "additionalPrinterColumns": [column.as_json() for column in kind.columns],
-        "schema": {"openAPIV3Schema": openapi(kind.model)},
+        "schema": {"openAPIV3Schema": root if storage else _unexplained(root)},
+    }
+
+
+def _unexplained(node: Any) -> Any:
+    """`node` without descriptions: `kubectl explain` reads the stored version, and both of them
+    together would not fit `kubectl apply`."""
+    if isinstance(node, list):
+        return [_unexplained(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _unexplained(value)
+        for key, value in node.items()
+        if not (key == "description" and isinstance(value, str))
     }
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from fleet.api.analysis import Analysis
+from fleet.api.experiment import LETTERS, SERVICE, ABAnalysis, Matches, Variant, VariantMatch
 from fleet.api.meta import Model
 from fleet.api.rules import Rule, Rules, choice
 from fleet.api.values import Duration, Port, named
@@ -148,6 +149,40 @@ class BlueGreen(Model):
     analysis: Analysis | None = None
 
 
+class ABTesting(Model):
+    """Two or more revisions side by side, each for those who ask for it, until one has won."""
+
+    RULES = (
+        Rule(
+            rule="self.variantAService != self.variantBService || self.variantBService == ''",
+            message="variantAService and variantBService must be two different Services",
+            field=".variantBService",
+        ),
+        Rule(
+            rule="has(self.variantBMatch) || (has(self.matches) && self.matches.size() > 0)",
+            message="write variantBMatch with a header or a cookie, or matches: "
+            "without one nobody would ever get B",
+            field=".variantBMatch",
+        ),
+    )
+
+    variant_a_service: Annotated[str, Field(max_length=63), named("variantAService", SERVICE)]
+    """The Service that the engine points at the stable revision: everybody else's."""
+    variant_b_service: Annotated[str, Field(max_length=63), named("variantBService", SERVICE)]
+    """The Service that the engine points at the new revision."""
+    port: Port = 80
+    """The port that is meant where a rule has one Service with several ports."""
+    variant_b_match: VariantMatch | None = None
+    matches: Matches = ()
+    """Who else gets B: requests that have all of one of these."""
+    variants: Annotated[tuple[Variant, ...], Field(max_length=len(LETTERS) - 2)] = ()
+    """More arms: C, D, E, F."""
+    traffic_routing: TrafficRouting | None = None
+    max_duration: Duration | None = None
+    """The experiment is concluded when this time is over, with or without a winner."""
+    analysis: ABAnalysis | None = None
+
+
 class Simple(Model):
     """A rolling update, watched and taken back when it does not become ready or fails analysis."""
 
@@ -168,8 +203,9 @@ class Choice(Model):
 class Strategy(Choice):
     """How a new revision replaces the old one: exactly one member."""
 
-    RULES = (choice("simple", "canary", "blueGreen"),)
+    RULES = (choice("simple", "canary", "blueGreen", "abTesting"),)
 
     simple: Simple | None = None
     canary: Canary | None = None
     blue_green: BlueGreen | None = None
+    ab_testing: ABTesting | None = None

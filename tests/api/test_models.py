@@ -159,3 +159,57 @@ def test_models_are_frozen(model: Any) -> None:
 def test_phases_are_said_as_the_design_says_them() -> None:
     assert {item.value for item in RunPhase} >= {"Planned", "Progressing", "Soaking", "Halted"}
     assert {item.value for item in ClusterPhase} >= {"Pending", "Deferred", "TimedOut", "Conflict"}
+
+
+AB = """{abTesting: {
+  variantAService: a, variantBService: b,
+  variantBMatch: {cookie: {name: variant, value: b}},
+  analysis: {metrics: [
+    {name: error-rate, direction: lower, minEffectSize: 0.05},
+    {name: conversion-rate, direction: higher}]}}}"""
+
+
+def test_an_experiment_is_read_with_its_metrics() -> None:
+    """[X6] Two metrics, the smallest effect that counts, and the defaults of the reference."""
+    wish = rollout(AB).spec.strategy.ab_testing
+    assert wish is not None
+    assert wish.analysis is not None
+    read_back = [(x.name, x.direction, x.min_effect_size) for x in wish.analysis.metrics]
+    assert read_back == [("error-rate", "lower", 0.05), ("conversion-rate", "higher", None)]
+    assert (wish.analysis.min_sample_size, wish.analysis.confidence_level) == (30, 0.95)
+
+
+def test_a_cookie_alone_says_who_gets_b() -> None:
+    """[X7] No header; the cookie is read."""
+    wish = rollout(AB).spec.strategy.ab_testing
+    assert wish is not None
+    assert wish.variant_b_match is not None
+    cookie = wish.variant_b_match.cookie
+    assert wish.variant_b_match.header is None
+    assert cookie is not None
+    assert (cookie.name, cookie.value) == ("variant", "b")
+
+
+def test_an_experiment_is_reported_in_the_words_of_the_reference() -> None:
+    """[X8] camelCase, and the same when it is read again."""
+    said = {
+        "startedAt": "2026-11-20T12:00:00Z",
+        "concludedAt": "2026-11-20T13:00:00Z",
+        "sampleSizeA": 5000,
+        "sampleSizeB": 5001,
+        "results": [
+            {
+                "name": "error-rate",
+                "valueA": 5.0,
+                "valueB": 2.0,
+                "confidence": 0.99,
+                "isSignificant": True,
+                "winner": "B",
+            }
+        ],
+        "winner": "B",
+        "conclusionReason": "ConsensusReached",
+    }
+    status = RolloutStatus.model_validate({"phase": "Concluded", "abExperiment": said})
+    assert status.manifest()["abExperiment"] == said
+    assert RolloutStatus.model_validate(status.manifest()) == status

@@ -7,7 +7,7 @@ not pay for a Kubernetes client, nor the engine for the hub. Exit codes: 0 done,
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -66,10 +66,10 @@ def root(
     """One Application, delivered to a whole fleet of clusters, and taken back where it hurts."""
 
 
-def main() -> None:
-    """The entry point of `fleet` and `python -m fleet`."""
+def main(words: Sequence[str] | None = None) -> None:
+    """The entry point of `fleet` and `python -m fleet`; `words` default to the process's own."""
     try:
-        app(prog_name="fleet")
+        app(args=words, prog_name="fleet")
     except UserError as error:
         typer.echo(f"{error.reason}: {error}", err=True)
         sys.exit(USAGE if error.reason in ("Usage", "InvalidSettings") else FAILED)

@@ -21,6 +21,7 @@ from fleet.api import names
 from fleet.cli.access import Access, Outcome, in_memory
 from fleet.clusters import tokens
 from fleet.clusters.config import parse_kubeconfig
+from fleet.kit import documents
 from fleet.telemetry.clock import SystemClock
 
 KEY = "kubeconfig"
@@ -124,7 +125,8 @@ def manifests(namespaces: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Everything that is applied to a member, in order: namespaces, CRD, rights."""
     for name in (names.ENGINE_NAMESPACE, *namespaces):
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    yield from _documents(settings.files("crds") / "rollouts.yaml")
+    crd = settings.files("crds") / "rollouts.yaml"
+    yield json.loads(crd.read_text(encoding="utf-8"))  # it is JSON, which reads 20 times faster
     yield from _documents(settings.files("clusters") / "engine-rbac.yaml")
     for document in _documents(settings.files("clusters") / "member-rbac.yaml"):
         text = json.dumps(document)  # without comments, which speak of the placeholder too
@@ -325,7 +327,7 @@ def _secret(namespace: str, name: str, kubeconfig: str) -> dict[str, Any]:
 
 
 def _documents(path: Path) -> Iterator[dict[str, Any]]:
-    yield from (item for item in yaml.safe_load_all(path.read_text(encoding="utf-8")) if item)
+    yield from (item for item in documents.every(path.read_text(encoding="utf-8")) if item)
 
 
 def _line(outcome: str, manifest: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ import yaml
 
 from fleet.clusters import tls
 from fleet.errors import UserError
+from fleet.kit import documents
 
 REASON = "KubeconfigRefused"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -164,7 +165,7 @@ def _document(text: str) -> Mapping[str, Any]:
     if len(text.encode(errors="replace")) > MOST_BYTES:
         _refuse("", f"is larger than {MOST_BYTES // 1024} KiB", "keep only the one context")
     try:
-        document = yaml.safe_load(text)
+        document = documents.one(text)
     except (yaml.YAMLError, RecursionError, ValueError):
         # The parser's own message quotes the text, which may hold a token.
         _refuse("", "is not YAML", "write the output of `kubectl config view --raw --flatten`")

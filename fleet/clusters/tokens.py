@@ -16,6 +16,7 @@ import orjson
 import yaml
 
 from fleet.api.names import ENGINE_NAMESPACE
+from fleet.kit import documents
 
 ACCOUNT = "kulta-fleet-hub"
 SECONDS = 7 * 24 * 3_600
@@ -70,7 +71,7 @@ def read(token: str | None) -> Token | None:
 
 def replaced(kubeconfig: str, token: str, by: str) -> str:
     """`kubeconfig` with `token` replaced wherever a user holds it; everything else is kept."""
-    document: dict[str, Any] = yaml.safe_load(kubeconfig)
+    document: dict[str, Any] = documents.one(kubeconfig)
     for entry in document.get("users") or ():
         user = entry.get("user") or {}
         if str(user.get("token", "")).strip() == token:

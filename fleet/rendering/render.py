@@ -32,7 +32,7 @@ from fleet.api.names import (
     Resource,
 )
 from fleet.errors import UserError
-from fleet.kit import hashing
+from fleet.kit import documents, hashing
 from fleet.rendering import overrides
 from fleet.rendering.context import context
 from fleet.rendering.environment import TemplateSet, environment
@@ -135,11 +135,11 @@ def engine(templates: TemplateSet, cluster: MemberCluster, setup: EngineSetup) -
         },
     }
     text = _print(templates, ENGINE_TEMPLATE, values, where, OUTPUT_LIMIT)
-    documents = list(_documents(text, where))
-    good = len(documents) == 1 and (
-        documents[0].get("apiVersion"),
-        documents[0].get("kind"),
-        (documents[0].get("metadata") or {}).get("name"),
+    found = list(_documents(text, where))
+    good = len(found) == 1 and (
+        found[0].get("apiVersion"),
+        found[0].get("kind"),
+        (found[0].get("metadata") or {}).get("name"),
     ) == (DEPLOYMENTS.api_version, DEPLOYMENTS.kind, ENGINE_NAME)
     if not good:
         raise UserError("TemplateError", f"{where}: must be one Deployment named {ENGINE_NAME}")
@@ -149,7 +149,7 @@ def engine(templates: TemplateSet, cluster: MemberCluster, setup: EngineSetup) -
         NAMESPACE_LABEL: cluster.namespace,
         CLUSTER_LABEL: cluster.name,
     }
-    manifest = _stamped(documents[0], ENGINE_NAMESPACE, labels)
+    manifest = _stamped(found[0], ENGINE_NAMESPACE, labels)
     return Rendered(resource=DEPLOYMENTS, manifest=manifest)
 
 
@@ -192,7 +192,7 @@ def _line(error: BaseException, name: str) -> str:
 
 def _documents(text: str, where: str) -> Iterator[dict[str, Any]]:
     try:
-        for document in yaml.load_all(text, Loader=yaml.CSafeLoader):
+        for document in documents.every(text):
             if document is None:
                 continue
             if not isinstance(document, dict):
@@ -202,8 +202,10 @@ def _documents(text: str, where: str) -> Iterator[dict[str, Any]]:
         mark = error.problem_mark
         line = f" (line {mark.line + 1} of its output)" if mark else ""
         raise UserError("TemplateError", f"{where}: not YAML: {error.problem}{line}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError("TemplateError", f"{where}: not YAML: {error}") from None
+    except RecursionError:
+        raise UserError("TemplateError", f"{where}: is nested too deeply") from None
 
 
 def _accept(

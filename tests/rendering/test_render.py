@@ -71,6 +71,16 @@ def with_(**texts: str) -> TemplateSet:
             id="YAML that runs something",
         ),
         pytest.param(
+            with_(services="a: 2026-02-31"),
+            "template services.yaml.j2: not YAML: day is out of range for month",
+            id="a day that is none",
+        ),
+        pytest.param(
+            with_(services="[" * 40_000),
+            "template services.yaml.j2: is nested too deeply",
+            id="YAML that would overflow a stack",
+        ),
+        pytest.param(
             with_(services="- 1"),
             "template services.yaml.j2: a document is not an object",
             id="a list",

@@ -1,0 +1,59 @@
+"""YAML of strangers: what is read, what is refused, and that no depth ends the process."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from fleet.kit import documents
+
+DEEP = 40_000
+"""Levels that overflow the stack of the loader of libyaml."""
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        pytest.param("a: 1\n---\n---\n- b\n", [{"a": 1}, None, ["b"]], id="several documents"),
+        pytest.param("", [], id="an empty text"),
+        pytest.param("a:\n- b:\n  - c\n", [{"a": [{"b": ["c"]}]}], id="lists as far in as keys"),
+        pytest.param("[" * 50 + "]" * 50, [yaml.safe_load("[" * 50 + "]" * 50)], id="fifty levels"),
+        pytest.param(f"a: {'{} ' * 3_000!r}", [{"a": "{} " * 3_000}], id="a text full of braces"),
+    ],
+)
+def test_what_is_yaml_is_read(text: str, read: list[Any]) -> None:
+    assert list(documents.every(text)) == read
+
+
+@pytest.mark.parametrize(
+    "level",
+    [
+        pytest.param("[", id="lists in brackets"),
+        pytest.param("{a: ", id="mappings in braces"),
+        pytest.param("- ", id="lists on one line"),
+        pytest.param("? ", id="keys on one line"),
+        pytest.param("-\t", id="lists with tabs"),
+    ],
+)
+def test_what_is_nested_too_deeply_is_an_error(level: str) -> None:
+    with pytest.raises((RecursionError, yaml.YAMLError)):
+        documents.one(level * DEEP)
+
+
+def test_growing_indentation_is_an_error_too() -> None:
+    text = "".join(f"{' ' * depth}a:\n" for depth in range(3_000))
+    with pytest.raises(RecursionError):
+        documents.one(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a: b: c", id="no YAML"),
+        pytest.param("!!python/object/apply:os.system [ls]", id="what would run something"),
+        pytest.param("a: 1\n---\nb: 2\n", id="a second document"),
+    ],
+)
+def test_what_is_no_document_is_refused(text: str) -> None:
+    with pytest.raises(yaml.YAMLError):
+        documents.one(text)

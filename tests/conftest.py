@@ -1,5 +1,6 @@
 """What all fast tests share: a fixed moment, golden files, and no soft outcomes."""
 
+import gc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +27,16 @@ settings.register_profile(
 )
 settings.load_profile("quick")
 """`make check-deep` takes the other profile: new random worlds each time, ten thousand of them."""
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported and collected stays to the end: the garbage collector may pass it by.
+
+    Half a million objects else, walked through again and again while the tests run.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

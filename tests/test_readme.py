@@ -1,14 +1,13 @@
 """The README says what is true: generated blocks are current, YAML is valid, commands exist."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 import yaml
 
 from fleet.api.application import DeliveryPolicy
 from tests import readme
+from tests.shell import fleet
 
 TEXT = readme.README.read_text()
 COMMANDS = sorted(set(re.findall(r"\bfleet ((?:run|cluster|crds|render)(?: [a-z]+)?)", TEXT)))
@@ -29,13 +28,7 @@ def test_the_delivery_policy_of_the_readme_is_valid() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_readme_exists(command: str) -> None:
     words = [word for word in command.split() if word not in ("with", "and")]
-    done = subprocess.run(
-        [sys.executable, "-m", "fleet", *words, "--help"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=readme.ROOT,
-    )
+    done = fleet(*words, "--help")
     assert done.returncode == 0, done.stderr
 
 

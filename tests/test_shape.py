@@ -7,21 +7,12 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-FILES = sorted(
-    path
-    for folder in ("fleet", "e2e", "tests")
-    for path in (ROOT / folder).rglob("*.py")
-    if path.read_text().strip()
-)
-TREES = {path: ast.parse(path.read_text()) for path in FILES}
+from tests import sources
+from tests.sources import ROOT, named
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 FUNCTION, FILE, CORE = 60, 400, 300
 FORBIDDEN = ("utils", "helpers", "common", "manager")
-
-
-def named(path: Path) -> str:
-    return str(path.relative_to(ROOT))
 
 
 def limit(path: Path) -> int:
@@ -29,8 +20,11 @@ def limit(path: Path) -> int:
 
 
 def functions(path: Path) -> Iterator[Function]:
-    nodes = ast.walk(TREES[path])
-    return (node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return (
+        node
+        for node in sources.nodes(path)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
 
 
 def length(node: Function) -> int:
@@ -38,15 +32,15 @@ def length(node: Function) -> int:
 
 
 def test_a_file_fits_on_a_few_screens() -> None:
-    lines = {path: path.read_text().count("\n") for path in FILES}
-    long = [f"{named(path)}: {lines[path]}" for path in FILES if lines[path] > limit(path)]
+    lines = {path: text.count("\n") for path, text in sources.texts().items()}
+    long = [f"{named(path)}: {count}" for path, count in lines.items() if count > limit(path)]
     assert long == [], "too many lines: split it by phase"
 
 
 def test_a_function_fits_on_one_screen() -> None:
     long = [
         f"{named(path)}: {node.name} has {length(node)} lines"
-        for path in FILES
+        for path in sources.texts()
         for node in functions(path)
         if length(node) > FUNCTION
     ]
@@ -54,29 +48,26 @@ def test_a_function_fits_on_one_screen() -> None:
 
 
 def test_a_module_says_what_it_is_for() -> None:
-    silent = [named(path) for path in FILES if not ast.get_docstring(TREES[path])]
+    silent = [named(path) for path in sources.texts() if not ast.get_docstring(sources.tree(path))]
     assert silent == [], "begin with a docstring"
 
 
 def test_every_folder_of_the_package_is_a_package() -> None:
-    folders = {path.parent for path in FILES if "fleet" in path.relative_to(ROOT).parts[:1]}
+    folders = {path.parent for path in sources.texts() if path.is_relative_to(ROOT / "fleet")}
     bare = [named(folder) for folder in sorted(folders) if not (folder / "__init__.py").exists()]
     assert bare == [], "import contracts do not see folders without __init__.py"
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
-    assert [named(path) for path in FILES if path.stem in FORBIDDEN] == []
+    assert [named(path) for path in sources.texts() if path.stem in FORBIDDEN] == []
 
 
 def test_the_core_never_awaits() -> None:
-    cores = [path for path in FILES if "core" in path.parts and "fleet" in path.parts]
+    cores = [path for path in sources.texts() if "core" in path.parts and "fleet" in path.parts]
     waiting = [
         named(path)
         for path in cores
-        if any(
-            isinstance(node, ast.Await | ast.AsyncFunctionDef)
-            for node in ast.walk(ast.parse(path.read_text()))
-        )
+        if any(isinstance(node, ast.Await | ast.AsyncFunctionDef) for node in sources.nodes(path))
     ]
     assert cores
     assert waiting == []

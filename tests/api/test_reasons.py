@@ -2,21 +2,21 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from fleet.api import reasons
+from tests import sources
 
-FLEET = Path(__file__).parent.parent.parent / "fleet"
+FLEET = sources.ROOT / "fleet"
 OF_THE_PROCESS = {"Usage", "InvalidSettings", "NotFound"}
 """They end a command with a message; no object ever carries them."""
 
 
 def used() -> Iterator[tuple[str, str]]:
     """Every reason written as a text: of a UserError, of a condition, of a keyword `reason`."""
-    for path in sorted(FLEET.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path in sources.texts():
+        for node in sources.nodes(path) if path.is_relative_to(FLEET) else ():
             if isinstance(node, ast.Call):
                 where = f"{path.relative_to(FLEET)}:{node.lineno}"
                 yield from ((where, text) for item in given(node) for text in texts(item))

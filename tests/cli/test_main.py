@@ -11,23 +11,18 @@ import pytest
 from fleet import __version__
 from fleet.cli.main import COMMANDS
 from tests.readme import ROOT
+from tests.shell import fleet
 
-ENVIRONMENT = {"PATH": "/usr/bin", "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"}
 
-
-def python(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+def python(*words: str) -> "subprocess.CompletedProcess[str]":
+    """An interpreter of its own, which has imported nothing yet."""
     return subprocess.run(
-        [sys.executable, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={**ENVIRONMENT, **environment},
+        [sys.executable, *words], capture_output=True, text=True, check=True, cwd=ROOT
     )
 
 
 def test_the_list_names_every_command_with_a_sentence() -> None:
-    said = python("-m", "fleet", "--help").stdout
+    said = fleet("--help").stdout
     assert "Usage: fleet [OPTIONS] COMMAND" in said
     for name, sentence in COMMANDS.items():
         assert any(name in line and sentence in line for line in said.splitlines()), name
@@ -35,7 +30,7 @@ def test_the_list_names_every_command_with_a_sentence() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_says_what_the_list_says(command: str) -> None:
-    done = python("-m", "fleet", command, "--help")
+    done = fleet(command, "--help")
     assert done.returncode == 0
     assert COMMANDS[command] in done.stdout
     assert f"Usage: fleet {command}" in done.stdout
@@ -70,13 +65,13 @@ def test_the_version_is_printed() -> None:
 
 
 def test_a_typing_error_gets_a_suggestion() -> None:
-    done = python("-m", "fleet", "clutser")
+    done = fleet("clutser")
     assert done.returncode == 2
     assert "Did you mean 'cluster'?" in done.stderr
 
 
 def test_a_file_that_cannot_be_written_is_told_without_a_trace() -> None:
-    done = python("-m", "fleet", "crds", "write", "/proc/no-such-folder")
+    done = fleet("crds", "write", "/proc/no-such-folder")
     assert done.returncode == 1
     assert done.stderr.startswith("error: [Errno 2] No such file or directory")
 
@@ -91,10 +86,10 @@ def test_a_file_that_cannot_be_written_is_told_without_a_trace() -> None:
 )
 def test_the_shell_completes(typed: str, offered: str) -> None:
     words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
-    done = python("-m", "fleet", _FLEET_COMPLETE="complete_bash", **words)
+    done = fleet(_FLEET_COMPLETE="complete_bash", **words)
     assert done.stdout.split() == [offered]
 
 
 def test_the_completion_script_is_for_fleet() -> None:
-    script = python("-m", "fleet", "--show-completion", "bash").stdout
+    script = fleet("--show-completion", "bash").stdout
     assert "complete -o default -F _fleet_completion fleet" in script

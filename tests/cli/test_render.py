@@ -5,29 +5,21 @@ its exact sentence and exit code. The rendering itself is tested in tests/render
 """
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests import shell
 from tests.readme import ROOT
 
 APPLICATION = ROOT / "examples/demo/application.yaml"
 SPEC: dict[str, Any] = yaml.safe_load(APPLICATION.read_text())
 
 
-def fleet(*words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "fleet", "render", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={"PATH": "/usr/bin", "COLUMNS": "120", "NO_COLOR": "1"},
-    )
+def render(*words: str) -> shell.Done:
+    return shell.fleet("render", *words)
 
 
 def changed(path: Path, **spec: Any) -> str:
@@ -36,7 +28,7 @@ def changed(path: Path, **spec: Any) -> str:
 
 
 def test_names_tell_what_a_member_would_get() -> None:
-    done = fleet("-f", str(APPLICATION), "--cluster", "eu-7", "-o", "name")
+    done = render("-f", str(APPLICATION), "--cluster", "eu-7", "-o", "name")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "eu-7 rollouts/checkout",
@@ -47,7 +39,7 @@ def test_names_tell_what_a_member_would_get() -> None:
 
 
 def test_yaml_can_be_read_back() -> None:
-    done = fleet("-f", str(APPLICATION), "--cluster", "eu-7")
+    done = render("-f", str(APPLICATION), "--cluster", "eu-7")
     kinds = [item["kind"] for item in yaml.safe_load_all(done.stdout) if item]
     assert kinds == ["Rollout", "Service", "Service", "HTTPRoute"]
 
@@ -60,7 +52,7 @@ def test_an_override_applies_where_its_labels_match(tmp_path: Path) -> None:
     file = changed(tmp_path / "app.yaml", overrides=[override])
     replicas = {}
     for region in ("ap", "eu"):
-        done = fleet("-f", file, "--cluster", "x", "--labels", f"region={region}", "-o", "json")
+        done = render("-f", file, "--cluster", "x", "--labels", f"region={region}", "-o", "json")
         assert done.returncode == 0, done.stderr
         replicas[region] = json.loads(done.stdout)["items"][0]["spec"]["replicas"]
     assert replicas == {"ap": 2, "eu": 3}
@@ -105,7 +97,7 @@ def test_a_bad_spec_is_refused_with_field_value_and_correction(
     spec: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     file = changed(tmp_path / "app.yaml", **spec)
-    done = fleet("-f", file, "--cluster", "eu-7")
+    done = render("-f", file, "--cluster", "eu-7")
     assert (done.stderr, done.returncode) == (message.replace("{file}", file), 1)
 
 
@@ -135,7 +127,7 @@ def test_a_bad_spec_is_refused_with_field_value_and_correction(
     ],
 )
 def test_wrong_usage_says_what_to_write(words: tuple[str, ...], message: str) -> None:
-    done = fleet(*words)
+    done = render(*words)
     assert (done.stderr, done.returncode) == (message, 2)
 
 
@@ -144,7 +136,7 @@ def test_a_template_error_names_cluster_template_and_line(tmp_path: Path) -> Non
         (tmp_path / file.name).write_text(file.read_text())
     broken = "kind: Service\nname: {{ application.nmae }}\n"
     (tmp_path / "services.yaml.j2").write_text(broken)
-    done = fleet("-f", str(APPLICATION), "--cluster", "eu-7", "--templates", str(tmp_path))
+    done = render("-f", str(APPLICATION), "--cluster", "eu-7", "--templates", str(tmp_path))
     assert done.returncode == 1
     assert done.stderr == (
         "TemplateError: cluster eu-7: template services.yaml.j2 line 2: "

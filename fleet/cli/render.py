@@ -19,7 +19,12 @@ from fleet.api.meta import Object
 from fleet.api.names import FLEET_GROUP, ClusterName
 from fleet.cli import options
 from fleet.errors import UserError
+<<<<<<< ours
 from fleet.hub.core.application import occasion, policy, validation
+=======
+from fleet.hub.core import occasion, policy, validation
+from fleet.kit import documents
+>>>>>>> theirs
 from fleet.rendering import environment
 from fleet.rendering.render import Rendered, render
 
@@ -75,12 +80,12 @@ def command(
 def _read(files: Sequence[Path]) -> Iterator[Object[Any, Any]]:
     for path in files:
         try:
-            documents = [
-                item for item in yaml.safe_load_all(path.read_text(encoding="utf-8")) if item
-            ]
-        except yaml.YAMLError as error:
+            found = [item for item in documents.every(path.read_text(encoding="utf-8")) if item]
+        except (yaml.YAMLError, ValueError) as error:
             raise UserError("InvalidSpec", f"{path}: not YAML: {error}") from None
-        for document in documents:
+        except RecursionError:
+            raise UserError("InvalidSpec", f"{path}: is nested too deeply") from None
+        for document in found:
             yield from _object(path, document)
 
 

@@ -19,12 +19,8 @@ from fleet.api.meta import Object
 from fleet.api.names import FLEET_GROUP, ClusterName
 from fleet.cli import options
 from fleet.errors import UserError
-<<<<<<< ours
 from fleet.hub.core.application import occasion, policy, validation
-=======
-from fleet.hub.core import occasion, policy, validation
 from fleet.kit import documents
->>>>>>> theirs
 from fleet.rendering import environment
 from fleet.rendering.render import Rendered, render
 

@@ -15,6 +15,7 @@ import pytest
 
 from e2e import quiet, tenancy
 from e2e import realm as realms
+from e2e import replicas as pairs
 from e2e.ground import background
 from e2e.ground import binaries as parts
 from e2e.ground.controlplane import ControlPlane, Options
@@ -128,6 +129,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The shared cluster with pods, traffic and metrics; it runs on while a test blocks."""
     with background.running(Site("site", tmp_path_factory.mktemp("site"), images=IMAGES)) as shared:
         yield shared
+
+
+@pytest.fixture(scope="session")
+def replicas(site: Site) -> Iterator[pairs.Replicas]:
+    """Two replicas of the engine in the shared cluster, from the first test that needs them on."""
+    with pairs.begun(site) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

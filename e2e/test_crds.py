@@ -13,7 +13,18 @@ import pytest
 import yaml
 
 from e2e import podtemplate
-from e2e.examples import COMPAT, OLDER, ROOT, STORED, VALID, call, read, rollouts, two_steps
+from e2e.examples import (
+    COMPAT,
+    OLDER,
+    ROOT,
+    STORED,
+    VALID,
+    call,
+    read,
+    refused,
+    rollouts,
+    two_steps,
+)
 from e2e.ground.controlplane import LEAN, ControlPlane, KubectlFailed
 from e2e.ground.planes import Planes
 from e2e.ground.waiting import until
@@ -263,6 +274,23 @@ def test_there_and_back_is_identical(our_kinds: ControlPlane, namespace: str) ->
     assert last["spec"] == first["spec"]
     assert {key: last["spec"][key] for key in spec} == spec
     assert last["metadata"]["generation"] == first["metadata"]["generation"]
+
+
+@pytest.mark.parametrize("version", [OLDER, STORED])
+def test_an_advisor_is_kept_or_refused_never_lost(
+    our_kinds: ControlPlane, namespace: str, version: str
+) -> None:
+    """[K10] Advised without an endpoint is refused in both versions; what is taken stays."""
+    other = STORED if version == OLDER else OLDER
+    manifest = two_steps(advisor={"level": "Off", "timeoutSeconds": 25})
+    manifest["apiVersion"] = f"kulta.io/{version}"
+    call(our_kinds, "POST", rollouts(namespace, version=version), manifest)
+    path = rollouts(namespace, "two-steps", version=other)
+    call(our_kinds, "PUT", path, call(our_kinds, "GET", path))
+    path = rollouts(namespace, "two-steps", version=version)
+    assert call(our_kinds, "GET", path)["spec"]["advisor"] == manifest["spec"]["advisor"]
+    change = {"spec": {"advisor": {"level": "Advised"}}}
+    assert "spec.advisor" in refused(our_kinds, "PATCH", path, change)
 
 
 @pytest.mark.parametrize("version", [OLDER, STORED])

@@ -1,35 +1,38 @@
-"""The engine killed, replaced, asked to end, and started before its definition: the same end.
+"""The engine killed, replaced, asked to end, and started before what it watches: the same end.
 
 Judged by the audit log: one ReplicaSet for each revision, one writer at a time, silence when
-nothing happens.
+nothing happens. And Rollouts that somebody deletes and writes again, before a real garbage
+collector has taken away what belonged to the former ones.
 """
 
+import functools
 import itertools
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from e2e.ground import binaries, engine
+from e2e.ground import binaries, definitions, engine
 from e2e.ground.audit import count
 from e2e.ground.controlplane import LEAN, ControlPlane, Options
 from e2e.ground.engine import Engine
 from e2e.ground.flags import AuditPolicy
 from e2e.ground.planes import Planes
-from e2e.ground.subject import Subject, service
+from e2e.ground.subject import Subject, route, service
 from e2e.ground.waiting import until
 from fleet.kit import hashing
 
 BODIES = AuditPolicy(bodies=("rollouts.kulta.io", "replicasets.apps"))
 QUIET_SECONDS = 5
+COLLECTED = 45.0
+"""The garbage collector looks for new kinds, and thus for Rollouts, every 30 seconds."""
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
 def cluster(planes: Planes) -> ControlPlane:
-    """A plane whose pods become ready at once; no gateway."""
+    """A plane whose pods become ready at once; no gateway, and its kinds come in a test's midst."""
     (plane,) = planes("faults", options=Options(kwok_nodes=1, audit=BODIES))
-    plane.kubectl("apply", "--server-side", "-f", str(binaries.find("gateway-api")))
     engine.prepare(plane)
     return plane
 
@@ -134,6 +137,84 @@ def test_a_quiet_engine_is_silent(cluster: ControlPlane, place: str, running: En
     time.sleep(QUIET_SECONDS)
     asked = count(cluster.audit.read(since=mark, user=engine.ACCOUNT))
     assert {(verb, what) for _, verb, what in asked} <= {("update", "leases.coordination.k8s.io")}
+    assert running.process.alive
+
+
+def told(subject: Subject) -> str:
+    """Why it goes on or waits."""
+    return str(subject.condition("Progressing").get("reason", ""))
+
+
+def test_a_kind_of_route_that_is_missing_stops_only_who_needs_it(
+    cluster: ControlPlane, place: str, running: Engine
+) -> None:
+    """[RP-15] Without the Gateway API the engine starts and delivers; a route may come later."""
+    plain = canary(cluster, place)
+    plain.apply("app:v1")
+    plain.wait(phase="Completed")
+    plain.apply("app:v2")
+    plain.wait(phase="Paused", currentWeight=50)
+    routed = Subject(
+        plane=cluster,
+        namespace=place,
+        name="shop",
+        strategy={
+            "canary": {
+                "stableService": "shop-stable",
+                "canaryService": "shop-canary",
+                "steps": [{"setWeight": 50, "pause": {}}, {"setWeight": 100}],
+                "trafficRouting": {"gatewayAPI": {"httpRoute": "shop"}},
+            }
+        },
+    )
+    cluster.apply(
+        service(place, "shop-stable", "shop", "stable"),
+        service(place, "shop-canary", "shop", "canary"),
+    )
+    routed.apply("app:v1")
+    said = functools.partial(told, routed)
+    until(lambda: said() == "RouteNotFound", "it says what it lacks", within=20)
+    definitions.install(cluster, binaries.find("gateway-api"))
+    kind = "/apis/gateway.networking.k8s.io/v1/httproutes"
+    until(lambda: cluster.call("GET", kind)[0] == 200, "routes are served", within=20)
+    cluster.apply(route(place, "shop", "shop-stable", "shop-canary"))
+    # Nobody plays the gateway here; that it does not answer is told after a while.
+    until(lambda: said() in ("NewRevision", "RoutePending"), "it has found it", within=20)
+    assert routed.condition("TrafficReady")["status"] == "True"
+    plain.request("promote")
+    plain.wait(phase="Completed")
+    assert running.process.alive
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        pytest.param("app:v2", id="[H12] with a new image, all pods run it"),
+        pytest.param("app:v1", id="as it was, it has pods of its own"),
+    ],
+)
+def test_a_rollout_deleted_and_written_again_is_another(
+    cluster: ControlPlane, place: str, running: Engine, image: str
+) -> None:
+    """The former one's set and pods are still there when the new one is looked at."""
+    web = Subject(plane=cluster, namespace=place, name="web", strategy={"simple": {}})
+    web.apply("app:v1")
+    web.wait(phase="Completed", readyReplicas=2)
+    before = {item["metadata"]["uid"] for item in [*web.pods(), *web.sets().values()]}
+    assert len(before) == 3
+    web.delete()
+    web.apply(image)
+    web.wait(phase="Completed", readyReplicas=2)
+
+    def left() -> list[str]:
+        found = [*web.pods(), *web.sets().values()]
+        return [item["metadata"]["uid"] for item in found if item["metadata"]["uid"] in before]
+
+    until(lambda: not left(), "the former one's set and pods are gone", within=COLLECTED)
+    assert [pod["spec"]["containers"][0]["image"] for pod in web.pods()] == [image] * 2
+    (only,) = web.sets().values()
+    assert only["metadata"]["ownerReferences"][0]["uid"] == web.object["metadata"]["uid"]
+    assert web.wait(phase="Completed", readyReplicas=2)["replicas"] == 2
     assert running.process.alive
 
 

@@ -1,6 +1,7 @@
 """The engine with pods that run, traffic through Envoy and numbers from Prometheus.
 
-Judged from outside: by Envoy's counters and by what a client was answered.
+Judged from outside: by Envoy's counters and by what a client was answered. The engine is that of
+`replicas`: two pods, as they are shipped.
 """
 
 import itertools
@@ -13,11 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.ground import background, engine
-from e2e.ground.engine import Engine
+from e2e.ground import background
 from e2e.ground.loadgen import Load, LoadGenerator
 from e2e.ground.site import Site
 from e2e.ground.subject import Subject, route, service
+from e2e.replicas import Replicas
 
 COMPAT = Path(__file__).parent / "data" / "compat"
 REQUESTS = 100
@@ -25,16 +26,8 @@ WEIGHTS = (20, 50, 80, 100)
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def running(site: Site) -> Iterator[Engine]:
-    """The engine beside the shared cluster."""
-    engine.prepare(site.plane)
-    with Engine(site.plane, site.plane.folder, KULTA_LEADER_ELECTION="true") as started:
-        yield started
-
-
 @pytest.fixture
-def place(site: Site, running: Engine) -> Iterator[str]:
+def place(site: Site, replicas: Replicas) -> Iterator[str]:
     """A namespace of its own; what runs there ends with it."""
     name = site.plane.add_namespace(f"traffic-{next(_numbers)}")
     yield name

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+POD = "authentication.kubernetes.io/pod-name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class Request:
     verb: str
     user: str
     agent: str
+    pod: str
+    """The pod whose token was used; empty for all other credentials."""
     uri: str
     resource: str
     """`<plural>` or `<plural>.<group>`; empty for paths such as /readyz."""
@@ -126,13 +129,14 @@ def _counts(entry: dict[str, Any]) -> bool:
 
 
 def _parse(entry: dict[str, Any]) -> Request:
-    target = entry.get("objectRef", {})
+    target, user = entry.get("objectRef", {}), entry.get("user", {})
     group = target.get("apiGroup", "")
     plural = target.get("resource", "")
     return Request(
         verb=entry["verb"],
-        user=entry.get("user", {}).get("username", ""),
+        user=user.get("username", ""),
         agent=entry.get("userAgent", ""),
+        pod="".join(user.get("extra", {}).get(POD, ())),
         uri=entry["requestURI"],
         resource=f"{plural}.{group}" if group else plural,
         subresource=target.get("subresource", ""),

@@ -142,11 +142,17 @@ def test_what_is_missing_holds_the_step_until_it_is_there(missing: str, reason: 
 def test_first_revision_waits_for_its_route_too() -> None:
     world = canary_world(20, 100, routed=True)
     routes, world.routes = world.routes, {}
-    world.run(30)
+    world.run(10)
     assert world.status.phase is Phase.PROGRESSING
     assert world.ready("shop:v1") == 4
     assert world.condition("TrafficReady") == ("False", "RouteNotFound")
-    world.routes = routes
+    assert "does not exist" in world.status.message
+    world.routes = {gen.ROUTE: {**routes[gen.ROUTE], "status": {"parents": []}}}
+    world.gateway = False
+    world.run(1)
+    assert world.condition("Progressing") == ("True", "NewRevision"), "it tells no more of it"
+    assert "does not exist" not in world.status.message
+    world.gateway = True
     assert world.run(5).status.phase is Phase.COMPLETED
 
 

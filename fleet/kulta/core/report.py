@@ -38,6 +38,9 @@ WHEN_BAD = ("InvalidSpec", "Degraded")
 
 CONTESTED = frozenset({"SelectorContested", "WeightsContested"})
 
+ORDINARY = frozenset({"NewRevision", "PodsPending", "EndpointsPending", "RoutePending"})
+"""Why a rollout goes on or waits by itself; any other reason names what somebody has to mend."""
+
 
 def finish(draft: Draft, strategy: Strategy) -> Plan:
     """The plan of this look."""
@@ -146,7 +149,8 @@ def _explain(draft: Draft, strategy: Strategy) -> None:
     wait = draft.progress
     draft.progress = _if_long(draft, wait)
     draft.detour = _if_long(draft, draft.detour)
-    is_quiet = wait is not None and draft.progress is None and _is_same_step(draft, stored)
+    is_brief = wait is not None and draft.progress is None
+    is_quiet = is_brief and _is_same_step(draft, stored) and not _is_mended(stored)
     if draft.is_active and not is_quiet:
         why = draft.paused or draft.progress
         said = strategy.describe(draft)
@@ -155,6 +159,12 @@ def _explain(draft: Draft, strategy: Strategy) -> None:
     new = tuple(item for item in _conditions(draft) if not is_quiet or item.type != "Progressing")
     generation = draft.look.rollout.metadata.generation
     draft.set(conditions=conditions.updated(kept, new, draft.now, generation))
+
+
+def _is_mended(stored: RolloutStatus) -> bool:
+    """Whether the status tells of an obstacle that is no more: nobody waits for long now."""
+    told = conditions.find(stored.conditions, "Progressing")
+    return told is not None and told.status == "True" and told.reason not in ORDINARY
 
 
 def _is_same_step(draft: Draft, stored: RolloutStatus) -> bool:

@@ -131,7 +131,7 @@ class FleetRolloutSpec(Model):
     """Id of the request that stood on the Application when the run was made: not meant for it."""
 
 
-class Counts(Model):
+class ClusterCounts(Model):
     """Members by state; always exact."""
 
     total: int = 0
@@ -226,7 +226,9 @@ class FleetRolloutStatus(Model):
     """Why, for people: what the run waits for, or how it ended."""
     wave: str = ""
     """The wave in work."""
-    counts: Annotated[Counts, Field(json_schema_extra={"x-kulta-default": {}})] = Counts()
+    counts: Annotated[ClusterCounts, Field(json_schema_extra={"x-kulta-default": {}})] = (
+        ClusterCounts()
+    )
     waves: tuple[WaveStatus, ...] = ()
     """Each wave, in order."""
     clusters: Annotated[tuple[ClusterRow, ...], Field(max_length=ROWS)] = ()

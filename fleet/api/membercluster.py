@@ -39,7 +39,7 @@ class EngineMode(StrEnum):
     EXTERNAL = "External"
 
 
-class Engine(Model):
+class EngineSpec(Model):
     """The KULTA engine of this member."""
 
     mode: EngineMode = EngineMode.MANAGED
@@ -58,7 +58,7 @@ class MemberClusterSpec(Model):
     """Values for templates and overrides."""
     allowed_namespaces: Annotated[tuple[Namespace, ...], Field(max_length=256)] = ()
     """Namespaces of the member that Applications may use; none means none."""
-    engine: Engine = Engine()
+    engine: EngineSpec = EngineSpec()
     prometheus: Prometheus | None = None
     """Overrides the fleet's default for this member."""
 

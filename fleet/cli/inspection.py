@@ -22,7 +22,7 @@ Right = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Observation:
     """One thing that was looked at; None means that nobody knows."""
 
     what: str
@@ -30,7 +30,7 @@ class Finding:
     text: str
 
 
-def inspect(hub: Access, namespace: str, name: str) -> Iterator[Finding]:
+def inspect(hub: Access, namespace: str, name: str) -> Iterator[Observation]:
     """What is found, in the order in which one thing needs the other; ends where it must."""
     cluster = hub.find(names.MEMBERCLUSTERS, name, namespace)
     if cluster is None:
@@ -40,11 +40,13 @@ def inspect(hub: Access, namespace: str, name: str) -> Iterator[Finding]:
         text = _kubeconfig(hub, cluster)
         token = tokens.read(parse_kubeconfig(text).token)
         until = f", token until {token.expires:%Y-%m-%d %H:%M} UTC" if token else ""
-        yield Finding(what="Secret", good=True, text=f"a kubeconfig that the hub accepts{until}")
+        yield Observation(
+            what="Secret", good=True, text=f"a kubeconfig that the hub accepts{until}"
+        )
         with in_memory(text, role="member") as member:
             yield from _member(member, cluster)
     except errors.FleetError as error:
-        yield Finding(what="access", good=False, text=str(error))
+        yield Observation(what="access", good=False, text=str(error))
         return
     yield from _reported(cluster)
 
@@ -89,23 +91,23 @@ def _kubeconfig(hub: Access, cluster: Mapping[str, Any]) -> str:
     return text
 
 
-def _member(member: Access, cluster: Mapping[str, Any]) -> Iterator[Finding]:
+def _member(member: Access, cluster: Mapping[str, Any]) -> Iterator[Observation]:
     uid = str(member.get(names.NAMESPACES, "kube-system")["metadata"]["uid"])
     version = member.request("GET", "/version")["gitVersion"]
-    yield Finding(what="API server", good=True, text=f"{member.server}, Kubernetes {version}")
+    yield Observation(what="API server", good=True, text=f"{member.server}, Kubernetes {version}")
     known = registration.identity(cluster)
     same = known in ("", uid)
     told = f"kube-system {uid}" if same else f"kube-system {uid}, it was registered for {known}"
-    yield Finding(what="identity", good=same, text=told)
+    yield Observation(what="identity", good=same, text=told)
     there = member.find(names.CRDS, CRD) is not None
-    yield Finding(what="CRD", good=there, text=CRD if there else f"{CRD}: `fleet cluster add`")
+    yield Observation(what="CRD", good=there, text=CRD if there else f"{CRD}: `fleet cluster add`")
     wanted = list(rights(cluster["spec"].get("allowedNamespaces", ())))
     lacking = [right for right in wanted if not _is_allowed(member, right)]
     told = f"all {len(wanted)} of clusters/member-rbac.yaml"
     if lacking:
         words = "; ".join(" ".join(right.values()) for right in lacking)
         told = f"{len(lacking)} of {len(wanted)} are missing, `fleet cluster add` again: {words}"
-    yield Finding(what="rights", good=not lacking, text=told)
+    yield Observation(what="rights", good=not lacking, text=told)
 
 
 def _is_allowed(member: Access, right: Right) -> bool:
@@ -117,13 +119,13 @@ def _is_allowed(member: Access, right: Right) -> bool:
     return bool(member.request("POST", REVIEWS, review)["status"].get("allowed"))
 
 
-def _reported(cluster: Mapping[str, Any]) -> Iterator[Finding]:
+def _reported(cluster: Mapping[str, Any]) -> Iterator[Observation]:
     """What the hub itself says, which may be older than this command."""
     status = cluster.get("status") or {}
     reachable = status.get("reachable")
     told = "reachable" if reachable else status.get("message") or "it has not looked yet"
-    yield Finding(what="hub", good=reachable, text=told)
+    yield Observation(what="hub", good=reachable, text=told)
     engine = status.get("engine") or {}
     version = f"version {engine['version']}" if engine.get("version") else ""
     told = ", ".join(filter(None, (version, engine.get("message")))) or "nothing is known yet"
-    yield Finding(what="engine", good=engine.get("healthy"), text=told)
+    yield Observation(what="engine", good=engine.get("healthy"), text=told)

@@ -67,7 +67,7 @@ class Candidate:
         return {**self.annotations, **mark}
 
 
-class Verdict(Enum):
+class Move(Enum):
     """What to do about a Lease."""
 
     CREATE = "there is none"
@@ -89,22 +89,20 @@ def is_held(lease: Manifest, me: str, process: str = "") -> bool:
     return named and (not process or marks.get(PROCESS_ANNOTATION) == process)
 
 
-def decide(
-    lease: Manifest | None, me: str, seen: Seen, now: float, *, process: str = ""
-) -> Verdict:
+def decide(lease: Manifest | None, me: str, seen: Seen, now: float, *, process: str = "") -> Move:
     """What `me` should do about `lease`, last seen to change at `seen.at`; times in seconds.
 
     A record without holder, renewTime or duration binds nobody.
     """
     if lease is None:
-        return Verdict.CREATE
+        return Move.CREATE
     spec = _spec(lease)
     if is_held(lease, me, process):
-        return Verdict.RENEW
+        return Move.RENEW
     duration = spec.get("leaseDurationSeconds")
     if not spec.get("holderIdentity") or not spec.get("renewTime") or not duration:
-        return Verdict.TAKE
-    return Verdict.TAKE if now - seen.at > float(duration) else Verdict.FOLLOW
+        return Move.TAKE
+    return Move.TAKE if now - seen.at > float(duration) else Move.FOLLOW
 
 
 def record(
@@ -223,8 +221,8 @@ class Elector:
         lease = self._held or await self._read()
         if lease is not None:
             self._seen = look(lease, self._seen, started)
-        verdict = decide(lease, self._me.identity, self._seen, started, process=self._me.process)
-        if verdict is Verdict.FOLLOW:
+        move = decide(lease, self._me.identity, self._seen, started, process=self._me.process)
+        if move is Move.FOLLOW:
             self._held, self._until = None, -math.inf
             return False
         now = self._clock.now()
@@ -243,7 +241,7 @@ class Elector:
             "metadata": meta,
             "spec": spec,
         }
-        write = self._kube.create if verdict is Verdict.CREATE else self._kube.replace
+        write = self._kube.create if move is Move.CREATE else self._kube.replace
         self._held = await write(LEASES, manifest)
         self._until = started + DEADLINE
         return True

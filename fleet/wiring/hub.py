@@ -95,7 +95,7 @@ def compose(
             client,
             links.Listener(
                 rollout=lambda link, change: triggers.rollout_changed(context, link, change),
-                standing=lambda link: triggers.poke(context, link),
+                connectivity=lambda link: triggers.poke(context, link),
                 engine=lambda link: context.queues.members.add(link.key),
             ),
         )

@@ -14,7 +14,7 @@ import pytest
 
 from fleet.api.names import LEASES, PROCESS_ANNOTATION
 from fleet.clusters import lease
-from fleet.clusters.lease import Alone, Elector, Seen, Verdict, decide, look, record
+from fleet.clusters.lease import Alone, Elector, Move, Seen, decide, look, record
 from fleet.errors import Unreachable
 from tests.fakes import FakeClock, FakeKube
 from tests.waiting import until
@@ -36,35 +36,33 @@ def held(by: str | None, **spec: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("found", "seconds", "verdict"),
+    ("found", "seconds", "move"),
     [
-        pytest.param(None, 0.0, Verdict.CREATE, id="no Lease is created"),
-        pytest.param(held(ME), 0.0, Verdict.RENEW, id="our own is renewed"),
-        pytest.param(held(ME), 99.0, Verdict.RENEW, id="however old it is"),
-        pytest.param(held(OTHER), 5.0, Verdict.FOLLOW,
+        pytest.param(None, 0.0, Move.CREATE, id="no Lease is created"),
+        pytest.param(held(ME), 0.0, Move.RENEW, id="our own is renewed"),
+        pytest.param(held(ME), 99.0, Move.RENEW, id="however old it is"),
+        pytest.param(held(OTHER), 5.0, Move.FOLLOW,
                      id="[L8] a record seen to change 5 s ago has not expired"),
-        pytest.param(held(OTHER), 15.0, Verdict.FOLLOW, id="[L9] nor exactly 15 s ago"),
-        pytest.param(held(OTHER), 16.0, Verdict.TAKE, id="[L9] 16 s ago it has"),
-        pytest.param(held(OTHER), 20.0, Verdict.TAKE, id="[L9] and 20 s ago"),
-        pytest.param(held(OTHER, renewTime="1999-01-01T00:00:00Z"), 5.0, Verdict.FOLLOW,
+        pytest.param(held(OTHER), 15.0, Move.FOLLOW, id="[L9] nor exactly 15 s ago"),
+        pytest.param(held(OTHER), 16.0, Move.TAKE, id="[L9] 16 s ago it has"),
+        pytest.param(held(OTHER), 20.0, Move.TAKE, id="[L9] and 20 s ago"),
+        pytest.param(held(OTHER, renewTime="1999-01-01T00:00:00Z"), 5.0, Move.FOLLOW,
                      id="a holder's clock that is wrong does not matter"),
-        pytest.param(held(OTHER, leaseDurationSeconds=60), 59.0, Verdict.FOLLOW,
+        pytest.param(held(OTHER, leaseDurationSeconds=60), 59.0, Move.FOLLOW,
                      id="the holder's own duration counts"),
-        pytest.param(held(OTHER, renewTime=None), 0.0, Verdict.TAKE,
+        pytest.param(held(OTHER, renewTime=None), 0.0, Move.TAKE,
                      id="[L10] a record without renewTime binds nobody"),
-        pytest.param(held(OTHER, leaseDurationSeconds=None), 0.0, Verdict.TAKE,
+        pytest.param(held(OTHER, leaseDurationSeconds=None), 0.0, Move.TAKE,
                      id="[L10] nor one without a duration"),
-        pytest.param(held(OTHER, renewTime=None, leaseDurationSeconds=None), 0.0, Verdict.TAKE,
+        pytest.param(held(OTHER, renewTime=None, leaseDurationSeconds=None), 0.0, Move.TAKE,
                      id="[L10] nor one without both"),
-        pytest.param(held(""), 0.0, Verdict.TAKE, id="a released Lease is free"),
-        pytest.param(held(None), 0.0, Verdict.TAKE, id="a Lease without a holder is free"),
-        pytest.param({"metadata": {}, "spec": None}, 0.0, Verdict.TAKE, id="so is an empty one"),
+        pytest.param(held(""), 0.0, Move.TAKE, id="a released Lease is free"),
+        pytest.param(held(None), 0.0, Move.TAKE, id="a Lease without a holder is free"),
+        pytest.param({"metadata": {}, "spec": None}, 0.0, Move.TAKE, id="so is an empty one"),
     ],
 )  # fmt: skip
-def test_who_may_take_a_lease(
-    found: dict[str, Any] | None, seconds: float, verdict: Verdict
-) -> None:
-    assert decide(found, ME, Seen(("7", OTHER), AT), AT + seconds) is verdict
+def test_who_may_take_a_lease(found: dict[str, Any] | None, seconds: float, move: Move) -> None:
+    assert decide(found, ME, Seen(("7", OTHER), AT), AT + seconds) is move
 
 
 def marked(by: str, process: str) -> dict[str, Any]:
@@ -74,17 +72,17 @@ def marked(by: str, process: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("found", "process", "verdict"),
+    ("found", "process", "move"),
     [
-        pytest.param(marked(ME, "a"), "a", Verdict.RENEW, id="this very process holds it"),
-        pytest.param(marked(ME, "b"), "a", Verdict.FOLLOW, id="another process of this host"),
-        pytest.param(held(ME), "a", Verdict.FOLLOW, id="a process of this host without a mark"),
-        pytest.param(marked(ME, "b"), "", Verdict.RENEW, id="a pod's name is its own"),
-        pytest.param(marked(OTHER, "a"), "a", Verdict.FOLLOW, id="another name"),
+        pytest.param(marked(ME, "a"), "a", Move.RENEW, id="this very process holds it"),
+        pytest.param(marked(ME, "b"), "a", Move.FOLLOW, id="another process of this host"),
+        pytest.param(held(ME), "a", Move.FOLLOW, id="a process of this host without a mark"),
+        pytest.param(marked(ME, "b"), "", Move.RENEW, id="a pod's name is its own"),
+        pytest.param(marked(OTHER, "a"), "a", Move.FOLLOW, id="another name"),
     ],
 )  # fmt: skip
-def test_processes_of_one_name(found: dict[str, Any], process: str, verdict: Verdict) -> None:
-    assert decide(found, ME, Seen(("7", ME), AT), AT + 5, process=process) is verdict
+def test_processes_of_one_name(found: dict[str, Any], process: str, move: Move) -> None:
+    assert decide(found, ME, Seen(("7", ME), AT), AT + 5, process=process) is move
 
 
 def test_only_a_change_of_the_record_renews_what_was_seen() -> None:

@@ -59,7 +59,7 @@ def look(
         "hub": "hub-1",
         "rendered": rendered(number),
         "rollouts": engine.seen(dict(there)),
-        "live": dict(there) if looked else None,
+        "looked_up": dict(there) if looked else None,
         **given,
     }
     return DispatchObserved(**fields)

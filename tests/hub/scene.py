@@ -35,7 +35,8 @@ def begun(run: FleetRollout, *waves: WaveStatus, **status: object) -> FleetRollo
 
 def did(answer: RunPlan) -> list[str]:
     """`start a`, `hold b`, `release c`."""
-    return [f"{type(action).__name__.lower()} {action.cluster}" for action in answer.actions]
+    verbs = [type(action).__name__.removesuffix("Cluster").lower() for action in answer.actions]
+    return [f"{verb} {action.cluster}" for verb, action in zip(verbs, answer.actions, strict=True)]
 
 
 THREE = gen.wave("all", "a", "b", "c")

@@ -19,7 +19,15 @@ from fleet.api.meta import ObjectMeta
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ClusterName
 from fleet.errors import UserError
 from fleet.hub.core import phases
-from fleet.hub.core.actions import CreateRun, DeleteRun, Hold, LookUp, Release, Start
+from fleet.hub.core.actions import (
+    CreateRun,
+    DeleteRun,
+    HoldCluster,
+    LookUp,
+    ReleaseCluster,
+    RunAction,
+    StartCluster,
+)
 from fleet.hub.core.application import decision
 from fleet.hub.core.cluster import dispatch
 from fleet.hub.core.observed import ApplicationObserved, DispatchObserved, Member, RunObserved
@@ -248,11 +256,11 @@ def _run(world: World, name: str) -> None:
         world.wrote()
 
 
-def _wish(world: World, action: Start | Hold | Release) -> None:
+def _wish(world: World, action: RunAction) -> None:
     """What the runtime does with a wish: one write of the ClusterRollout's spec."""
     item = world.items.get(action.cluster)
     if item is None:
-        assert isinstance(action, Start)
+        assert isinstance(action, StartCluster)
         item = ClusterRollout(
             metadata=ObjectMeta(
                 name=f"checkout.{action.cluster}",
@@ -264,14 +272,14 @@ def _wish(world: World, action: Start | Hold | Release) -> None:
             ),
         )
     match action:
-        case Start():
+        case StartCluster():
             world.started.append(action.cluster)
             wanted = world.runs[action.want.run].spec.application.spec
             namespace = wanted.destination.namespace
             update: dict[str, Any] = {"want": action.want, "hold": "", "namespace": namespace}
-        case Hold():
+        case HoldCluster():
             update = {"hold": action.reason}
-        case Release():
+        case ReleaseCluster():
             update = {"hold": ""}
     meta = item.metadata.model_copy(update={"generation": item.metadata.generation + 1})
     spec = item.spec.model_copy(update=update)
@@ -326,7 +334,7 @@ def _observed(world: World, item: ClusterRollout, looked: Objects | None) -> Dis
         rendered=rendered,
         render_error=error,
         rollouts=engine.seen(there),
-        live=looked,
+        looked_up=looked,
     )
 
 

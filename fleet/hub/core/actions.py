@@ -41,7 +41,7 @@ class ApplicationPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class StartCluster:
     """This cluster may go now: create or update its ClusterRollout with this wish, without hold.
 
     One write: `spec.want` is set and `spec.hold` emptied together; a new ClusterRollout is created
@@ -53,7 +53,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class HoldCluster:
     """Hold this cluster at its step."""
 
     cluster: ClusterName
@@ -61,10 +61,13 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class ReleaseCluster:
     """Let this cluster go on."""
 
     cluster: ClusterName
+
+
+RunAction = StartCluster | HoldCluster | ReleaseCluster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,7 @@ class RunPlan:
     """One decision about a run. Events are (kind, reason, message)."""
 
     status: FleetRolloutStatus
-    actions: tuple[Start | Hold | Release, ...] = ()
+    actions: tuple[RunAction, ...] = ()
     events: tuple[tuple[str, str, str], ...] = ()
     recheck_at: datetime | None = None
 
@@ -82,7 +85,7 @@ class RunPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp:
-    """Read the live objects, then plan again with `DispatchObserved.live`.
+    """Read the live objects, then plan again with `DispatchObserved.looked_up`.
 
     All that are rendered and all of the inventory. The Rollout only where the informer has none.
     """

@@ -35,13 +35,14 @@ from fleet.hub.core.actions import (
     DeleteObject,
     DeleteRun,
     FenceRollout,
-    Hold,
+    HoldCluster,
     HoldRollout,
     LookUp,
     MemberAction,
-    Release,
+    ReleaseCluster,
     ReleaseRollout,
-    Start,
+    RunAction,
+    StartCluster,
     UpdateObject,
 )
 from fleet.hub.core.observed import Place
@@ -109,22 +110,22 @@ async def application(hub: Context, owner: Application, action: CreateRun | Dele
             assert_never(action)
 
 
-async def run(hub: Context, owner: FleetRollout, action: Start | Hold | Release) -> None:
+async def run(hub: Context, owner: FleetRollout, action: RunAction) -> None:
     """One action of a RunPlan. Raises Conflict when the ClusterRollout moved meanwhile."""
     key = (owner.namespace, f"{owner.spec.application.name}.{action.cluster}")
     item = hub.stores.items.get(key)
     match action:
-        case Start():
+        case StartCluster():
             if item is None:
                 await _create_item(hub, owner, action.cluster, action.want)
             else:
                 namespace = _destination(hub, owner, action.want)
                 wish = {"want": action.want, "hold": "", "namespace": namespace}
                 await _patch_item(hub, item, wish)
-        case Hold():
+        case HoldCluster():
             if item is not None:
                 await _patch_item(hub, item, {"hold": action.reason})
-        case Release():
+        case ReleaseCluster():
             if item is not None:
                 await _patch_item(hub, item, {"hold": ""})
         case _:

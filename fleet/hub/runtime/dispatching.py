@@ -37,7 +37,7 @@ from fleet.hub.runtime.context import Context
 ROUNDS = 8
 """Decisions for one key in one go; the longest way is look, fence, release, report, clean up."""
 
-Live = dict[Place, Mapping[str, Any]]
+Objects = dict[Place, Mapping[str, Any]]
 
 log = logging.getLogger(__name__)
 
@@ -48,18 +48,18 @@ async def dispatch(hub: Context, key: Key) -> None:
     Raises Conflict when the ClusterRollout moved meanwhile, and the member's error after it has
     been reported.
     """
-    live: Live | None = None
+    looked_up: Objects | None = None
     is_deleted = False
     for _ in range(ROUNDS):
         item = hub.stores.items.get(key)
         if item is None:
             return
-        observed = observe.dispatch(hub, item, live)
+        observed = observe.dispatch(hub, item, looked_up)
         plan = dispatches.decide(item, observed, hub.now())
         if any(isinstance(action, LookUp) for action in plan.actions):
             handle = _handle(hub, item)
             wanted = observe.wanted(item, observed)
-            live = dict(await apply.look(handle, wanted, observed.rollouts))
+            looked_up = dict(await apply.look(handle, wanted, observed.rollouts))
             continue
         if plan.finalizer:
             await apply.finalizer(hub, item, True)
@@ -69,7 +69,7 @@ async def dispatch(hub: Context, key: Key) -> None:
             _wake(hub, key, plan)
             return
         is_deleted = is_deleted or deletes
-        written, live = await _carry_out(hub, item, plan, live)
+        written, looked_up = await _carry_out(hub, item, plan, looked_up)
         if plan.finalizer is False:
             await apply.finalizer(hub, hub.stores.items.get(key, item), False)
             return
@@ -80,9 +80,9 @@ async def dispatch(hub: Context, key: Key) -> None:
 
 
 async def _carry_out(
-    hub: Context, item: ClusterRollout, plan: DispatchPlan, live: Live | None
-) -> tuple[bool, Live | None]:
-    """Do one plan; whether anything was written, and what is known to be live after it."""
+    hub: Context, item: ClusterRollout, plan: DispatchPlan, looked_up: Objects | None
+) -> tuple[bool, Objects | None]:
+    """Do one plan; whether anything was written, and what is known of the live objects after it."""
     key = (item.namespace, item.name)
     written = False
     if plan.fence:
@@ -93,14 +93,14 @@ async def _carry_out(
         if outcomes[-1].error is not None:
             await _failed(hub, item, outcomes[-1].error)
             raise outcomes[-1].error
-        live = _after(live, outcomes)
+        looked_up = _after(looked_up, outcomes)
         hub.timers.written(
             key, rollout=any(isinstance(one.action, ApplyRollout) for one in outcomes)
         )
         written = True
     if not plan.fence:
         written = await apply.write_status(hub, CLUSTERROLLOUTS, item, plan.status) or written
-    return written or bool(plan.finalizer), live
+    return written or bool(plan.finalizer), looked_up
 
 
 def _handle(hub: Context, item: ClusterRollout) -> Handle:
@@ -110,11 +110,11 @@ def _handle(hub: Context, item: ClusterRollout) -> Handle:
     return link.handle
 
 
-def _after(live: Live | None, outcomes: Sequence[Outcome]) -> Live | None:
+def _after(looked_up: Objects | None, outcomes: Sequence[Outcome]) -> Objects | None:
     """What was looked up, with our own writes in it; unknown again after a deletion."""
-    if live is None or any(isinstance(one.action, DeleteObject) for one in outcomes):
+    if looked_up is None or any(isinstance(one.action, DeleteObject) for one in outcomes):
         return None
-    result = dict(live)
+    result = dict(looked_up)
     for outcome in outcomes:
         if isinstance(outcome.action, CreateObject | UpdateObject) and outcome.answer:
             meta = outcome.answer["metadata"]
@@ -125,7 +125,7 @@ def _after(live: Live | None, outcomes: Sequence[Outcome]) -> Live | None:
 
 async def _failed(hub: Context, item: ClusterRollout, error: FleetError) -> None:
     """Report what a member refuses; the inventory stays: nothing of it is known to be gone."""
-    found = refusals.finding(error)
+    found = refusals.assess(error)
     if found is not None:
         status = standing.status(item, found, hub.now())
         await apply.write_status(hub, CLUSTERROLLOUTS, item, status)

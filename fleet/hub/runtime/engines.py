@@ -10,7 +10,7 @@ from fleet.api.names import DEPLOYMENTS, HUB_MANAGER
 from fleet.clusters.registry import Handle
 from fleet.errors import Conflict
 from fleet.hub.core.member import engine as engines
-from fleet.hub.core.member.engine import Owner, Wait
+from fleet.hub.core.member.engine import Keeper, Obstacle
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.links import Exchange, Link
 from fleet.rendering.render import EngineSetup, Rendered, engine
@@ -37,7 +37,7 @@ async def keep(hub: Context, cluster: MemberCluster, link: Link) -> str:
 
     Raises what the member's API server raises.
     """
-    link.wait, link.wish = Wait.NOTHING, ""
+    link.wait, link.wish = Obstacle.NOTHING, ""
     if cluster.spec.engine.mode is not EngineMode.MANAGED or link.handle is None:
         return ""
     wish = wanted(hub, cluster)
@@ -60,7 +60,7 @@ async def keep(hub: Context, cluster: MemberCluster, link: Link) -> str:
 
 def wake(hub: Context) -> None:
     """Let as many of those that wait for their turn look again as may go now."""
-    waiting = sorted(link.key for link in hub.links if link.wait is Wait.TURN)
+    waiting = sorted(link.key for link in hub.links if link.wait is Obstacle.TURN)
     if not waiting:
         return
     free = engines.slots(_kept(hub)) - len(_exchanged(hub))
@@ -95,7 +95,7 @@ def _rival(hub: Context, link: Link) -> str:
     claims = {
         other.key[0] for other in hub.links if other.uid == link.uid and _is_managed(hub, other)
     }
-    return engines.rival(link.deployed, Owner(hub=hub.identity, namespace=link.key[0]), claims)
+    return engines.rival(link.deployed, Keeper(hub=hub.identity, namespace=link.key[0]), claims)
 
 
 def _ahead(hub: Context, link: Link) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Links: what the hub holds about each member beside the MemberCluster, and how far it is believed.
 
 A link begins with the MemberCluster and ends with it. `membership` connects it, its informers fill
-it, `pulse` tells when its standing changes, `observe` reads it. Member timestamps are shown, never
-compared: every age here is on the hub's monotonic clock.
+it, `triggers` tell when its connectivity changes, `observe` reads it. Member timestamps are shown,
+never compared: every age here is on the hub's monotonic clock.
 """
 
 import math
@@ -33,10 +33,10 @@ from fleet.clusters.health import Circuit
 from fleet.clusters.registry import Handle
 from fleet.clusters.watch import Change, Informer, Key
 from fleet.errors import FleetError
-from fleet.hub.core.member import connectivity as members
-from fleet.hub.core.member import freshness
-from fleet.hub.core.member.connectivity import SETTLE_SECONDS, Identity, Sight, Standing, Trouble
-from fleet.hub.core.member.engine import Deployed, Owner, Seen, Term, Wait
+from fleet.hub.core.member import connectivity, freshness
+from fleet.hub.core.member.connectivity import SETTLE_SECONDS, Connectivity, Sight, Trouble
+from fleet.hub.core.member.engine import Deployed, EngineObserved, Keeper, Obstacle, Term
+from fleet.hub.core.member.identity import Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +76,14 @@ class Link:
     problem_at: float = -math.inf
     lease_problem: FleetError | None = None
     lease_changed: float = -math.inf
-    wait: Wait = Wait.NOTHING
+    wait: Obstacle = Obstacle.NOTHING
     """What a newer engine waits for there."""
     wish: str = ""
     """Digest of the Deployment that the hub keeps there; empty where it keeps none."""
     exchange: Exchange | None = None
     """The last time that a new engine was written over this connection."""
-    told: Standing = field(default_factory=Standing)
-    """The standing that everybody has been told."""
+    told: Connectivity = field(default_factory=Connectivity)
+    """The connectivity that everybody has been told."""
     fresh_at: float | None = None
     """Monotonic time since when the member is fresh; None while it is not."""
     lost_at: float | None = None
@@ -140,16 +140,16 @@ class Link:
         """The Rollouts that hubs made there, by namespace and name; empty while not engaged."""
         return self.handle.informers[ROLLOUTS].store if self.handle else {}
 
-    def standing(self, now: float) -> Standing:
+    def connectivity(self, now: float) -> Connectivity:
         """What to believe at monotonic `now`."""
-        return members.standing(self.sight(now))
+        return connectivity.of(self.sight(now))
 
     def sight(self, now: float) -> Sight:
         """What is seen of the member at monotonic `now`."""
         handle = self.handle
         if self.trouble is not None or handle is None or not self.uid:
             return Sight(name=self.key[1], trouble=self.trouble, is_known=False)
-        age = members.lease_age(changed=self.lease_changed, since=self.engaged_at, now=now)
+        age = connectivity.lease_age(changed=self.lease_changed, since=self.engaged_at, now=now)
         return Sight(
             name=self.key[1],
             expires=self.expires,
@@ -161,10 +161,10 @@ class Link:
             lease_age=None if self.term is None else age,
         )
 
-    def seen(self, mode: EngineMode) -> Seen:
+    def seen(self, mode: EngineMode) -> EngineObserved:
         """What is seen of the engine, in the light of what is believed of the member."""
         problem = self.lease_problem
-        return Seen(
+        return EngineObserved(
             mode=mode,
             believed=self.told,
             deployed=self.deployed,
@@ -193,7 +193,7 @@ class Link:
     def forget(self) -> None:
         """What was seen over a connection that is gone."""
         self.handle = None
-        self.wait, self.exchange = Wait.NOTHING, None
+        self.wait, self.exchange = Obstacle.NOTHING, None
         self.problem, self.problem_at = None, -math.inf
         self.lease_problem, self.lease_changed = None, -math.inf
 
@@ -235,10 +235,10 @@ class Links:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """Who is told of what is seen in a member: a Rollout, what moves its standing, its engine."""
+    """Who is told of what is seen in a member: a Rollout, its connectivity, its engine."""
 
     rollout: Callable[[Link, Change[Mapping[str, Any]]], None]
-    standing: Callable[[Link], None]
+    connectivity: Callable[[Link], None]
     engine: Callable[[Link], None]
 
 
@@ -251,13 +251,13 @@ def informers(link: Link, client: Client, listener: Listener) -> list[Informer[A
         if change.type == "MODIFIED" or (leases is not None and leases.synced.is_set()):
             link.lease_changed = client.monotonic()
         link.lease_problem = None
-        listener.standing(link)
+        listener.connectivity(link)
         if change.old != change.new:
             listener.engine(link)
 
     def failed(error: FleetError) -> None:
         link.problem, link.problem_at = link.cause(error), client.monotonic()
-        listener.standing(link)
+        listener.connectivity(link)
 
     def lease_failed(error: FleetError) -> None:
         link.lease_problem = error
@@ -320,7 +320,7 @@ def _deployed(manifest: Mapping[str, Any]) -> Deployed:
     counts = [int(status.get(f"{kind}eplicas") or 0) for kind in ("r", "updatedR", "availableR")]
     generation = int(meta.get("generation") or 0)
     return Deployed(
-        owner=Owner(
+        owner=Keeper(
             hub=str(labels.get(HUB_LABEL, "")), namespace=str(labels.get(NAMESPACE_LABEL, ""))
         ),
         available=counts[2],

@@ -20,8 +20,9 @@ from fleet.clusters import tokens
 from fleet.clusters.config import ClientConfig, parse_kubeconfig
 from fleet.clusters.watch import Key
 from fleet.errors import FleetError, UserError
-from fleet.hub.core.member import connectivity as members
+from fleet.hub.core.member import connectivity, identity
 from fleet.hub.core.member import engine as engine_of
+from fleet.hub.core.member import report as reports
 from fleet.hub.core.member.connectivity import Trouble
 from fleet.hub.runtime import apply, credentials, engines, triggers
 from fleet.hub.runtime.context import Context
@@ -49,7 +50,7 @@ async def reconcile(hub: Context, key: Key) -> None:
             note = await _maintain(hub, cluster, link)
     except FleetError as error:
         before, link.trouble = link.trouble, _trouble(link, error)
-        if link.trouble.reason in members.CLOSED_TO_US:
+        if link.trouble.reason in connectivity.CLOSED_TO_US:
             await hub.supervisor.disengage(name(key))
             link.forget()
         if link.trouble != before:
@@ -61,7 +62,7 @@ async def reconcile(hub: Context, key: Key) -> None:
     _schedule(hub, link)
     if not link.is_settled(link.tried_at):
         # What was true before a restart is not news after it: wait for what will be seen.
-        hub.queues.members.add_after(key, members.SETTLE_SECONDS)
+        hub.queues.members.add_after(key, connectivity.SETTLE_SECONDS)
         return
     status = report(cluster, link, note, hub.now())
     await apply.write_status(hub, MEMBERCLUSTERS, cluster, status)
@@ -90,7 +91,7 @@ def report(cluster: MemberCluster, link: Link, note: str, now: datetime) -> Memb
     """The status to write; `note` is what `engines.keep` returned."""
     seen = link.seen(cluster.spec.engine.mode)
     engine = engine_of.report(seen, len(link.rollouts), note)
-    return members.report(cluster, link.identity, link.told, engine, now)
+    return reports.member(cluster, link.identity, link.told, engine, now)
 
 
 async def _connect(hub: Context, cluster: MemberCluster, link: Link) -> None:
@@ -113,7 +114,7 @@ def _refuse_twin(hub: Context, cluster: MemberCluster, link: Link) -> None:
     others = [
         (other, _uid(hub, key, other)) for key, other in hub.stores.memberclusters.items.items()
     ]
-    if link.uid and (twin := members.elder_twin(cluster, link.uid, others)):
+    if link.uid and (twin := identity.elder_twin(cluster, link.uid, others)):
         text = (
             f"{cluster.name} and {twin} are the same cluster (kube-system {link.uid}): delete one"
         )
@@ -182,7 +183,7 @@ async def _maintain(hub: Context, cluster: MemberCluster, link: Link) -> str:
 
 
 def _trouble(link: Link, error: FleetError) -> Trouble:
-    return members.trouble(link.cause(error), link.key[1], link.expires)
+    return connectivity.trouble(link.cause(error), link.key[1], link.expires)
 
 
 def _schedule(hub: Context, link: Link) -> None:

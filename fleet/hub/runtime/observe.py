@@ -15,8 +15,8 @@ from fleet.clusters.watch import Key
 from fleet.errors import UserError
 from fleet.hub.core import phases
 from fleet.hub.core.application import decision
-from fleet.hub.core.application.occasion import Candidate
-from fleet.hub.core.member.connectivity import Standing
+from fleet.hub.core.application.occasion import Proposal
+from fleet.hub.core.member.connectivity import Connectivity
 from fleet.hub.core.observed import (
     ApplicationObserved,
     DispatchObserved,
@@ -35,13 +35,15 @@ BREATH = 20
 def member(hub: Context, cluster: MemberCluster) -> Member:
     """A MemberCluster and how far it is believed now."""
     link = hub.links.get((cluster.namespace, cluster.name))
-    standing = link.standing(hub.clock.monotonic()) if link else Standing(message="not known yet")
+    believed = (
+        link.connectivity(hub.clock.monotonic()) if link else Connectivity(message="not known yet")
+    )
     return Member(
         cluster=cluster,
-        reachable=standing.reachable,
-        fresh=standing.fresh,
-        reason=standing.reason,
-        message=standing.message,
+        reachable=believed.reachable,
+        fresh=believed.fresh,
+        reason=believed.reason,
+        message=believed.message,
         server=link.uid if link else "",
     )
 
@@ -69,17 +71,17 @@ async def application(hub: Context, item: Application) -> ApplicationObserved:
     if item.metadata.deletion_timestamp is not None:
         return observed
     try:
-        candidate = decision.accept(item, observed)
+        proposal = decision.accept(item, observed)
     except UserError:
         return observed  # `decide` finds the same and says it
-    clusters = [observed.members[chosen].cluster for chosen in candidate.chosen]
+    clusters = [observed.members[chosen].cluster for chosen in proposal.chosen]
     return ApplicationObserved(
         fleet=observed.fleet,
         members=observed.members,
         runs=observed.runs,
         clusters=observed.clusters,
         templates=observed.templates,
-        render_errors=await _render_errors(hub, item, candidate, clusters),
+        render_errors=await _render_errors(hub, item, proposal, clusters),
     )
 
 
@@ -105,9 +107,9 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
 
 
 def dispatch(
-    hub: Context, item: ClusterRollout, live: Mapping[Place, Mapping[str, Any]] | None
+    hub: Context, item: ClusterRollout, looked_up: Mapping[Place, Mapping[str, Any]] | None
 ) -> DispatchObserved:
-    """What `cluster.dispatch` needs; `live` is what a `LookUp` has read."""
+    """What `cluster.dispatch` needs; `looked_up` is what a `LookUp` has read."""
     cluster = hub.stores.memberclusters.items.get((item.namespace, item.spec.cluster))
     rendered, error, force = _rendered(hub, item, cluster)
     return DispatchObserved(
@@ -117,7 +119,7 @@ def dispatch(
         render_error=error,
         force=force,
         rollouts=_rollouts(hub, item, rendered),
-        live=live,
+        looked_up=looked_up,
     )
 
 
@@ -139,20 +141,20 @@ def wanted(item: ClusterRollout, observed: DispatchObserved) -> list[tuple[Resou
 async def _render_errors(
     hub: Context,
     item: Application,
-    candidate: Candidate,
+    proposal: Proposal,
     clusters: list[MemberCluster],
 ) -> dict[ClusterName, str]:
     snapshot = Snapshot(
         name=item.name,
         uid=item.metadata.uid,
         generation=item.metadata.generation,
-        spec=candidate.spec,
+        spec=proposal.spec,
     )
     check = hub.renders.check((item.namespace, item.name))
     errors: dict[ClusterName, str] = {}
     for cluster in clusters:
         before = check.tried
-        text = check.error(snapshot, item.namespace, cluster, candidate.fleet, candidate.revision)
+        text = check.error(snapshot, item.namespace, cluster, proposal.fleet, proposal.revision)
         if check.tried > before and check.tried % BREATH == 0:
             await asyncio.sleep(0)
         if text:

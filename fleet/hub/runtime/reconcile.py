@@ -37,7 +37,7 @@ from fleet.errors import (
     UserError,
 )
 from fleet.hub.core.application import decision
-from fleet.hub.core.member import connectivity as members
+from fleet.hub.core.member import report
 from fleet.hub.core.run import plan as plans
 from fleet.hub.runtime import apply, dispatching, membership, observe
 from fleet.hub.runtime.context import Context
@@ -121,7 +121,7 @@ async def fleet(hub: Context, key: Key) -> None:
     """One Fleet: who belongs to it, and who answers."""
     item = hub.stores.fleets.items.get(key)
     if item is not None:
-        status = members.fleet_report(item, observe.members(hub, item.namespace), hub.now())
+        status = report.fleet(item, observe.members(hub, item.namespace), hub.now())
         await apply.write_status(hub, FLEETS, item, status)
     hub.queues.fleets.forget(key)
 

@@ -17,7 +17,7 @@ from fleet.clusters.watch import Change, Key
 from fleet.hub.core import phases
 from fleet.hub.core.member import freshness
 from fleet.hub.core.member.connectivity import is_news
-from fleet.hub.core.member.engine import Wait
+from fleet.hub.core.member.engine import Obstacle
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.links import Link
 
@@ -117,7 +117,7 @@ def secret_changed(hub: Context, change: Change[str]) -> None:
 
 def rollout_changed(hub: Context, link: Link, change: Change[Mapping[str, Any]]) -> None:
     """A Rollout in a member: the ClusterRollout that it belongs to."""
-    if link.wait is Wait.ROLLOUT:
+    if link.wait is Obstacle.ROLLOUT:
         hub.queues.members.add(link.key)
     manifest = change.new or change.old or {}
     labels = (manifest.get("metadata") or {}).get("labels") or {}
@@ -131,19 +131,19 @@ def rollout_changed(hub: Context, link: Link, change: Change[Mapping[str, Any]])
 
 
 def poke(hub: Context, link: Link) -> None:
-    """Something in a member may have moved its standing: tell everybody if it has."""
+    """Something in a member may have moved its connectivity: tell everybody if it has."""
     now = hub.clock.monotonic()
     if link.is_back:
         hub.queues.members.add(link.key)
-    standing = link.standing(now)
-    if not is_news(link.told, standing):
-        link.told = standing
+    believed = link.connectivity(now)
+    if not is_news(link.told, believed):
+        link.told = believed
         return
-    if standing.fresh:
+    if believed.fresh:
         link.lost_at, link.fresh_at = None, now if link.fresh_at is None else link.fresh_at
     elif link.told.fresh:
         link.lost_at, link.fresh_at = now, None
-    link.told = standing
+    link.told = believed
     hub.queues.members.add(link.key)
     for key in hub.stores.fleets.items:
         _add_in(hub.queues.fleets, key, link.key[0])

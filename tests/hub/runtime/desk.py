@@ -130,7 +130,7 @@ class FakeSupervisor:
         link = hub.links.make((namespace, cluster))
         listener = links.Listener(
             rollout=lambda link, change: triggers.rollout_changed(hub, link, change),
-            standing=lambda link: triggers.poke(hub, link),
+            connectivity=lambda link: triggers.poke(hub, link),
             engine=lambda link: hub.queues.members.add(link.key),
         )
         made = links.informers(link, member, listener)  # type: ignore[arg-type]

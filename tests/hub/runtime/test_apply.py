@@ -24,12 +24,13 @@ from fleet.hub.core.actions import (
     CreateRun,
     DeleteObject,
     DeleteRun,
-    Hold,
+    HoldCluster,
     HoldRollout,
     LookUp,
-    Release,
+    ReleaseCluster,
     ReleaseRollout,
-    Start,
+    RunAction,
+    StartCluster,
     UpdateObject,
 )
 from fleet.hub.runtime import apply, membership
@@ -105,7 +106,7 @@ async def test_an_old_run_is_deleted(desk: Desk) -> None:
 
 async def test_a_first_start_makes_the_clusterrollout_with_our_finalizer(desk: Desk) -> None:
     desk.put(APPLICATIONS, gen.application())
-    await apply.run(desk.hub, gen.run(), Start(cluster=EAST, want=WANT))
+    await apply.run(desk.hub, gen.run(), StartCluster(cluster=EAST, want=WANT))
     found = stored(desk)
     assert found["metadata"]["finalizers"] == [CLUSTERROLLOUT_FINALIZER]
     assert found["metadata"]["labels"] == {
@@ -120,13 +121,13 @@ async def test_a_first_start_makes_the_clusterrollout_with_our_finalizer(desk: D
 async def test_a_clusterrollout_that_we_did_not_know_is_looked_at_again(desk: Desk) -> None:
     desk.kube.failures.append(("create", AlreadyExists("taken")))
     with pytest.raises(Conflict):
-        await apply.run(desk.hub, gen.run(), Start(cluster=EAST, want=WANT))
+        await apply.run(desk.hub, gen.run(), StartCluster(cluster=EAST, want=WANT))
 
 
 async def test_a_start_sets_the_wish_and_lets_go(desk: Desk) -> None:
     known(desk, hold="halted")
     want = Want(run="checkout-2", revision="rev2", since=NOON + timedelta(seconds=1))
-    await apply.run(desk.hub, gen.run(), Start(cluster=EAST, want=want))
+    await apply.run(desk.hub, gen.run(), StartCluster(cluster=EAST, want=want))
     spec = stored(desk)["spec"]
     assert spec["want"]["run"] == "checkout-2"
     assert "hold" not in spec
@@ -136,11 +137,11 @@ async def test_a_start_sets_the_wish_and_lets_go(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("before", "action", "after"),
     [
-        pytest.param("", Hold(cluster=EAST, reason="halted"), "halted", id="a hold is set"),
-        pytest.param("halted", Release(cluster=EAST), "", id="a hold is let go"),
+        pytest.param("", HoldCluster(cluster=EAST, reason="halted"), "halted", id="a hold is set"),
+        pytest.param("halted", ReleaseCluster(cluster=EAST), "", id="a hold is let go"),
     ],
 )
-async def test_holds(desk: Desk, before: str, action: Hold | Release, after: str) -> None:
+async def test_holds(desk: Desk, before: str, action: RunAction, after: str) -> None:
     known(desk, **({"hold": before} if before else {}))
     for _ in range(2):
         await apply.run(desk.hub, gen.run(), action)
@@ -148,8 +149,10 @@ async def test_holds(desk: Desk, before: str, action: Hold | Release, after: str
     assert len(desk.kube.writes()) == 1
 
 
-@pytest.mark.parametrize("action", [Hold(cluster=EAST, reason="x"), Release(cluster=EAST)])
-async def test_who_was_never_let_go_is_not_held(desk: Desk, action: Hold | Release) -> None:
+@pytest.mark.parametrize(
+    "action", [HoldCluster(cluster=EAST, reason="x"), ReleaseCluster(cluster=EAST)]
+)
+async def test_who_was_never_let_go_is_not_held(desk: Desk, action: RunAction) -> None:
     await apply.run(desk.hub, gen.run(), action)
     assert desk.kube.writes() == []
 

@@ -96,7 +96,7 @@ async def test_an_upgrade_waits_for_rollouts(desk: Desk, phase: str, note: str) 
 async def test_a_dead_engine_is_mended_whatever_is_on_its_way(desk: Desk) -> None:
     await keep(desk)
     rolling(desk.link("eu-7"), "Progressing")
-    desk.link("eu-7").told = desk.link("eu-7").standing(desk.clock.monotonic() + 60)
+    desk.link("eu-7").told = desk.link("eu-7").connectivity(desk.clock.monotonic() + 60)
     assert await keep(desk, image="kulta-fleet:next") == ""
     assert len(images(desk)) == 2
 
@@ -248,7 +248,7 @@ async def test_after_a_restart_of_the_hub_an_engine_is_first_seen_to_live(desk: 
     rolling(desk.link("eu-7"), "Progressing")
     link = desk.link("eu-7")
     link.lease_changed = float("-inf")
-    link.told = link.standing(desk.clock.monotonic())
+    link.told = link.connectivity(desk.clock.monotonic())
     assert await keep(desk, image="kulta-fleet:next") == (
         "a newer engine waits: the engine has not been seen to renew its Lease yet"
     )

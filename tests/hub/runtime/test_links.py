@@ -164,7 +164,7 @@ async def test_standing(
 ) -> None:
     link = desk.link("eu-7")
     happens(desk, link)
-    found = link.standing(desk.clock.monotonic())
+    found = link.connectivity(desk.clock.monotonic())
     assert (found.reachable, found.fresh) == (reachable, fresh)
     assert (found.reason, found.message) == (reason, message)
 

@@ -228,7 +228,7 @@ async def test_a_dispatch_sees_what_is_wanted_and_what_is_there(desk: Desk) -> N
     link.handle.informers[ROLLOUTS].remember({"metadata": meta, "spec": {"replicas": 1}})
     again = observe.dispatch(desk.hub, item, {})
     assert list(again.rollouts) == [("checkout", "checkout")]
-    assert again.live == {}
+    assert again.looked_up == {}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from fleet.api.names import (
     ROLLOUTS,
 )
 from fleet.clusters.watch import Change
-from fleet.hub.core.member.engine import Wait
+from fleet.hub.core.member.engine import Obstacle
 from fleet.hub.runtime import membership, triggers
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk, Keys
@@ -260,7 +260,7 @@ async def test_a_members_rollout_wakes_its_dispatch(
 
 
 async def test_a_rollout_that_ends_lets_a_late_engine_come(desk: Desk) -> None:
-    desk.link("east").wait = Wait.ROLLOUT
+    desk.link("east").wait = Obstacle.ROLLOUT
     seen(desk, "Completed")
     assert woken(desk) == {"members": {"east"}, "dispatches": ITEM}
 

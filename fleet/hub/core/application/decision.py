@@ -20,7 +20,7 @@ from fleet.hub.core import phases
 from fleet.hub.core.actions import ApplicationPlan, CreateRun, DeleteRun
 from fleet.hub.core.application import occasion as occasions
 from fleet.hub.core.application import policy, validation
-from fleet.hub.core.application.occasion import Candidate
+from fleet.hub.core.application.occasion import Proposal
 from fleet.hub.core.member import selection
 from fleet.hub.core.observed import ApplicationObserved
 from fleet.hub.core.run import requests
@@ -34,16 +34,16 @@ def decide(
     if application.metadata.deletion_timestamp is not None:
         return _deleting(application)
     try:
-        candidate = accept(application, observed)
-        create = _due(application, observed, candidate)
+        proposal = accept(application, observed)
+        create = _due(application, observed, proposal)
     except UserError as error:
         return refused(application, observed, error, now)
-    status = _status(application, observed, candidate, create, now)
-    actions = ((create,) if create else ()) + _outdated(observed, candidate.policy)
+    status = _status(application, observed, proposal, create, now)
+    actions = ((create,) if create else ()) + _outdated(observed, proposal.policy)
     return ApplicationPlan(status=status, actions=actions)
 
 
-def accept(application: Application, observed: ApplicationObserved) -> Candidate:
+def accept(application: Application, observed: ApplicationObserved) -> Proposal:
     """The Application as it would be delivered now; UserError with the reason where it cannot be.
 
     Also for `fleet plan`.
@@ -65,7 +65,7 @@ def accept(application: Application, observed: ApplicationObserved) -> Candidate
     _check_size(wanted, len(chosen))
     _check_members(application, observed, chosen)
     spec = policy.frozen(application.spec, resolved)
-    return Candidate(
+    return Proposal(
         fleet=observed.fleet,
         policy=resolved,
         spec=spec,
@@ -112,24 +112,24 @@ def _check_members(
 
 
 def _due(
-    application: Application, observed: ApplicationObserved, candidate: Candidate
+    application: Application, observed: ApplicationObserved, proposal: Proposal
 ) -> CreateRun | None:
     """The run to make now, and why; None while the newest one serves."""
-    occasion = occasions.find(observed, candidate)
+    occasion = occasions.find(observed, proposal)
     if occasion is None:
         return None
     newest = observed.runs[-1] if observed.runs else None
-    plan = wavelib.plan(candidate.policy, occasion.clusters, observed.members, soak=occasion.soak)
+    plan = wavelib.plan(proposal.policy, occasion.clusters, observed.members, soak=occasion.soak)
     number = 1 + max([application.status.runs, *(run.spec.number for run in observed.runs)])
     spec = FleetRolloutSpec(
         application=Snapshot(
             name=application.name,
             uid=application.metadata.uid,
             generation=application.metadata.generation,
-            spec=candidate.spec,
+            spec=proposal.spec,
         ),
         number=number,
-        revision=candidate.revision,
+        revision=proposal.revision,
         previous_revision=newest.spec.revision if newest else "",
         trigger=occasion.trigger,
         plan=plan,
@@ -153,15 +153,15 @@ def _outdated(observed: ApplicationObserved, resolved: DeliveryPolicy) -> tuple[
 def _status(
     application: Application,
     observed: ApplicationObserved,
-    candidate: Candidate,
+    proposal: Proposal,
     create: CreateRun | None,
     now: datetime,
 ) -> ApplicationStatus:
     newest = observed.runs[-1] if observed.runs else None
     updated = sum(
-        _stands(item, candidate.revision, observed)
+        _stands(item, proposal.revision, observed)
         for item in observed.clusters
-        if item.spec.cluster in candidate.chosen
+        if item.spec.cluster in proposal.chosen
     )
     numbers = [application.status.runs, *(run.spec.number for run in observed.runs)]
     phase, message = _phase(newest, create)
@@ -172,10 +172,10 @@ def _status(
     return ApplicationStatus(
         phase=phase,
         observed_generation=application.metadata.generation,
-        revision=candidate.revision,
+        revision=proposal.revision,
         run=create.name if create else newest.name if newest else "",
         runs=create.spec.number if create else max(numbers),
-        clusters=f"{updated}/{len(candidate.chosen)}",
+        clusters=f"{updated}/{len(proposal.chosen)}",
         message=message,
         conditions=conditionlib.updated(
             application.status.conditions,

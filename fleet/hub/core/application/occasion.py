@@ -21,7 +21,7 @@ from fleet.rendering import overrides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Proposal:
     """An accepted spec: what a run made of it now would be."""
 
     fleet: Fleet
@@ -41,14 +41,14 @@ class Occasion:
     soak: bool = True
 
 
-def find(observed: ApplicationObserved, candidate: Candidate) -> Occasion | None:
-    """Why a run of the candidate is due now; None while the newest run serves."""
+def find(observed: ApplicationObserved, proposal: Proposal) -> Occasion | None:
+    """Why a run of the proposal is due now; None while the newest run serves."""
     newest = observed.runs[-1] if observed.runs else None
-    everybody = candidate.chosen
+    everybody = proposal.chosen
     if newest is None:
         return Occasion(trigger="SpecChanged", clusters=everybody)
-    if newest.spec.revision != candidate.revision:
-        only = _only_replicas(newest, candidate.spec, observed.templates)
+    if newest.spec.revision != proposal.revision:
+        only = _only_replicas(newest, proposal.spec, observed.templates)
         good = newest.status.phase is RunPhase.SUCCEEDED
         trigger = "ReplicasChanged" if only else "SpecChanged"
         return Occasion(trigger=trigger, clusters=everybody, soak=not (only and good))
@@ -66,9 +66,9 @@ def find(observed: ApplicationObserved, candidate: Candidate) -> Occasion | None
         if name in known
         and conditionlib.is_true(known[name].status.conditions, standing.INPUTS_CHANGED)
     )
-    if _placed(changed, observed, candidate):
+    if _placed(changed, observed, proposal):
         return Occasion(trigger="ClusterInputsChanged", clusters=everybody)
-    joined = _placed([name for name in answering if name not in known], observed, candidate)
+    joined = _placed([name for name in answering if name not in known], observed, proposal)
     return Occasion(trigger="MembersJoined", clusters=joined) if joined else None
 
 
@@ -85,12 +85,12 @@ def is_for(item: ClusterRollout, revision_: str, observed: ApplicationObserved) 
 
 
 def _placed(
-    names: Sequence[ClusterName], observed: ApplicationObserved, candidate: Candidate
+    names: Sequence[ClusterName], observed: ApplicationObserved, proposal: Proposal
 ) -> tuple[ClusterName, ...]:
     """Those that a run would let go: who belongs to no wave and is left out makes no run."""
-    if not names or candidate.policy.unmatched_clusters != "Ignore":
+    if not names or proposal.policy.unmatched_clusters != "Ignore":
         return tuple(names)
-    waves = candidate.policy.waves or (wavelib.IMPLICIT,)
+    waves = proposal.policy.waves or (wavelib.IMPLICIT,)
     taken, _ = wavelib.assign(waves, names, observed.members)
     return tuple(name for name in names if name in taken)
 

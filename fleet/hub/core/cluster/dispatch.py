@@ -16,8 +16,8 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER
 from fleet.hub.core import phases
 from fleet.hub.core.actions import DeleteObject, DispatchPlan, LookUp
-from fleet.hub.core.cluster import inventory, ownership, removal, standing, verdict, writes
-from fleet.hub.core.cluster.standing import Finding
+from fleet.hub.core.cluster import assessment, inventory, ownership, removal, standing, writes
+from fleet.hub.core.cluster.assessment import Assessment
 from fleet.hub.core.cluster.writes import Case
 from fleet.hub.core.observed import DispatchObserved, Member
 
@@ -47,28 +47,28 @@ def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> D
 
 
 def _pending(item: ClusterRollout, now: datetime) -> DispatchPlan:
-    finding = Finding(phase=ClusterPhase.PENDING, reason="Pending")
-    return DispatchPlan(status=standing.status(item, finding, now))
+    found = Assessment(phase=ClusterPhase.PENDING, reason="Pending")
+    return DispatchPlan(status=standing.status(item, found, now))
 
 
 def _unreachable(item: ClusterRollout, member: Member | None, now: datetime) -> DispatchPlan:
     """Nothing can be read or written; what had come to its end stands."""
     seen = standing.reachable(member)
     if standing.stands(item):
-        finding = Finding(
+        found = Assessment(
             phase=item.status.phase,
             reason=item.status.reason,
             message=item.status.message,
             conditions=(seen,),
         )
     else:
-        finding = Finding(
+        found = Assessment(
             phase=ClusterPhase.UNREACHABLE,
             reason=seen.reason,
             message=seen.message,
             conditions=(seen,),
         )
-    return DispatchPlan(status=standing.status(item, finding, now))
+    return DispatchPlan(status=standing.status(item, found, now))
 
 
 def _replaced(item: ClusterRollout, now: datetime) -> DispatchPlan:
@@ -78,14 +78,14 @@ def _replaced(item: ClusterRollout, now: datetime) -> DispatchPlan:
     """
     if not standing.is_taken(item):
         return DispatchPlan(status=standing.forgotten(item).status)
-    finding = Finding(
+    found = Assessment(
         phase=ClusterPhase.PENDING,
         reason="MemberReplaced",
         message=f"another API server answers as {item.spec.cluster} than the one that was written "
         "to: it receives nothing before a run lets it go",
     )
     kept = item.status
-    status = standing.status(standing.forgotten(item), finding, now).model_copy(
+    status = standing.status(standing.forgotten(item), found, now).model_copy(
         update={
             "dispatch": kept.dispatch,
             "server": kept.server,
@@ -126,7 +126,7 @@ def _looked_up(case: Case) -> DispatchPlan | None:
 
     A Rollout that the watch does not show may be there without our labels.
     """
-    if case.observed.live is not None or case.bar is not None:
+    if case.observed.looked_up is not None or case.bar is not None:
         return None
     if case.live.rollout is not None and not writes.unconfirmed(case) and not _surplus(case):
         return None
@@ -169,11 +169,11 @@ def _written(case: Case) -> DispatchPlan | None:
         return None
     before = case.item.status
     if case.is_applied:
-        found = _finding(case)
+        found = _assessed(case)
     elif before.phase in phases.FAILURES:
-        found = Finding(phase=before.phase, reason=before.reason, message=before.message)
+        found = Assessment(phase=before.phase, reason=before.reason, message=before.message)
     else:
-        found = Finding(phase=ClusterPhase.APPLYING, reason="Applying")
+        found = Assessment(phase=ClusterPhase.APPLYING, reason="Applying")
     status = standing.status(case.item, found, case.now)
     return DispatchPlan(status=status, actions=actions)
 
@@ -189,33 +189,33 @@ STEPS: tuple[Callable[[Case], DispatchPlan | None], ...] = (
 
 def _reported(case: Case) -> DispatchPlan:
     """Everything is there: believe what is seen, and say where the cluster stands."""
-    finding = _finding(case)
+    found = _assessed(case)
     status = case.item.status
     items = status.inventory
     deletions: tuple[DeleteObject, ...] = ()
     left: inventory.Items = ()
     if case.bar is None and not case.inputs_changed:
         items = inventory.confirmed(items, case.observed.rendered, case.live)
-    if case.observed.live is not None and _surplus(case):
+    if case.observed.looked_up is not None and _surplus(case):
         extra = inventory.surplus(items, case.observed.rendered)
         owner = inventory.Owner.of(case.item, case.observed.hub)
         left, deletions = inventory.leaving(extra, case.live, owner)
         items = tuple(item for item in items if item not in extra or item in left)
-    rollout = verdict.parse(case.live.rollout)
+    rollout = assessment.parse(case.live.rollout)
     update = {
         "inventory": items,
         "server": status.server or case.member.server,
         "applied_run": case.want.run if case.bar is None else status.applied_run,
-        "engine": verdict.report(rollout, case.want.revision) if rollout else EngineReport(),
+        "engine": assessment.report(rollout, case.want.revision) if rollout else EngineReport(),
     }
-    if finding.phase is ClusterPhase.SUCCEEDED:
+    if found.phase is ClusterPhase.SUCCEEDED:
         update["last_good"] = LastGood(run=case.want.run, revision=case.want.revision)
     after = standing.status(
         case.item,
-        Finding(
-            phase=finding.phase,
-            reason=finding.reason,
-            message=finding.message,
+        Assessment(
+            phase=found.phase,
+            reason=found.reason,
+            message=found.message,
             update=update,
             conditions=(standing.reachable(case.member), *_inputs(case)),
         ),
@@ -229,21 +229,21 @@ def _reported(case: Case) -> DispatchPlan:
     return DispatchPlan(status=after, actions=(write, *deletions), fence=True, wake_at=wake)
 
 
-def _finding(case: Case) -> Finding:
-    rollout = verdict.parse(case.live.rollout)
+def _assessed(case: Case) -> Assessment:
+    rollout = assessment.parse(case.live.rollout)
     if rollout is None:
         message = "the Rollout in the member cannot be read: its CRD or its content is not ours"
-        return Finding(phase=ClusterPhase.PROGRESSING, reason="EngineTooOld", message=message)
+        return Assessment(phase=ClusterPhase.PROGRESSING, reason="EngineTooOld", message=message)
     done = case.is_applied and case.item.status.phase is ClusterPhase.SUCCEEDED
-    found = verdict.find(rollout, case.want.revision, case.member, was_done=done)
+    found = assessment.of(rollout, case.want.revision, case.member, was_done=done)
     if case.bar and found.phase is ClusterPhase.SUCCEEDED and not case.is_applied:
-        return Finding(phase=ClusterPhase.FAILED, reason=case.bar[0], message=case.bar[1])
+        return Assessment(phase=ClusterPhase.FAILED, reason=case.bar[0], message=case.bar[1])
     if found.phase not in standing.FINAL and not case.item.spec.hold and case.live.foreign_hold:
         message = (
             f"{case.live.foreign_hold} holds the Rollout ({case.live.hold}): take spec.hold away "
             "in the member, or set deliveryPolicy.onConflict: Force"
         )
-        return Finding(phase=ClusterPhase.CONFLICT, reason="Conflict", message=message)
+        return Assessment(phase=ClusterPhase.CONFLICT, reason="Conflict", message=message)
     return found
 
 
@@ -265,13 +265,13 @@ def _told(
     case: Case, phase: ClusterPhase, reason: str, message: str, *, again: bool = False
 ) -> DispatchPlan:
     """Nothing is written; this is why."""
-    finding = Finding(
+    found = Assessment(
         phase=phase,
         reason=reason,
         message=message,
         conditions=(standing.reachable(case.member),),
     )
     return DispatchPlan(
-        status=standing.status(case.item, finding, case.now),
+        status=standing.status(case.item, found, case.now),
         wake_at=case.now + RECHECK if again else None,
     )

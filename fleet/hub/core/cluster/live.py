@@ -28,7 +28,9 @@ class Live:
     @classmethod
     def of(cls, item: ClusterRollout, observed: DispatchObserved) -> "Live":
         """What is live of what is rendered and of what the inventory lists."""
-        return cls(main=_main(item, observed), rollouts=observed.rollouts, others=observed.live)
+        return cls(
+            main=_main(item, observed), rollouts=observed.rollouts, others=observed.looked_up
+        )
 
     def get(self, wanted: Rendered) -> Manifest | None:
         """The live object for `wanted`; None where there is none or nothing is known."""

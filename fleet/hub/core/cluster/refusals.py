@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fleet import errors
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.errors import Conflict, FleetError
-from fleet.hub.core.cluster.standing import Finding
+from fleet.hub.core.cluster.assessment import Assessment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +46,15 @@ REFUSALS = (
 )
 
 
-def finding(error: FleetError) -> Finding | None:
+def assess(error: FleetError) -> Assessment | None:
     """Where a refused write leaves its cluster; None when it is only to be tried again."""
     text = str(error)
     if isinstance(error, Conflict) and error.managers:
         owners = ", ".join(error.managers)
         advice = "let them go, or set deliveryPolicy.onConflict: Force"
         message = f"{owners} owns fields of the Rollout: {advice}"
-        return Finding(phase=ClusterPhase.CONFLICT, reason="Conflict", message=message)
+        return Assessment(phase=ClusterPhase.CONFLICT, reason="Conflict", message=message)
     for row in REFUSALS:
         if isinstance(error, row.error) and row.mark in text:
-            return Finding(phase=row.phase, reason=row.reason, message=f"{row.advice}: {text}")
+            return Assessment(phase=row.phase, reason=row.reason, message=f"{row.advice}: {text}")
     return None

@@ -16,8 +16,8 @@ from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ROLLOUTS
 from fleet.hub.core.actions import DispatchPlan, FenceRollout, LookUp
 from fleet.hub.core.cluster import inventory, standing
 from fleet.hub.core.cluster import live as livelib
+from fleet.hub.core.cluster.assessment import Assessment
 from fleet.hub.core.cluster.live import Live, Manifest
-from fleet.hub.core.cluster.standing import Finding
 from fleet.hub.core.observed import DispatchObserved
 
 TIMEOUT = timedelta(hours=24)
@@ -70,7 +70,7 @@ def _away(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> Di
     listed = item.status.inventory
     found = [live.find(inventory.place(one)) for one in listed if one.plural == ROLLOUTS.plural]
     rollouts = [one for one in found if one is not None]
-    if observed.live is None and not rollouts:
+    if observed.looked_up is None and not rollouts:
         return DispatchPlan(status=item.status, actions=(LookUp(),))
     for rollout in rollouts:
         if hub := livelib.other_hub(rollout, observed.hub):
@@ -149,10 +149,10 @@ def _status(
     lost = observed.member is None or not observed.member.reachable
     if lost and not standing.stands(item):
         phase = ClusterPhase.UNREACHABLE
-    finding = Finding(
+    found = Assessment(
         phase=phase,
         reason="Deleting",
         message=message,
         conditions=(standing.reachable(observed.member),),
     )
-    return standing.status(item, finding, now)
+    return standing.status(item, found, now)

@@ -1,13 +1,11 @@
-"""From a finding about a cluster to its next status: phase, clocks, conditions.
+"""From the assessment of a cluster to its next status: phase, clocks, conditions.
 
 Called by `dispatch` and `removal`. The clock of the progress deadline stands still while the
 cluster is paused, held or out of reach; what it has waited is kept here, in the hub's own time.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from fleet.api import ClusterRollout
 from fleet.api import conditions as conditionlib
@@ -15,6 +13,7 @@ from fleet.api.clusterrollout import ClusterRolloutStatus, Dispatched
 from fleet.api.conditions import Condition
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.hub.core import phases
+from fleet.hub.core.cluster.assessment import Assessment
 from fleet.hub.core.observed import Member
 
 INPUTS_CHANGED = "InputsChanged"
@@ -22,17 +21,6 @@ INPUTS_CHANGED = "InputsChanged"
 
 WAITING = frozenset({ClusterPhase.PAUSED, ClusterPhase.UNREACHABLE})
 FINAL = frozenset({ClusterPhase.SUCCEEDED, ClusterPhase.FAILED})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Where the cluster stands and why; `update` and `conditions` go into its status."""
-
-    phase: ClusterPhase
-    reason: str
-    message: str = ""
-    update: dict[str, Any] = field(default_factory=dict)
-    conditions: tuple[Condition, ...] = ()
 
 
 def is_taken(item: ClusterRollout) -> bool:
@@ -65,14 +53,14 @@ def stands(item: ClusterRollout) -> bool:
     return is_taken(item) and item.status.phase in FINAL
 
 
-def status(item: ClusterRollout, finding: Finding, now: datetime) -> ClusterRolloutStatus:
+def status(item: ClusterRollout, found: Assessment, now: datetime) -> ClusterRolloutStatus:
     """The whole next status. Raises UnexpectedState for a move that the table does not know."""
     before = item.status
     taken = is_taken(item)
     phase = phases.move(
         phases.CLUSTER_MOVES,
         before.phase if taken else None,
-        finding.phase,
+        found.phase,
         f"cluster {item.spec.cluster} of {item.spec.application}",
     )
     waiting = phase in WAITING or (bool(item.spec.hold) and phase not in FINAL)
@@ -86,13 +74,13 @@ def status(item: ClusterRollout, finding: Finding, now: datetime) -> ClusterRoll
         update={
             "observed_generation": item.metadata.generation,
             "phase": phase,
-            "reason": finding.reason,
-            "message": finding.message[: conditionlib.MESSAGE_LIMIT],
+            "reason": found.reason,
+            "message": found.message[: conditionlib.MESSAGE_LIMIT],
             "waiting_since": (since or now) if waiting else None,
             "waited_seconds": waited,
             "finished_at": (before.finished_at if same else now) if phase in FINAL else None,
-            "conditions": _conditions(item, finding.conditions, now),
-            **finding.update,
+            "conditions": _conditions(item, found.conditions, now),
+            **found.update,
         }
     )
 

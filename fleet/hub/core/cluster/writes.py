@@ -149,7 +149,7 @@ def missing(case: Case, dispatch: Dispatched) -> tuple[Write, ...]:
         writes.append(_apply(case, dispatch))
     if case.live.hold != dispatch.hold:
         writes.extend(_hold(case, dispatch))
-    if case.observed.live is not None:
+    if case.observed.looked_up is not None:
         for each in unconfirmed(case):
             found = case.live.get(each)
             if found is None:

@@ -1,25 +1,18 @@
-"""A member: how far it is believed, who is its elder, what is reported of it and of its Fleet.
+"""How far a member is believed at a moment: does it answer, and do its reports count.
 
-    Sight (what links hold at a moment) ──standing──> Standing ──report──> MemberClusterStatus
+    Sight (what links hold at a moment) ──of──> Connectivity ──report──> MemberClusterStatus
 
-Called by the runtime's `links`, `membership` and `reconcile`. Ages are seconds on the hub's
+Called by the runtime's `links`, `membership` and `triggers`. Ages are seconds on the hub's
 monotonic clock; a member's own times are shown, never compared. The engine is `engine`'s.
 """
 
 import math
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from fleet import errors
-from fleet.api import Fleet, MemberCluster, conditions
-from fleet.api.conditions import Condition, condition
-from fleet.api.fleet import FleetStatus
-from fleet.api.membercluster import EngineStatus, MemberClusterStatus
-from fleet.api.names import ClusterName
 from fleet.errors import FleetError, UserError
-from fleet.hub.core.member import freshness, selection
-from fleet.hub.core.observed import Member
+from fleet.hub.core.member import freshness
 
 SETTLE_SECONDS = 10.0
 """How long a new connection may take to show whether it is good."""
@@ -65,26 +58,13 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Connectivity:
     """How far a member is believed at a moment."""
 
     reachable: bool = False
     fresh: bool = False
     reason: str = "Unreachable"
     message: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Which cluster it is, and until when it lets us in."""
-
-    uid: str = ""
-    """Of kube-system; empty while it has not answered."""
-    kubernetes: str = ""
-    expires: datetime | None = None
-    """When the hub's own token there ends."""
-    alarm_at: datetime | None = None
-    """From when on a token that is still not renewed is worth a condition."""
 
 
 def trouble(error: FleetError, name: str, expires: datetime | None = None) -> Trouble:
@@ -112,15 +92,15 @@ def trouble(error: FleetError, name: str, expires: datetime | None = None) -> Tr
     return Trouble(reason="Unreachable", message=text)
 
 
-def standing(sight: Sight) -> Standing:
+def of(sight: Sight) -> Connectivity:
     """What to believe of a member that is seen so."""
     absence = sight.trouble or _absence(sight)
     if absence is not None:
-        return Standing(reason=absence.reason, message=absence.message)
+        return Connectivity(reason=absence.reason, message=absence.message)
     doubt = freshness.doubt(watch_age=sight.silence, lease_age=sight.lease_age)
     if doubt is not None:
-        return Standing(reachable=True, reason=doubt.reason, message=doubt.message)
-    return Standing(reachable=True, fresh=True, reason="Reachable")
+        return Connectivity(reachable=True, reason=doubt.reason, message=doubt.message)
+    return Connectivity(reachable=True, fresh=True, reason="Reachable")
 
 
 def lease_age(*, changed: float, since: float, now: float) -> float:
@@ -131,80 +111,10 @@ def lease_age(*, changed: float, since: float, now: float) -> float:
     return now - max(changed, since)
 
 
-def is_news(before: Standing, after: Standing) -> bool:
+def is_news(before: Connectivity, after: Connectivity) -> bool:
     """Whether somebody needs to hear of the change: ages in a sentence grow all the time."""
     one, other = ((item.reachable, item.fresh, item.reason) for item in (before, after))
     return one != other
-
-
-def elder_twin(
-    cluster: MemberCluster, uid: str, others: Iterable[tuple[MemberCluster, str]]
-) -> str:
-    """The older MemberCluster of its namespace that is the same API server, or nothing.
-
-    `others` come with the uid of their kube-system.
-    """
-    mine = _age(cluster)
-    older = [
-        other
-        for other, theirs in others
-        if other.namespace == cluster.namespace and theirs == uid and _age(other) < mine
-    ]
-    return min(older, key=_age).name if older else ""
-
-
-def report(
-    cluster: MemberCluster,
-    identity: Identity,
-    believed: Standing,
-    engine: EngineStatus,
-    now: datetime,
-) -> MemberClusterStatus:
-    """The status to write; it does not move while nothing does."""
-    old = cluster.status
-    reachable = condition("Reachable", believed.reachable, believed.reason, believed.message)
-    if believed.reachable:
-        reachable = condition("Reachable", True, "Reachable")
-    seen = None if believed.reachable else old.last_seen or (now if old.reachable else None)
-    return MemberClusterStatus(
-        observed_generation=cluster.metadata.generation,
-        reachable=believed.reachable,
-        uid=identity.uid or old.uid,
-        kubernetes_version=identity.kubernetes or old.kubernetes_version,
-        engine=engine,
-        credentials_expire=identity.expires,
-        last_seen=seen,
-        message=believed.message,
-        conditions=conditions.updated(
-            old.conditions,
-            (reachable, _fresh(believed), _engine(engine), *_expiry(identity, now)),
-            now,
-            cluster.metadata.generation,
-        ),
-    )
-
-
-def fleet_report(item: Fleet, members: Mapping[ClusterName, Member], now: datetime) -> FleetStatus:
-    """The status of a Fleet: who belongs to it, and who answers."""
-    selected = selection.select(item, members)
-    lacking = [selected.left_out[name] for name in item.spec.members.names if name not in members]
-    if not selected.chosen:
-        why = "; ".join(lacking)
-        advice = why or "name one, or give one the labels of members.clusterSelector"
-        text = f"no MemberCluster is named or selected: {advice}"
-        ready = condition("Ready", False, "EmptyFleet", text)
-    elif lacking:
-        ready = condition("Ready", False, "MemberNotFound", "; ".join(lacking))
-    else:
-        ready = condition("Ready", True, "Accepted")
-    return FleetStatus(
-        observed_generation=item.metadata.generation,
-        members=len(selected.chosen),
-        reachable=sum(members[name].reachable for name in selected.chosen),
-        conditions=conditions.updated(
-            item.status.conditions, (ready,), now, item.metadata.generation
-        ),
-    )
 
 
 def _absence(sight: Sight) -> Trouble | None:
@@ -220,26 +130,3 @@ def _absence(sight: Sight) -> Trouble | None:
     if not sight.is_listed:
         return Trouble(reason="Unreachable", message="its Rollouts have not been listed yet")
     return None
-
-
-def _age(cluster: MemberCluster) -> tuple[str, str]:
-    made = cluster.metadata.creation_timestamp
-    return (made.isoformat() if made else "", cluster.name)
-
-
-def _fresh(believed: Standing) -> Condition:
-    return condition(freshness.FRESH, believed.fresh, believed.reason, believed.message)
-
-
-def _engine(engine: EngineStatus) -> Condition:
-    word = {True: "EngineHealthy", False: "EngineUnhealthy", None: "EngineUnknown"}[engine.healthy]
-    return condition("EngineHealthy", engine.healthy, word, engine.message)
-
-
-def _expiry(identity: Identity, now: datetime) -> tuple[Condition, ...]:
-    if identity.expires is None or identity.alarm_at is None:
-        return ()
-    late = now >= identity.alarm_at
-    until = f"the token ends at {identity.expires:%Y-%m-%dT%H:%M:%SZ}"
-    advice = ": renew it with `fleet cluster add --renew`" if late else ""
-    return (condition("CredentialsExpire", late, "CredentialsExpire", until + advice),)

@@ -21,7 +21,7 @@ from fleet.api.names import (
     NAMESPACE_LABEL,
 )
 from fleet.api.rollout import Phase
-from fleet.hub.core.member.connectivity import Standing
+from fleet.hub.core.member.connectivity import Connectivity
 
 IDLE = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CONCLUDED})
 """Phases in which an engine may be exchanged."""
@@ -34,7 +34,7 @@ LEASE = f"Lease {ENGINE_NAMESPACE}/{ENGINE_LEASE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class Keeper:
     """Who keeps an engine: a hub (the uid of its kube-system) and a namespace of it."""
 
     hub: str = ""
@@ -45,7 +45,7 @@ class Owner:
 class Deployed:
     """The engine's Deployment as last seen."""
 
-    owner: Owner = Owner()
+    owner: Keeper = Keeper()
     available: int = 0
     generation: int = 0
     settled: bool = False
@@ -64,11 +64,11 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class EngineObserved:
     """The engine of one member at a moment."""
 
     mode: EngineMode
-    believed: Standing
+    believed: Connectivity
     deployed: Deployed | None = None
     """None: there is none, or it has not been listed yet (`is_listed`)."""
     is_listed: bool = True
@@ -77,7 +77,7 @@ class Seen:
     """Why the Lease cannot be read."""
 
 
-class Wait(Enum):
+class Obstacle(Enum):
     """What an exchange waits for."""
 
     NOTHING = "nothing"
@@ -87,47 +87,49 @@ class Wait(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping:
+class Upkeep:
     """Whether the Deployment is written now, and what keeps it from being what is wanted."""
 
     write: bool = False
-    wait: Wait = Wait.NOTHING
+    wait: Obstacle = Obstacle.NOTHING
     note: str = ""
 
 
-def keep(seen: Seen, digest: str, *, rival: str, active: str, ahead: Collection[str]) -> Keeping:
+def keep(
+    seen: EngineObserved, digest: str, *, rival: str, active: str, ahead: Collection[str]
+) -> Upkeep:
     """What to do about an engine whose Deployment shall have this digest.
 
     `rival` is what `rival` below says, `active` what `busy` says, `ahead` are the members whose
     engines must be healthy again first, empty when it is this one's turn.
     """
     if seen.mode is not EngineMode.MANAGED or not seen.is_listed:
-        return Keeping()
+        return Upkeep()
     if rival:
-        return Keeping(note=rival)
+        return Upkeep(note=rival)
     if seen.deployed is None:
-        return Keeping(write=True)
+        return Upkeep(write=True)
     if seen.deployed.digest == digest or not seen.believed.reachable:
-        return Keeping()
+        return Upkeep()
     return _exchange(seen, active, ahead)
 
 
-def _exchange(seen: Seen, active: str, ahead: Collection[str]) -> Keeping:
+def _exchange(seen: EngineObserved, active: str, ahead: Collection[str]) -> Upkeep:
     """What an exchange waits for; a dead engine waits for nothing."""
     healthy, why = health(seen)
     if healthy is None:
-        return Keeping(wait=Wait.NEWS, note=f"a newer engine waits: {why}")
+        return Upkeep(wait=Obstacle.NEWS, note=f"a newer engine waits: {why}")
     if healthy and active:
-        return Keeping(wait=Wait.ROLLOUT, note=f"a newer engine waits until {active} has ended")
+        return Upkeep(wait=Obstacle.ROLLOUT, note=f"a newer engine waits until {active} has ended")
     if healthy and ahead:
         first, *others = sorted(ahead)
         more = f" and {len(others)} more" if others else ""
         text = f"a newer engine waits until that of {first}{more} is healthy"
-        return Keeping(wait=Wait.TURN, note=text)
-    return Keeping(write=True)
+        return Upkeep(wait=Obstacle.TURN, note=text)
+    return Upkeep(write=True)
 
 
-def rival(deployed: Deployed | None, ours: Owner, namespaces: Collection[str]) -> str:
+def rival(deployed: Deployed | None, ours: Keeper, namespaces: Collection[str]) -> str:
     """Why somebody else keeps this engine, or nothing.
 
     `namespaces` are those of this hub that have a managed MemberCluster for the same API server.
@@ -158,7 +160,7 @@ def slots(total: int) -> int:
     return max(1, total // SHARE)
 
 
-def is_through(seen: Seen, digest: str) -> bool:
+def is_through(seen: EngineObserved, digest: str) -> bool:
     """Whether the engine runs as wanted, healthy and with all its pods new."""
     deployed = seen.deployed
     return (
@@ -179,7 +181,7 @@ def busy(rollouts: Iterable[Mapping[str, Any]]) -> str:
     return ""
 
 
-def report(seen: Seen, rollouts: int, note: str) -> EngineStatus:
+def report(seen: EngineObserved, rollouts: int, note: str) -> EngineStatus:
     """What to say of the engine; `note` is what `keep` had to say."""
     healthy, message = health(seen)
     return EngineStatus(
@@ -190,7 +192,7 @@ def report(seen: Seen, rollouts: int, note: str) -> EngineStatus:
     )
 
 
-def health(seen: Seen) -> tuple[bool | None, str]:
+def health(seen: EngineObserved) -> tuple[bool | None, str]:
     """Whether the engine is alive, None while that is not known; and why not."""
     if not seen.believed.reachable:
         return None, "the member is not reachable"

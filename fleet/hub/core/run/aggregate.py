@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from fleet.api.fleetrollout import (
     ROWS,
+    ClusterCounts,
     ClusterPhase,
     ClusterRow,
-    Counts,
     Display,
     FleetRolloutSpec,
     WaveStatus,
@@ -32,10 +32,10 @@ _ORDER = {
 }
 
 
-def counts(rows: Sequence[Row]) -> Counts:
+def counts(rows: Sequence[Row]) -> ClusterCounts:
     """Every row in exactly one box."""
     boxes = [_box(row) for row in rows]
-    return Counts(
+    return ClusterCounts(
         total=len(rows),
         updated=boxes.count("updated"),
         in_flight=boxes.count("in_flight"),

@@ -14,14 +14,14 @@ from fleet.api import FleetRollout
 from fleet.api.clusterrollout import Want
 from fleet.api.fleetrollout import ClusterPhase, FleetRolloutStatus, RunPhase, WaveStatus
 from fleet.hub.core import phases
-from fleet.hub.core.actions import Hold, Release, RunPlan, Start
+from fleet.hub.core.actions import HoldCluster, ReleaseCluster, RunAction, RunPlan, StartCluster
 from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import aggregate, gates, report, requests, story
 from fleet.hub.core.run import rows as rowlib
 from fleet.hub.core.run import walk as walklib
 from fleet.hub.core.run import waves as wavelib
 from fleet.hub.core.run.gates import View
-from fleet.hub.core.run.report import Verdict
+from fleet.hub.core.run.report import State
 from fleet.hub.core.run.rows import Row
 from fleet.hub.core.run.story import Told
 
@@ -44,18 +44,18 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     view = walklib.walk(run, status, observed, now)
     starts, view = _starts(run, view, now)
     actions = (*starts, *_holds(view, now))
-    return _report(run, view, _verdict(view, now), actions, told, now)
+    return _report(run, view, _state(view, now), actions, told, now)
 
 
 def _report(
     run: FleetRollout,
     view: View,
-    verdict: Verdict,
-    actions: tuple[Start | Hold | Release, ...],
+    state: State,
+    actions: tuple[RunAction, ...],
     told: Sequence[Told],
     now: datetime,
 ) -> RunPlan:
-    status, news = report.status(run, view, verdict, told, now)
+    status, news = report.status(run, view, state, told, now)
     return RunPlan(
         status=status,
         actions=actions,
@@ -91,7 +91,7 @@ def _request(
     status: FleetRolloutStatus,
     rows: Sequence[Row],
     now: datetime,
-) -> requests.Answer | None:
+) -> requests.Reply | None:
     """Only the newest run listens, and only to what was not there before it."""
     if observed.newest > run.spec.number:
         return None
@@ -101,26 +101,26 @@ def _request(
 
 
 def _closing(
-    run: FleetRollout, observed: RunObserved, answer: requests.Answer | None
-) -> Verdict | None:
+    run: FleetRollout, observed: RunObserved, answer: requests.Reply | None
+) -> State | None:
     """Why the run ends before its time, if it does."""
     if observed.deleting:
-        return Verdict(
+        return State(
             phase=RunPhase.ABORTED, reason="Aborted", message="the Application is being deleted"
         )
     if observed.newest > run.spec.number:
         newer = f"{run.spec.application.name}-{observed.newest}"
-        return Verdict(
+        return State(
             phase=RunPhase.SUPERSEDED, reason="Superseded", message=f"superseded by {newer}"
         )
     if answer is not None and answer.abort:
-        return Verdict(phase=RunPhase.ABORTED, reason=answer.reason, message=answer.message)
+        return State(phase=RunPhase.ABORTED, reason=answer.reason, message=answer.message)
     return None
 
 
 def _back(
     run: FleetRollout, observed: RunObserved, rows: Sequence[Row], now: datetime
-) -> tuple[Start, ...]:
+) -> tuple[StartCluster, ...]:
     """Clusters in flight return to what last ran well there; who never had that stays."""
     if observed.deleting:
         return ()
@@ -131,11 +131,11 @@ def _back(
         if row.is_running and good is not None and good.run and good.run != run.name:
             member = observed.members[row.name].uid
             want = Want(run=good.run, revision=good.revision, since=now, member=member)
-            result.append(Start(cluster=row.name, want=want))
+            result.append(StartCluster(cluster=row.name, want=want))
     return tuple(result)
 
 
-def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[Start, ...], View]:
+def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[StartCluster, ...], View]:
     """Who goes now, in the order of the plan, as far as slots reach; and the view after it."""
     names: dict[str, int] = {}
     for wave in walklib.startable(view):
@@ -146,7 +146,7 @@ def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[Start, 
         waiting = [row for row in own if row.is_pending and row.ready]
         names |= {row.name: row.attempt for row in waiting[:free]}
     starts = tuple(
-        Start(
+        StartCluster(
             cluster=row.name,
             want=Want(
                 run=run.name,
@@ -171,7 +171,7 @@ def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[Start, 
     return starts, replace(view, rows=after, status=status)
 
 
-def _holds(view: View, now: datetime) -> tuple[Hold | Release, ...]:
+def _holds(view: View, now: datetime) -> tuple[HoldCluster | ReleaseCluster, ...]:
     """A halt or a pause holds everything in flight; when it is over, everything goes on."""
     asked = (gates.halted, gates.paused)
     if not view.plan.waves:
@@ -180,30 +180,30 @@ def _holds(view: View, now: datetime) -> tuple[Hold | Release, ...]:
     if stop is not None:
         reason = aggregate.short(stop.message, HOLD_REASON)
         return tuple(
-            Hold(cluster=row.name, reason=reason)
+            HoldCluster(cluster=row.name, reason=reason)
             for row in view.rows
             if row.is_running and not row.held
         )
     if view.observed.isolated:
         return ()
-    return tuple(Release(cluster=row.name) for row in view.rows if row.mine and row.held)
+    return tuple(ReleaseCluster(cluster=row.name) for row in view.rows if row.mine and row.held)
 
 
-def _verdict(view: View, now: datetime) -> Verdict:
+def _state(view: View, now: datetime) -> State:
     """The phase, and what the run waits for."""
     wave = walklib.current(view)
     asked = wave or (view.plan.waves[-1] if view.plan.waves else None)
     stop = gates.first_stop(view, asked, now, gates.STOPS) if asked else None
     open_ = [row for row in view.rows if row.is_in_flight or row.is_pending or row.is_deferred]
     if stop is not None and (wave is not None or open_ or view.status.halted_at):
-        return Verdict(phase=_stopped(view), reason=stop.reason, message=stop.message)
+        return State(phase=_stopped(view), reason=stop.reason, message=stop.message)
     if wave is None and not open_:
         return _end(view)
     soak = gates.soaking(view, asked, now) if asked else None
     if soak is not None:
-        return Verdict(phase=RunPhase.SOAKING, reason=soak.reason, message=soak.message)
+        return State(phase=RunPhase.SOAKING, reason=soak.reason, message=soak.message)
     reason, message = _waiting(view)
-    return Verdict(phase=RunPhase.PROGRESSING, reason=reason, message=message)
+    return State(phase=RunPhase.PROGRESSING, reason=reason, message=message)
 
 
 def _stopped(view: View) -> RunPhase:
@@ -229,13 +229,13 @@ def _waiting(view: View) -> tuple[str, str]:
     return "Deferred", f"waiting for {wavelib.listed([row.name for row in late])}{why}{counted}"
 
 
-def _end(view: View) -> Verdict:
+def _end(view: View) -> State:
     numbers = aggregate.counts(view.rows)
     done = f"{numbers.updated} of {numbers.total} clusters updated"
     failed = [row.name for row in view.rows if row.is_failed]
     if not failed:
-        return Verdict(phase=RunPhase.SUCCEEDED, reason="Succeeded", message=done)
-    return Verdict(
+        return State(phase=RunPhase.SUCCEEDED, reason="Succeeded", message=done)
+    return State(
         phase=RunPhase.SUCCEEDED_WITH_FAILURES,
         reason="SucceededWithFailures",
         message=f"{done}, {len(failed)} failed: {wavelib.listed(failed)}",

@@ -23,7 +23,7 @@ MESSAGE = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class State:
     """Where the run stands: its phase, and the one reason with its sentence."""
 
     phase: RunPhase
@@ -32,20 +32,20 @@ class Verdict:
 
 
 def status(
-    run: FleetRollout, view: View, verdict: Verdict, told: Sequence[Told], now: datetime
+    run: FleetRollout, view: View, state: State, told: Sequence[Told], now: datetime
 ) -> tuple[FleetRolloutStatus, tuple[Told, ...]]:
     """The whole next status, and all that is to be told of the way there."""
     before = run.status
     rows = view.rows
     shown, omitted = aggregate.listed(rows)
-    ended = verdict.phase in phases.ENDS
+    ended = state.phase in phases.ENDS
     begun = [item.started_at for item in view.status.waves if item.started_at]
     after = view.status.model_copy(
         update={
             "observed_generation": run.metadata.generation,
-            "phase": phases.move(phases.RUN_MOVES, before.phase, verdict.phase, f"run {run.name}"),
-            "reason": verdict.reason,
-            "message": aggregate.short(verdict.message, MESSAGE),
+            "phase": phases.move(phases.RUN_MOVES, before.phase, state.phase, f"run {run.name}"),
+            "reason": state.reason,
+            "message": aggregate.short(state.message, MESSAGE),
             "wave": _wave(view),
             "counts": aggregate.counts(rows),
             "waves": aggregate.waves(view.status.waves, rows),
@@ -55,7 +55,7 @@ def status(
             "started_at": before.started_at or min(begun, default=None),
             "finished_at": (view.status.finished_at or now) if ended else None,
             "next_check": None if ended else recheck(view, now),
-            "conditions": _conditions(before, verdict, run.metadata.generation, now),
+            "conditions": _conditions(before, state, run.metadata.generation, now),
         }
     )
     news = (*told, *story.tell(before, after, view.plan, rows))
@@ -80,14 +80,14 @@ def _wave(view: View) -> str:
 
 
 def _conditions(
-    before: FleetRolloutStatus, verdict: Verdict, generation: int, now: datetime
+    before: FleetRolloutStatus, state: State, generation: int, now: datetime
 ) -> tuple[Condition, ...]:
     """Progressing while it may go on by itself; Succeeded is Unknown until the end."""
-    ended = verdict.phase in phases.ENDS
-    going = not ended and verdict.phase not in (RunPhase.HALTED, RunPhase.PAUSED)
-    good = verdict.phase is RunPhase.SUCCEEDED if ended else None
+    ended = state.phase in phases.ENDS
+    going = not ended and state.phase not in (RunPhase.HALTED, RunPhase.PAUSED)
+    good = state.phase is RunPhase.SUCCEEDED if ended else None
     new = (
-        conditionlib.condition("Progressing", going, verdict.reason, verdict.message),
-        conditionlib.condition("Succeeded", good, verdict.reason, verdict.message),
+        conditionlib.condition("Progressing", going, state.reason, state.message),
+        conditionlib.condition("Succeeded", good, state.reason, state.message),
     )
     return conditionlib.updated(before.conditions, new, now, generation)

@@ -17,7 +17,7 @@ HELP = "write <verb>/<id>[/<cluster>] with one of pause, resume, retry, abort an
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Reply:
     """What a request does: the status after it, and the entry that tells of it."""
 
     status: FleetRolloutStatus
@@ -26,7 +26,7 @@ class Answer:
     abort: bool = False
 
 
-Verb = Callable[[FleetRolloutStatus, Sequence[Row], str, datetime], Answer]
+Verb = Callable[[FleetRolloutStatus, Sequence[Row], str, datetime], Reply]
 
 
 def identity(text: str) -> str:
@@ -37,7 +37,7 @@ def identity(text: str) -> str:
 
 def handle(
     texts: Sequence[str], status: FleetRolloutStatus, rows: Sequence[Row], now: datetime
-) -> Answer | None:
+) -> Reply | None:
     """The answer to the first of the requests `texts` that was not answered yet; None if all were.
 
     The next one is answered at the next look, which the status that follows brings about.
@@ -64,20 +64,20 @@ def _remembered(texts: Sequence[str], handled: Sequence[str], text: str) -> tupl
     return (*old[len(old) - min(room, len(old)) :], *kept, identity(text))
 
 
-def _refused(status: FleetRolloutStatus, message: str) -> Answer:
-    return Answer(status=status, reason="RequestRefused", message=message)
+def _refused(status: FleetRolloutStatus, message: str) -> Reply:
+    return Reply(status=status, reason="RequestRefused", message=message)
 
 
 def _pause(
     status: FleetRolloutStatus, _rows: Sequence[Row], _argument: str, _now: datetime
-) -> Answer:
+) -> Reply:
     after = status.model_copy(update={"paused": True})
-    return Answer(status=after, reason="Paused", message="paused by request")
+    return Reply(status=after, reason="Paused", message="paused by request")
 
 
 def _resume(
     status: FleetRolloutStatus, rows: Sequence[Row], _argument: str, _now: datetime
-) -> Answer:
+) -> Reply:
     """Go on: out of a pause, and out of a halt in spite of what has failed so far."""
     failed = tuple(row.name for row in rows if row.is_failed) if status.halted_at else ()
     after = status.model_copy(
@@ -88,12 +88,10 @@ def _resume(
         }
     )
     accepted = f"; accepted as failed: {', '.join(failed[:5])}" if failed else ""
-    return Answer(status=after, reason="Resumed", message=f"resumed by request{accepted}")
+    return Reply(status=after, reason="Resumed", message=f"resumed by request{accepted}")
 
 
-def _retry(
-    status: FleetRolloutStatus, rows: Sequence[Row], argument: str, _now: datetime
-) -> Answer:
+def _retry(status: FleetRolloutStatus, rows: Sequence[Row], argument: str, _now: datetime) -> Reply:
     """Another chance for the failed ones, and only for them."""
     if status.phase in phases.ENDS and status.phase is not RunPhase.SUCCEEDED_WITH_FAILURES:
         return _refused(status, f"the request retry came after the end of the run: {status.phase}")
@@ -110,15 +108,15 @@ def _retry(
         }
     )
     count = len(failed)
-    return Answer(
+    return Reply(
         status=after, reason="Retried", message=f"retry of {count}: {', '.join(failed[:5])}"
     )
 
 
 def _abort(
     status: FleetRolloutStatus, _rows: Sequence[Row], _argument: str, _now: datetime
-) -> Answer:
-    return Answer(status=status, reason="Aborted", message="aborted by request", abort=True)
+) -> Reply:
+    return Reply(status=status, reason="Aborted", message="aborted by request", abort=True)
 
 
 VERBS: Mapping[str, Verb] = {

@@ -44,7 +44,7 @@ from fleet.hub.core.cluster import refusals
     ],
 )
 def test_what_a_refusal_means(error: FleetError, phase: ClusterPhase, reason: str) -> None:
-    found = refusals.finding(error)
+    found = refusals.assess(error)
     assert found is not None
     assert (found.phase, found.reason) == (phase, reason)
 
@@ -57,4 +57,4 @@ def test_what_a_refusal_means(error: FleetError, phase: ClusterPhase, reason: st
     ],
 )
 def test_what_passes_by_itself_is_not_reported(error: FleetError) -> None:
-    assert refusals.finding(error) is None
+    assert refusals.assess(error) is None

@@ -1,19 +1,14 @@
-"""A member in the core: what is believed of it, in which words, who is the elder of two names."""
+"""How far a member is believed, and in which words it is said why not."""
 
 import math
-from datetime import datetime, timedelta
 
 import pytest
 
 from fleet import errors
-from fleet.api.membercluster import EngineStatus, MemberCluster
-from fleet.api.names import ClusterName
 from fleet.errors import FleetError, UserError
-from fleet.hub.core.member import connectivity as members
-from fleet.hub.core.member.connectivity import Identity, Sight, Standing, Trouble
-from fleet.hub.core.observed import Member
+from fleet.hub.core.member import connectivity
+from fleet.hub.core.member.connectivity import Connectivity, Sight, Trouble
 from tests.conftest import NOON
-from tests.hub import gen
 
 QUIET = "the engine has not renewed its Lease for more than 30 s"
 UNSEEN = "the engine has not been seen to renew its Lease yet"
@@ -61,7 +56,7 @@ def sight(**seen: object) -> Sight:
 def test_what_is_believed(
     seen: Sight, reachable: bool, fresh: bool, reason: str, message: str
 ) -> None:
-    assert members.standing(seen) == Standing(
+    assert connectivity.of(seen) == Connectivity(
         reachable=reachable, fresh=fresh, reason=reason, message=message
     )
 
@@ -85,11 +80,11 @@ def test_what_is_believed(
     ],
 )  # fmt: skip
 def test_an_error_says_what_to_do(error: FleetError, reason: str, message: str) -> None:
-    assert members.trouble(error, "eu-7") == Trouble(reason=reason, message=message)
+    assert connectivity.trouble(error, "eu-7") == Trouble(reason=reason, message=message)
 
 
 def test_a_refused_token_says_when_it_ends() -> None:
-    told = members.trouble(errors.Unauthorized("401"), "eu-7", NOON)
+    told = connectivity.trouble(errors.Unauthorized("401"), "eu-7", NOON)
     assert "(it ends at 2026-11-20T12:00:00Z): write a new one" in told.message
 
 
@@ -103,98 +98,16 @@ def test_a_refused_token_says_when_it_ends() -> None:
     ],
 )
 def test_the_age_of_a_lease(changed: float, since: float, age: float) -> None:
-    assert members.lease_age(changed=changed, since=since, now=1_000.0) == age
+    assert connectivity.lease_age(changed=changed, since=since, now=1_000.0) == age
 
 
 @pytest.mark.parametrize(
     ("after", "news"),
     [
-        pytest.param(Standing(reason="Stale", message="for 31 s"), False, id="another age"),
-        pytest.param(Standing(reason="Unreachable", message="for 30 s"), True, id="a reason"),
-        pytest.param(Standing(reason="Stale", reachable=True), True, id="it answers"),
+        pytest.param(Connectivity(reason="Stale", message="for 31 s"), False, id="another age"),
+        pytest.param(Connectivity(reason="Unreachable", message="for 30 s"), True, id="a reason"),
+        pytest.param(Connectivity(reason="Stale", reachable=True), True, id="it answers"),
     ],
 )
-def test_what_is_news(after: Standing, news: bool) -> None:
-    assert members.is_news(Standing(reason="Stale", message="for 30 s"), after) is news
-
-
-def made(name: str, minutes: int, namespace: str = "shop") -> MemberCluster:
-    body = gen.cluster(name).manifest()
-    stamp = NOON + timedelta(minutes=minutes)
-    body["metadata"] |= {"creationTimestamp": stamp.isoformat(), "namespace": namespace}
-    return MemberCluster.parse(body)
-
-
-@pytest.mark.parametrize(
-    ("others", "elder"),
-    [
-        pytest.param([], "", id="nobody else"),
-        pytest.param([(made("old", -1), "uid-1")], "old", id="an older one of that uid"),
-        pytest.param([(made("new", 1), "uid-1")], "", id="a younger one waits itself"),
-        pytest.param([(made("old", -1), "uid-2")], "", id="an older one elsewhere"),
-        pytest.param([(made("old", -1, "team-2"), "uid-1")], "", id="one of another tenant"),
-        pytest.param([(made("a", 0), "uid-1")], "a", id="of the same second, the first by name"),
-        pytest.param([(made("b", -1), "uid-1"), (made("a", -2), "uid-1")], "a", id="the eldest"),
-    ],
-)
-def test_the_elder_of_two_names(others: list[tuple[MemberCluster, str]], elder: str) -> None:
-    assert members.elder_twin(made("eu-7", 0), "uid-1", others) == elder
-
-
-def reported(believed: Standing, *, alarm: datetime | None = None) -> dict[str, tuple[str, str]]:
-    identity = Identity(uid="u", expires=alarm and alarm + timedelta(days=2), alarm_at=alarm)
-    status = members.report(made("eu-7", 0), identity, believed, EngineStatus(healthy=True), NOON)
-    return {item.type: (item.status, item.reason) for item in status.conditions}
-
-
-@pytest.mark.parametrize(
-    ("believed", "reachable", "fresh"),
-    [
-        pytest.param(Standing(reachable=True, fresh=True, reason="Reachable"),
-                     ("True", "Reachable"), ("True", "Reachable"), id="believed"),
-        pytest.param(Standing(reachable=True, reason="Stale", message=QUIET),
-                     ("True", "Reachable"), ("False", "Stale"), id="answers, and is stale"),
-        pytest.param(Standing(reason="Unauthorized"),
-                     ("False", "Unauthorized"), ("False", "Unauthorized"), id="lost"),
-    ],
-)  # fmt: skip
-def test_conditions(believed: Standing, reachable: tuple[str, str], fresh: tuple[str, str]) -> None:
-    told = reported(believed)
-    assert (told["Reachable"], told["Fresh"]) == (reachable, fresh)
-
-
-@pytest.mark.parametrize(
-    ("alarm", "told"),
-    [
-        pytest.param(None, None, id="no token of ours"),
-        pytest.param(NOON + timedelta(seconds=1), ("False", "CredentialsExpire"), id="in time"),
-        pytest.param(NOON, ("True", "CredentialsExpire"), id="late"),
-    ],
-)
-def test_a_token_that_ends_soon(alarm: datetime | None, told: tuple[str, str] | None) -> None:
-    believed = Standing(reachable=True, fresh=True, reason="Reachable")
-    assert reported(believed, alarm=alarm).get("CredentialsExpire") == told
-
-
-@pytest.mark.parametrize(
-    ("names", "known", "counts", "reason", "message"),
-    [
-        pytest.param(["a", "b"], ["a", "b"], (2, 1), "Accepted", "", id="two, one answers"),
-        pytest.param(["a", "c"], ["a"], (1, 1), "MemberNotFound",
-                     "c is named by fleet production, but there is no MemberCluster of that name",
-                     id="one that is missing"),
-        pytest.param(["c"], [], (0, 0), "EmptyFleet",
-                     "no MemberCluster is named or selected: c is named by fleet production, "
-                     "but there is no MemberCluster of that name", id="only one that is missing"),
-    ],
-)  # fmt: skip
-def test_a_fleet(
-    names: list[str], known: list[str], counts: tuple[int, int], reason: str, message: str
-) -> None:
-    found = {
-        ClusterName(name): Member(cluster=made(name, 0), reachable=name == "a") for name in known
-    }
-    status = members.fleet_report(gen.fleet(members={"names": names}), found, NOON)
-    (ready,) = status.conditions
-    assert (status.members, status.reachable) == counts
-    assert (ready.reason, ready.message) == (reason, message)
+def test_what_is_news(after: Connectivity, news: bool) -> None:
+    assert connectivity.is_news(Connectivity(reason="Stale", message="for 30 s"), after) is news

@@ -6,51 +6,51 @@ import pytest
 
 from fleet.api.membercluster import EngineMode
 from fleet.hub.core.member import engine
-from fleet.hub.core.member.connectivity import Standing
-from fleet.hub.core.member.engine import Deployed, Keeping, Owner, Seen, Term, Wait
+from fleet.hub.core.member.connectivity import Connectivity
+from fleet.hub.core.member.engine import Deployed, EngineObserved, Keeper, Obstacle, Term, Upkeep
 
-OURS = Owner(hub="hub-1", namespace="shop")
-GOOD = Standing(reachable=True, fresh=True, reason="Reachable")
-STALE = Standing(reachable=True, reason="Stale", message="silent")
-UNKNOWN = Standing(reachable=True, reason="EngineUnknown", message="not seen yet")
-LOST = Standing()
+OURS = Keeper(hub="hub-1", namespace="shop")
+GOOD = Connectivity(reachable=True, fresh=True, reason="Reachable")
+STALE = Connectivity(reachable=True, reason="Stale", message="silent")
+UNKNOWN = Connectivity(reachable=True, reason="EngineUnknown", message="not seen yet")
+LOST = Connectivity()
 OLD = Deployed(owner=OURS, available=1, settled=True, digest="old")
-ALIVE = Seen(
+ALIVE = EngineObserved(
     mode=EngineMode.MANAGED, believed=GOOD, deployed=OLD, term=Term(holder="pod-1", version="0.9")
 )
-WRITE = Keeping(write=True)
+WRITE = Upkeep(write=True)
 
 
 @pytest.mark.parametrize(
     ("seen", "others", "decision"),
     [
         pytest.param(ALIVE, {}, WRITE, id="an old engine at rest is exchanged"),
-        pytest.param(replace(ALIVE, deployed=replace(OLD, digest="new")), {}, Keeping(),
+        pytest.param(replace(ALIVE, deployed=replace(OLD, digest="new")), {}, Upkeep(),
                      id="one that is as wanted is not written"),
         pytest.param(replace(ALIVE, deployed=None), {}, WRITE, id="one that is not there is made"),
-        pytest.param(replace(ALIVE, deployed=None, is_listed=False), {}, Keeping(),
+        pytest.param(replace(ALIVE, deployed=None, is_listed=False), {}, Upkeep(),
                      id="unless it is not known whether it is there"),
-        pytest.param(replace(ALIVE, mode=EngineMode.EXTERNAL), {}, Keeping(),
+        pytest.param(replace(ALIVE, mode=EngineMode.EXTERNAL), {}, Upkeep(),
                      id="an external one is left alone"),
-        pytest.param(ALIVE, {"rival": "theirs"}, Keeping(note="theirs"),
+        pytest.param(ALIVE, {"rival": "theirs"}, Upkeep(note="theirs"),
                      id="somebody else's is only watched"),
         pytest.param(ALIVE, {"active": "Rollout a/b"},
-                     Keeping(wait=Wait.ROLLOUT,
+                     Upkeep(wait=Obstacle.ROLLOUT,
                              note="a newer engine waits until Rollout a/b has ended"),
                      id="a Rollout on its way is waited for"),
         pytest.param(ALIVE, {"ahead": ["b", "a", "c"]},
-                     Keeping(wait=Wait.TURN,
+                     Upkeep(wait=Obstacle.TURN,
                              note="a newer engine waits until that of a and 2 more is healthy"),
                      id="others come first"),
         pytest.param(replace(ALIVE, believed=STALE), {"active": "Rollout a/b", "ahead": ["a"]},
                      WRITE, id="a dead engine is mended at once"),
         pytest.param(replace(ALIVE, believed=UNKNOWN), {},
-                     Keeping(wait=Wait.NEWS, note="a newer engine waits: not seen yet"),
+                     Upkeep(wait=Obstacle.NEWS, note="a newer engine waits: not seen yet"),
                      id="after a restart of the hub it is first seen whether it lives"),
-        pytest.param(replace(ALIVE, believed=LOST), {}, Keeping(), id="a lost one is not written"),
+        pytest.param(replace(ALIVE, believed=LOST), {}, Upkeep(), id="a lost one is not written"),
     ],
 )  # fmt: skip
-def test_what_to_do(seen: Seen, others: dict[str, object], decision: Keeping) -> None:
+def test_what_to_do(seen: EngineObserved, others: dict[str, object], decision: Upkeep) -> None:
     given = {"rival": "", "active": "", "ahead": (), **others}
     assert engine.keep(seen, "new", **given) == decision  # type: ignore[arg-type]
 
@@ -59,18 +59,18 @@ def test_what_to_do(seen: Seen, others: dict[str, object], decision: Keeping) ->
     ("owner", "namespaces", "whose"),
     [
         pytest.param(OURS, {"shop"}, "", id="ours"),
-        pytest.param(Owner(), {"shop"}, "", id="nobody's: made before owners were written"),
-        pytest.param(Owner(hub="hub-1", namespace="team-2"), {"shop", "team-2"},
+        pytest.param(Keeper(), {"shop"}, "", id="nobody's: made before owners were written"),
+        pytest.param(Keeper(hub="hub-1", namespace="team-2"), {"shop", "team-2"},
                      "namespace team-2", id="another namespace's"),
-        pytest.param(Owner(hub="hub-1", namespace="team-2"), {"shop"}, "",
+        pytest.param(Keeper(hub="hub-1", namespace="team-2"), {"shop"}, "",
                      id="a namespace's that has let go of the member"),
-        pytest.param(Owner(hub="hub-2", namespace="shop"), {"shop"},
+        pytest.param(Keeper(hub="hub-2", namespace="shop"), {"shop"},
                      "namespace shop of hub hub-2", id="another hub's"),
-        pytest.param(Owner(hub="hub-2", namespace="gone"), {"shop"},
+        pytest.param(Keeper(hub="hub-2", namespace="gone"), {"shop"},
                      "namespace gone of hub hub-2", id="another hub's, of which nothing is known"),
     ],
 )  # fmt: skip
-def test_who_else_keeps_it(owner: Owner, namespaces: set[str], whose: str) -> None:
+def test_who_else_keeps_it(owner: Keeper, namespaces: set[str], whose: str) -> None:
     said = engine.rival(replace(OLD, owner=owner), OURS, namespaces)
     told = (
         f"Deployment kulta-system/kulta-controller is kept by {whose} and only watched here: "
@@ -106,7 +106,7 @@ def test_whose_turn_it_is(total: int, exchanged: list[str], first: tuple[str, ..
         pytest.param(replace(ALIVE, deployed=None), False, id="gone"),
     ],
 )  # fmt: skip
-def test_when_an_exchange_is_through(seen: Seen, through: bool) -> None:
+def test_when_an_exchange_is_through(seen: EngineObserved, through: bool) -> None:
     assert engine.is_through(seen, "old") is through
 
 
@@ -135,7 +135,7 @@ NAME = "Deployment kulta-system/kulta-controller"
         pytest.param(EMPTY, False, f"{NAME} has not taken its Lease yet", id="not leading yet"),
     ],
 )  # fmt: skip
-def test_health(seen: Seen, healthy: bool | None, message: str) -> None:
+def test_health(seen: EngineObserved, healthy: bool | None, message: str) -> None:
     told = engine.report(seen, 3, "")
     assert (told.healthy, told.message, told.rollouts) == (healthy, message, 3)
 

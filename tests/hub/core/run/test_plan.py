@@ -11,7 +11,7 @@ import pytest
 
 from fleet.api import FleetRollout
 from fleet.api.fleetrollout import ClusterPhase, RunPhase
-from fleet.hub.core.actions import Hold, Release
+from fleet.hub.core.actions import HoldCluster, ReleaseCluster
 from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import plan
 from tests.conftest import NOON
@@ -312,8 +312,8 @@ def test_holds_and_releases_are_not_repeated() -> None:
     run = begun(gen.run(THREE), halted_at=NOON, phase=RunPhase.HALTED)
     world = observed("a", "b", "c", items=[FAILED, gen.item("b", hold="halted: a")])
     kinds = [type(action) for action in plan.next(run, world, NOON).actions]
-    assert Hold not in kinds
-    assert Release not in kinds
+    assert HoldCluster not in kinds
+    assert ReleaseCluster not in kinds
 
 
 def test_a_thousand_clusters_fit() -> None:

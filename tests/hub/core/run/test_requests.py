@@ -3,7 +3,7 @@
 import pytest
 
 from fleet.api.fleetrollout import RunPhase, WaveStatus
-from fleet.hub.core.actions import Start
+from fleet.hub.core.actions import StartCluster
 from fleet.hub.core.run import plan
 from tests.conftest import NOON
 from tests.hub import gen
@@ -114,7 +114,7 @@ def test_retry_counts_attempts_up() -> None:
     run = begun(gen.run(gen.wave("all", "a")), halted_at=NOON, phase=RunPhase.HALTED)
     answer = plan.next(run, observed("a", items=[FAILED], requests=("retry/5",)), NOON)
     (start,) = answer.actions
-    assert isinstance(start, Start)
+    assert isinstance(start, StartCluster)
     assert (start.want.run, start.want.attempt) == ("checkout-1", 1)
     assert answer.status.retrying == ()
 
@@ -137,7 +137,7 @@ def test_a_newer_run_sends_those_in_flight_back() -> None:
     answer = plan.next(run, observed("a", "b", "c", "d", items=items, newest=2), NOON)
     assert (answer.status.phase, answer.status.finished_at) == (RunPhase.SUPERSEDED, NOON)
     (back,) = answer.actions
-    assert isinstance(back, Start)
+    assert isinstance(back, StartCluster)
     assert (back.cluster, back.want.run, back.want.revision) == ("b", "checkout-7", "rev7")
 
 

@@ -6,15 +6,16 @@ member. A report about anything else is not counted, however healthy it looks.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.api import Rollout
 from fleet.api import conditions as conditionlib
 from fleet.api.clusterrollout import EngineReport
+from fleet.api.conditions import Condition
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.rollout import Phase
 from fleet.errors import UserError
-from fleet.hub.core.cluster.standing import Finding
 from fleet.hub.core.observed import Member
 
 TEXT_LIMIT = 500
@@ -23,6 +24,17 @@ NAME_LIMIT = 64
 
 ANALYZING = frozenset({"Pending", "Inconclusive", "Error"})
 """Verdicts of a metric that hold a step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """Where the cluster stands and why; `update` and `conditions` go into its status."""
+
+    phase: ClusterPhase
+    reason: str
+    message: str = ""
+    update: dict[str, Any] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
 
 
 def parse(live: Mapping[str, Any] | None) -> Rollout | None:
@@ -66,7 +78,7 @@ def report(rollout: Rollout, revision: str) -> EngineReport:
     )
 
 
-def find(rollout: Rollout, revision: str, member: Member, *, was_done: bool) -> Finding:
+def of(rollout: Rollout, revision: str, member: Member, *, was_done: bool) -> Assessment:
     """Where the cluster stands; `was_done`: it had succeeded with this wish before."""
     status = rollout.status
     # A hold that came or went is a new generation too: what has succeeded outlives it.
@@ -79,60 +91,62 @@ def find(rollout: Rollout, revision: str, member: Member, *, was_done: bool) -> 
     if status.phase is Phase.COMPLETED:
         return _completed(rollout, member, was_done=was_done)
     if rollout.spec.hold is not None:
-        return Finding(
+        return Assessment(
             phase=ClusterPhase.PAUSED, reason="Held", message=f"held: {rollout.spec.hold.reason}"
         )
     if status.phase is Phase.PAUSED:
-        return Finding(
+        return Assessment(
             phase=ClusterPhase.PAUSED, reason="Paused", message=status.message or "paused"
         )
     return _progressing(rollout)
 
 
-def _unseen(rollout: Rollout) -> Finding:
+def _unseen(rollout: Rollout) -> Assessment:
     """The engine has not taken it up; a refusal of this very generation is its last word."""
     refused = conditionlib.find(rollout.status.conditions, "InvalidSpec")
     latest = rollout.metadata.generation
     if refused and refused.status == "True" and refused.observed_generation == latest:
-        return Finding(
+        return Assessment(
             phase=ClusterPhase.FAILED,
             reason="InvalidSpec",
             message=f"the engine refuses it: {refused.message}",
         )
-    return _stalled(rollout, ClusterPhase.APPLYING) or Finding(
+    return _stalled(rollout, ClusterPhase.APPLYING) or Assessment(
         phase=ClusterPhase.APPLYING,
         reason="Applying",
         message="the engine has not taken up the revision yet",
     )
 
 
-def _stalled(rollout: Rollout, phase: ClusterPhase) -> Finding | None:
+def _stalled(rollout: Rollout, phase: ClusterPhase) -> Assessment | None:
     """What stands in the engine's way, as it says itself."""
     found = conditionlib.find(rollout.status.conditions, "Stalled")
     if found is None or found.status != "True":
         return None
-    return Finding(phase=phase, reason="Stalled", message=f"the engine is stuck: {found.message}")
+    return Assessment(
+        phase=phase, reason="Stalled", message=f"the engine is stuck: {found.message}"
+    )
 
 
-def _completed(rollout: Rollout, member: Member, *, was_done: bool) -> Finding:
+def _completed(rollout: Rollout, member: Member, *, was_done: bool) -> Assessment:
     status = rollout.status
     if status.current_pod_hash != status.stable_pod_hash:
-        return Finding(
+        return Assessment(
             phase=ClusterPhase.PROGRESSING,
             reason="Progressing",
             message=f"completed with pods of {status.stable_pod_hash or 'no revision'}, "
             f"not of {status.current_pod_hash or 'any'}",
         )
     if member.fresh or was_done:
-        return Finding(phase=ClusterPhase.SUCCEEDED, reason="Succeeded", message="")
-    return Finding(
+        return Assessment(phase=ClusterPhase.SUCCEEDED, reason="Succeeded", message="")
+    return Assessment(
         phase=ClusterPhase.PROGRESSING,
         reason="Stale",
         message=f"completed by an old report: {member.message}",
     )
 
 
-def _failed(rollout: Rollout) -> Finding:
+def _failed(rollout: Rollout) -> Assessment:
     """The engine took it back: its reason, and the metric that failed."""
     backs = [item for item in rollout.status.decisions if item.action == "Rollback"]
     reason = backs[-1].reason if backs else "RolledBack"
@@ -140,7 +154,7 @@ def _failed(rollout: Rollout) -> Finding:
     metric = failing_metric(rollout)
     if metric and metric.split(" ")[0] not in told:
         told = f"{metric}; {told}" if told else metric
-    return Finding(
+    return Assessment(
         phase=ClusterPhase.FAILED, reason=reason, message=told or "the engine took it back"
     )
 
@@ -154,19 +168,19 @@ def failing_metric(rollout: Rollout) -> str:
     return ""
 
 
-def _progressing(rollout: Rollout) -> Finding:
+def _progressing(rollout: Rollout) -> Assessment:
     if stalled := _stalled(rollout, ClusterPhase.PROGRESSING):
         return stalled
     analysis = rollout.status.analysis
     held = [item for item in analysis.metrics if item.verdict in ANALYZING] if analysis else []
     if held:
-        return Finding(
+        return Assessment(
             phase=ClusterPhase.ANALYZING,
             reason="Analyzing",
             message=rollout.status.message or f"{held[0].name}: {held[0].message}",
         )
     stuck = conditionlib.find(rollout.status.conditions, "Available")
-    return Finding(
+    return Assessment(
         phase=ClusterPhase.PROGRESSING,
         reason="Progressing",
         message=rollout.status.message or (stuck.message if stuck else ""),

@@ -1,0 +1,82 @@
+"""The statuses of members and Fleets: their conditions and their numbers."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from fleet.api.membercluster import EngineStatus
+from fleet.api.names import ClusterName
+from fleet.hub.core.member import report
+from fleet.hub.core.member.connectivity import Connectivity
+from fleet.hub.core.member.identity import Identity
+from fleet.hub.core.observed import Member
+from tests.conftest import NOON
+from tests.hub import gen
+
+QUIET = "the engine has not renewed its Lease for more than 30 s"
+
+
+def reported(
+    believed: Connectivity, *, alarm: datetime | None = None
+) -> dict[str, tuple[str, str]]:
+    identity = Identity(uid="u", expires=alarm and alarm + timedelta(days=2), alarm_at=alarm)
+    status = report.member(
+        gen.cluster("eu-7"), identity, believed, EngineStatus(healthy=True), NOON
+    )
+    return {item.type: (item.status, item.reason) for item in status.conditions}
+
+
+@pytest.mark.parametrize(
+    ("believed", "reachable", "fresh"),
+    [
+        pytest.param(Connectivity(reachable=True, fresh=True, reason="Reachable"),
+                     ("True", "Reachable"), ("True", "Reachable"), id="believed"),
+        pytest.param(Connectivity(reachable=True, reason="Stale", message=QUIET),
+                     ("True", "Reachable"), ("False", "Stale"), id="answers, and is stale"),
+        pytest.param(Connectivity(reason="Unauthorized"),
+                     ("False", "Unauthorized"), ("False", "Unauthorized"), id="lost"),
+    ],
+)  # fmt: skip
+def test_conditions(
+    believed: Connectivity, reachable: tuple[str, str], fresh: tuple[str, str]
+) -> None:
+    told = reported(believed)
+    assert (told["Reachable"], told["Fresh"]) == (reachable, fresh)
+
+
+@pytest.mark.parametrize(
+    ("alarm", "told"),
+    [
+        pytest.param(None, None, id="no token of ours"),
+        pytest.param(NOON + timedelta(seconds=1), ("False", "CredentialsExpire"), id="in time"),
+        pytest.param(NOON, ("True", "CredentialsExpire"), id="late"),
+    ],
+)
+def test_a_token_that_ends_soon(alarm: datetime | None, told: tuple[str, str] | None) -> None:
+    believed = Connectivity(reachable=True, fresh=True, reason="Reachable")
+    assert reported(believed, alarm=alarm).get("CredentialsExpire") == told
+
+
+@pytest.mark.parametrize(
+    ("names", "known", "counts", "reason", "message"),
+    [
+        pytest.param(["a", "b"], ["a", "b"], (2, 1), "Accepted", "", id="two, one answers"),
+        pytest.param(["a", "c"], ["a"], (1, 1), "MemberNotFound",
+                     "c is named by fleet production, but there is no MemberCluster of that name",
+                     id="one that is missing"),
+        pytest.param(["c"], [], (0, 0), "EmptyFleet",
+                     "no MemberCluster is named or selected: c is named by fleet production, "
+                     "but there is no MemberCluster of that name", id="only one that is missing"),
+    ],
+)  # fmt: skip
+def test_a_fleet(
+    names: list[str], known: list[str], counts: tuple[int, int], reason: str, message: str
+) -> None:
+    found = {
+        ClusterName(name): Member(cluster=gen.cluster(name), reachable=name == "a")
+        for name in known
+    }
+    status = report.fleet(gen.fleet(members={"names": names}), found, NOON)
+    (ready,) = status.conditions
+    assert (status.members, status.reachable) == counts
+    assert (ready.reason, ready.message) == (reason, message)

@@ -137,12 +137,10 @@ def _missing(draft: Draft, needed: int) -> Wait | None:
 
 def _switch(draft: Draft, needed: int) -> Wait | None:
     """Point Services and routes at the new revision, in the order that leaves no gap."""
-    stable, canary = draft.traits.stable_service, draft.traits.canary_service
-    if not stable:
+    if not draft.traits.stable_service:
         return None
-    return traffic.collect(draft, draft.current, needed) or traffic.point(
-        draft, canary, draft.current
-    )
+    wait = traffic.collect(draft, draft.current, needed)
+    return wait or traffic.follow(draft, draft.current)
 
 
 def _outlived(draft: Draft) -> Wait | None:

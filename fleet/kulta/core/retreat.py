@@ -68,7 +68,7 @@ def _switched(draft: Draft) -> Wait | None:
     if wait is not None and wait.reason not in ABSENT:
         return wait
     if wait is None:
-        wait = traffic.point(draft, draft.traits.canary_service, stable)
+        wait = traffic.follow(draft, stable)
     _remove(draft)
     return wait
 
@@ -99,7 +99,7 @@ def _counted(draft: Draft) -> Wait | None:
     if limits.total and not draft.look.ready(stable):
         return _nowhere(stable)
     wait = traffic.point(draft, draft.traits.stable_service, stable)
-    return wait or traffic.point(draft, draft.traits.canary_service, stable)
+    return wait or traffic.follow(draft, stable)
 
 
 def _remove(draft: Draft) -> None:

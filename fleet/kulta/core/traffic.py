@@ -5,6 +5,9 @@ answers with what it waits for; None means that it is so already, in the world a
 spec. Without a router, Services that do not exist are nobody's loss.
 """
 
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
 from fleet.kulta.core import services
 from fleet.kulta.core.actions import Emit, WriteRoute
 from fleet.kulta.core.draft import Draft
@@ -102,26 +105,50 @@ def weigh(draft: Draft, percent: int, *, was: int | None = None) -> Wait | None:
 
     `was`: the weight that is known to have been in force, so a difference is somebody's doing.
     """
+    return _divide(draft, _backends(draft), percent, was == percent)
+
+
+def branch(draft: Draft, arms: Collection[str], *, was: bool = False) -> Wait | None:
+    """Those who ask for one of `arms` shall get it, all others the stable revision.
+
+    `was`: it is known to have been so, so a difference is somebody's doing.
+    """
+    parts = _backends(draft)
+    kept = (arm.branch for arm in draft.traits.arms if arm.name in arms)
+    parts = replace(parts, branches=tuple(kept)) if arms else parts
+    return _divide(draft, parts, 100 if arms else 0, was)
+
+
+def room(draft: Draft) -> Wait | None:
+    """Why the route cannot hold what the strategy wants of it, which only its owner can mend."""
+    route = _route(draft)
+    if route is None or not draft.traits.is_routed:
+        return None
+    return ROUTERS[draft.traits.router].misfit(route, _backends(draft))
+
+
+def _divide(draft: Draft, parts: Backends, percent: int, contested: bool) -> Wait | None:
     if not draft.traits.is_routed:
         return None
-    router, parts, route = ROUTERS[draft.traits.router], _backends(draft), _route(draft)
+    router, route = ROUTERS[draft.traits.router], _route(draft)
     problem = router.problem(route, parts, draft.traits.route)
+    if problem is None and route is not None and percent:
+        problem = router.misfit(route, parts)
     if problem is not None or route is None:
         return problem
     draft.manages_traffic = True
     changed = router.weighted(route, parts, percent)
     if changed is None:
         return router.pending(route)
-    if was == percent:
-        wait = _undone(draft, "WeightsContested", f"the weights of HTTPRoute {draft.traits.route}")
+    if contested:
+        what = "rules" if parts.branches else "weights"
+        what = f"the {what} of HTTPRoute {draft.traits.route}"
+        wait = _undone(draft, "WeightsContested", what)
         if wait is not None:
             return wait
     draft.traffic[f"route/{draft.traits.route}"] = WriteRoute(manifest=changed)
-    return Wait(
-        reason="RoutePending",
-        message=f"HTTPRoute {draft.traits.route} is written: {percent}% to the new revision",
-        is_brief=True,
-    )
+    said = f"HTTPRoute {draft.traits.route} is written: {percent}% to the new revision"
+    return Wait(reason="RoutePending", message=said, is_brief=True)
 
 
 def collect(
@@ -137,18 +164,31 @@ def collect(
     )
 
 
-def aim(draft: Draft, stable: str, canary: str) -> Wait | None:
-    """The stable Service at `stable`; the canary Service at `canary`, without traffic meanwhile."""
+def aim(draft: Draft, stable: str, new: str | Mapping[str, str]) -> Wait | None:
+    """The stable Service at `stable`; the others at `new`, without traffic meanwhile.
+
+    `new`: a revision, or one for each Service.
+    """
     wait = survey(draft) or _served(draft, stable)
     wait = wait or point(draft, draft.traits.stable_service, stable)
-    if wait is not None:
-        return wait
-    name = draft.traits.canary_service
+    for name in draft.traits.new_services:
+        wait = wait or _lead(draft, name, new if isinstance(new, str) else new[name])
+    return wait
+
+
+def follow(draft: Draft, revision: str) -> Wait | None:
+    """Every Service of something new at `revision`, when none of them has traffic any more."""
+    waits = [point(draft, name, revision) for name in draft.traits.new_services]
+    return next((wait for wait in waits if wait is not None), None)
+
+
+def _lead(draft: Draft, name: str, revision: str) -> Wait | None:
     service = draft.look.observed.services.get(name)
-    if service is not None and target(draft, name) != canary:
+    wait = None
+    if service is not None and target(draft, name) != revision:
         undone = services.is_undone(service, draft.look.rollout)
         wait = None if undone else weigh(draft, 0)
-    return wait or point(draft, name, canary)
+    return wait or point(draft, name, revision)
 
 
 def _served(draft: Draft, revision: str) -> Wait | None:
@@ -167,6 +207,7 @@ def backends(rollout: str, traits: Traits) -> Backends:
         stable=traits.stable_service,
         canary=traits.canary_service,
         port=traits.port,
+        branches=tuple(arm.branch for arm in traits.arms),
     )
 
 

@@ -3,9 +3,27 @@
 A strategy makes one from the spec; `draft` carries it through a look.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fleet.api.analysis import Analysis
+from fleet.kulta.core.routers.base import Branch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """A revision that is tried beside the stable one, for those who ask for it."""
+
+    name: str
+    """`B`, `C` and so on."""
+    role: str
+    """The type label of its pods."""
+    revision: str
+    template: Mapping[str, Any]
+    """What it runs."""
+    branch: Branch
+    """Its Service, and who gets there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +51,22 @@ class Traits:
     cuts_over: bool = False
     """All traffic changes hands at once, by the Services, with a router or without; while the old
     pods stay it can come back the same way."""
+    arms: tuple[Arm, ...] = ()
+    """What is tried side by side: first the new revision, then others."""
     analysis: Analysis | None = None
     """How the new revision is judged; None: it is not."""
 
     @property
     def services(self) -> tuple[str, ...]:
         """Names of the Services that the engine points at revisions."""
-        return tuple(name for name in (self.stable_service, self.canary_service) if name)
+        return (self.stable_service, *self.new_services) if self.stable_service else ()
+
+    @property
+    def new_services(self) -> tuple[str, ...]:
+        """Names of those that lead to something else than the stable revision."""
+        if self.arms:
+            return tuple(arm.branch.service for arm in self.arms)
+        return (self.canary_service,) if self.canary_service else ()
 
     @property
     def is_routed(self) -> bool:
@@ -49,4 +76,4 @@ class Traits:
     @property
     def is_counted(self) -> bool:
         """Whether numbers of pods divide the traffic."""
-        return not (self.router or self.cuts_over)
+        return not (self.router or self.cuts_over or self.arms)

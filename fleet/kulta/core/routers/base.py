@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from fleet.kulta.core.wait import Wait
 
@@ -11,14 +11,39 @@ Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A header that a request has."""
+
+    name: str
+    value: str
+    type: Literal["Exact", "RegularExpression"] = "Exact"
+
+
+Headers = tuple[Header, ...]
+"""All of them at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """A part of the traffic that has a Service of its own: requests that match."""
+
+    name: str
+    service: str
+    matches: tuple[Headers, ...]
+    """One of them is enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backends:
-    """The two Services between which a Rollout's traffic is divided."""
+    """The Services between which a Rollout's traffic is divided."""
 
     rollout: str
     stable: str
     canary: str
     port: int = 80
     """Which reference is meant where a rule has one Service several times."""
+    branches: tuple[Branch, ...] = ()
+    """Where matches divide the traffic: a weight of 100 lets all of them be, 0 none."""
 
 
 class Router(Protocol):
@@ -26,6 +51,9 @@ class Router(Protocol):
 
     def problem(self, route: Manifest | None, backends: Backends, name: str) -> Wait | None:
         """Why no weight can be written at all: the object is missing or unfit."""
+
+    def misfit(self, route: Manifest, backends: Backends) -> Wait | None:
+        """Why the branches cannot be written: limits of the object, or what it asks for itself."""
 
     def weight(self, route: Manifest, backends: Backends) -> int:
         """Percent of the traffic that may go to the canary Service at present, rounded up."""

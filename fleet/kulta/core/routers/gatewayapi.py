@@ -1,7 +1,8 @@
-"""The Gateway API router: weights in the rules of an HTTPRoute that hold both Services.
+"""The Gateway API router: weights in the rules of an HTTPRoute that hold both Services, or, where
+matches divide the traffic, rules of our own beside those of the user (`rules`).
 
 Only `weight` of those two references changes; matches, filters, time-outs, other rules and other
-back-ends stay as the user wrote them. `rules` is an atomic list, so the whole object is written
+back-ends stay as the user wrote them. The list of rules is atomic, so the whole object is written
 back under its resourceVersion, and only when something differs. The weights that we found are kept
 in an annotation, for each Rollout that has a part of the route, and put back at the end:
 
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fleet.api import names
+from fleet.kulta.core.routers import rules
 from fleet.kulta.core.routers.base import Backends, Manifest
 from fleet.kulta.core.wait import Wait
 
@@ -34,6 +36,8 @@ class GatewayRouter:
                 message=f"HTTPRoute {name} does not exist in this namespace; create it, "
                 "or correct trafficRouting.gatewayAPI.httpRoute",
             )
+        if backends.branches:
+            return None if _leads(route, backends) else _unused(name, backends)
         if not any(_pairs(route, backends)):
             return Wait(
                 reason="RouteWithoutServices",
@@ -42,7 +46,12 @@ class GatewayRouter:
             )
         return None
 
+    def misfit(self, route: Manifest, backends: Backends) -> Wait | None:
+        return rules.misfit(route, backends) if backends.branches else None
+
     def weight(self, route: Manifest, backends: Backends) -> int:
+        if backends.branches:
+            return 100 if rules.find(route, backends) else 0
         shares = [0]
         for stable, canary in _pairs(route, backends):
             parts = _weight(stable), _weight(canary)
@@ -50,6 +59,9 @@ class GatewayRouter:
         return max(shares)
 
     def weighted(self, route: Manifest, backends: Backends, weight: int) -> Manifest | None:
+        if backends.branches:
+            changed = self._reweighted(route, backends.rollout)
+            return rules.applied(changed or route, backends, is_on=weight > 0) or changed
         before = self.kept(route).get(backends.rollout)
         if before not in (None, backends):  # other Services now: those from before are let go
             route = self.restored(route, before) or route
@@ -77,7 +89,10 @@ class GatewayRouter:
         return None
 
     def kept(self, route: Manifest) -> Mapping[str, Backends]:
-        found = {}
+        found = {
+            rollout: Backends(rollout=rollout, stable="", canary="")
+            for rollout in rules.records(route)
+        }
         for rollout, record in _records(route).items():
             with contextlib.suppress(KeyError, TypeError, ValueError):
                 found[rollout] = Backends(
@@ -89,12 +104,21 @@ class GatewayRouter:
         return found
 
     def restored(self, route: Manifest, backends: Backends) -> Manifest | None:
+        stripped = rules.applied(route, backends, is_on=False)
+        return self._reweighted(stripped or route, backends.rollout, backends) or stripped
+
+    def _reweighted(
+        self, route: Manifest, rollout: str, backends: Backends | None = None
+    ) -> Manifest | None:
+        """The route with the weights that it had; None where we never changed them."""
         records = _records(route)
-        if backends.rollout not in records and not _is_broken(route):
+        if rollout not in records and (backends is None or not _is_broken(route)):
             return None
+        backends = self.kept(route).get(rollout) or backends
+        assert backends is not None
         changed = copy.deepcopy(dict(route))
         pairs = list(_pairs(changed, backends))
-        found = _read(records.get(backends.rollout))
+        found = _read(records.get(rollout))
         if len(found) != len(pairs):
             found = [(100, 0)] * len(pairs)
         for pair, weights in zip(pairs, found, strict=True):
@@ -103,7 +127,7 @@ class GatewayRouter:
                     ref.pop("weight", None)
                 else:
                     ref["weight"] = value
-        _note(changed, backends.rollout, None)
+        _note(changed, rollout, None)
         return changed
 
 
@@ -116,6 +140,19 @@ def _pairs(route: Manifest, backends: Backends) -> Iterator[tuple[Ref, Ref]]:
         canary = _meant(refs, backends.canary, backends.port, route)
         if len(stable) == 1 and len(canary) == 1:
             yield stable[0], canary[0]
+
+
+def _leads(route: Manifest, backends: Backends) -> bool:
+    """Whether any rule leads to the stable Service."""
+    return any(rules.reference(rule, backends) for rule in route["spec"].get("rules") or [])
+
+
+def _unused(name: str, backends: Backends) -> Wait:
+    return Wait(
+        reason="RouteWithoutServices",
+        message=f"no rule of HTTPRoute {name} has Service {backends.stable} in its backendRefs; "
+        "add it",
+    )
 
 
 def _meant(refs: list[Ref], service: str, port: int, route: Manifest) -> list[Ref]:

@@ -1,0 +1,69 @@
+"""Which requests: a rule's matches and a branch's headers, asked for at once.
+
+Used by `rules`. A match may ask for each header only once, so two wishes about one header become
+one, where that can be written.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fleet.kulta.core.routers.base import Headers
+
+Match = dict[str, Any]
+
+ANYTHING: Mapping[str, Any] = {"path": {"type": "PathPrefix", "value": "/"}}
+"""What a rule without matches asks for, as servers fill it in."""
+REGEX = "RegularExpression"
+
+
+class Unanswerable(Exception):
+    """Which requests fit both wishes cannot be written; says the header."""
+
+
+def of(rule: Mapping[str, Any]) -> list[Match]:
+    """The matches of a rule, of which one must hold."""
+    return rule.get("matches") or [dict(ANYTHING)]
+
+
+def joined(rule: Mapping[str, Any], wanted: Sequence[Headers]) -> list[Match]:
+    """Matches for requests that fit `rule` and one of `wanted`. Raises Unanswerable."""
+    return list(_joined(rule, wanted))
+
+
+def _joined(rule: Mapping[str, Any], wanted: Sequence[Headers]) -> Iterator[Match]:
+    for match in of(rule):
+        for headers in wanted:
+            found = _both(match.get("headers") or [], headers)
+            if found is not None:
+                yield {**match, "headers": found}
+
+
+def _both(known: Sequence[Match], wanted: Headers) -> list[Match] | None:
+    """All headers of both; None where no request could have them."""
+    result = {item["name"].lower(): item for item in known}
+    for header in wanted:
+        key = header.name.lower()
+        other = {"type": header.type, "name": header.name, "value": header.value}
+        met = _met(result[key], other) if key in result else other
+        if met is None:
+            return None
+        result[key] = met
+    return list(result.values())
+
+
+def _met(one: Match, other: Match) -> Match | None:
+    """One wish instead of two about one header; None where no value fits both."""
+    kinds = [item.get("type") == REGEX for item in (one, other)]
+    if (kinds[0], one["value"]) == (kinds[1], other["value"]):
+        return one
+    if not any(kinds):
+        return None
+    if all(kinds):
+        raise Unanswerable(one["name"])
+    pattern, exact = (one, other) if kinds[0] else (other, one)
+    try:
+        fits = re.fullmatch(pattern["value"], exact["value"])
+    except re.error:
+        raise Unanswerable(one["name"]) from None
+    return {**exact, "type": "Exact"} if fits else None

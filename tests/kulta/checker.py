@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fleet.api import names
 from fleet.kulta.core import replicas
 from fleet.kulta.core.observed import Service
 from tests import gen
@@ -25,6 +26,27 @@ def check(world: Any) -> None:
         raise Impossible(f"{sizes} pods, at most {most}")
     for name, item in world.services.items():
         _check_weight(world, name, item, cuts_over=spec.strategy.blue_green is not None)
+    _check_failed(world)
+
+
+def share(world: Any, revision: str) -> int:
+    """Percent of the traffic that Services and route send to a revision."""
+    split = world.split() if world.routes else (100, 0)
+    shares = zip((gen.STABLE, gen.CANARY), split, strict=True)
+    if gen.PREVIEW in world.services:
+        shares = zip((gen.ACTIVE, gen.PREVIEW), split, strict=True)
+    known = ((world.services[name], part) for name, part in shares if name in world.services)
+    return sum(part for item, part in known if item.selector.get(names.HASH_LABEL) == revision)
+
+
+def _check_failed(world: Any) -> None:
+    """A revision that was taken back gets no traffic again, only less."""
+    status = world.plans[-1].status if world.plans else world.status
+    failed = status.failed_pod_hash if status.phase == "Failed" else ""
+    before, after = world.failed.get(failed), share(world, failed) if failed else 0
+    if before is not None and after > before:
+        raise Impossible(f"{after}% to {failed}, which was taken back")
+    world.failed = {failed: after} if failed else {}
 
 
 def _check_weight(world: Any, name: str, item: Service, *, cuts_over: bool) -> None:

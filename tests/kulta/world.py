@@ -70,12 +70,16 @@ class World:
     """The engine dies in every plan that acts: before the first action, after it, after the second
     …, and before the status is written; then it gets through once."""
     survived: int = 0
+    lives: int = 200
+    """So often it can die; a verdict that dies with its measurements would never be written."""
     after_each: "Callable[[World], None]" = lambda world: None
     """Called after every action and every answer of the world."""
     strict: bool = True
     """Whether the checker is on."""
     wished: int = 0
     """Pods that all sets together asked for when the checker last looked."""
+    failed: dict[str, int] = field(default_factory=dict)
+    """The revision that is taken back, and the percent of the traffic that it has still."""
     counters_due: datetime | None = None
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -219,6 +223,7 @@ class World:
         if self.cut and decided.actions and not self._is_through():
             for action in decided.actions[: self.survived]:
                 self._do(action)
+            self.lives -= 1
             self.restart()
             return True
         for action in decided.actions:
@@ -244,7 +249,7 @@ class World:
     def _is_through(self) -> bool:
         """Whether the engine has died often enough in this plan."""
         self.survived += 1
-        if self.survived > len(self.plans[-1].actions):
+        if self.survived > len(self.plans[-1].actions) or not self.lives:
             self.survived = 0
             return True
         return False

@@ -1,13 +1,19 @@
 """One look at two arms: the z-test as specified, its interval, corrections, splits."""
 
+import importlib
 import math
 from typing import Any
 
 import pytest
-from scipy import stats
 
 from fleet.kulta.core.analysis import significance
 from fleet.kulta.core.analysis.significance import Share
+
+
+@pytest.fixture(scope="module")
+def stats() -> Any:
+    """The textbook. It takes a second to open: only tests that compare with it do."""
+    return importlib.import_module("scipy.stats")
 
 
 def compare(
@@ -59,7 +65,7 @@ def test_too_few_requests_give_no_confidence_at_all() -> None:
         pytest.param(-5.0, pytest.approx(0.0, abs=0.001), id="[Z10] far below"),
     ],
 )
-def test_normal_distribution(value: float, expected: Any) -> None:
+def test_normal_distribution(value: float, expected: Any, stats: Any) -> None:
     assert significance.phi(value) == expected
     assert significance.phi(value) + significance.phi(-value) == pytest.approx(1)
     assert significance.phi(value) == pytest.approx(stats.norm.cdf(value), abs=1e-12)
@@ -86,7 +92,7 @@ def test_level_decides_what_is_significant() -> None:
 @pytest.mark.parametrize("size", [(900, 1_100), (4_000, 500)], ids=["about even", "uneven"])
 @pytest.mark.parametrize("hits", [(40, 61), (90, 30), (300, 250)], ids=str)
 def test_it_is_the_chi_square_test_of_the_textbook(
-    size: tuple[int, int], hits: tuple[int, int]
+    size: tuple[int, int], hits: tuple[int, int], stats: Any
 ) -> None:
     arms = [Share(rate=hit / n, n=n) for hit, n in zip(hits, size, strict=True)]
     table = [[hit, n - hit] for hit, n in zip(hits, size, strict=True)]
@@ -95,7 +101,7 @@ def test_it_is_the_chi_square_test_of_the_textbook(
     assert 1 - found.confidence == pytest.approx(expected)
 
 
-def test_interval_holds_the_effect_as_often_as_it_says() -> None:
+def test_interval_holds_the_effect_as_often_as_it_says(stats: Any) -> None:
     """Against the interval of scipy, which is the same but for the half requests."""
     control, arm = Share(rate=0.05, n=10_000), Share(rate=0.06, n=10_000)
     found = significance.interval(control, arm, 1.959964)

@@ -25,11 +25,15 @@ class Timers:
         self._wishes[key] = self._clock.monotonic()
         self._verdicts.pop(key, None)
 
-    def written(self, key: Key, *, rollout: bool) -> None:
-        """Something was written into its member, and with `rollout` the Rollout itself."""
+    def dispatched(self, key: Key) -> None:
+        """Its Rollout was written: that is how long the wish took to get there."""
         began = self._wishes.pop(key, None)
-        if began is not None and rollout:
+        if began is not None:
             self._metrics.dispatched(self._clock.monotonic() - began)
+
+    def touched(self, key: Key) -> None:
+        """Something else was written into its member: the wish was not about the Rollout."""
+        self._wishes.pop(key, None)
 
     def failed(self, key: Key) -> None:
         """Its Rollout was seen to have failed; the first sight counts."""

@@ -22,6 +22,7 @@ from fleet.hub.core import phases
 from fleet.hub.core.actions import (
     CreateRun,
     DeleteRun,
+    Finalizer,
     HoldCluster,
     LookUp,
     ReleaseCluster,
@@ -307,7 +308,7 @@ def _dispatch(world: World, name: ClusterName) -> None:
         if not decided.fence and changed:
             world.items[name] = item.model_copy(update={"status": decided.status})
             world.wrote()
-        if decided.finalizer is False:
+        if decided.finalizer is Finalizer.REMOVE:
             del world.items[name]
         if not changed and not decided.actions:
             return

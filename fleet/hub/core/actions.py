@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from fleet.api.application import ApplicationStatus
@@ -178,6 +179,13 @@ MemberAction = (
 )
 
 
+class Finalizer(Enum):
+    """What becomes of our finalizer on the ClusterRollout."""
+
+    ADD = "add"
+    REMOVE = "remove"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchPlan:
     """One decision about one cluster.
@@ -191,6 +199,6 @@ class DispatchPlan:
     status: ClusterRolloutStatus
     actions: tuple[MemberAction, ...] = ()
     fence: bool = False
-    finalizer: bool | None = None
-    """True adds our finalizer to the ClusterRollout, False removes it, None leaves it."""
+    finalizer: Finalizer | None = None
+    """None leaves it as it is."""
     wake_at: datetime | None = None

@@ -132,20 +132,33 @@ async def run(hub: Context, owner: FleetRollout, action: RunAction) -> None:
             assert_never(action)
 
 
-async def finalizer(hub: Context, item: ClusterRollout, wanted: bool) -> None:
-    """Add or remove our finalizer; the others' stay."""
-    others = [name for name in item.metadata.finalizers if name != CLUSTERROLLOUT_FINALIZER]
-    names = [*others, CLUSTERROLLOUT_FINALIZER] if wanted else others
-    if tuple(names) == item.metadata.finalizers:
-        return
-    body = {"metadata": {"finalizers": names, "resourceVersion": item.metadata.resource_version}}
-    try:
-        answer = await hub.kube.patch(CLUSTERROLLOUTS, item.name, item.namespace, body)
-    except NotFound:
-        return
-    if wanted:
-        # Without the last finalizer the object is gone, and its answer must not revive it.
+async def add_finalizer(hub: Context, item: ClusterRollout) -> None:
+    """Our finalizer beside the others'."""
+    answer = await _finalize(hub, item, *_foreign(item), CLUSTERROLLOUT_FINALIZER)
+    if answer is not None:
         hub.remember(answer)
+
+
+async def remove_finalizer(hub: Context, item: ClusterRollout) -> None:
+    """Ours goes, the others' stay."""
+    # Without the last finalizer the object is gone, and its answer must not revive it.
+    await _finalize(hub, item, *_foreign(item))
+
+
+def _foreign(item: ClusterRollout) -> list[str]:
+    return [name for name in item.metadata.finalizers if name != CLUSTERROLLOUT_FINALIZER]
+
+
+async def _finalize(hub: Context, item: ClusterRollout, *names: str) -> Mapping[str, Any] | None:
+    """The object with these finalizers; None where it has them, or is gone."""
+    if names == item.metadata.finalizers:
+        return None
+    version = item.metadata.resource_version
+    body = {"metadata": {"finalizers": list(names), "resourceVersion": version}}
+    try:
+        return await hub.kube.patch(CLUSTERROLLOUTS, item.name, item.namespace, body)
+    except NotFound:
+        return None
 
 
 async def _create_run(hub: Context, owner: Application, action: CreateRun) -> None:

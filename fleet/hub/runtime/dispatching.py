@@ -24,6 +24,7 @@ from fleet.hub.core.actions import (
     CreateObject,
     DeleteObject,
     DispatchPlan,
+    Finalizer,
     LookUp,
     UpdateObject,
 )
@@ -61,8 +62,8 @@ async def dispatch(hub: Context, key: Key) -> None:
             wanted = observe.wanted(item, observed)
             looked_up = dict(await apply.look(handle, wanted, observed.rollouts))
             continue
-        if plan.finalizer:
-            await apply.finalizer(hub, item, True)
+        if plan.finalizer is Finalizer.ADD:
+            await apply.add_finalizer(hub, item)
         deletes = any(isinstance(action, DeleteObject) for action in plan.actions)
         if is_deleted and deletes:
             # Asked once is enough: the watch or `wake_at` tells when it is done.
@@ -70,8 +71,8 @@ async def dispatch(hub: Context, key: Key) -> None:
             return
         is_deleted = is_deleted or deletes
         written, looked_up = await _carry_out(hub, item, plan, looked_up)
-        if plan.finalizer is False:
-            await apply.finalizer(hub, hub.stores.items.get(key, item), False)
+        if plan.finalizer is Finalizer.REMOVE:
+            await apply.remove_finalizer(hub, hub.stores.items.get(key, item))
             return
         if not written:
             _wake(hub, key, plan)
@@ -94,13 +95,14 @@ async def _carry_out(
             await _failed(hub, item, outcomes[-1].error)
             raise outcomes[-1].error
         looked_up = _after(looked_up, outcomes)
-        hub.timers.written(
-            key, rollout=any(isinstance(one.action, ApplyRollout) for one in outcomes)
-        )
+        if any(isinstance(one.action, ApplyRollout) for one in outcomes):
+            hub.timers.dispatched(key)
+        else:
+            hub.timers.touched(key)
         written = True
     if not plan.fence:
         written = await apply.write_status(hub, CLUSTERROLLOUTS, item, plan.status) or written
-    return written or bool(plan.finalizer), looked_up
+    return written or plan.finalizer is Finalizer.ADD, looked_up
 
 
 def _handle(hub: Context, item: ClusterRollout) -> Handle:

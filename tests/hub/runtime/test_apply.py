@@ -166,7 +166,7 @@ async def test_only_our_finalizer_is_taken_away(desk: Desk) -> None:
             )
         }
     )
-    await apply.finalizer(desk.hub, item, False)
+    await apply.remove_finalizer(desk.hub, item)
     assert stored(desk)["metadata"]["finalizers"] == ["theirs"]
 
 
@@ -261,5 +261,5 @@ async def test_a_look_reads_each_object_once_and_skips_a_known_rollout(desk: Des
 async def test_a_vanished_clusterrollout_needs_no_finalizer(desk: Desk) -> None:
     item = gen.item("east")
     desk.kube.failures.append(("patch", NotFound("gone")))
-    await apply.finalizer(desk.hub, item, False)
+    await apply.remove_finalizer(desk.hub, item)
     assert desk.hub.stores.items == {}

@@ -120,7 +120,12 @@ def _waves(subject: Subject) -> Iterator[str]:
         where = f"spec.deliveryPolicy.waves[{index}]"
         if wave.name in names[:index]:
             yield f"{where}.name: {wave.name} is taken by an earlier wave: write another name"
-        yield from _members(wave, where, is_last=index == len(waves) - 1)
+        yield from _members(wave, where)
+        if wave.remaining and wave is not waves[-1]:
+            yield (
+                f"{where}.remaining: only the last wave can take all that remain: "
+                "move it to the end"
+            )
         yield from _limits(wave, where)
         for place, gate in enumerate(wave.after):
             yield from _duration(f"{where}.after[{place}].soak", gate.soak)
@@ -131,15 +136,13 @@ def _waves(subject: Subject) -> Iterator[str]:
         )
 
 
-def _members(wave: Wave, where: str, *, is_last: bool) -> Iterator[str]:
+def _members(wave: Wave, where: str) -> Iterator[str]:
     given = [wave.cluster_selector is not None, bool(wave.clusters), wave.remaining]
     if sum(given) != 1:
         found = "none is" if not any(given) else "more than one is"
         yield (f"{where}: {found} set of clusterSelector, clusters, remaining: write exactly one")
     if wave.cluster_selector is not None and wave.cluster_selector.is_empty:
         yield f"{where}.clusterSelector: is empty: write labels, or remaining: true"
-    if wave.remaining and not is_last:
-        yield f"{where}.remaining: only the last wave can take all that remain: move it to the end"
 
 
 def _limits(wave: Wave | DeliveryPolicy, where: str) -> Iterator[str]:

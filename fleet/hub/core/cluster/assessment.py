@@ -37,6 +37,9 @@ class Assessment:
     conditions: tuple[Condition, ...] = ()
 
 
+SUCCEEDED = Assessment(phase=ClusterPhase.SUCCEEDED, reason="Succeeded")
+
+
 def parse(live: Mapping[str, Any] | None) -> Rollout | None:
     """The live Rollout as a model; None where there is none or it cannot be read."""
     if live is None:
@@ -78,18 +81,21 @@ def report(rollout: Rollout, revision: str) -> EngineReport:
     )
 
 
-def of(rollout: Rollout, revision: str, member: Member, *, was_done: bool) -> Assessment:
-    """Where the cluster stands; `was_done`: it had succeeded with this wish before."""
+def of(
+    rollout: Rollout, revision: str, member: Member, before: ClusterPhase | None = None
+) -> Assessment:
+    """Where the cluster stands; `before` is where it stood when this wish had arrived."""
     status = rollout.status
+    was_done = before is ClusterPhase.SUCCEEDED
     # A hold that came or went is a new generation too: what has succeeded outlives it.
-    latest = status.observed_generation == rollout.metadata.generation or was_done
+    latest = was_done or status.observed_generation == rollout.metadata.generation
     seen = status.fleet_revision == revision and latest
     if not seen:
         return _unseen(rollout)
     if status.phase is Phase.FAILED:
         return _failed(rollout)
     if status.phase is Phase.COMPLETED:
-        return _completed(rollout, member, was_done=was_done)
+        return _completed(rollout) or (SUCCEEDED if was_done else _believed(member))
     if rollout.spec.hold is not None:
         return Assessment(
             phase=ClusterPhase.PAUSED, reason="Held", message=f"held: {rollout.spec.hold.reason}"
@@ -128,17 +134,23 @@ def _stalled(rollout: Rollout, phase: ClusterPhase) -> Assessment | None:
     )
 
 
-def _completed(rollout: Rollout, member: Member, *, was_done: bool) -> Assessment:
+def _completed(rollout: Rollout) -> Assessment | None:
+    """What speaks against an engine that says it is through."""
     status = rollout.status
-    if status.current_pod_hash != status.stable_pod_hash:
-        return Assessment(
-            phase=ClusterPhase.PROGRESSING,
-            reason="Progressing",
-            message=f"completed with pods of {status.stable_pod_hash or 'no revision'}, "
-            f"not of {status.current_pod_hash or 'any'}",
-        )
-    if member.fresh or was_done:
-        return Assessment(phase=ClusterPhase.SUCCEEDED, reason="Succeeded", message="")
+    if status.current_pod_hash == status.stable_pod_hash:
+        return None
+    return Assessment(
+        phase=ClusterPhase.PROGRESSING,
+        reason="Progressing",
+        message=f"completed with pods of {status.stable_pod_hash or 'no revision'}, "
+        f"not of {status.current_pod_hash or 'any'}",
+    )
+
+
+def _believed(member: Member) -> Assessment:
+    """The end, if the member's reports count."""
+    if member.fresh:
+        return SUCCEEDED
     return Assessment(
         phase=ClusterPhase.PROGRESSING,
         reason="Stale",

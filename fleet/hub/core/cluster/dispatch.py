@@ -15,7 +15,7 @@ from fleet.api.clusterrollout import EngineReport, LastGood
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER
 from fleet.hub.core import phases
-from fleet.hub.core.actions import DeleteObject, DispatchPlan, LookUp
+from fleet.hub.core.actions import DeleteObject, DispatchPlan, Finalizer, LookUp
 from fleet.hub.core.cluster import assessment, inventory, ownership, removal, standing, writes
 from fleet.hub.core.cluster.assessment import Assessment
 from fleet.hub.core.cluster.writes import Case
@@ -33,7 +33,7 @@ def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> D
     if want is None:
         return _pending(item, now)
     if CLUSTERROLLOUT_FINALIZER not in item.metadata.finalizers:
-        return DispatchPlan(status=item.status, finalizer=True)
+        return DispatchPlan(status=item.status, finalizer=Finalizer.ADD)
     # Another MemberCluster of the same name is not the one for which this was wished.
     member = observed.member
     member = member if member is not None and member.is_meant(want) else None
@@ -113,7 +113,7 @@ def _conflict(case: Case) -> DispatchPlan | None:
         live = case.live.get(each)
         if live is not None and not ownership.is_ours(live, application, namespace):
             message = ownership.foreign(live, each.resource.kind)
-            return _told(case, ClusterPhase.CONFLICT, "ForeignObject", message, again=True)
+            return _told(case, ClusterPhase.CONFLICT, "ForeignObject", message, case.now + RECHECK)
     other = case.live.other_hub(case.observed.hub)
     if not other:
         return None
@@ -234,8 +234,8 @@ def _assessed(case: Case) -> Assessment:
     if rollout is None:
         message = "the Rollout in the member cannot be read: its CRD or its content is not ours"
         return Assessment(phase=ClusterPhase.PROGRESSING, reason="EngineTooOld", message=message)
-    done = case.is_applied and case.item.status.phase is ClusterPhase.SUCCEEDED
-    found = assessment.of(rollout, case.want.revision, case.member, was_done=done)
+    before = case.item.status.phase if case.is_applied else None
+    found = assessment.of(rollout, case.want.revision, case.member, before)
     if case.bar and found.phase is ClusterPhase.SUCCEEDED and not case.is_applied:
         return Assessment(phase=ClusterPhase.FAILED, reason=case.bar[0], message=case.bar[1])
     if found.phase not in standing.FINAL and not case.item.spec.hold and case.live.foreign_hold:
@@ -262,7 +262,7 @@ def _inputs(case: Case) -> tuple[conditionlib.Condition, ...]:
 
 
 def _told(
-    case: Case, phase: ClusterPhase, reason: str, message: str, *, again: bool = False
+    case: Case, phase: ClusterPhase, reason: str, message: str, wake_at: datetime | None = None
 ) -> DispatchPlan:
     """Nothing is written; this is why."""
     found = Assessment(
@@ -271,7 +271,4 @@ def _told(
         message=message,
         conditions=(standing.reachable(case.member),),
     )
-    return DispatchPlan(
-        status=standing.status(case.item, found, case.now),
-        wake_at=case.now + RECHECK if again else None,
-    )
+    return DispatchPlan(status=standing.status(case.item, found, case.now), wake_at=wake_at)

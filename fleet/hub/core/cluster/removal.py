@@ -13,7 +13,7 @@ from fleet.api import conditions as conditionlib
 from fleet.api.clusterrollout import ClusterRolloutStatus, Dispatched
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ROLLOUTS
-from fleet.hub.core.actions import DispatchPlan, FenceRollout, LookUp
+from fleet.hub.core.actions import DispatchPlan, FenceRollout, Finalizer, LookUp
 from fleet.hub.core.cluster import inventory, standing
 from fleet.hub.core.cluster import live as livelib
 from fleet.hub.core.cluster.assessment import Assessment
@@ -33,7 +33,7 @@ def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> D
     if CLUSTERROLLOUT_FINALIZER not in item.metadata.finalizers:
         return DispatchPlan(status=item.status)
     if not item.status.inventory:
-        return DispatchPlan(status=item.status, finalizer=False)
+        return DispatchPlan(status=item.status, finalizer=Finalizer.REMOVE)
     if observed.member is not None and observed.member.reachable:
         if standing.is_replaced(item, observed.member):
             return _released(item, f"another API server answers as {item.spec.cluster} now")
@@ -77,7 +77,7 @@ def _away(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> Di
             return _released(item, f"another hub ({hub}) manages the Rollout")
     left, deletions = inventory.leaving(listed, live, inventory.Owner.of(item, observed.hub))
     if not left:
-        return DispatchPlan(status=item.status, finalizer=False)
+        return DispatchPlan(status=item.status, finalizer=Finalizer.REMOVE)
     status = _status(item, observed, _progress(left), now)
     wake = None if left[0].plural == ROLLOUTS.plural else now + RECHECK
     if not deletions:
@@ -139,7 +139,7 @@ def _released(item: ClusterRollout, why: str) -> DispatchPlan:
     status = item.status.model_copy(
         update={"reason": "Released", "message": f"{why}; left behind in the member: {names}"}
     )
-    return DispatchPlan(status=status, finalizer=False)
+    return DispatchPlan(status=status, finalizer=Finalizer.REMOVE)
 
 
 def _status(

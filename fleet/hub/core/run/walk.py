@@ -6,7 +6,7 @@ soak. The soak clock stops while anything stops the run or a member of the wave 
 well, and starts anew when the wave changes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from fleet.api import FleetRollout
@@ -30,10 +30,11 @@ def walk(
         rows = rowlib.look(run.model_copy(update={"status": status}), observed, now)
         view = View(plan=run.spec.plan, rows=rows, status=status, observed=observed)
         halting = gates.failing(view) if status.halted_at is None else None
+        step = _still if halting or _is_stopped(view, now) else _step
         after = status.model_copy(
             update={
                 "halted_at": now if halting else status.halted_at,
-                "waves": _waves(view, now, stopped=halting is not None),
+                "waves": _waves(view, step, now),
             }
         )
         if after == status:
@@ -61,19 +62,30 @@ def startable(view: View) -> tuple[PlannedWave, ...]:
     )
 
 
-def _waves(view: View, now: datetime, *, stopped: bool) -> tuple[WaveStatus, ...]:
+Step = Callable[[WaveStatus, PlannedWave, View, datetime], WaveStatus]
+
+
+def _waves(view: View, step: Step, now: datetime) -> tuple[WaveStatus, ...]:
+    """The wave table after a `step` of each wave, up to the first that is not done."""
     result: list[WaveStatus] = []
     behind = False
-    stop = stopped or any(
-        gates.first_stop(view, wave, now, gates.STOPS) for wave in view.plan.waves[:1]
-    )
     for wave in view.plan.waves:
         status = gates.find(view.status, wave.name)
         if status.finished_at is None and not behind:
-            status = _stopped(status, now) if stop else _step(status, wave, view, now)
+            status = step(status, wave, view, now)
             behind = status.finished_at is None
         result.append(status)
     return tuple(result)
+
+
+def _is_stopped(view: View, now: datetime) -> bool:
+    """Whether something stops the run as a whole; that is the same for every wave."""
+    first = view.plan.waves[:1]
+    return any(gates.first_stop(view, wave, now, gates.STOPS) for wave in first)
+
+
+def _still(status: WaveStatus, _wave: PlannedWave, _view: View, now: datetime) -> WaveStatus:
+    return _stopped(status, now)
 
 
 def _stopped(status: WaveStatus, now: datetime) -> WaveStatus:

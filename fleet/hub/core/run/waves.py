@@ -23,13 +23,11 @@ def plan(
     policy: DeliveryPolicy,
     chosen: Sequence[ClusterName],
     members: Mapping[ClusterName, Member],
-    *,
-    soak: bool = True,
 ) -> Plan:
     """The plan of a run for the `chosen` members; `policy` is resolved.
 
-    `soak=False` leaves the soaks out. Raises UserError: `UnmatchedClusters` naming the members that
-    no wave takes, `InvalidSpec` for a wave that does not fit its members.
+    Raises UserError: `UnmatchedClusters` naming the members that no wave takes, `InvalidSpec` for a
+    wave that does not fit its members.
     """
     waves = policy.waves or (IMPLICIT,)
     taken, notes = assign(waves, chosen, members)
@@ -46,7 +44,7 @@ def plan(
         names = tuple(name for name in chosen if taken.get(name) == wave.name)
         if not names:
             notes.append(f"wave {wave.name} is empty and is passed at once")
-        planned.append(_planned(wave, names, policy, soak))
+        planned.append(_planned(wave, names, policy))
     unavailable = policy.unavailable_clusters or UnavailableClusters()
     return Plan(
         waves=tuple(planned),
@@ -56,6 +54,12 @@ def plan(
         on_conflict=policy.on_conflict or "Report",
         notes=tuple(notes[:NOTES]),
     )
+
+
+def without_soaks(plan: Plan) -> Plan:
+    """The same plan for a run that brings nothing new to try."""
+    waves = tuple(wave.model_copy(update={"soak_seconds": 0}) for wave in plan.waves)
+    return plan.model_copy(update={"waves": waves})
 
 
 def assign(
@@ -100,9 +104,7 @@ def _matches(wave: Wave, name: ClusterName, members: Mapping[ClusterName, Member
     return selector is not None and selector.matches(members[name].labels)
 
 
-def _planned(
-    wave: Wave, names: tuple[ClusterName, ...], policy: DeliveryPolicy, soak: bool
-) -> PlannedWave:
+def _planned(wave: Wave, names: tuple[ClusterName, ...], policy: DeliveryPolicy) -> PlannedWave:
     total = len(names)
     concurrency = policy.max_concurrency if wave.max_concurrency is None else wave.max_concurrency
     budget = policy.failure_budget if wave.failure_budget is None else wave.failure_budget
@@ -121,7 +123,7 @@ def _planned(
         ),
         failure_budget=min(amounts.round_down(0 if budget is None else budget, total), total),
         progress_deadline_seconds=durations.seconds(deadline),
-        soak_seconds=sum(durations.seconds(gate.soak) for gate in wave.after) if soak else 0,
+        soak_seconds=sum(durations.seconds(gate.soak) for gate in wave.after),
     )
 
 

@@ -14,7 +14,13 @@ from fleet.api.clusterrollout import Want
 from fleet.api.conditions import is_true
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import APPLIED_ANNOTATION, SERVICES
-from fleet.hub.core.actions import ApplyRollout, DeleteObject, DispatchPlan, ReleaseRollout
+from fleet.hub.core.actions import (
+    ApplyRollout,
+    DeleteObject,
+    DispatchPlan,
+    Finalizer,
+    ReleaseRollout,
+)
 from fleet.hub.core.cluster import dispatch
 from fleet.hub.core.observed import Member
 from fleet.rendering import render
@@ -49,7 +55,7 @@ def test_the_sequence_is_taken_before_the_writes_and_the_rollout_goes_first() ->
 def test_without_finalizer_nothing_is_written() -> None:
     meta = NEW.metadata.model_copy(update={"finalizers": ()})
     plan = dispatch.decide(NEW.model_copy(update={"metadata": meta}), look(), NOON)
-    assert (plan.finalizer, plan.actions) == (True, ())
+    assert (plan.finalizer, plan.actions) == (Finalizer.ADD, ())
 
 
 def test_what_did_not_arrive_is_sent_again_with_its_sequence() -> None:

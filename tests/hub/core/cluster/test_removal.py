@@ -7,12 +7,14 @@ import pytest
 
 from fleet.api import ClusterRollout
 from fleet.api.names import ROLLOUTS
-from fleet.hub.core.actions import DeleteObject, DispatchPlan, FenceRollout
+from fleet.hub.core.actions import DeleteObject, DispatchPlan, FenceRollout, Finalizer
 from fleet.hub.core.cluster import dispatch
 from fleet.hub.core.observed import DispatchObserved, Member
 from tests.conftest import NOON
 from tests.hub import gen
 from tests.hub.place import NEW, Objects, after, did, look, objects, settled
+
+REMOVE = Finalizer.REMOVE
 
 
 def going(item: ClusterRollout) -> ClusterRollout:
@@ -83,7 +85,7 @@ def test_the_rest_follows_in_reverse_order_and_then_the_finalizer_goes() -> None
         "Service checkout-canary",
         "Service checkout",
     ]
-    assert dispatch.decide(item, look({}, looked=True), NOON).finalizer is False
+    assert dispatch.decide(item, look({}, looked=True), NOON).finalizer is REMOVE
 
 
 def test_without_a_rollout_the_sequence_is_still_taken_first() -> None:
@@ -109,13 +111,13 @@ def test_what_became_somebody_elses_is_spared(change: dict[str, Any]) -> None:
 
 def test_what_another_hub_took_over_stays() -> None:
     plan = dispatch.decide(going(settled()), look(objects(hub="hub-2")), NOON)
-    assert (plan.actions, plan.finalizer) == ((), False)
+    assert (plan.actions, plan.finalizer) == ((), REMOVE)
     assert plan.status.message == f"another hub (hub-2) manages the Rollout; {LEFT}"
 
 
 def test_what_the_inventory_does_not_name_is_never_deleted() -> None:
     plan = dispatch.decide(going(NEW), look(objects(), looked=True), NOON)
-    assert (plan.actions, plan.finalizer) == ((), False)
+    assert (plan.actions, plan.finalizer) == ((), REMOVE)
 
 
 LOST = Member(cluster=gen.cluster("a"), message="connection refused")
@@ -140,7 +142,8 @@ def answer(item: ClusterRollout, member: Member | None, hours: float) -> Dispatc
             id="a lost one is awaited",
         ),
         pytest.param(
-            LOST, 0, 24, False, f"out of reach for 24h: connection refused; {LEFT}", id="for a day"
+            LOST, 0, 24, REMOVE, f"out of reach for 24h: connection refused; {LEFT}",
+            id="for a day",
         ),
         pytest.param(
             LOST, 20, 26, None, "waiting for the member: connection refused",
@@ -150,12 +153,16 @@ def answer(item: ClusterRollout, member: Member | None, hours: float) -> Dispatc
             LOST, None, 48, None, "waiting for the member: connection refused",
             id="a hub that was away itself does not count that time",
         ),
-        pytest.param(NO_SECRET, 0, 0, False, f"no Secret a; {LEFT}", id="its access is gone"),
-        pytest.param(None, 0, 0, False, f"the MemberCluster is gone; {LEFT}", id="it is gone"),
+        pytest.param(NO_SECRET, 0, 0, REMOVE, f"no Secret a; {LEFT}", id="its access is gone"),
+        pytest.param(None, 0, 0, REMOVE, f"the MemberCluster is gone; {LEFT}", id="it is gone"),
     ],
 )  # fmt: skip
 def test_members_out_of_reach(
-    member: Member | None, lost: float | None, hours: float, finalizer: bool | None, message: str
+    member: Member | None,
+    lost: float | None,
+    hours: float,
+    finalizer: Finalizer | None,
+    message: str,
 ) -> None:
     item = going(settled())
     if lost is not None:

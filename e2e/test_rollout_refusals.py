@@ -10,7 +10,8 @@ import pytest
 from e2e.examples import AMOUNT, DURATION, EMPTY, NO_STEPS, STEPS, URL, documents, refusal
 from e2e.ground.controlplane import ControlPlane
 
-CANARY = "spec.strategy.canary"
+CANARY, BLUE = "spec.strategy.canary", "spec.strategy.blueGreen"
+ONE_OF = "write exactly one of simple, canary, blueGreen and abTesting"
 LABELS = "selector.matchLabels must stand in template.metadata.labels too: copy them there"
 
 ROLLOUTS = [
@@ -93,12 +94,12 @@ ROLLOUTS = [
     ),
     pytest.param(
         "no-strategy",
-        "spec.strategy: Invalid value: write exactly one of simple, canary, blueGreen and abTesting",
+        f"spec.strategy: Invalid value: {ONE_OF}",
         id="[V18] no strategy",
     ),
     pytest.param(
         "two-strategies",
-        "spec.strategy: Invalid value: write exactly one of simple, canary, blueGreen and abTesting",
+        f"spec.strategy: Invalid value: {ONE_OF}",
         id="[V19] two strategies",
     ),
     pytest.param(
@@ -178,6 +179,30 @@ ROLLOUTS = [
         "spec.template.spec.containers[0].ports[1]: Duplicate value: "
         '{"containerPort":80,"protocol":"TCP"}',
         id="one port twice",
+    ),
+    pytest.param(
+        "one-blue-green-service",
+        f"{BLUE}.previewService: Invalid value: "
+        "activeService and previewService must be two different Services",
+        id="[V22] one Service for what serves and its preview",
+    ),
+    pytest.param(
+        "empty-active-service",
+        f'{BLUE}.activeService: Invalid value: "": '
+        "activeService cannot be empty: name a Service of this namespace",
+        id="an empty activeService",
+    ),
+    pytest.param(
+        "empty-preview-service",
+        f'{BLUE}.previewService: Invalid value: "": '
+        "previewService cannot be empty: name a Service of this namespace",
+        id="an empty previewService",
+    ),
+    pytest.param(
+        "negative-promotion",
+        f"{BLUE}.autoPromotionSeconds: Invalid value: -5: "
+        f"{BLUE}.autoPromotionSeconds in body should be greater than or equal to 0",
+        id="a preview of less than no time",
     ),
     pytest.param(
         "x" * 64,

@@ -1,6 +1,6 @@
 """The models read what users write and write what the API server takes: X rows and round trips.
 
-The rows of A/B and blue-green (X1, X6–X8) come with those strategies.
+The rows of A/B (X6–X8) stand beside its own models.
 """
 
 from datetime import UTC, datetime
@@ -48,6 +48,26 @@ def test_every_kind_has_a_valid_example_or_is_the_hubs(kind: Any) -> None:
     written_by_the_hub = {"FleetRollout", "ClusterRollout"}
     examples = {read(path)["kind"] for path in EXAMPLES}
     assert (kind.resource.kind in examples) is (kind.resource.kind not in written_by_the_hub)
+
+
+def test_every_field_of_blue_green_is_read() -> None:
+    """[X1] Auto-promotion after 30 seconds, a route."""
+    read_back = rollout(
+        "{blueGreen: {activeService: web-active, previewService: web-preview, port: 8080, "
+        "autoPromotionEnabled: true, autoPromotionSeconds: 30, "
+        "trafficRouting: {gatewayAPI: {httpRoute: web-route}}}}"
+    )
+    found = read_back.spec.strategy.blue_green
+    assert found is not None
+    assert (found.active_service, found.preview_service, found.port) == (
+        "web-active",
+        "web-preview",
+        8080,
+    )
+    assert (found.auto_promotion_enabled, found.auto_promotion_seconds) == (True, 30)
+    assert found.traffic_routing is not None
+    assert found.traffic_routing.gateway_api is not None
+    assert found.traffic_routing.gateway_api.http_route == "web-route"
 
 
 def test_a_simple_strategy_with_prometheus_is_read() -> None:

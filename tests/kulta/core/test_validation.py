@@ -92,6 +92,26 @@ def judged(**metric: Any) -> dict[str, Any]:
             ("two different Services", gen.STABLE),
             id="one Service for both",
         ),
+        pytest.param(
+            {"strategy": gen.blue_green(previewService=gen.ACTIVE)},
+            ("blueGreen.activeService and previewService", "two different Services", gen.ACTIVE),
+            id="[V22] one Service for what serves and its preview",
+        ),
+        pytest.param(
+            {"strategy": gen.blue_green(activeService="")},
+            ("blueGreen.activeService cannot be empty", "write the name"),
+            id="no active Service",
+        ),
+        pytest.param(
+            {"strategy": gen.blue_green(after=-1)},
+            ("blueGreen.autoPromotionSeconds must be >= 0", "-1"),
+            id="a preview of less than no time",
+        ),
+        pytest.param(
+            {"strategy": gen.blue_green(trafficRouting={"gatewayAPI": {"httpRoute": ""}})},
+            ("blueGreen.trafficRouting.gatewayAPI.httpRoute cannot be empty",),
+            id="a blue-green route without a name",
+        ),
         pytest.param({"maxSurge": "150%"}, ("spec.maxSurge", "150%"), id="a surge of 150%"),
         pytest.param({"maxUnavailable": "x"}, ("spec.maxUnavailable", "'x'"), id="not an amount"),
         pytest.param(
@@ -134,6 +154,7 @@ def test_problem(spec: dict[str, Any], words: tuple[str, ...]) -> None:
             id="[V8] five replicas, a pause, a route",
         ),
         pytest.param({"strategy": {"simple": {}}}, id="simple"),
+        pytest.param({"strategy": gen.blue_green(after=604_800)}, id="a preview of a week"),
         pytest.param({"replicas": 0, "maxSurge": 1}, id="no replicas, a surge as a number"),
         pytest.param({"scaleDownDelay": "0s"}, id="no delay"),
         pytest.param({"strategy": gen.canary(0, 50)}, id="a first step of zero"),

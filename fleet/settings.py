@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet import __version__
+from fleet.api.names import ENGINE_NAMESPACE
 from fleet.errors import UserError
 
 Environment = Mapping[str, str]
 
 REASON = "InvalidSettings"
 PROMETHEUS = "http://localhost:9090"
-NAMESPACE = "kulta-system"
 ENGINE_IMAGE = f"kulta-fleet:{__version__}"
 
 _LEVELS: Mapping[str, int] = {
@@ -49,7 +49,7 @@ class Settings:
     """Tells processes apart whose identity is only their host's; empty for a pod, whose name is
     its own and whose next container may go on at once."""
     connection: Connection
-    namespace: str = NAMESPACE
+    namespace: str = ENGINE_NAMESPACE
     log_level: int = logging.INFO
     leader_election: bool = False
     listen_host: str = "0.0.0.0"  # probes come from outside the pod
@@ -136,7 +136,7 @@ def _process(env: Environment) -> str:
 
 def _namespace(env: Environment) -> str:
     """POD_NAMESPACE is what the pod knows; KULTA_NAMESPACE is what its manifest says."""
-    return env.get("POD_NAMESPACE") or env.get("KULTA_NAMESPACE") or NAMESPACE
+    return env.get("POD_NAMESPACE") or env.get("KULTA_NAMESPACE") or ENGINE_NAMESPACE
 
 
 def _connection(env: Environment) -> Connection:

@@ -26,9 +26,6 @@ from fleet.api.rules import Rule
 from fleet.errors import UserError
 from fleet.kit import durations
 
-NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-"""A DNS label: names of Services, clusters, waves."""
-
 
 def _add_rules(schema: dict[str, Any], model: "type[Model]") -> None:
     rules.add(schema, model.RULES)

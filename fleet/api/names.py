@@ -10,6 +10,9 @@ from typing import NewType
 ClusterName = NewType("ClusterName", str)
 """The name of a MemberCluster, unique in its namespace of the hub."""
 
+Key = tuple[str, str]
+"""Namespace, empty for a cluster-scoped object, and name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
@@ -58,6 +61,8 @@ CLUSTERROLLOUTS = _fleet("clusterrollouts", "ClusterRollout")
 ROLLOUTS = Resource(group=KULTA_GROUP, version="v1beta1", plural="rollouts", kind="Rollout")
 
 NAMESPACES = _core("namespaces", "Namespace", namespaced=False)
+SYSTEM_NAMESPACE = "kube-system"
+"""Its uid is the identity of an API server: nothing else in it lives as long."""
 NODES = _core("nodes", "Node", namespaced=False)
 PODS = _core("pods", "Pod")
 SECRETS = _core("secrets", "Secret")
@@ -165,6 +170,8 @@ HUB_LABEL = "fleet.kulta.io/hub"
 """On an engine's Deployment: the hub that keeps it (the uid of its kube-system)."""
 KUBECONFIG_LABEL = "fleet.kulta.io/kubeconfig"
 """`true` on Secrets that are watched, so that new credentials count at once."""
+UID_ANNOTATION = "fleet.kulta.io/cluster-uid"
+"""On a MemberCluster: the uid that it had when it was registered, until the hub reports one."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 APPLIED_ANNOTATION = "fleet.kulta.io/applied"
 """Digest of what the hub last applied to an object; equal digest = nothing to write."""

@@ -92,7 +92,7 @@ def _kubeconfig(hub: Access, cluster: Mapping[str, Any]) -> str:
 
 
 def _member(member: Access, cluster: Mapping[str, Any]) -> Iterator[Observation]:
-    uid = str(member.get(names.NAMESPACES, "kube-system")["metadata"]["uid"])
+    uid = str(member.get(names.NAMESPACES, names.SYSTEM_NAMESPACE)["metadata"]["uid"])
     version = member.request("GET", "/version")["gitVersion"]
     yield Observation(what="API server", good=True, text=f"{member.server}, Kubernetes {version}")
     known = registration.identity(cluster)

@@ -25,7 +25,6 @@ from fleet.kit import documents
 from fleet.telemetry.clock import SystemClock
 
 KEY = "kubeconfig"
-UID_ANNOTATION = "fleet.kulta.io/cluster-uid"
 """On a MemberCluster: which API server it was registered for, before the hub has looked."""
 EACH_NAMESPACE = "ALLOWED_NAMESPACE"
 """Stands in clusters/member-rbac.yaml where a document is repeated for each allowed namespace."""
@@ -156,7 +155,7 @@ def _identity(member: Access, name: str) -> str:
             "write certificate-authority-data instead",
         )
     parse_kubeconfig(_kubeconfig(member, name, "checked-for-its-address"))
-    return str(member.get(names.NAMESPACES, "kube-system")["metadata"]["uid"])
+    return str(member.get(names.NAMESPACES, names.SYSTEM_NAMESPACE)["metadata"]["uid"])
 
 
 def _try(
@@ -204,7 +203,7 @@ def _known(hub: Access, wish: Wish, uid: str) -> dict[str, Any] | None:
 
 def identity(cluster: Mapping[str, Any]) -> str:
     seen = (cluster.get("status") or {}).get("uid")
-    return str(seen or (cluster["metadata"].get("annotations") or {}).get(UID_ANNOTATION, ""))
+    return str(seen or (cluster["metadata"].get("annotations") or {}).get(names.UID_ANNOTATION, ""))
 
 
 def _member_cluster(wish: Wish, uid: str, before: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -234,7 +233,7 @@ def _member_cluster(wish: Wish, uid: str, before: Mapping[str, Any] | None) -> d
     return {
         "apiVersion": names.MEMBERCLUSTERS.api_version,
         "kind": names.MEMBERCLUSTERS.kind,
-        "metadata": metadata | {"annotations": {UID_ANNOTATION: uid}},
+        "metadata": metadata | {"annotations": {names.UID_ANNOTATION: uid}},
         "spec": spec,
     }
 
@@ -283,12 +282,7 @@ def _present(hub: Access, member: Access, wish: Wish) -> tuple[str, datetime] | 
 
 def _token(member: Access) -> tuple[str, datetime]:
     path = names.SERVICEACCOUNTS.path(names.ENGINE_NAMESPACE, tokens.ACCOUNT, "token")
-    request = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {"expirationSeconds": tokens.SECONDS},
-    }
-    status = member.request("POST", path, request)["status"]
+    status = member.request("POST", path, tokens.wish())["status"]
     return status["token"], datetime.fromisoformat(status["expirationTimestamp"])
 
 

@@ -19,7 +19,7 @@ import tenacity
 
 from fleet.api import names
 from fleet.api.names import Resource
-from fleet.clusters import errors
+from fleet.clusters import errors, tokens
 from fleet.clusters.transport import Params, RequestObserver, Transport, open_session
 from fleet.errors import (
     Conflict,
@@ -221,12 +221,7 @@ class Client(Transport):
     ) -> tuple[str, datetime]:
         """A token of a ServiceAccount and when it ends (UTC); `seconds`, 600 or more, is a wish."""
         path = _path(names.SERVICEACCOUNTS, namespace, serviceaccount, "token")
-        wish = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"expirationSeconds": seconds},
-        }
-        status = (await self._write("POST", path, wish)).get("status")
+        status = (await self._write("POST", path, tokens.wish(seconds))).get("status")
         try:
             given = status or {}
             return str(given["token"]), datetime.fromisoformat(given["expirationTimestamp"])

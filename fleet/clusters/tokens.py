@@ -28,6 +28,15 @@ ALARM_SHARE = 5 / 7
 """After this share, a token that could not be renewed is worth a condition."""
 
 
+def wish(seconds: int = SECONDS) -> dict[str, Any]:
+    """The TokenRequest for a token that lives so long; 600 or more, and no more than a wish."""
+    return {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": seconds},
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """What a token says of itself."""

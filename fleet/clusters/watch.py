@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from fleet.api.names import Resource
+from fleet.api.names import Key, Resource
 from fleet.clusters.client import Client
 from fleet.errors import (
     FleetError,
@@ -35,8 +35,6 @@ from fleet.errors import (
 )
 
 T = TypeVar("T")
-Key = tuple[str, str]
-"""Namespace ("" for cluster-scoped objects) and name."""
 
 SHORTEST, LONGEST = 0.2, 60.0
 STEADY_SECONDS = 10.0

@@ -6,10 +6,9 @@ stopwatch that nobody stops is started anew by the next occasion.
 
 from collections.abc import Iterable
 
+from fleet.api.names import Key
 from fleet.ports import Clock
 from fleet.telemetry.metrics import HubMetrics
-
-Key = tuple[str, str]
 
 
 class Timers:

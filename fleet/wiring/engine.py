@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from fleet import __version__, aio
 from fleet.aio import WorkQueue
 from fleet.api import names
+from fleet.api.names import Key
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.health import Breaker
@@ -27,7 +28,7 @@ from fleet.kulta.runtime.measure import Measurements
 from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.prometheus import Prometheus
 from fleet.kulta.runtime.reconcile import Reconciler
-from fleet.kulta.runtime.rollouts import Key, Rollouts
+from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.kulta.runtime.served import Served
 from fleet.settings import EngineSettings
 from fleet.telemetry.clock import SystemClock

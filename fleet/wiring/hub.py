@@ -23,6 +23,7 @@ from fleet.api.names import (
     KUBECONFIG_LABEL,
     NAMESPACES,
     SECRETS,
+    SYSTEM_NAMESPACE,
     ClusterName,
 )
 from fleet.clusters.client import Client, open_session
@@ -253,7 +254,7 @@ class Hub:
         """The uid of the hub's kube-system, however long its API server takes to answer."""
         while True:
             try:
-                system = await self.kube.get(NAMESPACES, "kube-system")
+                system = await self.kube.get(NAMESPACES, SYSTEM_NAMESPACE)
                 return str(system["metadata"]["uid"])
             except TemporaryError as error:
                 log.warning("the own API server does not answer", extra={"why": str(error)})

@@ -23,10 +23,10 @@ from fleet.api.names import (
     HUB_MANAGER,
     ROLLOUTS,
     ClusterName,
+    Key,
     Resource,
 )
 from fleet.clusters.registry import Handle
-from fleet.clusters.watch import Key
 from fleet.errors import AlreadyExists, Conflict, FleetError, NotFound
 from fleet.hub.core.actions import (
     ApplyRollout,

@@ -12,9 +12,8 @@ from typing import Any
 
 from fleet import aio
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
-from fleet.api.names import APPLICATIONS, FLEETROLLOUTS, FLEETS, MEMBERCLUSTERS
+from fleet.api.names import APPLICATIONS, FLEETROLLOUTS, FLEETS, MEMBERCLUSTERS, Key
 from fleet.clusters.supervisor import Supervisor
-from fleet.clusters.watch import Key
 from fleet.hub.core import phases
 from fleet.hub.runtime.links import Links
 from fleet.hub.runtime.renders import Renders

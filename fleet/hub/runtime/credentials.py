@@ -6,10 +6,9 @@ never touched.
 
 import base64
 
-from fleet.api.names import ENGINE_NAMESPACE, SECRETS
+from fleet.api.names import ENGINE_NAMESPACE, SECRETS, Key
 from fleet.clusters import tokens
 from fleet.clusters.client import Client
-from fleet.clusters.watch import Key
 from fleet.errors import Conflict
 from fleet.ports import Kube
 

@@ -15,9 +15,8 @@ from typing import Any
 
 from fleet import errors
 from fleet.api import ClusterRollout
-from fleet.api.names import CLUSTERROLLOUTS
+from fleet.api.names import CLUSTERROLLOUTS, Key
 from fleet.clusters.registry import Handle
-from fleet.clusters.watch import Key
 from fleet.errors import FleetError, UnexpectedState
 from fleet.hub.core.actions import (
     ApplyRollout,

@@ -26,12 +26,13 @@ from fleet.api.names import (
     NAMESPACE_LABEL,
     ROLLOUTS,
     VERSION,
+    Key,
 )
 from fleet.clusters.client import Client
 from fleet.clusters.errors import CircuitOpen
 from fleet.clusters.health import Circuit
 from fleet.clusters.registry import Handle
-from fleet.clusters.watch import Change, Informer, Key
+from fleet.clusters.watch import Change, Informer
 from fleet.errors import FleetError
 from fleet.hub.core.member import connectivity, freshness
 from fleet.hub.core.member.connectivity import SETTLE_SECONDS, Connectivity, Sight, Trouble

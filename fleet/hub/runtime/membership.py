@@ -15,10 +15,18 @@ import orjson
 from fleet import errors
 from fleet.api import MemberCluster
 from fleet.api.membercluster import MemberClusterStatus
-from fleet.api.names import CRDS, MEMBERCLUSTERS, NAMESPACES, ROLLOUTS, SECRETS, ClusterName
+from fleet.api.names import (
+    CRDS,
+    MEMBERCLUSTERS,
+    NAMESPACES,
+    ROLLOUTS,
+    SECRETS,
+    SYSTEM_NAMESPACE,
+    ClusterName,
+    Key,
+)
 from fleet.clusters import tokens
 from fleet.clusters.config import ClientConfig, parse_kubeconfig
-from fleet.clusters.watch import Key
 from fleet.errors import FleetError, UserError
 from fleet.hub.core.member import connectivity, identity
 from fleet.hub.core.member import engine as engine_of
@@ -152,7 +160,7 @@ async def _engage(hub: Context, link: Link, config: ClientConfig) -> None:
 
 async def _identify(link: Link) -> None:
     client = link.client
-    system = await client.get(NAMESPACES, "kube-system")
+    system = await client.get(NAMESPACES, SYSTEM_NAMESPACE)
     version = orjson.loads(await client.request("GET", "/version", retry=True))
     try:
         await client.get(CRDS, CRD)

@@ -10,8 +10,7 @@ from typing import Any
 
 from fleet.api import Application, ClusterRollout, FleetRollout, MemberCluster
 from fleet.api.fleetrollout import Snapshot
-from fleet.api.names import REQUEST_ANNOTATION, ROLLOUTS, ClusterName, Resource
-from fleet.clusters.watch import Key
+from fleet.api.names import REQUEST_ANNOTATION, ROLLOUTS, ClusterName, Key, Resource
 from fleet.errors import UserError
 from fleet.hub.core import phases
 from fleet.hub.core.application import decision

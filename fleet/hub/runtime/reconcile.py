@@ -23,9 +23,9 @@ from fleet.api.names import (
     FLEETROLLOUTS,
     FLEETS,
     MEMBERCLUSTERS,
+    Key,
     Resource,
 )
-from fleet.clusters.watch import Key
 from fleet.errors import (
     Conflict,
     FleetError,

@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 from fleet.api import Fleet, MemberCluster
 from fleet.api.fleetrollout import Snapshot
-from fleet.clusters.watch import Key
+from fleet.api.names import Key
 from fleet.errors import UserError
 from fleet.hub.core.observed import Rendered
 from fleet.rendering.environment import TemplateSet

@@ -14,8 +14,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from fleet.api.names import Resource
-from fleet.clusters.watch import Change, Key
+from fleet.api.names import Key, Resource
+from fleet.clusters.watch import Change
 from fleet.errors import UserError
 
 T = TypeVar("T")

@@ -11,9 +11,9 @@ from typing import Any
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import Model, Object
-from fleet.api.names import APPLICATION_LABEL, CLUSTER_LABEL, NAMESPACE_LABEL
+from fleet.api.names import APPLICATION_LABEL, CLUSTER_LABEL, NAMESPACE_LABEL, Key
 from fleet.api.rollout import Phase
-from fleet.clusters.watch import Change, Key
+from fleet.clusters.watch import Change
 from fleet.hub.core import phases
 from fleet.hub.core.member import freshness
 from fleet.hub.core.member.connectivity import is_news

@@ -16,13 +16,13 @@ import orjson
 
 from fleet.api import names
 from fleet.api.meta import ObjectMeta
-from fleet.api.names import Resource
+from fleet.api.names import Key, Resource
 from fleet.api.rollout import Rollout, RolloutStatus
 from fleet.errors import AlreadyExists, Conflict, NotFound, UserError
 from fleet.kulta.core import actions
 from fleet.kulta.core.actions import Action
 from fleet.kulta.runtime.observe import Observer
-from fleet.kulta.runtime.rollouts import Key, Rollouts
+from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.ports import Kube, Recorder
 
 _KIND = {"apiVersion": names.ROLLOUTS.api_version, "kind": names.ROLLOUTS.kind}

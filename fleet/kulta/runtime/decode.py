@@ -14,8 +14,8 @@ import orjson
 
 from fleet.api import names
 from fleet.api.meta import read_time
+from fleet.api.names import Key
 from fleet.kulta.core import observed
-from fleet.kulta.runtime.rollouts import Key
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import kopf
 
-from fleet.api.names import ROLLOUTS
+from fleet.api.names import ROLLOUTS, Key
 from fleet.clusters import sessions
 from fleet.clusters.config import ClientConfig
-from fleet.kulta.runtime.rollouts import Key, Rollouts, key_of
+from fleet.kulta.runtime.rollouts import Rollouts, key_of
 
 Registry = kopf.OperatorRegistry
 

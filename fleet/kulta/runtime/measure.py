@@ -8,10 +8,10 @@ and the next look holds it. At most one query per distinct text is under way for
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
+from fleet.api.names import Key
 from fleet.errors import TemporaryError
 from fleet.kulta.core.actions import Query
 from fleet.kulta.core.observed import Measurement
-from fleet.kulta.runtime.rollouts import Key
 from fleet.ports import Clock, MetricSource
 
 KEPT = 256

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from fleet import aio
 from fleet.api import names
-from fleet.api.names import Resource
+from fleet.api.names import Key, Resource
 from fleet.api.rollout import Rollout
 from fleet.clusters.client import Client
 from fleet.clusters.watch import Change, Informer
@@ -20,7 +20,6 @@ from fleet.kulta.core.observed import Observed
 from fleet.kulta.core.routers import ROUTERS
 from fleet.kulta.runtime import decode
 from fleet.kulta.runtime.decode import Child, Slice
-from fleet.kulta.runtime.rollouts import Key
 from fleet.kulta.runtime.served import Served
 
 T = TypeVar("T")

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fleet.aio import WorkQueue
+from fleet.api.names import Key
 from fleet.api.rollout import Rollout
 from fleet.errors import Conflict, FleetError, NotFound, UnexpectedState
 from fleet.kulta.core import plan as core
@@ -20,7 +21,6 @@ from fleet.kulta.core.observed import Observed
 from fleet.kulta.runtime import stalled
 from fleet.kulta.runtime.apply import Turn, Vanished, World
 from fleet.kulta.runtime.measure import Measurements
-from fleet.kulta.runtime.rollouts import Key
 from fleet.ports import Clock
 from fleet.telemetry import logs
 from fleet.telemetry.metrics import EngineMetrics

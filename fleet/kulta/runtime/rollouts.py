@@ -13,10 +13,8 @@ from typing import Any
 
 import orjson
 
+from fleet.api.names import Key
 from fleet.api.rollout import Rollout
-
-Key = tuple[str, str]
-"""Namespace and name."""
 
 PARSED = 1_000
 """Rollouts kept parsed."""

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from fleet.api import conditions, names
 from fleet.api.conditions import Condition
+from fleet.api.names import Key
 from fleet.api.rollout import RolloutStatus
 from fleet.errors import FleetError, Forbidden, Invalid, NotFound, TemporaryError, UserError
 from fleet.kulta.runtime.apply import Turn, World
-from fleet.kulta.runtime.rollouts import Key
 
 STALLED = "Stalled"
 """The name by which kstatus and its users know it."""

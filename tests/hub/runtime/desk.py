@@ -22,12 +22,13 @@ from fleet.api.names import (
     NAMESPACES,
     SECRETS,
     ClusterName,
+    Key,
     Resource,
 )
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.health import Breaker
 from fleet.clusters.registry import Handle
-from fleet.clusters.watch import Change, Informer, Key
+from fleet.clusters.watch import Change, Informer
 from fleet.errors import FleetError
 from fleet.hub.runtime import links, triggers
 from fleet.hub.runtime.context import Context, EngineWish

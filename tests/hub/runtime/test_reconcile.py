@@ -13,9 +13,9 @@ from fleet.api.names import (
     FLEETROLLOUTS,
     FLEETS,
     ROLLOUTS,
+    Key,
     Resource,
 )
-from fleet.clusters.watch import Key
 from fleet.errors import Conflict, FleetError, Forbidden, Invalid, NotFound, Throttled, Unreachable
 from fleet.hub.runtime import dispatching, membership, reconcile
 from fleet.hub.runtime.context import Context, Dispatches

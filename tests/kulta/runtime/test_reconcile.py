@@ -9,6 +9,7 @@ import pytest
 
 from fleet.aio import WorkQueue
 from fleet.api import conditions, names
+from fleet.api.names import Key
 from fleet.api.rollout import Phase, Rollout, RolloutStatus
 from fleet.clusters.client import Client
 from fleet.errors import (
@@ -26,7 +27,7 @@ from fleet.kulta.runtime.apply import World
 from fleet.kulta.runtime.measure import Measurements
 from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.reconcile import CONFLICT_SECONDS, COUNTERS_SECONDS, Reconciler
-from fleet.kulta.runtime.rollouts import Key, Rollouts
+from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.telemetry.metrics import EngineMetrics
 from tests.fakes import NOON, FakeClock, FakeKube, Samples, Sent
 from tests.kulta.runtime import objects

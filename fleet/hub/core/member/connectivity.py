@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fleet import errors
+from fleet.api.meta import write_time
 from fleet.errors import FleetError, UserError
 from fleet.hub.core.member import freshness
 
@@ -76,7 +77,7 @@ def trouble(error: FleetError, name: str, expires: datetime | None = None) -> Tr
         case errors.Untrusted():
             return Trouble(reason="CertificateInvalid", message=text)
         case errors.Unauthorized():
-            end = f" (it ends at {expires:%Y-%m-%dT%H:%M:%SZ})" if expires else ""
+            end = f" (it ends at {write_time(expires)})" if expires else ""
             text = (
                 f"the member does not accept the token of its kubeconfig{end}: "
                 f"write a new one with `fleet cluster add {name} --renew`"

@@ -10,6 +10,7 @@ from fleet.api import Fleet, MemberCluster, conditions
 from fleet.api.conditions import Condition, condition
 from fleet.api.fleet import FleetStatus
 from fleet.api.membercluster import EngineStatus, MemberClusterStatus
+from fleet.api.meta import write_time
 from fleet.api.names import ClusterName
 from fleet.hub.core.member import freshness, selection
 from fleet.hub.core.member.connectivity import Connectivity
@@ -84,6 +85,6 @@ def _expiry(identity: Identity, now: datetime) -> tuple[Condition, ...]:
     if identity.expires is None or identity.alarm_at is None:
         return ()
     late = now >= identity.alarm_at
-    until = f"the token ends at {identity.expires:%Y-%m-%dT%H:%M:%SZ}"
+    until = f"the token ends at {write_time(identity.expires)}"
     advice = ": renew it with `fleet cluster add --renew`" if late else ""
     return (condition("CredentialsExpire", late, "CredentialsExpire", until + advice),)

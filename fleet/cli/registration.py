@@ -25,7 +25,6 @@ from fleet.kit import documents
 from fleet.telemetry.clock import SystemClock
 
 KEY = "kubeconfig"
-"""On a MemberCluster: which API server it was registered for, before the hub has looked."""
 EACH_NAMESPACE = "ALLOWED_NAMESPACE"
 """Stands in clusters/member-rbac.yaml where a document is repeated for each allowed namespace."""
 TRIES, PAUSE_SECONDS = 40, 0.25

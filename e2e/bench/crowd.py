@@ -13,7 +13,8 @@ from e2e.ground.controlplane import ControlPlane
 from e2e.ground.subject import Subject
 from fleet.api import names
 from fleet.clusters.client import Client
-from fleet.clusters.watch import Change, Informer
+from fleet.clusters.store import Change
+from fleet.clusters.watch import Informer
 
 CONNECTIONS = 8
 NAMESPACE = "bench"

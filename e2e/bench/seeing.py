@@ -11,7 +11,8 @@ from typing import Any
 
 from fleet.api.names import Resource
 from fleet.clusters.client import Client
-from fleet.clusters.watch import Change, Informer
+from fleet.clusters.store import Change
+from fleet.clusters.watch import Informer
 
 Manifest = dict[str, Any]
 LIMIT = 60.0

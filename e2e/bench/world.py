@@ -95,7 +95,9 @@ class Member:
             "currentPodHash": HASH,
         }
         manifest = {**found, "status": known | dict(status)}
-        self.rollouts.informer.remember(await self.client.replace(ROLLOUTS, manifest, sub="status"))
+        self.rollouts.informer.store.see(
+            await self.client.replace(ROLLOUTS, manifest, sub="status")
+        )
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

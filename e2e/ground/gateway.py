@@ -198,4 +198,4 @@ class LocalGateway:
             self._statuses_due.set()
             await asyncio.sleep(1)
             return
-        self._informers[kind].remember(answer)
+        self._informers[kind].store.see(answer)

@@ -23,7 +23,8 @@ from e2e.ground.pods import Surroundings, Worker
 from fleet import errors
 from fleet.api import names
 from fleet.clusters.client import Client
-from fleet.clusters.watch import Change, Informer
+from fleet.clusters.store import Change
+from fleet.clusters.watch import Informer
 
 LEASES = "kube-node-lease"
 RENEW = 10.0

@@ -1,4 +1,4 @@
-"""The informer: one kind of object of one API server, kept as a dictionary whose age is known.
+"""The informer: one kind of object of one API server, kept in a store whose age is known.
 
     list (pages) ──> difference to the store ──> watch with bookmarks ──> it ended: watch again
          ^                                               │
@@ -10,8 +10,8 @@ are DELETED, objects that were made anew under an old name are DELETED and ADDED
 by itself; what goes wrong is told to `on_error` and shows in the age of `last_byte`. Only a bug in
 `on` ends it, loudly: the supervisor starts it again.
 
-The store holds what `decode` returns: keep it small, and raise ValueError or KeyError for an object
-that makes no sense. Such an object keeps its last good value and is named in `unreadable`.
+The store holds what `decode` returns: keep it small. The answers to our own writes and reads go
+into it too; writes only for objects that the selectors match.
 """
 
 import asyncio
@@ -20,10 +20,11 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
-from fleet.api.names import Key, Resource
+from fleet.api.names import Resource
 from fleet.clusters.client import Client
+from fleet.clusters.store import Change, Store, identity, is_newer
 from fleet.errors import (
     FleetError,
     Gone,
@@ -43,22 +44,6 @@ PATIENCE = 3
 from lower, and a watch from a version that it has yet to reach stays empty for ever."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change(Generic[T]):
-    """What happened to one object; `old` is None when ADDED, `new` is None when DELETED."""
-
-    type: Literal["ADDED", "MODIFIED", "DELETED"]
-    key: Key
-    old: T | None
-    new: T | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    uid: str
-    version: str
-
-
 def _nowhere(error: FleetError) -> None:
     """The place for errors when nobody asks."""
 
@@ -72,21 +57,21 @@ class Informer(Generic[T]):
     kube: Client
     resource: Resource
     _: KW_ONLY
-    decode: Callable[[dict[str, Any]], T]
+    decode: Callable[[Mapping[str, Any]], T]
     on: Callable[[Change[T]], None]
     namespace: str | None = None
     selector: str | None = None
     field_selector: str | None = None
     on_error: Callable[[FleetError], None] = _nowhere
-    store: dict[Key, T] = field(default_factory=dict, init=False)
+    store: Store[T] = field(init=False)
     synced: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     last_byte: float = field(default=-math.inf, init=False)
     relists: int = field(default=0, init=False)
-    unreadable: dict[Key, str] = field(default_factory=dict, init=False)
-    _version: str = field(default="", init=False)
-    _marks: dict[Key, _Mark] = field(default_factory=dict, init=False)
-    _ahead: set[Key] = field(default_factory=set, init=False)
-    _is_restored: bool = field(default=False, init=False)
+    _is_listed: bool = field(default=False, init=False)
+    """Whether a watch can go on from what the store has reached."""
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.resource, self.decode, self._tell)
 
     async def run(self) -> None:
         """List and watch until cancelled; started again after a cancellation it goes on."""
@@ -95,64 +80,23 @@ class Informer(Generic[T]):
             started = self.kube.monotonic()
             pause = 0.0
             try:
-                if not self._version:
+                if not self._is_listed:
                     await self._relist()
                 await self._watch()
             except Gone:
-                self._version = ""
+                self._is_listed = False
             except (TemporaryError, PermanentError) as error:
                 pause = error.retry_after or 0.0 if isinstance(error, TemporaryError) else 0.0
                 if failures + 1 >= PATIENCE or isinstance(error, NotFound | Invalid):
-                    self._version = ""
+                    self._is_listed = False
                 self.on_error(error)
             steady = self.kube.monotonic() - started >= STEADY_SECONDS
             failures = 0 if steady else failures + 1
             await asyncio.sleep(pause + _jitter(failures))
 
-    def remember(self, manifest: Mapping[str, Any]) -> None:
-        """Take the answer to our own write now rather than when the watch echoes it.
-
-        Only for objects that the selectors match. Told as a `Change` at once; the echo is then
-        silent. An answer older than what is known, or than a deletion seen since, is ignored.
-        """
-        key, mark = _identity(manifest)
-        known = self._marks.get(key)
-        seen = known.version if known else self._version
-        if seen and not _is_newer(mark.version, seen):
-            return
-        self._ahead.add(key)
-        self._put(key, mark, dict(manifest))
-
-    def mark(self, key: Key) -> object:
-        """What is known of that object now, to be handed to `correct`."""
-        return self._marks.get(key)
-
-    def correct(self, key: Key, manifest: Mapping[str, Any] | None, before: object) -> None:
-        """Take the API server's answer (None: it is not there) to a question that was asked when
-        `before` was known, unless more has been learnt since.
-
-        It wins also where its version is lower: then the API server was restored, and all is
-        listed again.
-        """
-        known = self._marks.get(key)
-        if known != before:
-            return
-        if manifest is None:
-            self._ahead.discard(key)
-            self._drop(key)
-            return
-        mark = _identity(manifest)[1]
-        if known is not None and _is_newer(known.version, mark.version):
-            self._is_restored = True
-        self._ahead.add(key)
-        self._put(key, mark, dict(manifest))
-
     async def _relist(self) -> None:
-        # What was remembered before this list began is in it; what is remembered from here on may
-        # not be. (Versions are not compared otherwise: a restored server counts from lower.)
-        self._ahead.clear()
-        self._is_restored = False
-        found: dict[Key, tuple[_Mark, dict[str, Any]]] = {}
+        since = self.store.moment
+        found: list[dict[str, Any]] = []
         version = ""
         pages = self.kube.pages(
             self.resource,
@@ -166,23 +110,18 @@ class Informer(Generic[T]):
                 if page.restarted:
                     found.clear()
                 for manifest in page.items:
-                    key, mark = self._identified(manifest)
-                    found[key] = (mark, manifest)
+                    self._version(manifest)
+                found += page.items
                 version = page.version
-        self._ahead = {key for key in self._ahead if _is_newer(self._marks[key].version, version)}
-        for key in [key for key in self._marks if key not in found and key not in self._ahead]:
-            self._drop(key)
-        for key, (mark, manifest) in found.items():
-            if key not in self._ahead:
-                self._put(key, mark, manifest)
-        self._version = version
+        self.store.replace(found, since, version)
+        self.store.reached, self._is_listed = version, True
         self.relists += 1
         self.synced.set()
 
     async def _watch(self) -> None:
         events = self.kube.watch(
             self.resource,
-            version=self._version,
+            version=self.store.reached,
             selector=self.selector,
             field_selector=self.field_selector,
             namespace=self.namespace,
@@ -203,65 +142,36 @@ class Informer(Generic[T]):
             raise Unreachable(f"WATCH {self.resource.plural}: an event without an object")
         if event.get("type") == "BOOKMARK":
             meta = manifest.get("metadata") or {}
-            version = str(meta.get("resourceVersion") or self._version)
-            if self._is_restored or _is_newer(self._version, version):
-                raise Gone(f"WATCH {self.resource.plural}: versions count from lower than before")
-            self._version = version
-            return
-        key, mark = self._identified(manifest)
-        self._version = mark.version
-        if key in self._ahead:
-            if _is_newer(self._marks[key].version, mark.version):
-                return
-            self._ahead.discard(key)
-        if event.get("type") == "DELETED":
-            self._drop(key)
+            version = str(meta.get("resourceVersion") or self.store.reached)
+            self._check_order(version)
+            if self.store.is_restored:
+                raise Gone(f"WATCH {self.resource.plural}: an answer counted from lower")
         else:
-            self._put(key, mark, manifest)
+            version = self._version(manifest)
+            self._check_order(version)
+            take = self.store.end if event.get("type") == "DELETED" else self.store.see
+            take(manifest)
+        self.store.reached = version
 
-    def _put(self, key: Key, mark: _Mark, manifest: dict[str, Any]) -> None:
-        known = self._marks.get(key)
-        if known == mark:
+    def _check_order(self, version: str) -> None:
+        if is_newer(self.store.reached, than=version):
+            raise Gone(f"WATCH {self.resource.plural}: versions count from lower than before")
+
+    def _tell(self, change: Change[T]) -> None:
+        if change.type != "UNREADABLE":
+            self.on(change)
             return
-        if known is not None and known.uid != mark.uid:
-            self._drop(key)
-        self._marks[key] = mark
-        try:
-            value = self.decode(manifest)
-        except (ValueError, KeyError, TypeError) as error:
-            self.unreadable[key] = str(error)
-            self.on_error(Invalid(f"{self.resource.kind} {'/'.join(key)} makes no sense: {error}"))
-            return
-        self.unreadable.pop(key, None)
-        old = self.store.get(key)
-        self.store[key] = value
-        kind: Literal["ADDED", "MODIFIED"] = "ADDED" if old is None else "MODIFIED"
-        self.on(Change(type=kind, key=key, old=old, new=value))
+        why = self.store.unreadable[change.key].error
+        what = f"{self.resource.kind} {'/'.join(change.key)}"
+        self.on_error(Invalid(f"{what} makes no sense: {why}"))
 
-    def _drop(self, key: Key) -> None:
-        self._marks.pop(key, None)
-        self.unreadable.pop(key, None)
-        old = self.store.pop(key, None)
-        if old is not None:
-            self.on(Change(type="DELETED", key=key, old=old, new=None))
-
-    def _identified(self, manifest: Mapping[str, Any]) -> tuple[Key, _Mark]:
+    def _version(self, manifest: Mapping[str, Any]) -> str:
+        """Raises Unreachable for what is no object: a proxy may say anything."""
         try:
-            return _identity(manifest)
-        except (KeyError, TypeError):
+            return identity(manifest)[2]
+        except (KeyError, TypeError, AttributeError):
             text = f"{self.resource.plural}: an object without name, uid or version"
             raise Unreachable(text) from None
-
-
-def _identity(manifest: Mapping[str, Any]) -> tuple[Key, _Mark]:
-    meta = manifest["metadata"]
-    key = (str(meta.get("namespace") or ""), str(meta["name"]))
-    return key, _Mark(str(meta["uid"]), str(meta["resourceVersion"]))
-
-
-def _is_newer(version: str, than: str) -> bool:
-    """Whether `version` is later; versions that are no numbers cannot be compared: False."""
-    return version.isdecimal() and than.isdecimal() and int(version) > int(than)
 
 
 def _jitter(failures: int) -> float:

@@ -112,7 +112,7 @@ def compose(
         health=health,
         kube=kube,
         definition=Served(kube, names.ROLLOUTS),
-        watching=handlers.registry(rollouts, queue.add, config, user_agent=USER_AGENT),
+        watching=handlers.registry(rollouts.known, queue.add, config, user_agent=USER_AGENT),
         queue=queue,
         elector=elector,
         prometheus=prometheus,
@@ -211,7 +211,7 @@ class Engine:
 
     async def _watch(self) -> None:
         """kopf watches Rollouts while their definition is there; without it there are none."""
-        rollouts = self.reconciler.world.rollouts
+        known = self.reconciler.world.rollouts.known
         while True:
             await self.definition.begun()
             await watching.discovered(self.kube, names.ROLLOUTS)
@@ -225,8 +225,9 @@ class Engine:
             finally:
                 await aio.cancel(running, ended)
             log.warning("the definition of Rollouts is gone, and so are they")
-            for key in rollouts:
-                rollouts.drop(key)
+            gone = tuple(known)
+            known.replace((), known.moment)
+            for key in gone:
                 self.queue.add(key)
 
     async def _lead(self) -> None:
@@ -235,7 +236,7 @@ class Engine:
             await self.elector.run(self._work)
 
     async def _work(self) -> None:
-        for key in self.reconciler.world.rollouts:
+        for key in self.reconciler.world.rollouts.known:
             self.queue.add(key)
         await self.queue.run(self.reconciler.reconcile)
 

@@ -32,10 +32,11 @@ from fleet.clusters.health import Breaker
 from fleet.clusters.lease import Alone, Candidate, Elector, Place
 from fleet.clusters.recorder import Recorder
 from fleet.clusters.registry import Registry
+from fleet.clusters.store import Change
 from fleet.clusters.supervisor import Supervisor
 from fleet.clusters.transport import Session
-from fleet.clusters.watch import Change, Informer
-from fleet.errors import FleetError, TemporaryError, UnexpectedState, UserError
+from fleet.clusters.watch import Informer
+from fleet.errors import FleetError, TemporaryError, UnexpectedState
 from fleet.hub.core.member import connectivity
 from fleet.hub.runtime import handlers, links, reconcile, resync, triggers
 from fleet.hub.runtime.context import Context, EngineWish
@@ -126,21 +127,14 @@ def compose(
 
 
 def _items(kube: Client, context: Context) -> Informer[ClusterRollout]:
-    def decode(manifest: dict[str, Any]) -> ClusterRollout:
-        try:
-            return ClusterRollout.parse(manifest)
-        except UserError as error:
-            raise ValueError(str(error)) from None
-
     informer = Informer(
         kube,
         CLUSTERROLLOUTS,
-        decode=decode,
+        decode=ClusterRollout.parse,
         on=lambda change: triggers.item_changed(context, change),
         on_error=_complain,
     )
-    context.stores.items, context.remember = informer.store, informer.remember
-    context.items = informer
+    context.stores.items = informer.store
     return informer
 
 
@@ -262,7 +256,7 @@ class Hub:
 
     async def _settle(self) -> None:
         """Give members time to connect: what was true before a restart is not news after it."""
-        clusters = self.context.stores.memberclusters.items
+        clusters = self.context.stores.memberclusters
         for _ in range(int(connectivity.SETTLE_SECONDS / 0.1)):
             known = [self.context.links.get(key) for key in clusters]
             now = self.context.clock.monotonic()

@@ -12,9 +12,10 @@ from fleet.api.names import ROLLOUTS, ClusterName
 from fleet.clusters.client import Client
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.registry import ClusterNotFound, Registry
+from fleet.clusters.store import Change
 from fleet.clusters.supervisor import Supervisor
 from fleet.clusters.transport import Session
-from fleet.clusters.watch import Change, Informer
+from fleet.clusters.watch import Informer
 from fleet.errors import UnexpectedState
 from tests.clusters import server as servers
 from tests.clusters.server import Server, rollout, status

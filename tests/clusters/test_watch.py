@@ -1,7 +1,8 @@
 """The informer against a small server: a store that heals, and changes that are told once.
 
 Aspects: first list, events, bookmarks; what a gap hides (deletions, successors); 410, silence,
-ends, failures; own writes remembered; objects that make no sense. Faults of real servers: `e2e/`.
+ends, failures; own writes; objects that make no sense. What wins over what is `test_store`; faults
+of real servers are in `e2e/`.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ from fleet.clusters import transport, watch
 from fleet.clusters.client import Client
 from fleet.clusters.errors import CircuitOpen
 from fleet.clusters.health import Breaker
-from fleet.clusters.watch import Change, Informer
+from fleet.clusters.store import Change
+from fleet.clusters.watch import Informer
 from fleet.errors import FleetError, Invalid, Unauthorized, Unreachable
 from tests.clusters.server import Server, rollout, status
 from tests.waiting import until
@@ -104,6 +106,7 @@ async def test_events_are_told_with_old_and_new(client: Client, server: Server) 
         server.push("MODIFIED", rollout("a", 12, weight=2))
         server.push("DELETED", rollout("a", 13, weight=2))
         await until(lambda: len(seen.changes) == 3)
+    assert seen.informer.store.reached == "13"
     assert seen.take() == [
         ("ADDED", "a", None, 1),
         ("MODIFIED", "a", 1, 2),
@@ -285,11 +288,11 @@ async def test_an_object_that_makes_no_sense_keeps_its_last_value(
         broken = {**rollout("a", 11), "spec": {"weight": "much"}}
         server.push("MODIFIED", broken)
         await until(lambda: len(seen.errors) == 2)
-        assert (seen.informer.store, set(seen.informer.unreadable)) == ({A: 1}, {A, B})
+        assert (seen.informer.store, set(seen.informer.store.unreadable)) == ({A: 1}, {A, B})
         assert [type(error) for error in seen.errors] == [Invalid, Invalid]
         server.push("MODIFIED", rollout("a", 12, weight=3))
         await until(lambda: seen.informer.store == {A: 3})
-        assert set(seen.informer.unreadable) == {B}
+        assert set(seen.informer.store.unreadable) == {B}
 
 
 async def test_our_own_write_is_known_at_once_and_told_once(client: Client, server: Server) -> None:
@@ -297,25 +300,13 @@ async def test_our_own_write_is_known_at_once_and_told_once(client: Client, serv
     async with informing(client) as seen:
         await watching(server, seen)
         seen.take()
-        seen.informer.remember(rollout("a", 12, weight=2))
+        seen.informer.store.see(rollout("a", 12, weight=2))
         assert seen.informer.store == {A: 2}
         server.push("MODIFIED", rollout("a", 11, weight=9))
         server.push("MODIFIED", rollout("a", 12, weight=2))
         server.push("MODIFIED", rollout("a", 13, weight=3))
         await until(lambda: seen.informer.store == {A: 3})
         assert seen.take() == [("MODIFIED", "a", 1, 2), ("MODIFIED", "a", 2, 3)]
-
-
-async def test_an_answer_that_comes_late_raises_nothing_from_the_dead(
-    client: Client, server: Server
-) -> None:
-    server.objects = [rollout("a", 5, weight=1)]
-    async with informing(client) as seen:
-        await watching(server, seen)
-        server.push("DELETED", rollout("a", 14, weight=1))
-        await until(lambda: not seen.informer.store)
-        seen.informer.remember(rollout("a", 12, weight=2))
-        assert seen.informer.store == {}
 
 
 async def test_what_was_remembered_during_a_list_outlives_it(
@@ -336,7 +327,7 @@ async def test_what_was_remembered_during_a_list_outlives_it(
         server.answers.append(slow)
         server.push("ERROR", {"code": 410})
         await reached.wait()
-        seen.informer.remember(rollout("b", 21, weight=2))
+        seen.informer.store.see(rollout("b", 21, weight=2))
         go.set()
         await until(lambda: seen.informer.relists == 2)
         assert seen.informer.store == {A: 1, B: 2}
@@ -345,7 +336,7 @@ async def test_what_was_remembered_during_a_list_outlives_it(
 async def test_after_a_restore_what_was_remembered_goes(client: Client, server: Server) -> None:
     async with informing(client) as seen:
         await watching(server, seen)
-        seen.informer.remember(rollout("a", 900, weight=2))
+        seen.informer.store.see(rollout("a", 900, weight=2))
         server.version = 3
         server.push("ERROR", {"code": 410})
         await until(lambda: seen.informer.relists == 2)
@@ -363,35 +354,40 @@ async def test_a_bookmark_that_counts_from_lower_lists_anew(client: Client, serv
         await until(lambda: seen.informer.store == {A: 1})
 
 
-@pytest.mark.parametrize(
-    ("answer", "meanwhile", "known"),
-    [
-        pytest.param(rollout("a", 3, weight=3), 0, {A: 3}, id="an older version: restored"),
-        pytest.param(rollout("a", 12, weight=3), 0, {A: 3}, id="a newer one: we were behind"),
-        pytest.param(None, 0, {}, id="it is not there"),
-        pytest.param(rollout("a", 3, weight=3), 12, {A: 2}, id="more was learnt meanwhile"),
-    ],
-)
-async def test_what_was_asked_for_wins(
-    client: Client, server: Server, answer: Any, meanwhile: int, known: dict[Any, int]
-) -> None:
-    server.objects = [rollout("a", 5, weight=1)]
+async def test_an_event_that_counts_from_lower_lists_anew(client: Client, server: Server) -> None:
+    server.objects = [rollout("a", 900, weight=2), rollout("ghost", 901)]
+    server.version = 901
     async with informing(client) as seen:
         await watching(server, seen)
-        before = seen.informer.mark(A)
-        if meanwhile:
-            seen.informer.remember(rollout("a", meanwhile, weight=2))
-        seen.informer.correct(A, answer, before)
-        assert seen.informer.store == known
+        server.objects, server.version = [rollout("a", 4, weight=1)], 4
+        server.push("MODIFIED", rollout("a", 4, weight=1))
+        await until(lambda: seen.informer.relists == 2)
+        assert seen.informer.store == {A: 1}
 
 
-async def test_a_deletion_by_the_echo_of_our_own_write_is_told(
+async def test_after_an_answer_that_counts_from_lower_all_is_listed_anew(
     client: Client, server: Server
 ) -> None:
-    """A write that takes an object out of the selector comes back as DELETED of that version."""
-    server.objects = [rollout("a", 5, weight=1)]
+    """The next bookmark may count from higher again: the restored server has been busy."""
+    server.objects = [rollout("a", 9, weight=2), rollout("ghost", 10)]
     async with informing(client) as seen:
         await watching(server, seen)
-        seen.informer.remember(rollout("a", 12, weight=2))
-        server.push("DELETED", rollout("a", 12, weight=2))
-        await until(lambda: not seen.informer.store)
+        since = seen.informer.store.moment
+        seen.informer.store.correct(A, rollout("a", 3, weight=1), since)
+        server.objects, server.version = [rollout("a", 3, weight=1)], 50
+        server.push("BOOKMARK", {"metadata": {"resourceVersion": "50"}})
+        await until(lambda: seen.informer.relists == 2)
+        assert seen.informer.store == {A: 1}
+
+
+async def test_an_answer_from_before_a_list_that_lacks_it_revives_nobody(
+    client: Client, server: Server
+) -> None:
+    """Made by us and deleted by somebody while no watch was open: nobody tells of either."""
+    async with informing(client) as seen:
+        await watching(server, seen)
+        server.version = 30
+        server.push("ERROR", {"code": 410})
+        await until(lambda: seen.informer.relists == 2)
+        seen.informer.store.see(rollout("a", 21, weight=2))
+        assert seen.informer.store == {}

@@ -27,6 +27,7 @@ from fleet.api.names import (
     Resource,
 )
 from fleet.clusters.registry import Handle
+from fleet.clusters.store import Store
 from fleet.errors import AlreadyExists, Conflict, FleetError, NotFound
 from fleet.hub.core.actions import (
     ApplyRollout,
@@ -47,7 +48,6 @@ from fleet.hub.core.actions import (
 )
 from fleet.hub.core.observed import Place
 from fleet.hub.runtime.context import Context
-from fleet.hub.runtime.stores import Recollection, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,17 +84,17 @@ async def write_status(
         },
         "status": wanted,
     }
-    _remember(hub, resource, await hub.kube.replace(resource, body, sub="status"))
+    _store(hub, resource).see(await hub.kube.replace(resource, body, sub="status"))
     return True
 
 
 async def reread(hub: Context, resource: Resource, key: Key) -> None:
     """Learn what the API server has under that key: our view of it was wrong. Whatever it is, it
     wins over what we knew, also where its version is lower. Raises what the API server raises."""
-    store = _recollection(hub, resource)
-    before = store.mark(key)
+    store = _store(hub, resource)
+    since = store.moment
     found = await hub.kube.list(resource, key[0], field_selector=f"metadata.name={key[1]}")
-    store.correct(key, found[0] if found else None, before)
+    store.correct(key, found[0] if found else None, since)
 
 
 async def application(hub: Context, owner: Application, action: CreateRun | DeleteRun) -> None:
@@ -136,7 +136,7 @@ async def add_finalizer(hub: Context, item: ClusterRollout) -> None:
     """Our finalizer beside the others'."""
     answer = await _finalize(hub, item, *_foreign(item), CLUSTERROLLOUT_FINALIZER)
     if answer is not None:
-        hub.remember(answer)
+        hub.stores.items.see(answer)
 
 
 async def remove_finalizer(hub: Context, item: ClusterRollout) -> None:
@@ -174,7 +174,7 @@ async def _create_run(hub: Context, owner: Application, action: CreateRun) -> No
 async def _create_item(hub: Context, run: FleetRollout, cluster: ClusterName, want: Want) -> None:
     snapshot = run.spec.application
     labels = {APPLICATION_LABEL: snapshot.name, CLUSTER_LABEL: cluster}
-    found = hub.stores.applications.items.get((run.namespace, snapshot.name))
+    found = hub.stores.applications.get((run.namespace, snapshot.name))
     name = f"{snapshot.name}.{cluster}"
     owner = _owner(found) if found is not None else None
     manifest = _owned(CLUSTERROLLOUTS, name, labels, run.namespace, owner)
@@ -186,7 +186,7 @@ async def _create_item(hub: Context, run: FleetRollout, cluster: ClusterName, wa
         want=want,
     ).manifest()
     try:
-        hub.remember(await hub.kube.create(CLUSTERROLLOUTS, manifest))
+        hub.stores.items.see(await hub.kube.create(CLUSTERROLLOUTS, manifest))
     except AlreadyExists:
         # Our view is behind; the informer brings it and the plan is made again.
         raise Conflict(f"ClusterRollout {name} exists already") from None
@@ -204,7 +204,7 @@ async def _patch_item(hub: Context, item: ClusterRollout, wish: Mapping[str, Any
             "namespace": spec.namespace,
         },
     }
-    hub.remember(await hub.kube.patch(CLUSTERROLLOUTS, item.name, item.namespace, body))
+    hub.stores.items.see(await hub.kube.patch(CLUSTERROLLOUTS, item.name, item.namespace, body))
 
 
 # --- a member's objects ---------------------------------------------------------------------------
@@ -278,7 +278,7 @@ async def _apply_rollout(handle: Handle, action: ApplyRollout) -> Mapping[str, A
     answer = await handle.client.apply(
         ROLLOUTS, action.manifest, manager=HUB_MANAGER, force=action.force
     )
-    handle.informers[ROLLOUTS].remember(answer)
+    handle.informers[ROLLOUTS].store.see(answer)
     return answer
 
 
@@ -290,7 +290,7 @@ async def _hold_rollout(handle: Handle, action: HoldRollout) -> Mapping[str, Any
         "spec": {"hold": {"reason": action.reason, "sequence": action.sequence}},
     }
     answer = await handle.client.apply(ROLLOUTS, manifest, manager=HOLD_MANAGER, force=True)
-    handle.informers[ROLLOUTS].remember(answer)
+    handle.informers[ROLLOUTS].store.see(answer)
     return answer
 
 
@@ -299,38 +299,26 @@ async def _patch_rollout(
 ) -> Mapping[str, Any]:
     body = {"metadata": {"resourceVersion": action.version}, "spec": spec}
     answer = await handle.client.patch(ROLLOUTS, action.name, action.namespace, body)
-    handle.informers[ROLLOUTS].remember(answer)
+    handle.informers[ROLLOUTS].store.see(answer)
     return answer
 
 
 # --- inside ---------------------------------------------------------------------------------------
 
 
-def _remember(hub: Context, resource: Resource, answer: dict[str, Any]) -> None:
-    if resource == CLUSTERROLLOUTS:
-        hub.remember(answer)
-        return
-    _store(hub, resource).see(answer)
-
-
-def _recollection(hub: Context, resource: Resource) -> Recollection:
-    if resource == CLUSTERROLLOUTS and hub.items is not None:
-        return hub.items
-    return _store(hub, resource)
-
-
 def _store(hub: Context, resource: Resource) -> Store[Any]:
-    return next(store for store in hub.stores.watched if store.resource == resource)
+    stores = (hub.stores.items, *hub.stores.watched)
+    return next(store for store in stores if store.resource == resource)
 
 
 def _uid(hub: Context, owner: Application, name: str) -> str | None:
-    found = hub.stores.runs.items.get((owner.namespace, name))
+    found = hub.stores.runs.get((owner.namespace, name))
     return found.metadata.uid if found else None
 
 
 def _destination(hub: Context, run: FleetRollout, want: Want) -> str:
     """The namespace of the wanted run, which is an older one where a cluster goes back."""
-    wanted = hub.stores.runs.items.get((run.namespace, want.run), run)
+    wanted = hub.stores.runs.get((run.namespace, want.run), run)
     return wanted.spec.application.spec.destination.namespace or run.namespace
 
 

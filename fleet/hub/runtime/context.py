@@ -12,17 +12,22 @@ from typing import Any
 
 from fleet import aio
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
-from fleet.api.names import APPLICATIONS, FLEETROLLOUTS, FLEETS, MEMBERCLUSTERS, Key
+from fleet.api.names import (
+    APPLICATIONS,
+    CLUSTERROLLOUTS,
+    FLEETROLLOUTS,
+    FLEETS,
+    MEMBERCLUSTERS,
+    Key,
+)
+from fleet.clusters.store import Index, Store
 from fleet.clusters.supervisor import Supervisor
 from fleet.hub.core import phases
 from fleet.hub.runtime.links import Links
 from fleet.hub.runtime.renders import Renders
-from fleet.hub.runtime.stores import Index, Recollection, Store
 from fleet.ports import Clock, Kube, Recorder
 from fleet.telemetry.metrics import HubMetrics
 from fleet.telemetry.timers import Timers
-
-Remember = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,20 +54,22 @@ class Stores:
         default_factory=lambda: Store(FLEETROLLOUTS, FleetRollout.parse)
     )
     runs_of: Index[FleetRollout] = field(
-        default_factory=lambda: Index(lambda run: (run.namespace, run.spec.application.name))
+        default_factory=lambda: Index(lambda key, run: (key[0], run.spec.application.name))
     )
     """By (namespace, Application)."""
-    items: dict[Key, ClusterRollout] = field(default_factory=dict)
+    items: Store[ClusterRollout] = field(
+        default_factory=lambda: Store(CLUSTERROLLOUTS, ClusterRollout.parse)
+    )
     """ClusterRollouts: the store of their informer."""
     items_of: Index[ClusterRollout] = field(
-        default_factory=lambda: Index(lambda item: (item.namespace, item.spec.application))
+        default_factory=lambda: Index(lambda key, item: (key[0], item.spec.application))
     )
     items_on: Index[ClusterRollout] = field(
-        default_factory=lambda: Index(lambda item: (item.namespace, item.spec.cluster))
+        default_factory=lambda: Index(lambda key, item: (key[0], item.spec.cluster))
     )
     doubt: aio.Alarm = field(default_factory=aio.Alarm)
     """Rung where the stores may be ahead of the API server: compare all."""
-    secrets: dict[Key, str] = field(default_factory=dict)
+    secrets: Mapping[Key, str] = field(default_factory=dict)
     """Versions of the kubeconfig Secrets that carry our label; their content is never kept."""
 
     @property
@@ -154,10 +161,6 @@ class Context:
     stores: Stores = field(default_factory=Stores)
     links: Links = field(default_factory=Links)
     queues: Queues = field(default_factory=Queues)
-    remember: Remember = lambda manifest: None
-    """Takes the answer to our own write of a ClusterRollout: its informer's `remember`."""
-    items: Recollection | None = None
-    """That informer, to be set right after a Conflict."""
     timers: Timers = field(init=False)
 
     def __post_init__(self) -> None:

@@ -75,7 +75,7 @@ async def _write(hub: Context, link: Link, handle: Handle, wish: Rendered) -> st
     is_exchanged = False
     try:
         answer = await handle.client.apply(DEPLOYMENTS, wish.manifest, manager=HUB_MANAGER)
-        handle.informers[DEPLOYMENTS].remember(answer)
+        handle.informers[DEPLOYMENTS].store.see(answer)
         generation = int(answer["metadata"].get("generation") or 0)
         is_exchanged = before is not None and generation != before.generation
     except Conflict as error:
@@ -128,5 +128,5 @@ def _is_on_its_way(hub: Context, link: Link) -> bool:
 
 
 def _is_managed(hub: Context, link: Link) -> bool:
-    cluster = hub.stores.memberclusters.items.get(link.key)
+    cluster = hub.stores.memberclusters.get(link.key)
     return cluster is not None and cluster.spec.engine.mode is EngineMode.MANAGED

@@ -11,8 +11,8 @@ import kopf
 
 from fleet.clusters import sessions
 from fleet.clusters.config import ClientConfig
+from fleet.clusters.store import Store
 from fleet.hub.runtime.context import Stores
-from fleet.hub.runtime.stores import Store
 
 Registry = kopf.OperatorRegistry
 

@@ -32,7 +32,8 @@ from fleet.clusters.client import Client
 from fleet.clusters.errors import CircuitOpen
 from fleet.clusters.health import Circuit
 from fleet.clusters.registry import Handle
-from fleet.clusters.watch import Change, Informer
+from fleet.clusters.store import Change
+from fleet.clusters.watch import Informer
 from fleet.errors import FleetError
 from fleet.hub.core.member import connectivity, freshness
 from fleet.hub.core.member.connectivity import SETTLE_SECONDS, Connectivity, Sight, Trouble

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 async def reconcile(hub: Context, key: Key) -> None:
     """Bring the link of that MemberCluster to what it says, and report."""
-    cluster = hub.stores.memberclusters.items.get(key)
+    cluster = hub.stores.memberclusters.get(key)
     if cluster is None or cluster.metadata.deletion_timestamp is not None:
         await leave(hub, key)
         return
@@ -119,9 +119,7 @@ async def _connect(hub: Context, cluster: MemberCluster, link: Link) -> None:
 
 
 def _refuse_twin(hub: Context, cluster: MemberCluster, link: Link) -> None:
-    others = [
-        (other, _uid(hub, key, other)) for key, other in hub.stores.memberclusters.items.items()
-    ]
+    others = [(other, _uid(hub, key, other)) for key, other in hub.stores.memberclusters.items()]
     if link.uid and (twin := identity.elder_twin(cluster, link.uid, others)):
         text = (
             f"{cluster.name} and {twin} are the same cluster (kube-system {link.uid}): delete one"

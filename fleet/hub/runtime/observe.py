@@ -11,6 +11,7 @@ from typing import Any
 from fleet.api import Application, ClusterRollout, FleetRollout, MemberCluster
 from fleet.api.fleetrollout import Snapshot
 from fleet.api.names import REQUEST_ANNOTATION, ROLLOUTS, ClusterName, Key, Resource
+from fleet.clusters.store import Unreadable
 from fleet.errors import UserError
 from fleet.hub.core import phases
 from fleet.hub.core.application import decision
@@ -25,7 +26,6 @@ from fleet.hub.core.observed import (
     RunObserved,
 )
 from fleet.hub.runtime.context import Context
-from fleet.hub.runtime.stores import Unreadable
 
 BREATH = 20
 """Renderings after which the event loop gets a turn."""
@@ -51,7 +51,7 @@ def members(hub: Context, namespace: str) -> dict[ClusterName, Member]:
     """All members of a namespace, by name."""
     return {
         ClusterName(key[1]): member(hub, cluster)
-        for key, cluster in hub.stores.memberclusters.items.items()
+        for key, cluster in hub.stores.memberclusters.items()
         if key[0] == namespace
     }
 
@@ -61,7 +61,7 @@ async def application(hub: Context, item: Application) -> ApplicationObserved:
     namespace, name = item.namespace, item.name
     runs = hub.stores.runs_of.get((namespace, name)).values()
     observed = ApplicationObserved(
-        fleet=hub.stores.fleets.items.get((namespace, item.spec.destination.fleet)),
+        fleet=hub.stores.fleets.get((namespace, item.spec.destination.fleet)),
         members=members(hub, namespace),
         runs=tuple(sorted(runs, key=lambda run: run.spec.number)),
         clusters=tuple(hub.stores.items_of.get((namespace, name)).values()),
@@ -87,7 +87,7 @@ async def application(hub: Context, item: Application) -> ApplicationObserved:
 def run(hub: Context, item: FleetRollout) -> RunObserved:
     """What `run.plan` needs."""
     owner = (item.namespace, item.spec.application.name)
-    found = hub.stores.applications.items.get(owner)
+    found = hub.stores.applications.get(owner)
     others = [other for other in hub.stores.runs_of.get(owner).values() if other.name != item.name]
     older = [other for other in others if other.spec.number < item.spec.number]
     clusters = hub.stores.items_of.get(owner).values()
@@ -109,7 +109,7 @@ def dispatch(
     hub: Context, item: ClusterRollout, looked_up: Mapping[Place, Mapping[str, Any]] | None
 ) -> DispatchObserved:
     """What `cluster.dispatch` needs; `looked_up` is what a `LookUp` has read."""
-    cluster = hub.stores.memberclusters.items.get((item.namespace, item.spec.cluster))
+    cluster = hub.stores.memberclusters.get((item.namespace, item.spec.cluster))
     rendered, error, force = _rendered(hub, item, cluster)
     return DispatchObserved(
         member=member(hub, cluster) if cluster else None,
@@ -168,11 +168,11 @@ def _rendered(
     want = item.spec.want
     if want is None or cluster is None or item.metadata.deletion_timestamp is not None:
         return (), "", False
-    found = hub.stores.runs.items.get((item.namespace, want.run))
+    found = hub.stores.runs.get((item.namespace, want.run))
     if found is None:
         return (), f"run {want.run} does not exist any more", False
     fleet_name = found.spec.application.spec.destination.fleet
-    fleet = hub.stores.fleets.items.get((item.namespace, fleet_name))
+    fleet = hub.stores.fleets.get((item.namespace, fleet_name))
     if fleet is None:
         return (), f"there is no Fleet {fleet_name}", False
     force = found.spec.plan.on_conflict == "Force"
@@ -206,7 +206,7 @@ def _is_paused(hub: Context, owner: Key, fleet: str) -> bool:
     stands there: unknown is not unpaused."""
     applications, fleets = hub.stores.applications, hub.stores.fleets
     key = (owner[0], fleet)
-    found, shared = applications.items.get(owner), fleets.items.get(key)
+    found, shared = applications.get(owner), fleets.get(key)
     mine = (
         found.spec.delivery_policy.paused
         if found is not None
@@ -230,7 +230,7 @@ def _stands_paused(odd: Unreadable | None, *path: str) -> bool:
 
 def _is_deleted(hub: Context, owner: Key) -> bool:
     """Whether the Application is gone or going; one that cannot be read is neither."""
-    found = hub.stores.applications.items.get(owner)
+    found = hub.stores.applications.get(owner)
     if found is None:
         return owner not in hub.stores.applications.unreadable
     return found.metadata.deletion_timestamp is not None

@@ -78,7 +78,7 @@ async def application(hub: Context, key: Key) -> None:
     if key in hub.stores.applications.unreadable:
         await _refuse(hub, key)
         return
-    item = hub.stores.applications.items.get(key)
+    item = hub.stores.applications.get(key)
     if item is None:
         hub.renders.forget(key)
         return
@@ -100,7 +100,7 @@ async def application(hub: Context, key: Key) -> None:
 
 async def run(hub: Context, key: Key) -> None:
     """One run: who goes, who is held, its status, its story."""
-    item = hub.stores.runs.items.get(key)
+    item = hub.stores.runs.get(key)
     if item is None:
         return
     plan = plans.next(item, observe.run(hub, item), hub.now())
@@ -119,7 +119,7 @@ async def run(hub: Context, key: Key) -> None:
 
 async def fleet(hub: Context, key: Key) -> None:
     """One Fleet: who belongs to it, and who answers."""
-    item = hub.stores.fleets.items.get(key)
+    item = hub.stores.fleets.get(key)
     if item is not None:
         status = report.fleet(item, observe.members(hub, item.namespace), hub.now())
         await apply.write_status(hub, FLEETS, item, status)

@@ -10,9 +10,9 @@ import random
 from typing import Any
 
 from fleet.clusters.client import Client
+from fleet.clusters.store import Store
 from fleet.errors import FleetError
 from fleet.hub.runtime.context import Stores
-from fleet.hub.runtime.stores import Store
 
 EVERY_SECONDS = 600.0
 RETRY_SECONDS = 2.0
@@ -53,5 +53,5 @@ async def keep(kube: Client, stores: Stores) -> None:
 
 async def relist(kube: Client, store: Store[Any]) -> None:
     """Make `store` what the API server has. Raises what the API server raises."""
-    before = store.memory()
-    store.replace(await kube.list(store.resource), before)
+    since = store.moment
+    store.replace(await kube.list(store.resource), since)

@@ -13,7 +13,7 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import Model, Object
 from fleet.api.names import APPLICATION_LABEL, CLUSTER_LABEL, NAMESPACE_LABEL, Key
 from fleet.api.rollout import Phase
-from fleet.clusters.watch import Change
+from fleet.clusters.store import Change
 from fleet.hub.core import phases
 from fleet.hub.core.member import freshness
 from fleet.hub.core.member.connectivity import is_news
@@ -41,9 +41,9 @@ def cluster_changed(hub: Context, change: Change[MemberCluster]) -> None:
     since = [freshness.lost_since(one) if one else None for one in (change.old, change.new)]
     if _is_meant(change) or since[0] != since[1]:
         everybody(hub, change.key)
-        for key in hub.stores.fleets.items:
+        for key in hub.stores.fleets:
             _add_in(hub.queues.fleets, key, change.key[0])
-        for key in hub.stores.applications.items:
+        for key in hub.stores.applications:
             _add_in(hub.queues.applications, key, change.key[0])
 
 
@@ -53,7 +53,7 @@ def fleet_changed(hub: Context, change: Change[Fleet]) -> None:
     if not _is_meant(change):
         return
     namespace, name = change.key
-    for key, application in hub.stores.applications.items.items():
+    for key, application in hub.stores.applications.items():
         if key[0] == namespace and application.spec.destination.fleet == name:
             hub.queues.applications.add(key)
             _active(hub, key)
@@ -109,7 +109,7 @@ def item_changed(hub: Context, change: Change[ClusterRollout]) -> None:
 
 def secret_changed(hub: Context, change: Change[str]) -> None:
     """A labelled Secret: the MemberClusters that name it."""
-    for key, cluster in hub.stores.memberclusters.items.items():
+    for key, cluster in hub.stores.memberclusters.items():
         named = (key[0], cluster.spec.kubeconfig.secret_ref.name)
         if named == change.key:
             hub.queues.members.add(key)
@@ -145,7 +145,7 @@ def poke(hub: Context, link: Link) -> None:
         link.lost_at, link.fresh_at = now, None
     link.told = believed
     hub.queues.members.add(link.key)
-    for key in hub.stores.fleets.items:
+    for key in hub.stores.fleets:
         _add_in(hub.queues.fleets, key, link.key[0])
     everybody(hub, link.key)
 
@@ -154,7 +154,7 @@ def everybody(hub: Context, member: Key) -> None:
     """All active runs of the member's namespace, and all that is dispatched to it."""
     for item in hub.stores.items_on.get(member):
         hub.queues.dispatches.add(item)
-    for key, run in hub.stores.runs.items.items():
+    for key, run in hub.stores.runs.items():
         if key[0] == member[0] and run.status.phase not in phases.ENDS:
             hub.queues.runs.add(key)
 
@@ -233,7 +233,7 @@ def doubts(hub: Context, before: frozenset[str]) -> frozenset[str]:
     now = hub.clock.monotonic()
     namespaces = {link.key[0] for link in hub.links if link.lost_at is not None}
     after = frozenset(name for name in namespaces if hub.links.is_hub_suspect(name, now))
-    for key, run in hub.stores.runs.items.items():
+    for key, run in hub.stores.runs.items():
         if key[0] in before ^ after and run.status.phase not in phases.ENDS:
             hub.queues.runs.add(key)
     return after

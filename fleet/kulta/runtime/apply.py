@@ -50,9 +50,14 @@ class World:
     recorder: Recorder
 
     async def read(self, key: Key) -> None:
-        """Read a Rollout anew; NotFound where it is gone."""
-        before = self.rollouts.version(key)
-        self.rollouts.read(await self.kube.get(names.ROLLOUTS, key[1], key[0]), before)
+        """Read a Rollout anew. Raises NotFound where it is gone, and then forgets it."""
+        known = self.rollouts.known
+        since = known.moment
+        try:
+            known.correct(key, await self.kube.get(names.ROLLOUTS, key[1], key[0]), since)
+        except NotFound:
+            known.correct(key, None, since)
+            raise
 
 
 @dataclass(eq=False, slots=True)
@@ -218,13 +223,14 @@ class Turn:
     ) -> None:
         """Take the answer; the spec is the one that we read, since the write was guarded."""
         meta, rollouts = self.rollout.metadata, self.world.rollouts
+        key, since = (meta.namespace, meta.name), rollouts.known.moment
         try:
             answer = await write
         except NotFound as error:
-            rollouts.drop((meta.namespace, meta.name), meta.uid)
+            rollouts.known.correct(key, None, since)
             raise Vanished(str(error)) from None
         except Conflict:
-            await self.world.read((meta.namespace, meta.name))
+            await self.world.read(key)
             raise
         update = {"metadata": ObjectMeta.model_validate(answer["metadata"]), "status": status}
         self.rollout = self.rollout.model_copy(update=update)

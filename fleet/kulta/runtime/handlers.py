@@ -13,13 +13,13 @@ import kopf
 from fleet.api.names import ROLLOUTS, Key
 from fleet.clusters import sessions
 from fleet.clusters.config import ClientConfig
-from fleet.kulta.runtime.rollouts import Rollouts, key_of
+from fleet.clusters.store import Store, identity
 
 Registry = kopf.OperatorRegistry
 
 
 def registry(
-    rollouts: Rollouts, wake: Callable[[Key], None], config: ClientConfig, *, user_agent: str
+    known: Store[bytes], wake: Callable[[Key], None], config: ClientConfig, *, user_agent: str
 ) -> Registry:
     """The handlers: one event handler and the login."""
     handlers = Registry()
@@ -27,14 +27,15 @@ def registry(
     @kopf.on.event(ROLLOUTS.group, ROLLOUTS.version, ROLLOUTS.plural, registry=handlers)
     async def see(event: Any, **_: Any) -> None:
         manifest = event["object"]
+        key = identity(manifest)[0]
         if event["type"] == "DELETED":
-            changed = rollouts.drop(key_of(manifest), manifest["metadata"]["uid"])
-        elif event["type"] is None:  # one of a full list
-            changed = rollouts.listed(manifest)
+            is_news = known.end(manifest)
+        elif event["type"] is None:  # one of a whole list, believed: later changes follow it
+            is_news = known.correct(key, manifest, known.moment)
         else:
-            changed = rollouts.put(manifest)
-        if changed:
-            wake(key_of(manifest))
+            is_news = known.see(manifest)
+        if is_news:
+            wake(key)
 
     @kopf.on.login(registry=handlers)
     async def login(**_: Any) -> kopf.AiohttpSession:

@@ -7,14 +7,15 @@ to: by label for sets and pods, by name for Services, slices and routes. Never d
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from fleet import aio
 from fleet.api import names
 from fleet.api.names import Key, Resource
 from fleet.api.rollout import Rollout
 from fleet.clusters.client import Client
-from fleet.clusters.watch import Change, Informer
+from fleet.clusters.store import Change, Index
+from fleet.clusters.watch import Informer
 from fleet.kulta.core import observed, strategies
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.core.routers import ROUTERS
@@ -25,28 +26,6 @@ from fleet.kulta.runtime.served import Served
 T = TypeVar("T")
 
 MANAGED = f"{names.MANAGED_LABEL}=true"
-
-
-class Index(Generic[T]):
-    """Things by what they belong to; follows an informer's changes."""
-
-    def __init__(self) -> None:
-        self._groups: dict[Key, dict[Key, T]] = {}
-
-    def of(self, group: Key) -> Iterable[T]:
-        """What belongs to `group`, sorted by name."""
-        members = self._groups.get(group)
-        return [members[key] for key in sorted(members)] if members else ()
-
-    def move(self, key: Key, item: T | None, before: Key | None, after: Key | None) -> None:
-        """`key` left `before` and is now `item` in `after`; None is nowhere."""
-        if before is not None and before != after:
-            members = self._groups.get(before, {})
-            members.pop(key, None)
-            if not members:
-                self._groups.pop(before, None)
-        if after is not None and item is not None:
-            self._groups.setdefault(after, {})[key] = item
 
 
 class References:
@@ -92,10 +71,10 @@ class Observer:
         self.bereaved: set[Key] = set()
         """Rollouts that lost a set: perhaps because they were deleted while nobody looked."""
         self._removed: set[str] = set()
-        self._sets: Index[Child[observed.ReplicaSet]] = Index()
-        self._pods: Index[Child[observed.Pod]] = Index()
-        self._slices: Index[Slice] = Index()
-        self._managed: Index[observed.Service] = Index()
+        self._sets: Index[Child[observed.ReplicaSet]] = Index(_rollout)
+        self._pods: Index[Child[observed.Pod]] = Index(_rollout)
+        self._slices: Index[Slice] = Index(lambda _, item: item.service)
+        self._managed: Index[observed.Service] = Index(_user)
         self._service_users, self._route_users = References(), References()
         self._weighted = References()
         """Routes, by the Rollouts whose weights they hold."""
@@ -175,7 +154,7 @@ class Observer:
         """Put the answer to our own write into the store of its kind."""
         self._is_own = True
         try:
-            self._informers[resource].remember(manifest)
+            self._informers[resource].store.see(manifest)
         finally:
             self._is_own = False
 
@@ -241,12 +220,12 @@ class Observer:
             self._removed.discard(change.old.value.uid)
             if not ours:
                 self.bereaved.add(change.old.rollout)
-        self._move(self._sets, change)
+        self._sets.update(change)
         if _shape(change.old) != _shape(change.new):
             self._tell(change, is_urgent=True)
 
     def _pod_changed(self, change: Change[Child[observed.Pod]]) -> None:
-        self._move(self._pods, change)
+        self._pods.update(change)
         serves = _use(change.new)
         if _use(change.old) != serves:
             self._tell(change, is_urgent=serves is not None)
@@ -256,25 +235,18 @@ class Observer:
         for key in {item.rollout for item in (change.old, change.new) if item is not None}:
             tell(key)
 
-    def _move(self, index: Index[Child[T]], change: Change[Child[T]]) -> None:
-        before = change.old.rollout if change.old else None
-        after = change.new.rollout if change.new else None
-        index.move(change.key, change.new, before, after)
-
     def _service_changed(self, change: Change[observed.Service]) -> None:
-        before, after = _user(change.key, change.old), _user(change.key, change.new)
-        self._managed.move(change.key, change.new, before, after)
+        self._managed.update(change)
         if _meaning(change.old) != _meaning(change.new):
-            named = self._service_users.users(change.key)
-            for key in {*named, before, after} - {None}:
+            managers = {_user(change.key, item) for item in (change.old, change.new) if item}
+            for key in {*self._service_users.users(change.key), *managers} - {None}:
                 self._wake(key)  # type: ignore[arg-type]
 
     def _slice_changed(self, change: Change[Slice]) -> None:
-        before = change.old.service if change.old else None
-        after = change.new.service if change.new else None
-        self._slices.move(change.key, change.new, before, after)
-        if change.old != change.new and (service := after or before):
-            for key in self._service_users.users(service):
+        self._slices.update(change)
+        if change.old != change.new:
+            services = {item.service for item in (change.old, change.new) if item is not None}
+            for key in {key for service in services for key in self._service_users.users(service)}:
                 self._wake(key)
 
     def _route_changed(self, change: Change[dict[str, Any]]) -> None:
@@ -301,9 +273,13 @@ def _use(child: Child[observed.Pod] | None) -> object:
     return (child.value.uid, child.value.hash, child.value.role)
 
 
-def _user(key: Key, service: observed.Service | None) -> Key | None:
+def _rollout(_: Key, child: Child[Any]) -> Key:
+    return child.rollout
+
+
+def _user(key: Key, service: observed.Service) -> Key | None:
     """The Rollout for which we manage this Service."""
-    if service is None or service.original is None:
+    if service.original is None:
         return None
     rollout = service.selector.get(names.ROLLOUT_LABEL)
     return (key[0], rollout) if rollout else None

@@ -5,6 +5,7 @@ errors into a condition, an Event, a metric and the time of the next try; nothin
 swallows them. It looks at the world as it is, never at what changed.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -87,11 +88,9 @@ class Reconciler:
     async def _known(self, key: Key) -> Rollout | None:
         """The Rollout; one that lost a set is read anew, because its end may have been missed."""
         world = self.world
-        if key in world.observer.bereaved and key in world.rollouts:
-            try:
+        if key in world.observer.bereaved and key in world.rollouts.known:
+            with contextlib.suppress(NotFound):
                 await world.read(key)
-            except NotFound:
-                world.rollouts.drop(key)
             world.observer.bereaved.discard(key)
         return world.rollouts.get(key)
 

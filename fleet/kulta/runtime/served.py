@@ -10,7 +10,8 @@ from typing import Any
 
 from fleet.api.names import CRDS, Resource
 from fleet.clusters.client import Client
-from fleet.clusters.watch import Change, Informer
+from fleet.clusters.store import Change
+from fleet.clusters.watch import Informer
 
 
 class Served:

@@ -61,7 +61,7 @@ async def refuse(world: World, key: Key, error: FleetError, now: datetime) -> No
         return
     added = conditions.updated(status.conditions, (found,), now, meta.get("generation", 0))
     body = {**manifest, "status": status.model_copy(update={"conditions": added}).manifest()}
-    world.rollouts.put(await world.kube.replace(names.ROLLOUTS, body, sub="status"))
+    world.rollouts.known.see(await world.kube.replace(names.ROLLOUTS, body, sub="status"))
 
 
 def _readable(status: Mapping[str, Any]) -> RolloutStatus:

@@ -28,7 +28,8 @@ from fleet.api.names import (
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.health import Breaker
 from fleet.clusters.registry import Handle
-from fleet.clusters.watch import Change, Informer
+from fleet.clusters.store import Change
+from fleet.clusters.watch import Informer
 from fleet.errors import FleetError
 from fleet.hub.runtime import links, triggers
 from fleet.hub.runtime.context import Context, EngineWish
@@ -172,8 +173,7 @@ class Desk:
             decode=gen.ClusterRollout.parse,
             on=self._item_changed,
         )
-        self.hub.stores.items, self.hub.remember = self._items.store, self._items.remember
-        self.hub.items = self._items
+        self.hub.stores.items = self._items.store
 
     def member(self, name: str) -> FakeMember:
         """That member's API server; it is there whether it is registered or not."""
@@ -195,13 +195,13 @@ class Desk:
         found = self.kube.peek(resource, name, TENANT)
         if resource == CLUSTERROLLOUTS:
             assert found is not None
-            self.hub.remember(found)
+            self.hub.stores.items.see(found)
             return
         store = next(one for one in self.hub.stores.watched if one.resource == resource)
         if found is not None:
             store.see(found)
-        elif (TENANT, name) in store.items:
-            store.end({"metadata": store.items[TENANT, name].metadata.manifest()})
+        elif (TENANT, name) in store:
+            store.end({"metadata": store[TENANT, name].metadata.manifest()})
 
     def register(self, name: str, text: str | None = None, **spec: Any) -> Key:
         """A MemberCluster with a good Secret (or this text), not reconciled yet."""
@@ -237,7 +237,7 @@ class Desk:
         lease = {"metadata": {"name": ENGINE_LEASE, "namespace": ENGINE_NAMESPACE}}
         for holder in ("", "engine"):
             made = member.seed(LEASES, {**lease, "spec": {"holderIdentity": holder}})
-            link.handle.informers[LEASES].remember(made)
+            link.handle.informers[LEASES].store.see(made)
         triggers.poke(self.hub, link)
         return link
 

@@ -95,7 +95,7 @@ async def test_a_run_belongs_to_its_application_and_is_made_once(desk: Desk) -> 
         "checkout",
         "app-1",
     )
-    assert (TENANT, "checkout-1") in desk.hub.stores.runs.items
+    assert (TENANT, "checkout-1") in desk.hub.stores.runs
 
 
 async def test_an_old_run_is_deleted(desk: Desk) -> None:

@@ -60,7 +60,7 @@ def report(desk: Desk, phase: str) -> None:
     seen = desk.member("east").seed(ROLLOUTS, found)
     link = desk.link("east")
     assert link.handle is not None
-    link.handle.informers[ROLLOUTS].remember(seen)
+    link.handle.informers[ROLLOUTS].store.see(seen)
 
 
 async def test_the_fence_is_taken_before_the_member_is_touched(desk: Desk) -> None:
@@ -164,8 +164,8 @@ async def test_a_deleted_clusterrollout_takes_its_objects_along(desk: Desk) -> N
     # The watch tells that the Rollout is gone; only then the rest follows.
     link = desk.link("east")
     assert link.handle is not None
-    informer = link.handle.informers[ROLLOUTS]
-    informer.store.clear()
+    store = link.handle.informers[ROLLOUTS].store
+    store.replace([], store.moment)
     await dispatching.dispatch(desk.hub, KEY)
     assert member.peek(SERVICES, "checkout", "checkout") is None
     assert member.peek(HTTPROUTES, "checkout", "checkout") is None

@@ -35,7 +35,7 @@ async def desk() -> Desk:
 
 async def keep(desk: Desk, name: str = "eu-7", **engine: Any) -> str:
     """Keep the engine as this MemberCluster wants it; the note."""
-    body = desk.hub.stores.memberclusters.items[TENANT, name].manifest()
+    body = desk.hub.stores.memberclusters[TENANT, name].manifest()
     body["spec"]["engine"] = engine
     return await engines.keep(desk.hub, MemberCluster.parse(body), desk.link(name))
 
@@ -51,7 +51,7 @@ def images(desk: Desk, name: str = "eu-7") -> list[str]:
 
 def rolling(link: Link, phase: str) -> None:
     assert link.handle is not None
-    link.handle.informers[ROLLOUTS].remember({**ROLLOUT, "status": {"phase": phase}})
+    link.handle.informers[ROLLOUTS].store.see({**ROLLOUT, "status": {"phase": phase}})
 
 
 async def test_the_hubs_image_is_written_unless_the_member_names_one(desk: Desk) -> None:
@@ -117,7 +117,7 @@ def change(desk: Desk, name: str, **labels: str) -> None:
     assert found is not None
     assert link.handle is not None
     found["metadata"]["labels"] |= labels
-    link.handle.informers[DEPLOYMENTS].remember(member.seed(DEPLOYMENTS, found))
+    link.handle.informers[DEPLOYMENTS].store.see(member.seed(DEPLOYMENTS, found))
 
 
 def come_up(desk: Desk, name: str, holder: str) -> None:
@@ -128,10 +128,10 @@ def come_up(desk: Desk, name: str, holder: str) -> None:
     assert link.handle is not None
     counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), 1)
     found["status"] = {"observedGeneration": found["metadata"]["generation"], **counts}
-    link.handle.informers[DEPLOYMENTS].remember(member.seed(DEPLOYMENTS, found))
+    link.handle.informers[DEPLOYMENTS].store.see(member.seed(DEPLOYMENTS, found))
     lease = {"metadata": {"name": ENGINE_LEASE, "namespace": ENGINE_NAMESPACE}}
     made = member.seed(LEASES, {**lease, "spec": {"holderIdentity": holder}})
-    link.handle.informers[LEASES].remember(made)
+    link.handle.informers[LEASES].store.see(made)
 
 
 @pytest.mark.parametrize(
@@ -160,17 +160,17 @@ async def test_two_namespaces_with_one_member_do_not_fight(desk: Desk) -> None:
     await keep(desk)
     come_up(desk, "eu-7", "pod-1")
     other = desk.hub.links.make(("team-2", "eu-7"))
-    body = desk.hub.stores.memberclusters.items[TENANT, "eu-7"].manifest()
+    body = desk.hub.stores.memberclusters[TENANT, "eu-7"].manifest()
     body["metadata"] |= {"namespace": "team-2", "uid": "another"}
-    cluster = MemberCluster.parse(body)
+    desk.hub.stores.memberclusters.see(body)
+    cluster = desk.hub.stores.memberclusters["team-2", "eu-7"]
     link = desk.link("eu-7")
     other.handle, other.uid, other.told = link.handle, link.uid, link.told
-    desk.hub.stores.memberclusters.items["team-2", "eu-7"] = cluster
     for _ in range(3):
         assert "kept by namespace shop" in await engines.keep(desk.hub, cluster, other)
         assert await keep(desk) == ""
     assert len(images(desk)) == 1
-    desk.hub.stores.memberclusters.items.pop((TENANT, "eu-7"))
+    desk.hub.stores.memberclusters.end(desk.hub.stores.memberclusters[TENANT, "eu-7"].manifest())
     desk.hub.links.drop((TENANT, "eu-7"))
     assert await engines.keep(desk.hub, cluster, other) == ""
     assert len(images(desk)) == 2
@@ -186,7 +186,7 @@ async def test_a_new_label_is_no_exchange(desk: Desk) -> None:
     found["metadata"] |= {"labels": {}, "annotations": {APPLIED_ANNOTATION: "older"}}
     handle = desk.link("eu-7").handle
     assert handle is not None
-    handle.informers[DEPLOYMENTS].remember(member.seed(DEPLOYMENTS, found))
+    handle.informers[DEPLOYMENTS].store.see(member.seed(DEPLOYMENTS, found))
     assert await keep(desk) == ""
     written = member.peek(DEPLOYMENTS, ENGINE_NAME, ENGINE_NAMESPACE)
     assert written is not None

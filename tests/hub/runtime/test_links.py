@@ -42,7 +42,8 @@ def unknown_lease(desk: Desk, link: Link) -> None:
 
 def no_lease(desk: Desk, link: Link) -> None:
     assert link.handle is not None
-    link.handle.informers[LEASES].store.clear()
+    store = link.handle.informers[LEASES].store
+    store.replace([], store.moment)
 
 
 def silence(desk: Desk, link: Link) -> None:

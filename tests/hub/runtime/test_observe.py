@@ -39,11 +39,11 @@ def put_run(desk: Desk, number: int = 1, phase: str = "", **changes: Any) -> Fle
     body["metadata"] |= changes.pop("metadata", {})
     body["status"] |= changes
     desk.put(FLEETROLLOUTS, body)
-    return desk.hub.stores.runs.items[TENANT, f"checkout-{number}"]
+    return desk.hub.stores.runs[TENANT, f"checkout-{number}"]
 
 
 async def application(desk: Desk) -> Any:
-    item = desk.hub.stores.applications.items[TENANT, "checkout"]
+    item = desk.hub.stores.applications[TENANT, "checkout"]
     return await observe.application(desk.hub, item)
 
 
@@ -132,10 +132,10 @@ async def test_an_application_that_cannot_be_read_keeps_its_pause(
     """After a restart of the hub there is no last good value."""
     run = put_run(desk)
     store = desk.hub.stores.applications
-    store.end(store.items[TENANT, "checkout"].manifest())
+    store.end(store[TENANT, "checkout"].manifest())
     spec = {"deliveryPolicy": policy}
     desk.put(APPLICATIONS, {"metadata": {"name": "checkout", "uid": "new"}, "spec": spec})
-    assert store.items == {}
+    assert store == {}
     assert observe.run(desk.hub, run).paused is paused
 
 
@@ -158,7 +158,7 @@ async def test_a_pause_counts_also_where_it_cannot_be_read(
         (stores.applications, APPLICATIONS, gen.application(paused=own)),
         (stores.fleets, FLEETS, gen.fleet(members=members, defaults=defaults)),
     ):
-        store.end(store.items[TENANT, made.name].manifest())  # type: ignore[attr-defined]
+        store.end(store[TENANT, made.name].manifest())  # type: ignore[attr-defined]
         body = made.manifest()
         body["metadata"]["uid"] = "another"
         if odd == resource.kind:
@@ -185,11 +185,11 @@ async def test_whether_the_application_is_deleted(desk: Desk, happens: str, dele
         body["metadata"]["deletionTimestamp"] = GONE.isoformat()
         desk.put(APPLICATIONS, body)
     elif happens == "gone":
-        store.end(store.items[TENANT, "checkout"].manifest())
+        store.end(store[TENANT, "checkout"].manifest())
     elif happens == "unreadable":
-        store.end(store.items[TENANT, "checkout"].manifest())
+        store.end(store[TENANT, "checkout"].manifest())
         desk.put(APPLICATIONS, {"metadata": {"name": "checkout", "uid": "new"}, "spec": {}})
-        assert store.items == {}
+        assert store == {}
     assert observe.run(desk.hub, run).deleting is deleting
 
 
@@ -225,7 +225,7 @@ async def test_a_dispatch_sees_what_is_wanted_and_what_is_there(desk: Desk) -> N
     link = desk.link("east")
     assert link.handle is not None
     meta = {"name": "checkout", "namespace": "checkout", "uid": "r", "resourceVersion": "5"}
-    link.handle.informers[ROLLOUTS].remember({"metadata": meta, "spec": {"replicas": 1}})
+    link.handle.informers[ROLLOUTS].store.see({"metadata": meta, "spec": {"replicas": 1}})
     again = observe.dispatch(desk.hub, item, {})
     assert list(again.rollouts) == [("checkout", "checkout")]
     assert again.looked_up == {}
@@ -247,7 +247,7 @@ async def test_what_cannot_be_rendered_for_a_cluster_is_a_value(
     if missing == "run":
         desk.hub.stores.runs.end(run.manifest())
     else:
-        fleet = desk.hub.stores.fleets.items[TENANT, "production"]
+        fleet = desk.hub.stores.fleets[TENANT, "production"]
         desk.hub.stores.fleets.end(fleet.manifest())
     found = observe.dispatch(desk.hub, item, None)
     assert (found.rendered, found.render_error) == ((), error)

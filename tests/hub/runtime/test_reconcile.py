@@ -42,10 +42,9 @@ async def desk() -> Desk:
 
 def known(desk: Desk, resource: Resource, key: Key) -> str:
     """The version of what the hub knows under that key."""
-    if resource == CLUSTERROLLOUTS:
-        return desk.hub.stores.items[key].metadata.resource_version
-    store = next(one for one in desk.hub.stores.watched if one.resource == resource)
-    version: str = store.items[key].metadata.resource_version
+    stores = (desk.hub.stores.items, *desk.hub.stores.watched)
+    store = next(one for one in stores if one.resource == resource)
+    version: str = store[key].metadata.resource_version
     return version
 
 
@@ -249,9 +248,8 @@ async def test_a_restored_api_server_is_believed_after_one_conflict(
     real = found["metadata"]["resourceVersion"]
     found["metadata"]["resourceVersion"] = "900000"
     found["status"] = {}
-    desk.hub.remember(found) if resource == CLUSTERROLLOUTS else next(
-        one for one in desk.hub.stores.watched if one.resource == resource
-    ).see(found)
+    stores = (desk.hub.stores.items, *desk.hub.stores.watched)
+    next(store for store in stores if store.resource == resource).see(found)
     queue = Keys()
     await reconcile._guarded(desk.hub, resource, handle, queue)(key)  # type: ignore[arg-type]
     assert queue.retried == [key]

@@ -14,7 +14,7 @@ from fleet.api.names import (
     MEMBERCLUSTERS,
     ROLLOUTS,
 )
-from fleet.clusters.watch import Change
+from fleet.clusters.store import Change
 from fleet.hub.core.member.engine import Obstacle
 from fleet.hub.runtime import membership, triggers
 from tests.hub import gen
@@ -126,7 +126,7 @@ def still_there(desk: Desk) -> None:
 
 
 def deleted(desk: Desk) -> None:
-    body = desk.hub.stores.runs.items[TENANT, "checkout-1"]
+    body = desk.hub.stores.runs[TENANT, "checkout-1"]
     desk.hub.stores.runs.end(body.manifest())
 
 
@@ -236,7 +236,7 @@ def seen(desk: Desk, phase: str, version: int = 5, revision: str = "", **labels:
         "fleet.kulta.io/application": "checkout",
         **labels,
     }
-    link.handle.informers[ROLLOUTS].remember(
+    link.handle.informers[ROLLOUTS].store.see(
         {
             "metadata": {**meta, "resourceVersion": str(version), "labels": ours},
             "status": {"phase": phase, "fleetRevision": revision},

@@ -32,7 +32,7 @@ class Bench:
             kube=self.kube, observer=observer, rollouts=Rollouts(), recorder=self.sent
         )
         stored = self.kube.seed(names.ROLLOUTS, objects.rollout(objects.CANARY, **meta))
-        self.world.rollouts.put(stored)
+        self.world.rollouts.known.see(stored)
         for resource, manifest in (
             (names.REPLICASETS, objects.replica_set()),
             (names.PODS, objects.pod("p1")),
@@ -255,7 +255,7 @@ async def test_a_rollout_that_is_gone_leaves_the_store() -> None:
     await bench.kube.delete(names.ROLLOUTS, "checkout", NAMESPACE, uid=UID)
     with pytest.raises(Vanished):
         await bench.turn.report(RolloutStatus())
-    assert KEY not in bench.world.rollouts
+    assert KEY not in bench.world.rollouts.known
 
 
 async def test_what_comes_after_an_error_is_not_begun() -> None:

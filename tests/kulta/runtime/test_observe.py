@@ -42,11 +42,11 @@ class Looking:
         for manifest in manifests:
             self.version += 1
             meta = {**manifest["metadata"], "resourceVersion": str(self.version)}
-            self.informer(manifest["kind"]).remember({**manifest, "metadata": meta})
+            self.informer(manifest["kind"]).store.see({**manifest, "metadata": meta})
 
     def lose(self, manifest: Mapping[str, Any]) -> None:
-        key = (manifest["metadata"]["namespace"], manifest["metadata"]["name"])
-        self.informer(manifest["kind"])._drop(key)  # what a DELETED event does
+        meta = {**manifest["metadata"], "resourceVersion": str(self.version)}
+        self.informer(manifest["kind"]).store.end({**manifest, "metadata": meta})
 
     def look(self) -> Observed:
         return self.observer.observe(self.rollout, {})

@@ -80,7 +80,7 @@ class Bench:
             decide=self.decide,
         )
         stored = self.kube.seed(names.ROLLOUTS, {**objects.rollout(), **manifest})
-        self.world.rollouts.put(stored)
+        self.world.rollouts.known.see(stored)
         made = self.kube.seed(names.REPLICASETS, objects.replica_set())
         observer.remember(names.REPLICASETS, made)
 
@@ -193,8 +193,8 @@ async def test_the_events_of_a_successor_are_its_own() -> None:
     bench = Bench()
     await bench.go(Plan(status=GOING, emitted=4))
     await bench.kube.delete(names.ROLLOUTS, "checkout", NAMESPACE)
-    bench.world.rollouts.drop(KEY)
-    bench.world.rollouts.put(bench.kube.seed(names.ROLLOUTS, objects.rollout(uid="another")))
+    bench.world.rollouts.known.replace((), bench.world.rollouts.known.moment)
+    bench.world.rollouts.known.see(bench.kube.seed(names.ROLLOUTS, objects.rollout(uid="another")))
     await bench.go(Plan(status=GOING))
     assert bench.seen[-1][1].emitted == 0
 
@@ -293,7 +293,7 @@ async def test_a_restored_server_is_believed_after_one_conflict() -> None:
     """Its versions are lower than those that we remember."""
     bench = Bench()
     ahead = {**bench.stored, "metadata": {**bench.stored["metadata"], "resourceVersion": "9999"}}
-    bench.world.rollouts.put(ahead)
+    bench.world.rollouts.known.see(ahead)
     await bench.go(Plan(status=GOING))
     assert "status" not in bench.stored
     await bench.go(Plan(status=GOING))
@@ -305,7 +305,7 @@ async def test_a_rollout_that_is_gone_is_forgotten() -> None:
     bench = Bench()
     await bench.go(Plan(status=GOING))
     assert bench.shows("kulta_traffic_weight{")
-    bench.world.rollouts.drop(KEY)
+    bench.world.rollouts.known.replace((), bench.world.rollouts.known.moment)
     await bench.go()
     assert not bench.shows("kulta_traffic_weight{")
 
@@ -314,7 +314,7 @@ async def test_a_rollout_whose_end_was_missed_is_forgotten_by_its_first_write() 
     bench = Bench()
     await bench.kube.delete(names.ROLLOUTS, "checkout", NAMESPACE)
     await bench.go(Plan(status=GOING))
-    assert KEY not in bench.world.rollouts
+    assert KEY not in bench.world.rollouts.known
     assert bench.queue.after == []
 
 

@@ -4,9 +4,16 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
+
 from fleet.ports import Manifest
 
 Path = tuple[str, ...]
+
+
+def clone(tree: Any) -> Any:
+    """A copy that shares nothing, many times faster than `copy.deepcopy`."""
+    return orjson.loads(orjson.dumps(tree))
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

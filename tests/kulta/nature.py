@@ -18,10 +18,13 @@ def turn(world: Any) -> None:
         _replicate(world, item)
     for key, pod in world.pods.items():
         old = world.now - world.born[key] >= timedelta(seconds=world.startup)
-        world.pods[key] = replace(pod, ready=old and pod.hash not in world.broken)
+        ready = old and pod.hash not in world.broken
+        if ready != pod.ready:
+            world.pods[key] = replace(pod, ready=ready)
     for key, item in world.sets.items():
-        own = [pod for pod in world.pods.values() if pod.hash == key]
-        world.sets[key] = replace(item, current=len(own))
+        own = sum(pod.hash == key for pod in world.pods.values())
+        if own != item.current:
+            world.sets[key] = replace(item, current=own)
     if world.sliced:
         world.slices = {name: addresses(world, item) for name, item in world.services.items()}
     for item in world.routes.values() if world.gateway else ():
@@ -30,9 +33,12 @@ def turn(world: Any) -> None:
 
 def addresses(world: Any, item: Service) -> frozenset[str]:
     """Uids of the ready pods that a Service selects."""
-    return frozenset(
-        pod.uid for pod in world.pods.values() if pod.ready and _selects(world, item, pod)
-    )
+    labels = {
+        **world.manifest["spec"]["template"]["metadata"]["labels"],
+        names.ROLLOUT_LABEL: world.manifest["metadata"]["name"],
+    }
+    ready = (pod for pod in world.pods.values() if pod.ready)
+    return frozenset(pod.uid for pod in ready if _selects(item, labels, pod))
 
 
 def _replicate(world: Any, item: ReplicaSet) -> None:
@@ -57,11 +63,6 @@ def _accept(world: Any, item: dict[str, Any]) -> None:
         world.weights.append(world.split()[1])
 
 
-def _selects(world: Any, item: Service, pod: Pod) -> bool:
-    labels = {
-        **world.manifest["spec"]["template"]["metadata"]["labels"],
-        names.HASH_LABEL: pod.hash,
-        names.TYPE_LABEL: pod.role,
-        names.ROLLOUT_LABEL: world.manifest["metadata"]["name"],
-    }
-    return all(labels.get(key) == value for key, value in item.selector.items())
+def _selects(item: Service, labels: dict[str, str], pod: Pod) -> bool:
+    own = {names.HASH_LABEL: pod.hash, names.TYPE_LABEL: pod.role}
+    return item.selector.items() <= {**labels, **own}.items()

@@ -5,7 +5,6 @@ moves the clock when nothing happens. A checker refuses what must never be: weig
 without ready pods, too many pods, too few ready ones, a plan that is not followed by silence.
 """
 
-import copy
 import itertools
 import re
 from collections.abc import Callable
@@ -23,6 +22,8 @@ from tests import gen
 from tests.conftest import NOON
 from tests.kulta import checker, nature
 from tests.kulta.checker import Impossible
+from tests.kulta.copies import Reader
+from tests.trees import clone
 
 Answer = Callable[[str], float | None]
 
@@ -82,6 +83,7 @@ class World:
     """The revision that is taken back, and the percent of the traffic that it has still."""
     counters_due: datetime | None = None
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    reader: Reader = field(default_factory=Reader)
 
     # --- what a user does -----------------------------------------------------------------------
 
@@ -120,10 +122,7 @@ class World:
 
     @property
     def rollout(self) -> Rollout:
-        body = {**self.manifest, "status": self.status.manifest()}
-        parsed = Rollout.parse(body)
-        assert parsed.status == self.status, "the status does not survive JSON"
-        return parsed
+        return self.reader.read(self.manifest, self.status)
 
     def observe(self) -> Observed:
         """One look."""
@@ -132,7 +131,7 @@ class World:
             pods=tuple(self.pods.values()),
             services=dict(self.services),
             endpoints=dict(self.slices),
-            routes=copy.deepcopy(self.routes),
+            routes=clone(self.routes),
             measurements=dict(self.measurements),
             emitted=self.emitted,
         )
@@ -216,7 +215,7 @@ class World:
         if self.gone:
             return False
         decided = plan(self.rollout, self.observe(), self.now)
-        again = plan(self.rollout, self.observe(), self.now)
+        again = plan(Reader().read(self.manifest, self.status), self.observe(), self.now)
         if again != decided:
             raise Impossible("the same look gave two plans")
         self.plans.append(decided)
@@ -343,7 +342,7 @@ class World:
     def _route(self, made: Any) -> None:
         known = self.routes[made["metadata"]["name"]]
         assert made["metadata"]["resourceVersion"] == known["metadata"]["resourceVersion"]
-        changed = copy.deepcopy(dict(made))
+        changed = clone(made)
         if changed["spec"] != known["spec"]:
             changed["metadata"]["generation"] += 1
         changed["metadata"]["resourceVersion"] = str(int(known["metadata"]["resourceVersion"]) + 1)
@@ -352,7 +351,7 @@ class World:
     # --- the world's answer ---------------------------------------------------------------------
 
     def _world(self) -> bool:
-        before = (dict(self.pods), dict(self.sets), copy.deepcopy(self.routes), self.slices)
+        before = (dict(self.pods), dict(self.sets), clone(self.routes), self.slices)
         nature.turn(self)
         self._checked()
         return before != (self.pods, self.sets, self.routes, self.slices)

@@ -5,6 +5,7 @@ Service behind it has a ready pod, although each strategy has Services and roles
 """
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from fleet.api.rollout import Phase
 from fleet.kulta.core import strategies
 from tests import gen
 from tests.kulta.checker import Impossible
+from tests.kulta.copies import fork
 from tests.kulta.world import World, furnish
 
 METRIC = {"name": "error-rate", "threshold": 5}
@@ -65,6 +67,17 @@ def turn(world: World, count: int) -> None:
         world.now = max(due, world.now) if due else world.now
 
 
+def moments(wish: str, step: int) -> Iterator[tuple[int, World]]:
+    """A rollout of shop:v2 at every `step`-th turn, until it is complete."""
+    world = world_of(wish)
+    world.image("shop:v2")
+    for count in range(0, TURNS, step):
+        yield count, fork(world)
+        turn(world, step)
+        if world.status.phase is Phase.COMPLETED:
+            return
+
+
 def test_every_strategy_is_tried_here() -> None:
     assert {next(iter(wish)) for wish in WISHES.values()} == strategies.STRATEGIES.keys()
 
@@ -72,12 +85,7 @@ def test_every_strategy_is_tried_here() -> None:
 @pairs
 def test_in_mid_run_the_revision_begins_anew_and_completes(before: str, after: str) -> None:
     """At every other turn of a rollout."""
-    for count in range(0, TURNS, 2):
-        world = world_of(before)
-        world.image("shop:v2")
-        turn(world, count)
-        if world.status.phase is Phase.COMPLETED and count:
-            break
+    for count, world in moments(before, 2):
         world.update(strategy=WISHES[after])
         world.settle()
         assert world.status.phase is Phase.COMPLETED
@@ -92,12 +100,9 @@ def test_in_mid_run_the_revision_begins_anew_and_completes(before: str, after: s
 def test_in_mid_run_a_bad_revision_is_taken_back_by_the_new_strategy(
     before: str, after: str
 ) -> None:
-    for count in range(0, TURNS, 3):
-        world = world_of(before)
-        world.image("shop:v2")
-        turn(world, count)
-        if world.status.phase is Phase.COMPLETED:
-            break
+    for count, world in moments(before, 3):
+        if not count:
+            continue  # nothing is on its way yet that could be aborted
         world.update(strategy=WISHES[after])
         world.annotate("abort")
         world.settle()

@@ -5,7 +5,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check check-deep bench format clean binaries
+# Without compiled files of its own, every start of Python would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help demo test check lint types pure check-deep bench format clean binaries
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,9 +30,16 @@ test: check binaries  ## everything: lint, types, contracts, pure tests, tests o
 	@$(BIN)/python -m pytest e2e
 
 check: $(READY)  ## lint, types, import contracts and the pure tests (no cluster, seconds)
+	@$(MAKE) --no-print-directory --jobs 3 lint types pure
+
+lint: $(READY)
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
+
+types: $(READY)
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/python -m pytest tests --numprocesses auto --quiet
+
+pure: $(READY)
+	@$(BIN)/python -m pytest tests --numprocesses auto --dist worksteal --quiet
 
 check-deep: $(READY)  ## the same searches, 10,000 worlds each (minutes)
 	@$(BIN)/python -m pytest tests -k properties --hypothesis-profile deep --timeout 3600 -n auto --hypothesis-show-statistics

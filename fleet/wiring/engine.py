@@ -18,8 +18,7 @@ from fleet.api import names
 from fleet.api.names import Key
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import ClientConfig
-from fleet.clusters.health import Breaker
-from fleet.clusters.lease import Alone, Candidate, Elector, Place
+from fleet.clusters.lease import Alone, Elector
 from fleet.clusters.recorder import Recorder
 from fleet.clusters.transport import Session
 from fleet.kulta.runtime import handlers
@@ -45,7 +44,6 @@ SETTLE_SECONDS = 0.1
 CALM_SECONDS = 3.0
 """Some changes move nothing on: mostly something else asks for a look before this time is over."""
 BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 5.0, 300.0
-RENEW_SECONDS = 5.0
 COLLECTIONS = (20_000, 20, 100)
 """Garbage is looked for seldom: what a reconcile makes is freed by counting references."""
 INFLIGHT = 16
@@ -98,7 +96,7 @@ def compose(
     recorder = Recorder(kube, clock, component="kulta-engine", instance=settings.identity)
     prometheus = Prometheus(user_agent=USER_AGENT, allow_loopback=settings.allow_loopback)
     measurements = Measurements(prometheus, clock, queue.add)
-    elector = _elector(settings, config, session, clock)
+    elector = connect.elector(settings, config, session, clock, names.ENGINE_LEASE, USER_AGENT)
     reconciler = Reconciler(
         world=World(kube=kube, observer=observer, rollouts=rollouts, recorder=recorder),
         queue=queue,
@@ -119,30 +117,6 @@ def compose(
         reconciler=reconciler,
         recorder=recorder,
     )
-
-
-def _elector(
-    settings: EngineSettings, config: ClientConfig, session: Session, clock: SystemClock
-) -> Alone | Elector:
-    if not settings.leader_election:
-        return Alone()
-    # A client of its own: a renewal waits for no other request, and retries by itself.
-    kube = Client(
-        "lease",
-        config,
-        session,
-        timeout=5.0,
-        attempts=1,
-        user_agent=USER_AGENT,
-        breaker=Breaker(base=1.0, cap=2.0),
-    )
-    where = Place(namespace=settings.namespace, name=names.ENGINE_LEASE)
-    me = Candidate(
-        identity=settings.identity,
-        process=settings.process,
-        annotations={names.VERSION: __version__},
-    )
-    return Elector(kube, clock, where, me, period=RENEW_SECONDS)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

@@ -28,8 +28,7 @@ from fleet.api.names import (
 )
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import ClientConfig
-from fleet.clusters.health import Breaker
-from fleet.clusters.lease import Alone, Candidate, Elector, Place
+from fleet.clusters.lease import Alone, Elector
 from fleet.clusters.recorder import Recorder
 from fleet.clusters.registry import Registry
 from fleet.clusters.store import Change
@@ -50,7 +49,6 @@ from fleet.wiring import connect, watching
 
 USER_AGENT = f"kulta-fleet-hub/{__version__}"
 INFLIGHT = 64
-RENEW_SECONDS = 5.0
 FLUSH_SECONDS = 2.0
 RETRY_SECONDS = 2.0
 
@@ -122,7 +120,7 @@ def compose(
         watched=handlers.registry(context.stores, config, user_agent=USER_AGENT),
         items=_items(kube, context),
         secrets=_secrets(kube, context),
-        elector=_elector(chosen, config, session, clock),
+        elector=connect.elector(chosen, config, session, clock, HUB_LEASE, USER_AGENT),
     )
 
 
@@ -156,29 +154,6 @@ def _secrets(kube: Client, context: Context) -> Informer[str]:
 
 def _complain(error: FleetError) -> None:
     log.warning("the hub's own objects cannot be watched", extra={"why": str(error)})
-
-
-def _elector(
-    chosen: HubSettings, config: ClientConfig, session: Session, clock: SystemClock
-) -> Alone | Elector:
-    if not chosen.leader_election:
-        return Alone()
-    # A client of its own: a renewal waits for no other request, and retries by itself.
-    kube = Client(
-        "lease",
-        config,
-        session,
-        timeout=5.0,
-        attempts=1,
-        user_agent=USER_AGENT,
-        breaker=Breaker(base=1.0, cap=2.0),
-    )
-    where = Place(namespace=chosen.namespace, name=HUB_LEASE)
-    me = Candidate(
-        identity=chosen.identity,
-        process=chosen.process,
-    )
-    return Elector(kube, clock, where, me, period=RENEW_SECONDS)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

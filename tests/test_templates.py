@@ -72,7 +72,7 @@ def test_the_engine(golden: Golden) -> None:
 
 def paths(value: Any, prefix: str = "") -> set[str]:
     """`application.service.port`, … of a context; maps of the user's own keys are one entry."""
-    own = ("labels", "vars", "template", "selector", "analysis", "route")
+    own = ("labels", "vars", "template", "selector", "analysis", "route", "others")
     if not isinstance(value, dict) or prefix.rpartition(".")[2] in own:
         return {prefix}
     return {

@@ -12,8 +12,8 @@ from pydantic import Field
 from fleet.api.analysis import Analysis
 from fleet.api.conditions import Conditions
 from fleet.api.meta import LabelSelector, Model, Object
-from fleet.api.rules import Rule, Rules, exactly_one
-from fleet.api.strategy import AT_LEAST_ONE_STEP, Steps
+from fleet.api.rules import Rule, Rules, choice
+from fleet.api.strategy import AT_LEAST_ONE_STEP, Choice, Steps
 from fleet.api.values import (
     APPLICATION_LENGTH,
     Amount,
@@ -150,15 +150,10 @@ class SimplePolicy(Model):
     analysis: Analysis | None = None
 
 
-class StrategyPolicy(Model):
+class StrategyPolicy(Choice):
     """How a cluster changes: exactly one member."""
 
-    RULES = (
-        Rule(
-            rule=exactly_one("canary", "simple"),
-            message="write exactly one of canary and simple",
-        ),
-    )
+    RULES = (choice("canary", "simple"),)
 
     canary: CanaryPolicy | None = None
     simple: SimplePolicy | None = None

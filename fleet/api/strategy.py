@@ -199,6 +199,11 @@ class Choice(Model):
         found = ((alias, getattr(self, name)) for alias, name in members)
         return {alias: value for alias, value in found if value is not None}
 
+    @property
+    def kind(self) -> str:
+        """The name of the one that is set; empty where none is."""
+        return next(iter(self.given), "")
+
 
 class Strategy(Choice):
     """How a new revision replaces the old one: exactly one member."""

@@ -7,9 +7,10 @@ credential and no status is ever among them.
 from typing import Any
 
 from fleet.api import Fleet, MemberCluster
-from fleet.api.application import ApplicationSpec, StrategyPolicy, Workload
+from fleet.api.application import ApplicationSpec, SimplePolicy, StrategyPolicy, Workload
 from fleet.api.names import APPLICATION_LABEL
 from fleet.api.rollout import Prometheus
+from fleet.rendering.sides import SIDES, Sides
 
 
 def context(
@@ -21,6 +22,7 @@ def context(
     revision: str,
 ) -> dict[str, Any]:
     """The four variables `application`, `cluster`, `fleet`, `revision` for one member."""
+    policy = spec.delivery_policy.strategy or StrategyPolicy(simple=SimplePolicy())
     return {
         "application": {
             "name": name,
@@ -28,9 +30,9 @@ def context(
             "replicas": spec.workload.replicas,
             "template": _template(spec.workload, name),
             "selector": {APPLICATION_LABEL: name},
-            "service": _service(spec.workload, name),
+            "service": _service(spec.workload, name, SIDES[policy.kind]),
             "route": _plain(spec.workload.route),
-            "strategy": _strategy(spec.delivery_policy.strategy, cluster, fleet),
+            "strategy": _strategy(policy, cluster, fleet),
         },
         "cluster": {
             "name": cluster.name,
@@ -55,7 +57,7 @@ def _template(workload: Workload, name: str) -> dict[str, Any]:
     return {**workload.template, "metadata": metadata}
 
 
-def _service(workload: Workload, name: str) -> dict[str, Any] | None:
+def _service(workload: Workload, name: str, sides: Sides) -> dict[str, Any] | None:
     if workload.service is None:
         return None
     service = workload.service.name or name
@@ -64,38 +66,22 @@ def _service(workload: Workload, name: str) -> dict[str, Any] | None:
         # Without a route the one Service sends to all pods, or a canary would get no traffic;
         # the engine finds no Service of this name and leaves that one alone.
         "stable": service if workload.route else f"{service}-stable",
-        "canary": f"{service}-canary",
+        "role": sides.role,
+        "others": {role: f"{service}{suffix}" for role, suffix in sides.others.items()},
         "port": workload.service.port,
         "targetPort": workload.service.target_port,
     }
 
 
-def _strategy(
-    strategy: StrategyPolicy | None, cluster: MemberCluster, fleet: Fleet
-) -> dict[str, Any]:
-    """`{kind, steps, analysis}`; an analysis asks the nearest Prometheus that anybody named."""
-    if strategy is None:
-        return {"kind": "simple", "steps": [], "analysis": None}
-    body = strategy.canary or strategy.simple
-    steps = (
-        [item.manifest() | _pause(item) for item in strategy.canary.steps]
-        if (strategy.canary)
-        else []
-    )
-    analysis = body.analysis.manifest() if body and body.analysis else None
+def _strategy(policy: StrategyPolicy, cluster: MemberCluster, fleet: Fleet) -> dict[str, Any]:
+    """`{kind, steps, analysis}` and what else is its own; an analysis asks the nearest Prometheus
+    that anybody named."""
+    own = policy.given[policy.kind].manifest()
+    analysis = own.get("analysis")
     near = cluster.spec.prometheus or fleet.spec.defaults.prometheus
     if analysis is not None and "prometheus" not in analysis and near is not None:
         analysis = {"prometheus": _address(near), **analysis}
-    return {
-        "kind": "canary" if strategy.canary else "simple",
-        "steps": steps,
-        "analysis": analysis,
-    }
-
-
-def _pause(step: Any) -> dict[str, Any]:
-    """A pause without a duration is an empty object, which is not the same as no pause."""
-    return {} if step.pause is None else {"pause": _plain(step.pause)}
+    return {"steps": [], **own, "kind": policy.kind, "analysis": analysis}
 
 
 def _address(prometheus: Prometheus) -> dict[str, Any]:

@@ -70,7 +70,7 @@ REFUSALS = [
     pytest.param(
         {"deliveryPolicy": {**POLICY, "strategy": {"canary": STRATEGY, "simple": {}}}},
         "InvalidSpec: Application checkout: spec.deliveryPolicy.strategy: canary and simple are "
-        "both set: keep one of them\n",
+        "set together: keep one of them\n",
         id="two-strategies",
     ),
     pytest.param(

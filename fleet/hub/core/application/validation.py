@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from fleet.api import Application, Fleet, values
 from fleet.api.application import DeliveryPolicy, Wave
 from fleet.api.names import ClusterName, is_closed
+from fleet.hub.core.application import checks, strategies
 from fleet.hub.core.run import waves as wavelib
-from fleet.kit import amounts, durations
+from fleet.kit import amounts
 from fleet.rendering import overrides
 
 
@@ -48,59 +49,18 @@ def _names(subject: Subject) -> Iterator[str]:
 
 
 def _strategy(subject: Subject) -> Iterator[str]:
-    where = "spec.deliveryPolicy.strategy"
-    strategy = subject.policy.strategy
-    if strategy is None or (strategy.canary is None and strategy.simple is None):
-        yield f"{where}: is missing: write one of canary, simple"
-    elif strategy.canary is not None and strategy.simple is not None:
-        yield f"{where}: canary and simple are both set: keep one of them"
-
-
-def _steps(subject: Subject) -> Iterator[str]:
-    where = "spec.deliveryPolicy.strategy.canary.steps"
-    strategy = subject.policy.strategy
-    steps = strategy.canary.steps if strategy and strategy.canary else ()
-    for index, step in enumerate(steps):
-        before = steps[index - 1].set_weight if index else -1
-        if step.set_weight <= before:
-            yield (
-                f"{where}[{index}].setWeight: {step.set_weight} does not exceed the {before} of "
-                "the step before: write growing weights"
-            )
-        if step.pause and step.pause.duration:
-            yield from _duration(f"{where}[{index}].pause.duration", step.pause.duration)
+    where, workload = "spec.deliveryPolicy.strategy", subject.application.spec.workload
+    yield from strategies.problems(where, subject.policy.strategy, workload)
 
 
 def _workload(subject: Subject) -> Iterator[str]:
     workload = subject.application.spec.workload
-    strategy = subject.policy.strategy
     if workload.service is None and workload.route is not None:
         yield "spec.workload.service: is missing: a route needs the service that it leads to"
-    elif workload.service is None and strategy is not None and strategy.canary is not None:
-        yield (
-            "spec.workload.service: is missing: a canary divides the traffic of a service: "
-            "write service: {port: …, targetPort: …}, or the strategy simple"
-        )
     spec = workload.template.get("spec")
     containers = spec.get("containers") if isinstance(spec, dict) else None
     if not isinstance(containers, list) or not containers:
         yield "spec.workload.template.spec.containers: is missing: write at least one container"
-
-
-def _analysis(subject: Subject) -> Iterator[str]:
-    strategy = subject.policy.strategy
-    for kind in ("canary", "simple"):
-        body = getattr(strategy, kind, None)
-        analysis = body.analysis if body else None
-        if analysis is None:
-            continue
-        where = f"spec.deliveryPolicy.strategy.{kind}.analysis"
-        if analysis.warmup_duration:
-            yield from _duration(f"{where}.warmupDuration", analysis.warmup_duration)
-        for index, metric in enumerate(analysis.metrics):
-            for field, text in (("interval", metric.interval), ("window", metric.window)):
-                if text:
-                    yield from _duration(f"{where}.metrics[{index}].{field}", text)
 
 
 def _namespace(subject: Subject) -> Iterator[str]:
@@ -128,7 +88,7 @@ def _waves(subject: Subject) -> Iterator[str]:
             )
         yield from _limits(wave, where)
         for place, gate in enumerate(wave.after):
-            yield from _duration(f"{where}.after[{place}].soak", gate.soak)
+            yield from checks.duration(f"{where}.after[{place}].soak", gate.soak)
     for index, place, name in wavelib.strangers(waves, subject.chosen):
         yield (
             f"spec.deliveryPolicy.waves[{index}].clusters[{place}]: {name} is not a member of "
@@ -157,8 +117,7 @@ def _limits(wave: Wave | DeliveryPolicy, where: str) -> Iterator[str]:
             f"{where}.maxConcurrency: {wave.max_concurrency} lets nothing start: "
             "write at least 1, or use paused: true"
         )
-    if wave.progress_deadline is not None:
-        yield from _duration(f"{where}.progressDeadline", wave.progress_deadline)
+    yield from checks.duration(f"{where}.progressDeadline", wave.progress_deadline)
 
 
 def _policy(subject: Subject) -> Iterator[str]:
@@ -166,7 +125,7 @@ def _policy(subject: Subject) -> Iterator[str]:
     yield from _limits(policy, "spec.deliveryPolicy")
     if policy.unavailable_clusters is not None:
         where = "spec.deliveryPolicy.unavailableClusters.timeout"
-        yield from _duration(where, policy.unavailable_clusters.timeout)
+        yield from checks.duration(where, policy.unavailable_clusters.timeout)
 
 
 def _overrides(subject: Subject) -> Iterator[str]:
@@ -184,19 +143,10 @@ def _overrides(subject: Subject) -> Iterator[str]:
                 yield f"{where}.patch[{place}].value: is missing: {operation.op} needs a value"
 
 
-def _duration(where: str, text: str) -> Iterator[str]:
-    try:
-        durations.parse(text)
-    except ValueError as error:
-        yield f"{where}: {error}"
-
-
 CHECKS: tuple[Check, ...] = (
     _names,
     _strategy,
-    _steps,
     _workload,
-    _analysis,
     _namespace,
     _waves,
     _policy,

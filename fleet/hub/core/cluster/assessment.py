@@ -66,14 +66,11 @@ def report(rollout: Rollout, revision: str) -> EngineReport:
     )
     if status.fleet_revision != revision:
         return told
-    canary = rollout.spec.strategy.canary
-    steps = len(canary.steps) if canary else 0
-    index = status.current_step_index
     decision = status.decisions[-1] if status.decisions else None
     return told.model_copy(
         update={
             "pod_hash": status.current_pod_hash[:NAME_LIMIT],
-            "step": f"{min(index + 1, steps)}/{steps}" if steps and index is not None else "",
+            "step": status.step[:NAME_LIMIT],
             "weight": status.current_weight or 0,
             "reason": decision.reason if decision else "",
             "message": status.message[:TEXT_LIMIT],

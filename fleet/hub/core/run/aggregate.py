@@ -95,7 +95,7 @@ def display(spec: FleetRolloutSpec, rows: Sequence[Row], wave: str) -> Display:
         wave=place,
         updated=f"{numbers.updated}/{numbers.total}",
         traffic=f"{traffic(rows)}%",
-        strategy="canary" if strategy and strategy.canary else "simple",
+        strategy=strategy.kind if strategy else "",
     )
 
 

@@ -164,9 +164,14 @@ def clock(moment: datetime) -> str:
 
 
 def places(rows: list[Row]) -> str:
-    """`eu-1 (step 2/4), eu-2 and 3 more`."""
-    texts = [f"{row.name} (step {row.step})" if row.step else str(row.name) for row in rows]
-    return wavelib.listed(texts, most=3)
+    """`eu-1 (step 2/4), eu-2 (preview), eu-3 and 3 more`."""
+    return wavelib.listed([f"{row.name}{_place(row.step)}" for row in rows], most=3)
+
+
+def _place(step: str) -> str:
+    """The engine's word for where it is: a number of a number, or a name."""
+    numbered = "step " if "/" in step else ""
+    return f" ({numbered}{step})" if step else ""
 
 
 def _overspent(view: View, wave: PlannedWave) -> Stop | None:

@@ -5,7 +5,9 @@ from typing import Any
 import jsonpatch
 import pytest
 
-from fleet.hub.core.application import policy, validation
+from fleet.api.application import StrategyPolicy
+from fleet.hub.core.application import policy, strategies, validation
+from fleet.rendering.sides import SIDES
 from tests.hub import gen
 
 POLICY = "/deliveryPolicy"
@@ -40,6 +42,11 @@ def wave(**given: Any) -> dict[str, Any]:
     return put(f"{POLICY}/waves", [{"name": "all", "remaining": True, **given}])
 
 
+def test_every_strategy_has_its_checks_and_its_sides() -> None:
+    members = {info.alias or name for name, info in StrategyPolicy.model_fields.items()}
+    assert set(strategies.CHECKS) == set(SIDES) == members
+
+
 GOOD_PATCH = {"op": "replace", "path": "/workload/replicas", "value": 2}
 
 CASES = [
@@ -55,7 +62,7 @@ CASES = [
     ),
     pytest.param(
         [put(f"{POLICY}/strategy/simple", {})],
-        "spec.deliveryPolicy.strategy: canary and simple are both set: keep one of them",
+        "spec.deliveryPolicy.strategy: canary and simple are set together: keep one of them",
         id="two strategies",
     ),
     pytest.param(

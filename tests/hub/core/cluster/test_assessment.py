@@ -117,11 +117,12 @@ def test_success_is_remembered_as_the_last_good() -> None:
     assert status.finished_at == NOON
 
 
-def test_the_report_is_kept_for_people() -> None:
+@pytest.mark.parametrize("step", ["2/2", "preview", ""])
+def test_the_report_is_kept_for_people_in_the_engines_words(step: str) -> None:
     item = settled()
-    plan = dispatch.decide(item, look(objects(currentWeight=50, currentStepIndex=1)), NOON)
+    plan = dispatch.decide(item, look(objects(currentWeight=50, step=step)), NOON)
     engine = plan.status.engine
-    assert (engine.step, engine.weight, engine.replicas) == ("2/2", 50, 4)
+    assert (engine.step, engine.weight, engine.replicas) == (step, 50, 4)
 
 
 @pytest.mark.parametrize(

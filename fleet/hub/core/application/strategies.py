@@ -1,0 +1,44 @@
+"""What is wrong with the strategy of a policy: one entry in `CHECKS` for each strategy.
+
+Called by `validation`. Each check sees the strategy's own part and the workload, and yields
+sentences that name the field, the value and the correction.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from fleet.api.application import CanaryPolicy, SimplePolicy, StrategyPolicy, Workload
+from fleet.hub.core.application import checks
+
+Check = Callable[[str, Any, Workload], Iterator[str]]
+
+
+def problems(where: str, policy: StrategyPolicy | None, workload: Workload) -> Iterator[str]:
+    """Every broken rule of the strategy that stands at `where`; exactly one is given."""
+    given = policy.given if policy is not None else {}
+    if not given:
+        yield f"{where}: is missing: write one of {', '.join(CHECKS)}"
+    elif len(given) > 1:
+        yield f"{where}: {' and '.join(given)} are set together: keep one of them"
+    for kind, body in given.items():
+        yield from CHECKS[kind](f"{where}.{kind}", body, workload)
+
+
+def _canary(where: str, body: CanaryPolicy, workload: Workload) -> Iterator[str]:
+    yield from checks.steps(f"{where}.steps", body.steps)
+    yield from checks.analysis(f"{where}.analysis", body.analysis)
+    if workload.service is None and workload.route is None:
+        yield (
+            "spec.workload.service: is missing: a canary divides the traffic of a service: "
+            "write service: {port: …, targetPort: …}, or the strategy simple"
+        )
+
+
+def _simple(where: str, body: SimplePolicy, _workload: Workload) -> Iterator[str]:
+    yield from checks.analysis(f"{where}.analysis", body.analysis)
+
+
+CHECKS: Mapping[str, Check] = {
+    "canary": _canary,
+    "simple": _simple,
+}

@@ -1,0 +1,24 @@
+"""What each strategy has side by side in a member: the Services that lead to its revisions.
+
+One entry in `SIDES` for each member of the policy's strategy. Used by `context`; what the engine
+makes of them is the macro of that strategy in `templates/_macros.j2`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """Which pods each Service leads to, by their type labels."""
+
+    role: str = ""
+    """Of the pods behind the Service that clients use; empty: of all pods."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """Role → what follows that Service's name in the name of one of its own."""
+
+
+SIDES: Mapping[str, Sides] = {
+    "canary": Sides(role="stable", others={"canary": "-canary"}),
+    "simple": Sides(),
+}

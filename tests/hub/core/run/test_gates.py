@@ -1,0 +1,19 @@
+"""The words of a gate; what gates do is told in `test_plan`."""
+
+import pytest
+
+from fleet.api.names import ClusterName
+from fleet.hub.core.run import gates
+from fleet.hub.core.run.rows import Row
+
+
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [
+        pytest.param("2/4", "a (step 2/4)", id="a number of a number is a step"),
+        pytest.param("preview", "a (preview)", id="a name says enough"),
+        pytest.param("", "a", id="a strategy without steps"),
+    ],
+)
+def test_where_a_cluster_is(step: str, text: str) -> None:
+    assert gates.places([Row(name=ClusterName("a"), wave="all", step=step)]) == text

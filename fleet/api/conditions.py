@@ -54,12 +54,21 @@ def updated(
     result = {item.type: item for item in old}
     for item in new:
         before = result.get(item.type)
+        if _stands(before, item, generation):
+            continue  # as most do; a copy of each would cost every look dear
         same = before is not None and before.status == item.status
         time = before.last_transition_time if before is not None and same else now
         result[item.type] = item.model_copy(
             update={"last_transition_time": time, "observed_generation": generation}
         )
     return tuple(result[key] for key in sorted(result))
+
+
+def _stands(before: Condition | None, item: Condition, generation: int) -> bool:
+    return before is not None and (
+        (before.status, before.reason, before.message, before.observed_generation)
+        == (item.status, item.reason, item.message, generation)
+    )
 
 
 def find(conditions: Iterable[Condition], type_: str) -> Condition | None:

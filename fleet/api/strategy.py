@@ -5,6 +5,7 @@ strategy is a model here and a member of `Strategy`.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -195,14 +196,19 @@ class Choice(Model):
     @property
     def given(self) -> Mapping[str, Model]:
         """The members that are set, by the names that a manifest gives them."""
-        members = ((info.alias or name, name) for name, info in type(self).model_fields.items())
-        found = ((alias, getattr(self, name)) for alias, name in members)
+        found = ((alias, getattr(self, name)) for alias, name in _members(type(self)))
         return {alias: value for alias, value in found if value is not None}
 
     @property
     def kind(self) -> str:
         """The name of the one that is set; empty where none is."""
         return next(iter(self.given), "")
+
+
+@cache
+def _members(kind: type[Choice]) -> tuple[tuple[str, str], ...]:
+    """Alias and name of each member; asked many times in every look."""
+    return tuple((info.alias or name, name) for name, info in kind.model_fields.items())
 
 
 class Strategy(Choice):

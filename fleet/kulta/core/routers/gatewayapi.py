@@ -65,11 +65,14 @@ class GatewayRouter:
         before = self.kept(route).get(backends.rollout)
         if before not in (None, backends):  # other Services now: those from before are let go
             route = self.restored(route, before) or route
+        elif all(
+            (stable.get("weight"), canary.get("weight")) == (100 - weight, weight)
+            for stable, canary in _pairs(route, backends)
+        ):
+            return None
         changed = copy.deepcopy(dict(route))
         for stable, canary in _pairs(changed, backends):
             stable["weight"], canary["weight"] = 100 - weight, weight
-        if changed == route and before in (None, backends):
-            return None
         if not _is_broken(route) and backends.rollout not in _records(route):
             _note(changed, backends.rollout, _record(route, backends))
         return changed

@@ -13,7 +13,12 @@ from tests.conftest import NOON
 NAME, NAMESPACE, UID = "checkout", "shop", "uid-1"
 STABLE, CANARY, ROUTE = "checkout", "checkout-canary", "checkout"
 ACTIVE, PREVIEW = STABLE, "checkout-preview"
+VARIANT = "checkout-b"
 APP = {"app": "checkout"}
+
+
+SHOP = {"path": {"type": "PathPrefix", "value": "/shop"}}
+"""A match of a user's rule."""
 
 
 def template(image: str = "shop:v1") -> dict[str, Any]:
@@ -64,6 +69,37 @@ def blue_green(*, routed: bool = False, after: int | None = None, **more: Any) -
     if routed:
         body["trafficRouting"] = {"gatewayAPI": {"httpRoute": ROUTE}}
     return {"blueGreen": body}
+
+
+def ab_testing(*, routed: bool = False, **more: Any) -> dict[str, Any]:
+    """An A/B strategy; B is for those with the cookie."""
+    body: dict[str, Any] = {
+        "variantAService": STABLE,
+        "variantBService": VARIANT,
+        "variantBMatch": {"cookie": {"name": "variant", "value": "b"}},
+        **more,
+    }
+    if routed:
+        body["trafficRouting"] = {"gatewayAPI": {"httpRoute": ROUTE}}
+    return {"abTesting": body}
+
+
+def ab_analysis(*metrics: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """What decides an experiment; by default fewer errors."""
+    return {
+        "prometheus": {"address": "http://prometheus:9090"},
+        "metrics": list(metrics) or [{"name": "error-rate", "direction": "lower"}],
+        **more,
+    }
+
+
+def variant(image: str, letter: str = "c") -> dict[str, Any]:
+    """One more arm, with another image, for those with its cookie."""
+    return {
+        "service": f"{STABLE}-{letter}",
+        "matches": [{"cookie": {"name": "variant", "value": letter}}],
+        "containers": [{"name": "app", "image": image}],
+    }
 
 
 def analysis(*metrics: Mapping[str, Any], **more: Any) -> dict[str, Any]:

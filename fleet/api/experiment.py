@@ -249,6 +249,8 @@ class ExperimentArm(Model):
     """Its Service."""
     sample_size: int | None = None
     """Requests since the start."""
+    is_live: bool = True
+    """Whether requests lead there; not while it has no ready pod."""
 
 
 Conclusion = Literal[

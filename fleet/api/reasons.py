@@ -105,7 +105,7 @@ SENTENCES: Final[dict[str, str]] = {
     "SamplesInsufficient": "Too few requests to judge; the step is held.",
     "SampleRatioMismatch": "Requests are not split between the arms as planned.",
     "Experimenting": "The experiment has not been decided yet.",
-    "WarmingUp": "The warm-up of the step is not over.",
+    "WarmingUp": "It is too early to ask: the warm-up or the first interval is not over.",
     # decisions of the engine: what, and why
     "Initialize": "A revision begins its way.",
     "StepAdvance": "The next step begins.",

@@ -21,11 +21,16 @@ def check(world: Any) -> None:
     most = limits.most + (max(sizes, default=0) if world.routes or is_failing else 0)
     if spec.strategy.blue_green is not None:
         most = 2 * spec.replicas
+    if spec.strategy.ab_testing is not None:
+        most = (2 + len(spec.strategy.ab_testing.variants)) * spec.replicas
     before, world.wished = world.wished, sum(sizes)
     if before < world.wished > most:  # what was there before somebody scaled down is no fault
         raise Impossible(f"{sizes} pods, at most {most}")
     for name, item in world.services.items():
-        _check_weight(world, name, item, cuts_over=spec.strategy.blue_green is not None)
+        if spec.strategy.ab_testing is not None:
+            _check_rule(world, name, item)
+        else:
+            _check_weight(world, name, item, cuts_over=spec.strategy.blue_green is not None)
     _check_failed(world)
 
 
@@ -47,6 +52,23 @@ def _check_failed(world: Any) -> None:
     if before is not None and after > before:
         raise Impossible(f"{after}% to {failed}, which was taken back")
     world.failed = {failed: after} if failed else {}
+
+
+def leads(world: Any) -> list[str]:
+    """Whom each rule of the route leads to."""
+    rules = world.routes[gen.ROUTE]["spec"]["rules"]
+    return [ref["name"] for rule in rules for ref in rule["backendRefs"] if ref["weight"]]
+
+
+def _check_rule(world: Any, name: str, item: Service) -> None:
+    """Whom a rule leads to has a ready pod, unless it has just lost them all."""
+    if not world.routes or item.original is None or name not in leads(world):
+        return
+    if not any(pod.ready for pod in world.pods.values()):
+        return
+    held = any(pod.hash == item.selector.get(names.HASH_LABEL) for pod in world.pods.values())
+    if not world.addresses(item) and not held and world.rollout.spec.replicas:
+        raise Impossible(f"a rule leads to Service {name}, which has no pod at all")
 
 
 def _check_weight(world: Any, name: str, item: Service, *, cuts_over: bool) -> None:

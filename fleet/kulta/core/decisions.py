@@ -21,8 +21,18 @@ KEPT = 20
 EVENT_LIFE = timedelta(hours=1)
 """An API server forgets Events after an hour: what was lost before that is not told again."""
 
-BY_HUMAN = frozenset({"ManualPromotion", "ManualRollback"})
-BY_THRESHOLD = frozenset({"AnalysisPassed", "AnalysisFailed", "MetricsUnavailable", "Timeout"})
+BY_HUMAN = frozenset({"ManualPromotion", "ManualRollback", "ManualConclusion"})
+BY_THRESHOLD = frozenset(
+    {
+        "AnalysisPassed",
+        "AnalysisFailed",
+        "MetricsUnavailable",
+        "Timeout",
+        "SignificanceReached",
+        "ConsensusReached",
+        "MaxDurationExceeded",
+    }
+)
 
 
 def note(

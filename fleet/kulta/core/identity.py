@@ -17,13 +17,23 @@ def identify(draft: Draft, strategy: Strategy) -> None:
     """Set current and stable revision; begin or end a rollout where the template says so."""
     if draft.phase is None and not draft.stable:
         draft.set(stable_pod_hash=recovered(draft.look, draft.traits))
-    wanted = draft.look.hash
+    wanted = _wanted(draft)
     if draft.current == wanted and _is_at_it(draft) and not _is_switched(draft):
         return
     if wanted == draft.stable:
         go_back(draft, strategy)
     else:
         begin(draft, strategy)
+
+
+def _wanted(draft: Draft) -> str:
+    """The revision that the spec asks for, unless an experiment about it has chosen another."""
+    if not draft.status.overruled_pod_hash:
+        return draft.look.hash
+    if draft.status.overruled_pod_hash == draft.look.hash and draft.current in draft.look.sets:
+        return draft.current
+    draft.set(overruled_pod_hash="")
+    return draft.look.hash
 
 
 def _is_at_it(draft: Draft) -> bool:
@@ -95,6 +105,7 @@ def _reset(draft: Draft, index: int | None, weight: int | None) -> None:
             requests.consume(draft, verb)  # it was meant for what has just been given up
     draft.set(
         current_pod_hash=draft.look.hash,
+        overruled_pod_hash="",
         failed_pod_hash="",
         current_step_index=index,
         current_weight=weight,
@@ -108,6 +119,7 @@ def _reset(draft: Draft, index: int | None, weight: int | None) -> None:
         pause_requested=False,
         restores=0,
         analysis=None,
+        ab_experiment=None,
     )
 
 

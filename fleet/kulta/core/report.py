@@ -20,6 +20,7 @@ from fleet.kulta.core.actions import (
     ScaleReplicaSet,
     SetFinalizer,
 )
+from fleet.kulta.core.analysis import experiment
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.strategies.base import Strategy
 from fleet.kulta.core.wait import Wait
@@ -72,7 +73,9 @@ def role_of(draft: Draft, revision: str) -> str:
     if revision == draft.current:
         alone = not draft.stable and not draft.look.spec.steps_on_first_rollout
         at_last = draft.is_active and not draft.traits.is_routed and draft.promotes
-        return draft.traits.stable_role if alone or at_last else draft.traits.new_role
+        return draft.traits.stable_role if alone or at_last else draft.traits.role_of(revision)
+    if draft.is_active and draft.traits.template_of(revision) is not None:
+        return draft.traits.role_of(revision)
     return RETIRED if draft.traits.stable_role != draft.traits.new_role else draft.traits.new_role
 
 
@@ -98,10 +101,10 @@ def _sets(draft: Draft) -> Iterator[Action]:
             yield ScaleReplicaSet(name=known[revision].name, replicas=size)
             yield from _label(draft, revision)
     for revision in (item for item in order if item not in known):
-        if revision == draft.look.hash:
-            role = role_of(draft, revision)
-            size = draft.sizes[revision]
-            made = revisions.replica_set(draft.look.rollout, revision, size, role)
+        template = draft.traits.template_of(revision)
+        if template is not None or revision == draft.look.hash:
+            role, size = role_of(draft, revision), draft.sizes[revision]
+            made = revisions.replica_set(draft.look.rollout, revision, size, role, template)
             yield CreateReplicaSet(manifest=made)
     for revision, item in known.items():
         if draft.size(revision) == item.replicas and item.replicas:
@@ -237,6 +240,8 @@ def _progressing(draft: Draft) -> Condition:
 
 
 def _metrics(draft: Draft) -> Condition:
+    if draft.status.ab_experiment is not None:
+        return experiment.health(draft.status.ab_experiment)
     analysis, status = draft.traits.analysis, draft.status.analysis
     if analysis is None or not analysis.metrics:
         return condition("MetricsAvailable", None, "NoAnalysis")

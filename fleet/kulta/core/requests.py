@@ -90,6 +90,13 @@ def _promote_full(draft: Draft, strategy: Strategy) -> bool:
     return True
 
 
+def _conclude(draft: Draft, strategy: Strategy) -> bool:
+    """Belongs to an experiment that runs."""
+    if draft.phase is not Phase.EXPERIMENTING:
+        _idle(draft, "conclude-experiment")
+    return draft.phase is not Phase.EXPERIMENTING
+
+
 def _roll_back(draft: Draft, strategy: Strategy) -> bool:
     """Back to the stable revision; just after a promotion, to the one that was replaced."""
     before = promotion.returnable(draft)
@@ -104,9 +111,9 @@ def _roll_back(draft: Draft, strategy: Strategy) -> bool:
 
 
 def _retry(draft: Draft, strategy: Strategy) -> bool:
-    """A failed revision is tried again from its first step."""
-    if draft.phase is Phase.FAILED:
-        draft.set(failed_pod_hash="")
+    """A revision that failed, or lost its experiment, is tried again from its first step."""
+    if draft.phase is Phase.FAILED or draft.status.overruled_pod_hash:
+        draft.set(failed_pod_hash="", overruled_pod_hash="")
     else:
         _idle(draft, "retry")
     return True
@@ -138,5 +145,6 @@ ACTIONS: Mapping[str, Callable[[Draft, Strategy], bool]] = {
     "resume": _resume,
     "promote-full": _promote_full,
     "promote": _promote,
+    "conclude-experiment": _conclude,
 }
 """Verb → what it does; False leaves the request for later."""

@@ -30,11 +30,17 @@ def identity(rollout: str, revision: str) -> dict[str, str]:
     return {names.ROLLOUT_LABEL: rollout, names.HASH_LABEL: revision}
 
 
-def replica_set(rollout: Rollout, revision: str, replicas: int, role: str) -> dict[str, Any]:
-    """The manifest of the set of the present template, owned by the Rollout."""
+def replica_set(
+    rollout: Rollout,
+    revision: str,
+    replicas: int,
+    role: str,
+    template: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The manifest of the set of `template`, by default the present one, owned by the Rollout."""
     own = identity(rollout.name, revision)
     mark = {**own, names.TYPE_LABEL: role, names.MANAGED_LABEL: "true"}
-    template = rollout.spec.template
+    template = rollout.spec.template if template is None else template
     meta = template.get("metadata") or {}
     labels = {**(meta.get("labels") or {}), **mark}
     selector = rollout.spec.selector.manifest()

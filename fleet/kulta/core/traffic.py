@@ -119,6 +119,14 @@ def branch(draft: Draft, arms: Collection[str], *, was: bool = False) -> Wait | 
     return _divide(draft, parts, 100 if arms else 0, was)
 
 
+def pending(draft: Draft) -> Wait | None:
+    """Why the route as it is written is not in force yet; None where there is none to wait for."""
+    route = _route(draft)
+    if route is None or not draft.traits.is_routed:
+        return None
+    return ROUTERS[draft.traits.router].pending(route)
+
+
 def room(draft: Draft) -> Wait | None:
     """Why the route cannot hold what the strategy wants of it, which only its owner can mend."""
     route = _route(draft)

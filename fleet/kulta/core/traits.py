@@ -68,6 +68,14 @@ class Traits:
             return tuple(arm.branch.service for arm in self.arms)
         return (self.canary_service,) if self.canary_service else ()
 
+    def role_of(self, revision: str) -> str:
+        """The type label of pods of a revision that is tried."""
+        return next((x.role for x in self.arms if x.revision == revision), self.new_role)
+
+    def template_of(self, revision: str) -> Mapping[str, Any] | None:
+        """What an arm of that revision runs; None where there is none."""
+        return next((x.template for x in self.arms if x.revision == revision), None)
+
     @property
     def is_routed(self) -> bool:
         """Whether a router divides the traffic."""

@@ -111,7 +111,7 @@ def answered(draft: Draft, asked: tuple[Asked, ...]) -> tuple[datetime, datetime
     needed = {text for item in asked for text in item.needed}
     if not needed or not needed <= known.keys():
         return None
-    moments = [_exact(known[text].at) for text in needed]
+    moments = [exact(known[text].at) for text in needed]
     return min(moments), max(moments)
 
 
@@ -139,7 +139,7 @@ def ask(
     draft.queries.extend(
         Query(address=address, text=text)
         for text in texts
-        if text not in known or _exact(known[text].at) < since
+        if text not in known or exact(known[text].at) < since
     )
     draft.wake(slot.end)
 
@@ -151,6 +151,6 @@ def _since(analysis: Analysis, slot: Slot, status: AnalysisStatus) -> datetime:
     return min(status.checked_at + min(RETRY, interval(analysis)), slot.end)
 
 
-def _exact(moment: datetime) -> datetime:
+def exact(moment: datetime) -> datetime:
     """As exact as a status can hold it."""
     return moment.replace(microsecond=moment.microsecond // 1_000 * 1_000)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from fleet.api import rollout as api
 from fleet.errors import UnexpectedState
+from fleet.kulta.core.strategies.abtesting import ABTestingStrategy
 from fleet.kulta.core.strategies.base import Strategy
 from fleet.kulta.core.strategies.bluegreen import BlueGreenStrategy
 from fleet.kulta.core.strategies.canary import CanaryStrategy
@@ -18,6 +19,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "simple": SimpleStrategy(),
     "canary": CanaryStrategy(),
     "blueGreen": BlueGreenStrategy(),
+    "abTesting": ABTestingStrategy(),
 }
 
 

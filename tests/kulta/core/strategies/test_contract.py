@@ -15,12 +15,22 @@ WISHES: dict[str, dict[str, Any]] = {
     "canary": gen.canary(20, 100),
     "simple": {"simple": {}},
     "blueGreen": gen.blue_green(after=10),
+    "abTesting": gen.ab_testing(maxDuration="1m"),
 }
 STEPS: dict[str, set[str]] = {
     "canary": {"1/2", "2/2"},
     "simple": {""},
     "blueGreen": {"preview", "promotion", ""},
+    "abTesting": {"experiment", "promotion", ""},
 }
+UNFIT = gen.analysis({"name": "error-rate", "threshold": float("inf")})
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "canary": (UNFIT, "metrics[0].threshold must be"),
+    "simple": (UNFIT, "metrics[0].threshold must be"),
+    "blueGreen": (UNFIT, "metrics[0].threshold must be"),
+    "abTesting": (gen.ab_analysis(minDuration="9d"), "minDuration invalid"),
+}
+"""An analysis that is wrong, and what is said of it."""
 
 every = pytest.mark.parametrize("name", strategies.STRATEGIES)
 
@@ -29,6 +39,17 @@ def world_of(name: str, **spec: Any) -> World:
     world = World(gen.manifest(strategy=WISHES[name], **spec))
     if name == "blueGreen":
         furnish(world, (gen.ACTIVE, "active"), (gen.PREVIEW, "preview"), routed=False)
+    if name == "abTesting":
+        furnish(world, (gen.STABLE, "variant-a"), (gen.VARIANT, "variant-b"), routed=False)
+    return world.settle()
+
+
+def delivered(world: World, image: str = "shop:v2") -> World:
+    """Another revision, with the one thing that only a person can do: promote a conclusion."""
+    world.image(image)
+    world.settle()
+    if world.status.phase is Phase.CONCLUDED:
+        world.annotate("promote")
     return world.settle()
 
 
@@ -48,8 +69,7 @@ def test_name_and_traits_agree(name: str) -> None:
 def test_revisions_complete(name: str, replicas: int) -> None:
     world = world_of(name, replicas=replicas)
     assert world.status.phase is Phase.COMPLETED
-    world.image("shop:v2")
-    world.settle()
+    delivered(world)
     assert world.status.phase is Phase.COMPLETED
     assert (world.size("shop:v1"), world.ready("shop:v2")) == (0, replicas)
 
@@ -87,9 +107,7 @@ def test_status_tells_sizes_and_selector(name: str) -> None:
 
 @every
 def test_every_decision_is_an_event(name: str) -> None:
-    world = world_of(name)
-    world.image("shop:v2")
-    world.settle()
+    world = delivered(world_of(name))
     events = [item.reason for item in world.actions(act.Emit)]
     assert events == [item.action for item in world.status.decisions]
     assert world.emitted == len(events)
@@ -112,9 +130,7 @@ def test_simple_has_no_traffic() -> None:
 @every
 def test_status_says_strategy_and_step(name: str) -> None:
     """So that columns and the hub show them without knowing the strategy."""
-    world = world_of(name)
-    world.image("shop:v2")
-    world.settle()
+    world = delivered(world_of(name))
     assert {item.strategy for item in world.writes} == {name}
     assert {item.step for item in world.writes} == STEPS[name]
     assert world.status.step == ("2/2" if name == "canary" else "")
@@ -123,7 +139,7 @@ def test_status_says_strategy_and_step(name: str) -> None:
 @every
 def test_problems_name_the_field_of_the_strategy(name: str) -> None:
     """Each strategy judges its own part; shared parts are judged alike."""
-    analysis = gen.analysis({"name": "error-rate", "threshold": float("inf")})
+    analysis, said = FAULTS[name]
     rollout = gen.rollout(strategy={name: {**WISHES[name][name], "analysis": analysis}})
     (problem,) = validation.problems(rollout.spec)
-    assert problem.startswith(f"spec.strategy.{name}.analysis.metrics[0].threshold must be")
+    assert problem.startswith(f"spec.strategy.{name}.analysis.{said}")

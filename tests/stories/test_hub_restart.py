@@ -5,6 +5,7 @@ must be the same each time, and no dispatch may arrive twice: the little API ser
 refuses a sequence that it has seen.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -21,30 +22,54 @@ WAVES = {
 }
 PAUSE, GO = 14, 18
 """Ticks at which the run is paused and goes on."""
+TICKS = 44
+"""More than the story needs."""
+
+
+def played(here: world.World, number: int) -> world.World:
+    """The world after tick `number` of the story: v2 over v1 with a pause in its midst."""
+    request = "" if number < PAUSE else "pause/1" if number < GO else "resume/2"
+    return world.tick(replace(here, request=request))
+
+
+def is_over(here: world.World, number: int) -> bool:
+    return number > GO and here.run.status.phase is RunPhase.SUCCEEDED
+
+
+def history() -> Iterator[world.World]:
+    """The world before each tick of an undisturbed story, and after the last."""
+    here = world.settle(world.new("a", "b", "c", **WAVES))
+    here = replace(here, writes=0, log=[], started=[])
+    here = world.deliver(here, "shop:v2", **WAVES)
+    for number in range(TICKS):
+        yield here
+        here = played(here, number)
+        if is_over(here, number):
+            break
+    yield here
 
 
 @cache
-def play(crash_at: int | None) -> tuple[world.World, RunPhase | None]:
-    """v2 over v1 with a pause in its midst; and the phase of the run in which the hub died."""
-    here = replace(START, writes=0, crash_at=crash_at, log=[], started=[])
-    here = world.deliver(here, "shop:v2", **WAVES)
+def play(crash_at: int) -> tuple[world.World, RunPhase]:
+    """The end after a death with that write; and the phase of the run in which the hub died."""
+    begin = next(number for number, here in enumerate(HISTORY) if here.writes >= crash_at) - 1
+    here = replace(HISTORY[begin], crash_at=crash_at)
     died: RunPhase | None = None
-    for number in range(44):
+    for number in range(begin, TICKS):
         before = here.crash_at
-        request = "" if number < PAUSE else "pause/1" if number < GO else "resume/2"
-        here = world.tick(replace(here, request=request))
+        here = played(here, number)
         if before is not None and here.crash_at is None:
             died = here.run.status.phase or RunPhase.PLANNED
-        if number > GO and here.run.status.phase is RunPhase.SUCCEEDED:
+        if is_over(here, number):
             break
+    assert died is not None
     return here, died
 
 
-START = world.settle(world.new("a", "b", "c", **WAVES))
-QUIET, _ = play(None)
-TOTAL = QUIET.writes
-EXPECTED = sorted(QUIET.log)
-DEATHS: set[RunPhase | None] = set()
+HISTORY = tuple(history())
+TOTAL = HISTORY[-1].writes
+EXPECTED = sorted(HISTORY[-1].log)
+DEATHS: set[RunPhase] = set()
 
 
 @pytest.mark.parametrize("crash_at", range(1, TOTAL + 1))

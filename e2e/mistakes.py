@@ -21,7 +21,7 @@ from typing import Any
 import jsonpatch
 import yaml
 
-from e2e.ground import binaries, engine
+from e2e.ground import binaries, definitions, engine
 from e2e.ground import hub as hubs
 from e2e.ground import member as members
 from e2e.ground.authority import Authority
@@ -214,8 +214,7 @@ def ground(planes: Planes, folder: Path) -> Iterator[Ground]:
     hubs.prepare(hub)
     hub.add_namespace(NAMESPACE)
     members.prepare(member, OPEN, "elsewhere")
-    member.kubectl("apply", "--server-side", "-f", str(binaries.find("gateway-api")))
-    member.await_crds()
+    definitions.install(member, binaries.find("gateway-api"))
     engine.prepare(member)
     with ExitStack() as stack:
         stack.enter_context(Engine(member, folder, KULTA_LEADER_ELECTION="true"))

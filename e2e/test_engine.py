@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.ground import background, binaries, engine
+from e2e.ground import background, binaries, definitions, engine
 from e2e.ground.controlplane import ControlPlane, Options
 from e2e.ground.engine import Engine
 from e2e.ground.flags import AuditPolicy
@@ -55,7 +55,7 @@ class Routed(contextlib.AbstractAsyncContextManager[LocalGateway]):
 def cluster(planes: Planes) -> Iterator[ControlPlane]:
     """A plane whose pods become ready at once and whose routes are accepted."""
     (plane,) = planes("engine", options=Options(kwok_nodes=1, audit=BODIES))
-    plane.kubectl("apply", "--server-side", "-f", str(binaries.find("gateway-api")))
+    definitions.install(plane, binaries.find("gateway-api"))
     path = "/apis/gateway.networking.k8s.io/v1/httproutes"
     until(lambda: plane.call("GET", path)[0] == 200, "routes are served", within=20)
     plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateways"}})

@@ -26,11 +26,12 @@ from typing import Any, Self
 
 import yaml
 
-from e2e.ground import binaries, flags, ports, processes
+from e2e.ground import binaries, flags, objects, ports, processes
 from e2e.ground.audit import AuditLog
 from e2e.ground.authority import Authority, Certificate, signing_pair
 from e2e.ground.processes import Process
 from e2e.ground.waiting import until
+from fleet.kit import durations
 
 ADMIN = "admin"
 MASTERS = "system:masters"
@@ -199,8 +200,16 @@ class ControlPlane:
 
     def mint(self, account: str, namespace: str, *, duration: str = "1h") -> str:
         """A token of a ServiceAccount (TokenRequest); at least 10 minutes, e.g. `1h`, `168h`."""
-        name = ("create", "token", account, f"--namespace={namespace}")
-        return self.kubectl(*name, f"--duration={duration}").strip()
+        wish = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": durations.seconds(duration)},
+        }
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+        code, answer = self.call("POST", path, wish)
+        if code != 201:
+            raise RuntimeError(f"{self.name}: token of {namespace}/{account}: {answer}")
+        return str(answer["status"]["token"])
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> str:
         """What kubectl prints as administrator; KubectlFailed with its words when it fails."""
@@ -222,16 +231,10 @@ class ControlPlane:
             raise KubectlFailed(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
-    def apply(self, *manifests: str | Path | Mapping[str, Any]) -> str:
-        """kubectl apply: files, folders, YAML text, or objects."""
-        said = []
-        for manifest in manifests:
-            if isinstance(manifest, Path):
-                said.append(self.kubectl("apply", "-f", str(manifest)))
-            else:
-                text = manifest if isinstance(manifest, str) else json.dumps(manifest)
-                said.append(self.kubectl("apply", "-f", "-", stdin=text))
-        return "".join(said)
+    def apply(self, *manifests: str | Path | Mapping[str, Any]) -> None:
+        """As kubectl apply: files, folders, YAML text, objects; KubectlFailed with its words."""
+        for manifest in objects.create(self.call, objects.read(*manifests)):
+            self.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
 
     def await_crds(self) -> None:
         """Wait until every CRD is served; `kubectl wait` fails on one that has no status yet."""

@@ -32,6 +32,8 @@ ROOT = Path(__file__).parents[2]
 NAMESPACE, ACCOUNT = "kulta-fleet", "kulta-fleet-hub"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 START_LIMIT = 60.0
+TOKEN_LIFE = "24h"
+"""The demo may stay up for long, and this kubeconfig is not renewed."""
 KINDS = (MEMBERCLUSTERS, FLEETS, APPLICATIONS, FLEETROLLOUTS, CLUSTERROLLOUTS)
 
 
@@ -68,7 +70,7 @@ class Hub:
         self.folder.mkdir(parents=True, exist_ok=True)
         (port,) = ports.free(1)
         self.url = f"http://127.0.0.1:{port}"
-        token = self.plane.mint(ACCOUNT, NAMESPACE)
+        token = self.plane.mint(ACCOUNT, NAMESPACE, duration=TOKEN_LIFE)
         path = self.folder / f"{self.name}.kubeconfig"
         kubeconfig = self.plane.write_kubeconfig(path, token, server)
         where = ("--host", "127.0.0.1", "--port", str(port), "--kubeconfig", str(kubeconfig))

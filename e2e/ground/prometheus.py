@@ -8,6 +8,7 @@ would give; `relabel` is the documented text, verbatim, so what users copy is wh
         prometheus.query('up{rollout="checkout"}')
 """
 
+import asyncio
 import json
 import textwrap
 import urllib.parse
@@ -36,7 +37,7 @@ scrape_configs:
 
 
 class Prometheus:
-    """One Prometheus in `folder`; a context manager, or `start` and `stop`. Blocking."""
+    """One Prometheus in `folder`; a context manager in both colours, or `start` and `stop`."""
 
     def __init__(self, folder: Path, *, relabel: Path = RELABEL, interval: str = "1s") -> None:
         """`interval` is a Prometheus duration, e.g. `1s`; `relabel` starts `relabel_configs:`."""
@@ -91,6 +92,17 @@ class Prometheus:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.stop)
 
     def _run(self, port: int) -> Process:
         argv = [

@@ -48,6 +48,7 @@ BODIES = (
     "replicasets.apps",
     "pods",
     "deployments.apps",
+    "httproutes.gateway.networking.k8s.io",
 )
 """Whose request bodies the audit log holds, so that claims can be judged by images."""
 
@@ -92,8 +93,9 @@ class Site:
         await self._stack.aclose()
 
     async def _start(self) -> None:
-        await self._stack.enter_async_context(self.plane)
-        await asyncio.to_thread(self._stack.enter_context, self.prometheus)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._stack.enter_async_context(self.prometheus))
+            tasks.create_task(self._stack.enter_async_context(self.plane))
         await asyncio.to_thread(self._prepare)
         session = await self._stack.enter_async_context(open_session())
         self.node = await self._stack.enter_async_context(
@@ -113,7 +115,7 @@ class Site:
 
     def _prepare(self) -> None:
         definitions.install(self.plane, binaries.find("gateway-api"))
-        self.plane.kubectl("create", "namespace", "gateways")
+        self.plane.add_namespace("gateways")
 
     def _client(self, user: str, session: object) -> Client:
         config = load_kubeconfig(self.plane.kubeconfig_of(user))

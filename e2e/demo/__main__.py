@@ -1,7 +1,7 @@
 """`make demo`: the main job, from an empty machine to a verdict for each claim.
 
 With a terminal it stays up afterwards and prints what to type; without one, or with DEMO_EXIT=1, it
-stops everything and exits 0 only if each claim held.
+stops everything and exits 0 only if each claim held. Its last lines say how it ended, and why.
 """
 
 import asyncio
@@ -12,43 +12,57 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from e2e.demo import claims, stage, story
+from e2e.demo import claims, evidence, stage, story
 from e2e.demo.screen import Screen
 
+BEFORE_V2, AFTERMATH = 2.0, 4.0
+"""Seconds of traffic before the second version, and after the rollback of the third."""
 
-async def main() -> int:
-    """0 when every claim held, 1 otherwise."""
+
+def main() -> int:
+    """0 when every claim held, 1 otherwise, 130 after Ctrl-C."""
     screen = Screen()
+    verdicts: list[claims.Verdict] = []
+    trouble: BaseException | None = None
+    try:
+        asyncio.run(_perform(screen, verdicts))
+    except KeyboardInterrupt:
+        return 130
+    except BaseException as error:  # noqa: BLE001 - told in the last lines, whatever it is
+        trouble = error
+    return 0 if screen.end(verdicts, trouble) else 1
+
+
+async def _perform(screen: Screen, verdicts: list[claims.Verdict]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="kulta-demo-"))
     try:
         async with AsyncExitStack() as stack:
             world = await stage.enter(stack, folder, screen)
-            held = await _play(world, stack, screen)
+            verdicts += await _play(world, stack, screen)
             if sys.stdout.isatty() and os.environ.get("DEMO_EXIT") != "1":
                 _invite(world, screen)
                 await asyncio.Event().wait()
     finally:
         if os.environ.get("DEMO_KEEP") != "1":
             shutil.rmtree(folder, ignore_errors=True)
-    return 0 if held else 1
 
 
-async def _play(world: stage.Stage, stack: AsyncExitStack, screen: Screen) -> bool:
+async def _play(world: stage.Stage, stack: AsyncExitStack, screen: Screen) -> list[claims.Verdict]:
     notes = story.Notes()
-    async with story.watching(world, screen, notes):
+    async with story.watching(world, screen):
         screen.chapter("v1 goes everywhere: kubectl apply -f examples/demo/")
         await story.deliver(world, notes, "v1")
         stage.begin_load(world, stack)
-        await asyncio.sleep(2)
+        await asyncio.sleep(BEFORE_V2)
         screen.chapter("v2 is good: 25 %, 60 %, 100 %, judged at each step, cluster by cluster")
         await story.deliver(world, notes, "v2")
         screen.chapter("v3 answers 40 % of its requests with an error")
         await story.deliver(world, notes, claims.V3)
-        screen.line(f"{claims.CANARY}: {story.failed_metric(notes, claims.CANARY)}", "red")
-        await asyncio.sleep(4)
+        screen.line(f"{claims.CANARY}: {evidence.failed_metric(world, claims.CANARY)}", "red")
+        await asyncio.sleep(AFTERMATH)
     verdicts = await asyncio.to_thread(claims.judge, world, notes)
     screen.verdicts(verdicts)
-    return all(held for held, _, _ in verdicts)
+    return verdicts
 
 
 def _invite(world: stage.Stage, screen: Screen) -> None:
@@ -64,7 +78,4 @@ def _invite(world: stage.Stage, screen: Screen) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(asyncio.run(main()))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())

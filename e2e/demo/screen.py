@@ -4,7 +4,8 @@ Only prints. A terminal gets colours; a pipe gets the same words.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -31,6 +32,11 @@ class Screen:
         """One fact."""
         self.console.print(Text(f"  {text}", style=style))
 
+    def lines(self, *texts: str) -> None:
+        """What a command has said."""
+        for line in "".join(texts).splitlines():
+            self.line(line)
+
     def kubectl(self, line: str) -> None:
         """A line that `kubectl get fleetrollouts --watch` printed, once per change."""
         key, _, rest = line.partition(" ")
@@ -54,13 +60,38 @@ class Screen:
             self.console.print(words)
 
     def verdicts(self, claims: Sequence[tuple[bool, str, str]]) -> None:
-        """Each claim with what was measured; the last word."""
+        """Each claim with what was measured."""
         self.chapter("Verdicts, judged from audit logs, Envoy's counters and the load generator")
         for held, claim, evidence in claims:
             mark = Text("  ✓ " if held else "  ✗ ", style="bold green" if held else "bold red")
             self.console.print(mark + Text(claim))
             self.console.print(Text(f"      {evidence}", style="dim"))
 
+    def end(self, claims: Sequence[tuple[bool, str, str]], trouble: BaseException | None) -> bool:
+        """The last words: whether all is well, or every reason why not."""
+        broken = [f"{claim}: {evidence}" for held, claim, evidence in claims if not held]
+        if trouble is not None:
+            self.console.print(Text("".join(traceback.format_exception(trouble)), style="dim"))
+            broken += [f"{type(one).__name__}: {one}" for one in _leaves(trouble)]
+        elif not claims:
+            broken = ["no claim was judged"]
+        if not broken:
+            self.console.print(Text(f"\nAll {len(claims)} claims held.", style="bold green"))
+            return True
+        self.console.print(Text("\nThe demo failed:", style="bold red"))
+        for reason in broken:
+            self.console.print(Text(f"  ✗ {reason}", style="red"))
+        return False
+
     def _clock(self) -> str:
         seconds = int(time.monotonic() - self.begin)
         return f"{seconds // 60}:{seconds % 60:02}"
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """What went wrong, without the groups around it."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error

@@ -4,33 +4,31 @@
 """
 
 import asyncio
-import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from e2e.demo.screen import Screen
-from e2e.ground import definitions, ports, processes
+from e2e.ground import hub as hubs
 from e2e.ground.controlplane import ControlPlane, Options
+from e2e.ground.hub import Hub
 from e2e.ground.images import Image, Images, table
 from e2e.ground.loadgen import Load, LoadGenerator
 from e2e.ground.site import Site
-from e2e.ground.waiting import until
-from fleet.api.names import HUB_LEASE, LEASES
 
 ROOT = Path(__file__).parents[2]
 RINGS: Mapping[str, str] = {"alpha": "canary", "beta": "rest", "gamma": "rest"}
 NAMESPACE = "shop"
-HUB_NAMESPACE = "kulta-fleet"
 HOST = "checkout.example.com"
 RATE = 40.0
 """Requests per second to each member."""
-LONGEST = 240.0
+LONGEST = 400.0
 """Seconds after which the load ends, whatever happens."""
+READY = 120.0
+"""Seconds for a registration (about 3) and until every engine is healthy (about 6)."""
 
 
 def images() -> Images:
@@ -48,21 +46,14 @@ def images() -> Images:
 class Stage:
     """Everything that runs."""
 
-    folder: Path
     hub: ControlPlane
+    process: Hub
     sites: dict[str, Site]
-    load: dict[str, LoadGenerator]
-    commands: dict[str, str]
-    """What `export KUBECONFIG=…` shows at the end."""
+    load: dict[str, LoadGenerator] = field(default_factory=dict)
 
-    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+    def kubectl(self, *arguments: str) -> str:
         """kubectl on the hub, in the demo's namespace."""
-        return self.hub.kubectl("-n", NAMESPACE, *arguments, stdin=stdin)
-
-    def get(self, resource: str, name: str) -> dict[str, Any]:
-        """An object of the hub."""
-        found: dict[str, Any] = json.loads(self.kubectl("get", resource, name, "-o", "json"))
-        return found
+        return self.hub.kubectl("-n", NAMESPACE, *arguments, timeout=READY + 10)
 
 
 async def enter(stack: AsyncExitStack, folder: Path, screen: Screen) -> Stage:
@@ -70,25 +61,44 @@ async def enter(stack: AsyncExitStack, folder: Path, screen: Screen) -> Stage:
     screen.chapter("1 hub and 3 members: real control planes, nodes, gateways, Prometheus")
     hub = ControlPlane("hub", folder / "hub", Options(scheduler=False))
     sites = {name: Site(name, folder / name, images=images()) for name in RINGS}
-    stage = Stage(folder=folder, hub=hub, sites=sites, load={}, commands={})
-    await asyncio.gather(
-        _enter_hub(stage, stack), *(stack.enter_async_context(site) for site in sites.values())
-    )
+    process = Hub(hub, folder, KULTA_ENGINE_ENV="KULTA_ALLOW_LOOPBACK=true")
+    stage = Stage(hub=hub, process=process, sites=sites)
+    stack.push_async_callback(_stop, stage)
+    await _start(stage)
     screen.line(f"hub {hub.server}")
     for site in sites.values():
         screen.line(f"{site.name:6} {site.plane.server}  gateway {site.gateway.url}")
     screen.chapter("The administrator registers the members: fleet cluster add")
     said = [asyncio.to_thread(_register, stage, name) for name in RINGS]
-    for text in await asyncio.gather(*said):
-        for line in text.splitlines():
-            screen.line(line)
+    screen.lines(*await asyncio.gather(*said))
+    screen.chapter("The hub brings an engine to each: kubectl wait")
+    words = ("wait", "--for=condition=EngineHealthy", "memberclusters", "--all")
+    screen.lines(await asyncio.to_thread(stage.kubectl, *words, f"--timeout={READY:g}s"))
     return stage
 
 
-async def _enter_hub(stage: Stage, stack: AsyncExitStack) -> None:
-    await stack.enter_async_context(stage.hub)
-    await asyncio.to_thread(_prepare_hub, stage)
-    await asyncio.to_thread(_start_hub, stage, stack)
+async def _start(stage: Stage) -> None:
+    """Hub and members at the same time."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(asyncio.to_thread(_start_hub, stage))
+        for site in stage.sites.values():
+            tasks.create_task(site.__aenter__())
+
+
+def _start_hub(stage: Stage) -> None:
+    """The hub as a process, under its own ServiceAccount with the rights of deploy/hub."""
+    hubs.prepare(stage.hub.start())
+    stage.hub.add_namespace(NAMESPACE)
+    stage.process.start()
+
+
+async def _stop(stage: Stage) -> None:
+    """The hub first: it would report that its members are gone."""
+    await asyncio.to_thread(stage.process.__exit__, None, None, None)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(asyncio.to_thread(stage.hub.stop))
+        for site in stage.sites.values():
+            tasks.create_task(site.__aexit__(None, None, None))
 
 
 def begin_load(stage: Stage, stack: AsyncExitStack) -> None:
@@ -107,37 +117,6 @@ async def _end(generator: LoadGenerator, task: "asyncio.Task[None]") -> None:
     await task
 
 
-def _prepare_hub(stage: Stage) -> None:
-    definitions.install(stage.hub, ROOT / "crds")
-    stage.hub.kubectl("create", "namespace", NAMESPACE)
-    for file in ("namespace.yaml", "rbac.yaml"):
-        stage.hub.kubectl("apply", "-f", str(ROOT / "deploy" / "hub" / file))
-
-
-def _start_hub(stage: Stage, stack: AsyncExitStack) -> None:
-    """The hub as a process, under its own ServiceAccount with the rights of deploy/hub."""
-    token = stage.hub.mint("kulta-fleet-hub", HUB_NAMESPACE, duration="12h")
-    kubeconfig = stage.hub.write_kubeconfig(stage.folder / "hub-account.yaml", token)
-    (port,) = ports.free(1)
-    argv = [sys.executable, "-m", "fleet", "run", "hub", "--host", "127.0.0.1", "--port", str(port)]
-    environment = {
-        "KUBECONFIG": str(kubeconfig),
-        "POD_NAMESPACE": HUB_NAMESPACE,
-        "POD_NAME": "demo-hub",
-        "KULTA_ENGINE_ENV": "KULTA_ALLOW_LOOPBACK=true",
-    }
-    process = processes.start("hub", argv, log=stage.folder / "hub.log", env=environment, cwd=ROOT)
-    stack.callback(process.stop)
-    stage.commands["hub log"] = str(stage.folder / "hub.log")
-
-    def led() -> bool:
-        if not process.alive:
-            raise RuntimeError(f"the hub ended with {process.code}:\n{process.tail()}")
-        return stage.hub.call("GET", LEASES.path(HUB_NAMESPACE, HUB_LEASE))[0] == 200
-
-    until(led, "the hub leads", within=30)
-
-
 def _register(stage: Stage, name: str) -> str:
     site = stage.sites[name]
     argv = [
@@ -146,7 +125,7 @@ def _register(stage: Stage, name: str) -> str:
         *("--labels", f"ring={RINGS[name]}", "--prometheus", site.prometheus.url),
         *("--namespace", NAMESPACE, "--hub-kubeconfig", str(stage.hub.kubeconfig)),
     ]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=READY)
     if done.returncode:
         raise RuntimeError(f"fleet cluster add {name} failed:\n{done.stdout}{done.stderr}")
     return done.stdout

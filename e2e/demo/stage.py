@@ -125,7 +125,9 @@ def _register(stage: Stage, name: str) -> str:
         *("--labels", f"ring={RINGS[name]}", "--prometheus", site.prometheus.url),
         *("--namespace", NAMESPACE, "--hub-kubeconfig", str(stage.hub.kubeconfig)),
     ]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=READY)
+    done = subprocess.run(
+        argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=READY
+    )
     if done.returncode:
         raise RuntimeError(f"fleet cluster add {name} failed:\n{done.stdout}{done.stderr}")
     return done.stdout

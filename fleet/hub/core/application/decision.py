@@ -25,6 +25,7 @@ from fleet.hub.core.member import selection
 from fleet.hub.core.observed import ApplicationObserved
 from fleet.hub.core.run import requests
 from fleet.hub.core.run import waves as wavelib
+from fleet.kit import phrases
 
 
 def decide(
@@ -101,7 +102,7 @@ def _check_members(
     if closed:
         raise UserError(
             "NamespaceNotAllowed",
-            f"spec.destination.namespace: {namespace} is not allowed in {wavelib.listed(closed)}: "
+            f"spec.destination.namespace: {namespace} is not allowed in {phrases.listed(closed)}: "
             "an administrator adds it with "
             f"`fleet cluster add {closed[0]} --namespaces {namespace}`",
         )

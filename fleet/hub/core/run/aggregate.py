@@ -15,6 +15,7 @@ from fleet.api.fleetrollout import (
     WaveStatus,
 )
 from fleet.hub.core.run.rows import Row, of
+from fleet.kit import phrases
 
 MESSAGE = 160
 """Most characters of a message in a row; the whole text is in the ClusterRollout."""
@@ -69,7 +70,11 @@ def listed(rows: Sequence[Row]) -> tuple[tuple[ClusterRow, ...], int]:
     )
     shown = tuple(
         ClusterRow(
-            name=row.name, wave=row.wave, phase=row.phase, step=row.step, message=short(row.message)
+            name=row.name,
+            wave=row.wave,
+            phase=row.phase,
+            step=row.step,
+            message=phrases.short(row.message, MESSAGE),
         )
         for row in open_[:ROWS]
     )
@@ -97,12 +102,6 @@ def display(spec: FleetRolloutSpec, rows: Sequence[Row], wave: str) -> Display:
         traffic=f"{traffic(rows)}%",
         strategy=strategy.kind if strategy else "",
     )
-
-
-def short(text: str, most: int = MESSAGE) -> str:
-    """`text` on one line, cut with an ellipsis."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def _box(row: Row) -> str:

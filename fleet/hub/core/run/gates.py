@@ -15,11 +15,10 @@ from fleet.api.fleetrollout import (
     WavePhase,
     WaveStatus,
 )
-from fleet.api.meta import write_time
 from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import rows as rowlib
-from fleet.hub.core.run import waves as wavelib
 from fleet.hub.core.run.rows import Row
+from fleet.kit import phrases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ def preceded(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
     older = view.observed.preceding
     if not older:
         return None
-    return Stop(reason="GivingWay", message=f"waiting for {wavelib.listed(older)} to give way")
+    return Stop(reason="GivingWay", message=f"waiting for {phrases.listed(older)} to give way")
 
 
 def paused(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
@@ -97,7 +96,9 @@ def soaking(view: View, wave: PlannedWave, now: datetime) -> Stop | None:
         status = find(view.status, earlier.name)
         left = soak_left(earlier, status, now)
         if left is not None:
-            return Stop(reason="Soaking", message=f"soaking until {clock(left)}", until=left)
+            return Stop(
+                reason="Soaking", message=f"soaking until {phrases.clock(left)}", until=left
+            )
         doubted = [row for row in view.wave(earlier.name) if row.doubt]
         if doubted and status.phase is WavePhase.SOAKING:
             why = f"{doubted[0].name}: {doubted[0].doubt}"
@@ -158,14 +159,9 @@ def soak_left(wave: PlannedWave, status: WaveStatus, now: datetime) -> datetime 
     return end if end > now else None
 
 
-def clock(moment: datetime) -> str:
-    """`14:20:05Z`: the time of day in UTC, whole seconds."""
-    return write_time(moment.replace(microsecond=0)).partition("T")[2]
-
-
 def places(rows: list[Row]) -> str:
     """`eu-1 (step 2/4), eu-2 (preview), eu-3 and 3 more`."""
-    return wavelib.listed([f"{row.name}{_place(row.step)}" for row in rows], most=3)
+    return phrases.listed([f"{row.name}{_place(row.step)}" for row in rows], most=3)
 
 
 def _place(step: str) -> str:

@@ -19,11 +19,11 @@ from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import aggregate, gates, report, requests, story
 from fleet.hub.core.run import rows as rowlib
 from fleet.hub.core.run import walk as walklib
-from fleet.hub.core.run import waves as wavelib
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.report import State
 from fleet.hub.core.run.rows import Row
 from fleet.hub.core.run.story import Told
+from fleet.kit import phrases
 
 HOLD_REASON = 256
 
@@ -178,7 +178,7 @@ def _holds(view: View, now: datetime) -> tuple[HoldCluster | ReleaseCluster, ...
         return ()
     stop = gates.first_stop(view, view.plan.waves[0], now, asked)
     if stop is not None:
-        reason = aggregate.short(stop.message, HOLD_REASON)
+        reason = phrases.short(stop.message, HOLD_REASON)
         return tuple(
             HoldCluster(cluster=row.name, reason=reason)
             for row in view.rows
@@ -224,9 +224,9 @@ def _waiting(view: View) -> tuple[str, str]:
     if not late:
         return "Progressing", "clusters are about to start"
     until = min((row.due for row in late if row.due), default=None)
-    counted = f"; counts as failed at {gates.clock(until)}" if until else ""
+    counted = f"; counts as failed at {phrases.clock(until)}" if until else ""
     why = f": {late[0].message}" if late[0].message else ""
-    return "Deferred", f"waiting for {wavelib.listed([row.name for row in late])}{why}{counted}"
+    return "Deferred", f"waiting for {phrases.listed([row.name for row in late])}{why}{counted}"
 
 
 def _end(view: View) -> State:
@@ -238,5 +238,5 @@ def _end(view: View) -> State:
     return State(
         phase=RunPhase.SUCCEEDED_WITH_FAILURES,
         reason="SucceededWithFailures",
-        message=f"{done}, {len(failed)} failed: {wavelib.listed(failed)}",
+        message=f"{done}, {len(failed)} failed: {phrases.listed(failed)}",
     )

@@ -17,6 +17,7 @@ from fleet.hub.core.run import aggregate, gates, story
 from fleet.hub.core.run import walk as walklib
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.story import Told
+from fleet.kit import phrases
 
 MESSAGE = 512
 """Most characters of the sentence."""
@@ -45,7 +46,7 @@ def status(
             "observed_generation": run.metadata.generation,
             "phase": phases.move(phases.RUN_MOVES, before.phase, state.phase, f"run {run.name}"),
             "reason": state.reason,
-            "message": aggregate.short(state.message, MESSAGE),
+            "message": phrases.short(state.message, MESSAGE),
             "wave": _wave(view),
             "counts": aggregate.counts(rows),
             "waves": aggregate.waves(view.status.waves, rows),

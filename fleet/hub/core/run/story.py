@@ -18,9 +18,8 @@ from fleet.api.fleetrollout import (
 )
 from fleet.hub.core import phases
 from fleet.hub.core.run import gates
-from fleet.hub.core.run.aggregate import short
 from fleet.hub.core.run.rows import Row
-from fleet.kit import durations
+from fleet.kit import durations, phrases
 
 KEPT = 50
 LENGTH = 200
@@ -48,7 +47,8 @@ def tell(
 def history(before: FleetRolloutStatus, told: Sequence[Told], now: datetime) -> tuple[Entry, ...]:
     """The history with what is new, the last fifty."""
     new = tuple(
-        Entry(time=now, reason=reason, message=short(message, LENGTH)) for reason, message in told
+        Entry(time=now, reason=reason, message=phrases.short(message, LENGTH))
+        for reason, message in told
     )
     return (*before.history, *new)[-KEPT:]
 

@@ -11,7 +11,7 @@ from fleet.api.fleetrollout import Plan, PlannedWave
 from fleet.api.names import ClusterName
 from fleet.errors import UserError
 from fleet.hub.core.observed import Member
-from fleet.kit import amounts, durations
+from fleet.kit import amounts, durations, phrases
 
 IMPLICIT = Wave(name="all", remaining=True)
 """The one wave of a policy without waves; one cluster at a time unless it says otherwise."""
@@ -35,7 +35,7 @@ def plan(
     if unmatched and policy.unmatched_clusters != "Ignore":
         raise UserError(
             "UnmatchedClusters",
-            f"no wave takes {listed(unmatched)}: add a wave with remaining: true, "
+            f"no wave takes {phrases.listed(unmatched)}: add a wave with remaining: true, "
             "or set deliveryPolicy.unmatchedClusters: Ignore",
         )
     notes += [f"{name} belongs to no wave and is left out" for name in unmatched]
@@ -86,13 +86,6 @@ def strangers(
         for place, name in enumerate(wave.clusters):
             if name not in chosen:
                 yield index, place, name
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """`a, b and 3 more`."""
-    if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
 def _matches(wave: Wave, name: ClusterName, members: Mapping[ClusterName, Member]) -> bool:

@@ -58,8 +58,3 @@ def test_the_columns() -> None:
         "12%",
         "canary",
     )
-
-
-def test_long_messages_are_cut_on_one_line() -> None:
-    assert aggregate.short("a\n b", 10) == "a b"
-    assert aggregate.short("x" * 20, 10) == "x" * 9 + "…"

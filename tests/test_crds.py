@@ -37,10 +37,15 @@ def walk(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
 
 
 @cache
+def whole(kind: Kind) -> dict[str, Node]:
+    """The schemas of a kind by path."""
+    return dict(walk(schema.openapi(kind.model)))
+
+
+@cache
 def ours(kind: Kind) -> dict[str, Node]:
-    """The schemas of a kind by path, without what is inside pod templates."""
-    nodes = walk(schema.openapi(kind.model))
-    return {path: node for path, node in nodes if ".template." not in path}
+    """Without what is inside pod templates."""
+    return {path: node for path, node in whole(kind).items() if ".template." not in path}
 
 
 def test_the_written_crds_are_what_the_models_generate() -> None:
@@ -73,7 +78,7 @@ SHORT = {
 @by_kind
 def test_schemas_are_structural(kind: Kind) -> None:
     forbidden = {"title", "$ref", "$defs", "anyOf", "allOf", "oneOf", "const", "x-kulta-schema"}
-    for path, node in walk(schema.openapi(kind.model)):
+    for path, node in whole(kind).items():
         assert not forbidden & node.keys(), path
         typed = {"type", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"}
         assert typed & node.keys(), f"{path} has no type"

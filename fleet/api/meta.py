@@ -21,13 +21,17 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from fleet.api import rules
+from fleet.api import rules, sentences
 from fleet.api.rules import Rule
 from fleet.errors import UserError
 from fleet.kit import durations
 
 
-def _add_rules(schema: dict[str, Any], model: "type[Model]") -> None:
+def _complete(schema: dict[str, Any], model: "type[Model]") -> None:
+    """What stands beside the fields goes into the schema: their sentences, rules, exceptions."""
+    for name, sentence in sentences.under(model).items():
+        if name in model.model_fields:
+            schema["properties"][model.model_fields[name].alias or name]["description"] = sentence
     rules.add(schema, model.RULES)
     required = [name for name in schema.get("required", ()) if name not in model.REQUIRED_BY_RULE]
     if required:
@@ -49,8 +53,7 @@ class Model(BaseModel):
         populate_by_name=True,
         frozen=True,
         extra="ignore",
-        use_attribute_docstrings=True,
-        json_schema_extra=_add_rules,
+        json_schema_extra=_complete,
     )
 
     def manifest(self) -> dict[str, Any]:

@@ -34,7 +34,13 @@ def files() -> dict[str, str]:
 
     Plain `kubectl apply` keeps a copy of the object in an annotation of at most 256 KB.
     """
-    return {f"{kind.resource.plural}.yaml": text(crd(kind)) for kind in KINDS}
+    return {f"{kind.resource.plural}.yaml": _file(kind) for kind in KINDS}
+
+
+@cache
+def _file(kind: Kind) -> str:
+    """Made once: models do not change while a process lives."""
+    return text(crd(kind))
 
 
 def text(manifest: Mapping[str, Any]) -> str:

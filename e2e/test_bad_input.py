@@ -61,13 +61,13 @@ APPLICATIONS = [
     pytest.param(
         render({"op": "remove", "path": STRATEGY}),
         "InvalidSpec: Application shop: spec.deliveryPolicy.strategy: is missing: "
-        "write one of canary, simple",
+        "write one of canary, simple, blueGreen",
         id="no strategy, offline",
     ),
     pytest.param(
         server(add(f"{STRATEGY}/simple", {})),
         f"{INVALID}spec.deliveryPolicy.strategy: Invalid value: "
-        "write exactly one of canary and simple",
+        "write exactly one of canary, simple and blueGreen",
         id="two strategies",
     ),
     pytest.param(

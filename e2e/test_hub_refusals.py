@@ -25,12 +25,12 @@ APPLICATIONS = [
     ),
     pytest.param(
         "empty-strategy",
-        f"{POLICY}.strategy: Invalid value: write exactly one of canary and simple",
+        f"{POLICY}.strategy: Invalid value: write exactly one of canary, simple and blueGreen",
         id="an empty strategy",
     ),
     pytest.param(
         "two-strategies",
-        f"{POLICY}.strategy: Invalid value: write exactly one of canary and simple",
+        f"{POLICY}.strategy: Invalid value: write exactly one of canary, simple and blueGreen",
         id="two strategies",
     ),
     pytest.param(
@@ -48,6 +48,12 @@ APPLICATIONS = [
         "spec.workload: Invalid value: "
         "a canary needs workload.service: write service: {port: 80, targetPort: 8080}",
         id="a canary without a Service",
+    ),
+    pytest.param(
+        "blue-green-without-service",
+        "spec.workload: Invalid value: "
+        "blueGreen needs workload.service: write service: {port: 80, targetPort: 8080}",
+        id="a blue-green without a Service",
     ),
     pytest.param(
         "template-without-labels",
@@ -134,7 +140,8 @@ APPLICATIONS = [
     pytest.param(
         "service-name-too-long",
         f'spec.workload.service.name: Invalid value: "{"s" * 57}": a Service\'s name begins with a '
-        "letter and has at most 56 characters here, because <name>-canary is made beside it",
+        "letter and has at most 55 characters here, because <name>-canary or <name>-preview is "
+        "made beside it",
         id="a Service whose second one has no name",
     ),
     pytest.param(

@@ -13,7 +13,7 @@ from fleet.api.analysis import Analysis
 from fleet.api.conditions import Conditions
 from fleet.api.meta import LabelSelector, Model, Object
 from fleet.api.rules import Rule, Rules, choice
-from fleet.api.strategy import AT_LEAST_ONE_STEP, Choice, Steps
+from fleet.api.strategy import AT_LEAST_ONE_STEP, Choice, Preview, Steps
 from fleet.api.values import (
     APPLICATION_LENGTH,
     Amount,
@@ -38,7 +38,7 @@ class Destination(Model):
 
 
 class WorkloadService(Model):
-    """The Service in front of the workload; the canary's is made beside it."""
+    """The Service in front of the workload; that of a new revision is made beside it."""
 
     name: ServiceBase | None = None
     """Default: the Application's name."""
@@ -98,7 +98,7 @@ class Workload(Model):
     template: PodTemplate
     """A core/v1 PodTemplateSpec; each change of it is a new revision."""
     service: WorkloadService | None = None
-    """Needed by a canary; a `simple` workload may go without."""
+    """Needed where traffic is moved; a `simple` workload may go without."""
     route: Route | None = None
 
 
@@ -144,6 +144,17 @@ class CanaryPolicy(Model):
     analysis: Analysis | None = None
 
 
+class BlueGreenPolicy(Model):
+    """Blue-green inside a cluster: a complete preview, then all the traffic at once."""
+
+    auto_promotion_enabled: bool = False
+    """Promote by itself, once `autoPromotionSeconds` are over and the analysis has passed; else
+    the preview in each cluster waits for `kulta.io/promote`."""
+    auto_promotion_seconds: Preview = 0
+    """How long a preview whose pods are all ready lasts before it is promoted by itself."""
+    analysis: Analysis | None = None
+
+
 class SimplePolicy(Model):
     """A rolling update inside a cluster."""
 
@@ -153,10 +164,11 @@ class SimplePolicy(Model):
 class StrategyPolicy(Choice):
     """How a cluster changes: exactly one member."""
 
-    RULES = (choice("canary", "simple"),)
+    RULES = (choice("canary", "simple", "blueGreen"),)
 
     canary: CanaryPolicy | None = None
     simple: SimplePolicy | None = None
+    blue_green: BlueGreenPolicy | None = None
 
 
 class Gate(Model):
@@ -265,6 +277,12 @@ class ApplicationSpec(Model):
             rule="!has(self.deliveryPolicy.strategy) || "
             "!has(self.deliveryPolicy.strategy.canary) || has(self.workload.service)",
             message="a canary needs workload.service: write service: {port: 80, targetPort: 8080}",
+            field=".workload",
+        ),
+        Rule(
+            rule="!has(self.deliveryPolicy.strategy) || "
+            "!has(self.deliveryPolicy.strategy.blueGreen) || has(self.workload.service)",
+            message="blueGreen needs workload.service: write service: {port: 80, targetPort: 8080}",
             field=".workload",
         ),
     )

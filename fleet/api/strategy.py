@@ -120,6 +120,10 @@ class Canary(Model):
     """Scale the stable revision down as the canary grows, although a router divides traffic."""
 
 
+Preview = Annotated[int, Field(ge=0, le=604_800)]
+"""Seconds, a week at most."""
+
+
 class BlueGreen(Model):
     """All at once: the new revision runs beside the old one, at full size, until it takes over."""
 
@@ -144,7 +148,7 @@ class BlueGreen(Model):
     auto_promotion_enabled: bool = False
     """Promote by itself, once `autoPromotionSeconds` are over and the analysis has passed; else
     the preview waits for `kulta.io/promote`."""
-    auto_promotion_seconds: Annotated[int, Field(ge=0, le=604_800)] = 0
+    auto_promotion_seconds: Preview = 0
     """How long a preview whose pods are all ready lasts before it is promoted by itself."""
     traffic_routing: TrafficRouting | None = None
     analysis: Analysis | None = None

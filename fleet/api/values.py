@@ -79,7 +79,7 @@ Namespace = Annotated[
 
 APPLICATION_LENGTH = 50
 """Most characters of an Application's name: with `-<number>` it names runs, in labels too."""
-SERVICE_LENGTH = 63 - len("-canary")
+SERVICE_LENGTH = 63 - len("-preview")
 """Most characters of the name of a Service that gets a second one beside it."""
 
 
@@ -94,7 +94,7 @@ ServiceBase = Annotated[
         Rule(
             rule=f"self.matches(r'{letters(SERVICE_LENGTH)}')",
             message=f"a Service's name begins with a letter and has at most {SERVICE_LENGTH} "
-            "characters here, because <name>-canary is made beside it",
+            "characters here, because <name>-canary or <name>-preview is made beside it",
         ),
     ),
 ]

@@ -63,11 +63,12 @@ def _service(workload: Workload, name: str, sides: Sides) -> dict[str, Any] | No
     service = workload.service.name or name
     return {
         "name": service,
-        # Without a route the one Service sends to all pods, or a canary would get no traffic;
-        # the engine finds no Service of this name and leaves that one alone.
-        "stable": service if workload.route else f"{service}-stable",
+        # Where numbers of pods divide the traffic the one Service sends to all of them, or a canary
+        # would get none; the engine finds no Service of this name and leaves that one alone.
+        "stable": service if workload.route or sides.alone else f"{service}-stable",
         "role": sides.role,
         "others": {role: f"{service}{suffix}" for role, suffix in sides.others.items()},
+        "alone": sides.alone,
         "port": workload.service.port,
         "targetPort": workload.service.target_port,
     }

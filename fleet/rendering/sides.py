@@ -16,9 +16,12 @@ class Sides:
     """Of the pods behind the Service that clients use; empty: of all pods."""
     others: Mapping[str, str] = field(default_factory=dict)
     """Role → what follows that Service's name in the name of one of its own."""
+    alone: bool = False
+    """The Services move the traffic where there is no route; elsewhere numbers of pods do."""
 
 
 SIDES: Mapping[str, Sides] = {
     "canary": Sides(role="stable", others={"canary": "-canary"}),
     "simple": Sides(),
+    "blueGreen": Sides(role="active", others={"preview": "-preview"}, alone=True),
 }

@@ -7,7 +7,13 @@ sentences that name the field, the value and the correction.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fleet.api.application import CanaryPolicy, SimplePolicy, StrategyPolicy, Workload
+from fleet.api.application import (
+    BlueGreenPolicy,
+    CanaryPolicy,
+    SimplePolicy,
+    StrategyPolicy,
+    Workload,
+)
 from fleet.hub.core.application import checks
 
 Check = Callable[[str, Any, Workload], Iterator[str]]
@@ -34,6 +40,15 @@ def _canary(where: str, body: CanaryPolicy, workload: Workload) -> Iterator[str]
         )
 
 
+def _blue_green(where: str, body: BlueGreenPolicy, workload: Workload) -> Iterator[str]:
+    yield from checks.analysis(f"{where}.analysis", body.analysis)
+    if workload.service is None and workload.route is None:
+        yield (
+            "spec.workload.service: is missing: blueGreen moves the traffic of a service: "
+            "write service: {port: …, targetPort: …}, or the strategy simple"
+        )
+
+
 def _simple(where: str, body: SimplePolicy, _workload: Workload) -> Iterator[str]:
     yield from checks.analysis(f"{where}.analysis", body.analysis)
 
@@ -41,4 +56,5 @@ def _simple(where: str, body: SimplePolicy, _workload: Workload) -> Iterator[str
 CHECKS: Mapping[str, Check] = {
     "canary": _canary,
     "simple": _simple,
+    "blueGreen": _blue_green,
 }

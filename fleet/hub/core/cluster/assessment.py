@@ -37,6 +37,12 @@ class Assessment:
     conditions: tuple[Condition, ...] = ()
 
 
+WAITING = {
+    Phase.PAUSED: ("Paused", "paused"),
+    Phase.PREVIEW: ("AwaitingPromotion", "the preview waits for its promotion"),
+}
+"""Phases in which the engine waits for a clock or a person: reason, and words for want of any."""
+
 SUCCEEDED = Assessment(phase=ClusterPhase.SUCCEEDED, reason="Succeeded")
 
 
@@ -97,10 +103,9 @@ def of(
         return Assessment(
             phase=ClusterPhase.PAUSED, reason="Held", message=f"held: {rollout.spec.hold.reason}"
         )
-    if status.phase is Phase.PAUSED:
-        return Assessment(
-            phase=ClusterPhase.PAUSED, reason="Paused", message=status.message or "paused"
-        )
+    if status.phase in WAITING:
+        reason, word = WAITING[status.phase]
+        return Assessment(phase=ClusterPhase.PAUSED, reason=reason, message=status.message or word)
     return _progressing(rollout)
 
 

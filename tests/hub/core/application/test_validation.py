@@ -52,12 +52,12 @@ GOOD_PATCH = {"op": "replace", "path": "/workload/replicas", "value": 2}
 CASES = [
     pytest.param(
         [drop(f"{POLICY}/strategy")],
-        "spec.deliveryPolicy.strategy: is missing: write one of canary, simple",
+        "spec.deliveryPolicy.strategy: is missing: write one of canary, simple, blueGreen",
         id="no strategy",
     ),
     pytest.param(
         [put(f"{POLICY}/strategy", {})],
-        "spec.deliveryPolicy.strategy: is missing: write one of canary, simple",
+        "spec.deliveryPolicy.strategy: is missing: write one of canary, simple, blueGreen",
         id="an empty strategy",
     ),
     pytest.param(
@@ -112,6 +112,22 @@ CASES = [
         id="a canary without a service",
     ),
     pytest.param(
+        [
+            drop("/workload/service"),
+            drop("/workload/route"),
+            put(f"{POLICY}/strategy", {"blueGreen": {}}),
+        ],
+        "spec.workload.service: is missing: blueGreen moves the traffic of a service: write "
+        "service: {port: …, targetPort: …}, or the strategy simple",
+        id="a blue-green without a service",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/strategy", {"blueGreen": {"analysis": {"warmupDuration": "0s"}}})],
+        "spec.deliveryPolicy.strategy.blueGreen.analysis.warmupDuration: '0s' is out of range: "
+        "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
+        id="a preview with a warm-up of nothing",
+    ),
+    pytest.param(
         [drop("/workload/service")],
         "spec.workload.service: is missing: a route needs the service that it leads to",
         id="a route without a service",
@@ -130,7 +146,7 @@ CASES = [
     pytest.param(
         [put("/workload/service/name", "s" * 60)],
         f"spec.workload.service.name: {'s' * 60} cannot name the objects in a member: write at "
-        "most 56 lower-case letters, digits and dashes, beginning with a letter",
+        "most 55 lower-case letters, digits and dashes, beginning with a letter",
         id="a service name without room",
     ),
     pytest.param(

@@ -61,6 +61,11 @@ BACK = {"action": "Rollback", "reason": "AnalysisFailed", "message": "taken back
             "until promoted", id="a pause",
         ),
         pytest.param(
+            {"phase": "Preview", "analysis": {"metrics": [UNSURE]}},
+            True, "Paused", "AwaitingPromotion", "the preview waits for its promotion",
+            id="a preview, however its analysis stands",
+        ),
+        pytest.param(
             {"analysis": {"metrics": [UNSURE]}, "message": "12 of 100"},
             True, "Analyzing", "Analyzing", "12 of 100", id="a step that waits for samples",
         ),

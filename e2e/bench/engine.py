@@ -77,9 +77,11 @@ async def _busy(plane: ControlPlane, running: Engine, number: int) -> list[Figur
         await asyncio.sleep(SETTLE_SECONDS)
         usage = Usage(running.process.pid)
         mark, spent, started = plane.audit.mark(), usage.cpu_seconds(), time.monotonic()
+        looks = _looks(running)
         await _through(crowd, running, crowd.change, "app:v2")
         wall = time.monotonic() - started
         spent = (usage.cpu_seconds() - spent) * 1_000 / number
+        looks = (_looks(running) - looks) / number
     kinds = _kinds(plane, mark)
     bare = sum(count for kind, count in kinds.items() if kind not in APART) / number
     peer = PEER_WALL.get(number)
@@ -94,6 +96,7 @@ async def _busy(plane: ControlPlane, running: Engine, number: int) -> list[Figur
             details={kind: round(count / number, 2) for kind, count in kinds.most_common()},
         ),
         _figure(number, "requests per Rollout", "", sum(kinds.values()) / number, 25),
+        _figure(number, "looks per Rollout", "", looks),
         _figure(number, "CPU per Rollout", "ms", spent, 30),
         _figure(number, "peak RSS", "MiB", usage.peak_mb(), 150),
     ]
@@ -144,6 +147,13 @@ async def _crowd(
         await crowd.informer.synced.wait()
         yield crowd
         await aio.cancel(watching)
+
+
+def _looks(running: Engine) -> float:
+    """How often the engine has looked at a Rollout since it started."""
+    lines = running.get("/metrics")[1].splitlines()
+    counts = (line for line in lines if line.startswith("kulta_reconciliations_total{"))
+    return sum(float(line.rpartition(" ")[2]) for line in counts)
 
 
 def _kinds(plane: ControlPlane, mark: int) -> Counter[str]:

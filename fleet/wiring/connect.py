@@ -1,4 +1,5 @@
 """The process's own API server, from its settings, and the Lease there; for `engine` and `hub`."""
+
 from fleet import __version__
 from fleet.api.names import VERSION
 from fleet.clusters import config

@@ -41,8 +41,8 @@ FINISH_SECONDS = 20.0
 FLUSH_SECONDS = 2.0
 SETTLE_SECONDS = 0.1
 """Changes of children come in bursts; a Rollout is looked at once for each burst."""
-CALM_SECONDS = 3.0
-"""Some changes move nothing on: mostly something else asks for a look before this time is over."""
+ECHO_SECONDS = 15.0
+"""What we wrote is looked after when nothing that it brings about has asked for a look by then."""
 BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 5.0, 300.0
 COLLECTIONS = (20_000, 20, 100)
 """Garbage is looked for seldom: what a reconcile makes is freed by counting references."""
@@ -90,7 +90,7 @@ def compose(
     observer = Observer(
         kube,
         lambda key: queue.add_after(key, SETTLE_SECONDS),
-        lambda key: queue.add_after(key, CALM_SECONDS),
+        lambda key: queue.add_after(key, ECHO_SECONDS),
     )
     rollouts = Rollouts()
     recorder = Recorder(kube, clock, component="kulta-engine", instance=settings.identity)

@@ -126,16 +126,16 @@ class Turn:
         return await work
 
     async def _create_set(self, action: actions.CreateReplicaSet) -> Outcome:
-        outcome = Outcome.DONE
         try:
             made = await self.world.kube.create(names.REPLICASETS, action.manifest)
         except AlreadyExists:
             name = action.manifest["metadata"]["name"]
-            made = await self.world.kube.get(names.REPLICASETS, name, self.rollout.namespace)
-            self._check_ours(made)
-            outcome = Outcome.FOUND
+            found = await self.world.kube.get(names.REPLICASETS, name, self.rollout.namespace)
+            self._check_ours(found)
+            self.world.observer.remember(names.REPLICASETS, found, is_ours=False)
+            return Outcome.FOUND
         self.world.observer.remember(names.REPLICASETS, made)
-        return outcome
+        return Outcome.DONE
 
     async def _change_set(self, name: str, group: tuple[Action, ...]) -> Outcome:
         body: dict[str, Any] = {}

@@ -64,8 +64,8 @@ class Observer:
         wake: Callable[[Key], None],
         later: Callable[[Key], None] | None = None,
     ) -> None:
-        """`later` is called instead of `wake` for what deserves a look but moves nothing on: the
-        echo of our own write to a set or a pod, and a pod that leaves."""
+        """`later` is called instead of `wake` for what we wrote to a set or a pod ourselves: what
+        it brings about wakes by itself."""
         self._wake, self._later = wake, later or wake
         self._is_own = False
         self.bereaved: set[Key] = set()
@@ -150,9 +150,12 @@ class Observer:
         """A Service as last seen."""
         return self.services.store.get((namespace, name))
 
-    def remember(self, resource: Resource, manifest: Mapping[str, Any]) -> None:
-        """Put the answer to our own write into the store of its kind."""
-        self._is_own = True
+    def remember(
+        self, resource: Resource, manifest: Mapping[str, Any], *, is_ours: bool = True
+    ) -> None:
+        """Put the answer to our own write into the store of its kind, or (not `is_ours`) that to a
+        question."""
+        self._is_own = is_ours
         try:
             self._informers[resource].store.see(manifest)
         finally:
@@ -222,16 +225,28 @@ class Observer:
                 self.bereaved.add(change.old.rollout)
         self._sets.update(change)
         if _shape(change.old) != _shape(change.new):
-            self._tell(change, is_urgent=True)
+            self._tell(change, could_be_ours=_is_empty(change.old) == _is_empty(change.new))
 
     def _pod_changed(self, change: Change[Child[observed.Pod]]) -> None:
         self._pods.update(change)
-        serves = _use(change.new)
-        if _use(change.old) != serves:
-            self._tell(change, is_urgent=serves is not None)
+        before, after = _use(change.old), _use(change.new)
+        if before == after:
+            return
+        if after is None and change.old is not None and self._is_spare(change.old):
+            return
+        # Only the role is ours: that a pod begins or ceases to serve may hide in our answer.
+        self._tell(change, could_be_ours=None not in (before, after))
 
-    def _tell(self, change: Change[Child[T]], *, is_urgent: bool) -> None:
-        tell = self._wake if is_urgent and not self._is_own else self._later
+    def _is_spare(self, gone: Child[observed.Pod]) -> bool:
+        """Whether its set has the serving pods that it wants without this one: it was let go."""
+        sets = self._sets.get(gone.rollout).values()
+        wanted = next((x.value.replicas for x in sets if x.value.uid == gone.owner), None)
+        pods = self._pods.get(gone.rollout).values()
+        left = sum(x.owner == gone.owner and _use(x) is not None for x in pods)
+        return wanted is not None and left >= wanted
+
+    def _tell(self, change: Change[Child[T]], *, could_be_ours: bool) -> None:
+        tell = self._later if could_be_ours and self._is_own else self._wake
         for key in {item.rollout for item in (change.old, change.new) if item is not None}:
             tell(key)
 
@@ -262,8 +277,12 @@ class Observer:
 def _shape(child: Child[observed.ReplicaSet] | None) -> object:
     """What matters of a set; how many of its pods are ready is told by the pods themselves."""
     found = child and child.value
-    is_gone = found and found.current == 0 and found.replicas == 0
-    return found and (found.uid, found.hash, found.role, found.replicas, is_gone)
+    return found and (found.uid, found.hash, found.role, found.replicas, _is_empty(child))
+
+
+def _is_empty(child: Child[observed.ReplicaSet] | None) -> bool:
+    """Whether it wants no pods and has none any more."""
+    return child is not None and child.value.current == child.value.replicas == 0
 
 
 def _use(child: Child[observed.Pod] | None) -> object:

@@ -81,14 +81,18 @@ def replica_set(
     )
 
 
-def pod(name: str, revision: str = HASH, *, ready: bool = True, **meta: Any) -> dict[str, Any]:
-    """A pod of that set."""
+def pod(
+    name: str, revision: str = HASH, *, owner: str = "", ready: bool = True, **meta: Any
+) -> dict[str, Any]:
+    """A pod of that set; `owner`: of another set of that name."""
     return _made(
         names.PODS,
         name,
         {
             "labels": labels(revision),
-            "ownerReferences": [{"uid": f"replicasets-{NAME}-{revision}", "controller": True}],
+            "ownerReferences": [
+                {"uid": owner or f"replicasets-{NAME}-{revision}", "controller": True}
+            ],
             **meta,
         },
         status={"conditions": [{"type": "Ready", "status": str(ready)}]},

@@ -5,6 +5,7 @@ from typing import Any, cast
 import pytest
 
 from fleet.api import names
+from fleet.api.names import Key
 from fleet.api.rollout import Phase, RolloutStatus
 from fleet.clusters.client import Client
 from fleet.errors import Conflict, Forbidden, UserError
@@ -27,7 +28,8 @@ class Bench:
     def __init__(self, **meta: Any) -> None:
         self.kube = FakeKube()
         self.sent = Sent()
-        observer = Observer(cast(Client, self.kube), lambda _: None)
+        self.woken: list[Key] = []
+        observer = Observer(cast(Client, self.kube), self.woken.append, lambda _: None)
         self.world = World(
             kube=self.kube, observer=observer, rollouts=Rollouts(), recorder=self.sent
         )
@@ -74,10 +76,13 @@ async def test_a_set_is_created_and_seen_at_once() -> None:
     assert [item.hash for item in seen.replica_sets] == [HASH, "bbbbbbbbbb"]
 
 
-async def test_a_set_that_is_there_already_is_read() -> None:
+async def test_a_set_that_is_there_already_is_read_and_looked_at() -> None:
+    """Its pods may have been ready for long: nothing else would wake the Rollout for them."""
     bench = Bench()
-    made = actions.CreateReplicaSet(manifest=objects.replica_set())
-    assert await bench.one(made) is Outcome.FOUND
+    manifest = bench.kube.seed(names.REPLICASETS, objects.replica_set("bbbbbbbbbb"))
+    bench.woken.clear()
+    assert await bench.one(actions.CreateReplicaSet(manifest=manifest)) is Outcome.FOUND
+    assert bench.woken == [KEY]
 
 
 async def test_a_set_of_that_name_that_is_not_ours_is_reported() -> None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from fleet.api import names
+from fleet.api.names import Key
 from fleet.api.rollout import Rollout
 from fleet.clusters.client import Client
 from fleet.clusters.watch import Informer
@@ -125,21 +126,50 @@ def test_a_change_wakes_the_rollout(manifest: dict[str, Any]) -> None:
     looking.see(manifest)
     assert looking.woken == [KEY]
     looking.lose(manifest)
-    assert [*looking.woken, *looking.later] == [KEY, KEY]
+    assert (looking.woken, looking.later) == ([KEY, KEY], [])
 
 
 LEAVING = objects.pod("p1", deletionTimestamp="2026-11-20T12:00:00Z")
+CRASHED = objects.pod("p1", ready=False)
 
 
-def test_a_pod_that_leaves_can_wait() -> None:
+@pytest.mark.parametrize("change", [LEAVING, CRASHED])
+@pytest.mark.parametrize(
+    ("others", "woken"),
+    [
+        pytest.param([objects.replica_set(replicas=1)], [], id="one of two where one is wanted"),
+        pytest.param([objects.replica_set(replicas=2)], [KEY], id="one that is missed"),
+        pytest.param([], [KEY], id="one of a set that is not known"),
+        pytest.param(
+            [objects.replica_set(replicas=2), objects.pod("p3", owner="an-earlier-life")],
+            [KEY],
+            id="one whose place only a pod of another life could take",
+        ),
+    ],
+)
+def test_a_pod_that_ceases_to_serve(
+    change: dict[str, Any], others: list[dict[str, Any]], woken: list[Key]
+) -> None:
+    """At once where it is missed; nobody is told of one that its set let go."""
     looking = Looking()
-    looking.see(objects.pod("p1"))
+    looking.see(*others, objects.pod("p1"), objects.pod("p2"))
     looking.woken.clear()
+    looking.see(change)
+    assert (looking.woken, looking.later) == (woken, [])
+
+
+def test_of_several_that_cease_to_serve_the_first_that_is_missed_is_news() -> None:
+    looking = Looking()
+    looking.see(objects.replica_set(replicas=2))
+    looking.see(*(objects.pod(name) for name in ("p1", "p2", "p3")))
+    looking.woken.clear()
+    looking.see(objects.pod("p3", ready=False))
+    assert looking.woken == []
     looking.see(LEAVING)
-    assert (looking.woken, looking.later) == ([], [KEY])
+    assert looking.woken == [KEY]
 
 
-def test_a_set_whose_last_pod_is_gone_cannot() -> None:
+def test_a_set_whose_last_pod_is_gone_is_news() -> None:
     looking = Looking()
     looking.see(objects.replica_set(replicas=0, ready=1))
     looking.woken.clear()
@@ -147,20 +177,70 @@ def test_a_set_whose_last_pod_is_gone_cannot() -> None:
     assert (looking.woken, looking.later) == ([KEY], [])
 
 
+RELABELLED = {"labels": objects.labels(role="canary")}
+
+
 @pytest.mark.parametrize(
-    ("resource", "manifest"),
+    ("resource", "before", "answer", "urgent"),
     [
-        pytest.param(names.REPLICASETS, objects.replica_set(), id="a set"),
-        pytest.param(names.PODS, objects.pod("p1"), id="a pod"),
+        pytest.param(names.REPLICASETS, None, objects.replica_set(), False, id="a set is made"),
+        pytest.param(
+            names.REPLICASETS,
+            objects.replica_set(ready=2),
+            objects.replica_set(ready=2, replicas=3),
+            False,
+            id="a set is scaled",
+        ),
+        pytest.param(
+            names.REPLICASETS,
+            objects.replica_set(replicas=1, ready=0),
+            objects.replica_set(replicas=0, ready=0),
+            True,
+            id="a set is scaled to nothing and had nothing",
+        ),
+        pytest.param(
+            names.PODS,
+            objects.pod("p1"),
+            objects.pod("p1", **RELABELLED),
+            False,
+            id="a pod is relabelled",
+        ),
+        pytest.param(
+            names.PODS,
+            objects.pod("p1"),
+            objects.pod("p1", ready=False, **RELABELLED),
+            True,
+            id="a pod is relabelled that has crashed",
+        ),
+        pytest.param(
+            names.PODS,
+            objects.pod("p1", ready=False),
+            objects.pod("p1", **RELABELLED),
+            True,
+            id="a pod is relabelled that has become ready",
+        ),
     ],
 )
-def test_the_echo_of_an_own_write_can_wait(
-    resource: names.Resource, manifest: dict[str, Any]
+def test_the_answer_to_an_own_write_can_wait_unless_it_tells_more(
+    resource: names.Resource,
+    before: dict[str, Any] | None,
+    answer: dict[str, Any],
+    urgent: bool,
 ) -> None:
+    """The watch is silent about what the answer told."""
     looking = Looking()
-    meta = {**manifest["metadata"], "resourceVersion": "7"}
-    looking.observer.remember(resource, {**manifest, "metadata": meta})
-    assert (looking.woken, looking.later) == ([], [KEY])
+    looking.see(*filter(None, [before]))
+    looking.woken.clear()
+    told = {**answer, "metadata": {**answer["metadata"], "resourceVersion": "500"}}
+    looking.observer.remember(resource, told)
+    looking.informer(answer["kind"]).store.see(told)
+    assert (looking.woken, looking.later) == (([KEY], []) if urgent else ([], [KEY]))
+
+
+def test_what_we_have_asked_for_cannot_wait() -> None:
+    looking = Looking()
+    looking.observer.remember(names.REPLICASETS, objects.replica_set(), is_ours=False)
+    assert (looking.woken, looking.later) == ([KEY], [])
 
 
 @pytest.mark.parametrize(

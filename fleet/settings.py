@@ -20,6 +20,10 @@ Environment = Mapping[str, str]
 REASON = "InvalidSettings"
 PROMETHEUS = "http://localhost:9090"
 ENGINE_IMAGE = f"kulta-fleet:{__version__}"
+OCCURRENCES = "kulta"
+"""The folder of occurrences in the one for temporary files."""
+OFF = "off"
+"""The folder of occurrences of who wants none."""
 
 _LEVELS: Mapping[str, int] = {
     "trace": logging.DEBUG,
@@ -30,6 +34,75 @@ _LEVELS: Mapping[str, int] = {
     "error": logging.ERROR,
     "off": logging.CRITICAL,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One row of the README's table: names (the first one wins), default, who reads it."""
+
+    names: tuple[str, ...]
+    default: str
+    role: str
+    meaning: str
+
+
+VARIABLES = (
+    Variable(
+        ("KUBECONFIG",),
+        "the pod's account, else `~/.kube/config`",
+        "both",
+        "the controller's own cluster",
+    ),
+    Variable(
+        ("KULTA_LOG_LEVEL", "RUST_LOG"), "`info`", "both", "`debug`, `info`, `warning`, `error`"
+    ),
+    Variable(
+        ("KULTA_LEADER_ELECTION",),
+        "hub `true`, engine `false`",
+        "both",
+        "hold a Lease; managed engines always do",
+    ),
+    Variable(("POD_NAME", "HOSTNAME"), "made up", "both", "holder of the Lease"),
+    Variable(
+        ("POD_NAMESPACE", "KULTA_NAMESPACE"),
+        f"`{ENGINE_NAMESPACE}`",
+        "both",
+        "namespace of the Lease",
+    ),
+    Variable(
+        ("KULTA_PROMETHEUS_ADDRESS",), f"`{PROMETHEUS}`", "engine", "for Rollouts that name none"
+    ),
+    Variable(("KULTA_CDEVENTS_ENABLED",), "`false`", "engine", "`true`: send CDEvents to the sink"),
+    Variable(
+        ("KULTA_CDEVENTS_SINK_URL",),
+        "–",
+        "engine",
+        "where they go by HTTP POST; also `--cdevents-sink`, which turns them on",
+    ),
+    Variable(
+        ("KULTA_OCCURRENCE_DIR",),
+        f"`/tmp/{OCCURRENCES}`",
+        "engine",
+        f"folder of the FALSE occurrences, or `{OFF}`; also `--occurrence-dir`",
+    ),
+    Variable(
+        ("KULTA_CLUSTER_NAME",), "–", "engine", "name of the cluster, which occurrences carry"
+    ),
+    Variable(
+        ("KULTA_ALLOW_LOOPBACK",),
+        "`false`",
+        "engine",
+        "let analyses, advisors and sinks be on its own machine (tests, the demo)",
+    ),
+    Variable(("KULTA_ENGINE_IMAGE",), "`kulta-fleet:<version>`", "hub", "image of managed engines"),
+    Variable(
+        ("KULTA_ENGINE_ENV",),
+        "–",
+        "hub",
+        "more variables for managed engines: `NAME=value,NAME=value`",
+    ),
+)
+"""Everything that the two controllers read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +139,11 @@ class EngineSettings(Settings):
     prometheus: str = PROMETHEUS
     allow_loopback: bool = False
     cluster: str | None = None
+    cdevents: bool = False
+    """Whether CDEvents are sent, to `cdevents_sink`; without one nobody gets them."""
+    cdevents_sink: str = ""
+    occurrences: Path | None = Path("/tmp", OCCURRENCES)
+    """The folder of the file of FALSE occurrences; None: they are not written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +159,7 @@ class HubSettings(Settings):
 def engine(environment: Environment | None = None) -> EngineSettings:
     """The engine's settings. Raises UserError(InvalidSettings) naming variable and correction."""
     env = _chosen(environment)
+    cdevents = env.get("KULTA_CDEVENTS_ENABLED") == "true"
     return EngineSettings(
         identity=_identity(env),
         process=_process(env),
@@ -91,6 +170,9 @@ def engine(environment: Environment | None = None) -> EngineSettings:
         prometheus=_address(env, "KULTA_PROMETHEUS_ADDRESS", PROMETHEUS),
         allow_loopback=_switch(env, "KULTA_ALLOW_LOOPBACK", default=False),
         cluster=env.get("KULTA_CLUSTER_NAME") or None,
+        cdevents=cdevents,
+        cdevents_sink=_sink(env) if cdevents else "",
+        occurrences=_occurrences(env),
     )
 
 
@@ -107,6 +189,18 @@ def hub(environment: Environment | None = None) -> HubSettings:
         engine_image=env.get("KULTA_ENGINE_IMAGE") or ENGINE_IMAGE,
         engine_environment=_pairs(env, "KULTA_ENGINE_ENV"),
     )
+
+
+def sink(url: str, name: str) -> str:
+    """The address of an event sink, which `name` gave; empty is none. Raises UserError."""
+    if url and not url.startswith(("http://", "https://")):
+        raise UserError(REASON, f"{name}: {url!r} is no address; write http://host:port/path")
+    return url
+
+
+def folder(text: str) -> Path | None:
+    """A folder, or None where it is `off`."""
+    return None if text == OFF else Path(text)
 
 
 def connection(environment: Environment | None = None) -> Connection:
@@ -178,6 +272,17 @@ def _address(env: Environment, name: str, default: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise UserError(REASON, f"{name}: {value!r} is no address; write http://host:port")
     return value.rstrip("/")
+
+
+def _sink(env: Environment) -> str:
+    name = "KULTA_CDEVENTS_SINK_URL"
+    return sink(env.get(name) or "", name)
+
+
+def _occurrences(env: Environment) -> Path | None:
+    """/tmp/kulta, as in the KULTA reference, or what TMPDIR makes of it."""
+    text = env.get("KULTA_OCCURRENCE_DIR")
+    return folder(text) if text else Path(env.get("TMPDIR") or "/tmp", OCCURRENCES)
 
 
 def _pairs(env: Environment, name: str) -> dict[str, str]:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from fleet import settings
 from fleet.api import reasons
 from fleet.api.fleetrollout import RunPhase
 from fleet.hub.core import phases as runs
+from fleet.kulta.core.events import cdevents, occurrences
 from fleet.telemetry import metrics
 
 ROOT = Path(__file__).parent.parent
@@ -56,9 +58,47 @@ def phase_table() -> str:
     )
 
 
+def variable_table() -> str:
+    """Every variable of the environment."""
+    return table(
+        ("variable", "default", "used by", "meaning"),
+        (
+            (" or ".join(f"`{name}`" for name in v.names), v.default, v.role, v.meaning)
+            for v in settings.VARIABLES
+        ),
+    )
+
+
+def event_table() -> str:
+    """What is told when: CDEvents, and the occurrences of each phase."""
+    strategies = ", ".join(f"`{prefix}`" for prefix in occurrences.PREFIXES.values())
+    events = table(
+        ("when", "CDEvent", "subject", "`decision.reason`"),
+        (
+            (
+                kind.when,
+                f"`{kind.type}`",
+                f"`/rollouts/<name>/{kind.subject}`",
+                ", ".join(f"`{word}`" for word in cdevents.words(kind)),
+            )
+            for kind in cdevents.KINDS
+        ),
+    )
+    phases = table(
+        ("the Rollout is now", "occurrence", "severity", "outcome"),
+        (
+            (f"`{phase.value}`", f"`<strategy>.rollout.{k.suffix}`", k.severity, k.outcome)
+            for phase, k in occurrences.KINDS.items()
+        ),
+    )
+    return f"{events}\n\nThe strategy is one of {strategies}.\n\n{phases}"
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "phases": phase_table,
     "relabel": relabel,
+    "variables": variable_table,
+    "events": event_table,
     "metrics": metric_table,
     "reasons": reason_table,
 }

@@ -24,6 +24,9 @@ def test_the_defaults_of_the_engine() -> None:
         listen_port=8080,
         prometheus="http://localhost:9090",
         cluster=None,
+        cdevents=False,
+        cdevents_sink="",
+        occurrences=Path("/tmp/kulta"),
     )
 
 
@@ -42,6 +45,20 @@ def test_the_hub_elects_unless_told_not_to() -> None:
         pytest.param({"KULTA_PROMETHEUS_ADDRESS": "http://prom:9090/"}, "prometheus",
                      "http://prom:9090", id="an address of Prometheus"),
         pytest.param({"KULTA_CLUSTER_NAME": "eu-7"}, "cluster", "eu-7", id="a cluster's name"),
+        pytest.param({"KULTA_CDEVENTS_ENABLED": "true"}, "cdevents", True, id="CDEvents on"),
+        pytest.param({"KULTA_CDEVENTS_ENABLED": "1"}, "cdevents", False,
+                     id="CDEvents: exactly `true`, as in the reference"),
+        pytest.param({"KULTA_CDEVENTS_ENABLED": "true", "KULTA_CDEVENTS_SINK_URL": "http://x/in/?a"},
+                     "cdevents_sink", "http://x/in/?a", id="a sink's URL, as it is"),
+        pytest.param({"KULTA_CDEVENTS_SINK_URL": "nonsense"}, "cdevents_sink", "",
+                     id="[E12] a sink of CDEvents that are off"),
+        pytest.param({"KULTA_CDEVENTS_ENABLED": "true"}, "cdevents_sink", "",
+                     id="[E12] CDEvents that are on, without a sink"),
+        pytest.param({"KULTA_OCCURRENCE_DIR": "/var/log/kulta"}, "occurrences",
+                     Path("/var/log/kulta"), id="a folder of occurrences"),
+        pytest.param({"TMPDIR": "/scratch"}, "occurrences", Path("/scratch/kulta"),
+                     id="the folder for temporary files is elsewhere"),
+        pytest.param({"KULTA_OCCURRENCE_DIR": "off"}, "occurrences", None, id="no occurrences"),
         pytest.param({"POD_NAMESPACE": "ops"}, "namespace", "ops", id="the pod's namespace"),
         pytest.param({"KULTA_NAMESPACE": "kulta"}, "namespace", "kulta", id="a given namespace"),
         pytest.param({"KULTA_NAMESPACE": "kulta", "POD_NAMESPACE": "ops"}, "namespace", "ops",
@@ -120,6 +137,10 @@ def test_where_the_own_api_server_is(home: Path) -> None:
         pytest.param({"KULTA_PROMETHEUS_ADDRESS": "prom:9090"},
                      "KULTA_PROMETHEUS_ADDRESS: 'prom:9090' is no address; write http://host:port",
                      id="an address without a scheme"),
+        pytest.param({"KULTA_CDEVENTS_ENABLED": "true", "KULTA_CDEVENTS_SINK_URL": "broker"},
+                     "KULTA_CDEVENTS_SINK_URL: 'broker' is no address;"
+                     " write http://host:port/path",
+                     id="a sink without a scheme"),
         pytest.param(POD | {"KUBERNETES_SERVICE_PORT": "tcp://x"},
                      "KUBERNETES_SERVICE_PORT: 'tcp://x' is no port;"
                      " write a number up to 65535",

@@ -71,6 +71,7 @@ class Engine:
                 "POD_NAME": self.name,
                 "POD_NAMESPACE": NAMESPACE,
                 "KULTA_ALLOW_LOOPBACK": "true",
+                "KULTA_OCCURRENCE_DIR": str(self.folder / "occurrences" / self.name),
                 **self._environment,
             },
             cwd=ROOT,

@@ -193,7 +193,7 @@ class RolloutSpec(Model):
 
 
 class Decision(Model):
-    """What the engine decided, when and why: the last 20 are kept, numbered without gaps."""
+    """What the engine decided, when and why; numbered without gaps."""
 
     sequence: int = 0
     """Counts from 1 in the life of the Rollout."""
@@ -227,8 +227,19 @@ class Decision(Model):
         "ConsensusReached",
         "MaxDurationExceeded",
         "ManualConclusion",
+        "StepPaused",
+        "UserPaused",
+        "PauseRequested",
+        "Held",
+        "NotPaused",
     ]
     """Why, for machines."""
+    phase: Phase | None = None
+    """Where the Rollout stood after the decision."""
+    revision: str = ""
+    """Hash of the pod template that it is about."""
+    image: str = ""
+    """The first container's image of that revision."""
     from_step: int | None = None
     """Index of the step before."""
     to_step: int | None = None
@@ -290,10 +301,10 @@ class RolloutStatus(Model):
     conditions: Conditions = ()
     """Aspects of health, each with reason and sentence."""
     decisions: tuple[Decision, ...] = ()
-    """The last 20 decisions."""
+    """The last 20 decisions, and older ones of which not everybody has been told yet."""
     emitted: int = 0
-    """The last decision whose effects (Events) are known to have gone out when this was written;
-    an engine that starts gives away again what came after it."""
+    """The last decision of which everybody (Events, CDEvents, occurrences) is known to have been
+    told when this was written; an engine that starts tells again what came after it."""
     handled: Mapping[str, str] = Field(default_factory=dict)
     """Requests that were acted on and whose annotation is still there."""
     analysis: AnalysisStatus | None = None

@@ -30,15 +30,33 @@ LogFormat = Annotated[
 ]
 
 
+CDEventsSink = Annotated[
+    str, typer.Option("--cdevents-sink", help="URL that gets CDEvents; default: as the variables.")
+]
+OccurrenceDir = Annotated[
+    str, typer.Option("--occurrence-dir", help="Folder of FALSE occurrences, or off.")
+]
+
+
 @app.command()
 def engine(
-    kubeconfig: Kubeconfig = None, host: Host = "", port: Port = 8080, log_format: LogFormat = ""
+    kubeconfig: Kubeconfig = None,
+    host: Host = "",
+    port: Port = 8080,
+    log_format: LogFormat = "",
+    cdevents_sink: CDEventsSink = "",
+    occurrence_dir: OccurrenceDir = "",
 ) -> None:
     """Run the engine: it carries out the Rollouts of the cluster it runs in."""
     # Imported late: the other commands need neither kopf nor the controllers.
     from fleet.wiring.engine import run_engine  # noqa: PLC0415
 
     chosen = _chosen(settings.engine(), kubeconfig, host, port)
+    if cdevents_sink:
+        url = settings.sink(cdevents_sink, "--cdevents-sink")
+        chosen = replace(chosen, cdevents=True, cdevents_sink=url)
+    if occurrence_dir:
+        chosen = replace(chosen, occurrences=settings.folder(occurrence_dir))
     _log(chosen, log_format)
     aio.run(run_engine(chosen))
 

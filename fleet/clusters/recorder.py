@@ -55,7 +55,9 @@ class _Allowance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Note:
+class Note:
+    """What an Event says. `about` is a reference, as `reference` makes one."""
+
     about: dict[str, str]
     kind: str
     reason: str
@@ -77,7 +79,7 @@ class Recorder:
         self.dropped = 0
         self._kube, self._clock = kube, clock
         self._component, self._instance = component, instance or component
-        self._queue: deque[_Note] = deque(maxlen=CAPACITY)
+        self._queue: deque[Note] = deque(maxlen=CAPACITY)
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -86,8 +88,8 @@ class Recorder:
         self._serial = 0
 
     def event(self, about: Manifest, *, kind: str, reason: str, message: str) -> None:
-        note = _Note(
-            about=_reference(about),
+        note = Note(
+            about=reference(about),
             kind=kind,
             reason=reason,
             message=message[:LONGEST_MESSAGE],
@@ -117,7 +119,7 @@ class Recorder:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
 
-    async def _write(self, note: _Note) -> None:
+    async def _write(self, note: Note) -> None:
         try:
             if not await self._repeat(note):
                 await self._kube.create(EVENTS, self._manifest(note))
@@ -127,7 +129,7 @@ class Recorder:
                 "an Event was not written", extra={"reason": note.reason, "why": str(error)}
             )
 
-    async def _repeat(self, note: _Note) -> bool:
+    async def _repeat(self, note: Note) -> bool:
         """Raise the count of the Event that says the same; False when there is none."""
         now = self._clock.monotonic()
         written = self._written.get(note.same)
@@ -142,28 +144,14 @@ class Recorder:
             return False
         return True
 
-    def _manifest(self, note: _Note) -> dict[str, Any]:
+    def _manifest(self, note: Note) -> dict[str, Any]:
         self._serial += 1
         unique = hashing.digest([self._instance, self._serial, _stamp(note.at), *note.same])
         name = f"{note.about['name'][:230]}.{unique}"
         self._written[note.same] = _Written(name, 1, self._clock.monotonic())
         if len(self._written) > REMEMBERED:
             self._written.popitem(last=False)
-        return {
-            "apiVersion": EVENTS.api_version,
-            "kind": EVENTS.kind,
-            "metadata": {"name": name, "namespace": _namespace(note.about)},
-            "involvedObject": note.about,
-            "type": note.kind,
-            "reason": note.reason,
-            "message": note.message,
-            "count": 1,
-            "firstTimestamp": _stamp(note.at),
-            "lastTimestamp": _stamp(note.at),
-            "source": {"component": self._component},
-            "reportingComponent": self._component,
-            "reportingInstance": self._instance,
-        }
+        return manifest(note, name, self._component, self._instance)
 
     def _allowance(self, who: str) -> _Allowance:
         found = self._allowances.get(who)
@@ -174,7 +162,27 @@ class Recorder:
         return found
 
 
-def _reference(about: Manifest) -> dict[str, str]:
+def manifest(note: Note, name: str, component: str, instance: str) -> dict[str, Any]:
+    """The Event of that name."""
+    return {
+        "apiVersion": EVENTS.api_version,
+        "kind": EVENTS.kind,
+        "metadata": {"name": name, "namespace": _namespace(note.about)},
+        "involvedObject": note.about,
+        "type": note.kind,
+        "reason": note.reason,
+        "message": note.message,
+        "count": 1,
+        "firstTimestamp": _stamp(note.at),
+        "lastTimestamp": _stamp(note.at),
+        "source": {"component": component},
+        "reportingComponent": component,
+        "reportingInstance": instance,
+    }
+
+
+def reference(about: Manifest) -> dict[str, str]:
+    """`involvedObject` for that object."""
     meta = about["metadata"]
     wanted = {
         "apiVersion": about["apiVersion"],

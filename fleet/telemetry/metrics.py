@@ -54,6 +54,18 @@ ENGINE = (
         "Percent of the traffic on the new revision.",
         ("namespace", "rollout"),
     ),
+    Metric(
+        "kulta_events_total",
+        "counter",
+        "Letters about decisions by sink and result: delivered, refused, dropped.",
+        ("sink", "result"),
+    ),
+    Metric(
+        "kulta_events_waiting",
+        "gauge",
+        "Letters that a sink has not taken yet.",
+        ("sink",),
+    ),
 )
 
 HUB = (
@@ -161,6 +173,14 @@ class EngineMetrics(Metrics):
             self._histograms["kulta_reconciliation_duration_seconds"].labels(strategy).observe(
                 seconds
             )
+
+    def told(self, sink: str, result: Literal["delivered", "refused", "dropped"]) -> None:
+        """Count a letter with which a sink is done."""
+        self._counters["kulta_events_total"].labels(sink, result).inc()
+
+    def show_waiting(self, sink: str, number: int) -> None:
+        """How many letters wait for a sink."""
+        self._gauges["kulta_events_waiting"].labels(sink).set(number)
 
     def show_rollout(
         self, namespace: str, name: str, *, phase: str, strategy: str, weight: int

@@ -25,16 +25,20 @@ from fleet.kulta.runtime import handlers
 from fleet.kulta.runtime.apply import World
 from fleet.kulta.runtime.measure import Measurements
 from fleet.kulta.runtime.observe import Observer
+from fleet.kulta.runtime.outbox import Outbox
 from fleet.kulta.runtime.prometheus import Prometheus
 from fleet.kulta.runtime.reconcile import Reconciler
 from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.kulta.runtime.served import Served
+from fleet.kulta.runtime.sinks import CDEvents, Events, Nowhere, Occurrences, Sink
+from fleet.kulta.runtime.web import Web
 from fleet.settings import EngineSettings
 from fleet.telemetry.clock import SystemClock
 from fleet.telemetry.metrics import EngineMetrics
 from fleet.telemetry.server import Health, serving
 from fleet.wiring import connect, watching
 
+COMPONENT = "kulta-engine"
 USER_AGENT = f"kulta-engine/{__version__}"
 FINISH_SECONDS = 20.0
 """How long reconciles under way may take when the process is asked to end."""
@@ -93,14 +97,17 @@ def compose(
         lambda key: queue.add_after(key, ECHO_SECONDS),
     )
     rollouts = Rollouts()
-    recorder = Recorder(kube, clock, component="kulta-engine", instance=settings.identity)
-    prometheus = Prometheus(user_agent=USER_AGENT, allow_loopback=settings.allow_loopback)
-    measurements = Measurements(prometheus, clock, queue.add)
+    recorder = Recorder(kube, clock, component=COMPONENT, instance=settings.identity)
+    net = Web(user_agent=USER_AGENT, allow_loopback=settings.allow_loopback)
+    measurements = Measurements(Prometheus(net), clock, queue.add)
+    events = Events(kube, clock, component=COMPONENT, instance=settings.identity)
+    outbox = Outbox({"events": events, **_sinks(settings, net)}, metrics)
     elector = connect.elector(settings, config, session, clock, names.ENGINE_LEASE, USER_AGENT)
     reconciler = Reconciler(
         world=World(kube=kube, observer=observer, rollouts=rollouts, recorder=recorder),
         queue=queue,
         measurements=measurements,
+        outbox=outbox,
         metrics=metrics,
         clock=clock,
         leading=elector,
@@ -113,10 +120,22 @@ def compose(
         watching=handlers.registry(rollouts.known, queue.add, config, user_agent=USER_AGENT),
         queue=queue,
         elector=elector,
-        prometheus=prometheus,
+        net=net,
         reconciler=reconciler,
         recorder=recorder,
     )
+
+
+def _sinks(settings: EngineSettings, net: Web) -> dict[str, Sink]:
+    """Who is told of decisions outside of the cluster."""
+    sinks: dict[str, Sink] = {"cdevents": Nowhere(), "occurrences": Nowhere()}
+    if settings.cdevents and settings.cdevents_sink:
+        sinks["cdevents"] = CDEvents(net, settings.cdevents_sink)
+    elif settings.cdevents:
+        log.warning("CDEvents are sent to nobody: KULTA_CDEVENTS_SINK_URL is not set")
+    if settings.occurrences is not None:
+        sinks["occurrences"] = Occurrences(settings.occurrences, settings.cluster or "")
+    return sinks
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -129,7 +148,7 @@ class Engine:
     watching: handlers.Registry
     queue: WorkQueue[Key]
     elector: Alone | Elector
-    prometheus: Prometheus
+    net: Web
     reconciler: Reconciler
     recorder: Recorder
 
@@ -159,7 +178,8 @@ class Engine:
     async def close(self) -> None:
         """End what is under way outside the queue."""
         await self.reconciler.measurements.close()
-        await self.prometheus.close()
+        await self.reconciler.outbox.close()
+        await self.net.close()
 
     async def _run(self) -> None:
         observer = self.reconciler.world.observer
@@ -181,6 +201,7 @@ class Engine:
             self.health.ready = True
             await self._lead()
             await self.recorder.flush(FLUSH_SECONDS)
+            await self.reconciler.outbox.flush(FLUSH_SECONDS)
             await aio.cancel(*background)
 
     async def _watch(self) -> None:

@@ -12,15 +12,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from fleet.api import names
 from fleet.api.rollout import Rollout, RolloutStatus
 from fleet.kulta.core import actions as act
 from fleet.kulta.core.actions import Plan
+from fleet.kulta.core.events import notices
+from fleet.kulta.core.events.transition import Transition
 from fleet.kulta.core.observed import Measurement, Observed, Pod, ReplicaSet, Service
 from fleet.kulta.core.plan import plan
 from tests import gen
 from tests.conftest import NOON
-from tests.kulta import checker, nature
+from tests.kulta import checker, hands, nature
 from tests.kulta.checker import Impossible
 from tests.kulta.copies import Reader
 from tests.trees import clone
@@ -59,8 +60,14 @@ class World:
     """Whether the slice controller works."""
     gateway: bool = True
     """Whether the gateway takes what is written."""
+    told: int = 0
+    """What the engine's process remembers: the last decision that it handed over for delivery."""
     emitted: int = 0
-    """What the engine's process remembers: the last decision whose Event it gave away."""
+    """The last decision that was delivered."""
+    listening: bool = True
+    """Whether what is handed over is delivered at once, or not at all."""
+    heard: list[Transition] = field(default_factory=list)
+    """What was handed over."""
     gone: bool = False
     log: list[act.Action] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
@@ -98,7 +105,8 @@ class World:
 
     def restart(self) -> None:
         """The engine's process ends, and the next one begins."""
-        self.measurements, self.under_way, self.emitted = {}, set(), 0
+        self.measurements, self.under_way = {}, set()
+        self.told, self.emitted = 0, 0
 
     def annotate(self, verb: str, value: str = "true") -> None:
         """Ask by annotation."""
@@ -133,6 +141,7 @@ class World:
             endpoints=dict(self.slices),
             routes=clone(self.routes),
             measurements=dict(self.measurements),
+            told=self.told,
             emitted=self.emitted,
         )
 
@@ -230,11 +239,21 @@ class World:
         for action in decided.actions:
             self._do(action)
         wrote = self._write(decided)
-        self.emitted = decided.emitted or self.emitted
+        self._tell(decided)
         for action in decided.after:
             self._do(action)
         asked = [self._ask(query.text) for query in decided.queries]
-        return bool(decided.actions or wrote or decided.after or any(asked))
+        said = decided.after or decided.transitions
+        return bool(decided.actions or wrote or said or any(asked))
+
+    def _tell(self, decided: Plan) -> None:
+        self.heard.extend(decided.transitions)
+        notices_ = (notices.of(item, self.now) for item in decided.transitions)
+        for notice in filter(None, notices_):
+            self._do(notice)
+        self.told = decided.told or self.told
+        if self.listening:
+            self.emitted = self.told
 
     def _ask(self, text: str) -> bool:
         """Ask the source unless that text is under way; whether it was asked."""
@@ -286,69 +305,13 @@ class World:
 
     def _do(self, action: act.Action) -> None:
         self.log.append(action)
-        match action:
-            case act.CreateReplicaSet(manifest=made):
-                self._create(made)
-            case act.ScaleReplicaSet(name=name, replicas=size):
-                self._change(name, replicas=size)
-            case act.RelabelReplicaSet(name=name, role=role):
-                self._change(name, role=role)
-            case act.RelabelPod(name=name, role=role):
-                self.pods[name] = replace(self.pods[name], role=role)
-            case act.DeleteReplicaSet(name=name):
-                self.sets.pop(name.rsplit("-", 1)[1])
-            case act.SelectService():
-                self._select(action)
-            case act.WriteRoute(manifest=made):
-                self._route(made)
-            case act.SetFinalizer(present=present):
-                marks = [names.ROLLOUT_FINALIZER] if present else []
-                self.manifest["metadata"]["finalizers"] = marks
-                self.gone = "deletionTimestamp" in self.manifest["metadata"] and not present
-            case act.ConsumeRequest(verb=verb):
-                self.annotations.pop(f"kulta.io/{verb}", None)
+        hands.act(self, action)
         self._checked()
 
     def _checked(self) -> None:
         self.after_each(self)
         if self.strict and not self.gone:
             checker.check(self)
-
-    def _create(self, made: Any) -> None:
-        labels = made["spec"]["template"]["metadata"]["labels"]
-        key = labels[names.HASH_LABEL]
-        assert key not in self.sets
-        self.sets[key] = ReplicaSet(
-            name=made["metadata"]["name"],
-            uid=f"set-{key}",
-            hash=key,
-            role=labels[names.TYPE_LABEL],
-            replicas=made["spec"]["replicas"],
-            created_at=self.now,
-        )
-
-    def _change(self, name: str, **changes: Any) -> None:
-        key = name.rsplit("-", 1)[1]
-        self.sets[key] = replace(self.sets[key], **changes)
-
-    def _select(self, action: act.SelectService) -> None:
-        known = self.services[action.name]
-        assert known.resource_version == action.resource_version
-        self.services[action.name] = replace(
-            known,
-            selector=dict(action.selector),
-            original=None if action.original is None else dict(action.original),
-            resource_version=str(int(known.resource_version) + 1),
-        )
-
-    def _route(self, made: Any) -> None:
-        known = self.routes[made["metadata"]["name"]]
-        assert made["metadata"]["resourceVersion"] == known["metadata"]["resourceVersion"]
-        changed = clone(made)
-        if changed["spec"] != known["spec"]:
-            changed["metadata"]["generation"] += 1
-        changed["metadata"]["resourceVersion"] = str(int(known["metadata"]["resourceVersion"]) + 1)
-        self.routes[made["metadata"]["name"]] = changed
 
     # --- the world's answer ---------------------------------------------------------------------
 

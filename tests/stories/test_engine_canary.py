@@ -10,6 +10,7 @@ from fleet.api import names
 from fleet.api.rollout import Phase
 from fleet.kulta.core import actions as act
 from tests import gen
+from tests.kulta import hands
 from tests.kulta.world import World, canary_world
 
 
@@ -315,7 +316,8 @@ class TestRevisions:
     def test_sets_that_somebody_scaled_are_corrected(self) -> None:
         """[H14] At once, as soon as it is seen."""
         world = running(50, 100)
-        world._change(f"{gen.NAME}-{gen.revision('shop:v1')}", replicas=2)
+        name = f"{gen.NAME}-{gen.revision('shop:v1')}"
+        hands.act(world, act.ScaleReplicaSet(name=name, replicas=2))
         world.run(3)
         assert world.size("shop:v1") == 4
 

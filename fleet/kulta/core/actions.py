@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from fleet.api.rollout import RolloutStatus
+from fleet.kulta.core.events.transition import Transition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +126,11 @@ class Plan:
     after: tuple[Action, ...] = ()
     queries: tuple[Query, ...] = ()
     """Ask these, remember the answers in the next look, and plan again at once."""
-    emitted: int = 0
-    """The last decision whose Event is in `after` or was given away before; to be observed from
-    then on. The status says so too, but late: with its next write."""
+    transitions: tuple[Transition, ...] = ()
+    """What everybody is to be told, once the status write has succeeded."""
+    told: int = 0
+    """The last decision that is in `transitions` or was handed over before; to be observed from
+    then on."""
     wake_at: datetime | None = None
     """Look again at this time even if nothing happens; None waits for an event."""
     urgent: bool = True

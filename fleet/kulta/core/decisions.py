@@ -1,27 +1,32 @@
-"""The engine's diary: numbered decisions in the status, and an Event for each of them.
+"""The engine's diary: numbered decisions in the status, and who has been told of them.
 
-Whoever decides calls `note`; `report` turns what is new into Events, which go out once the status
-is written, at least once: a process remembers what it gave away (`Plan.emitted`), the status says
-so with its next write, and an engine that starts gives away again what may have been lost.
+Whoever decides calls `note`. What is new goes out once the status is written, at least once: a
+process remembers what it handed over (`Plan.told`) and what was delivered; the status says so with
+its next write, and an engine that starts tells again what may have been lost.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from fleet.api.analysis import MetricResult
 from fleet.api.conditions import MESSAGE_LIMIT, Condition
-from fleet.api.rollout import Decision, RolloutStatus
+from fleet.api.rollout import Decision, Phase, RolloutStatus
 from fleet.kulta.core.actions import Emit
 from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.events.transition import Transition
 from fleet.kulta.core.look import Look
 
 KEPT = 20
+MOST = 60
+"""Decisions of which not everybody has been told are kept beyond `KEPT`, but not for ever."""
 
-EVENT_LIFE = timedelta(hours=1)
-"""An API server forgets Events after an hour: what was lost before that is not told again."""
+LIFE = timedelta(days=1)
+"""What could not be told for so long is not told any more."""
 
-BY_HUMAN = frozenset({"ManualPromotion", "ManualRollback", "ManualConclusion"})
+BY_HUMAN = frozenset(
+    {"ManualPromotion", "ManualRollback", "ManualConclusion", "UserPaused", "PauseRequested"}
+)
 BY_THRESHOLD = frozenset(
     {
         "AnalysisPassed",
@@ -42,9 +47,11 @@ def note(
     message: str,
     *,
     metrics: Mapping[str, MetricResult] | None = None,
+    phase: Phase | None = None,
     **steps: int | None,
 ) -> None:
-    """Write down a decision; `steps` are `from_step`, `to_step` and `weight`."""
+    """Write down a decision. `phase` is the one that it leads to, where the move comes afterwards;
+    `steps` are `from_step`, `to_step` and `weight`."""
     known, message = draft.status.decisions, cut(message)
     fields: dict[str, Any] = {
         "sequence": known[-1].sequence + 1 if known else 1,
@@ -53,13 +60,33 @@ def note(
         "reason": reason,
         "message": message,
         "metrics": dict(metrics or {}),
+        "phase": phase or draft.phase,
+        "revision": draft.current,
+        "image": _image(draft),
         **steps,
     }
+    untold = fields["sequence"] - emitted(draft.look)
     draft.set(
-        decisions=(*known, Decision(**fields))[-KEPT:],
+        decisions=(*known, Decision(**fields))[-max(KEPT, min(untold, MOST)) :],
         last_decision_source=_source(reason),
         message=message,
     )
+
+
+def account(draft: Draft) -> None:
+    """Note that a pause began or ended, where no step has said so: holds come and go by themselves.
+
+    Afterwards the newest decision and the status agree in the phase.
+    """
+    decided = draft.status.decisions[-1].phase if draft.status.decisions else None
+    if decided is None or decided is draft.phase:
+        return
+    if draft.phase is Phase.PAUSED and draft.paused is not None:
+        why = draft.paused
+        note(draft, "Pause", why.reason, why.message, weight=draft.status.current_weight)
+    elif decided is Phase.PAUSED and draft.is_active:
+        message = f"revision {draft.current} goes on"
+        note(draft, "Resume", "NotPaused", message, weight=draft.status.current_weight)
 
 
 def cut(message: str) -> str:
@@ -73,19 +100,22 @@ def last(status: RolloutStatus) -> int:
 
 
 def emitted(look: Look) -> int:
-    """The last decision whose Event is known to have been given away."""
-    stored, known = look.rollout.status, look.observed.emitted
-    # What we remember beyond what is stored belongs to a status that was lost.
-    return max(stored.emitted, known if known <= last(stored) else 0)
+    """The last decision up to which everybody is known to have been told."""
+    stored = look.rollout.status
+    return max(stored.emitted, _of_this_status(look.observed.emitted, stored))
 
 
-def events(status: RolloutStatus, since: int, now: datetime) -> Iterator[Emit]:
-    """An Event for each decision after number `since`."""
+def transitions(look: Look, status: RolloutStatus) -> Iterator[Transition]:
+    """What this process has not handed over yet of the decisions in `status`."""
+    stored = look.rollout.status
+    since = max(stored.emitted, _of_this_status(look.observed.told, stored))
+    if last(status) <= since:
+        return
+    rollout = look.rollout.model_copy(update={"status": status})
     for item in status.decisions:
-        is_fresh = item.timestamp is None or now - item.timestamp < EVENT_LIFE
+        is_fresh = item.timestamp is None or look.now - item.timestamp < LIFE
         if item.sequence > since and is_fresh:
-            kind = "Warning" if item.action == "Rollback" else "Normal"
-            yield Emit(kind=kind, reason=item.action, message=f"{item.reason}: {item.message}")
+            yield Transition(rollout=rollout, decision=item)
 
 
 TROUBLE = {
@@ -104,6 +134,23 @@ def warnings(old: Iterable[Condition], new: Iterable[Condition]) -> Iterator[Emi
         is_new = before.get(item.type) != (item.status, item.reason)
         if is_new and TROUBLE.get(item.type) == item.status:
             yield Emit(kind="Warning", reason=item.reason, message=item.message)
+
+
+def _of_this_status(number: int, stored: RolloutStatus) -> int:
+    """What we remember beyond what is stored belongs to a status that was lost."""
+    return number if number <= last(stored) else 0
+
+
+def _image(draft: Draft) -> str:
+    """The first container's image of the revision that is decided about."""
+    template = draft.traits.template_of(draft.current)
+    if template is None and draft.current == draft.look.hash:
+        template = draft.look.spec.template
+    if template is not None:
+        containers = (template.get("spec") or {}).get("containers") or ()
+        return str(containers[0].get("image") or "") if containers else ""
+    known = (x.image for x in reversed(draft.status.decisions) if x.revision == draft.current)
+    return next(known, "")
 
 
 def _source(reason: str) -> str:

@@ -73,7 +73,9 @@ class Observed:
     and those whose weights we still hold."""
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
     """Query text → its latest answer; kept in memory by the runtime."""
+    told: int = 0
+    """The last decision that this process has handed over for delivery; 0 after its start."""
     emitted: int = 0
-    """The last decision whose Event this process has given away; 0 after its start."""
+    """The last decision up to which everything has been delivered, or given up."""
     default_prometheus: str = ""
     """KULTA_PROMETHEUS_ADDRESS, used where the analysis names no address."""

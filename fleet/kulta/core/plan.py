@@ -5,6 +5,7 @@ The same look always gives the same plan; a plan that was carried out is followe
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from fleet.api import conditions
@@ -31,15 +32,23 @@ def plan(rollout: Rollout, observed: Observed, now: datetime) -> Plan:
 
     Raises UnexpectedState only for what our own rules exclude.
     """
+    look = Look(rollout=rollout, observed=observed, now=now)
+    decided = _decided(look)
+    untold = tuple(decisions.transitions(look, decided.status))
+    return replace(decided, transitions=untold, told=decisions.last(decided.status))
+
+
+def _decided(look: Look) -> Plan:
+    """The plan but for who is to be told of it, which holds in every case."""
+    rollout, observed = look.rollout, look.observed
     problems = validation.problems(rollout.spec, rollout.name)
     if rollout.metadata.deletion_timestamp is not None:
         known = strategies.STRATEGIES.get(strategy_name(rollout))
         traits = known.traits(rollout.spec) if known is not None else None
         return removal.plan(rollout, observed, traits)
     if problems:
-        return refused(rollout.status, problems, rollout.metadata.generation, now)
+        return refused(rollout.status, problems, rollout.metadata.generation, look.now)
     strategy = strategies.select(rollout.spec.strategy)
-    look = Look(rollout=rollout, observed=observed, now=now)
     draft = Draft(look=look, traits=strategy.traits(rollout.spec), status=rollout.status)
     requests.act(draft, strategy)
     identity.identify(draft, strategy)

@@ -165,6 +165,7 @@ def complete(draft: Draft) -> None:
         "Complete",
         "StepCompleted" if before else "Initialization",
         message,
+        phase=Phase.COMPLETED,
         to_step=draft.status.current_step_index,
         weight=draft.status.current_weight,
     )

@@ -48,21 +48,18 @@ def finish(draft: Draft, strategy: Strategy) -> Plan:
     stored = draft.look.rollout.status
     actions = (*_traffic(draft), *_sets(draft), *_pods(draft), *_history(draft))
     _counters(draft)
+    decisions.account(draft)
     draft.set(strategy=draft.traits.strategy, step=strategy.step(draft))
     _explain(draft, strategy)
     status, urgent = _throttled(draft, stored)
-    events = (
-        *decisions.events(status, decisions.emitted(draft.look), draft.now),
-        *decisions.warnings(stored.conditions, status.conditions),
-    )
+    warnings = decisions.warnings(stored.conditions, status.conditions)
     return Plan(
         status=status,
         actions=actions,
-        after=(*events, *draft.after),
+        after=(*warnings, *draft.after),
         queries=tuple(draft.queries),
         wake_at=min((item for item in draft.wakes if item > draft.now), default=None),
         urgent=urgent,
-        emitted=decisions.last(status),
     )
 
 

@@ -31,6 +31,7 @@ def fail(
         reason,
         message,
         metrics=metrics,
+        phase=Phase.FAILED,
         from_step=step,
         weight=draft.status.current_weight if alone else 0,
     )

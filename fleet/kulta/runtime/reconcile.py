@@ -15,13 +15,16 @@ from typing import Protocol
 from fleet.aio import WorkQueue
 from fleet.api.names import Key
 from fleet.api.rollout import Rollout
-from fleet.errors import Conflict, FleetError, NotFound, UnexpectedState
+from fleet.errors import Conflict, FleetError, NotFound, UnexpectedState, UserError
+from fleet.kulta.core import decisions
 from fleet.kulta.core import plan as core
 from fleet.kulta.core.actions import Plan
+from fleet.kulta.core.events import transition
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.runtime import stalled
 from fleet.kulta.runtime.apply import Turn, Vanished, World
 from fleet.kulta.runtime.measure import Measurements
+from fleet.kulta.runtime.outbox import Outbox
 from fleet.ports import Clock
 from fleet.telemetry import logs
 from fleet.telemetry.metrics import EngineMetrics
@@ -53,6 +56,7 @@ class Reconciler:
     world: World
     queue: WorkQueue[Key]
     measurements: Measurements
+    outbox: Outbox
     metrics: EngineMetrics
     clock: Clock
     leading: Leading
@@ -62,8 +66,6 @@ class Reconciler:
     """Rollouts whose counters wait to be written, and until when (monotonic)."""
     _conflicts: dict[Key, int] = field(default_factory=dict)
     """Conflicts in a row."""
-    _emitted: dict[Key, tuple[str, int]] = field(default_factory=dict)
-    """Uid, and the last decision whose Event was given away: `Plan.emitted`."""
 
     async def reconcile(self, key: Key) -> None:
         """Bring one Rollout a step further and see to it that somebody looks again in time."""
@@ -72,7 +74,7 @@ class Reconciler:
             return
         started = self.clock.monotonic()
         turn = None
-        with logs.bind(namespace=key[0], rollout=key[1]):
+        with logs.bind(namespace=key[0], rollout=key[1], **self._whereabouts(key)):
             try:
                 rollout = await self._known(key)
                 if rollout is None:
@@ -84,6 +86,16 @@ class Reconciler:
                 await self._failed(key, error, turn)
             else:
                 self._succeeded(key, turn.rollout, plan, self.clock.monotonic() - started)
+
+    def _whereabouts(self, key: Key) -> dict[str, str]:
+        """Revision and step at which the Rollout stands, for every line of the log."""
+        try:
+            rollout = self.world.rollouts.get(key)
+        except UserError:
+            return {}  # `_known` says so again, and then it is reported
+        if rollout is None:
+            return {}
+        return {"revision": rollout.status.current_pod_hash, "step": rollout.status.step}
 
     async def _known(self, key: Key) -> Rollout | None:
         """The Rollout; one that lost a set is read anew, because its end may have been missed."""
@@ -100,15 +112,15 @@ class Reconciler:
         seen = self.world.observer.observe(
             rollout, self.measurements.of(key), self.default_prometheus
         )
-        uid, emitted = self._emitted.get(key, ("", 0))
-        if uid == rollout.metadata.uid:
-            seen = replace(seen, emitted=emitted)
+        uid = rollout.metadata.uid
+        known = self.outbox.of(key, uid)
+        seen = replace(seen, told=known.told, emitted=known.emitted)
         plan = self.decide(rollout, seen, now)
         await turn.perform(plan.actions)
         if self._is_due(key, rollout, plan):
             await turn.report(stalled.cleared(plan.status))
-        if plan.emitted:
-            self._emitted[key] = (rollout.metadata.uid, plan.emitted)
+        _log(rollout, plan)
+        self.outbox.put(key, uid, plan.transitions, plan.told)
         await turn.perform(plan.after)
         self.measurements.ask(key, plan.queries)
         return plan
@@ -131,7 +143,7 @@ class Reconciler:
     def _succeeded(self, key: Key, rollout: Rollout, plan: Plan, seconds: float) -> None:
         self.queue.forget(key)
         self._conflicts.pop(key, None)
-        strategy = core.strategy_name(rollout)
+        strategy = transition.word(core.strategy_name(rollout))
         self.metrics.reconciled(result="success", strategy=strategy, seconds=seconds)
         self.metrics.show_rollout(
             *key,
@@ -178,7 +190,7 @@ class Reconciler:
         """The Rollout is gone: so are its gauges, its measurements and its times."""
         self._counters.pop(key, None)
         self._conflicts.pop(key, None)
-        self._emitted.pop(key, None)
+        self.outbox.forget(key)
         self.queue.forget(key)
         self.measurements.forget(key)
         self.metrics.forget_rollout(*key)
@@ -188,3 +200,23 @@ class Reconciler:
         """The present, as exact as a status can hold it."""
         now = self.clock.now()
         return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+
+
+def _log(rollout: Rollout, plan: Plan) -> None:
+    """A line for each decision that has just been made; what is told again is no news."""
+    known = decisions.last(rollout.status)
+    for item in plan.transitions:
+        decision = item.decision
+        if decision.sequence > known:
+            log.info(
+                "decided",
+                extra={
+                    "revision": decision.revision,
+                    "step": item.status.step,
+                    "action": decision.action,
+                    "reason": decision.reason,
+                    "weight": decision.weight,
+                    "sequence": decision.sequence,
+                    "why": decision.message,
+                },
+            )

@@ -12,8 +12,9 @@ import orjson
 import pytest
 
 from fleet.errors import TemporaryError
-from fleet.kulta.runtime import prometheus
+from fleet.kulta.runtime import prometheus, web
 from fleet.kulta.runtime.prometheus import Prometheus
+from fleet.kulta.runtime.web import Web
 
 QUERY = 'sum(rate(http_requests_total{status=~"5.."}[2m])) * 100'
 VECTOR = '{"status":"success","data":{"resultType":"vector","result":[%s]}}'
@@ -65,11 +66,11 @@ async def serving(
 
 @asynccontextmanager
 async def source(*, loopback: bool = True, seconds: float = 5.0) -> AsyncIterator[Prometheus]:
-    made = Prometheus(user_agent="kulta-engine/test", allow_loopback=loopback, timeout=seconds)
+    net = Web(user_agent="kulta-engine/test", allow_loopback=loopback)
     try:
-        yield made
+        yield Prometheus(net, timeout=seconds)
     finally:
-        await made.close()
+        await net.close()
 
 
 async def asked(body: str, status: int = 200) -> float | None:
@@ -152,7 +153,7 @@ async def test_a_source_that_hangs_is_given_up() -> None:
 
 async def test_an_answer_without_end_is_cut() -> None:
     with pytest.raises(TemporaryError, match="more than 1048576 bytes"):
-        await asked(" " * (prometheus.LONGEST_ANSWER + 1))
+        await asked(" " * (web.LONGEST_ANSWER + 1))
 
 
 @pytest.mark.parametrize(
@@ -213,4 +214,4 @@ async def test_nobody_listens() -> None:
     ["10.0.0.1", "192.168.1.1", "8.8.8.8", "fd12::1", "2606:4700::1"],
 )
 def test_ordinary_addresses_are_allowed(address: str) -> None:
-    assert prometheus.refusal(ipaddress.ip_address(address), allow_loopback=False) == ""
+    assert web.refusal(ipaddress.ip_address(address), allow_loopback=False) == ""

@@ -26,6 +26,7 @@ from fleet.kulta.core.observed import Observed
 from fleet.kulta.runtime.apply import World
 from fleet.kulta.runtime.measure import Measurements
 from fleet.kulta.runtime.observe import Observer
+from fleet.kulta.runtime.outbox import Outbox
 from fleet.kulta.runtime.reconcile import CONFLICT_SECONDS, COUNTERS_SECONDS, Reconciler
 from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.telemetry.metrics import EngineMetrics
@@ -64,6 +65,7 @@ class Bench:
         self.kube, self.clock, self.sent = FakeKube(), FakeClock(), Sent()
         self.queue, self.leading = Timed(), Leading()
         self.metrics, self.source = EngineMetrics(), Samples({"up": 1.0})
+        self.outbox = Outbox({}, self.metrics)
         self.plan = Plan(status=RolloutStatus())
         self.seen: list[tuple[Rollout, Observed]] = []
         observer = Observer(cast(Client, self.kube), lambda _: None)
@@ -74,6 +76,7 @@ class Bench:
             world=self.world,
             queue=self.queue,
             measurements=Measurements(self.source, self.clock, lambda _: None),
+            outbox=self.outbox,
             metrics=self.metrics,
             clock=self.clock,
             leading=self.leading,
@@ -180,23 +183,22 @@ async def test_the_next_look_holds_our_own_writes() -> None:
     assert (rollout.status, seen.replica_sets[0].replicas) == (GOING, 5)
 
 
-async def test_the_next_look_knows_which_events_went_out() -> None:
+async def test_the_next_look_knows_who_was_told_what() -> None:
     bench = Bench()
-    await bench.go(Plan(status=GOING, after=(PROGRESSED,), emitted=4))
-    await bench.go(Plan(status=GOING))
-    await bench.go(Plan(status=GOING))
-    assert [seen.emitted for _, seen in bench.seen] == [0, 4, 4]
+    for _ in range(3):
+        await bench.go(Plan(status=GOING, told=4))
+    assert [(seen.told, seen.emitted) for _, seen in bench.seen] == [(0, 0), (4, 4), (4, 4)]
 
 
 async def test_the_events_of_a_successor_are_its_own() -> None:
     """The same name, another uid: decisions are counted anew."""
     bench = Bench()
-    await bench.go(Plan(status=GOING, emitted=4))
+    await bench.go(Plan(status=GOING, told=4))
     await bench.kube.delete(names.ROLLOUTS, "checkout", NAMESPACE)
     bench.world.rollouts.known.replace((), bench.world.rollouts.known.moment)
     bench.world.rollouts.known.see(bench.kube.seed(names.ROLLOUTS, objects.rollout(uid="another")))
     await bench.go(Plan(status=GOING))
-    assert bench.seen[-1][1].emitted == 0
+    assert bench.seen[-1][1].told == 0
 
 
 @pytest.mark.parametrize(

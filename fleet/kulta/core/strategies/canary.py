@@ -248,6 +248,7 @@ def _note_pause(draft: Draft, step: Step, wait: Wait) -> None:
         "Pause",
         "StepCompleted",
         f"step {_index(draft)}: {wait.message}",
+        phase=Phase.PAUSED,
         to_step=_index(draft),
         weight=step.set_weight,
     )

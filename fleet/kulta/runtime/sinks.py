@@ -1,0 +1,148 @@
+"""Sinks: who is told of the engine's decisions, one class for each, and the one who is nobody.
+
+`outbox` writes a letter for each decision and sends it until the sink is done with it. A sink makes
+one attempt and raises: TemporaryError to be tried again, PermanentError for a letter that it will
+never take. Every letter carries an identity that is the same when it is sent again.
+"""
+
+import asyncio
+import errno
+import os
+import threading
+from pathlib import Path
+from typing import Protocol
+
+import orjson
+
+from fleet.api import names
+from fleet.clusters import recorder
+from fleet.clusters.recorder import Note
+from fleet.errors import AlreadyExists, PermanentError, TemporaryError
+from fleet.kulta.core.events import cdevents, notices, occurrences
+from fleet.kulta.core.events.transition import Transition
+from fleet.kulta.runtime import web
+from fleet.kulta.runtime.web import Call, Web
+from fleet.ports import Clock, Kube
+
+SECONDS = 5.0
+"""How long an event sink may take."""
+FILE = "occurrence.json"
+OLDER = "occurrence.json.1"
+LARGEST = 10_485_760
+"""Bytes of the file of occurrences; then it becomes `OLDER`, which is lost."""
+LONGEST_MESSAGE = 1_024
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE})
+"""What passes; a folder that may not be written does not pass by waiting."""
+
+
+class Sink(Protocol):
+    """One receiver."""
+
+    def write(self, transition: Transition) -> bytes | None:
+        """The letter about a decision; None where this sink has nothing to say about it."""
+
+    async def send(self, letter: bytes) -> None:
+        """One attempt. Raises TemporaryError or PermanentError."""
+
+
+class Nowhere:
+    """The sink of those who have none."""
+
+    def write(self, transition: Transition) -> bytes | None:
+        return None
+
+    async def send(self, letter: bytes) -> None:
+        return None
+
+
+class CDEvents:
+    """CloudEvents by HTTP, in structured mode, to the address that the settings name."""
+
+    def __init__(self, net: Web, url: str) -> None:
+        self._web, self._url = net, url
+
+    def write(self, transition: Transition) -> bytes | None:
+        event = cdevents.of(transition)
+        return None if event is None else orjson.dumps(event)
+
+    async def send(self, letter: bytes) -> None:
+        call = Call(
+            method="POST",
+            url=self._url,
+            headers={"Content-Type": cdevents.MEDIA_TYPE},
+            body=letter,
+            seconds=SECONDS,
+        )
+        web.check(await self._web.ask(call), web.shown(self._url))
+
+
+class Occurrences:
+    """FALSE occurrences, a line each, in a file that is replaced before it grows too large."""
+
+    def __init__(self, folder: Path, cluster: str = "", *, largest: int = LARGEST) -> None:
+        self._folder, self._cluster, self._largest = folder, cluster, largest
+        self._lock = threading.Lock()
+
+    def write(self, transition: Transition) -> bytes | None:
+        occurrence = occurrences.of(transition, self._cluster)
+        return None if occurrence is None else orjson.dumps(occurrence) + b"\n"
+
+    async def send(self, letter: bytes) -> None:
+        try:
+            await asyncio.to_thread(self._append, letter)
+        except OSError as error:
+            why = f"{self._folder / FILE}: {(error.strerror or str(error)).lower()}"
+            raise (TemporaryError if error.errno in _FULL else PermanentError)(why) from None
+
+    def _append(self, line: bytes) -> None:
+        """A whole line or nothing: what a full disk took of it is taken back."""
+        path = self._folder / FILE
+        with self._lock:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if path.exists() and path.stat().st_size + len(line) > self._largest:
+                path.replace(self._folder / OLDER)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            handle = os.open(path, flags, 0o644)
+            try:
+                before = os.fstat(handle).st_size
+                if os.write(handle, line) < len(line):
+                    os.ftruncate(handle, before)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                os.close(handle)
+
+
+class Events:
+    """Kubernetes Events. Their names come from the decision, so a second one finds the first."""
+
+    def __init__(self, kube: Kube, clock: Clock, *, component: str, instance: str) -> None:
+        self._kube, self._clock = kube, clock
+        self._component, self._instance = component, instance
+
+    def write(self, transition: Transition) -> bytes | None:
+        notice = notices.of(transition, self._clock.now())
+        if notice is None or not transition.is_named:
+            return None
+        meta = transition.rollout.metadata
+        identity = {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid}
+        about = {
+            "apiVersion": names.ROLLOUTS.api_version,
+            "kind": names.ROLLOUTS.kind,
+            "metadata": identity,
+        }
+        note = Note(
+            about=recorder.reference(about),
+            kind=notice.kind,
+            reason=notice.reason,
+            message=notice.message[:LONGEST_MESSAGE],
+            at=transition.at,
+        )
+        name = f"{meta.name}.{transition.uuid}"
+        return orjson.dumps(recorder.manifest(note, name, self._component, self._instance))
+
+    async def send(self, letter: bytes) -> None:
+        try:
+            await self._kube.create(names.EVENTS, orjson.loads(letter))
+        except AlreadyExists:
+            return  # whoever sent it before us did not live to say so

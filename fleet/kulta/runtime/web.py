@@ -1,0 +1,198 @@
+"""HTTP to addresses that people name in Rollouts and settings: judged, bounded, one attempt.
+
+Used by whoever leaves the cluster: the metrics source, the advisor, the event sink. A host is
+resolved here, its addresses are judged, and the connection goes to a judged address: link-local,
+metadata and unspecified addresses are refused, loopback unless a setting allows it. Redirects and
+proxies are not followed. Nothing is retried, nothing is logged.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from fleet.errors import PermanentError, TemporaryError
+
+LONGEST_ANSWER = 1 << 20
+LONGEST_WORDS = 500
+"""Characters that are kept of what a server says: its words end up in statuses and Events."""
+LOOPBACK = "a loopback address, which only KULTA_ALLOW_LOOPBACK=true permits"
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_METADATA = frozenset(
+    ipaddress.ip_address(text) for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")
+)
+
+
+class Refused(TemporaryError):
+    """The address may not be asked, as things are: a name may resolve to something else later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request. `seconds` bounds it as a whole, name resolution included."""
+
+    method: str
+    url: str
+    seconds: float
+    name: str = ""
+    """How sentences call it; default: the URL without credentials and query."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back, whatever it is."""
+
+    status: int
+    body: bytes
+    retry_after: float | None = None
+    """Seconds that the server asks for."""
+
+
+class Web:
+    """See the module; one for a process, so that connections are shared."""
+
+    def __init__(self, *, user_agent: str, allow_loopback: bool = False) -> None:
+        self._allow_loopback = allow_loopback
+        self._http = httpx.AsyncClient(
+            headers={"User-Agent": user_agent},
+            timeout=None,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=50, max_keepalive_connections=20),
+        )
+
+    async def ask(self, call: Call, hint: str = "") -> Answer:
+        """The answer, of any HTTP status. Raises TemporaryError with a sentence when there is none,
+        Refused for an address that may not be asked; `hint` ends the sentence."""
+        where = call.name or shown(call.url)
+        try:
+            async with asyncio.timeout(call.seconds):
+                return await self._ask(call, httpx.URL(call.url), where)
+        except TimeoutError:
+            raise TemporaryError(f"{where} did not answer within {call.seconds:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise TemporaryError(f"{where} does not answer: {_why(error)}{hint}") from None
+
+    async def close(self) -> None:
+        """Ends every connection."""
+        await self._http.aclose()
+
+    async def _ask(self, call: Call, url: httpx.URL, where: str) -> Answer:
+        *others, last = await self._judged(url, where)
+        for target in others:
+            with contextlib.suppress(httpx.ConnectError):
+                return await self._exchange(call, url, target, where)
+        return await self._exchange(call, url, last, where)
+
+    async def _exchange(self, call: Call, url: httpx.URL, target: Address, where: str) -> Answer:
+        """Connects to `target`; the name stays in the Host header and in the TLS handshake."""
+        request = self._http.build_request(
+            call.method,
+            url.copy_with(host=str(target), fragment=None),
+            params=dict(call.params) or None,
+            content=call.body,
+            headers={**call.headers, "Host": url.netloc.decode("ascii").rpartition("@")[2]},
+            extensions={"sni_hostname": url.host},
+        )
+        async with self._sent(request) as answer:
+            body = await _bounded(answer, where)
+            return Answer(status=answer.status_code, body=body, retry_after=_retry_after(answer))
+
+    @contextlib.asynccontextmanager
+    async def _sent(self, request: httpx.Request) -> AsyncIterator[httpx.Response]:
+        answer = await self._http.send(request, stream=True)
+        try:
+            yield answer
+        finally:
+            await answer.aclose()
+
+    async def _judged(self, url: httpx.URL, where: str) -> list[Address]:
+        """Where the host may be reached. All its addresses must be allowed, not just one."""
+        if url.scheme not in ("http", "https") or not url.host:
+            raise Refused(
+                f"{where} is not an address; write for example http://prometheus.monitoring:9090"
+            )
+        loop = asyncio.get_running_loop()
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            found = await loop.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+        except socket.gaierror:
+            raise TemporaryError(f"the host name {url.host} cannot be resolved") from None
+        addresses = list(dict.fromkeys(ipaddress.ip_address(item[4][0]) for item in found))
+        for address in addresses:
+            reason = refusal(address, allow_loopback=self._allow_loopback)
+            if reason:
+                raise Refused(f"{where} is refused: {address} is {reason}")
+        return addresses
+
+
+def check(answer: Answer, where: str) -> None:
+    """Raises TemporaryError for an answer after which the same may be tried again (429, 5xx),
+    PermanentError for any other refusal."""
+    if 200 <= answer.status < 300:
+        return
+    said = cut(answer.body.decode(errors="replace").strip())
+    message = f"{where} answered {answer.status}" + (f": {said}" if said else "")
+    if answer.status in (408, 425, 429) or answer.status >= 500:
+        raise TemporaryError(message, retry_after=answer.retry_after)
+    raise PermanentError(message)
+
+
+def refusal(address: Address, *, allow_loopback: bool) -> str:
+    """Why the engine does not connect to `address`; empty when it does."""
+    inner = getattr(address, "ipv4_mapped", None) or address
+    if inner.is_loopback:
+        return "" if allow_loopback else LOOPBACK
+    if inner in _METADATA:
+        return "a cloud metadata address"
+    if inner.is_link_local:
+        return "a link-local address"
+    if inner.is_unspecified or inner.is_multicast or inner.is_reserved:
+        return "not the address of a server"
+    return ""
+
+
+def shown(address: str) -> str:
+    """The address without user and password, and without what may be a secret in its query."""
+    scheme, mark, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    return scheme + mark + host.rpartition("@")[2] + slash + path.partition("?")[0]
+
+
+def cut(words: str) -> str:
+    """No more of a stranger's words than a status can hold."""
+    return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 1]}…"
+
+
+def _why(error: BaseException) -> str:
+    """The system's words for a failure, which the library keeps at the bottom of its own."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, OSError) and below.strerror:
+            return os.strerror(below.errno).lower() if below.errno else below.strerror
+        below = below.__cause__ or below.__context__
+    return str(error) or type(error).__name__
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    """Seconds only; a date would need a clock that agrees with ours."""
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() else None
+
+
+async def _bounded(answer: httpx.Response, where: str) -> bytes:
+    body = bytearray()
+    async for piece in answer.aiter_bytes():
+        body += piece
+        if len(body) > LONGEST_ANSWER:
+            raise TemporaryError(f"{where} answered with more than {LONGEST_ANSWER} bytes")
+    return bytes(body)

@@ -1,0 +1,74 @@
+"""What the engine's actions do to the small member. `world` gives every action to `act`."""
+
+from dataclasses import replace
+from typing import Any
+
+from fleet.api import names
+from fleet.kulta.core import actions as kinds
+from fleet.kulta.core.observed import ReplicaSet
+from tests.trees import clone
+
+
+def act(world: Any, action: kinds.Action) -> None:
+    """Carry out one action; an Event changes nothing."""
+    match action:
+        case kinds.CreateReplicaSet(manifest=made):
+            _create(world, made)
+        case kinds.ScaleReplicaSet(name=name, replicas=size):
+            _change(world, name, replicas=size)
+        case kinds.RelabelReplicaSet(name=name, role=role):
+            _change(world, name, role=role)
+        case kinds.RelabelPod(name=name, role=role):
+            world.pods[name] = replace(world.pods[name], role=role)
+        case kinds.DeleteReplicaSet(name=name):
+            world.sets.pop(name.rsplit("-", 1)[1])
+        case kinds.SelectService():
+            _select(world, action)
+        case kinds.WriteRoute(manifest=made):
+            _route(world, made)
+        case kinds.SetFinalizer(present=present):
+            marks = [names.ROLLOUT_FINALIZER] if present else []
+            world.manifest["metadata"]["finalizers"] = marks
+            world.gone = "deletionTimestamp" in world.manifest["metadata"] and not present
+        case kinds.ConsumeRequest(verb=verb):
+            world.annotations.pop(f"kulta.io/{verb}", None)
+
+
+def _create(world: Any, made: Any) -> None:
+    labels = made["spec"]["template"]["metadata"]["labels"]
+    key = labels[names.HASH_LABEL]
+    assert key not in world.sets
+    world.sets[key] = ReplicaSet(
+        name=made["metadata"]["name"],
+        uid=f"set-{key}",
+        hash=key,
+        role=labels[names.TYPE_LABEL],
+        replicas=made["spec"]["replicas"],
+        created_at=world.now,
+    )
+
+
+def _change(world: Any, name: str, **changes: Any) -> None:
+    key = name.rsplit("-", 1)[1]
+    world.sets[key] = replace(world.sets[key], **changes)
+
+
+def _select(world: Any, action: kinds.SelectService) -> None:
+    known = world.services[action.name]
+    assert known.resource_version == action.resource_version
+    world.services[action.name] = replace(
+        known,
+        selector=dict(action.selector),
+        original=None if action.original is None else dict(action.original),
+        resource_version=str(int(known.resource_version) + 1),
+    )
+
+
+def _route(world: Any, made: Any) -> None:
+    known = world.routes[made["metadata"]["name"]]
+    assert made["metadata"]["resourceVersion"] == known["metadata"]["resourceVersion"]
+    changed = clone(made)
+    if changed["spec"] != known["spec"]:
+        changed["metadata"]["generation"] += 1
+    changed["metadata"]["resourceVersion"] = str(int(known["metadata"]["resourceVersion"]) + 1)
+    world.routes[made["metadata"]["name"]] = changed

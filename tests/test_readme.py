@@ -6,7 +6,10 @@ import pytest
 import yaml
 
 from fleet.api.application import DeliveryPolicy
-from tests import readme
+from fleet.api.rollout import Phase
+from fleet.kulta.core import validation
+from tests import gen, readme
+from tests.kulta.world import World
 from tests.shell import fleet
 
 TEXT = readme.README.read_text()
@@ -23,6 +26,31 @@ def test_the_delivery_policy_of_the_readme_is_valid() -> None:
     policy = yaml.safe_load(found[1])["deliveryPolicy"]
     parsed = DeliveryPolicy.model_validate(policy, extra="forbid")
     assert [wave.name for wave in parsed.waves] == ["canary", "rest"]
+
+
+def test_the_blue_green_of_the_readme_does_what_the_text_says() -> None:
+    """Judged in its preview, promoted by itself after ten minutes, back at once for five more."""
+    found = re.search(r"```yaml\n(scaleDownDelay:.*?blueGreen:.*?)```", TEXT, re.DOTALL)
+    assert found
+    manifest = gen.manifest(**yaml.safe_load(found[1]))
+    assert validation.of_manifest(manifest) == ()
+    world = World(manifest, answer=lambda text: 0.5)
+    wish = manifest["spec"]["strategy"]["blueGreen"]
+    names = (wish["activeService"], wish["previewService"])
+    world.services = {name: gen.service(name) for name in names}
+    refs = [gen.backend(name, weight) for name, weight in zip(names, (100, 0), strict=True)]
+    world.routes = {names[0]: gen.route(rules=[{"backendRefs": refs}])}
+    world.strict = False
+    world.settle()
+    world.image("shop:v2")
+    world.run(500)
+    assert world.status.phase is Phase.PREVIEW
+    world.run(200)
+    assert world.status.phase is Phase.COMPLETED
+    assert world.behind(names[0]) == {gen.revision("shop:v2")}
+    world.annotate("rollback")
+    world.run(1)
+    assert world.behind(names[0]) == {gen.revision("shop:v1")}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -9,7 +9,7 @@ from fleet.api.application import DeliveryPolicy
 from fleet.api.rollout import Phase
 from fleet.kulta.core import validation
 from tests import gen, readme
-from tests.kulta.world import World
+from tests.kulta.world import World, furnish
 from tests.shell import fleet
 
 TEXT = readme.README.read_text()
@@ -37,21 +37,17 @@ def test_the_blue_green_of_the_readme_does_what_the_text_says() -> None:
     wish = manifest["spec"]["strategy"]["blueGreen"]
     wish["analysis"]["prometheus"] = {"address": "http://prometheus:9090"}  # else the engine's own
     world = World(manifest, answer=lambda text: 0.5)
-    names = (wish["activeService"], wish["previewService"])
-    world.services = {name: gen.service(name) for name in names}
-    refs = [gen.backend(name, weight) for name, weight in zip(names, (100, 0), strict=True)]
-    world.routes = {names[0]: gen.route(rules=[{"backendRefs": refs}])}
-    world.strict = False
+    furnish(world, (gen.ACTIVE, "active"), (gen.PREVIEW, "preview"), routed=True)
     world.settle()
     world.image("shop:v2")
     world.run(500)
     assert world.status.phase is Phase.PREVIEW
     world.run(200)
     assert world.status.phase is Phase.COMPLETED
-    assert world.behind(names[0]) == {gen.revision("shop:v2")}
+    assert world.behind(gen.ACTIVE) == {gen.revision("shop:v2")}
     world.annotate("rollback")
     world.run(1)
-    assert world.behind(names[0]) == {gen.revision("shop:v1")}
+    assert world.behind(gen.ACTIVE) == {gen.revision("shop:v1")}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -42,6 +42,7 @@ SENTENCES: Final[dict[str, str]] = {
     "Paused": "Paused by a person or by the policy.",
     "AnalysisFailed": "The new revision failed its analysis and was taken back.",
     "BudgetExceeded": "More clusters failed than the wave's failure budget allows.",
+    "Connecting": "The hub has just met a member of the wave; the wave waits for it a moment.",
     "Deferred": "Clusters cannot be reached and are put off to the end.",
     "WaitingForClusters": "Clusters are in flight; the next may start when one is done.",
     "GivingWay": "An older run of the Application sends its clusters back first.",

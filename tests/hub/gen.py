@@ -89,6 +89,18 @@ def member(
     return answers if fresh else lose(answers, reachable=reachable)
 
 
+def meet(member: Member, until: datetime) -> Member:
+    """The member before the hub is connected to it."""
+    return replace(
+        member,
+        reachable=False,
+        fresh=False,
+        reason="Unreachable",
+        message="not connected yet",
+        connecting_until=until,
+    )
+
+
 def lose(member: Member, at: datetime = NOON, *, reachable: bool = False) -> Member:
     """The member without fresh reports since `at`, as its MemberCluster says too."""
     reason, message = ("Stale", SILENT) if reachable else ("Unreachable", "connection refused")
@@ -99,13 +111,22 @@ def lose(member: Member, at: datetime = NOON, *, reachable: bool = False) -> Mem
         fresh=False,
         reason=reason,
         message=message,
+        connecting_until=None,
     )
 
 
 def regain(member: Member, at: datetime = NOON) -> Member:
     """The member with fresh reports again."""
     cluster = _fresh(member.cluster, True, "Reachable", at)
-    return replace(member, cluster=cluster, reachable=True, fresh=True, reason="", message="")
+    return replace(
+        member,
+        cluster=cluster,
+        reachable=True,
+        fresh=True,
+        reason="",
+        message="",
+        connecting_until=None,
+    )
 
 
 def _fresh(cluster: MemberCluster, value: bool, reason: str, at: datetime) -> MemberCluster:

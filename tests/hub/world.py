@@ -31,6 +31,7 @@ from fleet.hub.core.actions import (
 )
 from fleet.hub.core.application import decision
 from fleet.hub.core.cluster import dispatch
+from fleet.hub.core.member import connectivity
 from fleet.hub.core.observed import ApplicationObserved, DispatchObserved, Member, RunObserved
 from fleet.hub.core.run import plan
 from fleet.rendering import render
@@ -114,6 +115,7 @@ def new(
 def tick(world: World, seconds: float = 10) -> World:
     """One look of every controller, then one step of every engine, then some time."""
     after = _copied(world)
+    _await(after)
     try:
         _hub(after)
     except Crash:
@@ -145,6 +147,12 @@ def lose(world: World, *names: str) -> World:
 def regain(world: World, *names: str) -> World:
     """Those members answer again."""
     return _members(world, names, lambda member: gen.regain(member, world.now))
+
+
+def meet(world: World, *names: str) -> World:
+    """The hub has just begun, or just seen these members: it is not connected to them yet."""
+    until = world.now + timedelta(seconds=connectivity.CONNECT_SECONDS)
+    return _members(world, names, lambda member: gen.meet(member, until))
 
 
 def silence(world: World, *names: str) -> World:
@@ -195,6 +203,13 @@ def _copied(world: World) -> World:
 
 def _clones(objects: Objects) -> Objects:
     return {key: engine.clone(manifest) for key, manifest in objects.items()}
+
+
+def _await(world: World) -> None:
+    """Who is not connected by then is lost."""
+    for name, member in world.members.items():
+        if member.connecting_until is not None and world.now >= member.connecting_until:
+            world.members[name] = gen.lose(member, world.now)
 
 
 # --- the hub --------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ them. A failed render or an unreachable member is a value here, so that a plan c
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from fleet.api import ClusterRollout, Fleet, FleetRollout, MemberCluster
@@ -31,6 +32,8 @@ class Member:
     reason: str = "Unreachable"
     message: str = ""
     """Why it is not reachable or not fresh, as a sentence."""
+    connecting_until: datetime | None = None
+    """Until when it is waited for as one that the hub has just met; None where it is not."""
     server: str = ""
     """Identity of the API server that answers (uid of its kube-system); empty while unknown."""
 

@@ -159,11 +159,12 @@ class Context:
     identity: str = ""
     """uid of the hub's kube-system, who fences the writes into members; known before any."""
     stores: Stores = field(default_factory=Stores)
-    links: Links = field(default_factory=Links)
+    links: Links = field(init=False)
     queues: Queues = field(default_factory=Queues)
     timers: Timers = field(init=False)
 
     def __post_init__(self) -> None:
+        self.links = Links(self.clock)
         self.timers = Timers(self.metrics, self.clock)
 
     def now(self) -> datetime:

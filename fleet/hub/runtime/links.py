@@ -8,7 +8,7 @@ never compared: every age here is on the hub's monotonic clock.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from fleet import errors
@@ -36,9 +36,16 @@ from fleet.clusters.store import Change
 from fleet.clusters.watch import Informer
 from fleet.errors import FleetError
 from fleet.hub.core.member import connectivity, freshness
-from fleet.hub.core.member.connectivity import SETTLE_SECONDS, Connectivity, Sight, Trouble
+from fleet.hub.core.member.connectivity import (
+    CONNECT_SECONDS,
+    SETTLE_SECONDS,
+    Connectivity,
+    Sight,
+    Trouble,
+)
 from fleet.hub.core.member.engine import Deployed, EngineObserved, Keeper, Obstacle, Term
 from fleet.hub.core.member.identity import Identity
+from fleet.ports import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +61,10 @@ class Link:
     """One member. `handle` is there while it is engaged."""
 
     key: Key
+    met_at: float = -math.inf
+    """Monotonic time at which the hub saw its MemberCluster first."""
+    connecting_until: datetime | None = None
+    """When it will have been known for `CONNECT_SECONDS`, as the clock on the wall says it."""
     handle: Handle | None = None
     trouble: Trouble | None = None
     """What `membership` could not get past; None while connected."""
@@ -150,7 +161,12 @@ class Link:
         """What is seen of the member at monotonic `now`."""
         handle = self.handle
         if self.trouble is not None or handle is None or not self.uid:
-            return Sight(name=self.key[1], trouble=self.trouble, is_known=False)
+            return Sight(
+                name=self.key[1],
+                trouble=self.trouble,
+                is_known=False,
+                known_for=now - self.met_at,
+            )
         age = connectivity.lease_age(changed=self.lease_changed, since=self.engaged_at, now=now)
         return Sight(
             name=self.key[1],
@@ -161,6 +177,7 @@ class Link:
             silence=handle.age(ROLLOUTS),
             is_listed=handle.informers[ROLLOUTS].synced.is_set(),
             lease_age=None if self.term is None else age,
+            known_for=now - self.met_at,
         )
 
     def seen(self, mode: EngineMode) -> EngineObserved:
@@ -206,7 +223,8 @@ class Link:
 class Links:
     """Key of a MemberCluster → link."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._links: dict[Key, Link] = {}
 
     def __iter__(self) -> Iterator[Link]:
@@ -219,8 +237,12 @@ class Links:
         return self._links.get(key)
 
     def make(self, key: Key) -> Link:
-        """The link of that member, new if need be."""
-        return self._links.setdefault(key, Link(key=key))
+        """The link of that member; one that is new has been met now."""
+        if key not in self._links:
+            until = self._clock.now() + timedelta(seconds=CONNECT_SECONDS)
+            made = Link(key=key, met_at=self._clock.monotonic(), connecting_until=until)
+            self._links[key] = made
+        return self._links[key]
 
     def drop(self, key: Key) -> None:
         """The MemberCluster is gone."""

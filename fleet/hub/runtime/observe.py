@@ -43,6 +43,7 @@ def member(hub: Context, cluster: MemberCluster) -> Member:
         fresh=believed.fresh,
         reason=believed.reason,
         message=believed.message,
+        connecting_until=link.connecting_until if link and believed.connecting else None,
         server=link.uid if link else "",
     )
 

@@ -37,6 +37,8 @@ def connect(hub: Context) -> None:
 
 def cluster_changed(hub: Context, change: Change[MemberCluster]) -> None:
     """A MemberCluster: its own reconcile; everybody who could deliver there if more moved."""
+    if change.type == "ADDED":
+        hub.links.make(change.key)  # met now, however many are connected before it
     hub.queues.members.add(change.key)
     since = [freshness.lost_since(one) if one else None for one in (change.old, change.new)]
     if _is_meant(change) or since[0] != since[1]:

@@ -7,7 +7,7 @@ monotonic clock; a member's own times are shown, never compared. The engine is `
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fleet import errors
@@ -19,6 +19,12 @@ SETTLE_SECONDS = 10.0
 """How long a new connection may take to show whether it is good."""
 GRACE_SECONDS = 5.0
 """How long a broken watch may take to come back before the member counts as unreachable."""
+
+CONNECT_SECONDS = 30.0
+"""How long a member that the hub has just met may take until it is believed: connecting and listing
+take a second or two, a new engine starts in ten or twenty and renews its Lease some seconds later.
+So long a wave waits for one of which nothing bad has been seen; a restart of the hub, or a member
+that was registered a moment ago, shall not send those behind it ahead."""
 
 CLOSED_TO_US = frozenset({"SecretNotFound", "KubeconfigRefused", "DuplicateCluster"})
 """Reasons that end a connection: nobody may go on using what was taken away or refused."""
@@ -56,6 +62,8 @@ class Sight:
     lease_age: float | None = 0.0
     """Since the engine's Lease was seen to change: None where there is none, infinite where that
     has not been seen yet."""
+    known_for: float = math.inf
+    """Since the hub met it: since it saw its MemberCluster, and began itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +72,8 @@ class Connectivity:
 
     reachable: bool = False
     fresh: bool = False
+    connecting: bool = False
+    """Not believed yet, for it has just been met; nothing that was seen speaks against it."""
     reason: str = "Unreachable"
     message: str = ""
 
@@ -95,13 +105,21 @@ def trouble(error: FleetError, name: str, expires: datetime | None = None) -> Tr
 
 def of(sight: Sight) -> Connectivity:
     """What to believe of a member that is seen so."""
-    absence = sight.trouble or _absence(sight)
-    if absence is not None:
-        return Connectivity(reason=absence.reason, message=absence.message)
+    failure = sight.trouble or _failure(sight)
+    if failure is not None:
+        return Connectivity(reason=failure.reason, message=failure.message)
+    is_new = sight.known_for < CONNECT_SECONDS
+    if lack := _lack(sight):
+        return Connectivity(reason="Unreachable", message=lack, connecting=is_new)
     doubt = freshness.doubt(watch_age=sight.silence, lease_age=sight.lease_age)
-    if doubt is not None:
-        return Connectivity(reachable=True, reason=doubt.reason, message=doubt.message)
-    return Connectivity(reachable=True, fresh=True, reason="Reachable")
+    if doubt is None:
+        return Connectivity(reachable=True, fresh=True, reason="Reachable")
+    return Connectivity(
+        reachable=True,
+        connecting=is_new and doubt.reason == freshness.UNKNOWN,
+        reason=doubt.reason,
+        message=doubt.message,
+    )
 
 
 def lease_age(*, changed: float, since: float, now: float) -> float:
@@ -114,13 +132,11 @@ def lease_age(*, changed: float, since: float, now: float) -> float:
 
 def is_news(before: Connectivity, after: Connectivity) -> bool:
     """Whether somebody needs to hear of the change: ages in a sentence grow all the time."""
-    one, other = ((item.reachable, item.fresh, item.reason) for item in (before, after))
-    return one != other
+    return replace(before, message="") != replace(after, message="")
 
 
-def _absence(sight: Sight) -> Trouble | None:
-    if not sight.is_known:
-        return Trouble(reason="Unreachable", message="not connected yet")
+def _failure(sight: Sight) -> Trouble | None:
+    """What went wrong."""
     if sight.is_cut:
         error = sight.failure or errors.Unreachable("it fails too often")
         return trouble(error, sight.name, sight.expires)
@@ -128,6 +144,11 @@ def _absence(sight: Sight) -> Trouble | None:
         passing = isinstance(sight.problem, errors.TemporaryError)
         if not passing or sight.silence > GRACE_SECONDS:
             return trouble(sight.problem, sight.name, sight.expires)
-    if not sight.is_listed:
-        return Trouble(reason="Unreachable", message="its Rollouts have not been listed yet")
     return None
+
+
+def _lack(sight: Sight) -> str:
+    """What has not come yet."""
+    if not sight.is_known:
+        return "not connected yet"
+    return "" if sight.is_listed else "its Rollouts have not been listed yet"

@@ -21,6 +21,7 @@ from fleet.api.names import (
     NAMESPACE_LABEL,
 )
 from fleet.api.rollout import Phase
+from fleet.hub.core.member import freshness
 from fleet.hub.core.member.connectivity import Connectivity
 
 IDLE = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CONCLUDED})
@@ -202,7 +203,7 @@ def health(seen: EngineObserved) -> tuple[bool | None, str]:
         return None, f"{LEASE} cannot be read: {seen.lease_problem}"
     if seen.term is not None:
         # Seen, and not yet seen to change: nothing is known, good or bad.
-        known = seen.believed.reason != "EngineUnknown"
+        known = seen.believed.reason != freshness.UNKNOWN
         return (False if known else None), seen.believed.message
     if seen.mode is EngineMode.EXTERNAL:
         return None, f"there is no {LEASE}: is an engine running with leader election?"

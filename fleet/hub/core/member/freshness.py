@@ -16,6 +16,9 @@ LEASE_SECONDS = 30.0
 WATCH_SECONDS = 90.0
 """A quiet watch still brings a bookmark each minute."""
 
+UNKNOWN = "EngineUnknown"
+"""Reason of a doubt: the engine has not been seen alive, and not dead either."""
+
 FRESH = "Fresh"
 """Condition of a MemberCluster: its reports count. Its time is that of the loss, also over a
 restart of the hub."""
@@ -39,11 +42,11 @@ def doubt(*, watch_age: float, lease_age: float | None) -> Doubt | None:
     Lease, infinite where no change has been seen yet.
     """
     if lease_age is None:
-        return Doubt(reason="EngineUnknown", message="the engine has no Lease")
+        return Doubt(reason=UNKNOWN, message="the engine has no Lease")
     if lease_age > LEASE_SECONDS:
         if lease_age == float("inf"):
             return Doubt(
-                reason="EngineUnknown",
+                reason=UNKNOWN,
                 message="the engine has not been seen to renew its Lease yet",
             )
         text = f"the engine has not renewed its Lease for more than {LEASE_SECONDS:g} s"

@@ -14,7 +14,8 @@ from fleet.api.fleetrollout import (
     FleetRolloutSpec,
     WaveStatus,
 )
-from fleet.hub.core.run.rows import Row, of
+from fleet.hub.core.run.row import Row
+from fleet.hub.core.run.rows import of
 from fleet.kit import phrases
 
 MESSAGE = 160

@@ -17,7 +17,7 @@ from fleet.api.fleetrollout import (
 )
 from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import rows as rowlib
-from fleet.hub.core.run.rows import Row
+from fleet.hub.core.run.row import Row
 from fleet.kit import phrases
 
 

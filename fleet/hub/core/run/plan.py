@@ -21,7 +21,7 @@ from fleet.hub.core.run import rows as rowlib
 from fleet.hub.core.run import walk as walklib
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.report import State
-from fleet.hub.core.run.rows import Row
+from fleet.hub.core.run.row import Row
 from fleet.hub.core.run.story import Told
 from fleet.kit import phrases
 
@@ -220,6 +220,11 @@ def _waiting(view: View) -> tuple[str, str]:
     busy = [row for row in view.rows if row.is_in_flight]
     if busy:
         return "WaitingForClusters", f"waiting for {gates.places(busy)}"
+    new = {row.name: row.awaited_until for row in view.rows if row.awaited_until is not None}
+    if new:
+        end = phrases.clock(max(new.values()))
+        names = phrases.listed(list(new))
+        return "Connecting", f"waiting for {names} to be connected, until {end} at the latest"
     late = [row for row in view.rows if row.is_deferred]
     if not late:
         return "Progressing", "clusters are about to start"

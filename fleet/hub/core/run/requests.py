@@ -10,7 +10,7 @@ from datetime import datetime
 
 from fleet.api.fleetrollout import FleetRolloutStatus, RunPhase
 from fleet.hub.core import phases
-from fleet.hub.core.run.rows import Row
+from fleet.hub.core.run.row import Row
 
 REMEMBERED = 20
 HELP = "write <verb>/<id>[/<cluster>] with one of pause, resume, retry, abort and a new id"

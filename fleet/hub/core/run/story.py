@@ -18,7 +18,7 @@ from fleet.api.fleetrollout import (
 )
 from fleet.hub.core import phases
 from fleet.hub.core.run import gates
-from fleet.hub.core.run.rows import Row
+from fleet.hub.core.run.row import Row
 from fleet.kit import durations, phrases
 
 KEPT = 50
@@ -108,7 +108,8 @@ def _done(status: WaveStatus) -> str:
     parts += [f"{left} put off"] if left else []
     if status.started_at and status.finished_at:
         parts.append(f"took {durations.format_short(status.finished_at - status.started_at)}")
-    return f"wave {status.name} is done: {', '.join(parts)}"
+    end = "is done" if status.updated or status.failed else "is put off"
+    return f"wave {status.name} {end}: {', '.join(parts)}"
 
 
 def _phase(before: FleetRolloutStatus, after: FleetRolloutStatus) -> Iterator[Told]:

@@ -15,7 +15,7 @@ from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import gates
 from fleet.hub.core.run import rows as rowlib
 from fleet.hub.core.run.gates import View
-from fleet.hub.core.run.rows import Row
+from fleet.hub.core.run.row import Row
 
 
 def walk(
@@ -99,13 +99,15 @@ def _stopped(status: WaveStatus, now: datetime) -> WaveStatus:
 
 
 def _step(status: WaveStatus, wave: PlannedWave, view: View, now: datetime) -> WaveStatus:
+    """One wave moves as far as it can; where nothing was updated there is nothing to soak."""
     rows = view.wave(wave.name)
     status = status.model_copy(update={"started_at": status.started_at or now})
     if not _settled(rows, status):
         return status.model_copy(
             update={"phase": WavePhase.PROGRESSING, "soaking_since": None, "soaked_seconds": 0.0}
         )
-    if rows and wave.soak_seconds:
+    soaks = bool(wave.soak_seconds) and any(row.is_updated or row.done for row in rows)
+    if soaks:
         if any(row.doubt for row in rows):
             still = _stopped(status, now)
             return still.model_copy(update={"phase": WavePhase.SOAKING})
@@ -118,7 +120,7 @@ def _step(status: WaveStatus, wave: PlannedWave, view: View, now: datetime) -> W
             "phase": WavePhase.DONE,
             "finished_at": now,
             "soaking_since": None,
-            "soaked_seconds": float(wave.soak_seconds) if rows else 0.0,
+            "soaked_seconds": float(wave.soak_seconds) if soaks else 0.0,
         }
     )
 

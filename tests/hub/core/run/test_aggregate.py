@@ -4,7 +4,7 @@ import pytest
 
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.hub.core.run import aggregate
-from fleet.hub.core.run.rows import Row
+from fleet.hub.core.run.row import Row
 from tests.hub import gen
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from fleet.api.names import ClusterName
 from fleet.hub.core.run import gates
-from fleet.hub.core.run.rows import Row
+from fleet.hub.core.run.row import Row
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""Clusters whose member is not heard of: waited for, put off, and counted in the end.
+
+    before its turn   just met ──> awaited ──> put off ── time-out ──> counts against the budget
+    in flight         keeps its slot ─────────────────── time-out ──> counts
+    in the soak       the soak stands still ──────────── time-out ──> counts, the soak goes on
+
+Called by `rows`. A time-out runs from the loss of the member, which the hub's own objects remember
+over its restart; with an unknown loss, and while the hub suspects itself, it does not run.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from fleet.api import ClusterRollout
+from fleet.api import conditions as conditionlib
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.hub.core.member import freshness
+from fleet.hub.core.observed import Member
+from fleet.hub.core.run.row import Moment, Row
+
+
+def before_its_turn(moment: Moment, row: Row, member: Member, began: datetime) -> Row:
+    """One that cannot be let go, in a wave that `began`."""
+    if member.connecting_until is not None:
+        return awaited(row, member)
+    row = replace(row, phase=ClusterPhase.DEFERRED, reason="Deferred", message=member.message)
+    return _counted(moment, row, member, since=began)
+
+
+def awaited(row: Row, member: Member) -> Row:
+    """Its member has just been met: those behind it shall not go first because of that."""
+    return replace(
+        row,
+        phase=ClusterPhase.PENDING,
+        message=f"being connected: {member.message}",
+        awaited_until=member.connecting_until,
+        due=member.connecting_until,
+    )
+
+
+def in_flight(moment: Moment, row: Row, member: Member, item: ClusterRollout) -> Row:
+    """One that is lost on its way keeps its slot until the time-out."""
+    seen = conditionlib.find(item.status.conditions, "Reachable")
+    since = seen.last_transition_time if seen and seen.status != "True" else None
+    end = (since or moment.now) + _patience(moment)
+    counted = since is not None and moment.now >= end and not moment.observed.isolated
+    return replace(
+        row,
+        phase=ClusterPhase.UNREACHABLE,
+        reason=member.reason,
+        message=member.message,
+        counted=counted,
+        due=None if counted or since is None else end,
+    )
+
+
+def in_soak(moment: Moment, row: Row, member: Member, item: ClusterRollout) -> Row:
+    """Silence of one that is done stops the soak until it counts; then the soak goes on without it,
+    if the budget bears that."""
+    late = _counted(moment, row, member, since=item.status.finished_at or moment.now)
+    if late.counted:
+        return replace(late, phase=ClusterPhase.UNREACHABLE, message=member.message)
+    return replace(late, doubt=member.message or member.reason)
+
+
+def _counted(moment: Moment, row: Row, member: Member, *, since: datetime) -> Row:
+    """Until when it is put off, or that it counts now; the time before `since` does not."""
+    lost = freshness.lost_since(member.cluster)
+    if lost is None or moment.observed.isolated:
+        return row
+    end = max(lost, since) + _patience(moment)
+    if moment.now < end:
+        return replace(row, due=end)
+    phase = row.phase if member.reachable else ClusterPhase.UNREACHABLE
+    return replace(row, phase=phase, reason=member.reason, counted=True)
+
+
+def _patience(moment: Moment) -> timedelta:
+    return timedelta(seconds=moment.run.spec.plan.unavailable_timeout_seconds)

@@ -1,0 +1,80 @@
+"""One cluster of a run as it stands at a moment, and what follows from that.
+
+Made by `rows` and `absence`; gates, requests, the walk and the report read it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fleet.api import FleetRollout
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.names import ClusterName
+from fleet.hub.core import phases
+from fleet.hub.core.observed import RunObserved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A run, what is seen of the world, and when."""
+
+    run: FleetRollout
+    observed: RunObserved
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One cluster of the run."""
+
+    name: ClusterName
+    wave: str
+    phase: ClusterPhase = ClusterPhase.PENDING
+    reason: str = ""
+    message: str = ""
+    step: str = ""
+    weight: int = 0
+    """Percent of the cluster's traffic on the run's revision."""
+    replicas: int = 0
+    mine: bool = False
+    """This run let it go."""
+    ready: bool = False
+    """It could be let go: its member answers and its engine lives."""
+    counted: bool = False
+    """Without a fresh report for so long that it counts against the budget."""
+    done: bool = False
+    """It has come to its good end; what is seen since then is about its health."""
+    doubt: str = ""
+    """Why a cluster that is done is not known to run well."""
+    held: str = ""
+    attempt: int = 0
+    awaited_until: datetime | None = None
+    """Until when its wave waits for it: the hub has just met its member. None: it does not."""
+    due: datetime | None = None
+    """When this row changes by time alone."""
+
+    @property
+    def is_failed(self) -> bool:
+        return self.phase in phases.FAILURES or self.counted
+
+    @property
+    def is_updated(self) -> bool:
+        return self.phase is ClusterPhase.SUCCEEDED
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Takes a slot."""
+        return self.is_running and self.phase in phases.RUNNING and not self.counted
+
+    @property
+    def is_running(self) -> bool:
+        """Its engine may still change something there: in flight, or over its deadline."""
+        open_ = self.phase in phases.RUNNING or self.phase is ClusterPhase.TIMED_OUT
+        return self.mine and open_ and not self.done
+
+    @property
+    def is_pending(self) -> bool:
+        return self.phase is ClusterPhase.PENDING
+
+    @property
+    def is_deferred(self) -> bool:
+        return self.phase is ClusterPhase.DEFERRED and not self.counted

@@ -53,7 +53,7 @@ IMAGES = table(
 
 MEMBERS = ("east", "north", "west")
 """The members of `world`."""
-TENANTS = 18
+TENANTS = 24
 """How many tenants `world` can have."""
 
 _numbers = itertools.count(1)

@@ -82,6 +82,16 @@ def test_every_account_that_a_pod_uses_is_made() -> None:
             assert (item["metadata"]["namespace"], account) in made
 
 
+def test_the_hubs_own_cluster_can_be_a_member() -> None:
+    """`fleet cluster add` must not replace the rights that the hub has there already."""
+    named = [
+        (item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"])
+        for path in (ROOT / "deploy/hub/rbac.yaml", *(ROOT / "clusters").glob("*-rbac.yaml"))
+        for item in documents(path)
+    ]
+    assert len(named) == len(set(named)) > 10
+
+
 def test_everything_that_the_image_copies_exists_and_is_sent_to_the_build() -> None:
     sent = {
         line.removeprefix("!")

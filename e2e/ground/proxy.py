@@ -2,8 +2,8 @@
 
 `Proxy` works on bytes: latency, connections cut by RST, a black hole, a refused port; TLS passes
 through it untouched. `HttpProxy` ends TLS with a certificate of the control plane's own authority
-and can therefore disturb single requests: errors, answers lost after the write has happened, a halt
-after the nth write, watches that have expired. Both give an address for
+and can therefore disturb single requests: errors, answers lost after the write has happened, one
+that comes late, a halt after the nth write, watches that have expired. Both give an address for
 `ControlPlane.write_kubeconfig(…, server=proxy.url)`.
 
     async with Proxy(plane.port) as proxy:
@@ -18,7 +18,7 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -188,6 +188,23 @@ class Fault:
         return True
 
 
+@dataclass(slots=True, kw_only=True)
+class Caught:
+    """A request that is on its way until `let_go`; tests in other threads may ask and call."""
+
+    when: When
+    loop: asyncio.AbstractEventLoop
+    has_come: bool = False
+    status: int = 0
+    """How the server has answered it, late."""
+    answer: str = ""
+    free: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def let_go(self) -> None:
+        """It may arrive now."""
+        self.loop.call_soon_threadsafe(self.free.set)
+
+
 class HttpProxy:
     """An HTTP proxy to the API server at `server`, with a certificate of its `authority`."""
 
@@ -200,6 +217,7 @@ class HttpProxy:
         self._server = server
         self._authority = authority
         self._faults: list[Fault] = []
+        self._catches: list[Caught] = []
         self._writes_left: int | None = None
         self._passing = asyncio.Event()
         self._passing.set()
@@ -216,6 +234,11 @@ class HttpProxy:
     def lose_answer(self, *, times: int = 1, when: When = writing) -> None:
         """Let the server act, then cut the connection in the place of its answer."""
         self._faults.append(Fault(when=when, times=times, status=None))
+
+    def catch(self, when: When) -> Caught:
+        """Keep the next request for which `when` holds on its way; all others pass."""
+        self._catches.append(caught := Caught(when=when, loop=self._loop))
+        return caught
 
     def hold_after(self, writes: int) -> None:
         """Let `writes` (at least 1) more writes through, then hold all requests until `heal`."""
@@ -236,6 +259,7 @@ class HttpProxy:
         self._passing.set()
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         connector = aiohttp.TCPConnector(ssl=self._authority.context(), limit=0)
         self._session = await self._open.enter_async_context(
             aiohttp.ClientSession(
@@ -268,6 +292,7 @@ class HttpProxy:
         seen = Seen(method=request.method, path=request.raw_path)
         self.seen.append(seen)
         is_last = await self._admit(seen)
+        caught = await self._catch(seen)
         fault = next((fault for fault in self._faults if fault.takes(seen)), None)
         if fault is not None and fault.status is not None:
             body = error_object(fault.status, "Injected", f"{fault.status} by the proxy")
@@ -281,8 +306,11 @@ class HttpProxy:
                     return _cut(request)
                 if seen.is_watch and answer.status == 200:
                     return await self._watch(request, answer)
+                body = await answer.read()
+                if caught is not None:
+                    caught.status, caught.answer = answer.status, body.decode(errors="replace")
                 headers = _end_to_end(answer.headers)
-                return web.Response(status=answer.status, headers=headers, body=await answer.read())
+                return web.Response(status=answer.status, headers=headers, body=body)
         except aiohttp.ClientError:
             # The server is gone: the client shall see that, not an answer that we made up.
             return _cut(request)
@@ -299,6 +327,14 @@ class HttpProxy:
         self._writes_left = None
         self._passing.clear()
         return True
+
+    async def _catch(self, seen: Seen) -> Caught | None:
+        """Keep this request, if it is one to be kept, until it is let go."""
+        caught = next((one for one in self._catches if not one.has_come and one.when(seen)), None)
+        if caught is not None:
+            caught.has_come = True
+            await caught.free.wait()
+        return caught
 
     @contextlib.asynccontextmanager
     async def _forward(self, request: web.BaseRequest) -> AsyncIterator[aiohttp.ClientResponse]:

@@ -1,15 +1,17 @@
 """How far a member is believed: what reaches it, how old its signs of life are."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
-from fleet.api.names import LEASES, ROLLOUTS
+from fleet.api.names import FLEETROLLOUTS, LEASES, MEMBERCLUSTERS, ROLLOUTS
 from fleet.clusters.health import Breaker, Circuit
 from fleet.errors import Forbidden, Unauthorized, Unreachable
 from fleet.hub.core.member.connectivity import Trouble
-from fleet.hub.runtime import membership
+from fleet.hub.runtime import membership, observe, triggers
 from fleet.hub.runtime.links import Link, slim
+from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk
 
 QUIET = "the engine has not renewed its Lease for more than 30 s"
@@ -168,6 +170,34 @@ async def test_standing(
     found = link.connectivity(desk.clock.monotonic())
     assert (found.reachable, found.fresh) == (reachable, fresh)
     assert (found.reason, found.message) == (reason, message)
+
+
+def test_a_member_is_met_when_its_membercluster_is_first_seen() -> None:
+    desk = Desk()
+    desk.register("eu-7")
+    link, now = desk.link("eu-7"), desk.clock.monotonic()
+    assert link.connectivity(now).connecting
+    assert link.connecting_until == desk.clock.now() + timedelta(seconds=30)
+    desk.clock.advance(20)
+    desk.see(MEMBERCLUSTERS, "eu-7")
+    assert desk.link("eu-7") is link, "met once"
+    assert link.connectivity(now + 29).connecting
+    assert not link.connectivity(now + 30).connecting
+
+
+async def test_who_waits_hears_when_the_patience_is_over() -> None:
+    desk = Desk()
+    desk.put(FLEETROLLOUTS, gen.run(gen.wave("all", "eu-7")))
+    desk.register("eu-7")
+    triggers.poke(desk.hub, desk.link("eu-7"))
+    (cluster,) = desk.hub.stores.memberclusters.values()
+    found = observe.member(desk.hub, cluster)
+    assert found.connecting_until == desk.clock.now() + timedelta(seconds=30)
+    desk.clock.advance(30)
+    desk.queues.runs.added.clear()
+    triggers.poke(desk.hub, desk.link("eu-7"))
+    assert desk.queues.runs.added == [(TENANT, "checkout-1")]
+    assert observe.member(desk.hub, cluster).connecting_until is None
 
 
 async def test_many_lost_at_once_make_the_hub_suspect_itself(desk: Desk) -> None:

@@ -89,6 +89,29 @@ def test_a_refused_token_says_when_it_ends() -> None:
 
 
 @pytest.mark.parametrize(
+    ("seen", "connecting"),
+    [
+        pytest.param({"is_known": False}, True, id="before it has said who it is"),
+        pytest.param({"is_listed": False}, True, id="before the first list"),
+        pytest.param({"lease_age": None}, True, id="before its engine has a Lease"),
+        pytest.param({"lease_age": math.inf}, True, id="before the Lease is seen to change"),
+        pytest.param({}, False, id="one that is believed is there"),
+        pytest.param({"lease_age": 31.0}, False, id="an engine that fell silent is no new one"),
+        pytest.param({"trouble": Trouble(reason="SecretNotFound", message="no Secret")}, False,
+                     id="what stands in the way is seen"),
+        pytest.param({"is_known": False, "is_cut": True}, False, id="and so are failures"),
+        pytest.param({"is_listed": False, "problem": BROKEN, "silence": math.inf}, False,
+                     id="a watch that never came up"),
+        pytest.param({"is_listed": False, "problem": BROKEN, "silence": 1.0}, True,
+                     id="a break of a second is none"),
+    ],
+)  # fmt: skip
+def test_who_is_being_connected(seen: dict[str, object], connecting: bool) -> None:
+    assert connectivity.of(sight(known_for=29.9, **seen)).connecting is connecting
+    assert not connectivity.of(sight(known_for=30.0, **seen)).connecting, "not for ever"
+
+
+@pytest.mark.parametrize(
     ("changed", "since", "age"),
     [
         pytest.param(-math.inf, 990.0, math.inf, id="not seen to change for 10 s: unknown"),
@@ -107,6 +130,7 @@ def test_the_age_of_a_lease(changed: float, since: float, age: float) -> None:
         pytest.param(Connectivity(reason="Stale", message="for 31 s"), False, id="another age"),
         pytest.param(Connectivity(reason="Unreachable", message="for 30 s"), True, id="a reason"),
         pytest.param(Connectivity(reason="Stale", reachable=True), True, id="it answers"),
+        pytest.param(Connectivity(reason="Stale", connecting=True), True, id="it is waited for"),
     ],
 )
 def test_what_is_news(after: Connectivity, news: bool) -> None:

@@ -1,8 +1,10 @@
 """Free TCP ports on 127.0.0.1 for servers that must be told theirs before they start.
 
 The ports lie below the kernel's ephemeral range: a number from that range may become the source
-port of somebody's connection between our choice and the server's bind. Another process may still
-win the race, so who starts a server tries again with other ports (`controlplane`, `prometheus`).
+port of somebody's connection between our choice and the server's bind. A given port is claimed with
+an abstract socket, which the kernel frees when the process is gone, so several test processes never
+choose the same. A stranger may still win the race, so who starts a server tries again with other
+ports (`controlplane`, `prometheus`).
 """
 
 import random
@@ -11,18 +13,17 @@ import threading
 from pathlib import Path
 
 LOWEST = 10_000
-_given: set[int] = set()
+_claims: list[socket.socket] = []
 _lock = threading.Lock()
 
 
 def free(count: int) -> tuple[int, ...]:
-    """`count` different ports that nobody listens on; none is given twice by one process."""
+    """`count` different ports that nobody listens on; none is given twice while we live."""
     with _lock:
         ports: list[int] = []
         while len(ports) < count:
             port = random.randrange(LOWEST, _ephemeral())
-            if port not in _given and is_free(port):
-                _given.add(port)
+            if _claim(port) and is_free(port):
                 ports.append(port)
         return tuple(ports)
 
@@ -35,6 +36,18 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
             probe.bind((host, port))
         except OSError:
             return False
+    return True
+
+
+def _claim(port: int) -> bool:
+    """Whether it is ours now; False when another process has it, or this one has had it."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        claim.bind(f"\0kulta-fleet-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
     return True
 
 

@@ -128,7 +128,7 @@ class ABTestingStrategy:
             ExperimentArm(name=arm.name, revision=arm.revision, service=arm.branch.service)
             for arm in draft.traits.arms
         )
-        design = _design(draft.look.spec)
+        design = _design(draft)
         found = ExperimentStatus(started_at=draft.now, arms=(control, *others), design=design)
         draft.set(ab_experiment=found)
         draft.move(Phase.EXPERIMENTING)
@@ -215,15 +215,15 @@ def _is_over(draft: Draft) -> bool:
     return at != EXPERIMENT or draft.stable == draft.current or draft.look.total == 0
 
 
-def _design(spec: RolloutSpec) -> str:
+def _design(draft: Draft) -> str:
     """What makes one experiment another: arms, who gets there, what decides. Not how long."""
-    wish = _wish(spec)
+    wish = _wish(draft.look.spec)
     kept = wish.analysis.manifest() if wish.analysis is not None else {}
     for key in ("prometheus", "minDuration", "interval"):
         kept.pop(key, None)
     found = [
         [arm.name, arm.revision, arm.branch.service, _matches(arm.branch)]
-        for arm in arms.of(spec, wish)
+        for arm in draft.traits.arms
     ]
     text = hashing.canonical({"arms": found, "analysis": kept})
     return f"{hashing.fnv1a64(text.encode()):016x}"
@@ -236,7 +236,7 @@ def _matches(branch: Branch) -> list[list[list[str]]]:
 def _begins_anew(draft: Draft) -> bool:
     """Whether this is another experiment now; what was measured says nothing about it."""
     running = draft.phase in RUNNING
-    if not running or _known(draft).design == _design(draft.look.spec):
+    if not running or _known(draft).design == _design(draft):
         return False
     traffic.weigh(draft, 0)
     draft.set(

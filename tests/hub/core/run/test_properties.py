@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.api import FleetRollout
+from fleet.api.fleetrollout import WavePhase, WaveStatus
 from fleet.hub.core import phases
 from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import rows
@@ -20,7 +21,7 @@ names = st.sampled_from(NAMES)
 events = st.dictionaries(
     st.integers(2, TICKS - 8),
     st.one_of(
-        st.tuples(st.sampled_from(["lose", "silence"]), names),
+        st.tuples(st.sampled_from(["lose", "silence", "meet"]), names),
         st.tuples(st.just("regain"), names),
         st.tuples(st.sampled_from(["pause", "resume", "retry", "abort"]), st.just("")),
         st.tuples(st.just("deliver"), st.sampled_from(["shop:v3", "shop:bad"])),
@@ -53,6 +54,8 @@ def changed(here: World, event: tuple[str, str], number: int, policy: dict[str, 
             return world.lose(here, name)
         case ("silence", name):
             return world.silence(here, name)
+        case ("meet", name):
+            return world.meet(here, name)
         case ("regain", name):
             return world.regain(here, name)
         case ("deliver", image):
@@ -79,8 +82,20 @@ def check(before: World, after: World) -> None:
         for wave, status in zip(run.spec.plan.waves, run.status.waves, strict=False):
             fresh = (started - known) & set(wave.clusters)
             assert not fresh or status.started_at, "nobody starts before its wave"
+            if _has_just_ended(old, status):
+                awaited = [row for row in rows.of(found, wave.name) if row.awaited_until]
+                assert not awaited, "no wave goes on without who is being connected"
         if old and old.status.halted_at and run.status.halted_at:
             assert started <= known, "nothing starts after a halt"
+
+
+def _has_just_ended(old: FleetRollout | None, status: WaveStatus) -> bool:
+    """Whether the wave was in work and is done now; in a soak nobody is waited for any more."""
+    before = {item.name: item.phase for item in old.status.waves} if old else {}
+    return status.phase is WavePhase.DONE and before.get(status.name, WavePhase.PENDING) not in (
+        WavePhase.SOAKING,
+        WavePhase.DONE,
+    )
 
 
 def is_at_rest(before: World, after: World) -> bool:

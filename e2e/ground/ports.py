@@ -13,7 +13,6 @@ import threading
 from pathlib import Path
 
 LOWEST = 10_000
-_claims: list[socket.socket] = []
 _lock = threading.Lock()
 
 
@@ -47,7 +46,7 @@ def _claim(port: int) -> bool:
     except OSError:
         claim.close()
         return False
-    _claims.append(claim)
+    claim.detach()  # it stays open as long as this process lives
     return True
 
 

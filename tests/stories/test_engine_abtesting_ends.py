@@ -10,7 +10,7 @@ from tests.kulta.checker import leads
 
 
 def test_conclusion_waits_for_a_person() -> None:
-    """[A4] [F1] Nothing happens by itself, and the message says what to do."""
+    """[A4] Nothing happens by itself, and the message says what to do."""
     world = decided()
     assert "awaiting promotion" in world.status.message
     assert "variant B has won" in world.status.message

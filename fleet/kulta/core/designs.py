@@ -69,8 +69,9 @@ def _variants(spec: RolloutSpec, wish: ABTesting, at: str) -> Iterator[str]:
                 )
     found = arms.of(spec, wish)
     for index, arm in enumerate(found[1:]):
+        is_known = all(change.name in known for change in wish.variants[index].containers)
         for other in found[: index + 1]:
-            if arm.revision == other.revision:
+            if is_known and arm.revision == other.revision:
                 yield (
                     f"{at}.variants[{index}] runs the same as variant {other.name}; "
                     "write another image, other args or env"
@@ -94,7 +95,7 @@ def _analysis(wish: ABAnalysis, at: str, count: int) -> Iterator[str]:
     for index, metric in enumerate(wish.metrics):
         where = f"{at}.metrics[{index}]"
         if metric.name in names[:index]:
-            yield f"{where}.name {metric.name} stands there twice; write it once"
+            yield f"{where}.name {metric.name} is there twice; write it once"
         if metric.min_effect_size is not None and not math.isfinite(metric.min_effect_size):
             yield f"{where}.minEffectSize must be a finite number, it is {metric.min_effect_size}"
         for field, text in (("numerator", metric.numerator), ("denominator", metric.denominator)):

@@ -2,12 +2,13 @@
 
 import copy
 import json
-import re
 from typing import Any
 
 import pytest
 
 from fleet.api import names
+from fleet.api.experiment import CookieMatch
+from fleet.kulta.core import arms
 from fleet.kulta.core.routers.base import Backends, Branch, Header
 from fleet.kulta.core.routers.gatewayapi import GatewayRouter
 from tests import gen
@@ -15,7 +16,7 @@ from tests import gen
 ROUTER = GatewayRouter()
 A, B, C = "checkout", "checkout-b", "checkout-c"
 BY_HEADER = Header(name="X-Variant", value="B")
-BY_COOKIE = Header(name="Cookie", value=r"^(.*;[ \t]*)?ab=B([ \t]*;.*)?$", type="RegularExpression")
+BY_COOKIE = arms.cookie(CookieMatch(name="ab", value="B"))
 SHOP = {"path": {"type": "PathPrefix", "value": "/shop"}}
 ROOT = {"path": {"type": "PathPrefix", "value": "/"}}
 
@@ -352,19 +353,3 @@ def test_route_without_the_control_is_named() -> None:
 def test_weights_have_no_branches_to_fit() -> None:
     plain = Backends(rollout=gen.NAME, stable=gen.STABLE, canary=gen.CANARY)
     assert ROUTER.misfit(gen.route(100, 0), plain) is None
-
-
-@pytest.mark.parametrize(
-    ("said", "arm"),
-    [
-        pytest.param("ab=B", B, id="[T10] alone"),
-        pytest.param("x=1; ab=B", B, id="[T10] at the end"),
-        pytest.param("ab=B; x=1", B, id="[T10] in front"),
-        pytest.param("x=1;ab=B;y=2", B, id="[T10] in the middle"),
-        pytest.param("ab=B2", A, id="[T19] a longer value"),
-        pytest.param("tab=B", A, id="[T19] a longer name"),
-        pytest.param("ab=b", A, id="another case"),
-    ],
-)
-def test_cookie_is_read_whole(said: str, arm: str) -> None:
-    assert (B if re.fullmatch(BY_COOKIE.value, said) else A) == arm

@@ -17,6 +17,7 @@ from fleet.api.names import (
     NAMESPACE_LABEL,
     SERVICES,
 )
+from fleet.hub.core.cluster.live import part
 from fleet.rendering.render import Rendered
 
 OWNERS = (MANAGED_BY, APPLICATION_LABEL, NAMESPACE_LABEL)
@@ -28,7 +29,7 @@ MANAGED_RULE = "kulta-"
 
 def is_ours(live: Mapping[str, Any], application: str, namespace: str) -> bool:
     """Whether the object carries the labels of this Application of this hub namespace."""
-    labels = _part(live, "metadata", "labels")
+    labels = part(live, "metadata", "labels")
     wanted = {
         MANAGED_BY: HUB_MANAGER,
         APPLICATION_LABEL: application,
@@ -66,8 +67,8 @@ def merged(live: Mapping[str, Any], wanted: Rendered) -> dict[str, Any]:
     """`live` with our wish put in: labels and annotations added, the engine's fields kept."""
     result: dict[str, Any] = copy.deepcopy(dict(live))
     metadata = result.setdefault("metadata", {})
-    for part in ("labels", "annotations"):
-        metadata[part] = {**(metadata.get(part) or {}), **wanted.manifest["metadata"][part]}
+    for kind in ("labels", "annotations"):
+        metadata[kind] = {**(metadata.get(kind) or {}), **wanted.manifest["metadata"][kind]}
     spec = copy.deepcopy(wanted.manifest.get("spec") or {})
     before = result.get("spec") or {}
     if wanted.resource is SERVICES:
@@ -127,9 +128,3 @@ def _backend(item: Mapping[str, Any]) -> tuple[str, str, int]:
         str(item.get("name", "")),
         int(item.get("port", 0) or 0),
     )
-
-
-def _part(value: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
-    for key in path:
-        value = value.get(key) or {}
-    return value

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from fleet.api import ClusterRollout
-from fleet.api import conditions as conditionlib
 from fleet.api.clusterrollout import ClusterRolloutStatus, Dispatched
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ROLLOUTS
@@ -59,9 +58,7 @@ def _end(item: ClusterRollout, now: datetime) -> datetime:
 
     A hub that has just begun knows of no loss yet: then it begins now.
     """
-    seen = conditionlib.find(item.status.conditions, "Reachable")
-    lost = seen.last_transition_time if seen is not None and seen.status != "True" else None
-    return max(lost or now, item.metadata.deletion_timestamp or now) + TIMEOUT
+    return max(standing.lost_since(item) or now, item.metadata.deletion_timestamp or now) + TIMEOUT
 
 
 def _away(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:

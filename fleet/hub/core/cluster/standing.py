@@ -19,6 +19,9 @@ from fleet.hub.core.observed import Member
 INPUTS_CHANGED = "InputsChanged"
 """Condition: rendered today, the manifests would be others; that goes through a run of its own."""
 
+REACHABLE = "Reachable"
+"""Condition: its member's API server answers."""
+
 WAITING = frozenset({ClusterPhase.PAUSED, ClusterPhase.UNREACHABLE})
 FINAL = frozenset({ClusterPhase.SUCCEEDED, ClusterPhase.FAILED})
 
@@ -89,11 +92,17 @@ def reachable(member: Member | None) -> Condition:
     """The condition `Reachable`: its time is when the member was lost."""
     if member is None:
         return conditionlib.condition(
-            "Reachable", False, "Released", "the MemberCluster is gone; what is there stays"
+            REACHABLE, False, "Released", "the MemberCluster is gone; what is there stays"
         )
     if not member.reachable:
-        return conditionlib.condition("Reachable", False, member.reason, member.message)
-    return conditionlib.condition("Reachable", True, "Reachable", "")
+        return conditionlib.condition(REACHABLE, False, member.reason, member.message)
+    return conditionlib.condition(REACHABLE, True, "Reachable", "")
+
+
+def lost_since(item: ClusterRollout) -> datetime | None:
+    """Since when its member is out of reach; None while it is not, and while that is not known."""
+    seen = conditionlib.find(item.status.conditions, REACHABLE)
+    return seen.last_transition_time if seen is not None and seen.status != "True" else None
 
 
 def _conditions(

@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fleet.api import ClusterRollout
-from fleet.api import conditions as conditionlib
 from fleet.api.fleetrollout import ClusterPhase
+from fleet.hub.core.cluster import standing
 from fleet.hub.core.member import freshness
 from fleet.hub.core.observed import Member
 from fleet.hub.core.run.row import Moment, Row
@@ -40,8 +40,7 @@ def awaited(row: Row, member: Member) -> Row:
 
 def in_flight(moment: Moment, row: Row, member: Member, item: ClusterRollout) -> Row:
     """One that is lost on its way keeps its slot until the time-out."""
-    seen = conditionlib.find(item.status.conditions, "Reachable")
-    since = seen.last_transition_time if seen and seen.status != "True" else None
+    since = standing.lost_since(item)
     end = (since or moment.now) + _patience(moment)
     counted = since is not None and moment.now >= end and not moment.observed.isolated
     return replace(

@@ -5,8 +5,10 @@ from the members' audit logs.
 """
 
 import asyncio
+import functools
 import json
 import time
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,7 @@ from fleet.api.names import (
     ENGINE_NAMESPACE,
     FLEETROLLOUTS,
     REQUEST_ANNOTATION,
+    ROLLOUTS,
 )
 
 ALL = {"maxConcurrency": 3}
@@ -195,6 +198,47 @@ def test_a_second_application_does_not_take_the_object_of_the_first(tenant: Tena
         within=5,
     )
     assert tenant.puppets["east"].rollout(tenant.namespace, "search") is None
+
+
+def test_a_foreign_manager_of_a_field_is_named_and_not_fought(tenant: Tenant) -> None:
+    """[MT-17] Conflict in that cluster; the others go on, and so does it when it is let go."""
+    tenant.deliver("app:v1", **ALL)
+    tenant.complete("app:v1")
+    tenant.await_phase(1, "Succeeded")
+    east = tenant.puppets["east"]
+    owned = functools.partial(gitops, tenant, "east")
+    owned(replicas=9)
+    tenant.deliver("app:v2", failureBudget=1, **ALL)
+    tenant.complete("app:v2", "north", "west")
+    status = tenant.await_cluster("east", "Conflict")
+    assert (status["reason"], status["message"]) == (
+        "Conflict",
+        "gitops owns fields of the Rollout: let them go, or set deliveryPolicy.onConflict: Force",
+    )
+    run = tenant.await_phase(2, "SucceededWithFailures")
+    assert (run["counts"]["updated"], run["counts"]["failed"]) == (2, 1)
+    assert tenant.dispatches("east") == [1], "nothing of ours was written over it"
+    found = east.rollout(tenant.namespace, NAME)
+    assert found is not None
+    assert (members.image_of(found), found["spec"]["replicas"]) == ("app:v1", 9)
+    owned()
+    tenant.complete("app:v2", "east")
+    found = east.rollout(tenant.namespace, NAME)
+    assert found is not None
+    assert found["spec"]["replicas"] == 2
+    tenant.await_cluster("east", "Succeeded")
+
+
+def gitops(tenant: Tenant, name: str, **spec: Any) -> None:
+    """Another tool owns exactly these fields of the Rollout in that member."""
+    manifest = {
+        "apiVersion": ROLLOUTS.api_version,
+        "kind": ROLLOUTS.kind,
+        "metadata": {"name": NAME, "namespace": tenant.namespace},
+        "spec": spec,
+    }
+    command = ("apply", "--server-side", "--field-manager=gitops", "--force-conflicts", "-f", "-")
+    tenant.puppets[name].plane.kubectl(*command, stdin=json.dumps(manifest))
 
 
 def test_a_deposed_leader_is_refused_by_the_member(tenant: Tenant) -> None:

@@ -160,10 +160,11 @@ class World:
 
     def split(self) -> tuple[int, int]:
         """Weights of the route."""
-        refs = self.routes[gen.ROUTE]["spec"]["rules"][0]["backendRefs"]
-        if len(refs) == 1:  # rules of an experiment stand in front of the user's, or none do
-            return 100, 0 if refs[0]["name"] == gen.STABLE else 100
-        return refs[0]["weight"], refs[1]["weight"]
+        rules = [rule["backendRefs"] for rule in self.routes[gen.ROUTE]["spec"]["rules"]]
+        divided = next((refs for refs in rules if len(refs) > 1), None)
+        if divided is None:  # rules of an experiment stand in front of the user's, or none do
+            return 100, 0 if rules[0][0]["name"] == gen.STABLE else 100
+        return divided[0]["weight"], divided[1]["weight"]
 
     def behind(self, name: str) -> set[str]:
         """Revisions of the ready pods that a Service selects."""

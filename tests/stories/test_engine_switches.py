@@ -25,8 +25,14 @@ WISHES: dict[str, dict[str, Any]] = {
     "canary by a route": gen.canary((20, "10s"), (50, "10s"), 100, routed=True),
     "blueGreen": gen.blue_green(after=20),
     "blueGreen by a route": gen.blue_green(after=20, routed=True),
+    "abTesting": gen.ab_testing(routed=True, maxDuration="20s"),
 }
-SERVICES = ((gen.STABLE, "stable"), (gen.CANARY, "canary"), (gen.PREVIEW, "preview"))
+SERVICES = (
+    (gen.STABLE, "stable"),
+    (gen.CANARY, "canary"),
+    (gen.PREVIEW, "preview"),
+    (gen.VARIANT, "variant-b"),
+)
 TURNS = 40
 """More turns of engine and world than the longest rollout here takes."""
 
@@ -53,7 +59,8 @@ def world_of(wish: str) -> World:
 
 def check_served(world: World) -> None:
     """Every back-end that gets requests has a ready pod."""
-    for ref in world.routes[gen.ROUTE]["spec"]["rules"][0]["backendRefs"]:
+    rules = world.routes[gen.ROUTE]["spec"]["rules"]
+    for ref in (ref for rule in rules for ref in rule["backendRefs"]):
         if ref["weight"] and not world.addresses(world.services[ref["name"]]):
             raise Impossible(f"{ref['weight']}% to Service {ref['name']}, which has no ready pod")
 
@@ -67,6 +74,14 @@ def turn(world: World, count: int) -> None:
         world.now = max(due, world.now) if due else world.now
 
 
+def settle(world: World) -> None:
+    """To its end; whatever an experiment says, the new revision is promoted."""
+    world.settle()
+    if world.status.phase is Phase.CONCLUDED:
+        world.annotate("promote")
+        world.settle()
+
+
 def moments(wish: str, step: int) -> Iterator[tuple[int, World]]:
     """A rollout of shop:v2 at every `step`-th turn, until it is complete."""
     world = world_of(wish)
@@ -74,7 +89,7 @@ def moments(wish: str, step: int) -> Iterator[tuple[int, World]]:
     for count in range(0, TURNS, step):
         yield count, fork(world)
         turn(world, step)
-        if world.status.phase is Phase.COMPLETED:
+        if world.status.phase in (Phase.COMPLETED, Phase.CONCLUDED):
             return
 
 
@@ -87,7 +102,7 @@ def test_in_mid_run_the_revision_begins_anew_and_completes(before: str, after: s
     """At every other turn of a rollout."""
     for count, world in moments(before, 2):
         world.update(strategy=WISHES[after])
-        world.settle()
+        settle(world)
         assert world.status.phase is Phase.COMPLETED
         assert (world.size("shop:v1"), world.ready("shop:v2")) == (0, 4)
         assert world.status.strategy == next(iter(WISHES[after]))
@@ -105,7 +120,7 @@ def test_in_mid_run_a_bad_revision_is_taken_back_by_the_new_strategy(
             continue  # nothing is on its way yet that could be aborted
         world.update(strategy=WISHES[after])
         world.annotate("abort")
-        world.settle()
+        settle(world)
         assert world.status.phase is Phase.FAILED
         assert (world.ready("shop:v1"), world.size("shop:v2")) == (4, 0)
 
@@ -114,12 +129,12 @@ def test_in_mid_run_a_bad_revision_is_taken_back_by_the_new_strategy(
 def test_at_rest_nothing_begins(before: str, after: str) -> None:
     world = world_of(before)
     world.update(strategy=WISHES[after])
-    world.settle()
+    settle(world)
     assert world.status.phase is Phase.COMPLETED
     assert world.ready("shop:v1") == 4
     assert {item.reason for item in world.status.decisions} == {"Initialization"}
     world.image("shop:v2")
-    world.settle()
+    settle(world)
     assert (world.size("shop:v1"), world.ready("shop:v2")) == (0, 4)
 
 
@@ -129,9 +144,9 @@ def test_after_a_failure_the_stable_revision_serves_on(before: str, after: str) 
     world.image("shop:v2")
     turn(world, 3)
     world.annotate("abort")
-    world.settle()
+    settle(world)
     world.update(strategy=WISHES[after])
-    world.settle()
+    settle(world)
     assert world.status.phase is Phase.FAILED
     assert (world.ready("shop:v1"), world.size("shop:v2")) == (4, 0)
 

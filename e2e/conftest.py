@@ -45,6 +45,7 @@ IMAGES = table(
         "sample": SAMPLE,
         "registry.example.com/orders": SAMPLE,
         "registry.example.com/mailer": SAMPLE,
+        "registry.example.com/billing": SAMPLE,
         "python": (sys.executable,),
         "shell": ("/bin/sh",),
     }

@@ -25,6 +25,7 @@ from e2e.realm import Realm, sending
 COMPAT = Path(__file__).parent / "data" / "compat"
 VERSIONS = ("v1alpha1", "v1beta1")
 ORDERS, MAILER = "registry.example.com/orders:v2.1.0", "registry.example.com/mailer:43"
+BILLING = "registry.example.com/billing:8"
 WEIGHTS = (20, 50, 80, 100)
 RATE = 60.0
 WINDOW = 2.5
@@ -33,11 +34,19 @@ WINDOW = 2.5
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """The reference's two Rollouts in a namespace of their own, under load."""
+    """The reference's Rollouts in a namespace of their own; clients ask two of them."""
 
     orders: Subject
     mailer: Subject
+    billing: Subject
     load: LoadGenerator
+    """Asks orders."""
+    bills: LoadGenerator
+    """Asks billing."""
+
+    @property
+    def rollouts(self) -> tuple[Subject, ...]:
+        return (self.orders, self.mailer, self.billing)
 
     def counted(self, counters: Mapping[str, Counters]) -> tuple[int, ...]:
         """Requests that the stable and the canary Service have taken."""
@@ -90,35 +99,50 @@ def change(rollout: Subject, image: str) -> None:
 
 @pytest.fixture(scope="module")
 def shops(realm: Realm) -> Iterator[dict[str, Shop]]:
-    """One for each version, its first revisions complete; the mailers' second ones have begun,
-    because a check of their metrics takes half a minute."""
-    plane, hosts = realm.site.plane, {version: f"{version}.example.com" for version in VERSIONS}
-    made = {}
-    for version, host in hosts.items():
-        place = plane.add_namespace(f"compat-{version}")
-        plane.apply(
-            service(place, "orders-stable", "orders", "stable", 8080),
-            service(place, "orders-canary", "orders", "canary", 8080),
-            route(place, "orders-route", "orders-stable", "orders-canary", port=8080, host=host),
-        )
-        load = Load(url=realm.site.gateway.url, host=host, rate=RATE, duration=110)
-        made[version] = Shop(
-            orders=subject(plane, place, "canary", version),
-            mailer=subject(plane, place, "simple", version),
-            load=LoadGenerator(load),
-        )
+    """One for each version, its first revisions complete; the second ones of mailer and billing
+    have begun, because a check of their metrics takes half a minute."""
+    plane = realm.site.plane
+    made = {version: _open(realm, version) for version in VERSIONS}
     for shop in made.values():
         shop.orders.wait(phase="Completed", readyReplicas=5, within=60)
         shop.mailer.wait(phase="Completed", readyReplicas=2, within=60)
-    with sending(*[_begin(shop.mailer) for shop in made.values()]):
+        shop.billing.wait(phase="Completed", readyReplicas=3, within=60)
+    for shop in made.values():
+        change(shop.mailer, MAILER)
+        change(shop.billing, BILLING)
+    asked = [_asking(shop.mailer, MAILER) for shop in made.values()]
+    asked += [_asking(shop.billing, BILLING) for shop in made.values()]
+    with sending(*asked):
         yield made
     for shop in made.values():
-        for rollout in (shop.orders, shop.mailer):
+        for rollout in shop.rollouts:
             plane.call("DELETE", rollout.path)
     for shop in made.values():
-        shop.orders.delete()
-        shop.mailer.delete()
+        for rollout in shop.rollouts:
+            rollout.delete()
         plane.call("DELETE", f"/api/v1/namespaces/{shop.orders.namespace}")
+
+
+def _open(realm: Realm, version: str) -> Shop:
+    """Services and routes as the reference wants them, and its Rollouts."""
+    plane, url = realm.site.plane, realm.site.gateway.url
+    place, hosts = plane.add_namespace(f"compat-{version}"), (version, f"billing-{version}")
+    orders, billing = (f"{host}.example.com" for host in hosts)
+    plane.apply(
+        service(place, "orders-stable", "orders", "stable", 8080),
+        service(place, "orders-canary", "orders", "canary", 8080),
+        route(place, "orders-route", "orders-stable", "orders-canary", port=8080, host=orders),
+        service(place, "billing-active", "billing", "active", 8080),
+        service(place, "billing-preview", "billing", "preview", 8080),
+        route(place, "billing-route", "billing-active", "billing-preview", port=8080, host=billing),
+    )
+    return Shop(
+        orders=subject(plane, place, "canary", version),
+        mailer=subject(plane, place, "simple", version),
+        billing=subject(plane, place, "bluegreen", version),
+        load=LoadGenerator(Load(url=url, host=orders, rate=RATE, duration=110)),
+        bills=LoadGenerator(Load(url=url, host=billing, rate=RATE, duration=60)),
+    )
 
 
 def test_the_canary_takes_all_four_weights_and_no_request_fails(
@@ -151,6 +175,34 @@ def test_the_canary_takes_all_four_weights_and_no_request_fails(
         assert answers[-1].version == "v2.1.0"
 
 
+def test_the_blue_green_stands_in_its_preview_until_it_is_promoted(
+    shops: dict[str, Shop],
+) -> None:
+    """`autoPromotionEnabled: false`: judged by the metrics of its pods, promoted by a person."""
+    all_ = tuple(shops.values())
+    with sending(*(shop.bills for shop in all_)):
+        for shop in all_:
+            status = shop.billing.wait(phase="Preview", within=60)
+            until(lambda one=shop.billing: _verdict(one) == "Passed", "judged", within=60)
+            assert "currentStepIndex" not in status
+            assert weights(shop.billing, "billing-route") == [100, 0]
+            assert roles(shop.billing) == {"active": 3, "preview": 3}
+        time.sleep(1)
+        assert {item.version for shop in all_ for item in shop.bills.answers} == {"7"}
+        for shop in all_:
+            shop.billing.request("promote")
+        for shop in all_:
+            done = shop.billing.wait(phase="Completed", within=60)
+            assert done["stablePodHash"] == done["currentPodHash"]
+            assert weights(shop.billing, "billing-route") == [100, 0]
+            selector = shop.billing.service("billing-active")["spec"]["selector"]
+            assert selector["rollouts.kulta.io/hash"] == done["stablePodHash"]
+        time.sleep(1)
+    for shop in all_:
+        assert [item for item in shop.bills.answers if item.status != 200] == []
+        assert shop.bills.answers[-1].version == "8"
+
+
 def test_the_simple_one_is_judged_by_the_metrics_of_its_pods(shops: dict[str, Shop]) -> None:
     for shop in shops.values():
         status = shop.mailer.wait(phase="Completed", readyReplicas=2, within=60)
@@ -160,21 +212,30 @@ def test_the_simple_one_is_judged_by_the_metrics_of_its_pods(shops: dict[str, Sh
         assert {pod["spec"]["containers"][0]["image"] for pod in pods} == {MAILER}
 
 
-def _begin(mailer: Subject) -> LoadGenerator:
-    """Change its image; requests for a new pod, since a worker has no route."""
-    change(mailer, MAILER)
-    url = until(lambda: _new(mailer), "new pods run", within=30)
+def _asking(rollout: Subject, image: str) -> LoadGenerator:
+    """Requests for a new pod: no route leads to a worker, nor to a preview."""
+    url = until(lambda: _new(rollout, image), "new pods run", within=30)
     return LoadGenerator(Load(url=url, host="pod", rate=5))
 
 
-def _new(mailer: Subject) -> str | None:
-    """Where a pod of the new image listens, once no old one is left."""
-    pods = mailer.pods()
-    images = {pod["spec"]["containers"][0]["image"] for pod in pods}
-    addresses_ = [pod["status"].get("podIP") for pod in pods]
-    if images != {MAILER} or not all(addresses_):
+def _new(rollout: Subject, image: str) -> str | None:
+    """Where a pod of the new image listens, once all of them do."""
+    pods = [pod for pod in rollout.pods() if pod["spec"]["containers"][0]["image"] == image]
+    found = [pod["status"].get("podIP") for pod in pods]
+    if len(found) < rollout.object["spec"]["replicas"] or not all(found):
         return None
-    return f"http://{addresses.served(addresses_[0])}:8080/"
+    return f"http://{addresses.served(found[0])}:8080/"
+
+
+def _verdict(rollout: Subject) -> str:
+    metrics = rollout.status.get("analysis", {}).get("metrics", [{}])
+    return str(metrics[0].get("verdict", ""))
+
+
+def roles(rollout: Subject) -> dict[str, int]:
+    """Its pods by type label."""
+    found = [pod["metadata"]["labels"]["rollouts.kulta.io/type"] for pod in rollout.pods()]
+    return {role: found.count(role) for role in sorted(found)}
 
 
 def told(status: dict[str, Any]) -> list[int]:
@@ -183,8 +244,8 @@ def told(status: dict[str, Any]) -> list[int]:
     return [weight for weight, _ in itertools.groupby(item["weight"] for item in after)]
 
 
-def weights(rollout: Subject) -> list[int]:
+def weights(rollout: Subject, name: str = "orders-route") -> list[int]:
     """Those of its route."""
     path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{rollout.namespace}/httproutes"
-    _, found = rollout.plane.call("GET", f"{path}/orders-route")
+    _, found = rollout.plane.call("GET", f"{path}/{name}")
     return [item["weight"] for item in found["spec"]["rules"][0]["backendRefs"]]

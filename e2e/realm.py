@@ -30,7 +30,7 @@ from e2e.ground.site import Site
 from e2e.tenancy import Tenant, World
 from fleet.api.names import APPLICATIONS, FLEETS
 
-SPACES = ("quiet", "recovery", "cut")
+SPACES = ("quiet", "recovery", "cut", "bluegreen")
 BODIES = AuditPolicy(bodies=("rollouts.kulta.io", "replicasets.apps"))
 ADDRESS = "http://prometheus.monitoring:9090"
 """The site's Prometheus, by the name that the reference's manifests use."""

@@ -192,7 +192,7 @@ def _line(error: BaseException, name: str) -> str:
 
 def _documents(text: str, where: str) -> Iterator[dict[str, Any]]:
     try:
-        for document in documents.every(text):
+        for document in documents.every(text, aliases=False):
             if document is None:
                 continue
             if not isinstance(document, dict):

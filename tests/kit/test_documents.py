@@ -1,5 +1,6 @@
 """YAML of strangers: what is read, what is refused, and that no depth ends the process."""
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -44,6 +45,20 @@ def test_growing_indentation_is_an_error_too() -> None:
     text = "".join(f"{' ' * depth}a:\n" for depth in range(3_000))
     with pytest.raises(RecursionError):
         documents.one(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        pytest.param("a: &a [1]\nb: *a\n", True, id="an alias"),
+        pytest.param("a: '*'\nb: x*y # *a\n", False, id="asterisks"),
+    ],
+)
+def test_aliases_are_read_where_they_are_allowed(text: str, is_one: bool) -> None:
+    assert list(documents.every(text)) == [yaml.safe_load(text)]
+    refused = pytest.raises(yaml.YAMLError, match="an alias is not allowed here")
+    with refused if is_one else contextlib.nullcontext():
+        assert list(documents.every(text, aliases=False)) == [yaml.safe_load(text)]
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,12 @@ def with_(**texts: str) -> TemplateSet:
             id="a day that is none",
         ),
         pytest.param(
+            with_(services="a: &a\n  b: *a\n"),
+            "template services.yaml.j2: not YAML: an alias is not allowed here: write the value "
+            "out (line 2 of its output)",
+            id="a value that holds itself",
+        ),
+        pytest.param(
             with_(services="[" * 40_000),
             "template services.yaml.j2: is nested too deeply",
             id="YAML that would overflow a stack",

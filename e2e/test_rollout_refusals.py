@@ -11,6 +11,7 @@ from e2e.examples import AMOUNT, DURATION, EMPTY, NO_STEPS, STEPS, URL, document
 from e2e.ground.controlplane import ControlPlane
 
 CANARY, BLUE = "spec.strategy.canary", "spec.strategy.blueGreen"
+AB = "spec.strategy.abTesting"
 ONE_OF = "write exactly one of simple, canary, blueGreen and abTesting"
 LABELS = "selector.matchLabels must stand in template.metadata.labels too: copy them there"
 
@@ -203,6 +204,101 @@ ROLLOUTS = [
         f"{BLUE}.autoPromotionSeconds: Invalid value: -5: "
         f"{BLUE}.autoPromotionSeconds in body should be greater than or equal to 0",
         id="a preview of less than no time",
+    ),
+    pytest.param(
+        "ab-without-match",
+        f"{AB}.variantBMatch: Invalid value: write variantBMatch with a header or a cookie, or "
+        "matches: without one nobody would ever get B",
+        id="[V20] nobody gets B",
+    ),
+    pytest.param(
+        "ab-empty-match",
+        f"{AB}.variantBMatch: Invalid value: "
+        "write a header or a cookie: without one nobody would ever get B",
+        id="[V20] a match of nothing",
+    ),
+    pytest.param(
+        "ab-match-of-everything",
+        f"{AB}.matches[0]: Invalid value: "
+        "write headers or a cookie: a match of everything leaves nobody for A",
+        id="everybody gets B",
+    ),
+    pytest.param(
+        "ab-one-service",
+        f"{AB}.variantBService: Invalid value: "
+        "variantAService and variantBService must be two different Services",
+        id="one Service for both arms",
+    ),
+    pytest.param(
+        "ab-empty-service",
+        f'{AB}.variantAService: Invalid value: "": '
+        "variantAService cannot be empty: name a Service of this namespace",
+        id="an empty variantAService",
+    ),
+    pytest.param(
+        "ab-header-type",
+        f'{AB}.variantBMatch.header.type: Unsupported value: "Prefix": '
+        'supported values: "Exact", "RegularExpression"',
+        id="a header that is read in a third way",
+    ),
+    pytest.param(
+        "ab-header-name",
+        f'{AB}.variantBMatch.header.name: Invalid value: "X Variant": '
+        "write the name of a header: letters, digits and dashes, no blanks",
+        id="a header with a blank in its name",
+    ),
+    pytest.param(
+        "ab-cookie-value",
+        f'{AB}.variantBMatch.cookie.value: Invalid value: "b; Path=/": '
+        "write the value of a cookie: no blanks, commas, semicolons or quotes",
+        id="a cookie with its attributes",
+    ),
+    pytest.param(
+        "ab-too-long",
+        f'{AB}.maxDuration: Invalid value: "8d": {DURATION}',
+        id="[D9] an experiment of more than a week",
+    ),
+    pytest.param(
+        "ab-confidence-in-percent",
+        f"{AB}.analysis.confidenceLevel: Invalid value: 95: "
+        "confidenceLevel is between 0 and 1: write 0.95 for 95 %",
+        id="a confidence in percent",
+    ),
+    pytest.param(
+        "ab-no-samples",
+        f"{AB}.analysis.minSampleSize: Invalid value: 0: {AB}.analysis.minSampleSize in body "
+        "should be greater than or equal to 1",
+        id="a verdict about nobody",
+    ),
+    pytest.param(
+        "ab-direction",
+        f'{AB}.analysis.metrics[0].direction: Unsupported value: "better": '
+        'supported values: "lower", "higher"',
+        id="a direction that is none",
+    ),
+    pytest.param(
+        "ab-unknown-metric",
+        f"{AB}.analysis.metrics[0].name: Invalid value: write one of error-rate, "
+        "conversion-rate, latency-p50, latency-p95, latency-p99, or numerator and denominator "
+        "for a share of your own",
+        id="a metric that nobody knows, without its queries",
+    ),
+    pytest.param(
+        "ab-half-a-metric",
+        f"{AB}.analysis.metrics[0]: Invalid value: write numerator and denominator, or neither",
+        id="half of a share",
+    ),
+    pytest.param(
+        "ab-shares",
+        f"{AB}.analysis.plannedShares: Invalid value: "
+        "write the percent of requests that each arm should get; together 100",
+        id="shares of more than everything",
+    ),
+    pytest.param(
+        "ab-variant-like-any-other",
+        f"{AB}.variants[0].containers: Invalid value: 0: {AB}.variants[0].containers in body "
+        "should have at least 1 items",
+        id="one more arm that is no other",
     ),
     pytest.param(
         "x" * 64,

@@ -26,7 +26,6 @@ HeaderName = Annotated[
     str,
     Field(max_length=256, pattern=_TOKEN),
     Rules(
-        Rule(rule="self.size() > 0", message="the name of a header cannot be empty"),
         Rule(
             rule=f'self.matches(r"{_TOKEN}")',
             message="write the name of a header: letters, digits and dashes, no blanks",
@@ -59,9 +58,29 @@ class HeaderMatch(Model):
 class CookieMatch(Model):
     """Requests with this cookie."""
 
-    name: Annotated[str, Field(max_length=256, pattern=_TOKEN)]
+    name: Annotated[
+        str,
+        Field(max_length=256, pattern=_TOKEN),
+        Rules(
+            Rule(
+                rule=f'self.matches(r"{_TOKEN}")',
+                message="write the name of a cookie: letters, digits and dashes, no blanks",
+            ),
+            instead_of=("pattern",),
+        ),
+    ]
     """Which cookie."""
-    value: Annotated[str, Field(max_length=1_024, pattern=_COOKIE)]
+    value: Annotated[
+        str,
+        Field(max_length=1_024, pattern=_COOKIE),
+        Rules(
+            Rule(
+                rule=f'self.matches(r"{_COOKIE}")',
+                message="write the value of a cookie: no blanks, commas, semicolons or quotes",
+            ),
+            instead_of=("pattern",),
+        ),
+    ]
     """Its whole value."""
 
 

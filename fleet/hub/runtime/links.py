@@ -126,8 +126,10 @@ class Link:
 
     def is_settled(self, now: float) -> bool:
         """Whether enough is known to speak of it: believed, in trouble, or without an engine."""
-        if self.trouble is not None or self.handle is None or self.told.fresh:
+        if self.trouble is not None or self.told.fresh:
             return True
+        if self.handle is None:
+            return False
         if self._is_failing or now - self.engaged_at > SETTLE_SECONDS:
             return True
         leases = self.handle.informers[LEASES]

@@ -177,6 +177,7 @@ def test_a_member_is_met_when_its_membercluster_is_first_seen() -> None:
     desk.register("eu-7")
     link, now = desk.link("eu-7"), desk.clock.monotonic()
     assert link.connectivity(now).connecting
+    assert not link.is_settled(now), "before the first attempt nothing can be said"
     assert link.connecting_until == desk.clock.now() + timedelta(seconds=30)
     desk.clock.advance(20)
     desk.see(MEMBERCLUSTERS, "eu-7")

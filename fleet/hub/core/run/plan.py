@@ -143,8 +143,9 @@ def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[StartCl
             continue
         own = view.wave(wave.name)
         free = wave.max_concurrency - sum(row.is_in_flight for row in own)
-        waiting = [row for row in own if row.is_pending and row.ready]
-        names |= {row.name: row.attempt for row in waiting[:free]}
+        # Who is being connected keeps its place, so that a restart of the hub changes no order.
+        waiting = [row for row in own if row.is_pending and (row.ready or row.awaited_until)]
+        names |= {row.name: row.attempt for row in waiting[:free] if row.ready}
     starts = tuple(
         StartCluster(
             cluster=row.name,

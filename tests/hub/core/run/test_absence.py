@@ -16,6 +16,7 @@ from tests.hub.scene import BAD, DONE, FAILED, begun, did, observed
 UNTIL = NOON + timedelta(seconds=30)
 CANARY, REST = gen.wave("canary", "a", soak_seconds=60), gen.wave("rest", "b", "c")
 BOTH = gen.wave("all", "a", "b")
+WIDE = gen.wave("all", "a", "b", "c", max_concurrency=2)
 
 
 def meeting(*names: str, items: object = (), lost: object = ()) -> RunObserved:
@@ -40,14 +41,24 @@ def meeting(*names: str, items: object = (), lost: object = ()) -> RunObserved:
             id="only those of the wave in work are waited for",
         ),
         pytest.param(
-            (BOTH,), meeting("a"), ["start b"], {"a": "Pending", "b": "Applying"},
-            "WaitingForClusters", "waiting for b",
-            id="others of its wave go meanwhile",
+            (BOTH,), meeting("a"), [], {"a": "Pending", "b": "Pending"},
+            "Connecting", "waiting for a to be connected, until 12:00:30Z at the latest",
+            id="it keeps its place in the order of its wave",
         ),
         pytest.param(
-            (CANARY, REST), meeting("b", lost=["a"]), ["start c"],
-            {"a": "Deferred", "b": "Pending", "c": "Applying"},
-            "WaitingForClusters", "waiting for c",
+            (WIDE,), meeting("a"), ["start b"], {"a": "Pending", "b": "Applying", "c": "Pending"},
+            "WaitingForClusters", "waiting for b",
+            id="and others take the slots that are left",
+        ),
+        pytest.param(
+            (BOTH,), meeting("b"), ["start a"], {"a": "Applying", "b": "Pending"},
+            "WaitingForClusters", "waiting for a",
+            id="those before it go",
+        ),
+        pytest.param(
+            (CANARY, REST), meeting("c", lost=["a"]), ["start b"],
+            {"a": "Deferred", "b": "Applying", "c": "Pending"},
+            "WaitingForClusters", "waiting for b",
             id="a lost one is put off at once",
         ),
         pytest.param(
@@ -82,11 +93,9 @@ def test_a_retry_is_not_forgotten_while_its_member_is_being_connected() -> None:
     run = begun(gen.run(BOTH), halted_at=NOON, phase=RunPhase.HALTED)
     asked = replace(meeting("a", items=[FAILED]), requests=("retry/1",))
     first = plan.next(run, asked, NOON)
-    assert first.status.retrying == ("a",)
-    assert did(first) == ["start b"]
+    assert (first.status.retrying, did(first)) == (("a",), [])
     later = run.model_copy(update={"status": first.status})
-    back = observed("a", "b", items=[FAILED, gen.item("b", DONE)])
-    assert did(plan.next(later, back, NOON)) == ["start a"]
+    assert did(plan.next(later, observed("a", "b", items=[FAILED]), NOON)) == ["start a"]
 
 
 @pytest.mark.parametrize(

@@ -280,16 +280,17 @@ def test_there_and_back_is_identical(our_kinds: ControlPlane, namespace: str) ->
 def test_an_advisor_is_kept_or_refused_never_lost(
     our_kinds: ControlPlane, namespace: str, version: str
 ) -> None:
-    """[K10] Advised without an endpoint is refused in both versions; what is taken stays."""
+    """[K10] [G3] Without an endpoint it is refused in both versions; what is taken stays."""
     other = STORED if version == OLDER else OLDER
-    manifest = two_steps(advisor={"level": "Off", "timeoutSeconds": 25})
+    wish = {"level": "Advised", "endpoint": "http://advisor.ml:8080/a", "timeoutSeconds": 25}
+    manifest = two_steps(advisor=wish)
     manifest["apiVersion"] = f"kulta.io/{version}"
     call(our_kinds, "POST", rollouts(namespace, version=version), manifest)
     path = rollouts(namespace, "two-steps", version=other)
     call(our_kinds, "PUT", path, call(our_kinds, "GET", path))
     path = rollouts(namespace, "two-steps", version=version)
     assert call(our_kinds, "GET", path)["spec"]["advisor"] == manifest["spec"]["advisor"]
-    change = {"spec": {"advisor": {"level": "Advised"}}}
+    change = {"spec": {"advisor": {"endpoint": None}}}
     assert "spec.advisor" in refused(our_kinds, "PATCH", path, change)
 
 

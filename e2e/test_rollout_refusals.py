@@ -166,8 +166,27 @@ ROLLOUTS = [
     ),
     pytest.param(
         "advised",
-        'spec.advisor.level: Unsupported value: "Advised": supported values: "Off"',
-        id="an advisor that does not work yet",
+        "spec.advisor.endpoint: Invalid value: advisor.endpoint is required with level Advised, "
+        "Planned and Driven: write the URL of the advisor, or level Off or Context",
+        id="[G3] an advisor without an endpoint",
+    ),
+    pytest.param(
+        "advisor-without-scheme",
+        'spec.advisor.endpoint: Invalid value: "advisor.ml:8080": '
+        "write a URL: http://host:port/path or https://host:port/path",
+        id="an advisor without http",
+    ),
+    pytest.param(
+        "advisor-of-another-level",
+        'spec.advisor.level: Unsupported value: "Autonomous": supported values: '
+        '"Off", "Context", "Advised", "Planned", "Driven"',
+        id="a level that there is not",
+    ),
+    pytest.param(
+        "advisor-too-slow",
+        "spec.advisor.timeoutSeconds: Invalid value: 61: "
+        "spec.advisor.timeoutSeconds in body should be less than or equal to 60",
+        id="an advisor that may think for more than a minute",
     ),
     pytest.param(
         "expression-without-values",

@@ -106,6 +106,9 @@ SENTENCES: Final[dict[str, str]] = {
     "SamplesInsufficient": "Too few requests to judge; the step is held.",
     "SampleRatioMismatch": "Requests are not split between the arms as planned.",
     "Experimenting": "The experiment has not been decided yet.",
+    "AwaitingAdvice": "The advisor is asked before the step is left; not for longer than its time.",
+    "AdvisorAvailable": "The advisor answers.",
+    "AdvisorUnavailable": "The advisor does not answer, or answers nonsense; thresholds decide.",
     "WarmingUp": "It is too early to ask: the warm-up or the first interval is not over.",
     # decisions of the engine: what, and why
     "Initialize": "A revision begins its way.",
@@ -126,6 +129,9 @@ SENTENCES: Final[dict[str, str]] = {
     "ConsensusReached": "The significant metrics of the experiment agree on a winner.",
     "MaxDurationExceeded": "The time of the experiment is over without a winner.",
     "ManualConclusion": "A person ended the experiment.",
+    "AdvisorPause": "The advisor recommends to wait, or to take the revision back.",
+    "AdvisorRollback": "The advisor recommended it, and the rollout is Driven.",
+    "AdvisorAdvance": "The advisor ended a timed pause, and the rollout is Driven.",
     "ManualPromotion": "A person asked for it.",
     "ManualRollback": "A person asked for it, or the template is the stable one again.",
 }

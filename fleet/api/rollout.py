@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from fleet.api.advisor import Advice, Advisor
 from fleet.api.analysis import (
     METRIC_NAMES,
     Analysis,
@@ -44,6 +45,7 @@ from fleet.api.values import Amount, Delay, Duration, PodTemplate, Port, Service
 __all__ = [
     "METRIC_NAMES",
     "ABTesting",
+    "Advice",
     "Advisor",
     "Amount",
     "Analysis",
@@ -90,15 +92,6 @@ class Phase(StrEnum):
     CONCLUDED = "Concluded"
     COMPLETED = "Completed"
     FAILED = "Failed"
-
-
-class Advisor(Model):
-    """External advice; only `Off` works so far."""
-
-    level: Literal["Off"] = "Off"
-    """How much the advisor may say."""
-    timeout_seconds: Annotated[int, Field(ge=1, le=60)] = 10
-    """How long the engine waits for an answer."""
 
 
 class Hold(Model):
@@ -232,14 +225,17 @@ class Decision(Model):
         "PauseRequested",
         "Held",
         "NotPaused",
+        "AdvisorPause",
+        "AdvisorRollback",
+        "AdvisorAdvance",
     ]
     """Why, for machines."""
     phase: Phase | None = None
-    """Where the Rollout stood after the decision."""
+    """What it led to."""
     revision: str = ""
-    """Hash of the pod template that it is about."""
+    """Hash of what it is about."""
     image: str = ""
-    """The first container's image of that revision."""
+    """That revision's first image."""
     from_step: int | None = None
     """Index of the step before."""
     to_step: int | None = None
@@ -301,16 +297,17 @@ class RolloutStatus(Model):
     conditions: Conditions = ()
     """Aspects of health, each with reason and sentence."""
     decisions: tuple[Decision, ...] = ()
-    """The last 20 decisions, and older ones of which not everybody has been told yet."""
+    """The last 20 decisions, and older ones that are not delivered yet."""
     emitted: int = 0
-    """The last decision of which everybody (Events, CDEvents, occurrences) is known to have been
-    told when this was written; an engine that starts tells again what came after it."""
+    """The last decision that was delivered to all sinks; an engine that starts tells what came
+    after it again."""
     handled: Mapping[str, str] = Field(default_factory=dict)
     """Requests that were acted on and whose annotation is still there."""
     analysis: AnalysisStatus | None = None
     ab_experiment: ExperimentStatus | None = None
+    advice: Advice | None = None
     last_decision_source: str = ""
-    """Who decided last: Threshold or Human."""
+    """Who decided last: Threshold, Human or Advisor."""
     reached_step_index: int | None = None
     """The last step whose pods are ready and whose weight is in force."""
     progress_ready: int = 0

@@ -66,6 +66,12 @@ ENGINE = (
         "Letters that a sink has not taken yet.",
         ("sink",),
     ),
+    Metric(
+        "kulta_advice_total",
+        "counter",
+        "Questions to advisors by result: answered, failed.",
+        ("result",),
+    ),
 )
 
 HUB = (
@@ -177,6 +183,10 @@ class EngineMetrics(Metrics):
     def told(self, sink: str, result: Literal["delivered", "refused", "dropped"]) -> None:
         """Count a letter with which a sink is done."""
         self._counters["kulta_events_total"].labels(sink, result).inc()
+
+    def advised(self, result: Literal["answered", "failed"]) -> None:
+        """Count a question to an advisor."""
+        self._counters["kulta_advice_total"].labels(result).inc()
 
     def show_waiting(self, sink: str, number: int) -> None:
         """How many letters wait for a sink."""

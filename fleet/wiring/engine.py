@@ -22,6 +22,7 @@ from fleet.clusters.lease import Alone, Elector
 from fleet.clusters.recorder import Recorder
 from fleet.clusters.transport import Session
 from fleet.kulta.runtime import handlers
+from fleet.kulta.runtime.advisors import Consultations, HttpAdvisor
 from fleet.kulta.runtime.apply import World
 from fleet.kulta.runtime.measure import Measurements
 from fleet.kulta.runtime.observe import Observer
@@ -102,11 +103,14 @@ def compose(
     measurements = Measurements(Prometheus(net), clock, queue.add)
     events = Events(kube, clock, component=COMPONENT, instance=settings.identity)
     outbox = Outbox({"events": events, **_sinks(settings, net)}, metrics)
+    advisor = HttpAdvisor(net)
+    consultations = Consultations(advisor, clock, metrics, queue.add, outbox.say)
     elector = connect.elector(settings, config, session, clock, names.ENGINE_LEASE, USER_AGENT)
     reconciler = Reconciler(
         world=World(kube=kube, observer=observer, rollouts=rollouts, recorder=recorder),
         queue=queue,
         measurements=measurements,
+        consultations=consultations,
         outbox=outbox,
         metrics=metrics,
         clock=clock,
@@ -178,6 +182,7 @@ class Engine:
     async def close(self) -> None:
         """End what is under way outside the queue."""
         await self.reconciler.measurements.close()
+        await self.reconciler.consultations.close()
         await self.reconciler.outbox.close()
         await self.net.close()
 

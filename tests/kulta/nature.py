@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from fleet.api import names
-from fleet.kulta.core.observed import Pod, ReplicaSet, Service
+from fleet.kulta.core.actions import Question
+from fleet.kulta.core.observed import Consulted, Pod, ReplicaSet, Service
 from tests import gen
 
 
@@ -39,6 +40,25 @@ def addresses(world: Any, item: Service) -> frozenset[str]:
     }
     ready = (pod for pod in world.pods.values() if pod.ready)
     return frozenset(pod.uid for pod in ready if _selects(item, labels, pod))
+
+
+def advise(world: Any, question: Question) -> Consulted:
+    """How asking the advisor goes: at once, and as the runtime remembers it."""
+    said, before = world.advisor(question), world.consulted
+    status, answered_at = question.rollout.status, world.now
+    about = (status.current_pod_hash, status.current_step_index)
+    error = "" if said else "the advisor does not answer"
+    if said is None and before is not None and (before.revision, before.step) == about:
+        said, answered_at = before.recommendation, before.answered_at
+    return Consulted(
+        revision=about[0],
+        step=about[1],
+        is_healthy=question.is_healthy,
+        at=world.now,
+        error=error,
+        recommendation=said,
+        answered_at=answered_at if said else None,
+    )
 
 
 def _replicate(world: Any, item: ReplicaSet) -> None:

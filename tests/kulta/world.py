@@ -14,10 +14,18 @@ from typing import Any
 
 from fleet.api.rollout import Rollout, RolloutStatus
 from fleet.kulta.core import actions as act
-from fleet.kulta.core.actions import Plan
+from fleet.kulta.core.actions import Plan, Question
 from fleet.kulta.core.events import notices
 from fleet.kulta.core.events.transition import Transition
-from fleet.kulta.core.observed import Measurement, Observed, Pod, ReplicaSet, Service
+from fleet.kulta.core.observed import (
+    Consulted,
+    Measurement,
+    Observed,
+    Pod,
+    Recommendation,
+    ReplicaSet,
+    Service,
+)
 from fleet.kulta.core.plan import plan
 from tests import gen
 from tests.conftest import NOON
@@ -66,6 +74,11 @@ class World:
     """The last decision that was delivered."""
     listening: bool = True
     """Whether what is handed over is delivered at once, or not at all."""
+    advisor: Callable[[Question], Recommendation | None] = lambda question: None
+    """What an advisor says; None: it does not answer."""
+    questions: list[Question] = field(default_factory=list)
+    """What it was asked."""
+    consulted: Consulted | None = None
     heard: list[Transition] = field(default_factory=list)
     """What was handed over."""
     gone: bool = False
@@ -106,7 +119,7 @@ class World:
     def restart(self) -> None:
         """The engine's process ends, and the next one begins."""
         self.measurements, self.under_way = {}, set()
-        self.told, self.emitted = 0, 0
+        self.told, self.emitted, self.consulted = 0, 0, None
 
     def annotate(self, verb: str, value: str = "true") -> None:
         """Ask by annotation."""
@@ -141,6 +154,7 @@ class World:
             endpoints=dict(self.slices),
             routes=clone(self.routes),
             measurements=dict(self.measurements),
+            consulted=self.consulted,
             told=self.told,
             emitted=self.emitted,
         )
@@ -244,7 +258,10 @@ class World:
         for action in decided.after:
             self._do(action)
         asked = [self._ask(query.text) for query in decided.queries]
-        said = decided.after or decided.transitions
+        for question in decided.questions:
+            self.questions.append(question)
+            self.consulted = nature.advise(self, question)
+        said = decided.after or decided.transitions or decided.questions
         return bool(decided.actions or wrote or said or any(asked))
 
     def _tell(self, decided: Plan) -> None:

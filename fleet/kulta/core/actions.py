@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fleet.api.rollout import RolloutStatus
+from fleet.api.rollout import Rollout, RolloutStatus
 from fleet.kulta.core.events.transition import Transition
 
 
@@ -118,6 +118,15 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What an advisor is to be asked now. `rollout.status` is the status as it was decided."""
+
+    rollout: Rollout
+    is_healthy: bool
+    """Whether no metric is against it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """One decision: what to do, what to report, when to look again."""
 
@@ -126,6 +135,8 @@ class Plan:
     after: tuple[Action, ...] = ()
     queries: tuple[Query, ...] = ()
     """Ask these, remember the answers in the next look, and plan again at once."""
+    questions: tuple[Question, ...] = ()
+    """The same for the advisor; at most one."""
     transitions: tuple[Transition, ...] = ()
     """What everybody is to be told, once the status write has succeeded."""
     told: int = 0

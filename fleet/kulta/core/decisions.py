@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from fleet.api.advisor import ASKED
 from fleet.api.analysis import MetricResult
 from fleet.api.conditions import MESSAGE_LIMIT, Condition
 from fleet.api.rollout import Decision, Phase, RolloutStatus
@@ -27,6 +28,7 @@ LIFE = timedelta(days=1)
 BY_HUMAN = frozenset(
     {"ManualPromotion", "ManualRollback", "ManualConclusion", "UserPaused", "PauseRequested"}
 )
+BY_ADVISOR = frozenset({"AdvisorPause", "AdvisorRollback", "AdvisorAdvance"})
 BY_THRESHOLD = frozenset(
     {
         "AnalysisPassed",
@@ -68,7 +70,7 @@ def note(
     untold = fields["sequence"] - emitted(draft.look)
     draft.set(
         decisions=(*known, Decision(**fields))[-max(KEPT, min(untold, MOST)) :],
-        last_decision_source=_source(reason),
+        last_decision_source=_source(draft, reason),
         message=message,
     )
 
@@ -121,6 +123,7 @@ def transitions(look: Look, status: RolloutStatus) -> Iterator[Transition]:
 TROUBLE = {
     "TrafficReady": "False",
     "MetricsAvailable": "False",
+    "AdvisorAvailable": "False",
     "Degraded": "True",
     "InvalidSpec": "True",
 }
@@ -153,7 +156,11 @@ def _image(draft: Draft) -> str:
     return next(known, "")
 
 
-def _source(reason: str) -> str:
+def _source(draft: Draft, reason: str) -> str:
+    """Where an advisor is asked as well, what it did not cause was decided by thresholds."""
     if reason in BY_HUMAN:
         return "Human"
-    return "Threshold" if reason in BY_THRESHOLD else ""
+    if reason in BY_ADVISOR:
+        return "Advisor"
+    is_advised = draft.look.spec.advisor.level in ASKED
+    return "Threshold" if reason in BY_THRESHOLD or is_advised else ""

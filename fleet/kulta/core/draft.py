@@ -11,7 +11,7 @@ from typing import Any
 
 from fleet.api.rollout import Phase, RolloutStatus
 from fleet.kulta.core import phases
-from fleet.kulta.core.actions import Action, Query
+from fleet.kulta.core.actions import Action, Query, Question
 from fleet.kulta.core.look import Look
 from fleet.kulta.core.traits import Traits
 from fleet.kulta.core.wait import Wait
@@ -32,6 +32,8 @@ class Draft:
     """Changes of Services and routes by name, in order; the last one for an object counts."""
     after: list[Action] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+    """For the advisor: at most one."""
     wakes: list[datetime] = field(default_factory=list)
     progress: Wait | None = None
     """Why the rollout does not get on."""

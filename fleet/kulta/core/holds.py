@@ -1,10 +1,10 @@
-"""Who may stop steps: the user's pause, the hub's hold, a requested pause, a step's own pause.
+"""Who may stop steps: the user, the hub, a requested pause, an advisor, a step's own pause.
 
 They stop steps only; analysis, rollback and a promotion under way go on. Used by strategies.
 """
 
 from fleet.api.rollout import Step
-from fleet.kulta.core import deadlines
+from fleet.kulta.core import advice, deadlines
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.wait import Wait
 
@@ -21,7 +21,7 @@ def of_spec(draft: Draft) -> Wait | None:
             reason="PauseRequested",
             message='paused by kulta.io/pause; set the annotation kulta.io/resume: "true" to go on',
         )
-    return None
+    return advice.hold(draft)
 
 
 def is_firm(draft: Draft) -> bool:
@@ -39,7 +39,7 @@ def of_step(draft: Draft, step: Step) -> Wait | None:
             reason="StepPaused",
             message=f"paused at {step.set_weight}% until kulta.io/promote",
         )
-    if draft.now >= end:
+    if draft.now >= end or advice.advances(draft, step):
         return None
     draft.wake(deadlines.next_look(end, draft.now))
     return Wait(

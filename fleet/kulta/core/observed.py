@@ -60,6 +60,35 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """What an advisor would do: Continue, Pause, Rollback, or Advance to a weight."""
+
+    action: str
+    to_weight: int | None = None
+    confidence: float = 0.0
+    reasoning: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consulted:
+    """How asking an advisor went: the last time, and the last answer before that."""
+
+    revision: str
+    step: int | None
+    """What it was asked about: a revision at a step."""
+    is_healthy: bool
+    """What it was told of the metrics."""
+    at: datetime
+    """When it answered, or could not be asked."""
+    error: str = ""
+    """Why it did not answer; empty when it did."""
+    recommendation: Recommendation | None = None
+    """Its last answer about this revision at this step."""
+    answered_at: datetime | None = None
+    """When that came."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """One look at everything that belongs to one Rollout."""
 
@@ -73,6 +102,8 @@ class Observed:
     and those whose weights we still hold."""
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
     """Query text → its latest answer; kept in memory by the runtime."""
+    consulted: Consulted | None = None
+    """How the advisor was asked last; kept in memory by the runtime."""
     told: int = 0
     """The last decision that this process has handed over for delivery; 0 after its start."""
     emitted: int = 0

@@ -11,6 +11,7 @@ from datetime import datetime
 from fleet.api import conditions
 from fleet.api.rollout import Phase, Rollout, RolloutStatus
 from fleet.kulta.core import (
+    advice,
     decisions,
     identity,
     promotion,
@@ -53,11 +54,14 @@ def _decided(look: Look) -> Plan:
     requests.act(draft, strategy)
     identity.identify(draft, strategy)
     if draft.is_active:
+        advice.heed(draft)
+    if draft.is_active:
         strategy.advance(draft)
     if draft.phase is Phase.FAILED:
         retreat.keep(draft)
     elif draft.phase is Phase.COMPLETED:
         promotion.settle(draft)
+    advice.ask(draft)
     requests.finish(draft)
     return report.finish(draft, strategy)
 

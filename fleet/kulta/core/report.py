@@ -10,7 +10,7 @@ from datetime import timedelta
 from fleet.api import conditions, names
 from fleet.api.conditions import Condition, condition
 from fleet.api.rollout import Phase, RolloutStatus
-from fleet.kulta.core import deadlines, decisions, promotion, removal, revisions
+from fleet.kulta.core import advice, deadlines, decisions, promotion, removal, revisions
 from fleet.kulta.core.actions import (
     Action,
     CreateReplicaSet,
@@ -58,6 +58,7 @@ def finish(draft: Draft, strategy: Strategy) -> Plan:
         actions=actions,
         after=(*warnings, *draft.after),
         queries=tuple(draft.queries),
+        questions=tuple(draft.questions),
         wake_at=min((item for item in draft.wakes if item > draft.now), default=None),
         urgent=urgent,
     )
@@ -155,7 +156,8 @@ def _explain(draft: Draft, strategy: Strategy) -> None:
         why = draft.paused or draft.progress
         said = strategy.describe(draft)
         draft.set(message=decisions.cut(f"{said}: {why.message}" if why else said))
-    kept = tuple(item for item in stored.conditions if item.type not in WHEN_BAD)
+    ends = WHEN_BAD if advice.is_asked(draft) else (*WHEN_BAD, advice.AVAILABLE)
+    kept = tuple(item for item in stored.conditions if item.type not in ends)
     new = tuple(item for item in _conditions(draft) if not is_quiet or item.type != "Progressing")
     generation = draft.look.rollout.metadata.generation
     draft.set(conditions=conditions.updated(kept, new, draft.now, generation))
@@ -203,6 +205,9 @@ def _conditions(draft: Draft) -> Iterator[Condition]:
     else:
         yield condition("TrafficReady", True, "TrafficReady")
     yield _metrics(draft)
+    advisor = advice.available(draft)
+    if advisor is not None:
+        yield advisor
     if detour is not None and detour.reason in CONTESTED:
         yield condition("Degraded", True, detour.reason, detour.message)
 

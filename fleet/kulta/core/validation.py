@@ -10,6 +10,7 @@ to one strategy it says itself (`Strategy.problems`); add another rule by a func
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from fleet.api.advisor import ASKED, NO_ENDPOINT
 from fleet.api.rollout import Rollout, RolloutSpec
 from fleet.errors import UserError
 from fleet.kit import amounts, durations
@@ -89,6 +90,11 @@ def _strategy(spec: RolloutSpec) -> Iterator[str]:
         yield from STRATEGIES[key].problems(spec, f"spec.strategy.{key}")
 
 
+def _advisor(spec: RolloutSpec) -> Iterator[str]:
+    if spec.advisor.level in ASKED and not spec.advisor.endpoint:
+        yield f"spec.{NO_ENDPOINT}"
+
+
 def _text(value: object) -> str:
     return repr(value)
 
@@ -98,5 +104,6 @@ RULES: tuple[Callable[[RolloutSpec], Iterator[str]], ...] = (
     _amounts,
     _selector,
     _delay,
+    _advisor,
 )
 """Asked in this order; all of them are asked."""

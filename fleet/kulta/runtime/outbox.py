@@ -23,6 +23,7 @@ import tenacity
 from fleet import aio
 from fleet.api.names import Key
 from fleet.errors import PermanentError, TemporaryError
+from fleet.kulta.core.events.advised import Advised
 from fleet.kulta.core.events.transition import Transition
 from fleet.kulta.runtime.sinks import Sink
 from fleet.telemetry.metrics import EngineMetrics
@@ -62,7 +63,8 @@ class _Ledger:
 class _Letter:
     body: bytes
     sequence: int
-    ledger: _Ledger
+    ledger: _Ledger | None
+    """None for what is told without a number, and not again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,13 @@ class Outbox:
                     letter = _Letter(body, transition.decision.sequence, ledger)
                     self._post(route, key, letter)
 
+    def say(self, key: Key, news: Advised) -> None:
+        """Tell what is no decision; it does not outlive the process. Returns at once."""
+        for route in self._routes:
+            body = route.sink.write(news)
+            if body is not None:
+                self._post(route, key, _Letter(body, 0, None))
+
     def forget(self, key: Key) -> None:
         """The Rollout is gone; what is on its way is still delivered."""
         self._ledgers.pop(key, None)
@@ -144,7 +153,8 @@ class Outbox:
             self._metrics.told(route.name, "dropped")
             self._notice(route, f"{route.waiting} letters wait for it already")
             return
-        letter.ledger.on_their_way[letter.sequence] += 1
+        if letter.ledger is not None:
+            letter.ledger.on_their_way[letter.sequence] += 1
         route.lanes.setdefault(key, deque()).append(letter)
         self._count(route, 1)
         if key not in route.tasks:
@@ -158,7 +168,8 @@ class Outbox:
         while lane:
             result = await self._deliver(route, lane[0])
             letter = lane.popleft()
-            letter.ledger.settle(letter.sequence)
+            if letter.ledger is not None:
+                letter.ledger.settle(letter.sequence)
             self._count(route, -1)
             self._metrics.told(route.name, result)
         del route.lanes[key], route.tasks[key]

@@ -22,6 +22,7 @@ from fleet.kulta.core.actions import Plan
 from fleet.kulta.core.events import transition
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.runtime import stalled
+from fleet.kulta.runtime.advisors import Consultations
 from fleet.kulta.runtime.apply import Turn, Vanished, World
 from fleet.kulta.runtime.measure import Measurements
 from fleet.kulta.runtime.outbox import Outbox
@@ -56,6 +57,7 @@ class Reconciler:
     world: World
     queue: WorkQueue[Key]
     measurements: Measurements
+    consultations: Consultations
     outbox: Outbox
     metrics: EngineMetrics
     clock: Clock
@@ -113,8 +115,8 @@ class Reconciler:
             rollout, self.measurements.of(key), self.default_prometheus
         )
         uid = rollout.metadata.uid
-        known = self.outbox.of(key, uid)
-        seen = replace(seen, told=known.told, emitted=known.emitted)
+        known, consulted = self.outbox.of(key, uid), self.consultations.of(key)
+        seen = replace(seen, told=known.told, emitted=known.emitted, consulted=consulted)
         plan = self.decide(rollout, seen, now)
         await turn.perform(plan.actions)
         if self._is_due(key, rollout, plan):
@@ -123,6 +125,7 @@ class Reconciler:
         self.outbox.put(key, uid, plan.transitions, plan.told)
         await turn.perform(plan.after)
         self.measurements.ask(key, plan.queries)
+        self.consultations.ask(key, plan.questions)
         return plan
 
     def _is_due(self, key: Key, rollout: Rollout, plan: Plan) -> bool:
@@ -193,6 +196,7 @@ class Reconciler:
         self.outbox.forget(key)
         self.queue.forget(key)
         self.measurements.forget(key)
+        self.consultations.forget(key)
         self.metrics.forget_rollout(*key)
         self.world.observer.forget(key)
 

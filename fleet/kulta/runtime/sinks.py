@@ -19,6 +19,7 @@ from fleet.clusters import recorder
 from fleet.clusters.recorder import Note
 from fleet.errors import AlreadyExists, PermanentError, TemporaryError
 from fleet.kulta.core.events import cdevents, notices, occurrences
+from fleet.kulta.core.events.advised import Advised
 from fleet.kulta.core.events.transition import Transition
 from fleet.kulta.runtime import web
 from fleet.kulta.runtime.web import Call, Web
@@ -36,11 +37,14 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EM
 """What passes; a folder that may not be written does not pass by waiting."""
 
 
+News = Transition | Advised
+
+
 class Sink(Protocol):
     """One receiver."""
 
-    def write(self, transition: Transition) -> bytes | None:
-        """The letter about a decision; None where this sink has nothing to say about it."""
+    def write(self, news: News) -> bytes | None:
+        """The letter about it; None where this sink has nothing to say."""
 
     async def send(self, letter: bytes) -> None:
         """One attempt. Raises TemporaryError or PermanentError."""
@@ -49,7 +53,7 @@ class Sink(Protocol):
 class Nowhere:
     """The sink of those who have none."""
 
-    def write(self, transition: Transition) -> bytes | None:
+    def write(self, news: News) -> bytes | None:
         return None
 
     async def send(self, letter: bytes) -> None:
@@ -62,8 +66,8 @@ class CDEvents:
     def __init__(self, net: Web, url: str) -> None:
         self._web, self._url = net, url
 
-    def write(self, transition: Transition) -> bytes | None:
-        event = cdevents.of(transition)
+    def write(self, news: News) -> bytes | None:
+        event = cdevents.of(news) if isinstance(news, Transition) else None
         return None if event is None else orjson.dumps(event)
 
     async def send(self, letter: bytes) -> None:
@@ -84,8 +88,10 @@ class Occurrences:
         self._folder, self._cluster, self._largest = folder, cluster, largest
         self._lock = threading.Lock()
 
-    def write(self, transition: Transition) -> bytes | None:
-        occurrence = occurrences.of(transition, self._cluster)
+    def write(self, news: News) -> bytes | None:
+        if isinstance(news, Advised):
+            return orjson.dumps(occurrences.of_advice(news, self._cluster)) + b"\n"
+        occurrence = occurrences.of(news, self._cluster)
         return None if occurrence is None else orjson.dumps(occurrence) + b"\n"
 
     async def send(self, letter: bytes) -> None:
@@ -120,11 +126,11 @@ class Events:
         self._kube, self._clock = kube, clock
         self._component, self._instance = component, instance
 
-    def write(self, transition: Transition) -> bytes | None:
-        notice = notices.of(transition, self._clock.now())
-        if notice is None or not transition.is_named:
+    def write(self, news: News) -> bytes | None:
+        notice = notices.of(news, self._clock.now()) if isinstance(news, Transition) else None
+        if notice is None or not isinstance(news, Transition) or not news.is_named:
             return None
-        meta = transition.rollout.metadata
+        meta = news.rollout.metadata
         identity = {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid}
         about = {
             "apiVersion": names.ROLLOUTS.api_version,
@@ -136,9 +142,9 @@ class Events:
             kind=notice.kind,
             reason=notice.reason,
             message=notice.message[:LONGEST_MESSAGE],
-            at=transition.at,
+            at=news.at,
         )
-        name = f"{meta.name}.{transition.uuid}"
+        name = f"{meta.name}.{news.uuid}"
         return orjson.dumps(recorder.manifest(note, name, self._component, self._instance))
 
     async def send(self, letter: bytes) -> None:

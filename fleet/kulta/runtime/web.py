@@ -135,12 +135,12 @@ class Web:
         return addresses
 
 
-def check(answer: Answer, where: str) -> None:
+def check(answer: Answer, where: str, longest: int = LONGEST_WORDS) -> None:
     """Raises TemporaryError for an answer after which the same may be tried again (429, 5xx),
-    PermanentError for any other refusal."""
+    PermanentError for any other refusal; both with at most `longest` characters of its body."""
     if 200 <= answer.status < 300:
         return
-    said = cut(answer.body.decode(errors="replace").strip())
+    said = cut(answer.body.decode(errors="replace").strip(), longest)
     message = f"{where} answered {answer.status}" + (f": {said}" if said else "")
     if answer.status in (408, 425, 429) or answer.status >= 500:
         raise TemporaryError(message, retry_after=answer.retry_after)
@@ -168,9 +168,9 @@ def shown(address: str) -> str:
     return scheme + mark + host.rpartition("@")[2] + slash + path.partition("?")[0]
 
 
-def cut(words: str) -> str:
+def cut(words: str, longest: int = LONGEST_WORDS) -> str:
     """No more of a stranger's words than a status can hold."""
-    return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 1]}…"
+    return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
 def _why(error: BaseException) -> str:

@@ -132,6 +132,21 @@ def judged(**metric: Any) -> dict[str, Any]:
             ("metrics[0].window", "169h"),
             id="a window of more than a week",
         ),
+        pytest.param(
+            {"advisor": {"level": "Advised"}},
+            ("spec.advisor.endpoint is required", "write the URL"),
+            id="[G3] [K10] advice from nobody",
+        ),
+        pytest.param(
+            {"advisor": {"level": "Driven", "endpoint": "advisor:8080"}},
+            ("spec.advisor.endpoint", "advisor:8080"),
+            id="an advisor without http",
+        ),
+        pytest.param(
+            {"advisor": {"level": "Advised", "endpoint": "http://a", "timeoutSeconds": 0}},
+            ("spec.advisor.timeoutSeconds", ">= 1"),
+            id="an advisor without time",
+        ),
         pytest.param({"strategi": {}}, ("strategi", "unknown field"), id="an unknown field"),
         pytest.param({"name": "x" * 64}, ("metadata.name", "64", "63"), id="a long name"),
     ],

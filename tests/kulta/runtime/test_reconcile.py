@@ -23,6 +23,7 @@ from fleet.errors import (
 )
 from fleet.kulta.core.actions import Emit, Plan, Query, ScaleReplicaSet
 from fleet.kulta.core.observed import Observed
+from fleet.kulta.runtime.advisors import Consultations, Silent
 from fleet.kulta.runtime.apply import World
 from fleet.kulta.runtime.measure import Measurements
 from fleet.kulta.runtime.observe import Observer
@@ -76,6 +77,9 @@ class Bench:
             world=self.world,
             queue=self.queue,
             measurements=Measurements(self.source, self.clock, lambda _: None),
+            consultations=Consultations(
+                Silent(), self.clock, self.metrics, lambda _: None, self.outbox.say
+            ),
             outbox=self.outbox,
             metrics=self.metrics,
             clock=self.clock,

@@ -40,7 +40,8 @@ class Mailbox:
     0 cuts the connection; `delay` seconds pass before each answer.
     """
 
-    def __init__(self, *answers: int, delay: float = 0.0) -> None:
+    def __init__(self, *answers: int, delay: float = 0.0, said: bytes = b"said") -> None:
+        self.said = said
         self.answers, self.delay = list(answers or (202,)), delay
         self._answering: set[asyncio.Task[None]] = set()
         self.letters: list[dict[str, Any]] = []
@@ -72,8 +73,8 @@ class Mailbox:
             return
         if status < 300:
             self.letters.append(orjson.loads(body))
-        text = f"HTTP/1.1 {status} X\r\nContent-Length: 4\r\nConnection: close\r\n\r\nsaid"
-        writer.write(text.encode())
+        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(self.said)}\r\nConnection: close"
+        writer.write(f"{head}\r\n\r\n".encode() + self.said)
         await writer.drain()
 
     @asynccontextmanager

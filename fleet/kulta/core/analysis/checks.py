@@ -12,6 +12,7 @@ from datetime import timedelta
 from fleet.api.analysis import Analysis, AnalysisStatus, Metric, MetricResult, MetricStatus, Samples
 from fleet.api.conditions import MESSAGE_LIMIT
 from fleet.kit import durations
+from fleet.kulta.core import advice
 from fleet.kulta.core.analysis import rounds, thresholds
 from fleet.kulta.core.analysis.rounds import Asked, Slot
 from fleet.kulta.core.analysis.thresholds import Counts, Verdict
@@ -53,7 +54,14 @@ def begin(draft: Draft) -> None:
 
 
 def examine(draft: Draft) -> Finding:
-    """Ask what is due, count what is new, and say what it means."""
+    """Ask what is due, count what is new, and say what it means. An advisor may be heard."""
+    finding, awaited = _examine(draft), advice.awaited(draft)
+    if awaited is None or finding.wait is not None or finding.failure:
+        return finding
+    return replace(finding, wait=awaited)
+
+
+def _examine(draft: Draft) -> Finding:
     analysis, began = draft.traits.analysis, draft.status.step_start_time
     if analysis is None or not analysis.metrics or began is None:
         return NOTHING

@@ -70,6 +70,7 @@ REASONS: Mapping[str, str] = {
     "MetricsUnavailable": "metrics_unavailable",
     "Timeout": "timeout",
     "ManualRollback": "manual_rollback",
+    "AdvisorRollback": "advisor_rollback",
 }
 """Why a revision is taken back: the decision's reason → the event's."""
 

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fleet.api.advisor import Level
 from fleet.api.experiment import ExperimentStatus
 from fleet.api.meta import write_time
 from fleet.api.rollout import Decision, Phase
+from fleet.kulta.core.events.advised import Advised
 from fleet.kulta.core.events.transition import Transition
 
 SOURCE = "kulta"
@@ -69,6 +71,30 @@ INSPECT = (
 )
 
 
+ADVICE = Kind("recommendation", "info", "in_progress")
+
+
+def of_advice(advised: Advised, cluster: str = "") -> dict[str, Any]:
+    """What an advisor recommended, and whether thresholds decide all the same."""
+    said = advised.recommendation
+    action: object = said.action
+    if said.action == "Advance":
+        action = {"Advance": {"toWeight": said.to_weight}}
+    return {
+        **_head(advised, f"advisor.{ADVICE.suffix}", ADVICE),
+        "context": _context(advised, cluster),
+        "data": {
+            "advisor": {
+                "action": action,
+                "confidence": said.confidence,
+                "reasoning": said.reasoning,
+                "threshold_healthy": advised.question.is_healthy,
+                "threshold_prevails": advised.prevails,
+            }
+        },
+    }
+
+
 def of(transition: Transition, cluster: str = "") -> dict[str, Any] | None:
     """The occurrence; None for a Rollout without a name. `cluster` is left out where empty."""
     if not transition.is_named:
@@ -80,15 +106,15 @@ def of(transition: Transition, cluster: str = "") -> dict[str, Any] | None:
         **_told("error", _error(transition)),
         **_told("reasoning", _reasoning(transition)),
         **_told("history", _history(transition)),
-        "data": {"rollout": _rollout(transition)},
+        "data": {"rollout": _rollout(transition), **_told("context", _numbers(transition))},
     }
 
 
-def _head(transition: Transition, suffix: str, kind: Kind) -> dict[str, Any]:
-    member = transition.status.strategy
+def _head(told: Transition | Advised, suffix: str, kind: Kind) -> dict[str, Any]:
+    member = told.status.strategy
     return {
-        "id": transition.ulid,
-        "timestamp": write_time(transition.at),
+        "id": told.ulid,
+        "timestamp": write_time(told.at),
         "source": SOURCE,
         "type": f"{PREFIXES.get(member, member.lower())}.{suffix}",
         "severity": kind.severity,
@@ -97,14 +123,14 @@ def _head(transition: Transition, suffix: str, kind: Kind) -> dict[str, Any]:
     }
 
 
-def _context(transition: Transition, cluster: str) -> dict[str, Any]:
-    meta = transition.rollout.metadata
+def _context(told: Transition | Advised, cluster: str) -> dict[str, Any]:
+    meta = told.rollout.metadata
     entity = {
         "type": "rollout",
         "id": meta.uid,
         "name": meta.name,
         "version": meta.resource_version or "0",
-        "observed_at": write_time(transition.at),
+        "observed_at": write_time(told.at),
         "namespace": meta.namespace,
         "source_of_truth": "k8s-api",
     }
@@ -126,6 +152,27 @@ def _rollout(transition: Transition) -> dict[str, Any]:
         "replicas": rollout.spec.replicas,
         "current_weight": decision.weight,
         "phase": transition.phase.value,
+    }
+
+
+def _numbers(transition: Transition) -> dict[str, Any] | None:
+    """Step, weight and thresholds, for advisors and people who read on: from level Context on."""
+    if transition.rollout.spec.advisor.level is Level.OFF:
+        return None
+    analysis = transition.status.analysis
+    metrics = analysis.metrics if analysis is not None else ()
+    return {
+        "step": transition.step,
+        "steps": transition.steps,
+        "weight": transition.decision.weight or 0,
+        "metrics": {
+            item.name: {
+                "value": item.value,
+                "threshold": item.threshold,
+                "verdict": item.verdict,
+            }
+            for item in metrics
+        },
     }
 
 

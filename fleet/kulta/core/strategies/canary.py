@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from fleet.api.rollout import Canary, Phase, RolloutSpec, RolloutStatus, Step
 from fleet.kulta.core import (
+    advice,
     deadlines,
     decisions,
     holds,
@@ -258,6 +259,8 @@ def _cause(draft: Draft, step: Step, finding: Finding) -> tuple[str, str]:
     """Why the step is left: action and reason of the decision."""
     if requests.is_asked(draft, "promote"):
         return "Promotion", "ManualPromotion"
+    if advice.advances(draft, step):
+        return "StepAdvance", "AdvisorAdvance"
     if step.pause is not None:
         return "StepAdvance", "PauseDurationExpired"
     if finding.is_judged:

@@ -342,3 +342,25 @@ def test_a_message_that_changes_is_no_occurrence() -> None:
     world.run(60)
     assert world.status.message != before
     assert world.heard == []
+
+
+@pytest.mark.parametrize("level", ["Off", "Context", "Advised"])
+def test_from_the_level_context_on_there_are_numbers(level: str) -> None:
+    world = running((20, None), 100, analysis=gen.analysis())
+    world.answer = values(2.5)
+    world.update(advisor={"level": level, "endpoint": "http://advisor:8080"})
+    world.heard.clear()
+    world.image("shop:v2")
+    world.run(120)
+    world.annotate("promote")
+    world.run(30)
+    context = told(world)[2]["data"].get("context")
+    if level == "Off":
+        assert context is None
+        return
+    assert context == {
+        "step": 1,
+        "steps": 2,
+        "weight": 100,
+        "metrics": {"error-rate": {"value": 2.5, "threshold": 5.0, "verdict": "Passed"}},
+    }

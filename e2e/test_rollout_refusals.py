@@ -166,8 +166,8 @@ ROLLOUTS = [
     ),
     pytest.param(
         "advised",
-        "spec.advisor.endpoint: Invalid value: advisor.endpoint is required with level Advised, "
-        "Planned and Driven: write the URL of the advisor, or level Off or Context",
+        "spec.advisor.endpoint: Invalid value: advisor.endpoint is required from level Advised on: "
+        "write the URL of the advisor, or level Off or Context",
         id="[G3] an advisor without an endpoint",
     ),
     pytest.param(

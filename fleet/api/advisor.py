@@ -27,7 +27,7 @@ class Level(StrEnum):
 ASKED = frozenset({Level.ADVISED, Level.PLANNED, Level.DRIVEN})
 """Levels at which the endpoint is asked."""
 NO_ENDPOINT = (
-    "advisor.endpoint is required with level Advised, Planned and Driven: "
+    "advisor.endpoint is required from level Advised on: "
     "write the URL of the advisor, or level Off or Context"
 )
 
@@ -56,8 +56,8 @@ class Advisor(Model):
     )
 
     level: Level = Level.OFF
-    """Context: occurrences say more; Advised: advice is recorded; Planned: it may hold a step;
-    Driven: it may also roll back and end timed pauses. Thresholds go first."""
+    """Context: more in occurrences; Advised: advice is recorded; Planned: it may hold a step;
+    Driven: it may roll back and end timed pauses."""
     endpoint: Endpoint | None = None
     """Where the advisor is asked, by POST."""
     timeout_seconds: Annotated[int, Field(ge=1, le=60)] = 10
@@ -65,7 +65,7 @@ class Advisor(Model):
 
 
 class Advice(Model):
-    """What the advisor said last; written when it changes its mind."""
+    """What the advisor said last."""
 
     action: Literal["Continue", "Pause", "Rollback", "Advance"]
     """What it would do."""

@@ -47,19 +47,19 @@ class Metric(Model):
     """One condition on the new revision: its value must stay below the threshold."""
 
     name: Literal["error-rate", "latency-p50", "latency-p95", "latency-p99", "request-rate"]
-    """`error-rate` in percent, `latency-*` in milliseconds, `request-rate` in requests a second."""
+    """`error-rate` in percent, `latency-*` in milliseconds, `request-rate` per second."""
     threshold: float
     """The value must be less than this; equal fails."""
     interval: Duration | None = None
-    """Time between two checks; default 30s. The smallest of all metrics counts."""
+    """Time between two checks, 30s; the smallest of all metrics counts."""
     failure_threshold: Annotated[int, Field(ge=1, le=100)] | None = None
     """Consecutive failed checks that roll back; default 1 unless `failureLimit` is set."""
     min_sample_size: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
-    """Fewer requests than this in the window prove nothing: the step is held."""
+    """Fewer requests in the window prove nothing: the step is held."""
     window: Duration | None = None
     """How far back a query looks; default 2m, never before the step's start."""
     source: Literal["app", "appRole"] = "app"
-    """Which labels the series carry: `app` has the pod hash as `revision`, `appRole` the role."""
+    """What `revision` is in the series: with `app` the pod hash, with `appRole` the role."""
 
 
 class Analysis(Model):
@@ -70,7 +70,7 @@ class Analysis(Model):
     failure_policy: FailurePolicy = FailurePolicy.PAUSE
     """After `consecutiveErrorLimit` errors: hold (Pause), go on (Continue) or roll back."""
     warmup_duration: Duration | None = None
-    """No check before this time has passed since the start of the step; default none."""
+    """No check before a step is that old; default none."""
     failure_limit: Annotated[int, Field(ge=1, le=1_000)] | None = None
     """Failed checks in all that roll back; default off."""
     consecutive_error_limit: Annotated[int, Field(ge=1, le=100)] = 4

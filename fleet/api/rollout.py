@@ -220,7 +220,6 @@ class Decision(Model):
         "ConsensusReached",
         "MaxDurationExceeded",
         "ManualConclusion",
-        "StepPaused",
         "UserPaused",
         "PauseRequested",
         "Held",
@@ -299,8 +298,7 @@ class RolloutStatus(Model):
     decisions: tuple[Decision, ...] = ()
     """The last 20 decisions, and older ones that are not delivered yet."""
     emitted: int = 0
-    """The last decision that was delivered to all sinks; an engine that starts tells what came
-    after it again."""
+    """The last decision that all sinks are known to have; an engine that starts goes on there."""
     handled: Mapping[str, str] = Field(default_factory=dict)
     """Requests that were acted on and whose annotation is still there."""
     analysis: AnalysisStatus | None = None

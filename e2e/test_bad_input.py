@@ -72,8 +72,8 @@ APPLICATIONS = [
     ),
     pytest.param(
         render(add(f"{STRATEGY}/simple", {})),
-        "InvalidSpec: Application shop: spec.deliveryPolicy.strategy: canary and simple are both "
-        "set: keep one of them",
+        "InvalidSpec: Application shop: spec.deliveryPolicy.strategy: canary and simple are set "
+        "together: keep one of them",
         id="two strategies, offline",
     ),
     pytest.param(

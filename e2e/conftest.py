@@ -46,6 +46,7 @@ IMAGES = table(
         "registry.example.com/orders": SAMPLE,
         "registry.example.com/mailer": SAMPLE,
         "registry.example.com/billing": SAMPLE,
+        "registry.example.com/search": SAMPLE,
         "python": (sys.executable,),
         "shell": ("/bin/sh",),
     }

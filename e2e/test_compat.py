@@ -25,7 +25,7 @@ from e2e.realm import Realm, sending
 COMPAT = Path(__file__).parent / "data" / "compat"
 VERSIONS = ("v1alpha1", "v1beta1")
 ORDERS, MAILER = "registry.example.com/orders:v2.1.0", "registry.example.com/mailer:43"
-BILLING = "registry.example.com/billing:8"
+BILLING, SEARCH = "registry.example.com/billing:8", "registry.example.com/search:c"
 WEIGHTS = (20, 50, 80, 100)
 RATE = 60.0
 WINDOW = 2.5
@@ -39,6 +39,7 @@ class Shop:
     orders: Subject
     mailer: Subject
     billing: Subject
+    search: Subject
     load: LoadGenerator
     """Asks orders."""
     bills: LoadGenerator
@@ -46,7 +47,7 @@ class Shop:
 
     @property
     def rollouts(self) -> tuple[Subject, ...]:
-        return (self.orders, self.mailer, self.billing)
+        return (self.orders, self.mailer, self.billing, self.search)
 
     def counted(self, counters: Mapping[str, Counters]) -> tuple[int, ...]:
         """Requests that the stable and the canary Service have taken."""
@@ -107,6 +108,7 @@ def shops(realm: Realm) -> Iterator[dict[str, Shop]]:
         shop.orders.wait(phase="Completed", readyReplicas=5, within=60)
         shop.mailer.wait(phase="Completed", readyReplicas=2, within=60)
         shop.billing.wait(phase="Completed", readyReplicas=3, within=60)
+        shop.search.wait(phase="Completed", readyReplicas=4, within=60)
     for shop in made.values():
         change(shop.mailer, MAILER)
         change(shop.billing, BILLING)
@@ -126,8 +128,9 @@ def shops(realm: Realm) -> Iterator[dict[str, Shop]]:
 def _open(realm: Realm, version: str) -> Shop:
     """Services and routes as the reference wants them, and its Rollouts."""
     plane, url = realm.site.plane, realm.site.gateway.url
-    place, hosts = plane.add_namespace(f"compat-{version}"), (version, f"billing-{version}")
-    orders, billing = (f"{host}.example.com" for host in hosts)
+    place = plane.add_namespace(f"compat-{version}")
+    hosts = (version, f"billing-{version}", f"search-{version}")
+    orders, billing, search = (f"{host}.example.com" for host in hosts)
     plane.apply(
         service(place, "orders-stable", "orders", "stable", 8080),
         service(place, "orders-canary", "orders", "canary", 8080),
@@ -135,11 +138,15 @@ def _open(realm: Realm, version: str) -> Shop:
         service(place, "billing-active", "billing", "active", 8080),
         service(place, "billing-preview", "billing", "preview", 8080),
         route(place, "billing-route", "billing-active", "billing-preview", port=8080, host=billing),
+        service(place, "search-control", "search", "variant-a", 8080),
+        service(place, "search-experiment", "search", "variant-b", 8080),
+        route(place, "search-route", "search-control", port=8080, host=search),
     )
     return Shop(
         orders=subject(plane, place, "canary", version),
         mailer=subject(plane, place, "simple", version),
         billing=subject(plane, place, "bluegreen", version),
+        search=subject(plane, place, "abtesting", version),
         load=LoadGenerator(Load(url=url, host=orders, rate=RATE, duration=110)),
         bills=LoadGenerator(Load(url=url, host=billing, rate=RATE, duration=60)),
     )
@@ -203,6 +210,56 @@ def test_the_blue_green_stands_in_its_preview_until_it_is_promoted(
         assert shop.bills.answers[-1].version == "8"
 
 
+def test_the_experiment_is_for_those_who_ask_for_it(realm: Realm, shops: dict[str, Shop]) -> None:
+    """A header or a cookie, to its whole value; by hand concluded and promoted, no request lost."""
+    all_ = {version: shop.search for version, shop in shops.items()}
+    before = {version: rules(one) for version, one in all_.items()}
+    url = realm.site.gateway.url
+    clients = {
+        (version, who): LoadGenerator(
+            Load(url=url, host=f"search-{version}.example.com", rate=15, headers=headers)
+        )
+        for version in all_
+        for who, headers in AUDIENCE.items()
+    }
+    for one in all_.values():
+        change(one, SEARCH)
+    for one in all_.values():
+        one.wait(phase="Experimenting", within=60)
+        assert roles(one) == {"variant-a": 4, "variant-b": 4}
+    with sending(*clients.values()):
+        time.sleep(WINDOW)
+        found = {key: {x.version for x in client.answers} for key, client in clients.items()}
+        for one in all_.values():
+            one.request("conclude-experiment")
+            status = one.wait(phase="Concluded")
+            assert status["abExperiment"]["conclusionReason"] == "ManualConclusion"
+            one.request("promote")
+        for one in all_.values():
+            one.wait(phase="Completed", within=60)
+        time.sleep(1)
+    assert found == {
+        (version, who): {"b" if who.startswith("nobody") else "c"}
+        for version in all_
+        for who in AUDIENCE
+    }
+    for client in clients.values():
+        assert [item for item in client.answers if item.status != 200] == []
+        assert client.answers[-1].version == "c"
+    for version, one in all_.items():
+        assert rules(one) == before[version]
+        assert one.status["stablePodHash"] == one.status["currentPodHash"]
+
+
+AUDIENCE: dict[str, tuple[tuple[str, str], ...]] = {
+    "by header": (("X-Variant", "B"),),
+    "by cookie": (("Cookie", "theme=dark; variant=b"),),
+    "nobody in particular": (),
+    "nobody by that value": (("Cookie", "variant=b2; tvariant=b"), ("X-Variant", "BB")),
+}
+"""Who asks, and how; those who are nobody to the experiment get the control."""
+
+
 def test_the_simple_one_is_judged_by_the_metrics_of_its_pods(shops: dict[str, Shop]) -> None:
     for shop in shops.values():
         status = shop.mailer.wait(phase="Completed", readyReplicas=2, within=60)
@@ -236,6 +293,15 @@ def roles(rollout: Subject) -> dict[str, int]:
     """Its pods by type label."""
     found = [pod["metadata"]["labels"]["rollouts.kulta.io/type"] for pod in rollout.pods()]
     return {role: found.count(role) for role in sorted(found)}
+
+
+def rules(rollout: Subject) -> list[Any]:
+    """Those of the route of search."""
+    path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{rollout.namespace}/httproutes"
+    _, found = rollout.plane.call("GET", f"{path}/search-route")
+    assert "rollouts.kulta.io/managed-rules" not in found["metadata"].get("annotations", {})
+    kept: list[Any] = found["spec"]["rules"]
+    return kept
 
 
 def told(status: dict[str, Any]) -> list[int]:

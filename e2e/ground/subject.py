@@ -168,13 +168,12 @@ def service(namespace: str, name: str, app: str, role: str, port: int = 80) -> d
 
 
 def route(
-    namespace: str, name: str, stable: str, canary: str, *, port: int = 80, host: str = ""
+    namespace: str, name: str, stable: str, canary: str = "", *, port: int = 80, host: str = ""
 ) -> dict[str, Any]:
-    """An HTTPRoute with a rule for both Services, behind the site's Gateway."""
-    backends = [
-        {"name": stable, "port": port, "weight": 100},
-        {"name": canary, "port": port, "weight": 0},
-    ]
+    """An HTTPRoute with a rule for both Services, or for one, behind the site's Gateway."""
+    backends = [{"name": stable, "port": port, "weight": 100}]
+    if canary:
+        backends.append({"name": canary, "port": port, "weight": 0})
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",

@@ -30,7 +30,7 @@ from e2e.ground.site import Site
 from e2e.tenancy import Tenant, World
 from fleet.api.names import APPLICATIONS, FLEETS
 
-SPACES = ("quiet", "recovery", "cut", "bluegreen")
+SPACES = ("quiet", "recovery", "cut", "bluegreen", "removal")
 BODIES = AuditPolicy(bodies=("rollouts.kulta.io", "replicasets.apps"))
 ADDRESS = "http://prometheus.monitoring:9090"
 """The site's Prometheus, by the name that the reference's manifests use."""
@@ -181,7 +181,7 @@ def _side(stack: ExitStack, name: str, folder: Path) -> Member:
 
 
 def _hub(stack: ExitStack, folder: Path) -> tuple[ControlPlane, Hub]:
-    options = Options(controller_manager=False, scheduler=False, audit=BODIES)
+    options = Options(scheduler=False, audit=BODIES)
     plane = stack.enter_context(ControlPlane("hub", folder / "hub", options))
     hubs.prepare(plane)
     for name in SPACES:

@@ -29,6 +29,8 @@ class Want(Model):
     """Grows with each retry, so that a failed revision is tried again."""
     member: Annotated[str, Field(max_length=64)] = ""
     """Uid of the MemberCluster for which this was decided: another one of its name waits."""
+    wave: Annotated[int, Field(ge=0)] = 0
+    """Place of its wave in the plan, from 0: what is taken away goes in the reverse order."""
 
 
 class ClusterRolloutSpec(Model):

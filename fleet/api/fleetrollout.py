@@ -242,6 +242,9 @@ class FleetRolloutStatus(Model):
     """When the run ended."""
     halted_at: Time = None
     """When the run was halted."""
+    isolated_until: Time = None
+    """When the hub last found its own network in order again: time-outs of lost members count
+    from there."""
     next_check: Time = None
     """When the run is looked at again although nothing changes."""
     handled: Annotated[tuple[Annotated[str, Field(max_length=253)], ...], Field(max_length=20)] = ()

@@ -30,7 +30,7 @@ from fleet.hub.core.actions import (
     StartCluster,
 )
 from fleet.hub.core.application import decision
-from fleet.hub.core.cluster import dispatch
+from fleet.hub.core.cluster import dispatch, removal
 from fleet.hub.core.member import connectivity
 from fleet.hub.core.observed import ApplicationObserved, DispatchObserved, Member, RunObserved
 from fleet.hub.core.run import plan
@@ -350,8 +350,20 @@ def _observed(world: World, item: ClusterRollout, looked: Objects | None) -> Dis
         rendered=rendered,
         render_error=error,
         rollouts=engine.seen(there),
+        siblings=_siblings(world, item),
         looked_up=looked,
     )
+
+
+def _siblings(world: World, item: ClusterRollout) -> dict[ClusterName, ClusterRollout]:
+    """Those of later waves whose members answer, when the Application goes."""
+    if world.application.metadata.deletion_timestamp is None:
+        return {}
+    return {
+        name: other
+        for name, other in world.items.items()
+        if removal.place(other) > removal.place(item) and world.members[name].fresh
+    }
 
 
 class Same:

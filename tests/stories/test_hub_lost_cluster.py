@@ -82,6 +82,17 @@ def test_a_hub_that_lost_everybody_waits_and_counts_nobody() -> None:
     assert world.settle(light).run.status.phase is RunPhase.SUCCEEDED
 
 
+def test_who_comes_back_a_moment_after_the_others_is_not_counted() -> None:
+    """Nobody is lost for hours because the hub was: their time-outs begin when it is back."""
+    here = world.tick(world.tick(world.new("a", "b", "c", "d")))
+    dark = replace(world.lose(here, "a", "b", "c", "d"), isolated=True)
+    dark = world.settle(world.tick(world.tick(dark), seconds=HOURS_3))
+    dusk = world.tick(replace(world.regain(dark, "c", "d"), isolated=False))
+    assert dusk.run.status.phase is RunPhase.PROGRESSING
+    assert (dusk.run.status.counts.failed, dusk.run.status.counts.unreachable) == (0, 2)
+    assert world.settle(world.regain(dusk, "a", "b")).run.status.phase is RunPhase.SUCCEEDED
+
+
 def test_somebodys_service_is_in_the_way_until_it_is_gone() -> None:
     here = world.new("a", "b", failureBudget=1)
     stranger = {"metadata": {"name": "checkout", "namespace": "checkout", "uid": "x"}, "spec": {}}

@@ -39,6 +39,29 @@ def test_a_run_in_the_midst_is_aborted() -> None:
     assert (done.items, done.objects) == ({}, {"a": {}, "b": {}})
 
 
+WAVES = [
+    {"name": "first", "clusters": ["a"]},
+    {"name": "second", "clusters": ["b", "c"]},
+    {"name": "rest", "remaining": True},
+]
+
+
+def test_later_waves_go_before_earlier_ones() -> None:
+    here = world.settle(world.new("a", "b", "c", "d", waves=WAVES))
+    done = world.settle(delete(here))
+    assert done.items == {}
+    gone = [line.split()[0] for line in done.log if "delete rollouts" in line]
+    assert (gone[0], sorted(gone[1:3]), gone[3]) == ("d", ["b", "c"], "a")
+
+
+def test_nobody_waits_for_a_later_wave_that_is_lost() -> None:
+    here = world.settle(world.new("a", "b", "c", "d", waves=WAVES))
+    done = world.settle(delete(world.lose(here, "b")), ticks=30)
+    assert list(done.items) == ["b"]
+    back = world.settle(world.regain(done, "b"))
+    assert (back.items, back.objects["b"]) == ({}, {})  # type: ignore[index]
+
+
 def test_a_lost_member_is_waited_for() -> None:
     here = delete(world.lose(world.settle(world.new("a", "b")), "a"))
     here = world.settle(here, ticks=10)

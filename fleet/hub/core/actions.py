@@ -188,7 +188,7 @@ class Finalizer(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchPlan:
-    """One decision about one cluster.
+    """One decision about one cluster. Events are (kind, reason, message).
 
     A `LookUp` comes alone or last: what needs it is planned afterwards.
 
@@ -201,4 +201,5 @@ class DispatchPlan:
     fence: bool = False
     finalizer: Finalizer | None = None
     """None leaves it as it is."""
+    events: tuple[tuple[str, str, str], ...] = ()
     wake_at: datetime | None = None

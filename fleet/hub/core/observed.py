@@ -110,6 +110,8 @@ class DispatchObserved:
     rollouts: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     """(namespace, name) → live Rollout with our labels, of those that are rendered or listed; what
     the watch does not show is not here (or nothing is known: see `member.reachable`)."""
+    siblings: Mapping[ClusterName, ClusterRollout] = field(default_factory=dict)
+    """Where the Application is gone: its ClusterRollouts of later waves whose members answer."""
     looked_up: Mapping[Place, Mapping[str, Any]] | None = None
     """Live objects, every rendered one and every one of the inventory; None while not looked up.
     Rollouts stand here only where `rollouts` has none: without our labels, somebody else's."""

@@ -71,6 +71,7 @@ async def dispatch(hub: Context, key: Key) -> None:
         is_deleted = is_deleted or deletes
         written, looked_up = await _carry_out(hub, item, plan, looked_up)
         if plan.finalizer is Finalizer.REMOVE:
+            _tell(hub, item, plan)
             await apply.remove_finalizer(hub, hub.stores.items.get(key, item))
             return
         if not written:
@@ -130,6 +131,16 @@ async def _failed(hub: Context, item: ClusterRollout, error: FleetError) -> None
     if found is not None:
         status = standing.status(item, found, hub.now())
         await apply.write_status(hub, CLUSTERROLLOUTS, item, status)
+
+
+def _tell(hub: Context, item: ClusterRollout, plan: DispatchPlan) -> None:
+    about = {
+        "apiVersion": CLUSTERROLLOUTS.api_version,
+        "kind": CLUSTERROLLOUTS.kind,
+        "metadata": item.metadata.manifest(),
+    }
+    for kind, reason, message in plan.events:
+        hub.recorder.event(about, kind=kind, reason=reason, message=message)
 
 
 def _wake(hub: Context, key: Key, plan: DispatchPlan) -> None:

@@ -16,6 +16,7 @@ from fleet.errors import UserError
 from fleet.hub.core import phases
 from fleet.hub.core.application import decision
 from fleet.hub.core.application.occasion import Proposal
+from fleet.hub.core.cluster import removal
 from fleet.hub.core.member.connectivity import Connectivity
 from fleet.hub.core.observed import (
     ApplicationObserved,
@@ -119,6 +120,7 @@ def dispatch(
         render_error=error,
         force=force,
         rollouts=_rollouts(hub, item, rendered),
+        siblings=_siblings(hub, item),
         looked_up=looked_up,
     )
 
@@ -184,6 +186,22 @@ def _rendered(
     except UserError as error:
         return (), str(error), force
     return rendered, "", force
+
+
+def _siblings(hub: Context, item: ClusterRollout) -> dict[ClusterName, ClusterRollout]:
+    """Of one that goes with its Application: those of later waves, of members that answer."""
+    owner = (item.namespace, item.spec.application)
+    if item.metadata.deletion_timestamp is None or not _is_deleted(hub, owner):
+        return {}
+    others = hub.stores.items_of.get(owner).values()
+    clusters = hub.stores.memberclusters
+    return {
+        ClusterName(other.spec.cluster): other
+        for other in others
+        if removal.place(other) > removal.place(item)
+        and (cluster := clusters.get((other.namespace, other.spec.cluster))) is not None
+        and member(hub, cluster).fresh
+    }
 
 
 def _rollouts(

@@ -11,13 +11,21 @@ from typing import Any
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import Model, Object
-from fleet.api.names import APPLICATION_LABEL, CLUSTER_LABEL, NAMESPACE_LABEL, Key
+from fleet.api.names import (
+    APPLICATION_LABEL,
+    CLUSTER_LABEL,
+    FLEETROLLOUTS,
+    NAMESPACE_LABEL,
+    Key,
+)
 from fleet.api.rollout import Phase
 from fleet.clusters.store import Change
 from fleet.hub.core import phases
+from fleet.hub.core.cluster import removal
 from fleet.hub.core.member import freshness
 from fleet.hub.core.member.connectivity import is_news
 from fleet.hub.core.member.engine import Obstacle
+from fleet.hub.core.run import story
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.links import Link
 
@@ -87,6 +95,8 @@ def run_changed(hub: Context, change: Change[FleetRollout]) -> None:
         _active(hub, owner)
     if change.type == "DELETED":
         hub.metrics.forget_run(*change.key)
+        if before not in phases.ENDS:
+            _tell(hub, run)
     else:
         hub.metrics.show_run(*change.key, phase=str(run.status.phase or "Planned"))
 
@@ -106,6 +116,8 @@ def item_changed(hub: Context, change: Change[ClusterRollout]) -> None:
         _active(hub, owner)
     if old is None or new is None or _outcome(old) != _outcome(new):
         hub.queues.applications.add_after(owner, CALM_SECONDS)
+    if change.type == "DELETED":
+        _next_wave(hub, item)
     _note_times(hub, change)
 
 
@@ -159,6 +171,25 @@ def everybody(hub: Context, member: Key) -> None:
     for key, run in hub.stores.runs.items():
         if key[0] == member[0] and run.status.phase not in phases.ENDS:
             hub.queues.runs.add(key)
+
+
+def _tell(hub: Context, run: FleetRollout) -> None:
+    """A run was deleted before its end, as the garbage collector does with its Application."""
+    about = {
+        "apiVersion": FLEETROLLOUTS.api_version,
+        "kind": FLEETROLLOUTS.kind,
+        "metadata": run.metadata.manifest(),
+    }
+    for kind, reason, message in story.events((story.deleted(run.status),)):
+        hub.recorder.event(about, kind=kind, reason=reason, message=message)
+
+
+def _next_wave(hub: Context, gone: ClusterRollout) -> None:
+    """The last one of its wave is gone: those of earlier waves may have waited for it."""
+    left = hub.stores.items_of.get((gone.namespace, gone.spec.application))
+    if all(removal.place(item) < removal.place(gone) for item in left.values()):
+        for key in left:
+            hub.queues.dispatches.add(key)
 
 
 def _active(hub: Context, owner: Key) -> None:

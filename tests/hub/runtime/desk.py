@@ -193,11 +193,8 @@ class Desk:
     def see(self, resource: Resource, name: str) -> None:
         """What kopf or an informer does when the stored object changes."""
         found = self.kube.peek(resource, name, TENANT)
-        if resource == CLUSTERROLLOUTS:
-            assert found is not None
-            self.hub.stores.items.see(found)
-            return
-        store = next(one for one in self.hub.stores.watched if one.resource == resource)
+        stores = (*self.hub.stores.watched, self.hub.stores.items)
+        store = next(one for one in stores if one.resource == resource)
         if found is not None:
             store.see(found)
         elif (TENANT, name) in store:

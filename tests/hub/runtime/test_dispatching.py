@@ -11,6 +11,7 @@ from fleet.api.names import (
     FLEETROLLOUTS,
     FLEETS,
     HTTPROUTES,
+    MEMBERCLUSTERS,
     ROLLOUTS,
     SERVICES,
 )
@@ -169,6 +170,22 @@ async def test_a_deleted_clusterrollout_takes_its_objects_along(desk: Desk) -> N
     await dispatching.dispatch(desk.hub, KEY)
     assert member.peek(SERVICES, "checkout", "checkout") is None
     assert member.peek(HTTPROUTES, "checkout", "checkout") is None
+    assert desk.kube.peek(CLUSTERROLLOUTS, KEY[1], TENANT) is None
+
+
+async def test_what_stays_behind_is_told_when_a_member_is_let_go(desk: Desk) -> None:
+    """[MT-16] An orphan is an Event: its ClusterRollout is gone with the finalizer."""
+    await dispatching.dispatch(desk.hub, KEY)
+    await desk.kube.delete(CLUSTERROLLOUTS, KEY[1], TENANT)
+    desk.see(CLUSTERROLLOUTS, KEY[1])
+    await desk.kube.delete(MEMBERCLUSTERS, "east", TENANT)
+    desk.see(MEMBERCLUSTERS, "east")
+    await dispatching.dispatch(desk.hub, KEY)
+    (told,) = [event for event in desk.sent.events if event.reason == "Released"]
+    assert (told.about, told.kind) == (KEY[1], "Warning")
+    assert told.message.startswith(
+        "the MemberCluster is gone; left behind in the member: Rollout checkout/checkout, "
+    )
     assert desk.kube.peek(CLUSTERROLLOUTS, KEY[1], TENANT) is None
 
 

@@ -208,6 +208,32 @@ async def test_since_when_a_member_is_silent_concerns_its_runs(desk: Desk) -> No
     assert woken(desk)["runs"] == RUN
 
 
+async def test_a_run_that_is_deleted_before_its_end_is_told_as_aborted(desk: Desk) -> None:
+    for name in ("checkout-1", "checkout-2"):
+        await desk.kube.delete(FLEETROLLOUTS, name, TENANT)
+        desk.see(FLEETROLLOUTS, name)
+    (told,) = desk.sent.events
+    assert (told.about, told.kind, told.reason) == ("checkout-2", "Normal", "Aborted")
+    assert told.message == "deleted while Progressing: begins"
+
+
+async def test_the_last_of_a_later_wave_lets_the_earlier_ones_go(desk: Desk) -> None:
+    for name, wave in (("north", 2), ("west", 2), ("south", 1)):
+        item = gen.item(name, number=2)
+        want = item.spec.want.model_copy(update={"wave": wave}) if item.spec.want else None
+        spec = item.spec.model_copy(update={"want": want})
+        meta = item.metadata.model_copy(update={"finalizers": ()})
+        desk.put(CLUSTERROLLOUTS, item.model_copy(update={"spec": spec, "metadata": meta}))
+    for name, after in (("north", {"checkout.north"}), ("west", REST | {"checkout.west"})):
+        empty(desk)
+        await desk.kube.delete(CLUSTERROLLOUTS, f"checkout.{name}", TENANT)
+        desk.see(CLUSTERROLLOUTS, f"checkout.{name}")
+        assert woken(desk)["dispatches"] == after
+
+
+REST = {"checkout.east", "checkout.south"}
+
+
 @pytest.mark.parametrize(
     ("happens", "later"),
     [

@@ -1,8 +1,9 @@
 """Taking away what was made in a member, when the ClusterRollout is deleted.
 
 Called by `dispatch`. The Rollout goes first, so that its engine restores Services and routes; they
-follow in reverse order. Only what the inventory names and our labels mark is deleted. A member that
-cannot be reached is waited for, at most a day; one whose access is gone is let be, and said so.
+follow in reverse order. Only what the inventory names and our labels mark is deleted. Where the
+Application is gone, later waves are cleared before earlier ones. A member that cannot be reached is
+waited for, at most a day, and nobody waits for it; one whose access is gone is let be, and said so.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from fleet.hub.core.cluster import live as livelib
 from fleet.hub.core.cluster.assessment import Assessment
 from fleet.hub.core.cluster.live import Live, Manifest
 from fleet.hub.core.observed import DispatchObserved
+from fleet.kit import phrases
 
 TIMEOUT = timedelta(hours=24)
 RECHECK = timedelta(seconds=10)
@@ -36,7 +38,7 @@ def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> D
     if observed.member is not None and observed.member.reachable:
         if standing.is_replaced(item, observed.member):
             return _released(item, f"another API server answers as {item.spec.cluster} now")
-        return _away(item, observed, now)
+        return _in_turn(item, observed, now) or _away(item, observed, now)
     if why := _lost(item, observed, now):
         return _released(item, why)
     return _waiting(item, observed, now)
@@ -59,6 +61,34 @@ def _end(item: ClusterRollout, now: datetime) -> datetime:
     A hub that has just begun knows of no loss yet: then it begins now.
     """
     return max(standing.lost_since(item) or now, item.metadata.deletion_timestamp or now) + TIMEOUT
+
+
+def place(item: ClusterRollout) -> int:
+    """Of its wave in the plan."""
+    return item.spec.want.wave if item.spec.want else 0
+
+
+def _in_turn(
+    item: ClusterRollout, observed: DispatchObserved, now: datetime
+) -> DispatchPlan | None:
+    """Wait for later waves; not in the midst of it, and not for ever."""
+    begun = item.status.dispatch.sequence and not item.status.dispatch.run
+    asked = item.metadata.deletion_timestamp or now
+    if begun or now >= asked + TIMEOUT:
+        return None
+    later = observed.siblings.items()
+    ahead = sorted(name for name, other in later if _is_to_be_cleared(other))
+    if not ahead:
+        return None
+    message = f"waiting for {phrases.listed(ahead)}: later waves are cleared first"
+    return DispatchPlan(status=_status(item, observed, message, now), wake_at=now + RECHECK)
+
+
+def _is_to_be_cleared(item: ClusterRollout) -> bool:
+    """Whether it goes, or will when the garbage collector comes to it."""
+    meta = item.metadata
+    goes = meta.deletion_timestamp is not None or bool(meta.owner_references)
+    return goes and CLUSTERROLLOUT_FINALIZER in meta.finalizers and bool(item.status.inventory)
 
 
 def _away(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
@@ -133,10 +163,10 @@ def _waiting(item: ClusterRollout, observed: DispatchObserved, now: datetime) ->
 def _released(item: ClusterRollout, why: str) -> DispatchPlan:
     """Let go, and say what stays behind."""
     names = ", ".join(f"{each.kind} {each.namespace}/{each.name}" for each in item.status.inventory)
-    status = item.status.model_copy(
-        update={"reason": "Released", "message": f"{why}; left behind in the member: {names}"}
-    )
-    return DispatchPlan(status=status, finalizer=Finalizer.REMOVE)
+    message = f"{why}; left behind in the member: {names}"
+    status = item.status.model_copy(update={"reason": "Released", "message": message})
+    told = (("Warning", "Released", message),)  # the object itself is gone in a moment
+    return DispatchPlan(status=status, finalizer=Finalizer.REMOVE, events=told)
 
 
 def _status(

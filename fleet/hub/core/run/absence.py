@@ -5,7 +5,8 @@
     in the soak       the soak stands still ──────────── time-out ──> counts, the soak goes on
 
 Called by `rows`. A time-out runs from the loss of the member, which the hub's own objects remember
-over its restart; with an unknown loss, and while the hub suspects itself, it does not run.
+over its restart; with an unknown loss, and while the hub suspects itself, it does not run. When
+that is over it begins anew: nobody has been lost for hours because the hub was.
 """
 
 from dataclasses import replace
@@ -41,7 +42,7 @@ def awaited(row: Row, member: Member) -> Row:
 def in_flight(moment: Moment, row: Row, member: Member, item: ClusterRollout) -> Row:
     """One that is lost on its way keeps its slot until the time-out."""
     since = standing.lost_since(item)
-    end = (since or moment.now) + _patience(moment)
+    end = _end(moment, since or moment.now)
     counted = since is not None and moment.now >= end and not moment.observed.isolated
     return replace(
         row,
@@ -67,12 +68,14 @@ def _counted(moment: Moment, row: Row, member: Member, *, since: datetime) -> Ro
     lost = freshness.lost_since(member.cluster)
     if lost is None or moment.observed.isolated:
         return row
-    end = max(lost, since) + _patience(moment)
+    end = _end(moment, max(lost, since))
     if moment.now < end:
         return replace(row, due=end)
     phase = row.phase if member.reachable else ClusterPhase.UNREACHABLE
     return replace(row, phase=phase, reason=member.reason, counted=True)
 
 
-def _patience(moment: Moment) -> timedelta:
-    return timedelta(seconds=moment.run.spec.plan.unavailable_timeout_seconds)
+def _end(moment: Moment, lost: datetime) -> datetime:
+    """When one that was lost then counts."""
+    begin = max(lost, moment.run.status.isolated_until or lost)
+    return begin + timedelta(seconds=moment.run.spec.plan.unavailable_timeout_seconds)

@@ -20,6 +20,9 @@ from fleet.hub.core.run import rows as rowlib
 from fleet.hub.core.run.row import Row
 from fleet.kit import phrases
 
+ISOLATED = "HubIsolated"
+"""Reason of a run that waits until the hub trusts its own network again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
@@ -51,7 +54,7 @@ def isolated(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
     if not view.observed.isolated:
         return None
     return Stop(
-        reason="HubIsolated",
+        reason=ISOLATED,
         message="many members went silent at once: the hub suspects its own network and waits",
     )
 

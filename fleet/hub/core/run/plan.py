@@ -30,7 +30,7 @@ HOLD_REASON = 256
 
 def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     """What the run does now, what it reports, and when to look again."""
-    before = _begun(run)
+    before = _begun(run, observed, now)
     rows = rowlib.look(run.model_copy(update={"status": before}), observed, now)
     answer = _request(run, observed, before, rows, now)
     status = answer.status if answer else before
@@ -78,11 +78,14 @@ def _ended(
     return RunPlan(status=after, events=story.events(told))
 
 
-def _begun(run: FleetRollout) -> FleetRolloutStatus:
-    """The status with its wave table, which the first look makes."""
+def _begun(run: FleetRollout, observed: RunObserved, now: datetime) -> FleetRolloutStatus:
+    """The status with its wave table, which the first look makes, and with the end of a time in
+    which the hub suspected itself."""
     known = {item.name: item for item in run.status.waves}
     waves = tuple(known.get(w.name) or WaveStatus(name=w.name) for w in run.spec.plan.waves)
-    return run.status.model_copy(update={"waves": waves})
+    is_over = run.status.reason == gates.ISOLATED and not observed.isolated
+    until = now if is_over else run.status.isolated_until
+    return run.status.model_copy(update={"waves": waves, "isolated_until": until})
 
 
 def _request(
@@ -129,10 +132,19 @@ def _back(
         item = observed.clusters.get(row.name)
         good = item.status.last_good if item else None
         if row.is_running and good is not None and good.run and good.run != run.name:
-            member = observed.members[row.name].uid
-            want = Want(run=good.run, revision=good.revision, since=now, member=member)
+            want = Want(
+                run=good.run,
+                revision=good.revision,
+                since=now,
+                member=observed.members[row.name].uid,
+                wave=_place(run, row),
+            )
             result.append(StartCluster(cluster=row.name, want=want))
     return tuple(result)
+
+
+def _place(run: FleetRollout, row: Row) -> int:
+    return [wave.name for wave in run.spec.plan.waves].index(row.wave)
 
 
 def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[StartCluster, ...], View]:
@@ -155,6 +167,7 @@ def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[StartCl
                 since=now,
                 attempt=names[row.name],
                 member=view.observed.members[row.name].uid,
+                wave=_place(run, row),
             ),
         )
         for row in view.rows

@@ -60,6 +60,12 @@ def events(told: Sequence[Told]) -> tuple[tuple[str, str, str], ...]:
     )
 
 
+def deleted(before: FleetRolloutStatus) -> Told:
+    """A run that was deleted before its end."""
+    phase = before.phase or RunPhase.PLANNED
+    return "Aborted", phrases.short(f"deleted while {phase}: {before.message or 'begins'}", LENGTH)
+
+
 def _beginning(before: FleetRolloutStatus, plan: Plan) -> Iterator[Told]:
     if before.phase is None:
         total = sum(len(wave.clusters) for wave in plan.waves)

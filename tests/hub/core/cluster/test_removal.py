@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from fleet.api import ClusterRollout
-from fleet.api.names import ROLLOUTS
+from fleet.api.meta import OwnerReference
+from fleet.api.names import ROLLOUTS, ClusterName
 from fleet.hub.core.actions import DeleteObject, DispatchPlan, FenceRollout, Finalizer
 from fleet.hub.core.cluster import dispatch
 from fleet.hub.core.observed import DispatchObserved, Member
@@ -169,6 +170,54 @@ def test_members_out_of_reach(
         item = after(item, answer(item, LOST, lost))
     plan = answer(item, member, hours)
     assert (plan.actions, plan.finalizer, plan.status.message) == ((), finalizer, message)
+    told = (("Warning", "Released", message),) if finalizer else ()
+    assert plan.events == told, "the object that says it is gone in a moment"
+
+
+OWNER = OwnerReference(api_version="v1", kind="Application", name="checkout", uid="u")
+
+
+def sibling(**meta: Any) -> ClusterRollout:
+    """A ClusterRollout of a later wave, which goes unless other metadata is given."""
+    before = settled()
+    meta = {"deletion_timestamp": NOON, **meta}
+    return before.model_copy(update={"metadata": before.metadata.model_copy(update=meta)})
+
+
+@pytest.mark.parametrize(
+    ("other", "hours", "waits"),
+    [
+        pytest.param(sibling(), 1, True, id="one that goes"),
+        pytest.param(
+            sibling(deletion_timestamp=None, owner_references=(OWNER,)), 1, True,
+            id="one that the garbage collector has not come to yet",
+        ),
+        pytest.param(
+            sibling(deletion_timestamp=None), 1, False, id="not for one that was let be"
+        ),
+        pytest.param(sibling(finalizers=()), 1, False, id="nor for one that is cleared"),
+        pytest.param(
+            sibling().model_copy(update={"status": NEW.status}), 1, False,
+            id="nor for one that had nothing",
+        ),
+        pytest.param(sibling(), 24, False, id="nor longer than a day"),
+    ],
+)  # fmt: skip
+def test_later_waves_are_waited_for(other: ClusterRollout, hours: float, waits: bool) -> None:
+    siblings = {ClusterName("b"): other}
+    observed = look(objects(), siblings=siblings)
+    now = NOON + timedelta(hours=hours)
+    plan = dispatch.decide(going(settled()), observed, now)
+    assert did(plan) == ([] if waits else ["FenceRollout"])
+    if waits:
+        assert plan.status.message == "waiting for b: later waves are cleared first"
+        assert plan.wake_at == now + timedelta(seconds=10)
+
+
+def test_what_has_begun_is_not_interrupted() -> None:
+    item, there = fenced()
+    siblings = {ClusterName("b"): sibling()}
+    assert did(dispatch.decide(item, look(there, siblings=siblings), NOON)) == ["DeleteObject"]
 
 
 def test_a_member_that_answers_is_cleared_however_late() -> None:

@@ -1,0 +1,87 @@
+"""A run that a failed analysis has halted, and the ways out of it that a person has.
+
+Three clusters, two at a time: `a` has failed, `b` is held on its way, `c` has not begun. The way
+back for a cluster that is done (a rollback) is not among them yet: the request is answered so.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import pytest
+
+from fleet.api.fleetrollout import ClusterPhase, RunPhase
+from tests.hub import world
+from tests.hub.world import World
+
+STEPS = {"canary": {"steps": [{"setWeight": weight} for weight in (20, 40, 60, 80, 100)]}}
+BOTH = {"maxConcurrency": 2, "strategy": STEPS}
+OLD, NEW = "shop:v1", "shop:v2"
+
+
+@pytest.fixture
+def halted() -> World:
+    """The second version came to a bad cluster."""
+    here = world.settle(world.new("a", "b", "c", **BOTH))
+    here.bad = frozenset("a")
+    here.started.clear()
+    here = world.settle(world.deliver(here, NEW, **BOTH))
+    assert here.run.status.phase is RunPhase.HALTED
+    assert (here.phase("a"), here.cluster("a").status.reason) == (
+        ClusterPhase.FAILED,
+        "AnalysisFailed",
+    )
+    assert here.phase("b") is ClusterPhase.PAUSED
+    assert here.cluster("b").spec.hold.startswith("halted: a failed its analysis")
+    assert here.started == ["a", "b"]
+    return here
+
+
+def images(here: World) -> Mapping[str, str]:
+    return {name: here.image(name) for name in "abc"}
+
+
+def test_it_stays_halted_by_itself(halted: World) -> None:
+    later = world.tick(world.tick(halted, seconds=86_400))
+    assert (later.run.status.phase, later.started) == (RunPhase.HALTED, ["a", "b"])
+
+
+def test_resume_accepts_what_has_failed_and_goes_on_with_the_rest(halted: World) -> None:
+    done = world.settle(halted, request="resume/1")
+    assert done.run.status.phase is RunPhase.SUCCEEDED_WITH_FAILURES
+    assert done.run.status.accepted == ("a",)
+    assert Counter(done.started) == {"a": 1, "b": 1, "c": 1}, "who failed is not tried again"
+    assert (done.phase("b"), done.phase("c")) == (ClusterPhase.SUCCEEDED, ClusterPhase.SUCCEEDED)
+    assert done.cluster("b").spec.hold == ""
+
+
+def test_retry_touches_failed_clusters_only(halted: World) -> None:
+    halted.bad = frozenset()
+    done = world.settle(halted, request="retry/1")
+    assert done.run.status.phase is RunPhase.SUCCEEDED
+    assert Counter(done.started) == {"a": 2, "b": 1, "c": 1}
+    assert images(done) == {"a": NEW, "b": NEW, "c": NEW}
+    writes = Counter(line for line in done.log if " apply " in line)
+    assert writes["b apply 2"] == 1, "one that was held goes on and is not sent again"
+
+
+def test_retry_in_vain_halts_again(halted: World) -> None:
+    again = world.settle(halted, request="retry/1")
+    assert again.run.status.phase is RunPhase.HALTED
+    assert Counter(again.started)["a"] == 2
+
+
+def test_abort_takes_those_in_flight_back_and_starts_nobody(halted: World) -> None:
+    done = world.settle(halted, request="abort/1")
+    assert done.run.status.phase is RunPhase.ABORTED
+    assert (images(done)["b"], images(done)["c"]) == (OLD, OLD)
+    assert done.cluster("b").spec.hold == ""
+    assert "c" not in done.started
+
+
+def test_a_rollback_is_answered_and_nothing_moves(halted: World) -> None:
+    after = world.settle(halted, request="rollback/1")
+    assert after.run.status.phase is RunPhase.HALTED
+    assert after.run.status.history[-1].message.startswith(
+        "the request rollback/1 is not understood: "
+    )
+    assert (images(after), after.started) == (images(halted), halted.started)

@@ -154,6 +154,29 @@ class TestTrouble:
             world.run(1)
         assert world.condition("Degraded") == ("True", "SelectorContested")
 
+    def test_route_that_is_lost_in_a_preview_is_awaited_without_a_deadline(self) -> None:
+        world = previewing(routed=True, progressDeadlineSeconds=60)
+        lost, world.routes = world.routes, {}
+        world.annotate("promote")
+        world.run(3_600)
+        assert world.status.phase is Phase.PREVIEW
+        assert world.condition("TrafficReady") == ("False", "RouteNotFound")
+        world.routes = lost
+        world.run(5)
+        assert world.status.phase is Phase.COMPLETED
+
+    def test_weights_that_somebody_changes_in_a_preview_are_contested(self) -> None:
+        world = previewing(routed=True)
+        world.strict = False
+        for _ in range(5):
+            refs = world.routes[gen.ROUTE]["spec"]["rules"][0]["backendRefs"]
+            refs[0]["weight"], refs[1]["weight"] = 50, 50
+            world.run(1)
+        assert world.condition("Degraded") == ("True", "WeightsContested")
+        world.annotate("resume")
+        world.run(1)
+        assert world.split() == (100, 0)
+
     def test_lost_status_costs_a_preview_and_no_traffic(self) -> None:
         world = previewing(routed=True)
         world.status = type(world.status)()

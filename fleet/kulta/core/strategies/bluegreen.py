@@ -86,13 +86,14 @@ class BlueGreenStrategy:
             self._promote(draft)
 
     def _preview(self, draft: Draft, finding: Finding) -> None:
-        """Everything before the gate; the deadline counts only while something is missing."""
+        """Everything before the gate; of a preview that stands only missing pods cost time."""
         wait = _show(draft)
         if wait is not None:
             draft.progress = wait
             if wait.reason != PODS:
                 draft.detour = wait
-            deadlines.run(draft)
+            stands = draft.phase is Phase.PREVIEW and wait.reason != PODS
+            (deadlines.stop if stands else deadlines.run)(draft)
             return
         deadlines.stop(draft)
         if draft.phase is not Phase.PREVIEW:
@@ -194,7 +195,8 @@ def _home(draft: Draft, serving: str) -> Wait | None:
     if ready < needed and not (is_there and traffic.weight(draft) == 0):
         message = f"revision {serving} has too few ready pods; traffic stays where it is"
         return traffic.survey(draft) or for_pods(message)
-    return traffic.collect(draft, serving, min(ready, 1))
+    was = 0 if draft.phase is Phase.PREVIEW else None
+    return traffic.collect(draft, serving, min(ready, 1), was=was)
 
 
 def _gate(draft: Draft) -> Wait | None:

@@ -10,8 +10,9 @@ Two proportions (share of failed or converted requests): the pooled two-sample z
 
     Fleiss, Levin, Paik: Statistical Methods for Rates and Proportions, 3rd ed. (2003), §3.1.
 
-Its interval is that of the ratio of both, by the delta method on its logarithm, with half a request
-added to each cell (Agresti: Categorical Data Analysis, 3rd ed. (2013), §3.1.4).
+Its interval is that of the ratio of both, from Wilson's bounds of each share (JASA 22 (1927) 209)
+by recovery of variances (MOVER: Donner, Zou, Statistical Methods in Medical Research 21 (2012)
+347); it holds where one arm has no hits at all.
 
 Latencies are no proportions and far from normal: the control-quantile test counts how many requests
 of each arm were slower than a quantile of the control. With the quantile taken from the data the
@@ -89,8 +90,7 @@ def effect(control: float, arm: float) -> float:
 def z_score(control: Share, arm: Share) -> float | None:
     """Standard errors from control to arm; None where nothing can be said: too few requests, all or
     none of them hit, or numbers that are no shares."""
-    shares = 0.0 <= control.rate <= 1.0 and 0.0 <= arm.rate <= 1.0
-    if not shares or control.n < LEAST or arm.n < LEAST:
+    if not (_is_share(control) and _is_share(arm)) or min(control.n, arm.n) < LEAST:
         return None
     pooled = (control.hits + arm.hits) / (control.n + arm.n)
     variance = pooled * (1.0 - pooled) * (1.0 / control.n + 1.0 / arm.n)
@@ -122,18 +122,31 @@ def better(difference: float, direction: str) -> str:
 
 
 def interval(control: Share, arm: Share, critical: float) -> tuple[float, float] | None:
-    """Bounds of the relative effect, `critical` standard errors to both sides."""
-    if min(control.n, arm.n) <= 0 or not math.isfinite(critical):
+    """Bounds of the relative effect, `critical` standard errors to both sides; None where the
+    control has nothing to compare with."""
+    if not (_is_share(control) and _is_share(arm) and control.rate > 0.0 and critical > 0.0):
         return None
-    rates, spread = [], 0.0
-    for item in (control, arm):
-        hits, n = item.hits + 0.5, item.n + 1.0
-        if not 0.0 < hits < n:
-            return None
-        rates.append(hits / n)
-        spread += 1.0 / hits - 1.0 / n
-    middle, width = math.log(rates[1] / rates[0]), critical * math.sqrt(spread)
-    return math.exp(middle - width) - 1.0, math.exp(min(middle + width, 700.0)) - 1.0
+    (low_a, high_a), (low_b, high_b) = _wilson(control, critical), _wilson(arm, critical)
+    product = control.rate * arm.rate
+    below = high_a * (2.0 * control.rate - high_a)
+    above = low_a * (2.0 * control.rate - low_a)
+    if not below or not above or not math.isfinite(critical):
+        return None
+    least = product - math.sqrt(max(product**2 - low_b * (2.0 * arm.rate - low_b) * below, 0.0))
+    most = product + math.sqrt(max(product**2 - high_b * (2.0 * arm.rate - high_b) * above, 0.0))
+    return max(least / below, 0.0) - 1.0, most / above - 1.0
+
+
+def _wilson(share: Share, critical: float) -> tuple[float, float]:
+    """Bounds of a share, by the score test."""
+    square = critical**2 / share.n
+    middle = share.rate + square / 2.0
+    width = critical * math.sqrt(share.rate * (1.0 - share.rate) / share.n + square / share.n / 4.0)
+    return max((middle - width) / (1.0 + square), 0.0), min((middle + width) / (1.0 + square), 1.0)
+
+
+def _is_share(share: Share) -> bool:
+    return share.n > 0 and 0.0 <= share.rate <= 1.0
 
 
 def corrected(chances: Sequence[float]) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ import importlib
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fleet.kulta.core.analysis import significance
@@ -101,13 +102,24 @@ def test_it_is_the_chi_square_test_of_the_textbook(
     assert 1 - found.confidence == pytest.approx(expected)
 
 
-def test_interval_holds_the_effect_as_often_as_it_says(stats: Any) -> None:
-    """Against the interval of scipy, which is the same but for the half requests."""
+def test_interval_is_about_that_of_the_textbook(stats: Any) -> None:
     control, arm = Share(rate=0.05, n=10_000), Share(rate=0.06, n=10_000)
     found = significance.interval(control, arm, 1.959964)
     assert found is not None
     oracle = stats.contingency.relative_risk(600, 10_000, 500, 10_000).confidence_interval(0.95)
     assert found == pytest.approx((oracle.low - 1, oracle.high - 1), abs=2e-3)
+
+
+@pytest.mark.parametrize("rates", [(0.05, 0.05), (0.05, 0.02), (0.3, 0.6), (0.02, 0.0)], ids=str)
+@pytest.mark.parametrize("n", [100, 5_000])
+def test_interval_holds_the_effect_as_often_as_it_says(rates: tuple[float, float], n: int) -> None:
+    draw = np.random.default_rng(7)
+    effect, held = rates[1] / rates[0] - 1, 0
+    for hits in zip(*(draw.binomial(n, rate, 1_000) for rate in rates), strict=True):
+        arms = [Share(rate=float(hit) / n, n=n) for hit in hits]
+        bounds = significance.interval(*arms, 1.959964)
+        held += bounds is None or bounds[0] <= effect <= bounds[1]
+    assert held >= 930
 
 
 @pytest.mark.parametrize(
@@ -116,15 +128,19 @@ def test_interval_holds_the_effect_as_often_as_it_says(stats: Any) -> None:
         pytest.param(Share(rate=0.1, n=0), Share(rate=0.1, n=9), 2.0, id="no requests"),
         pytest.param(Share(rate=1.2, n=9), Share(rate=0.1, n=9), 2.0, id="no share"),
         pytest.param(Share(rate=0.1, n=9), Share(rate=0.1, n=9), math.inf, id="no bound"),
+        pytest.param(Share(rate=0.0, n=9), Share(rate=0.1, n=9), 2.0, id="nothing in the control"),
     ],
 )
 def test_no_interval_where_there_is_none(control: Share, arm: Share, critical: float) -> None:
     assert significance.interval(control, arm, critical) is None
 
 
-def test_interval_exists_where_nothing_happened() -> None:
-    low, high = significance.interval(Share(rate=0, n=100), Share(rate=0, n=100), 2) or (0, 0)
-    assert low < 0 < high
+def test_interval_exists_where_nothing_happened_in_the_arm() -> None:
+    """And says what the verdict says: the arm is better."""
+    control, arm = Share(rate=0.4, n=153), Share(rate=0.0, n=150)
+    low, high = significance.interval(control, arm, 4.3) or (0.0, 0.0)
+    assert low == -1
+    assert -0.8 < high < -0.6
 
 
 def test_corrected_chances_are_those_of_holm() -> None:

@@ -49,19 +49,26 @@ class Engine:
         self._process: Process | None = None
 
     @property
+    def occurrences(self) -> Path:
+        """The folder of its FALSE occurrences."""
+        return self.folder / "occurrences" / self.name
+
+    @property
     def process(self) -> Process:
         """The running process; RuntimeError when there is none."""
         if self._process is None:
             raise RuntimeError(f"{self.name} has not been started")
         return self._process
 
-    def start(self, *, wait: bool = True) -> Self:
-        """Start, and wait until it is ready (where `wait`)."""
+    def start(self, *, wait: bool = True, server: str | None = None) -> Self:
+        """Start, and wait until it is ready (where `wait`); `server` is another way to its API
+        server, a proxy's."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (port,) = ports.free(1)
         self.url = f"http://127.0.0.1:{port}"
         token = self.plane.mint(ACCOUNT, NAMESPACE)
-        kubeconfig = self.plane.write_kubeconfig(self.folder / f"{self.name}.kubeconfig", token)
+        path = self.folder / f"{self.name}.kubeconfig"
+        kubeconfig = self.plane.write_kubeconfig(path, token, server)
         where = ("--host", "127.0.0.1", "--port", str(port), "--kubeconfig", str(kubeconfig))
         self._process = processes.start(
             self.name,
@@ -71,7 +78,7 @@ class Engine:
                 "POD_NAME": self.name,
                 "POD_NAMESPACE": NAMESPACE,
                 "KULTA_ALLOW_LOOPBACK": "true",
-                "KULTA_OCCURRENCE_DIR": str(self.folder / "occurrences" / self.name),
+                "KULTA_OCCURRENCE_DIR": str(self.occurrences),
                 **self._environment,
             },
             cwd=ROOT,

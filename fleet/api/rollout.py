@@ -231,6 +231,8 @@ class Decision(Model):
     """Why, for machines."""
     phase: Phase | None = None
     """What it led to."""
+    generation: int | None = None
+    """That of the spec."""
     revision: str = ""
     """Hash of what it is about."""
     image: str = ""

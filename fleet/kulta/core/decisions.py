@@ -63,6 +63,7 @@ def note(
         "message": message,
         "metrics": dict(metrics or {}),
         "phase": phase or draft.phase,
+        "generation": draft.look.rollout.metadata.generation,
         "revision": draft.current,
         "image": _image(draft),
         **steps,

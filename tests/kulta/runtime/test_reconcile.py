@@ -209,7 +209,7 @@ async def test_the_events_of_a_successor_are_its_own() -> None:
     "leads",
     [
         pytest.param(True, id="[L13] election on and leader: yes"),
-        pytest.param(False, id="[L13] election on and follower: no"),
+        pytest.param(False, id="[L13] [Q8] election on and follower: no, and it asks nothing"),
     ],
 )
 async def test_only_the_leader_reconciles(leads: bool) -> None:
@@ -217,6 +217,8 @@ async def test_only_the_leader_reconciles(leads: bool) -> None:
     bench.leading.is_leader = leads
     await bench.go()
     assert bool(bench.seen) is leads
+    assert leads or bench.kube.calls == []
+    assert bench.queue.after == []
     assert bench.shows('kulta_reconciliations_total{result="skipped"} 1.0') is not leads
 
 

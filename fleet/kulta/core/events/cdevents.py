@@ -148,18 +148,18 @@ def _subject(transition: Transition, kind: Kind) -> dict[str, Any]:
 
 
 def _custom(transition: Transition, kind: Kind) -> dict[str, Any]:
-    meta, reason = transition.rollout.metadata, transition.decision.reason
+    meta, decision = transition.rollout.metadata, transition.decision
     return {
         "version": "v1",
         "rollout": {
             "name": meta.name,
             "namespace": meta.namespace,
             "uid": meta.uid,
-            "generation": meta.generation,
+            "generation": decision.generation or 0,
         },
         "strategy": transition.strategy,
         **(_experiment(transition) if kind is CONCLUDED else _step(transition)),
-        "decision": {"reason": kind.why or REASONS.get(reason, "rolled_back")},
+        "decision": {"reason": kind.why or REASONS.get(decision.reason, "rolled_back")},
     }
 
 

@@ -1,5 +1,7 @@
 """Stories of pauses: those of a step, timed or until a person ends them."""
 
+from datetime import timedelta
+
 import pytest
 
 from fleet.api.rollout import Phase
@@ -33,6 +35,40 @@ class TestPauses:
         world.run(2)
         world.run(seconds)
         assert world.status.current_step_index == index
+
+    @pytest.mark.parametrize(
+        ("duration", "seconds", "left"),
+        [
+            pytest.param("10s", 9, 1, id="[Q4] nine of ten seconds are over: exactly then"),
+            pytest.param(None, 60, None, id="[Q6] without an end: when somebody ends it"),
+        ],
+    )
+    def test_next_look_is_when_something_is_due(
+        self, duration: str | None, seconds: int, left: int | None
+    ) -> None:
+        world = running((20, duration), (100, None))
+        world.image("shop:v2")
+        world.run(5)
+        began = world.status.pause_start_time
+        world.now = began + timedelta(seconds=seconds)
+        world.tick()
+        due = None if left is None else world.now + timedelta(seconds=left)
+        assert world.plans[-1].wake_at == due
+
+    def test_without_a_pause_nobody_looks_again_by_the_clock(self) -> None:
+        """[Q5] Completed, and at rest."""
+        world = running(20, 100)
+        world.tick()
+        assert world.plans[-1].wake_at is None
+
+    def test_pause_that_is_overdue_is_left_at_once(self) -> None:
+        """[Q7] Fifteen seconds of ten."""
+        world = running((20, "10s"), (100, None))
+        world.image("shop:v2")
+        world.run(5)
+        world.now = world.status.pause_start_time + timedelta(seconds=15)
+        world.tick()
+        assert world.status.current_step_index == 1
 
     def test_pause_without_a_start_waits_for_a_person(self) -> None:
         """[C7] Paused, but nobody knows since when."""

@@ -13,9 +13,12 @@ _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 
 def canonical(value: Any) -> str:
     """`value` as compact JSON with sorted keys and without nulls: one text for one meaning."""
-    return json.dumps(
-        without_nulls(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    )
+    text = _dumped(value)
+    return _dumped(without_nulls(value)) if "null" in text else text  # few hold any
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def without_nulls(value: Any) -> Any:

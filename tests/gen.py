@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from fleet.api import names
@@ -29,6 +30,7 @@ def template(image: str = "shop:v1") -> dict[str, Any]:
     }
 
 
+@cache
 def revision(image: str = "shop:v1") -> str:
     """The hash of that template."""
     return hash_of(template(image))

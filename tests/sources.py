@@ -1,7 +1,10 @@
-"""Our own Python files as syntax trees, for the tests that read code: each file is parsed once."""
+"""Our own Python files, for the tests that read code: each text and its syntax tree.
+
+Trees are not kept: half a million nodes would slow down everything after them.
+"""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -16,16 +19,11 @@ def texts() -> Mapping[Path, str]:
     return {path: text for path, text in found.items() if text.strip()}
 
 
-@cache
-def tree(path: Path) -> ast.Module:
-    """The syntax tree of one of them."""
-    return ast.parse(texts()[path])
-
-
-@cache
-def nodes(path: Path) -> tuple[ast.AST, ...]:
-    """All nodes of that tree."""
-    return tuple(ast.walk(tree(path)))
+def trees(folder: str = "") -> Iterator[tuple[Path, ast.Module]]:
+    """The syntax trees of the files in `folder`, one after the other."""
+    for path, text in texts().items():
+        if path.is_relative_to(ROOT / folder):
+            yield path, ast.parse(text)
 
 
 def named(path: Path) -> str:

@@ -4,7 +4,9 @@ Not checked here: complexity and arguments (ruff), imports (import-linter).
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests import sources
@@ -19,11 +21,29 @@ def limit(path: Path) -> int:
     return CORE if "core" in path.parts and "fleet" in path.parts else FILE
 
 
-def functions(path: Path) -> Iterator[Function]:
-    return (
-        node
-        for node in sources.nodes(path)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the tests ask of one file."""
+
+    is_explained: bool
+    functions: tuple[tuple[str, int], ...]
+    """Names and lengths."""
+    awaits: bool
+
+
+@cache
+def files() -> Mapping[Path, Facts]:
+    """Every file of ours, read once."""
+    return {path: facts(tree) for path, tree in sources.trees()}
+
+
+def facts(tree: ast.Module) -> Facts:
+    nodes = list(ast.walk(tree))
+    functions = [item for item in nodes if isinstance(item, Function)]
+    return Facts(
+        is_explained=bool(ast.get_docstring(tree)),
+        functions=tuple((item.name, length(item)) for item in functions),
+        awaits=any(isinstance(item, ast.Await | ast.AsyncFunctionDef) for item in nodes),
     )
 
 
@@ -39,16 +59,16 @@ def test_a_file_fits_on_a_few_screens() -> None:
 
 def test_a_function_fits_on_one_screen() -> None:
     long = [
-        f"{named(path)}: {node.name} has {length(node)} lines"
-        for path in sources.texts()
-        for node in functions(path)
-        if length(node) > FUNCTION
+        f"{named(path)}: {name} has {count} lines"
+        for path, found in files().items()
+        for name, count in found.functions
+        if count > FUNCTION
     ]
     assert long == []
 
 
 def test_a_module_says_what_it_is_for() -> None:
-    silent = [named(path) for path in sources.texts() if not ast.get_docstring(sources.tree(path))]
+    silent = [named(path) for path, found in files().items() if not found.is_explained]
     assert silent == [], "begin with a docstring"
 
 
@@ -63,11 +83,6 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 
 def test_the_core_never_awaits() -> None:
-    cores = [path for path in sources.texts() if "core" in path.parts and "fleet" in path.parts]
-    waiting = [
-        named(path)
-        for path in cores
-        if any(isinstance(node, ast.Await | ast.AsyncFunctionDef) for node in sources.nodes(path))
-    ]
+    cores = [path for path in files() if "core" in path.parts and "fleet" in path.parts]
     assert cores
-    assert waiting == []
+    assert [named(path) for path in cores if files()[path].awaits] == []

@@ -15,8 +15,8 @@ OF_THE_PROCESS = {"Usage", "InvalidSettings", "NotFound"}
 
 def used() -> Iterator[tuple[str, str]]:
     """Every reason written as a text: of a UserError, of a condition, of a keyword `reason`."""
-    for path in sources.texts():
-        for node in sources.nodes(path) if path.is_relative_to(FLEET) else ():
+    for path, tree in sources.trees("fleet"):
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 where = f"{path.relative_to(FLEET)}:{node.lineno}"
                 yield from ((where, text) for item in given(node) for text in texts(item))

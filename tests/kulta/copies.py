@@ -31,6 +31,12 @@ class Reader:
         return self._read
 
 
+def anew(manifest: Mapping[str, Any], status: RolloutStatus) -> Rollout:
+    """A Rollout of its own, in which nobody can have changed anything."""
+    parsed = Rollout.parse({**clone(manifest), "status": {}})
+    return parsed.model_copy(update={"status": status})
+
+
 def fork(world: Any) -> Any:
     """A world that goes on from here by itself and shares nothing that changes."""
     values = {field.name: getattr(world, field.name) for field in fields(world)}

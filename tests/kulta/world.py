@@ -31,7 +31,7 @@ from tests import gen
 from tests.conftest import NOON
 from tests.kulta import checker, hands, nature
 from tests.kulta.checker import Impossible
-from tests.kulta.copies import Reader
+from tests.kulta.copies import Reader, anew
 from tests.trees import clone
 
 Answer = Callable[[str], float | None]
@@ -241,7 +241,7 @@ class World:
         if self.gone:
             return False
         decided = plan(self.rollout, self.observe(), self.now)
-        again = plan(Reader().read(self.manifest, self.status), self.observe(), self.now)
+        again = plan(anew(self.manifest, self.status), self.observe(), self.now)
         if again != decided:
             raise Impossible("the same look gave two plans")
         self.plans.append(decided)

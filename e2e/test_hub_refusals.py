@@ -9,6 +9,7 @@ from e2e.examples import AMOUNT, DURATION, EMPTY, NO_STEPS, STEPS, URL, document
 from e2e.ground.controlplane import ControlPlane
 
 POLICY = "spec.deliveryPolicy"
+ONE_OF = "write exactly one of canary, simple, blueGreen and abTesting"
 NOT_FOR_US = "kube-* and kulta-system are not for Applications: name another namespace"
 ONE_OF = "write exactly one of clusterSelector, clusters and remaining: true"
 NO_LABELS = (
@@ -25,12 +26,12 @@ APPLICATIONS = [
     ),
     pytest.param(
         "empty-strategy",
-        f"{POLICY}.strategy: Invalid value: write exactly one of canary, simple and blueGreen",
+        f"{POLICY}.strategy: Invalid value: {ONE_OF}",
         id="an empty strategy",
     ),
     pytest.param(
         "two-strategies",
-        f"{POLICY}.strategy: Invalid value: write exactly one of canary, simple and blueGreen",
+        f"{POLICY}.strategy: Invalid value: {ONE_OF}",
         id="two strategies",
     ),
     pytest.param(
@@ -54,6 +55,18 @@ APPLICATIONS = [
         "spec.workload: Invalid value: "
         "blueGreen needs workload.service: write service: {port: 80, targetPort: 8080}",
         id="a blue-green without a Service",
+    ),
+    pytest.param(
+        "experiment-without-service",
+        "spec.workload: Invalid value: "
+        "abTesting needs workload.service: write service: {port: 80, targetPort: 8080}",
+        id="an experiment without a Service",
+    ),
+    pytest.param(
+        "experiment-for-nobody",
+        f"{POLICY}.strategy.abTesting.variantBMatch: Invalid value: write variantBMatch with a "
+        "header or a cookie, or matches: without one nobody would ever get B",
+        id="an experiment that nobody takes part in",
     ),
     pytest.param(
         "template-without-labels",

@@ -11,9 +11,10 @@ from pydantic import Field
 
 from fleet.api.analysis import Analysis
 from fleet.api.conditions import Conditions
+from fleet.api.experiment import LETTERS, ABAnalysis, Matches, VariantMatch, VariantWish
 from fleet.api.meta import LabelSelector, Model, Object
 from fleet.api.rules import Rule, Rules, choice
-from fleet.api.strategy import AT_LEAST_ONE_STEP, Choice, Preview, Steps
+from fleet.api.strategy import AT_LEAST_ONE_STEP, SOMEBODY_GETS_B, Choice, Preview, Steps
 from fleet.api.values import (
     APPLICATION_LENGTH,
     Amount,
@@ -155,6 +156,22 @@ class BlueGreenPolicy(Model):
     analysis: Analysis | None = None
 
 
+class ABTestingPolicy(Model):
+    """A/B inside a cluster: the new revision for those who ask for it, until a person promotes what
+    has won. Services are made beside the workload's: `-b`, and `-c` … for `variants`."""
+
+    RULES = (SOMEBODY_GETS_B,)
+
+    variant_b_match: VariantMatch | None = None
+    matches: Matches = ()
+    """Who else gets B: requests that have all of one of these."""
+    variants: Annotated[tuple[VariantWish, ...], Field(max_length=len(LETTERS) - 2)] = ()
+    """More arms: C, D, E, F."""
+    max_duration: Duration | None = None
+    """The experiment in each cluster is concluded when this time is over, with a winner or not."""
+    analysis: ABAnalysis | None = None
+
+
 class SimplePolicy(Model):
     """A rolling update inside a cluster."""
 
@@ -164,11 +181,12 @@ class SimplePolicy(Model):
 class StrategyPolicy(Choice):
     """How a cluster changes: exactly one member."""
 
-    RULES = (choice("canary", "simple", "blueGreen"),)
+    RULES = (choice("canary", "simple", "blueGreen", "abTesting"),)
 
     canary: CanaryPolicy | None = None
     simple: SimplePolicy | None = None
     blue_green: BlueGreenPolicy | None = None
+    ab_testing: ABTestingPolicy | None = None
 
 
 class Gate(Model):
@@ -283,6 +301,12 @@ class ApplicationSpec(Model):
             rule="!has(self.deliveryPolicy.strategy) || "
             "!has(self.deliveryPolicy.strategy.blueGreen) || has(self.workload.service)",
             message="blueGreen needs workload.service: write service: {port: 80, targetPort: 8080}",
+            field=".workload",
+        ),
+        Rule(
+            rule="!has(self.deliveryPolicy.strategy) || "
+            "!has(self.deliveryPolicy.strategy.abTesting) || has(self.workload.service)",
+            message="abTesting needs workload.service: write service: {port: 80, targetPort: 8080}",
             field=".workload",
         ),
     )

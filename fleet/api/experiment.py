@@ -139,15 +139,20 @@ class ContainerChange(Model):
     """Variables that are added, or replace those of the same name."""
 
 
-class Variant(Model):
+class VariantWish(Model):
     """One more experimental arm beside B: C, D and so on, in the order of the list."""
 
-    service: Annotated[str, Field(max_length=63), named("service", SERVICE)]
-    """The Service that the engine points at this arm."""
     matches: Annotated[Matches, Field(min_length=1)]
     """Who gets this arm: one of these is enough."""
     containers: Annotated[tuple[ContainerChange, ...], Field(min_length=1, max_length=16)]
     """What is different here; all else is as in `template`."""
+
+
+class Variant(VariantWish):
+    """One more experimental arm beside B: C, D and so on, in the order of the list."""
+
+    service: Annotated[str, Field(max_length=63), named("service", SERVICE)]
+    """The Service that the engine points at this arm."""
 
 
 class ABMetric(Model):

@@ -154,6 +154,14 @@ class BlueGreen(Model):
     analysis: Analysis | None = None
 
 
+SOMEBODY_GETS_B = Rule(
+    rule="has(self.variantBMatch) || (has(self.matches) && self.matches.size() > 0)",
+    message="write variantBMatch with a header or a cookie, or matches: "
+    "without one nobody would ever get B",
+    field=".variantBMatch",
+)
+
+
 class ABTesting(Model):
     """Two or more revisions side by side, each for those who ask for it, until one has won."""
 
@@ -163,12 +171,7 @@ class ABTesting(Model):
             message="variantAService and variantBService must be two different Services",
             field=".variantBService",
         ),
-        Rule(
-            rule="has(self.variantBMatch) || (has(self.matches) && self.matches.size() > 0)",
-            message="write variantBMatch with a header or a cookie, or matches: "
-            "without one nobody would ever get B",
-            field=".variantBMatch",
-        ),
+        SOMEBODY_GETS_B,
     )
 
     variant_a_service: Annotated[str, Field(max_length=63), named("variantAService", SERVICE)]

@@ -10,7 +10,8 @@ from fleet.api import Fleet, MemberCluster
 from fleet.api.application import ApplicationSpec, SimplePolicy, StrategyPolicy, Workload
 from fleet.api.names import APPLICATION_LABEL
 from fleet.api.rollout import Prometheus
-from fleet.rendering.sides import SIDES, Sides
+from fleet.rendering import sides
+from fleet.rendering.sides import Sides
 
 
 def context(
@@ -30,7 +31,7 @@ def context(
             "replicas": spec.workload.replicas,
             "template": _template(spec.workload, name),
             "selector": {APPLICATION_LABEL: name},
-            "service": _service(spec.workload, name, SIDES[policy.kind]),
+            "service": _service(spec.workload, name, sides.of(policy)),
             "route": _plain(spec.workload.route),
             "strategy": _strategy(policy, cluster, fleet),
         },
@@ -57,7 +58,7 @@ def _template(workload: Workload, name: str) -> dict[str, Any]:
     return {**workload.template, "metadata": metadata}
 
 
-def _service(workload: Workload, name: str, sides: Sides) -> dict[str, Any] | None:
+def _service(workload: Workload, name: str, own: Sides) -> dict[str, Any] | None:
     if workload.service is None:
         return None
     service = workload.service.name or name
@@ -65,10 +66,11 @@ def _service(workload: Workload, name: str, sides: Sides) -> dict[str, Any] | No
         "name": service,
         # Where numbers of pods divide the traffic the one Service sends to all of them, or a canary
         # would get none; the engine finds no Service of this name and leaves that one alone.
-        "stable": service if workload.route or sides.alone else f"{service}-stable",
-        "role": sides.role,
-        "others": {role: f"{service}{suffix}" for role, suffix in sides.others.items()},
-        "alone": sides.alone,
+        "stable": service if workload.route or own.alone else f"{service}-stable",
+        "role": own.role,
+        "others": {role: f"{service}{suffix}" for role, suffix in own.others.items()},
+        "alone": own.alone,
+        "weighed": own.weighed,
         "port": workload.service.port,
         "targetPort": workload.service.target_port,
     }

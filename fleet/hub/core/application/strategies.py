@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fleet.api.application import (
+    ABTestingPolicy,
     BlueGreenPolicy,
     CanaryPolicy,
     SimplePolicy,
@@ -49,6 +50,24 @@ def _blue_green(where: str, body: BlueGreenPolicy, workload: Workload) -> Iterat
         )
 
 
+def _ab_testing(where: str, body: ABTestingPolicy, workload: Workload) -> Iterator[str]:
+    yield from checks.duration(f"{where}.maxDuration", body.max_duration)
+    if body.analysis is not None:
+        yield from checks.duration(f"{where}.analysis.minDuration", body.analysis.min_duration)
+        yield from checks.duration(f"{where}.analysis.interval", body.analysis.interval)
+        shares, arms = body.analysis.planned_shares, 2 + len(body.variants)
+        if shares and len(shares) != arms:
+            yield (
+                f"{where}.analysis.plannedShares: {len(shares)} shares for {arms} arms: "
+                "write one for each, A first"
+            )
+    if workload.service is None and workload.route is None:
+        yield (
+            "spec.workload.service: is missing: abTesting gives each arm a service: "
+            "write service: {port: …, targetPort: …}, or the strategy simple"
+        )
+
+
 def _simple(where: str, body: SimplePolicy, _workload: Workload) -> Iterator[str]:
     yield from checks.analysis(f"{where}.analysis", body.analysis)
 
@@ -57,4 +76,5 @@ CHECKS: Mapping[str, Check] = {
     "canary": _canary,
     "simple": _simple,
     "blueGreen": _blue_green,
+    "abTesting": _ab_testing,
 }

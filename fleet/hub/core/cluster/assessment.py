@@ -40,6 +40,8 @@ class Assessment:
 WAITING = {
     Phase.PAUSED: ("Paused", "paused"),
     Phase.PREVIEW: ("AwaitingPromotion", "the preview waits for its promotion"),
+    Phase.EXPERIMENTING: ("Experimenting", "the experiment runs"),
+    Phase.CONCLUDED: ("AwaitingPromotion", "what the experiment has found waits for a person"),
 }
 """Phases in which the engine waits for a clock or a person: reason, and words for want of any."""
 

@@ -1,14 +1,15 @@
 """Whose object is it, and how is ours changed without touching what is the engine's.
 
-Called by `dispatch`, `removal` and `engine`. A Service's selector and a route's weights belong to
-the engine from the moment the object exists: the hub's copy of them is only a beginning. An object
-without our labels is somebody else's and is never written.
+Called by `dispatch`, `removal` and `engine`. A Service's selector, a route's weights and the rules
+of an experiment belong to the engine from the moment the object exists: the hub's copy of them is
+only a beginning. An object without our labels is somebody else's and is never written.
 """
 
 import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fleet.api import routes
 from fleet.api.names import (
     APPLICATION_LABEL,
     HTTPROUTES,
@@ -22,9 +23,6 @@ from fleet.rendering.render import Rendered
 
 OWNERS = (MANAGED_BY, APPLICATION_LABEL, NAMESPACE_LABEL)
 """Labels that say whose an object is; all of them must agree."""
-
-MANAGED_RULE = "kulta-"
-"""Names of HTTPRoute rules that the engine adds begin so."""
 
 
 def is_ours(live: Mapping[str, Any], application: str, namespace: str) -> bool:
@@ -74,7 +72,7 @@ def merged(live: Mapping[str, Any], wanted: Rendered) -> dict[str, Any]:
     if wanted.resource is SERVICES:
         result["spec"] = _service(before, spec)
     elif wanted.resource is HTTPROUTES:
-        result["spec"] = {**before, **spec, "rules": _rules(before.get("rules") or [], spec)}
+        result["spec"] = {**before, **spec, "rules": _rules(live, spec)}
         if "hostnames" not in spec:
             result["spec"].pop("hostnames", None)
     else:
@@ -101,11 +99,15 @@ def _has_node(kept: Mapping[tuple[int, str], Mapping[str, Any]], item: Mapping[s
     return "nodePort" in kept.get(_port(item), {})
 
 
-def _rules(live: Sequence[Any], spec: Mapping[str, Any]) -> list[Any]:
+def _rules(live: Mapping[str, Any], spec: Mapping[str, Any]) -> list[Any]:
     """The engine's own rules first, then ours with the weights that are live."""
-    managed = [item for item in live if str(item.get("name", "")).startswith(MANAGED_RULE)]
-    ours = [item for item in live if item not in managed]
-    return managed + [_weighted(item, ours) for item in spec.get("rules") or []]
+    found, kept = routes.rules(live), routes.records(live).values()
+    own = routes.find(live, [record for records in kept for record in records])
+    others = [rule for index, rule in enumerate(found) if index not in own]
+    return [
+        *(found[index] for index in own),
+        *(_weighted(rule, others) for rule in spec.get("rules") or []),
+    ]
 
 
 def _weighted(rule: Mapping[str, Any], live: Sequence[Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fleet.api import names
+from fleet.api import names, routes
 from fleet.kulta.core.routers import rules
 from fleet.kulta.core.routers.base import Backends, Manifest
 from fleet.kulta.core.wait import Wait
@@ -94,7 +94,7 @@ class GatewayRouter:
     def kept(self, route: Manifest) -> Mapping[str, Backends]:
         found = {
             rollout: Backends(rollout=rollout, stable="", canary="")
-            for rollout in rules.records(route)
+            for rollout in routes.records(route)
         }
         for rollout, record in _records(route).items():
             with contextlib.suppress(KeyError, TypeError, ValueError):

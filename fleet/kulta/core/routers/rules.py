@@ -5,25 +5,20 @@ branch's headers added to its matches, and the clone put before it: same paths, 
 time-outs, another Service. Nothing else in the route changes. A clone asks for more than the rule
 that it comes from, so every gateway prefers it.
 
-What we put in is kept in an annotation, by which it is found again: rules have no names in many
-installations, and servers fill in defaults:
-
-    {"<rollout>": [{"name": "variant-b", "service": "shop-b", "matches": […]}]}
+What we put in is kept in an annotation, by which it is found again (`api.routes`).
 """
 
 import copy
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fleet.api import names
+from fleet.api import routes
+from fleet.api.routes import Rule
 from fleet.kulta.core.routers import matches
 from fleet.kulta.core.routers.base import Backends, Branch, Manifest
 from fleet.kulta.core.routers.matches import Unanswerable
 from fleet.kulta.core.wait import Wait
 
-Rule = dict[str, Any]
-Record = dict[str, Any]
 Named = tuple[str, Rule]
 """A rule and our name for it; the user's have none."""
 
@@ -33,11 +28,7 @@ MOST_RULES, MOST_MATCHES, MOST_IN_ALL, MOST_HEADERS = 16, 64, 128, 16
 
 def find(route: Manifest, backends: Backends) -> list[int]:
     """Where in the route rules of this Rollout stand."""
-    live, found = _rules(route), []
-    for record in records(route).get(backends.rollout, ()):
-        spots = (n for n, x in enumerate(live) if n not in found and _is_it(x, record))
-        found += [spot for spot in [next(spots, None)] if spot is not None]
-    return sorted(found)
+    return routes.find(route, routes.records(route).get(backends.rollout, ()))
 
 
 def misfit(route: Manifest, backends: Backends) -> Wait | None:
@@ -52,7 +43,7 @@ def misfit(route: Manifest, backends: Backends) -> Wait | None:
         )
         return Wait(reason="RouteMatchesConflict", message=message)
     for branch in backends.branches:
-        if not any(own and _leads(rule, branch.service) for own, rule in rules):
+        if not any(own and routes.leads(rule, branch.service) for own, rule in rules):
             message = (
                 f"no request that HTTPRoute {name} sends to Service {backends.stable} can match "
                 f"what Service {branch.service} is for; correct the matches of one of them"
@@ -66,55 +57,39 @@ def applied(route: Manifest, backends: Backends, *, is_on: bool) -> Manifest | N
 
     Raises Unanswerable where `misfit` has an answer.
     """
-    wanted, live = _arranged(route, backends, is_on=is_on), _rules(route)
-    kept = [_record(name, rule) for name, rule in wanted if name]
+    wanted, live = _arranged(route, backends, is_on=is_on), routes.rules(route)
+    kept = [routes.record(name, rule) for name, rule in wanted if name]
     is_there = len(live) == len(wanted) and all(
-        _is_same(found, rule) if name else found == rule
+        routes.is_same(found, rule) if name else found == rule
         for found, (name, rule) in zip(live, wanted, strict=True)
     )
-    if is_there and records(route).get(backends.rollout, []) == kept and not _is_broken(route):
+    if (
+        is_there
+        and routes.records(route).get(backends.rollout, []) == kept
+        and not routes.is_broken(route)
+    ):
         return None
     changed = copy.deepcopy(dict(route))
     changed["spec"]["rules"] = [copy.deepcopy(rule) for _, rule in wanted]
-    _note(changed, backends.rollout, kept)
+    routes.note(changed, backends.rollout, kept)
     return changed
-
-
-def records(route: Manifest) -> dict[str, list[Record]]:
-    """What the annotation keeps, Rollout by Rollout; empty where somebody broke it."""
-    text = (route["metadata"].get("annotations") or {}).get(names.MANAGED_RULES)
-    try:
-        found = json.loads(text) if text else {}
-    except ValueError:
-        return {}
-    kept = found.items() if isinstance(found, dict) else ()
-    return {
-        key: [item for item in value if isinstance(item, dict)]
-        for key, value in kept
-        if isinstance(value, list)
-    }
-
-
-def _is_broken(route: Manifest) -> bool:
-    notes = route["metadata"].get("annotations") or {}
-    return names.MANAGED_RULES in notes and not records(route)
 
 
 def _arranged(route: Manifest, backends: Backends, *, is_on: bool) -> list[Named]:
     """All rules as they shall stand."""
-    before, live = set(find(route, backends)), _rules(route)
+    before, live = set(find(route, backends)), routes.rules(route)
     users = [rule for index, rule in enumerate(live) if index not in before]
     taken = {str(rule.get("name")) for rule in users}
-    for rollout, kept in records(route).items():
+    for rollout, kept in routes.records(route).items():
         taken |= {str(item.get("name")) for item in kept if rollout != backends.rollout}
     result: list[Named] = []
     for rule in users:
-        if is_on or _is_broken(route):
+        if is_on or routes.is_broken(route):
             result += _clones(rule, backends, taken)
         result.append(("", rule))
-    if _is_broken(route):  # what equals a rule of ours is one
+    if routes.is_broken(route):  # what equals a rule of ours is one
         ours = [rule for name, rule in result if name]
-        result = [x for x in result if x[0] or not any(_is_same(x[1], own) for own in ours)]
+        result = [x for x in result if x[0] or not any(routes.is_same(x[1], own) for own in ours)]
     return [item for item in result if is_on or not item[0]]
 
 
@@ -179,58 +154,3 @@ def _unique(name: str, taken: set[str]) -> str:
         found = f"{name}-{number}"
     taken.add(found)
     return found
-
-
-def _record(name: str, rule: Rule) -> Record:
-    """What is remembered of a rule of ours."""
-    (ref,) = rule["backendRefs"]
-    return {"name": name, "service": ref["name"], "matches": rule["matches"]}
-
-
-def _is_it(rule: Rule, record: Record) -> bool:
-    """Whether `rule` is the one that was remembered, whatever a server has filled in."""
-    if rule.get("name") and rule["name"] == record.get("name"):
-        return True
-    same = _holds(rule.get("matches"), record.get("matches"))
-    return same and _leads(rule, str(record.get("service")))
-
-
-def _leads(rule: Rule, service: str) -> bool:
-    """Whether `rule` leads to that Service alone."""
-    return [ref.get("name") for ref in rule.get("backendRefs") or []] == [service]
-
-
-def _is_same(found: Rule, wanted: Rule) -> bool:
-    """Whether a rule as the server has it says what we want, defaults and its name aside."""
-    said = {key for key, value in found.items() if value and key != "name"}
-    return said <= wanted.keys() and all(
-        _holds(found.get(key), value) for key, value in wanted.items() if key != "name"
-    )
-
-
-def _holds(found: Any, wanted: Any) -> bool:
-    """Whether `found` is `wanted`, or has only more keys somewhere inside."""
-    if isinstance(wanted, dict):
-        known = found if isinstance(found, dict) else {}
-        return all(_holds(known.get(key), value) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        pairs = zip(found, wanted, strict=False) if isinstance(found, list) else ()
-        same = isinstance(found, list) and len(found) == len(wanted)
-        return same and all(_holds(one, other) for one, other in pairs)
-    return bool(found == wanted)
-
-
-def _rules(route: Manifest) -> list[Rule]:
-    return list(route["spec"].get("rules") or [])
-
-
-def _note(route: dict[str, Any], rollout: str, kept: list[Record]) -> None:
-    """Keep what is ours in the annotation; the last Rollout takes it along."""
-    known = {key: value for key, value in records(route).items() if key != rollout}
-    if kept:
-        known[rollout] = kept
-    notes = route["metadata"].setdefault("annotations", {})
-    if known:
-        notes[names.MANAGED_RULES] = json.dumps(known)
-    else:
-        notes.pop(names.MANAGED_RULES, None)

@@ -47,17 +47,19 @@ def test_every_strategy_has_its_checks_and_its_sides() -> None:
     assert set(strategies.CHECKS) == set(SIDES) == members
 
 
+KNOWN = "canary, simple, blueGreen, abTesting"
+EXPERIMENT = {"variantBMatch": {"cookie": {"name": "variant", "value": "b"}}}
 GOOD_PATCH = {"op": "replace", "path": "/workload/replicas", "value": 2}
 
 CASES = [
     pytest.param(
         [drop(f"{POLICY}/strategy")],
-        "spec.deliveryPolicy.strategy: is missing: write one of canary, simple, blueGreen",
+        f"spec.deliveryPolicy.strategy: is missing: write one of {KNOWN}",
         id="no strategy",
     ),
     pytest.param(
         [put(f"{POLICY}/strategy", {})],
-        "spec.deliveryPolicy.strategy: is missing: write one of canary, simple, blueGreen",
+        f"spec.deliveryPolicy.strategy: is missing: write one of {KNOWN}",
         id="an empty strategy",
     ),
     pytest.param(
@@ -120,6 +122,33 @@ CASES = [
         "spec.workload.service: is missing: blueGreen moves the traffic of a service: write "
         "service: {port: …, targetPort: …}, or the strategy simple",
         id="a blue-green without a service",
+    ),
+    pytest.param(
+        [
+            drop("/workload/service"),
+            drop("/workload/route"),
+            put(f"{POLICY}/strategy", {"abTesting": EXPERIMENT}),
+        ],
+        "spec.workload.service: is missing: abTesting gives each arm a service: write "
+        "service: {port: …, targetPort: …}, or the strategy simple",
+        id="an experiment without a service",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/strategy", {"abTesting": {**EXPERIMENT, "maxDuration": "9d"}})],
+        "spec.deliveryPolicy.strategy.abTesting.maxDuration: '9d' is out of range: "
+        "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
+        id="an experiment of more than a week",
+    ),
+    pytest.param(
+        [
+            put(
+                f"{POLICY}/strategy",
+                {"abTesting": {**EXPERIMENT, "analysis": {"plannedShares": [50, 25, 25]}}},
+            )
+        ],
+        "spec.deliveryPolicy.strategy.abTesting.analysis.plannedShares: 3 shares for 2 arms: "
+        "write one for each, A first",
+        id="shares of an arm that is not there",
     ),
     pytest.param(
         [put(f"{POLICY}/strategy", {"blueGreen": {"analysis": {"warmupDuration": "0s"}}})],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fleet.api.names import APPLIED_ANNOTATION, HTTPROUTES, SERVICES, Resource
+from fleet.api.names import APPLIED_ANNOTATION, HTTPROUTES, MANAGED_RULES, SERVICES, Resource
 from fleet.hub.core.cluster import ownership
 from fleet.rendering.render import Rendered
 
@@ -67,13 +67,6 @@ def rules(stable: int, canary: int) -> list[dict[str, Any]]:
         ),
         pytest.param(
             HTTPROUTES,
-            {"rules": [{"name": "kulta-headers"}, *rules(80, 20)]},
-            {"rules": rules(100, 0)},
-            {"rules": [{"name": "kulta-headers"}, *rules(80, 20)]},
-            id="rules that the engine added stay in front",
-        ),
-        pytest.param(
-            HTTPROUTES,
             {"rules": [{"backendRefs": [STABLE]}]},
             {"rules": rules(100, 0)},
             {"rules": rules(100, 0)},
@@ -85,6 +78,30 @@ def test_merge(
     resource: Resource, before: dict[str, Any], wanted: dict[str, Any], after: dict[str, Any]
 ) -> None:
     assert ownership.merged(live(before), wish(resource, wanted))["spec"] == after
+
+
+EXPERIMENT = {"matches": [{"headers": []}], "backendRefs": [{"name": "shop-b", "weight": 100}]}
+
+
+@pytest.mark.parametrize(
+    ("record", "kept"),
+    [
+        pytest.param(
+            '{"shop": [{"name": "b", "service": "shop-b", "matches": [{"headers": []}]}]}',
+            [EXPERIMENT],
+            id="rules that the engine recorded stay in front",
+        ),
+        pytest.param('{"shop": []}', [], id="a rule that nobody recorded goes"),
+        pytest.param("no JSON", [], id="a broken record names none"),
+        pytest.param('["shop-b"]', [], id="neither does one of another shape"),
+    ],
+)
+def test_rules_of_an_experiment(record: str, kept: list[dict[str, Any]]) -> None:
+    route = live({"rules": [EXPERIMENT, *rules(80, 20)]})
+    route["metadata"]["annotations"][MANAGED_RULES] = record
+    merged = ownership.merged(route, wish(HTTPROUTES, {"rules": rules(100, 0)}))
+    assert merged["spec"]["rules"] == [*kept, *rules(80, 20)]
+    assert merged["metadata"]["annotations"][MANAGED_RULES] == record
 
 
 def test_labels_and_annotations_of_others_stay() -> None:

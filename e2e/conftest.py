@@ -2,22 +2,27 @@
 
 Parts are built before the first test, outside of any time-out. Tests here run after the pure ones.
 A test that only needs an API server takes `plane` and a `namespace` of its own; one that needs pods
-bound, several clusters or special flags takes `planes`, which starts each name once per session;
-one that needs pods that run and answer takes `site`.
+bound, several clusters or special flags takes `planes`, which starts each name once per file; one
+that needs pods that run and answer takes `site`.
+
+Files that share what lives as long as the session are a group (`groups`): several workers each take
+whole groups, so nothing is started twice.
 """
 
 import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from e2e import quiet, tenancy
+from e2e import groups, quiet, tenancy
 from e2e import realm as realms
 from e2e import replicas as pairs
 from e2e.ground import background
 from e2e.ground import binaries as parts
+from e2e.ground import hub as hubs
 from e2e.ground.controlplane import ControlPlane, Options
 from e2e.ground.flags import AuditPolicy
 from e2e.ground.images import Image, table
@@ -29,7 +34,7 @@ from tests.strictness import pytest_sessionfinish
 __all__ = ["pytest_sessionfinish"]
 
 HERE = Path(__file__).parent
-TIME_OUT = 120
+TIME_OUT = 240
 BODIES = AuditPolicy(
     bodies=(
         "rollouts.kulta.io",
@@ -38,6 +43,7 @@ BODIES = AuditPolicy(
         "replicasets.apps",
     )
 )
+LEAN = Options(controller_manager=False, scheduler=False, audit=BODIES)
 SAMPLE = (sys.executable, "-I", "-S", str(HERE / "sample" / "app.py"), "{tag}")
 IMAGES = table(
     {
@@ -62,11 +68,24 @@ _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests of this folder last and give each a time-out that suits real processes."""
-    items.sort(key=_is_here)
-    for item in filter(_is_here, items):
+    """Order the tests of this folder last, by groups, and give each a time-out that suits real
+    processes."""
+    here = [item for item in items if _is_here(item)]
+    needs: dict[str, set[str]] = {}
+    for item in here:
+        needs.setdefault(item.path.stem, set()).update(getattr(item, "fixturenames", ()))
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TIME_OUT))
+    for file, fixtures in needs.items():
+        if wrong := groups.misplaced(file, frozenset(fixtures)):
+            raise pytest.UsageError(wrong)
+    items.sort(key=lambda item: groups.order(item.path.stem) if _is_here(item) else -1)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> groups.Groups:
+    """Workers take whole groups, in their order."""
+    config.option.loadscopereorder = False
+    return groups.Groups(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -88,18 +107,25 @@ def binaries() -> dict[str, Path]:
     return parts.ready()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def planes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planes]:
-    """Control planes by name, each started once, all ended together after the last test."""
+    """Control planes by name, each started once, all ended together after the file's last test."""
     with Planes(tmp_path_factory.mktemp("planes")) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def plane(planes: Planes) -> ControlPlane:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planes]:
+    """Control planes that live as long as the session."""
+    with Planes(tmp_path_factory.mktemp("shared")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def plane(shared: Planes) -> ControlPlane:
     """The shared control plane: API server and controllers, no scheduler, bodies of ours logged."""
-    (shared,) = planes("shared", options=Options(scheduler=False, audit=BODIES))
-    return shared
+    (plane,) = shared("shared", options=Options(scheduler=False, audit=BODIES))
+    return plane
 
 
 @pytest.fixture(scope="session")
@@ -117,10 +143,17 @@ def namespace(plane: ControlPlane) -> str:
 
 
 @pytest.fixture(scope="session")
-def world(planes: Planes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def newcomers(shared: Planes) -> tuple[ControlPlane, ControlPlane]:
+    """A hub, and a member that it does not know; nothing runs in them."""
+    hub, member = shared("home", "newcomer", options=LEAN)
+    hubs.prepare(hub)
+    return hub, member
+
+
+@pytest.fixture(scope="session")
+def world(shared: Planes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The shared hub with three members whose engines are puppets."""
-    options = Options(controller_manager=False, scheduler=False, audit=BODIES)
-    plane, *others = planes("fleet-hub", *MEMBERS, options=options)
+    plane, *others = shared("fleet-hub", *MEMBERS, options=LEAN)
     folder = tmp_path_factory.mktemp("hub")
     with tenancy.running(plane, tuple(others), folder, TENANTS) as started:
         yield started
@@ -149,6 +182,6 @@ def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[realms.Realm]:
 
 @pytest.fixture(scope="session")
 def minute(realm: realms.Realm) -> Iterator[quiet.Minute]:
-    """A minute of silence, which has begun; other tests may pass in it, elsewhere."""
+    """A minute of silence, which has begun."""
     with quiet.begun(realm) as started:
         yield started

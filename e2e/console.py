@@ -18,14 +18,10 @@ from unittest import mock
 
 import pytest
 
-from e2e.conftest import BODIES
-from e2e.ground import hub as hubs
-from e2e.ground.controlplane import ControlPlane, Options
-from e2e.ground.planes import Planes
+from e2e.ground.controlplane import ControlPlane
 from fleet.api import names
 from fleet.cli.main import main
 
-LEAN = Options(controller_manager=False, scheduler=False, audit=BODIES)
 _numbers = itertools.count(1)
 
 
@@ -127,10 +123,8 @@ def written(plane: ControlPlane, since: int) -> list[str]:
     ]
 
 
-def opened(planes: Planes, folder: Path) -> Console:
+def opened(newcomers: tuple[ControlPlane, ControlPlane], folder: Path) -> Console:
     """A shell with a namespace of its own in the hub; hub and member are shared."""
-    hub, member = planes("fleet-hub", "newcomer", options=LEAN)
-    if hub.call("GET", names.MEMBERCLUSTERS.path())[0] != 200:
-        hubs.prepare(hub)
+    hub, member = newcomers
     namespace = hub.add_namespace(f"admin-{next(_numbers)}")
     return Console(hub=hub, member=member, namespace=namespace, folder=folder)

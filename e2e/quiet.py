@@ -1,8 +1,7 @@
 """A minute in which nothing happens: what stands still meanwhile, and who asked for what.
 
-Used by `test_quiet`, which judges it, and by `test_demo`, which spends it with the demo: the two
-share nothing, and the demo is long. One Rollout is paused while its metrics are asked each second,
-one has failed, one is complete, and a run soaks.
+Used by `test_quiet`, which judges it. One Rollout is paused while its metrics are asked each
+second, one has failed, one is complete, and a run soaks.
 """
 
 import time

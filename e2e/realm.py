@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from e2e.ground import background, engine
+from e2e.ground import addresses, background, engine
 from e2e.ground import hub as hubs
 from e2e.ground import member as members
 from e2e.ground.controlplane import ControlPlane, Options
@@ -34,8 +34,7 @@ SPACES = ("quiet", "recovery", "cut", "bluegreen", "removal")
 BODIES = AuditPolicy(bodies=("rollouts.kulta.io", "replicasets.apps"))
 ADDRESS = "http://prometheus.monitoring:9090"
 """The site's Prometheus, by the name that the reference's manifests use."""
-PROMETHEUS = ("127.244.251.90", 9090)
-"""What the site's pods find under that name."""
+PORT = 9090
 META = "__meta_kubernetes_pod_label_rollouts_kulta_io"
 RELABEL: list[dict[str, Any]] = [
     {"source_labels": [f"{META}_rollout"], "regex": ".+", "action": "keep"},
@@ -163,9 +162,11 @@ def _site(stack: ExitStack, folder: Path, images: Images) -> Site:
     relabel.write_text(yaml.safe_dump({"relabel_configs": RELABEL}))
     site.prometheus = Prometheus(folder / "prometheus", relabel=relabel)
     stack.enter_context(background.running(site))
+    block = addresses.Block()
+    stack.callback(block.close)
+    host = site.hosts["prometheus.monitoring"] = addresses.served(block.take())
     port = int(site.prometheus.url.rpartition(":")[2])
-    stack.enter_context(background.running(Proxy(port, at=PROMETHEUS)))
-    site.hosts["prometheus.monitoring"] = PROMETHEUS[0]
+    stack.enter_context(background.running(Proxy(port, at=(host, PORT))))
     members.prepare(site.plane, *SPACES)
     engine.prepare(site.plane)
     return site

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from e2e.console import Console, opened, written
-from e2e.ground.planes import Planes
+from e2e.ground.controlplane import ControlPlane
 from fleet.api import names
 from fleet.cli.inspection import rights
 
@@ -19,8 +19,8 @@ ACCOUNT = "system:serviceaccount:kulta-system:kulta-fleet-hub"
 
 
 @pytest.fixture
-def console(planes: Planes, tmp_path: Path) -> Console:
-    return opened(planes, tmp_path)
+def console(newcomers: tuple[ControlPlane, ControlPlane], tmp_path: Path) -> Console:
+    return opened(newcomers, tmp_path)
 
 
 def test_it_makes_what_the_table_says_and_a_second_time_nothing(console: Console) -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from e2e.console import Console, opened
-from e2e.ground.planes import Planes
+from e2e.ground.controlplane import ControlPlane
 from fleet.api import names
 
 GIVEN = ("--namespaces", "checkout")
@@ -60,8 +60,8 @@ USAGE = [
 
 
 @pytest.fixture
-def console(planes: Planes, tmp_path: Path) -> Console:
-    return opened(planes, tmp_path)
+def console(newcomers: tuple[ControlPlane, ControlPlane], tmp_path: Path) -> Console:
+    return opened(newcomers, tmp_path)
 
 
 @pytest.mark.parametrize(("words", "sentence"), USAGE)

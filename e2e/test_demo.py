@@ -1,7 +1,4 @@
-"""The demo itself: every claim holds; and it does not say so when one does not.
-
-The quiet minute (`quiet`) passes meanwhile: the two share nothing but time.
-"""
+"""The demo itself: every claim holds; and it does not say so when one does not."""
 
 import asyncio
 import contextlib
@@ -16,7 +13,6 @@ import pytest
 
 from e2e.demo import __main__ as demo
 from e2e.demo import claims, evidence, stage, story
-from e2e.quiet import Minute
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 360
@@ -26,7 +22,7 @@ TAIL = 60
 
 
 @pytest.mark.timeout(LIMIT + 100)
-def test_every_claim_holds(minute: Minute, tmp_path: Path) -> None:
+def test_every_claim_holds(tmp_path: Path) -> None:
     output = tmp_path / "demo.log"
     with (
         output.open("w") as log,

@@ -220,6 +220,7 @@ def test_who_loses_the_lease_ends(world: World, tmp_path: Path) -> None:
         assert world.hub.process.code not in (0, None)
         assert "leadership is lost" in world.hub.log()
         assert second.process.alive
+    world.plane.call("DELETE", lease)  # nobody renews it: others would wait for its end
     world.hub.start()
 
 

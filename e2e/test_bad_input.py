@@ -61,7 +61,7 @@ APPLICATIONS = [
     pytest.param(
         render({"op": "remove", "path": STRATEGY}),
         "InvalidSpec: Application shop: spec.deliveryPolicy.strategy: is missing: "
-        "write one of canary, simple, blueGreen",
+        "write one of canary, simple, blueGreen, abTesting",
         id="no strategy, offline",
     ),
     pytest.param(

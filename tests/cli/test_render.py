@@ -64,7 +64,7 @@ REFUSALS = [
     pytest.param(
         {"deliveryPolicy": {**POLICY, "strategy": {}}},
         "InvalidSpec: Application checkout: spec.deliveryPolicy.strategy: is missing: "
-        "write one of canary, simple, blueGreen\n",
+        "write one of canary, simple, blueGreen, abTesting\n",
         id="no-strategy",
     ),
     pytest.param(

@@ -67,7 +67,7 @@ APPLICATIONS = [
     pytest.param(
         server(add(f"{STRATEGY}/simple", {})),
         f"{INVALID}spec.deliveryPolicy.strategy: Invalid value: "
-        "write exactly one of canary, simple and blueGreen",
+        "write exactly one of canary, simple, blueGreen and abTesting",
         id="two strategies",
     ),
     pytest.param(

@@ -9,7 +9,7 @@ from e2e.examples import AMOUNT, DURATION, EMPTY, NO_STEPS, STEPS, URL, document
 from e2e.ground.controlplane import ControlPlane
 
 POLICY = "spec.deliveryPolicy"
-ONE_OF = "write exactly one of canary, simple, blueGreen and abTesting"
+ONE_STRATEGY = "write exactly one of canary, simple, blueGreen and abTesting"
 NOT_FOR_US = "kube-* and kulta-system are not for Applications: name another namespace"
 ONE_OF = "write exactly one of clusterSelector, clusters and remaining: true"
 NO_LABELS = (
@@ -26,12 +26,12 @@ APPLICATIONS = [
     ),
     pytest.param(
         "empty-strategy",
-        f"{POLICY}.strategy: Invalid value: {ONE_OF}",
+        f"{POLICY}.strategy: Invalid value: {ONE_STRATEGY}",
         id="an empty strategy",
     ),
     pytest.param(
         "two-strategies",
-        f"{POLICY}.strategy: Invalid value: {ONE_OF}",
+        f"{POLICY}.strategy: Invalid value: {ONE_STRATEGY}",
         id="two strategies",
     ),
     pytest.param(

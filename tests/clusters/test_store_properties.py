@@ -11,12 +11,15 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fleet.api.names import FLEETS
 from fleet.clusters.store import Change, Store
+
+pytestmark = pytest.mark.timeout(120)
 
 NAMES = st.sampled_from(["a", "b"])
 Manifest = dict[str, Any]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import rows
 from tests.hub import world
 from tests.hub.world import World
+
+pytestmark = pytest.mark.timeout(120)
 
 NAMES = ("a", "b", "c", "d")
 TICKS = 30

@@ -370,6 +370,23 @@ def test_it_tells_of_itself(cluster: ControlPlane, running: Engine, place: str) 
     assert running.get("/healthz") == (200, "ok")
 
 
+def test_what_is_said_twice_is_one_event_with_a_count(cluster: ControlPlane, place: str) -> None:
+    web = simple(cluster, place)
+    web.apply("app:v1")
+    web.wait(phase="Completed")
+    for count in (1, 2):
+        web.request("pause")  # nothing is on its way
+        told = f"one Event, told {count} times"
+        until(lambda count=count: _told(web, "NothingToDo") == [count], told, within=10)
+
+
+def _told(subject: Subject, reason: str) -> list[int]:
+    """How often each Event of that reason was told."""
+    path = f"/api/v1/namespaces/{subject.namespace}/events"
+    found = subject.plane.call("GET", path)[1]["items"]
+    return [item["count"] for item in found if item["reason"] == reason]
+
+
 def test_every_right_is_used(cluster: ControlPlane) -> None:
     """The last test: together with those above, the engine needs all that it may."""
     used = {

@@ -9,6 +9,8 @@ from fleet.api.application import DeliveryPolicy
 from fleet.api.rollout import Phase
 from fleet.kulta.core import validation
 from tests import gen, readme
+from tests.kulta.audience import Audience, Behaviour
+from tests.kulta.checker import leads
 from tests.kulta.world import World, furnish
 from tests.shell import fleet
 
@@ -48,6 +50,38 @@ def test_the_blue_green_of_the_readme_does_what_the_text_says() -> None:
     world.annotate("rollback")
     world.run(1)
     assert world.behind(gen.ACTIVE) == {gen.revision("shop:v1")}
+
+
+def test_the_experiment_of_the_readme_does_what_the_text_says() -> None:
+    """C converts more: it wins after the least time, is promoted, and the route is as it was."""
+    found = re.search(r"```yaml\n(strategy:\n  abTesting:.*?)```", TEXT, re.DOTALL)
+    assert found
+    manifest = gen.manifest(**yaml.safe_load(found[1]))
+    assert validation.of_manifest(manifest) == ()
+    wish = manifest["spec"]["strategy"]["abTesting"]
+    wish["analysis"]["prometheus"] = {"address": "http://prometheus:9090"}  # else the engine's own
+    third = wish["variants"][0]["containers"][0]["image"]
+    crowd = {"shop:v1": (8, 0.1), "shop:v2": (1, 0.1), third: (1, 0.2)}
+    arms = {key: Behaviour(rate=n, conversions=part) for key, (n, part) in crowd.items()}
+    world = World(manifest, answer=Audience(arms))
+    services = (gen.STABLE, gen.VARIANT, f"{gen.STABLE}-c")
+    roles = [(name, f"variant-{arm}") for name, arm in zip(services, "abc", strict=True)]
+    furnish(world, *roles, routed=False)
+    world.routes = {gen.ROUTE: gen.route(rules=[{"backendRefs": [gen.backend(gen.STABLE, 1)]}])}
+    world.settle()
+    world.image("shop:v2")
+    world.run(3_000)
+    assert world.status.phase is Phase.EXPERIMENTING
+    world.run(1_000)
+    assert world.status.ab_experiment is not None
+    assert world.status.ab_experiment.winner == "C"
+    world.annotate("promote")
+    world.settle()
+    assert (world.status.phase, world.behind(gen.STABLE)) == (
+        Phase.COMPLETED,
+        {gen.revision(third)},
+    )
+    assert leads(world) == [gen.STABLE]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

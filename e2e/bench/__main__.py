@@ -1,8 +1,9 @@
 """`make bench`: figures beside their goals, as a table, and as JSON in build/bench.json.
 
-    python -m e2e.bench                            # change, verdict, halt, engine with 50 and 200
+    python -m e2e.bench                            # all but idle; engine with 50 and 200
     python -m e2e.bench engine --rollouts 500      # one of them
     python -m e2e.bench idle                       # what 5,000 idle Rollouts cost; takes minutes
+    python -m e2e.bench experiments                # how honest an A/B verdict is; no cluster
     python -m e2e.bench change --members 20 -o json
 
 The exit code is 0 whatever the figures are: a benchmark is no test, and a busy machine no fault.
@@ -21,19 +22,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from e2e.bench import delivery, engine, figures
+from e2e.bench import delivery, engine, experiments, figures
 from e2e.bench.figures import Figure
 from e2e.ground import binaries
 
-NAMES = ("change", "verdict", "halt", "engine", "idle")
-DEFAULT = ("change", "verdict", "halt", "engine")
+NAMES = ("change", "verdict", "halt", "experiments", "engine", "idle")
+DEFAULT = ("change", "verdict", "halt", "experiments", "engine")
 FILE = Path(__file__).parents[2] / "build" / "bench.json"
 
 
 def main() -> None:
     """Measure what is named, show it, keep it."""
     chosen = _options()
-    binaries.ready()
+    if set(chosen.names) != {"experiments"}:
+        binaries.ready()
     said = Console(stderr=True, highlight=False)
     load = os.getloadavg()[0]
     found: list[Figure] = []
@@ -92,6 +94,8 @@ def _works(chosen: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Work
                 delivery.measure(place, chosen.members, changes=changes, halts=halts)
             ),
         )
+    if "experiments" in wanted:
+        yield "experiments: 10,000 of each kind", experiments.measure
     if "engine" in wanted:
         for number in chosen.rollouts:
             place = folder / f"engine-{number}"

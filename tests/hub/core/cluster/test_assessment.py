@@ -66,6 +66,17 @@ BACK = {"action": "Rollback", "reason": "AnalysisFailed", "message": "taken back
             id="a preview, however its analysis stands",
         ),
         pytest.param(
+            {"phase": "Experimenting", "message": "v2 is tried"},
+            True, "Paused", "Experimenting", "v2 is tried",
+            id="an experiment takes its time",
+        ),
+        pytest.param(
+            {"phase": "Concluded"},
+            True, "Paused", "AwaitingPromotion",
+            "what the experiment has found waits for a person",
+            id="a conclusion waits for a person",
+        ),
+        pytest.param(
             {"analysis": {"metrics": [UNSURE]}, "message": "12 of 100"},
             True, "Analyzing", "Analyzing", "12 of 100", id="a step that waits for samples",
         ),

@@ -377,14 +377,7 @@ def test_what_is_said_twice_is_one_event_with_a_count(cluster: ControlPlane, pla
     for count in (1, 2):
         web.request("pause")  # nothing is on its way
         told = f"one Event, told {count} times"
-        until(lambda count=count: _told(web, "NothingToDo") == [count], told, within=10)
-
-
-def _told(subject: Subject, reason: str) -> list[int]:
-    """How often each Event of that reason was told."""
-    path = f"/api/v1/namespaces/{subject.namespace}/events"
-    found = subject.plane.call("GET", path)[1]["items"]
-    return [item["count"] for item in found if item["reason"] == reason]
+        until(lambda count=count: web.told("NothingToDo") == [count], told, within=10)
 
 
 def test_every_right_is_used(cluster: ControlPlane) -> None:

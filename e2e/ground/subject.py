@@ -71,6 +71,11 @@ class Subject:
         """Ask the engine for something: promote, abort, retry …"""
         self.patch({"metadata": {"annotations": {f"{GROUP}/{verb}": "true"}}})
 
+    def told(self, reason: str) -> list[int]:
+        """How often each Event of that reason was told in its namespace."""
+        _, found = self.plane.call("GET", f"/api/v1/namespaces/{self.namespace}/events")
+        return [item["count"] for item in found["items"] if item["reason"] == reason]
+
     def delete(self) -> None:
         """Delete it and wait until it is gone."""
         self.plane.call("DELETE", self.path)

@@ -375,7 +375,7 @@ def test_what_is_said_twice_is_one_event_with_a_count(cluster: ControlPlane, pla
     web.apply("app:v1")
     web.wait(phase="Completed")
     for count in (1, 2):
-        web.request("pause")  # nothing is on its way
+        web.take("pause")  # nothing is on its way
         told = f"one Event, told {count} times"
         until(lambda count=count: web.told("NothingToDo") == [count], told, within=10)
 

@@ -1,18 +1,16 @@
 """The engine with pods that run, traffic through Envoy and numbers from Prometheus.
 
-Judged from outside: by Envoy's counters and by what a client was answered. The engine is that of
-`replicas`: two pods, as they are shipped.
+Judged from outside: by what a client was answered. The engine is that of `replicas`: two pods, as
+they are shipped. That the weights of a canary are what Envoy does is shown by `test_compat`.
 """
 
 import itertools
 import re
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from e2e.ground import background
 from e2e.ground.loadgen import Load, LoadGenerator
@@ -20,9 +18,7 @@ from e2e.ground.site import Site
 from e2e.ground.subject import Subject, route, service
 from e2e.replicas import Replicas
 
-COMPAT = Path(__file__).parent / "data" / "compat"
 REQUESTS = 100
-WEIGHTS = (20, 50, 80, 100)
 _numbers = itertools.count(1)
 
 
@@ -45,58 +41,6 @@ def send(site: Site, host: str, total: int = REQUESTS) -> LoadGenerator:
     finally:
         loop.close()
     return generator
-
-
-def share(site: Site, namespace: str, host: str) -> float:
-    """Percent of the next requests that Envoy sends to the canary Service."""
-    keys = [f"{namespace}/orders-{role}/8080" for role in ("stable", "canary")]
-    before = site.gateway.counters()
-    send(site, host)
-    after = site.gateway.counters()
-    stable, canary = (
-        after[key].completed - (before[key].completed if key in before else 0) for key in keys
-    )
-    return 100 * canary / (stable + canary)
-
-
-def test_the_reference_canary_takes_all_four_weights(site: Site, place: str) -> None:
-    """Manual promotion ends timed and endless pauses, and a step whose metrics cannot be had."""
-    manifest = yaml.safe_load((COMPAT / "kulta-canary.yaml").read_text())
-    spec = manifest["spec"]
-    orders = Subject(
-        plane=site.plane,
-        namespace=place,
-        name="orders",
-        strategy=spec["strategy"],
-        replicas=spec["replicas"],
-        spec=spec,
-        version="v1alpha1",
-    )
-    host = f"orders-route.{place}.example.com"
-    site.plane.apply(
-        service(place, "orders-stable", "orders", "stable", 8080),
-        service(place, "orders-canary", "orders", "canary", 8080),
-        route(place, "orders-route", "orders-stable", "orders-canary", port=8080, host=host),
-    )
-    site.plane.kubectl("apply", "-n", place, "-f", str(COMPAT / "kulta-canary.yaml"))
-    orders.wait(phase="Completed", readyReplicas=5)
-    template = spec["template"]
-    template["spec"]["containers"][0]["image"] = "registry.example.com/orders:v2.1.0"
-    orders.patch({"spec": {"template": template}})
-    seen = []
-    for step, weight in enumerate(WEIGHTS[:3]):
-        orders.wait(phase="Paused", currentStepIndex=step, currentWeight=weight)
-        seen.append(share(site, place, host))
-        orders.request("promote")
-    orders.wait(phase="Progressing", currentStepIndex=3, reachedStepIndex=3)
-    seen.append(share(site, place, host))
-    orders.request("promote")
-    done = orders.wait(phase="Completed")
-    assert seen == [pytest.approx(weight, abs=15) for weight in WEIGHTS]
-    after = itertools.dropwhile(lambda item: item["weight"] != 20, done["decisions"])
-    told = [weight for weight, _ in itertools.groupby(item["weight"] for item in after)]
-    assert told == list(WEIGHTS)
-    assert {answer.version for answer in send(site, host).answers} == {"v2.1.0"}
 
 
 def shop(site: Site, namespace: str) -> Subject:

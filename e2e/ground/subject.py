@@ -71,6 +71,13 @@ class Subject:
         """Ask the engine for something: promote, abort, retry …"""
         self.patch({"metadata": {"annotations": {f"{GROUP}/{verb}": "true"}}})
 
+    def take(self, verb: str) -> None:
+        """Ask for something, and wait until the engine has taken the request away."""
+        self.request(verb)
+        asked = f"{GROUP}/{verb}"
+        taken = f"{self.name}: {verb} is taken"
+        until(lambda: asked not in self.object["metadata"].get("annotations", {}), taken, within=10)
+
     def told(self, reason: str) -> list[int]:
         """How often each Event of that reason was told in its namespace."""
         _, found = self.plane.call("GET", f"/api/v1/namespaces/{self.namespace}/events")

@@ -32,6 +32,7 @@ def act(world: Any, action: kinds.Action) -> None:
             world.gone = "deletionTimestamp" in world.manifest["metadata"] and not present
         case kinds.ConsumeRequest(verb=verb):
             world.annotations.pop(f"kulta.io/{verb}", None)
+            world.consumed.add(verb)
 
 
 def _create(world: Any, made: Any) -> None:

@@ -72,6 +72,8 @@ class World:
     """What the engine's process remembers: the last decision that it handed over for delivery."""
     emitted: int = 0
     """The last decision that was delivered."""
+    consumed: set[str] = field(default_factory=set)
+    """Requests that it has taken away since its last look."""
     listening: bool = True
     """Whether what is handed over is delivered at once, or not at all."""
     advisor: Callable[[Question], Recommendation | None] = lambda question: None
@@ -119,7 +121,7 @@ class World:
     def restart(self) -> None:
         """The engine's process ends, and the next one begins."""
         self.measurements, self.under_way = {}, set()
-        self.told, self.emitted, self.consulted = 0, 0, None
+        self.told, self.emitted, self.consulted, self.consumed = 0, 0, None, set()
 
     def annotate(self, verb: str, value: str = "true") -> None:
         """Ask by annotation."""
@@ -157,6 +159,7 @@ class World:
             consulted=self.consulted,
             told=self.told,
             emitted=self.emitted,
+            consumed=frozenset(self.consumed),
         )
 
     def ready(self, image: str) -> int:
@@ -244,6 +247,7 @@ class World:
         again = plan(anew(self.manifest, self.status), self.observe(), self.now)
         if again != decided:
             raise Impossible("the same look gave two plans")
+        self.consumed = set()
         self.plans.append(decided)
         if self.cut and decided.actions and not self._is_through():
             for action in decided.actions[: self.survived]:

@@ -28,9 +28,23 @@ class TestRequests:
         world.tick()
         assert world.state == (Phase.PAUSED, 1, 50)
         world.annotate("promote")
+        world.restart()
         world.run(10)
         assert world.state == (Phase.PAUSED, 1, 50)
         assert world.annotations == {}
+
+    def test_the_same_request_right_after_the_first_is_another_one(self) -> None:
+        """It comes before the status has forgotten the first."""
+        world = running((20, None), (50, None), (80, None), 100)
+        world.image("shop:v2")
+        world.run(5)
+        world.annotate("promote")
+        while world.annotations:
+            world.tick()
+        assert world.status.handled == {"promote": "true"}
+        world.annotate("promote")
+        world.run(60)
+        assert world.state == (Phase.PAUSED, 2, 80)
 
     def test_crash_before_the_status_promotes_once(self) -> None:
         world = paused()

@@ -108,5 +108,8 @@ class Observed:
     """The last decision that this process has handed over for delivery; 0 after its start."""
     emitted: int = 0
     """The last decision up to which everything has been delivered, or given up."""
+    consumed: frozenset[str] = frozenset()
+    """Requests whose annotations this process has removed since its last look: one that is there
+    again is another request, although the status does not know yet that the first is gone."""
     default_prometheus: str = ""
     """KULTA_PROMETHEUS_ADDRESS, used where the analysis names no address."""

@@ -26,6 +26,13 @@ def is_asked(draft: Draft, verb: str) -> bool:
     return notes.get(names.request_annotation(verb)) == YES and verb not in draft.status.handled
 
 
+def _is_gone(draft: Draft, verb: str) -> bool:
+    """Whether the annotation that was acted on is gone, be it that the same was asked again."""
+    look = draft.look
+    notes = look.rollout.metadata.annotations
+    return verb in look.observed.consumed or names.request_annotation(verb) not in notes
+
+
 def consume(draft: Draft, verb: str) -> None:
     """The request has been acted on by what this draft decides."""
     draft.set(handled={**draft.status.handled, verb: YES})
@@ -51,12 +58,7 @@ def finish(draft: Draft) -> None:
 
 def clear(draft: Draft) -> None:
     """Forget the marks of requests whose annotation is gone."""
-    notes = draft.look.rollout.metadata.annotations
-    kept = {
-        verb: mark
-        for verb, mark in draft.status.handled.items()
-        if names.request_annotation(verb) in notes
-    }
+    kept = {verb: mark for verb, mark in draft.status.handled.items() if not _is_gone(draft, verb)}
     if len(kept) != len(draft.status.handled):
         draft.set(handled=kept)
 

@@ -8,7 +8,7 @@ too late reads the object anew before it reports the conflict. Nothing is swallo
 
 import itertools
 from collections.abc import Awaitable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, assert_never
 
@@ -48,6 +48,8 @@ class World:
     observer: Observer
     rollouts: Rollouts
     recorder: Recorder
+    consumed: dict[Key, set[str]] = field(default_factory=dict)
+    """Requests whose annotations were removed since the Rollout was looked at last."""
 
     async def read(self, key: Key) -> None:
         """Read a Rollout anew. Raises NotFound where it is gone, and then forgets it."""
@@ -199,6 +201,8 @@ class Turn:
 
     async def _consume_request(self, action: actions.ConsumeRequest) -> Outcome:
         await self._change_rollout({"annotations": {names.request_annotation(action.verb): None}})
+        meta = self.rollout.metadata
+        self.world.consumed.setdefault((meta.namespace, meta.name), set()).add(action.verb)
         return Outcome.DONE
 
     async def _emit(self, action: actions.Emit) -> Outcome:

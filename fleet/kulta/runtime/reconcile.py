@@ -116,7 +116,14 @@ class Reconciler:
         )
         uid = rollout.metadata.uid
         known, consulted = self.outbox.of(key, uid), self.consultations.of(key)
-        seen = replace(seen, told=known.told, emitted=known.emitted, consulted=consulted)
+        consumed = frozenset(self.world.consumed.pop(key, ()))
+        seen = replace(
+            seen,
+            told=known.told,
+            emitted=known.emitted,
+            consulted=consulted,
+            consumed=consumed,
+        )
         plan = self.decide(rollout, seen, now)
         await turn.perform(plan.actions)
         if self._is_due(key, rollout, plan):
@@ -194,6 +201,7 @@ class Reconciler:
         self._counters.pop(key, None)
         self._conflicts.pop(key, None)
         self.outbox.forget(key)
+        self.world.consumed.pop(key, None)
         self.queue.forget(key)
         self.measurements.forget(key)
         self.consultations.forget(key)

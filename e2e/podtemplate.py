@@ -36,6 +36,8 @@ def schema(openapi: dict[str, Any]) -> dict[str, Any]:
     result = _structural(definitions["io.k8s.api.core.v1.PodTemplateSpec"], definitions)
     # The server keeps managedFields itself; in a template they mean nothing and have no schema.
     del result["properties"]["metadata"]["properties"]["managedFields"]
+    # Every API server forbids them in a template: here they are an unknown field at once.
+    del result["properties"]["spec"]["properties"]["ephemeralContainers"]
     return result
 
 

@@ -185,6 +185,13 @@ async def cancel(*tasks: "asyncio.Task[object]") -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def innermost(error: BaseException) -> BaseException:
+    """What ended the tasks of nested groups: the others were cancelled because of it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 class Alarm:
     """A sleep that can be cut short."""
 

@@ -202,6 +202,27 @@ async def test_supervision_ends_when_it_is_cancelled() -> None:
     assert task.cancelled()
 
 
+# --- what ended a group -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        pytest.param(lambda error: error, id="no group at all"),
+        pytest.param(lambda error: ExceptionGroup("tasks", [error]), id="a group"),
+        pytest.param(
+            lambda error: BaseExceptionGroup("outer", [ExceptionGroup("inner", [error])]),
+            id="a group of groups",
+        ),
+    ],
+)
+def test_the_innermost_is_what_ended_the_tasks(
+    wrapped: Callable[[Exception], BaseException],
+) -> None:
+    error = ValueError("why")
+    assert aio.innermost(wrapped(error)) is error
+
+
 # --- alarm --------------------------------------------------------------------------------------
 
 

@@ -54,3 +54,8 @@ def elector(
     )
     where = Place(namespace=settings.namespace, name=lease)
     return Elector(kube, clock, where, me, period=RENEW_SECONDS)
+
+
+def overdue(elector: Alone | Elector) -> str | None:
+    """What is wrong with leading, for the process's health; None when nothing is."""
+    return "it is lost, and the work goes on" if elector.is_overdue else None

@@ -161,7 +161,7 @@ class Engine:
         running = asyncio.create_task(self._run())
         asked = asyncio.create_task(self.health.shutdown.wait())
         beat = asyncio.create_task(self.health.beat())
-        self.health.checks["leadership"] = self._overdue
+        self.health.checks["leadership"] = lambda: connect.overdue(self.elector)
         try:
             await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
             if not running.done():
@@ -172,12 +172,9 @@ class Engine:
             if running.done():
                 running.result()
         except BaseExceptionGroup as group:
-            raise _first(group) from group
+            raise aio.innermost(group) from group
         finally:
             await aio.cancel(asked, running, beat)
-
-    def _overdue(self) -> str | None:
-        return "it is lost, and the work goes on" if self.elector.is_overdue else None
 
     async def close(self) -> None:
         """End what is under way outside the queue."""
@@ -239,13 +236,6 @@ class Engine:
         for key in self.reconciler.world.rollouts.known:
             self.queue.add(key)
         await self.queue.run(self.reconciler.reconcile)
-
-
-def _first(error: BaseException) -> BaseException:
-    """The innermost of what ended the tasks: the others were cancelled because of it."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _settle_memory() -> None:

@@ -85,6 +85,8 @@ def compose(
         "hub", config, session, inflight=INFLIGHT, user_agent=USER_AGENT, observe=metrics.request
     )
 
+    recorder = Recorder(kube, clock, component="kulta-fleet-hub", instance=chosen.identity)
+
     def reach(name: ClusterName, target: ClientConfig) -> Client:
         return Client(name, target, session, user_agent=USER_AGENT, observe=metrics.request)
 
@@ -103,7 +105,7 @@ def compose(
     context = Context(
         kube=kube,
         clock=clock,
-        recorder=Recorder(kube, clock, component="kulta-fleet-hub", instance=chosen.identity),
+        recorder=recorder,
         metrics=metrics,
         renders=Renders(environment.read(settings.files("templates"))),
         engine=EngineWish(
@@ -121,6 +123,7 @@ def compose(
         items=_items(kube, context),
         secrets=_secrets(kube, context),
         elector=connect.elector(chosen, config, session, clock, HUB_LEASE, USER_AGENT),
+        recorder=recorder,
     )
 
 
@@ -167,41 +170,35 @@ class Hub:
     items: Informer[ClusterRollout]
     secrets: Informer[str]
     elector: Alone | Elector
+    recorder: Recorder
 
     async def run_until_asked(self) -> None:
         """Follow, lead, and end when asked to. Raises UnexpectedState when leading ends before."""
         running = asyncio.create_task(self.elector.run(self._lead), name="hub")
         asked = asyncio.create_task(self.health.shutdown.wait(), name="shutdown")
         beat = asyncio.create_task(self.health.beat(), name="beat")
-        self.health.checks["leadership"] = self._overdue
+        self.health.checks["leadership"] = lambda: connect.overdue(self.elector)
         self.health.ready = True
         try:
             await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
             if asked.done() and not running.done():
                 log.info("asked to end")
                 if self.elector.is_leader:
-                    await self._recorder.flush(FLUSH_SECONDS)
+                    await self.recorder.flush(FLUSH_SECONDS)
                 return
             running.result()
             raise UnexpectedState("leadership is lost: another hub leads, this process ends")
+        except BaseExceptionGroup as group:
+            raise aio.innermost(group) from group
         finally:
             await aio.cancel(asked, running, beat)
-
-    def _overdue(self) -> str | None:
-        return "it is lost, and the work goes on" if self.elector.is_overdue else None
-
-    @property
-    def _recorder(self) -> Recorder:
-        recorder = self.context.recorder
-        assert isinstance(recorder, Recorder)
-        return recorder
 
     async def _lead(self) -> None:
         context = self.context
         context.identity = await self._identify()
         triggers.connect(context)
         async with context.supervisor, asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._recorder.run(), name="events")
+            tasks.create_task(self.recorder.run(), name="events")
             tasks.create_task(self.items.run(), name="ClusterRollouts")
             tasks.create_task(self.secrets.run(), name="Secrets")
             await resync.prime(self.kube, context.stores)

@@ -69,10 +69,6 @@ class WorkQueue(Generic[K]):
         self._ready = asyncio.Semaphore(0)
         self._stopping = asyncio.Event()
 
-    def __len__(self) -> int:
-        """How many keys wait to be handled now; those that wait for their time are not counted."""
-        return len(self._queued) + len(self._again)
-
     def add(self, key: K) -> None:
         """Handle `key` soon; once more afterwards if it is being handled right now."""
         if key in self._handled:
@@ -157,7 +153,6 @@ async def supervise(
     *,
     base: float = 0.5,
     cap: float = 60.0,
-    on_failure: Callable[[Exception], None] | None = None,
 ) -> None:
     """Run `start()` until it returns; when it raises, log, wait (back-off) and run it again.
 
@@ -170,10 +165,8 @@ async def supervise(
         try:
             await start()
             return
-        except Exception as error:
+        except Exception:
             log.exception("a task failed and is started again", extra={"task": name})
-            if on_failure is not None:
-                on_failure(error)
         failures = 1 if loop.time() - started > cap else failures + 1
         await asyncio.sleep(backoff.delay(failures, base=base, cap=cap, chance=random.random()))
 

@@ -13,7 +13,7 @@ from fleet import aio
 from fleet.api.names import ClusterName
 from fleet.clusters.client import Client
 from fleet.clusters.config import ClientConfig
-from fleet.clusters.registry import Handle, Registry
+from fleet.clusters.registry import Handle
 from fleet.clusters.watch import Informer
 
 Connect = Callable[[ClusterName, ClientConfig], Client]
@@ -23,11 +23,12 @@ Equip = Callable[[ClusterName, Client], Sequence[Informer[Any]]]
 class Supervisor:
     """`connect` makes a cluster's client, `equip` the informers that run while it is engaged.
 
-    An async context manager: leaving it leaves all clusters.
+    An async context manager: leaving it leaves all clusters. `handles` are the engaged ones.
     """
 
-    def __init__(self, registry: Registry, *, connect: Connect, equip: Equip) -> None:
-        self._registry, self._connect, self._equip = registry, connect, equip
+    def __init__(self, *, connect: Connect, equip: Equip) -> None:
+        self.handles: dict[ClusterName, Handle] = {}
+        self._connect, self._equip = connect, equip
         self._tasks: dict[ClusterName, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
@@ -49,8 +50,7 @@ class Supervisor:
         and reconnect with them. Another server is another cluster: known objects are forgotten.
         When `connect` or `equip` raises, the cluster is not engaged at all.
         """
-        if name in self._registry:
-            handle = self._registry.get(name)
+        if handle := self.handles.get(name):
             if handle.client.config == config:
                 return handle
             await self._stop(name)
@@ -58,17 +58,17 @@ class Supervisor:
                 handle.client.reconfigure(config)
                 self._start(handle)
                 return handle
-            self._registry.drop(name)
+            del self.handles[name]
         client = self._connect(name, config)
         informers = {informer.resource: informer for informer in self._equip(name, client)}
         handle = Handle(name=name, client=client, informers=informers)
-        self._registry.put(handle)
+        self.handles[name] = handle
         self._start(handle)
         return handle
 
     async def disengage(self, name: ClusterName) -> None:
         """End the cluster's watches and forget it; nothing happens if it is not engaged."""
-        self._registry.drop(name)
+        self.handles.pop(name, None)
         await self._stop(name)
 
     def _start(self, handle: Handle) -> None:

@@ -70,9 +70,8 @@ class _Attempt:
 
 @dataclass(eq=False, slots=True)
 class Transport:
-    """See the module. `last_contact` is the monotonic time of the last byte, -inf before.
-
-    `last_failure` is why a request last got no usable answer: what an open circuit does not say.
+    """See the module. `last_failure` is why a request last got no usable answer: what an open
+    circuit does not say.
     """
 
     name: str
@@ -85,7 +84,6 @@ class Transport:
     observe: RequestObserver = field(default=_unobserved, repr=False)
     breaker: Breaker = field(default_factory=Breaker, repr=False)
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
-    last_contact: float = field(default=-math.inf, init=False, repr=False)
     last_failure: FleetError | None = field(default=None, init=False, repr=False)
     _slots: asyncio.Semaphore = field(init=False, repr=False)
     _ssl: ssl.SSLContext = field(init=False, repr=False)
@@ -137,7 +135,6 @@ class Transport:
                 attempt.code = str(answer.status)
                 body = await self._body(answer) if answer.status != 200 else b""
                 self._judge(answer, body, f"WATCH {path}")
-            self.last_contact = self.monotonic()
             opened()
             try:
                 async for line in self._lines(answer.content):
@@ -234,18 +231,15 @@ class Transport:
         parts: list[bytes] = []
         size = 0
         async for part in answer.content.iter_any():
-            self.last_contact = self.monotonic()
             size += len(part)
             if size > MOST_BYTES:
                 raise Unreachable(f"{self.config.server} answered more than {MOST_BYTES} bytes")
             parts.append(part)
-        self.last_contact = self.monotonic()
         return b"".join(parts)
 
     async def _lines(self, content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
         rest = bytearray()
         async for part in content.iter_any():
-            self.last_contact = self.monotonic()
             head, newline, tail = part.partition(b"\n")
             rest += head
             while newline:

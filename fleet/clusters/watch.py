@@ -66,7 +66,6 @@ class Informer(Generic[T]):
     store: Store[T] = field(init=False)
     synced: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     last_byte: float = field(default=-math.inf, init=False)
-    relists: int = field(default=0, init=False)
     _is_listed: bool = field(default=False, init=False)
     """Whether a watch can go on from what the store has reached."""
 
@@ -115,7 +114,6 @@ class Informer(Generic[T]):
                 version = page.version
         self.store.replace(found, since, version)
         self.store.reached, self._is_listed = version, True
-        self.relists += 1
         self.synced.set()
 
     async def _watch(self) -> None:

@@ -30,7 +30,6 @@ from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.lease import Alone, Elector
 from fleet.clusters.recorder import Recorder
-from fleet.clusters.registry import Registry
 from fleet.clusters.store import Change
 from fleet.clusters.supervisor import Supervisor
 from fleet.clusters.transport import Session
@@ -113,7 +112,7 @@ def compose(
             version=__version__,
             environment=chosen.engine_environment,
         ),
-        supervisor=Supervisor(Registry(), connect=reach, equip=equip),
+        supervisor=Supervisor(connect=reach, equip=equip),
     )
     return Hub(
         health=health,

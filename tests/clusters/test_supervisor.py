@@ -11,7 +11,6 @@ import pytest
 from fleet.api.names import ROLLOUTS, ClusterName
 from fleet.clusters.client import Client
 from fleet.clusters.config import ClientConfig
-from fleet.clusters.registry import ClusterNotFound, Registry
 from fleet.clusters.store import Change
 from fleet.clusters.supervisor import Supervisor
 from fleet.clusters.transport import Session
@@ -29,7 +28,6 @@ class Fleet:
     """A supervisor with two servers, and what its informers told."""
 
     supervisor: Supervisor
-    registry: Registry
     eu: Server
     us: Server
     told: list[tuple[ClusterName, str, str]] = field(default_factory=list)
@@ -44,7 +42,6 @@ class Fleet:
 
 @pytest.fixture
 async def fleet(server: Server, session: Session) -> AsyncIterator[Fleet]:
-    registry = Registry()
 
     def connect(name: ClusterName, config: ClientConfig) -> Client:
         return Client(name, config, session)
@@ -58,22 +55,18 @@ async def fleet(server: Server, session: Session) -> AsyncIterator[Fleet]:
     async with servers.running() as other:
         for one in (server, other):
             one.objects = [rollout("a", 5)]
-        supervisor = Supervisor(registry, connect=connect, equip=equip)
-        made = Fleet(supervisor=supervisor, registry=registry, eu=server, us=other)
+        supervisor = Supervisor(connect=connect, equip=equip)
+        made = Fleet(supervisor=supervisor, eu=server, us=other)
         async with supervisor:
             yield made
 
 
 async def test_an_engaged_cluster_is_watched(fleet: Fleet) -> None:
     handle = await fleet.supervisor.engage(EU, fleet.eu.config())
-    before = (handle.is_synced, handle.age(ROLLOUTS))
+    before = handle.age(ROLLOUTS)
     await until(lambda: fleet.eu.watches)
-    assert (before, handle.is_synced, handle.age(ROLLOUTS) < 5) == (
-        (False, float("inf")),
-        True,
-        True,
-    )
-    assert (fleet.registry.get(EU), fleet.told) == (handle, [(EU, "ADDED", "a")])
+    assert (before, handle.age(ROLLOUTS) < 5) == (float("inf"), True)
+    assert (fleet.supervisor.handles, fleet.told) == ({EU: handle}, [(EU, "ADDED", "a")])
 
 
 async def test_the_same_connection_again_changes_nothing(fleet: Fleet) -> None:
@@ -105,29 +98,23 @@ async def test_another_server_is_another_cluster(fleet: Fleet) -> None:
     assert (again is first, fleet.told) == (False, [(EU, "ADDED", "a"), (EU, "ADDED", "a")])
 
 
-async def test_a_cluster_that_was_left_is_not_found_and_not_watched(fleet: Fleet) -> None:
+async def test_a_cluster_that_was_left_is_forgotten_and_not_watched(fleet: Fleet) -> None:
     await fleet.supervisor.engage(EU, fleet.eu.config())
     await until(lambda: fleet.eu.watches)
     await fleet.supervisor.disengage(EU)
     await fleet.supervisor.disengage(EU)
     fleet.eu.push("ADDED", rollout("late", 20))
-    with pytest.raises(ClusterNotFound, match="cluster eu-7 is not engaged"):
-        fleet.registry.get(EU)
-    assert (EU in fleet.registry, list(fleet.registry), fleet.told) == (
-        False,
-        [],
-        [(EU, "ADDED", "a")],
-    )
+    assert (fleet.supervisor.handles, fleet.told) == ({}, [(EU, "ADDED", "a")])
 
 
 async def test_a_cluster_that_cannot_start_is_not_half_registered(fleet: Fleet) -> None:
     def broken(name: ClusterName, config: ClientConfig) -> Client:
         raise UnexpectedState(f"no client for {name}")
 
-    supervisor = Supervisor(fleet.registry, connect=broken, equip=lambda *_: [])
+    supervisor = Supervisor(connect=broken, equip=lambda *_: [])
     with pytest.raises(UnexpectedState):
         await supervisor.engage(EU, fleet.eu.config())
-    assert EU not in fleet.registry
+    assert supervisor.handles == {}
 
 
 async def test_a_dead_cluster_costs_the_others_nothing(fleet: Fleet) -> None:
@@ -155,4 +142,4 @@ async def test_leaving_the_supervisor_leaves_all(fleet: Fleet) -> None:
         await stack.enter_async_context(fleet.supervisor)
         await fleet.supervisor.engage(EU, fleet.eu.config())
         await fleet.supervisor.engage(US, fleet.us.config())
-    assert list(fleet.registry) == []
+    assert fleet.supervisor.handles == {}

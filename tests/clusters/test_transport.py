@@ -236,14 +236,6 @@ async def test_each_request_is_counted(server: Server, session: Session) -> None
     assert told == [("eu-7", "GET", "404"), ("eu-7", "POST", "error"), ("eu-7", "POST", "open")]
 
 
-async def test_the_last_contact_is_the_last_byte(server: Server, session: Session) -> None:
-    client = Client("eu-7", server.config(), session, monotonic=lambda: 123.0)
-    before = client.last_contact
-    server.answer(status(403))
-    await failure(client)
-    assert (before, client.last_contact) == (float("-inf"), 123.0)
-
-
 async def test_clusters_share_a_session_but_no_connection(server: Server, session: Session) -> None:
     one = Client("one", server.config(), session)
     two = Client("two", server.config(ca=pem("other.crt")), session)

@@ -72,6 +72,12 @@ async def informing(client: Client, **more: Any) -> AsyncIterator[Seen]:
 async def watching(server: Server, seen: Seen) -> None:
     """Until the informer has listed and has a watch open."""
     await until(lambda: seen.informer.synced.is_set() and server.watches)
+    seen.informer.synced.clear()
+
+
+async def relisted(seen: Seen) -> None:
+    """Until the informer has listed anew since `watching`."""
+    await until(seen.informer.synced.is_set)
 
 
 async def test_the_first_list_is_told_as_added(client: Client, server: Server) -> None:
@@ -136,7 +142,7 @@ async def test_after_a_normal_end_the_watch_goes_on_from_the_bookmark(
         server.end_watches()
         await until(lambda: server.watches)
     versions = [request.query.get("resourceVersion") for request in server.requests]
-    assert (versions, seen.informer.relists) == ([None, "10", "50"], 1)
+    assert versions == [None, "10", "50"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +168,7 @@ async def test_what_happened_in_a_gap_is_told(client: Client, server: Server, ho
         else:
             server.answer(status(410, "Expired"))
             server.end_watches()
-        await until(lambda: seen.informer.relists == 2)
+        await relisted(seen)
         assert seen.take() == [
             ("DELETED", "c", 1, None),
             ("MODIFIED", "b", 1, 4),
@@ -188,7 +194,7 @@ async def test_a_page_of_a_broken_proxy_deletes_nothing(client: Client, server: 
         await watching(server, seen)
         server.answer(status(410), web.json_response({}))
         server.end_watches()
-        await until(lambda: seen.informer.relists == 2)
+        await relisted(seen)
         assert seen.take() == [("ADDED", "a", None, 1)]
 
 
@@ -224,7 +230,7 @@ async def test_after_three_failures_the_version_is_not_trusted(
         server.version, server.objects = 3, []  # restored from a backup: it counts from lower
         server.answer(*(status(504, message="Too large resource version") for _ in range(3)))
         server.end_watches()
-        await until(lambda: seen.informer.relists == 2)
+        await relisted(seen)
     assert seen.take()[1:] == [("DELETED", "a", 1, None)]
 
 
@@ -260,7 +266,7 @@ async def test_stopped_and_started_it_goes_on_where_it_was(client: Client, serve
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         server.end_watches()
-    assert seen.informer.relists == 1
+    assert [request.query.get("watch") for request in server.requests] == [None, "true", "true"]
 
 
 async def test_the_age_is_since_the_last_byte(client: Client, server: Server) -> None:
@@ -329,7 +335,7 @@ async def test_what_was_remembered_during_a_list_outlives_it(
         await reached.wait()
         seen.informer.store.see(rollout("b", 21, weight=2))
         go.set()
-        await until(lambda: seen.informer.relists == 2)
+        await relisted(seen)
         assert seen.informer.store == {A: 1, B: 2}
 
 
@@ -339,7 +345,7 @@ async def test_after_a_restore_what_was_remembered_goes(client: Client, server: 
         seen.informer.store.see(rollout("a", 900, weight=2))
         server.version = 3
         server.push("ERROR", {"code": 410})
-        await until(lambda: seen.informer.relists == 2)
+        await relisted(seen)
         assert seen.informer.store == {}
 
 
@@ -361,7 +367,7 @@ async def test_an_event_that_counts_from_lower_lists_anew(client: Client, server
         await watching(server, seen)
         server.objects, server.version = [rollout("a", 4, weight=1)], 4
         server.push("MODIFIED", rollout("a", 4, weight=1))
-        await until(lambda: seen.informer.relists == 2)
+        await relisted(seen)
         assert seen.informer.store == {A: 1}
 
 
@@ -376,7 +382,7 @@ async def test_after_an_answer_that_counts_from_lower_all_is_listed_anew(
         seen.informer.store.correct(A, rollout("a", 3, weight=1), since)
         server.objects, server.version = [rollout("a", 3, weight=1)], 50
         server.push("BOOKMARK", {"metadata": {"resourceVersion": "50"}})
-        await until(lambda: seen.informer.relists == 2)
+        await relisted(seen)
         assert seen.informer.store == {A: 1}
 
 
@@ -388,6 +394,6 @@ async def test_an_answer_from_before_a_list_that_lacks_it_revives_nobody(
         await watching(server, seen)
         server.version = 30
         server.push("ERROR", {"code": 410})
-        await until(lambda: seen.informer.relists == 2)
+        await relisted(seen)
         seen.informer.store.see(rollout("a", 21, weight=2))
         assert seen.informer.store == {}

@@ -17,6 +17,7 @@ from fleet import errors
 from fleet.api import names
 from fleet.ports import Kube
 
+CONFIGMAPS = names.Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
 REFERENCE = re.compile(r"\$(?:\$|\((?P<name>[^)]+)\))")
 
 
@@ -104,13 +105,13 @@ class Sources:
     async def bulk(self, entry: Mapping[str, Any]) -> dict[str, str]:
         """All keys of an `envFrom` entry; nothing when it is optional and missing."""
         if "configMapRef" in entry:
-            return await self._read(names.CONFIGMAPS, entry["configMapRef"]) or {}
+            return await self._read(CONFIGMAPS, entry["configMapRef"]) or {}
         return await self._read(names.SECRETS, entry["secretRef"]) or {}
 
     async def single(self, source: Mapping[str, Any]) -> str | None:
         """The key of a `valueFrom`; None when it is optional and missing."""
         if "configMapKeyRef" in source:
-            resource, reference = names.CONFIGMAPS, source["configMapKeyRef"]
+            resource, reference = CONFIGMAPS, source["configMapKeyRef"]
         elif "secretKeyRef" in source:
             resource, reference = names.SECRETS, source["secretKeyRef"]
         else:

@@ -24,11 +24,18 @@ from fleet.clusters.client import Client
 from fleet.clusters.watch import Informer
 
 CONTROLLER = "kulta.io/local-gateway"
+CLASSES = Resource(
+    group=routing.GROUP,
+    version="v1",
+    plural="gatewayclasses",
+    kind="GatewayClass",
+    namespaced=False,
+)
 GRANTS = Resource(
     group=routing.GROUP, version="v1beta1", plural="referencegrants", kind="ReferenceGrant"
 )
 WATCHED: Mapping[str, Resource] = {
-    "classes": names.GATEWAYCLASSES,
+    "classes": CLASSES,
     "gateways": names.GATEWAYS,
     "routes": names.HTTPROUTES,
     "services": names.SERVICES,
@@ -44,8 +51,8 @@ class LocalGateway:
 
     controller = CONTROLLER
     gateway_class: Mapping[str, Any] = {
-        "apiVersion": names.GATEWAYCLASSES.api_version,
-        "kind": names.GATEWAYCLASSES.kind,
+        "apiVersion": CLASSES.api_version,
+        "kind": CLASSES.kind,
         "metadata": {"name": "local"},
         "spec": {"controllerName": CONTROLLER},
     }

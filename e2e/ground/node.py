@@ -26,6 +26,7 @@ from fleet.clusters.client import Client
 from fleet.clusters.store import Change
 from fleet.clusters.watch import Informer
 
+NODES = names.Resource(group="", version="v1", plural="nodes", kind="Node", namespaced=False)
 LEASES = "kube-node-lease"
 RENEW = 10.0
 LEASE = 40
@@ -189,14 +190,14 @@ class LocalNode:
             "status": self._status(),
         }
         try:
-            await self._client.create(names.NODES, node)
+            await self._client.create(NODES, node)
         except errors.AlreadyExists:
             await self._report()
         await self._lease()
 
     async def _report(self) -> None:
         body = {"status": self._status()}
-        await self._client.patch(names.NODES, self.name, None, body, sub="status")
+        await self._client.patch(NODES, self.name, None, body, sub="status")
 
     def _status(self) -> dict[str, Any]:
         now = stamp()

@@ -63,10 +63,8 @@ ROLLOUTS = Resource(group=KULTA_GROUP, version="v1beta1", plural="rollouts", kin
 NAMESPACES = _core("namespaces", "Namespace", namespaced=False)
 SYSTEM_NAMESPACE = "kube-system"
 """Its uid is the identity of an API server: nothing else in it lives as long."""
-NODES = _core("nodes", "Node", namespaced=False)
 PODS = _core("pods", "Pod")
 SECRETS = _core("secrets", "Secret")
-CONFIGMAPS = _core("configmaps", "ConfigMap")
 SERVICES = _core("services", "Service")
 SERVICEACCOUNTS = _core("serviceaccounts", "ServiceAccount")
 EVENTS = _core("events", "Event")
@@ -106,13 +104,6 @@ HTTPROUTES = Resource(
 )
 GATEWAYS = Resource(
     group="gateway.networking.k8s.io", version="v1", plural="gateways", kind="Gateway"
-)
-GATEWAYCLASSES = Resource(
-    group="gateway.networking.k8s.io",
-    version="v1",
-    plural="gatewayclasses",
-    kind="GatewayClass",
-    namespaced=False,
 )
 
 # --- in a member, written by the engine -------------------------------------------------------
@@ -159,12 +150,10 @@ def request_annotation(verb: str) -> str:
 # --- written by the hub -------------------------------------------------------------------------
 HUB_MANAGER = "kulta-fleet"
 HOLD_MANAGER = "kulta-fleet-hold"
-HANDOVER_MANAGER = "kulta-fleet-handover"
 HUB_LEASE = "kulta-fleet-hub"
 CLUSTERROLLOUT_FINALIZER = "fleet.kulta.io/cleanup"
 APPLICATION_LABEL = "fleet.kulta.io/application"
 CLUSTER_LABEL = "fleet.kulta.io/cluster"
-RUN_LABEL = "fleet.kulta.io/run"
 NAMESPACE_LABEL = "fleet.kulta.io/namespace"
 HUB_LABEL = "fleet.kulta.io/hub"
 """On an engine's Deployment: the hub that keeps it (the uid of its kube-system)."""

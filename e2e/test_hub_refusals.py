@@ -124,6 +124,42 @@ APPLICATIONS = [
         id="a soak in weeks",
     ),
     pytest.param(
+        "gate-of-two-kinds",
+        f"{POLICY}.waves[0].after[0]: Invalid value: "
+        "write exactly one of soak, approval, schedule, hook and paused",
+        id="a gate of two kinds",
+    ),
+    pytest.param(
+        "soak-before-a-wave",
+        f"{POLICY}.waves[0].before: Invalid value: "
+        "a soak follows a wave: move it to `after` of the wave before",
+        id="a soak before a wave",
+    ),
+    pytest.param(
+        "pause-that-is-none",
+        f"{POLICY}.waves[0].before[0].paused: Invalid value: "
+        "paused: false waits for nothing: remove the gate",
+        id="a pause that is none",
+    ),
+    pytest.param(
+        "schedule-of-four-fields",
+        f'{POLICY}.waves[0].before[0].schedule.cron: Invalid value: "0 8 * *": '
+        "write five fields, minute hour day month weekday, for example 0 8 * * 1-4",
+        id="a schedule of four fields",
+    ),
+    pytest.param(
+        "hook-with-a-password",
+        f"{POLICY}.waves[0].after[0].hook.url: Invalid value: "
+        '"https://jane:secret@gate.example.com/ok": write http:// or https://, a host that the '
+        "hub's KULTA_HOOK_HOSTS names, and a path; no user and no password",
+        id="an address with a password",
+    ),
+    pytest.param(
+        "approval-for-a-month",
+        f'{POLICY}.waves[0].after[0].approval.expiresAfter: Invalid value: "30d": {DURATION}',
+        id="an approval for a month",
+    ),
+    pytest.param(
         "into-kube-system",
         f'spec.destination.namespace: Invalid value: "kube-system": {NOT_FOR_US}',
         id="into a namespace of the cluster",

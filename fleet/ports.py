@@ -91,6 +91,17 @@ class Recorder(Protocol):
         """`kind` is Normal or Warning; `about` needs apiVersion, kind and metadata."""
 
 
+class Gatekeeper(Protocol):
+    """Asks an HTTP gate of a wave."""
+
+    async def ask(self, url: str, body: Manifest, seconds: float) -> tuple[int, str]:
+        """The HTTP status and the first words of the answer to a POST of `body`.
+
+        Raises TemporaryError with a sentence when there is none within `seconds`, or when the
+        address may not be asked. Never retries, never follows a redirect.
+        """
+
+
 class MetricSource(Protocol):
     """Answers queries with one number each."""
 

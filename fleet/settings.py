@@ -6,6 +6,7 @@ The only reader of `os.environ`; flags override later (`dataclasses.replace`). C
 
 import logging
 import os
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -91,8 +92,14 @@ VARIABLES = (
     Variable(
         ("KULTA_ALLOW_LOOPBACK",),
         "`false`",
-        "engine",
-        "let analyses, advisors and sinks be on its own machine (tests, the demo)",
+        "both",
+        "let analyses, advisors, sinks and wave hooks be on its own machine (tests, the demo)",
+    ),
+    Variable(
+        ("KULTA_HOOK_HOSTS",),
+        "–",
+        "hub",
+        "hosts that wave hooks may name: `gate.example.com,*.corp.example`; others are not asked",
     ),
     Variable(("KULTA_ENGINE_IMAGE",), "`kulta-fleet:<version>`", "hub", "image of managed engines"),
     Variable(
@@ -154,6 +161,10 @@ class HubSettings(Settings):
     leader_election: bool = True
     engine_image: str = ENGINE_IMAGE
     engine_environment: Environment = field(default_factory=dict)
+    hook_hosts: tuple[str, ...] = ()
+    """Hosts that wave hooks may name; `*.corp.example` for all below."""
+    allow_loopback: bool = False
+    """Whether a wave hook may be on this machine: for the demo and tests."""
 
 
 def engine(environment: Environment | None = None) -> EngineSettings:
@@ -188,6 +199,8 @@ def hub(environment: Environment | None = None) -> HubSettings:
         leader_election=_switch(env, "KULTA_LEADER_ELECTION", default=True),
         engine_image=env.get("KULTA_ENGINE_IMAGE") or ENGINE_IMAGE,
         engine_environment=_pairs(env, "KULTA_ENGINE_ENV"),
+        hook_hosts=_hosts(env, "KULTA_HOOK_HOSTS"),
+        allow_loopback=_switch(env, "KULTA_ALLOW_LOOPBACK", default=False),
     )
 
 
@@ -294,6 +307,17 @@ def _pairs(env: Environment, name: str) -> dict[str, str]:
             raise UserError(REASON, f"{name}: {part!r} is no pair; write NAME=value,NAME=value")
         result[key.strip()] = value.strip()
     return result
+
+
+def _hosts(env: Environment, name: str) -> tuple[str, ...]:
+    """`a.example,*.b.example` as lower-case host names."""
+    hosts = tuple(part.strip().lower() for part in env.get(name, "").split(",") if part.strip())
+    for host in hosts:
+        if not re.fullmatch(r"(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?", host):
+            raise UserError(
+                REASON, f"{name}: {host!r} is no host; write gate.example.com or *.example.com"
+            )
+    return hosts
 
 
 def _port(text: str) -> int:

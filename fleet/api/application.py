@@ -27,6 +27,7 @@ from fleet.api.values import (
     ServiceBase,
     letters,
 )
+from fleet.api.waves import Waves
 
 
 class Destination(Model):
@@ -189,44 +190,6 @@ class StrategyPolicy(Choice):
     ab_testing: ABTestingPolicy | None = None
 
 
-class Gate(Model):
-    """Something to wait for after a wave."""
-
-    soak: Duration
-    """How long the wave must run well before the next begins; the clock stops in pauses, and while
-    a member is not heard of or too few of its pods are ready."""
-
-
-class Wave(Model):
-    """Members that may go together; exactly one of clusterSelector, clusters, remaining."""
-
-    RULES = (
-        Rule(
-            rule="(has(self.clusterSelector) ? 1 : 0) + "
-            "(has(self.clusters) && self.clusters.size() > 0 ? 1 : 0) + "
-            "(has(self.remaining) && self.remaining ? 1 : 0) == 1",
-            message="write exactly one of clusterSelector, clusters and remaining: true",
-        ),
-    )
-
-    name: Name
-    """What people call the wave; unique in its policy."""
-    cluster_selector: LabelSelector | None = None
-    """Members by label."""
-    clusters: Annotated[tuple[Name, ...], Field(max_length=1_000)] = ()
-    """Members by name."""
-    remaining: bool = False
-    """All members that no other wave took; only the last wave."""
-    max_concurrency: AtLeastOne | None = None
-    """Members in flight at once, rounded down, at least 1; default 1."""
-    failure_budget: Amount | None = None
-    """Failed members that the wave bears, rounded down; default 0."""
-    progress_deadline: Duration | None = None
-    """Time for one member, pauses excluded; default 30m."""
-    after: Annotated[tuple[Gate, ...], Field(max_length=8)] = ()
-    """What to wait for before the next wave."""
-
-
 class UnavailableClusters(Model):
     """Members that cannot be reached when it is their turn."""
 
@@ -234,24 +197,6 @@ class UnavailableClusters(Model):
     """Put off to the end; after `timeout` they count against the budget."""
     timeout: Duration = "2h"
     """How long a member may be put off."""
-
-
-Waves = Annotated[
-    tuple[Wave, ...],
-    Field(max_length=50),
-    Rules(
-        Rule(
-            rule="self.all(a, self.exists_one(b, b.name == a.name))",
-            message="waves: each name may stand once",
-        ),
-        Rule(
-            rule="self.all(wave, !has(wave.remaining) || !wave.remaining || "
-            "wave.name == self[self.size() - 1].name)",
-            message="waves: only the last wave may be remaining: true",
-        ),
-    ),
-]
-"""Waves in the order in which they go."""
 
 
 class DeliveryPolicy(Model):

@@ -14,6 +14,7 @@ from fleet.api.conditions import Conditions
 from fleet.api.meta import Model, Object, Time
 from fleet.api.rules import Rule
 from fleet.api.values import Name
+from fleet.api.waves import Gates
 
 MEMBERS = 1_000
 """Most members of a run."""
@@ -28,6 +29,8 @@ class RunPhase(StrEnum):
     PLANNED = "Planned"
     PROGRESSING = "Progressing"
     SOAKING = "Soaking"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    OUTSIDE_WINDOW = "OutsideWindow"
     PAUSED = "Paused"
     HALTED = "Halted"
     SUCCEEDED = "Succeeded"
@@ -58,6 +61,7 @@ class WavePhase(StrEnum):
     PENDING = "Pending"
     PROGRESSING = "Progressing"
     SOAKING = "Soaking"
+    WAITING = "Waiting"
     DONE = "Done"
 
 
@@ -76,6 +80,10 @@ class PlannedWave(Model):
     """Time for one member, pauses excluded."""
     soak_seconds: Annotated[int, Field(ge=0)] = 0
     """How long the wave must run well before the next begins."""
+    before: Gates = ()
+    """What to wait for before it begins."""
+    after: Gates = ()
+    """What to wait for, when it has soaked, before it is done."""
 
 
 class Plan(Model):
@@ -148,6 +156,17 @@ class ClusterCounts(Model):
     """Those whose turn has not come."""
 
 
+class Pass(Model):
+    """A person let the wave through a gate."""
+
+    gate: str
+    """`before[0]`: where the gate stands in its wave."""
+    by: str = ""
+    """Who."""
+    time: Time = None
+    """When."""
+
+
 class WaveStatus(Model):
     """How one wave stands."""
 
@@ -170,6 +189,10 @@ class WaveStatus(Model):
     soaking_since: Time = None
     """When the soak clock last started; empty while it stands still: in a pause, a halt, or while
     one of its members is not known to run well."""
+    waiting_since: Time = None
+    """Since when it waits for its gates: to begin, or to be done."""
+    passes: Annotated[tuple[Pass, ...], Field(max_length=16)] = ()
+    """Gates that a person has opened."""
 
 
 class ClusterRow(Model):
@@ -224,6 +247,14 @@ class FleetRolloutStatus(Model):
     """Why, for machines: a constant of `api.reasons`."""
     message: str = ""
     """Why, for people: what the run waits for, or how it ended."""
+    since: Time = None
+    """Since when that has been so."""
+    until: Time = None
+    """When time alone ends the wait; empty where it does not."""
+    unblock: str = ""
+    """What would end the wait."""
+    plan_digest: Annotated[str, Field(max_length=64)] = ""
+    """Digest of run, revision and plan: an approval names it."""
     wave: str = ""
     """The wave in work."""
     counts: Annotated[ClusterCounts, Field(json_schema_extra={"x-kulta-default": {}})] = (

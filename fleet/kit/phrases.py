@@ -23,3 +23,8 @@ def short(text: str, most: int) -> str:
 def clock(moment: datetime) -> str:
     """`14:20:05Z`: the time of day in UTC, whole seconds."""
     return f"{moment.astimezone(UTC):%H:%M:%SZ}"
+
+
+def day(moment: datetime) -> str:
+    """`Mon 2026-11-23 08:00Z`: a minute that may be days away."""
+    return f"{moment.astimezone(UTC):%a %Y-%m-%d %H:%MZ}"

@@ -38,13 +38,16 @@ from fleet.errors import FleetError, TemporaryError, UnexpectedState
 from fleet.hub.core.member import connectivity
 from fleet.hub.runtime import handlers, links, reconcile, resync, triggers
 from fleet.hub.runtime.context import Context, EngineWish
+from fleet.hub.runtime.hooks import Hooks
 from fleet.hub.runtime.renders import Renders
+from fleet.kulta.runtime.web import Web
 from fleet.rendering import environment
 from fleet.settings import HubSettings
 from fleet.telemetry.clock import SystemClock
 from fleet.telemetry.metrics import HubMetrics
 from fleet.telemetry.server import Health, serving
 from fleet.wiring import connect, watching
+from fleet.wiring.gatekeeper import Gatekeeper
 
 USER_AGENT = f"kulta-fleet-hub/{__version__}"
 INFLIGHT = 64
@@ -113,6 +116,11 @@ def compose(
             environment=chosen.engine_environment,
         ),
         supervisor=Supervisor(connect=reach, equip=equip),
+        hooks=Hooks(
+            Gatekeeper(Web(user_agent=USER_AGENT, allow_loopback=chosen.allow_loopback)),
+            chosen.hook_hosts,
+            clock,
+        ),
     )
     return Hub(
         health=health,

@@ -68,6 +68,18 @@ class ReleaseCluster:
     cluster: ClusterName
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskHook:
+    """Ask that address, and look at the run again with the answer."""
+
+    wave: str
+    gate: str
+    """`before[0]`: where the gate stands in its wave."""
+    url: str
+    seconds: int
+    """How long the answer may take."""
+
+
 RunAction = StartCluster | HoldCluster | ReleaseCluster
 
 
@@ -77,6 +89,7 @@ class RunPlan:
 
     status: FleetRolloutStatus
     actions: tuple[RunAction, ...] = ()
+    asks: tuple[AskHook, ...] = ()
     events: tuple[tuple[str, str, str], ...] = ()
     recheck_at: datetime | None = None
 

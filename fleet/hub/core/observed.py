@@ -17,7 +17,15 @@ from fleet.rendering.render import Rendered
 Place = tuple[str, str, str]
 """Where an object is in a member: plural, namespace, name."""
 
-__all__ = ["ApplicationObserved", "DispatchObserved", "Member", "Place", "Rendered", "RunObserved"]
+__all__ = [
+    "ApplicationObserved",
+    "DispatchObserved",
+    "HookAnswer",
+    "Member",
+    "Place",
+    "Rendered",
+    "RunObserved",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +81,16 @@ class ApplicationObserved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookAnswer:
+    """What came back from a hook of a wave."""
+
+    yes: bool
+    message: str
+    """What was said, as the end of a sentence that begins with the host."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunObserved:
     """For `run.plan`: the run's clusters and whether a newer run exists."""
 
@@ -85,6 +103,10 @@ class RunObserved:
     """The hub suspects its own network: nothing starts, nothing counts as failed."""
     requests: tuple[str, ...] = ()
     """The request annotations `<verb>/<id>[/<argument>]` on the run and on its Application."""
+    authors: Mapping[str, str] = field(default_factory=dict)
+    """Who wrote a request, as far as that stands beside it."""
+    hooks: Mapping[str, HookAnswer] = field(default_factory=dict)
+    """The last answers of the run's hooks, by `<wave>/<place>`; none after a restart."""
     deleting: bool = False
     """The Application is being deleted."""
     paused: bool = False

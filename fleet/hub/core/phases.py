@@ -16,16 +16,21 @@ from fleet.errors import UnexpectedState
 ENDS = frozenset({R.SUCCEEDED, R.SUCCEEDED_WITH_FAILURES, R.SUPERSEDED, R.ABORTED})
 """A run that ended; only `retry` opens one again, and only one with failures."""
 
-_OUT = frozenset({R.HALTED, R.SUPERSEDED, R.ABORTED, R.SUCCEEDED, R.SUCCEEDED_WITH_FAILURES})
+_WAY = frozenset(
+    {R.PROGRESSING, R.SOAKING, R.AWAITING_APPROVAL, R.OUTSIDE_WINDOW, R.PAUSED, R.HALTED}
+)
+"""Between the beginning and the end, in any order."""
 
 RUN_MOVES: Mapping[R, frozenset[R]] = {
-    R.PLANNED: frozenset({R.PROGRESSING, R.SOAKING, R.PAUSED}) | _OUT,
-    R.PROGRESSING: frozenset({R.SOAKING, R.PAUSED}) | _OUT,
-    R.SOAKING: frozenset({R.PROGRESSING, R.PAUSED}) | _OUT,
-    R.PAUSED: frozenset({R.PLANNED, R.PROGRESSING, R.SOAKING}) | _OUT,
-    R.HALTED: frozenset({R.PROGRESSING, R.SOAKING, R.PAUSED}) | (_OUT - {R.HALTED}),
+    R.PLANNED: _WAY | ENDS,
+    R.PROGRESSING: (_WAY | ENDS) - {R.PROGRESSING},
+    R.SOAKING: (_WAY | ENDS) - {R.SOAKING},
+    R.AWAITING_APPROVAL: (_WAY | ENDS | {R.PLANNED}) - {R.AWAITING_APPROVAL},
+    R.OUTSIDE_WINDOW: (_WAY | ENDS | {R.PLANNED}) - {R.OUTSIDE_WINDOW},
+    R.PAUSED: (_WAY | ENDS | {R.PLANNED}) - {R.PAUSED},
+    R.HALTED: (_WAY | ENDS) - {R.HALTED},
     R.SUCCEEDED: frozenset(),
-    R.SUCCEEDED_WITH_FAILURES: frozenset({R.PROGRESSING, R.PAUSED}),
+    R.SUCCEEDED_WITH_FAILURES: _WAY,
     R.SUPERSEDED: frozenset(),
     R.ABORTED: frozenset(),
 }

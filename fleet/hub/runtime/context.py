@@ -23,6 +23,7 @@ from fleet.api.names import (
 from fleet.clusters.store import Index, Store
 from fleet.clusters.supervisor import Supervisor
 from fleet.hub.core import phases
+from fleet.hub.runtime.hooks import Hooks
 from fleet.hub.runtime.links import Links
 from fleet.hub.runtime.renders import Renders
 from fleet.ports import Clock, Kube, Recorder
@@ -156,6 +157,7 @@ class Context:
     renders: Renders
     engine: EngineWish
     supervisor: Supervisor
+    hooks: Hooks
     identity: str = ""
     """uid of the hub's kube-system, who fences the writes into members; known before any."""
     stores: Stores = field(default_factory=Stores)

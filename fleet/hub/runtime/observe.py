@@ -10,7 +10,14 @@ from typing import Any
 
 from fleet.api import Application, ClusterRollout, FleetRollout, MemberCluster
 from fleet.api.fleetrollout import Snapshot
-from fleet.api.names import REQUEST_ANNOTATION, ROLLOUTS, ClusterName, Key, Resource
+from fleet.api.names import (
+    REQUEST_ANNOTATION,
+    REQUESTED_BY_ANNOTATION,
+    ROLLOUTS,
+    ClusterName,
+    Key,
+    Resource,
+)
 from fleet.clusters.store import Unreadable
 from fleet.errors import UserError
 from fleet.hub.core import phases
@@ -99,6 +106,8 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
         newest=max([item.spec.number, *(other.spec.number for other in others)]),
         isolated=hub.links.is_hub_suspect(item.namespace, hub.clock.monotonic()),
         requests=_requests(item, found),
+        authors=_authors(item, found),
+        hooks=hub.hooks.answers((item.namespace, item.name)),
         deleting=_is_deleted(hub, owner),
         paused=_is_paused(hub, owner, item.spec.application.spec.destination.fleet),
         preceding=tuple(
@@ -253,6 +262,16 @@ def _is_deleted(hub: Context, owner: Key) -> bool:
     if found is None:
         return owner not in hub.stores.applications.unreadable
     return found.metadata.deletion_timestamp is not None
+
+
+def _authors(item: FleetRollout, owner: Application | None) -> dict[str, str]:
+    """Request → who wrote it."""
+    notes = [one.metadata.annotations for one in (item, owner) if one]
+    return {
+        note[REQUEST_ANNOTATION]: note.get(REQUESTED_BY_ANNOTATION, "")[:253]
+        for note in notes
+        if REQUEST_ANNOTATION in note
+    }
 
 
 def _requests(item: FleetRollout, owner: Application | None) -> tuple[str, ...]:

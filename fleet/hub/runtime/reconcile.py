@@ -102,6 +102,7 @@ async def run(hub: Context, key: Key) -> None:
     """One run: who goes, who is held, its status, its story."""
     item = hub.stores.runs.get(key)
     if item is None:
+        hub.hooks.forget(key)
         return
     plan = plans.next(item, observe.run(hub, item), hub.now())
     await _together([apply.run(hub, item, action) for action in plan.actions])
@@ -114,6 +115,7 @@ async def run(hub: Context, key: Key) -> None:
         for kind, reason, message in plan.events:
             hub.recorder.event(about, kind=kind, reason=reason, message=message)
         _measure_halt(hub, item, plan.status.phase)
+    hub.hooks.ask(item, plan.asks, hub.queues.runs)
     _wake(hub, hub.queues.runs, key, plan.recheck_at)
 
 

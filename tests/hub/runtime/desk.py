@@ -33,6 +33,7 @@ from fleet.clusters.watch import Informer
 from fleet.errors import FleetError
 from fleet.hub.runtime import links, triggers
 from fleet.hub.runtime.context import Context, EngineWish
+from fleet.hub.runtime.hooks import Hooks
 from fleet.hub.runtime.links import Link
 from fleet.hub.runtime.membership import CRD
 from fleet.hub.runtime.renders import Renders
@@ -113,6 +114,20 @@ class Queues:
     dispatches: Keys = field(default_factory=Keys)
 
 
+@dataclass
+class FakeGate:
+    """Answers every hook the same; notes who was asked."""
+
+    answer: tuple[int, str] | FleetError = (200, "")
+    asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+    async def ask(self, url: str, body: Mapping[str, Any], seconds: float) -> tuple[int, str]:
+        self.asked.append((url, body))
+        if isinstance(self.answer, FleetError):
+            raise self.answer
+        return self.answer
+
+
 class FakeSupervisor:
     """Engages fake members; `engaged` is who is engaged now."""
 
@@ -152,6 +167,7 @@ class Desk:
         self.clock = FakeClock()
         self.kube = FakeKube(clock=self.clock)
         self.sent = Sent()
+        self.gate = FakeGate()
         self.members: dict[str, FakeMember] = {}
         self.queues = Queues()
         self.supervisor = FakeSupervisor(self)
@@ -163,6 +179,7 @@ class Desk:
             renders=Renders(TEMPLATES),
             engine=EngineWish(image="kulta-fleet:test", version="1.0.0"),
             supervisor=self.supervisor,  # type: ignore[arg-type]
+            hooks=Hooks(self.gate, ["gate.example.com", "*.corp.example"], self.clock),
             identity=HUB,
             queues=self.queues,  # type: ignore[arg-type]
         )

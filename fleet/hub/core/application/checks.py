@@ -6,9 +6,11 @@ part in the Application.
 
 from collections.abc import Iterator, Sequence
 
+from fleet.api import waves
 from fleet.api.analysis import Analysis
 from fleet.api.strategy import Step
-from fleet.kit import durations
+from fleet.api.waves import Gate
+from fleet.kit import durations, windows
 
 
 def duration(where: str, text: str | None) -> Iterator[str]:
@@ -19,6 +21,37 @@ def duration(where: str, text: str | None) -> Iterator[str]:
         durations.parse(text)
     except ValueError as error:
         yield f"{where}: {error}"
+
+
+def gates(where: str, given: Sequence[Gate]) -> Iterator[str]:
+    """Each waits for one thing, and that can come; soaks come first."""
+    kinds = [gate.kind for gate in given]
+    for index, gate in enumerate(given):
+        here = f"{where}[{index}]"
+        if sum(getattr(gate, kind) is not None for kind in waves.KINDS) != 1:
+            yield f"{here}: write exactly one of {', '.join(waves.KINDS)}"
+        elif gate.paused is False:
+            yield f"{here}.paused: false waits for nothing: remove the gate"
+        elif gate.soak and index and kinds[index - 1] != "soak":
+            yield f"{here}.soak: a wave soaks first: move it before the {kinds[index - 1]}"
+        yield from duration(f"{here}.soak", gate.soak)
+        yield from _gate(here, gate)
+
+
+def _gate(where: str, gate: Gate) -> Iterator[str]:
+    """The parts of a gate."""
+    if gate.approval is not None:
+        yield from duration(f"{where}.approval.expiresAfter", gate.approval.expires_after)
+    if gate.hook is not None:
+        if not gate.hook.url.startswith(("http://", "https://")):
+            yield f"{where}.hook.url: {gate.hook.url!r} is no address: write https://host/path"
+        yield from duration(f"{where}.hook.timeout", gate.hook.timeout)
+    if gate.schedule is not None:
+        yield from duration(f"{where}.schedule.duration", gate.schedule.duration)
+        try:
+            windows.check(gate.schedule.cron, gate.schedule.time_zone)
+        except ValueError as error:
+            yield f"{where}.schedule: {error}"
 
 
 def steps(where: str, given: Sequence[Step]) -> Iterator[str]:

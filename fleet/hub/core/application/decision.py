@@ -121,7 +121,7 @@ def _due(
         return None
     newest = observed.runs[-1] if observed.runs else None
     plan = wavelib.plan(proposal.policy, occasion.clusters, observed.members)
-    plan = plan if occasion.soak else wavelib.without_soaks(plan)
+    plan = plan if occasion.soak else wavelib.without_trial(plan)
     number = 1 + max([application.status.runs, *(run.spec.number for run in observed.runs)])
     spec = FleetRolloutSpec(
         application=Snapshot(

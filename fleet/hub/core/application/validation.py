@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fleet.api import Application, Fleet, values
-from fleet.api.application import DeliveryPolicy, Wave
+from fleet.api.application import DeliveryPolicy
 from fleet.api.names import ClusterName, is_closed
+from fleet.api.waves import Wave
 from fleet.hub.core.application import checks, strategies
 from fleet.hub.core.run import waves as wavelib
 from fleet.kit import amounts
@@ -87,8 +88,10 @@ def _waves(subject: Subject) -> Iterator[str]:
                 "move it to the end"
             )
         yield from _limits(wave, where)
-        for place, gate in enumerate(wave.after):
-            yield from checks.duration(f"{where}.after[{place}].soak", gate.soak)
+        for side, gates in (("before", wave.before), ("after", wave.after)):
+            yield from checks.gates(f"{where}.{side}", gates)
+        if any(gate.soak for gate in wave.before):
+            yield f"{where}.before: a soak follows a wave: move it to after of the wave before"
     for index, place, name in wavelib.strangers(waves, subject.chosen):
         yield (
             f"spec.deliveryPolicy.waves[{index}].clusters[{place}]: {name} is not a member of "

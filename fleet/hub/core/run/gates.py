@@ -17,20 +17,17 @@ from fleet.api.fleetrollout import (
 )
 from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import rows as rowlib
+from fleet.hub.core.run import waits
 from fleet.hub.core.run.row import Row
+from fleet.hub.core.run.stops import Stop
+from fleet.hub.core.run.waits import Side
 from fleet.kit import phrases
+
+WAYS_OUT = "the request resume, retry or abort"
+"""Of a halt."""
 
 ISOLATED = "HubIsolated"
 """Reason of a run that waits until the hub trusts its own network again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
-    """Why nothing starts now."""
-
-    reason: str
-    message: str
-    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +42,18 @@ class View:
     def wave(self, name: str) -> tuple[Row, ...]:
         return rowlib.of(self.rows, name)
 
+    def side(self, wave: PlannedWave, name: str = "") -> Side:
+        """The gates before or after the wave; without a name those that are in its way: to begin,
+        or, when it has begun, to be done."""
+        status = find(self.status, wave.name)
+        return Side(
+            wave=wave,
+            status=status,
+            name=name or (waits.BEFORE if status.started_at is None else waits.AFTER),
+            digest=self.status.plan_digest,
+            answers=self.observed.hooks,
+        )
+
 
 Gate = Callable[[View, PlannedWave, datetime], Stop | None]
 
@@ -56,6 +65,7 @@ def isolated(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
     return Stop(
         reason=ISOLATED,
         message="many members went silent at once: the hub suspects its own network and waits",
+        unblock="members that answer again, or ten minutes in which most of the others do",
     )
 
 
@@ -64,15 +74,27 @@ def preceded(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
     older = view.observed.preceding
     if not older:
         return None
-    return Stop(reason="GivingWay", message=f"waiting for {phrases.listed(older)} to give way")
+    return Stop(
+        reason="GivingWay",
+        message=f"waiting for {phrases.listed(older)} to give way",
+        unblock="the end of the older run",
+    )
 
 
 def paused(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
     """A person or the policy pauses the run."""
     if view.status.paused:
-        return Stop(reason="Paused", message="paused by request: write the request resume")
+        return Stop(
+            reason="Paused",
+            message="paused by request: write the request resume",
+            unblock="the request resume",
+        )
     if view.observed.paused:
-        return Stop(reason="Paused", message="paused by deliveryPolicy.paused")
+        return Stop(
+            reason="Paused",
+            message="paused by deliveryPolicy.paused",
+            unblock="deliveryPolicy.paused: false",
+        )
     return None
 
 
@@ -83,6 +105,7 @@ def halted(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
     return failing(view) or Stop(
         reason="Halted",
         message="halted; what failed has recovered: request resume, retry or abort",
+        unblock=WAYS_OUT,
     )
 
 
@@ -100,15 +123,37 @@ def soaking(view: View, wave: PlannedWave, now: datetime) -> Stop | None:
         left = soak_left(earlier, status, now)
         if left is not None:
             return Stop(
-                reason="Soaking", message=f"soaking until {phrases.clock(left)}", until=left
+                reason="Soaking",
+                message=f"soaking until {phrases.clock(left)}",
+                until=left,
+                unblock="the end of the soak",
             )
         doubted = [row for row in view.wave(earlier.name) if row.doubt]
         if doubted and status.phase is WavePhase.SOAKING:
             why = f"{doubted[0].name}: {doubted[0].doubt}"
-            return Stop(reason="Soaking", message=f"soak stands still: {why}")
+            return Stop(
+                reason="Soaking",
+                message=f"soak stands still: {why}",
+                unblock=f"fresh reports of {doubted[0].name} that it runs well",
+            )
         if earlier.name == wave.name:
             break
     return None
+
+
+def shut(view: View, wave: PlannedWave, now: datetime) -> Stop | None:
+    """The gates before the wave; of one that has begun, its windows."""
+    side = view.side(wave, waits.BEFORE)
+    if side.status.started_at is None:
+        return waits.first(side, now) if view.wave(wave.name) else None
+    return waits.window(side, now)
+
+
+def closing(view: View, wave: PlannedWave, now: datetime) -> Stop | None:
+    """The gates after a wave that has soaked, or has nothing to soak."""
+    side = view.side(wave, waits.AFTER)
+    is_due = side.status.phase is WavePhase.WAITING and side.status.started_at is not None
+    return waits.first(side, now) if is_due else None
 
 
 def full(view: View, wave: PlannedWave, _now: datetime) -> Stop | None:
@@ -116,13 +161,13 @@ def full(view: View, wave: PlannedWave, _now: datetime) -> Stop | None:
     busy = [row for row in view.wave(wave.name) if row.is_in_flight]
     if len(busy) < wave.max_concurrency:
         return None
-    return Stop(reason="WaitingForClusters", message=f"waiting for {places(busy)}")
+    return waiting_for(busy)
 
 
 STOPS: tuple[Gate, ...] = (isolated, preceded, halted, paused)
 """These stop the whole run, whatever the wave, and soak clocks too."""
 
-GATES: tuple[Gate, ...] = (*STOPS, spent, soaking, full)
+GATES: tuple[Gate, ...] = (*STOPS, spent, soaking, shut, full)
 
 
 def first_stop(
@@ -142,6 +187,7 @@ def failing(view: View) -> Stop | None:
         return Stop(
             reason="AnalysisFailed",
             message=f"halted: {judged[0].name} failed its analysis: {judged[0].message}{more}",
+            unblock=WAYS_OUT,
         )
     if view.plan.on_failure == "Continue":
         return None
@@ -160,6 +206,15 @@ def soak_left(wave: PlannedWave, status: WaveStatus, now: datetime) -> datetime 
         return None
     end = status.soaking_since + timedelta(seconds=wave.soak_seconds - status.soaked_seconds)
     return end if end > now else None
+
+
+def waiting_for(busy: list[Row]) -> Stop:
+    """Clusters are in flight."""
+    return Stop(
+        reason="WaitingForClusters",
+        message=f"waiting for {places(busy)}",
+        unblock="the end of one of them, or its deadline",
+    )
 
 
 def places(rows: list[Row]) -> str:
@@ -186,4 +241,5 @@ def _overspent(view: View, wave: PlannedWave) -> Stop | None:
         reason="BudgetExceeded",
         message=f"halted: {len(failed)} failed in wave {wave.name}, its budget is "
         f"{wave.failure_budget}: {failed[0].name}: {why}",
+        unblock=WAYS_OUT,
     )

@@ -14,16 +14,24 @@ from fleet.api import FleetRollout
 from fleet.api.clusterrollout import Want
 from fleet.api.fleetrollout import ClusterPhase, FleetRolloutStatus, RunPhase, WaveStatus
 from fleet.hub.core import phases
-from fleet.hub.core.actions import HoldCluster, ReleaseCluster, RunAction, RunPlan, StartCluster
+from fleet.hub.core.actions import (
+    AskHook,
+    HoldCluster,
+    ReleaseCluster,
+    RunAction,
+    RunPlan,
+    StartCluster,
+)
 from fleet.hub.core.observed import RunObserved
-from fleet.hub.core.run import aggregate, gates, report, requests, story
+from fleet.hub.core.run import gates, report, requests, story, waits
 from fleet.hub.core.run import rows as rowlib
+from fleet.hub.core.run import state as states
 from fleet.hub.core.run import walk as walklib
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.report import State
 from fleet.hub.core.run.row import Row
 from fleet.hub.core.run.story import Told
-from fleet.kit import phrases
+from fleet.kit import hashing, phrases
 
 HOLD_REASON = 256
 
@@ -44,7 +52,7 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     view = walklib.walk(run, status, observed, now)
     starts, view = _starts(run, view, now)
     actions = (*starts, *_holds(view, now))
-    return _report(run, view, _state(view, now), actions, told, now)
+    return _report(run, view, states.of(view, now), actions, told, now)
 
 
 def _report(
@@ -59,9 +67,18 @@ def _report(
     return RunPlan(
         status=status,
         actions=actions,
+        asks=_asks(view, state, now),
         events=story.events(news),
         recheck_at=status.next_check,
     )
+
+
+def _asks(view: View, state: State, now: datetime) -> tuple[AskHook, ...]:
+    """The hooks of the wave in work that are to be asked now."""
+    wave = walklib.current(view)
+    if wave is None or state.reason != "AwaitingHook":
+        return ()
+    return tuple(waits.asks(view.side(wave), now))
 
 
 def _ended(
@@ -85,7 +102,17 @@ def _begun(run: FleetRollout, observed: RunObserved, now: datetime) -> FleetRoll
     waves = tuple(known.get(w.name) or WaveStatus(name=w.name) for w in run.spec.plan.waves)
     is_over = run.status.reason == gates.ISOLATED and not observed.isolated
     until = now if is_over else run.status.isolated_until
-    return run.status.model_copy(update={"waves": waves, "isolated_until": until})
+    digest = run.status.plan_digest or _digest(run)
+    return run.status.model_copy(
+        update={"waves": waves, "isolated_until": until, "plan_digest": digest}
+    )
+
+
+def _digest(run: FleetRollout) -> str:
+    """What an approval is bound to: this run, its revision and its plan."""
+    spec = run.spec
+    plan = spec.plan.model_dump(mode="json")
+    return hashing.digest([run.name, spec.revision, plan], length=8)
 
 
 def _request(
@@ -100,7 +127,10 @@ def _request(
         return None
     seen = run.spec.request_seen
     texts = [text for text in observed.requests if requests.identity(text) != seen]
-    return requests.handle(texts, status, rows, now)
+    case = requests.Case(
+        plan=run.spec.plan, status=status, rows=rows, authors=observed.authors, now=now
+    )
+    return requests.handle(texts, case)
 
 
 def _closing(
@@ -201,61 +231,3 @@ def _holds(view: View, now: datetime) -> tuple[HoldCluster | ReleaseCluster, ...
     if view.observed.isolated:
         return ()
     return tuple(ReleaseCluster(cluster=row.name) for row in view.rows if row.mine and row.held)
-
-
-def _state(view: View, now: datetime) -> State:
-    """The phase, and what the run waits for."""
-    wave = walklib.current(view)
-    asked = wave or (view.plan.waves[-1] if view.plan.waves else None)
-    stop = gates.first_stop(view, asked, now, gates.STOPS) if asked else None
-    open_ = [row for row in view.rows if row.is_in_flight or row.is_pending or row.is_deferred]
-    if stop is not None and (wave is not None or open_ or view.status.halted_at):
-        return State(phase=_stopped(view), reason=stop.reason, message=stop.message)
-    if wave is None and not open_:
-        return _end(view)
-    soak = gates.soaking(view, asked, now) if asked else None
-    if soak is not None:
-        return State(phase=RunPhase.SOAKING, reason=soak.reason, message=soak.message)
-    reason, message = _waiting(view)
-    return State(phase=RunPhase.PROGRESSING, reason=reason, message=message)
-
-
-def _stopped(view: View) -> RunPhase:
-    """The phase of a run that a gate stops as a whole."""
-    if view.status.halted_at is not None:
-        return RunPhase.HALTED
-    if view.status.paused or view.observed.paused:
-        return RunPhase.PAUSED
-    begun = any(item.started_at for item in view.status.waves)
-    return RunPhase.PROGRESSING if begun else RunPhase.PLANNED
-
-
-def _waiting(view: View) -> tuple[str, str]:
-    busy = [row for row in view.rows if row.is_in_flight]
-    if busy:
-        return "WaitingForClusters", f"waiting for {gates.places(busy)}"
-    new = {row.name: row.awaited_until for row in view.rows if row.awaited_until is not None}
-    if new:
-        end = phrases.clock(max(new.values()))
-        names = phrases.listed(list(new))
-        return "Connecting", f"waiting for {names} to be connected, until {end} at the latest"
-    late = [row for row in view.rows if row.is_deferred]
-    if not late:
-        return "Progressing", "clusters are about to start"
-    until = min((row.due for row in late if row.due), default=None)
-    counted = f"; counts as failed at {phrases.clock(until)}" if until else ""
-    why = f": {late[0].message}" if late[0].message else ""
-    return "Deferred", f"waiting for {phrases.listed([row.name for row in late])}{why}{counted}"
-
-
-def _end(view: View) -> State:
-    numbers = aggregate.counts(view.rows)
-    done = f"{numbers.updated} of {numbers.total} clusters updated"
-    failed = [row.name for row in view.rows if row.is_failed]
-    if not failed:
-        return State(phase=RunPhase.SUCCEEDED, reason="Succeeded", message=done)
-    return State(
-        phase=RunPhase.SUCCEEDED_WITH_FAILURES,
-        reason="SucceededWithFailures",
-        message=f"{done}, {len(failed)} failed: {phrases.listed(failed)}",
-    )

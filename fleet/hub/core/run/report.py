@@ -11,14 +11,19 @@ from datetime import datetime
 from fleet.api import FleetRollout
 from fleet.api import conditions as conditionlib
 from fleet.api.conditions import Condition
-from fleet.api.fleetrollout import FleetRolloutStatus, RunPhase
+from fleet.api.fleetrollout import FleetRolloutStatus, RunPhase, WavePhase
 from fleet.hub.core import phases
-from fleet.hub.core.run import aggregate, gates, story
+from fleet.hub.core.run import aggregate, gates, story, waits
 from fleet.hub.core.run import walk as walklib
 from fleet.hub.core.run.gates import View
+from fleet.hub.core.run.stops import Stop
 from fleet.hub.core.run.story import Told
 from fleet.kit import phrases
 
+WAITING = frozenset(
+    {RunPhase.HALTED, RunPhase.PAUSED, RunPhase.AWAITING_APPROVAL, RunPhase.OUTSIDE_WINDOW}
+)
+"""It does not go on by itself now."""
 MESSAGE = 512
 """Most characters of the sentence."""
 
@@ -30,6 +35,20 @@ class State:
     phase: RunPhase
     reason: str
     message: str
+    until: datetime | None = None
+    """When time alone ends it."""
+    unblock: str = ""
+    """What would end it."""
+
+    @classmethod
+    def of(cls, phase: RunPhase, stop: Stop) -> "State":
+        return cls(
+            phase=phase,
+            reason=stop.reason,
+            message=stop.message,
+            until=stop.until,
+            unblock=stop.unblock,
+        )
 
 
 def status(
@@ -47,6 +66,9 @@ def status(
             "phase": phases.move(phases.RUN_MOVES, before.phase, state.phase, f"run {run.name}"),
             "reason": state.reason,
             "message": phrases.short(state.message, MESSAGE),
+            "since": before.since if before.reason == state.reason else now,
+            "until": state.until,
+            "unblock": state.unblock,
             "wave": _wave(view),
             "counts": aggregate.counts(rows),
             "waves": aggregate.waves(view.status.waves, rows),
@@ -55,7 +77,7 @@ def status(
             "display": aggregate.display(run.spec, rows, _wave(view)),
             "started_at": before.started_at or min(begun, default=None),
             "finished_at": (view.status.finished_at or now) if ended else None,
-            "next_check": None if ended else recheck(view, now),
+            "next_check": None if ended else recheck(view, state, now),
             "conditions": _conditions(before, state, run.metadata.generation, now),
         }
     )
@@ -63,12 +85,17 @@ def status(
     return after.model_copy(update={"history": story.history(before, news, now)}), news
 
 
-def recheck(view: View, now: datetime) -> datetime | None:
-    """When time alone changes something: a soak ends, a deadline passes."""
+def recheck(view: View, state: State, now: datetime) -> datetime | None:
+    """When time alone changes something: a soak ends, a deadline passes, a window opens."""
     moments = [row.due for row in view.rows if row.due is not None]
+    moments += [state.until] if state.until is not None else []
     for wave in view.plan.waves:
         left = gates.soak_left(wave, gates.find(view.status, wave.name), now)
         moments += [left] if left is not None else []
+    here = walklib.current(view)
+    if here is not None and gates.find(view.status, here.name).phase is WavePhase.WAITING:
+        due = waits.due(view.side(here), now)
+        moments += [due] if due is not None else []
     return min(moments, default=None)
 
 
@@ -85,7 +112,7 @@ def _conditions(
 ) -> tuple[Condition, ...]:
     """Progressing while it may go on by itself; Succeeded is Unknown until the end."""
     ended = state.phase in phases.ENDS
-    going = not ended and state.phase not in (RunPhase.HALTED, RunPhase.PAUSED)
+    going = not ended and state.phase not in WAITING
     good = state.phase is RunPhase.SUCCEEDED if ended else None
     new = (
         conditionlib.condition("Progressing", going, state.reason, state.message),

@@ -5,15 +5,37 @@ acted on once; what cannot be done is answered with the reason, never dropped.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fleet.api.fleetrollout import FleetRolloutStatus, RunPhase
+from fleet.api.fleetrollout import (
+    FleetRolloutStatus,
+    Pass,
+    Plan,
+    PlannedWave,
+    RunPhase,
+    WavePhase,
+)
 from fleet.hub.core import phases
+from fleet.hub.core.run import waits
 from fleet.hub.core.run.row import Row
+from fleet.kit import phrases
 
 REMEMBERED = 20
-HELP = "write <verb>/<id>[/<cluster>] with one of pause, resume, retry, abort and a new id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """The run as the request finds it."""
+
+    plan: Plan
+    status: FleetRolloutStatus
+    rows: Sequence[Row]
+    authors: Mapping[str, str]
+    """Who wrote which request, as far as that is known."""
+    now: datetime
+    argument: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +48,7 @@ class Reply:
     abort: bool = False
 
 
-Verb = Callable[[FleetRolloutStatus, Sequence[Row], str, datetime], Reply]
+Verb = Callable[[Case], Reply]
 
 
 def identity(text: str) -> str:
@@ -35,13 +57,12 @@ def identity(text: str) -> str:
     return (parts[1] if len(parts) > 1 and parts[1] else text)[:253]
 
 
-def handle(
-    texts: Sequence[str], status: FleetRolloutStatus, rows: Sequence[Row], now: datetime
-) -> Reply | None:
+def handle(texts: Sequence[str], case: Case) -> Reply | None:
     """The answer to the first of the requests `texts` that was not answered yet; None if all were.
 
     The next one is answered at the next look, which the status that follows brings about.
     """
+    status = case.status
     text = next((text for text in texts if identity(text) not in status.handled), "")
     if not text:
         return None
@@ -50,9 +71,10 @@ def handle(
     marked = status.model_copy(update={"handled": _remembered(texts, status.handled, text)})
     if verb not in VERBS or not rest:
         return _refused(marked, f"the request {text[:100]} is not understood: {HELP}")
-    if status.phase in phases.ENDS and verb != "retry":
+    if status.phase in phases.ENDS and verb not in AFTER_THE_END:
         return _refused(marked, f"the request {verb} came after the end of the run")
-    return VERBS[verb](marked, rows, argument, now)
+    by = case.authors.get(text, "")
+    return VERBS[verb](replace(case, status=marked, argument=argument, by=by))
 
 
 def _remembered(texts: Sequence[str], handled: Sequence[str], text: str) -> tuple[str, ...]:
@@ -68,18 +90,15 @@ def _refused(status: FleetRolloutStatus, message: str) -> Reply:
     return Reply(status=status, reason="RequestRefused", message=message)
 
 
-def _pause(
-    status: FleetRolloutStatus, _rows: Sequence[Row], _argument: str, _now: datetime
-) -> Reply:
-    after = status.model_copy(update={"paused": True})
+def _pause(case: Case) -> Reply:
+    after = case.status.model_copy(update={"paused": True})
     return Reply(status=after, reason="Paused", message="paused by request")
 
 
-def _resume(
-    status: FleetRolloutStatus, rows: Sequence[Row], _argument: str, _now: datetime
-) -> Reply:
+def _resume(case: Case) -> Reply:
     """Go on: out of a pause, and out of a halt in spite of what has failed so far."""
-    failed = tuple(row.name for row in rows if row.is_failed) if status.halted_at else ()
+    status = case.status
+    failed = tuple(row.name for row in case.rows if row.is_failed) if status.halted_at else ()
     after = status.model_copy(
         update={
             "paused": False,
@@ -91,11 +110,12 @@ def _resume(
     return Reply(status=after, reason="Resumed", message=f"resumed by request{accepted}")
 
 
-def _retry(status: FleetRolloutStatus, rows: Sequence[Row], argument: str, _now: datetime) -> Reply:
+def _retry(case: Case) -> Reply:
     """Another chance for the failed ones, and only for them."""
+    status, argument = case.status, case.argument
     if status.phase in phases.ENDS and status.phase is not RunPhase.SUCCEEDED_WITH_FAILURES:
         return _refused(status, f"the request retry came after the end of the run: {status.phase}")
-    failed = [row.name for row in rows if row.is_failed and argument in ("", row.name)]
+    failed = [row.name for row in case.rows if row.is_failed and argument in ("", row.name)]
     if not failed:
         which = f"cluster {argument} has not failed in this run" if argument else "none has failed"
         return _refused(status, f"nothing to retry: {which}")
@@ -113,15 +133,82 @@ def _retry(status: FleetRolloutStatus, rows: Sequence[Row], argument: str, _now:
     )
 
 
-def _abort(
-    status: FleetRolloutStatus, _rows: Sequence[Row], _argument: str, _now: datetime
-) -> Reply:
-    return Reply(status=status, reason="Aborted", message="aborted by request", abort=True)
+def _abort(case: Case) -> Reply:
+    return Reply(status=case.status, reason="Aborted", message="aborted by request", abort=True)
 
+
+def _approve(case: Case) -> Reply:
+    """A yes to the wave that waits for one, by somebody who has seen this plan."""
+    wave, _, digest = case.argument.partition(":")
+    wanted = case.status.plan_digest
+    if not digest:
+        return _refused(
+            case.status,
+            f"an approval names wave and plan: write approve/<id>/{wave or '<wave>'}:{wanted}",
+        )
+    if digest != wanted:
+        return _refused(
+            case.status,
+            f"the approval is for plan {digest[:64]}, this run's is {wanted}: look at it, then "
+            f"write approve/<id>/{wave}:{wanted}",
+        )
+    return _passed(case, wave, "approval", "Approved", f"wave {wave} is approved, plan {wanted}")
+
+
+def _promote(case: Case) -> Reply:
+    """Let the wave through its `paused` gate."""
+    wave = case.argument or next(
+        (one.name for one in case.status.waves if one.finished_at is None), ""
+    )
+    return _passed(case, wave, "paused", "Promoted", f"wave {wave} is let through")
+
+
+def _passed(case: Case, name: str, kind: str, reason: str, message: str) -> Reply:
+    """The gates of that kind that the wave has before it now are open."""
+    status = case.status
+    wave = next((one for one in case.plan.waves if one.name == name), None)
+    if wave is None:
+        known = phrases.listed([one.name for one in case.plan.waves])
+        return _refused(status, f"{name[:64]} is no wave of this run: name one of {known}")
+    places = _waiting_at(case, wave, kind)
+    if not places:
+        return _refused(status, f"wave {name} does not wait for {WORDS[kind]} now")
+    new = [Pass(gate=place, by=case.by, time=case.now) for place in places]
+    waves = tuple(
+        one.model_copy(
+            update={"passes": (*(old for old in one.passes if old.gate not in places), *new)}
+        )
+        if one.name == name
+        else one
+        for one in status.waves
+    )
+    after = status.model_copy(update={"waves": waves})
+    by = f" by {case.by}" if case.by else ""
+    return Reply(status=after, reason=reason, message=f"{message}{by}")
+
+
+def _waiting_at(case: Case, wave: PlannedWave, kind: str) -> list[str]:
+    """Where the wave has closed gates of that kind before it: only the wave in work has any."""
+    first = next((one for one in case.status.waves if one.finished_at is None), None)
+    if first is None or first.name != wave.name:
+        return []
+    name = waits.BEFORE if first.started_at is None else waits.AFTER
+    if name == waits.AFTER and first.phase is not WavePhase.WAITING:
+        return []
+    gates = wave.before if name == waits.BEFORE else wave.after
+    return [f"{name}[{index}]" for index, gate in enumerate(gates) if gate.kind == kind]
+
+
+WORDS: Mapping[str, str] = {"approval": "an approval", "paused": "a promotion"}
 
 VERBS: Mapping[str, Verb] = {
     "pause": _pause,
     "resume": _resume,
+    "approve": _approve,
+    "promote": _promote,
     "retry": _retry,
     "abort": _abort,
 }
+AFTER_THE_END = frozenset({"retry"})
+"""Verbs that a run listens to when it is over."""
+HELP = f"write <verb>/<id>[/<argument>] with one of {', '.join(VERBS)} and a new id"

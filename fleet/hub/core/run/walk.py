@@ -1,9 +1,10 @@
 """The run's way through its waves: which has begun, which soaks, which is done.
 
-Called by `plan`. Pure clockwork over the wave table: a wave begins when the one before is done, is
-settled when nothing of it is in flight or waiting, and is done when it has then run well for its
-soak. The soak clock stops while anything stops the run or a member of the wave is not known to run
-well, and starts anew when the wave changes.
+Called by `plan`. Pure clockwork over the wave table: a wave begins when the one before is done and
+its own gates are open, is settled when nothing of it is in flight or waiting, and is done when it
+has then run well for its soak and the gates after it are open. The soak clock stops while anything
+stops the run or a member of the wave is not known to run well, and starts anew when the wave
+changes.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from datetime import datetime
 from fleet.api import FleetRollout
 from fleet.api.fleetrollout import FleetRolloutStatus, PlannedWave, WavePhase, WaveStatus
 from fleet.hub.core.observed import RunObserved
-from fleet.hub.core.run import gates
+from fleet.hub.core.run import gates, waits
 from fleet.hub.core.run import rows as rowlib
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.row import Row
@@ -101,12 +102,22 @@ def _stopped(status: WaveStatus, now: datetime) -> WaveStatus:
 def _step(status: WaveStatus, wave: PlannedWave, view: View, now: datetime) -> WaveStatus:
     """One wave moves as far as it can; where nothing was updated there is nothing to soak."""
     rows = view.wave(wave.name)
-    status = status.model_copy(update={"started_at": status.started_at or now})
+    if status.started_at is None:
+        if gates.shut(view, wave, now) is not None:
+            return _waiting(status, now)
+        begun = {"phase": WavePhase.PENDING, "started_at": now, "waiting_since": None}
+        status = status.model_copy(update=begun)
     if not _settled(rows, status):
         return status.model_copy(
-            update={"phase": WavePhase.PROGRESSING, "soaking_since": None, "soaked_seconds": 0.0}
+            update={
+                "phase": WavePhase.PROGRESSING,
+                "soaking_since": None,
+                "soaked_seconds": 0.0,
+                "waiting_since": None,
+            }
         )
-    soaks = bool(wave.soak_seconds) and any(row.is_updated or row.done for row in rows)
+    tried = any(row.is_updated or row.done for row in rows)
+    soaks = bool(wave.soak_seconds) and tried
     if soaks:
         if any(row.doubt for row in rows):
             still = _stopped(status, now)
@@ -115,18 +126,24 @@ def _step(status: WaveStatus, wave: PlannedWave, view: View, now: datetime) -> W
         status = status.model_copy(update={"phase": WavePhase.SOAKING, "soaking_since": since})
         if gates.soak_left(wave, status, now) is not None:
             return status
+    soaked = float(wave.soak_seconds) if soaks else 0.0
+    status = status.model_copy(update={"soaking_since": None, "soaked_seconds": soaked})
+    if tried and waits.first(view.side(wave, waits.AFTER), now) is not None:
+        return _waiting(status, now)
     return status.model_copy(
-        update={
-            "phase": WavePhase.DONE,
-            "finished_at": now,
-            "soaking_since": None,
-            "soaked_seconds": float(wave.soak_seconds) if soaks else 0.0,
-        }
+        update={"phase": WavePhase.DONE, "finished_at": now, "waiting_since": None}
     )
 
 
+def _waiting(status: WaveStatus, now: datetime) -> WaveStatus:
+    """Its gates are closed."""
+    since = status.waiting_since or now
+    return status.model_copy(update={"phase": WavePhase.WAITING, "waiting_since": since})
+
+
 def _settled(rows: Sequence[Row], status: WaveStatus) -> bool:
-    """Nothing in flight, nothing waiting; who comes back during the soak waits for the end."""
+    """Nothing in flight, nothing waiting; who comes back later waits for the end."""
     if any(row.is_in_flight for row in rows):
         return False
-    return status.phase is WavePhase.SOAKING or not any(row.is_pending for row in rows)
+    done = status.phase in (WavePhase.SOAKING, WavePhase.WAITING)
+    return done or not any(row.is_pending for row in rows)

@@ -6,9 +6,10 @@ round down: concurrency to at least 1, budgets to perhaps 0.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fleet.api.application import DeliveryPolicy, UnavailableClusters, Wave
+from fleet.api.application import DeliveryPolicy, UnavailableClusters
 from fleet.api.fleetrollout import Plan, PlannedWave
 from fleet.api.names import ClusterName
+from fleet.api.waves import Wave
 from fleet.errors import UserError
 from fleet.hub.core.observed import Member
 from fleet.kit import amounts, durations, phrases
@@ -56,9 +57,18 @@ def plan(
     )
 
 
-def without_soaks(plan: Plan) -> Plan:
-    """The same plan for a run that brings nothing new to try."""
-    waves = tuple(wave.model_copy(update={"soak_seconds": 0}) for wave in plan.waves)
+def without_trial(plan: Plan) -> Plan:
+    """The same plan, without soaks and approvals, for a run that brings nothing new to try."""
+    waves = tuple(
+        wave.model_copy(
+            update={
+                "soak_seconds": 0,
+                "before": tuple(gate for gate in wave.before if gate.approval is None),
+                "after": tuple(gate for gate in wave.after if gate.approval is None),
+            }
+        )
+        for wave in plan.waves
+    )
     return plan.model_copy(update={"waves": waves})
 
 
@@ -116,7 +126,9 @@ def _planned(wave: Wave, names: tuple[ClusterName, ...], policy: DeliveryPolicy)
         ),
         failure_budget=min(amounts.round_down(0 if budget is None else budget, total), total),
         progress_deadline_seconds=durations.seconds(deadline),
-        soak_seconds=sum(durations.seconds(gate.soak) for gate in wave.after),
+        soak_seconds=sum(durations.seconds(gate.soak) for gate in wave.after if gate.soak),
+        before=wave.before,
+        after=tuple(gate for gate in wave.after if not gate.soak),
     )
 
 

@@ -240,6 +240,54 @@ CASES = [
         id="a soak that is too long",
     ),
     pytest.param(
+        [wave(after=[{"soak": "5m", "paused": True}])],
+        "spec.deliveryPolicy.waves[0].after[0]: write exactly one of soak, approval, schedule, "
+        "hook, paused",
+        id="a gate of two kinds",
+    ),
+    pytest.param(
+        [wave(before=[{}])],
+        "spec.deliveryPolicy.waves[0].before[0]: write exactly one of soak, approval, schedule, "
+        "hook, paused",
+        id="a gate of no kind",
+    ),
+    pytest.param(
+        [wave(before=[{"paused": False}])],
+        "spec.deliveryPolicy.waves[0].before[0].paused: false waits for nothing: remove the gate",
+        id="a pause that is none",
+    ),
+    pytest.param(
+        [wave(before=[{"soak": "5m"}])],
+        "spec.deliveryPolicy.waves[0].before: a soak follows a wave: move it to after of the wave "
+        "before",
+        id="a soak before a wave",
+    ),
+    pytest.param(
+        [wave(after=[{"approval": {}}, {"soak": "5m"}])],
+        "spec.deliveryPolicy.waves[0].after[1].soak: a wave soaks first: move it before the "
+        "approval",
+        id="a soak after an approval",
+    ),
+    pytest.param(
+        [wave(before=[{"approval": {"expiresAfter": "8d"}}])],
+        "spec.deliveryPolicy.waves[0].before[0].approval.expiresAfter: '8d' is out of range: "
+        "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
+        id="an approval for ever",
+    ),
+    pytest.param(
+        [wave(before=[{"schedule": {"cron": "0 25 * * *", "duration": "1h"}}])],
+        "spec.deliveryPolicy.waves[0].before[0].schedule: '0 25 * * *' is no schedule: write five "
+        "fields, minute hour day month weekday, that name a day of the calendar, for example "
+        "0 8 * * 1-4",
+        id="the 25th hour",
+    ),
+    pytest.param(
+        [wave(after=[{"hook": {"url": "ftp://gate.example.com/"}}])],
+        "spec.deliveryPolicy.waves[0].after[0].hook.url: 'ftp://gate.example.com/' is no address: "
+        "write https://host/path",
+        id="a hook that is no HTTP",
+    ),
+    pytest.param(
         [
             put(
                 "/overrides",

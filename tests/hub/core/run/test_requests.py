@@ -44,15 +44,15 @@ from tests.hub.scene import DONE, FAILED, THREE, begun, did, observed
             id="abort sends those in flight back to what ran well there",
         ),
         pytest.param(
-            "promote/2", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
-            "the request promote/2 is not understood: write <verb>/<id>[/<cluster>] with one of "
-            "pause, resume, retry, abort and a new id",
+            "dance/2", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
+            "the request dance/2 is not understood: write <verb>/<id>[/<argument>] with one of "
+            "pause, resume, approve, promote, retry, abort and a new id",
             id="an unknown verb is answered",
         ),
         pytest.param(
             "pause", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
-            "the request pause is not understood: write <verb>/<id>[/<cluster>] with one of "
-            "pause, resume, retry, abort and a new id",
+            "the request pause is not understood: write <verb>/<id>[/<argument>] with one of "
+            "pause, resume, approve, promote, retry, abort and a new id",
             id="a request without an id is answered",
         ),
     ],
@@ -69,6 +69,53 @@ def test_requests(
     answer = plan.next(run, observed("a", "b", "c", items=items, requests=(request_,)), NOON)
     assert (did(answer), answer.status.phase) == (actions, phase)
     assert told in [entry.message for entry in answer.status.history]
+
+
+GATED = gen.wave("eu", "a", before=({"approval": {}}, {"paused": True}))
+NEXT = gen.wave("us", "b", before=({"approval": {}},))
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "passes"),
+    [
+        pytest.param(
+            "approve/1/eu:{digest}", "wave eu is approved, plan {digest} by jane", ["before[0]"],
+            id="an approval opens the wave that waits for it",
+        ),
+        pytest.param(
+            "promote/1", "wave eu is let through by jane", ["before[1]"],
+            id="a promotion is for the wave in work",
+        ),
+        pytest.param(
+            "approve/1/eu",
+            "an approval names wave and plan: write approve/<id>/eu:{digest}", [],
+            id="an approval without a plan",
+        ),
+        pytest.param(
+            "approve/1/eu:00000000",
+            "the approval is for plan 00000000, this run's is {digest}: look at it, then write "
+            "approve/<id>/eu:{digest}", [],
+            id="[MT-10] an approval of another plan",
+        ),
+        pytest.param(
+            "approve/1/us:{digest}", "wave us does not wait for an approval now", [],
+            id="an approval of a wave whose turn has not come",
+        ),
+        pytest.param(
+            "approve/1/asia:{digest}", "asia is no wave of this run: name one of eu, us", [],
+            id="an approval of an unknown wave",
+        ),
+    ],
+)  # fmt: skip
+def test_gates_are_opened_by_request(text: str, told: str, passes: list[str]) -> None:
+    run = gen.run(GATED, NEXT)
+    digest = plan.next(run, observed("a", "b"), NOON).status.plan_digest
+    request_ = text.format(digest=digest)
+    world = observed("a", "b", requests=(request_,), authors={request_: "jane"})
+    status = plan.next(run, world, NOON).status
+    assert told.format(digest=digest) in [entry.message for entry in status.history]
+    assert [one.gate for one in status.waves[0].passes] == passes
+    assert {one.by for one in status.waves[0].passes} <= {"jane"}
 
 
 def test_a_request_is_acted_on_once() -> None:

@@ -1,0 +1,66 @@
+"""Windows of time that open by a cron expression in a time zone and stay open for a while.
+
+Used by the hub's validation and by its schedule gate. Summer time: a window that would open in the
+hour that does not exist opens an hour later by the clock on the wall, one whose hour comes twice
+opens the first time; its length is true time, whatever clocks do meanwhile.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from croniter import croniter
+
+FIELDS = 5
+HELP = (
+    "write five fields, minute hour day month weekday, that name a day of the calendar, for "
+    "example 0 8 * * 1-4"
+)
+_SHIFT = timedelta(hours=3)
+"""More than any clock is ever put forward or back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """How it stands at a moment; both moments are in UTC."""
+
+    closes: datetime | None
+    """When it closes; None while it is closed."""
+    opens: datetime
+    """When it opens next."""
+
+
+def check(cron: str, zone: str) -> None:
+    """Raises ValueError with a sentence for an expression or a time zone that nobody knows."""
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"{zone!r} is no time zone: write a name of the IANA list, for example Europe/Berlin"
+        ) from None
+    if len(cron.split()) != FIELDS or not croniter.is_valid(cron):
+        raise ValueError(f"{cron!r} is no schedule: {HELP}")
+    try:
+        croniter(cron, datetime(2024, 1, 1, tzinfo=UTC)).get_next(datetime)
+    except ValueError:
+        raise ValueError(f"{cron!r} never comes: {HELP}") from None
+
+
+def at(cron: str, zone: str, length: timedelta, now: datetime) -> Window:
+    """The window at `now`. Raises ValueError as `check` does."""
+    check(cron, zone)
+    last = next(start for start in _starts(cron, zone, now, back=True) if start <= now)
+    opens = next(start for start in _starts(cron, zone, now, back=False) if start > now)
+    closes = last + length
+    return Window(closes=closes if now < closes else None, opens=opens)
+
+
+def _starts(cron: str, zone: str, now: datetime, *, back: bool) -> Iterator[datetime]:
+    """Openings around `now`, away from it; the clock on the wall alone orders them by the hour."""
+    there = ZoneInfo(zone)
+    wall = now.astimezone(there).replace(tzinfo=None, fold=0)
+    walls = croniter(cron, wall + _SHIFT if back else wall - _SHIFT)
+    while True:
+        found = walls.get_prev(datetime) if back else walls.get_next(datetime)
+        yield found.replace(tzinfo=there).astimezone(UTC)

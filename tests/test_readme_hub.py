@@ -1,0 +1,37 @@
+"""What the README says of waves and gates is what the planner does."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from fleet.api.fleetrollout import RunPhase
+from tests import readme
+from tests.hub import world
+
+TEXT = readme.README.read_text()
+
+
+def example(begin: str) -> Any:
+    """The YAML block that begins so."""
+    found = re.search(rf"```yaml\n({re.escape(begin)}.*?)```", TEXT, re.DOTALL)
+    assert found, begin
+    return yaml.safe_load(found[1])
+
+
+def test_the_gates_of_the_readme_do_what_the_text_says() -> None:
+    """On a Friday: soaked, approved, and then the rest waits for Monday, eight in Berlin."""
+    here = world.new("a", "b", labels={"a": "canary"}, **example("waves:\n- name: canary"))
+    for _ in range(8):
+        here = world.tick(here)
+    assert here.run.status.phase is RunPhase.SOAKING
+    here = world.settle(world.tick(here, seconds=900))
+    assert here.run.status.phase is RunPhase.AWAITING_APPROVAL
+    text = here.run.status.unblock.removeprefix("the request ").replace("<id>", "7")
+    here = world.settle(replace(here, request=text))
+    assert (here.run.status.phase, here.started) == (RunPhase.OUTSIDE_WINDOW, ["a"])
+    assert here.run.status.until == datetime(2026, 11, 23, 7, tzinfo=UTC)
+    here = world.tick(replace(here, now=here.run.status.until))
+    assert (here.run.status.reason, here.started) == ("AwaitingHook", ["a"])

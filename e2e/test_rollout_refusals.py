@@ -130,6 +130,12 @@ ROLLOUTS = [
         "maxSurge and maxUnavailable cannot both be 0: no pod could ever be replaced",
         id="neither a pod more nor a pod less",
     ),
+    pytest.param(
+        "no-room-for-a-canary",
+        "spec.maxSurge: Invalid value: "
+        "maxSurge and maxUnavailable cannot both be 0: no pod could ever be replaced",
+        id="neither a pod more nor a pod less for a canary",
+    ),
     pytest.param("empty-selector", f"spec.selector: Invalid value: {EMPTY}", id="no selector"),
     pytest.param(
         "selector-not-in-template",

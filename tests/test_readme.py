@@ -30,6 +30,20 @@ def test_the_delivery_policy_of_the_readme_is_valid() -> None:
     assert [wave.name for wave in parsed.waves] == ["canary", "rest"]
 
 
+def test_the_canary_without_a_router_does_what_the_readme_says() -> None:
+    found = re.search(r"```yaml\n(maxSurge:.*?)```", TEXT, re.DOTALL)
+    assert found
+    manifest = gen.manifest(**yaml.safe_load(found[1]), replicas=10)
+    assert validation.of_manifest(manifest) == ()
+    world = World(manifest).settle()
+    world.image("shop:v2")
+    world.run(60)
+    assert (world.size("shop:v1"), world.size("shop:v2")) == (8, 2)
+    world.annotate("rollback")
+    world.settle()
+    assert (world.ready("shop:v1"), world.size("shop:v2")) == (10, 0)
+
+
 def test_the_blue_green_of_the_readme_does_what_the_text_says() -> None:
     """Judged in its preview, promoted by itself after ten minutes, back at once for five more."""
     found = re.search(r"```yaml\n(scaleDownDelay:.*?blueGreen:.*?)```", TEXT, re.DOTALL)

@@ -114,6 +114,14 @@ class Dispatch(Model):
     """True lets another hub take over."""
 
 
+def _is_none(field: str) -> str:
+    """The CEL expression that this amount, the canary's own if it has one, is 0."""
+    own = f"self.strategy.canary.{field}"
+    asked = f"has(self.strategy.canary) && has({own})"
+    amount = f"{asked} ? string({own}) : has(self.{field}) ? string(self.{field}) : '1'"
+    return f"({amount}).matches('^0+%?$')"
+
+
 class RolloutSpec(Model):
     """What shall run and how it gets there."""
 
@@ -128,9 +136,7 @@ class RolloutSpec(Model):
             field=".selector",
         ),
         Rule(
-            rule="!(has(self.maxSurge) && has(self.maxUnavailable) && "
-            "string(self.maxSurge).matches('^0+%?$') && "
-            "string(self.maxUnavailable).matches('^0+%?$'))",
+            rule=f"!({_is_none('maxSurge')} && {_is_none('maxUnavailable')})",
             message="maxSurge and maxUnavailable cannot both be 0: no pod could ever be replaced",
             field=".maxSurge",
         ),
@@ -183,6 +189,18 @@ class RolloutSpec(Model):
     """How long the old revision's pods stay after a promotion; `0s` is allowed here."""
     revision_history_limit: Annotated[int, Field(ge=0, le=100)] = 10
     """Old ReplicaSets (0 replicas) that are kept."""
+
+    @property
+    def amounts(self) -> Mapping[str, str | int]:
+        """Field of this spec → `maxSurge` and `maxUnavailable` in force: a canary may have its
+        own."""
+        found = {"maxSurge": self.max_surge, "maxUnavailable": self.max_unavailable}
+        canary = self.strategy.canary
+        own = (canary.max_surge, canary.max_unavailable) if canary is not None else (None, None)
+        return {
+            key if mine is None else f"strategy.canary.{key}": value if mine is None else mine
+            for (key, value), mine in zip(found.items(), own, strict=True)
+        }
 
 
 class Decision(Model):

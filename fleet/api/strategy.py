@@ -14,7 +14,7 @@ from fleet.api.analysis import Analysis
 from fleet.api.experiment import LETTERS, SERVICE, ABAnalysis, Matches, Variant, VariantMatch
 from fleet.api.meta import Model
 from fleet.api.rules import Rule, Rules, choice
-from fleet.api.values import Duration, Port, named
+from fleet.api.values import Amount, Duration, Port, named
 
 
 def _percent(value: int) -> int:
@@ -118,6 +118,10 @@ class Canary(Model):
     analysis: Analysis | None = None
     dynamic_stable_scale: bool = False
     """Scale the stable revision down as the canary grows, although a router divides traffic."""
+    max_surge: Amount | None = None
+    """Instead of `spec.maxSurge`."""
+    max_unavailable: Amount | None = None
+    """Instead of `spec.maxUnavailable`."""
 
 
 Preview = Annotated[int, Field(ge=0, le=604_800)]

@@ -15,7 +15,7 @@ class Impossible(AssertionError):
 def check(world: Any) -> None:
     """No more pods than allowed; no traffic for a revision without ready pods."""
     spec = world.rollout.spec
-    limits = replicas.bounds(spec.replicas, spec.max_surge, spec.max_unavailable)
+    limits = replicas.bounds(spec.replicas, *spec.amounts.values())
     sizes = [item.replicas for item in world.sets.values()]
     is_failing = bool(world.plans) and world.plans[-1].status.phase == "Failed"
     most = limits.most + (max(sizes, default=0) if world.routes or is_failing else 0)

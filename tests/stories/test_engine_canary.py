@@ -4,6 +4,8 @@ Every story runs on the small world of `tests/kulta/world.py`, whose checker ref
 ready pods and too many pods on every turn. What goes wrong is in `test_engine_rollback`.
 """
 
+from typing import Any
+
 import pytest
 
 from fleet.api import names
@@ -332,6 +334,33 @@ class TestRevisions:
         world.run(10)
         assert (world.size("shop:v1"), world.size("shop:v2")) == (5, 5)
         assert {key: item.name for key, item in world.sets.items()} == before
+
+    @pytest.mark.parametrize(
+        ("own", "most", "least"),
+        [
+            pytest.param({}, 4, 3, id="those of the spec"),
+            pytest.param({"maxSurge": 2, "maxUnavailable": 0}, 6, 4, id="those of the canary"),
+            pytest.param({"maxSurge": "50%"}, 5, 3, id="one of each"),
+        ],
+    )
+    def test_bounds_of_the_canary_count_first(
+        self, own: dict[str, Any], most: int, least: int
+    ) -> None:
+        world = running((50, "5s"), 100, maxSurge="0", maxUnavailable="1")
+        world.update(strategy=gen.canary((50, "5s"), 100, **own))
+        pods: list[int] = []
+        ready: list[int] = []
+
+        def count(small: World) -> None:
+            pods.append(sum(item.replicas for item in small.sets.values()))
+            ready.append(sum(item.ready for item in small.pods.values()))
+
+        world.run()
+        world.after_each = count
+        world.image("shop:v2")
+        world.settle()
+        assert world.status.phase is Phase.COMPLETED
+        assert (max(pods), min(ready)) == (most, least)
 
     def test_history_is_limited(self) -> None:
         world = running(100, revisionHistoryLimit=2, scaleDownDelay="1s")

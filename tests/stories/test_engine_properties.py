@@ -48,7 +48,7 @@ def world_of(
 def check_ready(world: World) -> None:
     """Enough ready pods at each moment, once the first revision is there."""
     spec = world.rollout.spec
-    limits = replicas.bounds(spec.replicas, spec.max_surge, spec.max_unavailable)
+    limits = replicas.bounds(spec.replicas, *spec.amounts.values())
     ready = sum(pod.ready for pod in world.pods.values())
     assert ready >= limits.least, f"{ready} ready, at least {limits.least}"
 

@@ -35,7 +35,7 @@ class Look:
 
     @cached_property
     def bounds(self) -> Bounds:
-        return replicas.bounds(self.spec.replicas, self.spec.max_surge, self.spec.max_unavailable)
+        return replicas.bounds(self.spec.replicas, *self.spec.amounts.values())
 
     @property
     def total(self) -> int:

@@ -55,8 +55,9 @@ def _delay(spec: RolloutSpec) -> Iterator[str]:
 
 
 def _amounts(spec: RolloutSpec) -> Iterator[str]:
-    values = {"maxSurge": spec.max_surge, "maxUnavailable": spec.max_unavailable}
-    for name, value in values.items():
+    values = spec.amounts
+    given = {"maxSurge": spec.max_surge, "maxUnavailable": spec.max_unavailable, **values}
+    for name, value in given.items():
         if not amounts.is_valid(value):
             yield (
                 f"spec.{name} invalid: {_text(value)}; "
@@ -64,7 +65,8 @@ def _amounts(spec: RolloutSpec) -> Iterator[str]:
             )
     if all(str(value).rstrip("%").strip("0") == "" for value in values.values()):
         yield (
-            "spec.maxSurge and spec.maxUnavailable are both 0, so no pod could ever be replaced; "
+            f"{' and '.join(f'spec.{name}' for name in values)} are both 0, "
+            "so no pod could ever be replaced; "
             "write at least 1 for one of them"
         )
 

@@ -117,6 +117,16 @@ def judged(**metric: Any) -> dict[str, Any]:
         pytest.param(
             {"maxSurge": 0, "maxUnavailable": "0%"}, ("both 0", "at least 1"), id="no room at all"
         ),
+        pytest.param(
+            {"strategy": gen.canary(20, maxSurge=0), "maxUnavailable": 0},
+            (f"{CANARY}.maxSurge and spec.maxUnavailable are both 0", "at least 1"),
+            id="no room for a canary",
+        ),
+        pytest.param(
+            {"strategy": gen.canary(20, maxUnavailable="x")},
+            (f"{CANARY}.maxUnavailable", "'x'"),
+            id="not an amount of the canary's own",
+        ),
         pytest.param({"selector": {}}, ("spec.selector is empty",), id="an empty selector"),
         pytest.param(
             {"selector": {"matchLabels": {"app": "other"}}},
@@ -171,6 +181,10 @@ def test_problem(spec: dict[str, Any], words: tuple[str, ...]) -> None:
         pytest.param({"strategy": {"simple": {}}}, id="simple"),
         pytest.param({"strategy": gen.blue_green(after=604_800)}, id="a preview of a week"),
         pytest.param({"replicas": 0, "maxSurge": 1}, id="no replicas, a surge as a number"),
+        pytest.param(
+            {"strategy": gen.canary(20, maxSurge=1), "maxSurge": 0},
+            id="a surge of the canary's own",
+        ),
         pytest.param({"scaleDownDelay": "0s"}, id="no delay"),
         pytest.param({"strategy": gen.canary(0, 50)}, id="a first step of zero"),
     ],

@@ -28,8 +28,11 @@ from fleet.errors import AlreadyExists, Conflict, FleetError, NotFound
 from fleet.ports import Clock, Kube, Manifest
 
 DURATION = 15.0
+"""Seconds for which a record binds others."""
 DEADLINE = 10.0
+"""Seconds after a renewal was begun until whoever holds the Lease ends to lead."""
 ATTEMPT = 5.0
+"""Seconds for one look or renewal."""
 
 log = logging.getLogger(__name__)
 

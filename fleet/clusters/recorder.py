@@ -19,10 +19,14 @@ from fleet.kit import hashing
 from fleet.ports import Clock, Kube, Manifest
 
 CAPACITY = 1_000
+"""Events that may wait to be written; then the oldest is dropped."""
 REMEMBERED = 4_000
+"""Events, and objects, of which it is known what they have said."""
 SAME_SECONDS = 600.0
 BURST, REFILL_SECONDS = 25.0, 30.0
+"""Events that one object may have at once, and the time after which it may have one more."""
 LONGEST_MESSAGE = 1_024
+"""Characters."""
 
 log = logging.getLogger(__name__)
 

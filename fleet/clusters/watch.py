@@ -38,7 +38,9 @@ from fleet.errors import (
 T = TypeVar("T")
 
 SHORTEST, LONGEST = 0.2, 60.0
+"""Seconds between attempts, the most after the first failure and after many."""
 STEADY_SECONDS = 10.0
+"""A watch that lasted so long was no failure."""
 PATIENCE = 3
 """Failures in a row after which the version is no longer trusted: a restored API server counts
 from lower, and a watch from a version that it has yet to reach stays empty for ever."""

@@ -52,6 +52,7 @@ BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 5.0, 300.0
 COLLECTIONS = (20_000, 20, 100)
 """Garbage is looked for seldom: what a reconcile makes is freed by counting references."""
 INFLIGHT = 16
+"""Rollouts that are looked at at once, and requests under way for them."""
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,9 @@ from fleet.kulta.core.events.transition import Transition
 from fleet.kulta.core.look import Look
 
 KEPT = 20
+"""Decisions in a status, the latest."""
 MOST = 60
-"""Decisions of which not everybody has been told are kept beyond `KEPT`, but not for ever."""
+"""Decisions of which not everybody has been told are kept beyond `KEPT`, but no more than this."""
 
 LIFE = timedelta(days=1)
 """What could not be told for so long is not told any more."""

@@ -1,4 +1,4 @@
-"""Where a Rollout may go from where it stands: one table, read by `draft` and by the README.
+"""Where a Rollout may go from where it stands: one table, read by `draft`.
 
 A move that the table does not hold is a bug of ours: it raises, and nothing is written.
 """

@@ -22,7 +22,9 @@ from fleet.hub.core.run.row import Row
 from fleet.kit import durations, phrases
 
 KEPT = 50
+"""Entries in the history of a run, the latest."""
 LENGTH = 200
+"""Characters of a message."""
 WARNINGS = frozenset(
     {"AnalysisFailed", "BudgetExceeded", "TimedOut", "Conflict", "ForeignObject", "OtherHub"}
     | {"Unreachable", "Timeout", "RequestRefused", "SucceededWithFailures", "TemplateError"}

@@ -1,6 +1,6 @@
 """Verdicts that stay honest however often one looks, and whenever one stops.
 
-Used by `verdict` at each look of an experiment. A test made for one look, asked again at each of
+Used by `winner` at each look of an experiment. A test made for one look, asked again at each of
 288, finds a winner between equal arms in almost half of all experiments. Here the chance of error α
 = 1 − confidence is shared out once, for the whole experiment:
 

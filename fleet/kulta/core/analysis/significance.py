@@ -1,6 +1,6 @@
 """Is the difference between two arms more than chance? One look, formulas only.
 
-Used by `sequential` (which makes one look into many) and `verdict`. Numbers in, numbers out: no
+Used by `sequential` (which makes one look into many) and `winner`. Numbers in, numbers out: no
 window, no metric, no status is known here.
 
 Two proportions (share of failed or converted requests): the pooled two-sample z-test.

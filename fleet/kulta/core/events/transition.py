@@ -1,6 +1,6 @@
 """A transition: one decision of the diary, and the Rollout whose status holds it.
 
-Made by `report` for each decision that nobody has been told of; read by the dialects beside it.
+Made by `decisions` for each decision that nobody has been told of; read by the dialects beside it.
 Whoever tells it again after a crash makes it anew from the stored status: the same decision has the
 same identity, so a receiver knows it again. Numbers begin anew where a status is lost; the time of
 the decision keeps what came before apart from what comes after.

@@ -46,7 +46,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class LeaseName:
     """Which Lease."""
 
     namespace: str
@@ -144,7 +144,7 @@ class Elector:
     """One candidate for one Lease."""
 
     def __init__(
-        self, kube: Kube, clock: Clock, where: Place, me: Candidate, *, period: float = 2.0
+        self, kube: Kube, clock: Clock, where: LeaseName, me: Candidate, *, period: float = 2.0
     ) -> None:
         """`period` seconds between renewals, below 10."""
         self._kube, self._clock, self._period = kube, clock, period

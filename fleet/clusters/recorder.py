@@ -75,7 +75,7 @@ class Note:
         return (who, about["kind"], self.kind, self.reason, self.message)
 
 
-class Recorder:
+class EventRecorder:
     """See the module. `dropped` counts what was not written: queue full, too many, refused."""
 
     def __init__(self, kube: Kube, clock: Clock, *, component: str, instance: str = "") -> None:

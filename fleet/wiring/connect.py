@@ -6,7 +6,7 @@ from fleet.clusters import config
 from fleet.clusters.client import Client
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.health import Breaker
-from fleet.clusters.lease import Alone, Candidate, Elector, Place
+from fleet.clusters.lease import Alone, Candidate, Elector, LeaseName
 from fleet.clusters.transport import Session
 from fleet.errors import UserError
 from fleet.ports import Clock
@@ -52,7 +52,7 @@ def elector(
         process=settings.process,
         annotations={VERSION: __version__},
     )
-    where = Place(namespace=settings.namespace, name=lease)
+    where = LeaseName(namespace=settings.namespace, name=lease)
     return Elector(kube, clock, where, me, period=RENEW_SECONDS)
 
 

@@ -19,7 +19,7 @@ from fleet.api.names import Key
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.lease import Alone, Elector
-from fleet.clusters.recorder import Recorder
+from fleet.clusters.recorder import EventRecorder
 from fleet.clusters.transport import Session
 from fleet.kulta.runtime import handlers
 from fleet.kulta.runtime.advisors import Consultations, HttpAdvisor
@@ -99,7 +99,7 @@ def compose(
         lambda key: queue.add_after(key, ECHO_SECONDS),
     )
     rollouts = Rollouts()
-    recorder = Recorder(kube, clock, component=COMPONENT, instance=settings.identity)
+    recorder = EventRecorder(kube, clock, component=COMPONENT, instance=settings.identity)
     net = Web(user_agent=USER_AGENT, allow_loopback=settings.allow_loopback)
     measurements = Measurements(Prometheus(net), clock, queue.add)
     events = Events(kube, clock, component=COMPONENT, instance=settings.identity)
@@ -155,7 +155,7 @@ class Engine:
     elector: Alone | Elector
     net: Web
     reconciler: Reconciler
-    recorder: Recorder
+    recorder: EventRecorder
 
     async def run_until_asked(self) -> None:
         """Run; asked to end, finish what is under way and end."""

@@ -29,7 +29,7 @@ from fleet.api.names import (
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.lease import Alone, Elector
-from fleet.clusters.recorder import Recorder
+from fleet.clusters.recorder import EventRecorder
 from fleet.clusters.store import Change
 from fleet.clusters.supervisor import Supervisor
 from fleet.clusters.transport import Session
@@ -87,7 +87,7 @@ def compose(
         "hub", config, session, inflight=INFLIGHT, user_agent=USER_AGENT, observe=metrics.request
     )
 
-    recorder = Recorder(kube, clock, component="kulta-fleet-hub", instance=chosen.identity)
+    recorder = EventRecorder(kube, clock, component="kulta-fleet-hub", instance=chosen.identity)
 
     def reach(name: ClusterName, target: ClientConfig) -> Client:
         return Client(name, target, session, user_agent=USER_AGENT, observe=metrics.request)
@@ -177,7 +177,7 @@ class Hub:
     items: Informer[ClusterRollout]
     secrets: Informer[str]
     elector: Alone | Elector
-    recorder: Recorder
+    recorder: EventRecorder
 
     async def run_until_asked(self) -> None:
         """Follow, lead, and end when asked to. Raises UnexpectedState when leading ends before."""

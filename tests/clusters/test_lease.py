@@ -128,7 +128,7 @@ class Candidate:
         self.elector: Elector | Alone = Elector(
             kube,
             clock,
-            lease.Place(namespace="kulta-system", name="leader"),
+            lease.LeaseName(namespace="kulta-system", name="leader"),
             lease.Candidate(identity=identity, process=process, annotations=notes),
             period=0.01,
         )

@@ -9,9 +9,9 @@ import pytest
 
 from fleet.api.names import EVENTS
 from fleet.clusters import recorder as recording
-from fleet.clusters.recorder import Recorder
+from fleet.clusters.recorder import EventRecorder
 from fleet.errors import Forbidden, Unreachable
-from fleet.ports import Recorder as Port
+from fleet.ports import Recorder
 from tests.fakes import FakeClock, FakeKube
 
 ABOUT: dict[str, Any] = {
@@ -26,12 +26,12 @@ class Stage:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.kube = FakeKube(clock=self.clock)
-        self.recorder = Recorder(
+        self.recorder = EventRecorder(
             self.kube, self.clock, component="kulta-engine", instance="engine-1"
         )
 
     def say(self, message: str = "step 1 of 3", about: dict[str, Any] = ABOUT) -> None:
-        port: Port = self.recorder
+        port: Recorder = self.recorder
         port.event(about, kind="Normal", reason="Stepped", message=message)
 
     async def events(self) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from e2e.ground.controlplane import ControlPlane
 
 CANARY, BLUE = "spec.strategy.canary", "spec.strategy.blueGreen"
 AB = "spec.strategy.abTesting"
+METRIC = f"{CANARY}.analysis.metrics[0]"
 ONE_OF = "write exactly one of simple, canary, blueGreen and abTesting"
 LABELS = "selector.matchLabels must stand in template.metadata.labels too: copy them there"
 
@@ -149,9 +150,37 @@ ROLLOUTS = [
     ),
     pytest.param(
         "unknown-metric",
-        f'{CANARY}.analysis.metrics[0].name: Unsupported value: "latency-p42": supported values: '
-        '"error-rate", "latency-p50", "latency-p95", "latency-p99", "request-rate"',
+        f"{METRIC}.name: Invalid value: write one of error-rate, latency-p50, latency-p95, "
+        "latency-p99, request-rate, or a query",
         id="[V23] a metric that nobody knows",
+    ),
+    pytest.param(
+        "metric-without-condition",
+        f"{METRIC}: Invalid value: write threshold, thresholdRange or compareToStable",
+        id="a metric that says nothing of good and bad",
+    ),
+    pytest.param(
+        "range-without-ends",
+        f"{METRIC}.thresholdRange: Invalid value: write min, max or both",
+        id="a range without ends",
+    ),
+    pytest.param(
+        "increase-in-words",
+        f'{METRIC}.compareToStable.maxIncrease: Invalid value: "some": '
+        "write 10%, or a number in the metric's unit: 2 or '0.5'",
+        id="an increase in words",
+    ),
+    pytest.param(
+        "judged-before-traffic",
+        f"{CANARY}.steps: Invalid value: "
+        "steps: the first needs a setWeight: there is nothing to judge before it",
+        id="a first step of analysis",
+    ),
+    pytest.param(
+        "judged-without-metrics",
+        f"{CANARY}.analysis: Invalid value: "
+        "a step of analysis needs analysis.metrics: [{name: error-rate, threshold: 5}]",
+        id="a step of analysis without metrics",
     ),
     pytest.param(
         "failure-threshold-of-zero",

@@ -14,7 +14,14 @@ from fleet.api.conditions import Conditions
 from fleet.api.experiment import LETTERS, ABAnalysis, Matches, VariantMatch, VariantWish
 from fleet.api.meta import LabelSelector, Model, Object
 from fleet.api.rules import Rule, Rules, choice
-from fleet.api.strategy import AT_LEAST_ONE_STEP, SOMEBODY_GETS_B, Choice, Preview, Steps
+from fleet.api.strategy import (
+    AT_LEAST_ONE_STEP,
+    JUDGED_STEPS,
+    SOMEBODY_GETS_B,
+    Choice,
+    Preview,
+    Steps,
+)
 from fleet.api.values import (
     APPLICATION_LENGTH,
     Amount,
@@ -139,7 +146,7 @@ class Override(Model):
 class CanaryPolicy(Model):
     """The canary inside a cluster: steps with growing weights, judged by analysis."""
 
-    RULES = (AT_LEAST_ONE_STEP,)
+    RULES = (AT_LEAST_ONE_STEP, JUDGED_STEPS)
 
     steps: Annotated[Steps, Field(min_length=1), Rules(instead_of=("minItems",))]
     """Weights in growing order; after the last step the new revision is promoted."""

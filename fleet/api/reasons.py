@@ -109,6 +109,7 @@ SENTENCES: Final[dict[str, str]] = {
     "MetricsUnavailable": "The metrics source does not answer, or answers nonsense.",
     "NoAnalysis": "The strategy has no analysis.",
     "SamplesInsufficient": "Too few requests to judge; the step is held.",
+    "AnalysisUndecided": "A value is neither good nor bad; a person decides.",
     "SampleRatioMismatch": "Requests are not split between the arms as planned.",
     "Experimenting": "The experiment has not been decided yet.",
     "AwaitingAdvice": "The advisor is asked before the step is left; not for longer than its time.",

@@ -245,6 +245,7 @@ class Decision(Model):
         "AdvisorPause",
         "AdvisorRollback",
         "AdvisorAdvance",
+        "AnalysisUndecided",
     ]
     """Why, for machines."""
     phase: Phase | None = None

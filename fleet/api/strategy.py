@@ -4,7 +4,7 @@ Part of a Rollout's spec; an Application's policy shares the steps. One model pe
 strategy is a model here and a member of `Strategy`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Annotated
 
@@ -30,24 +30,40 @@ class Pause(Model):
     """How long, for example `5m`; left out, a person ends the pause."""
 
 
+class StepAnalysis(Model):
+    """Checks that a step waits for."""
+
+    iterations: Annotated[int, Field(ge=1, le=1_000)] = 1
+    """Checks that every metric must pass in this step."""
+
+
 class Step(Model):
-    """One step of a canary: a share of the traffic, then perhaps a pause."""
+    """One step of a canary: a share of the traffic or a wait for good checks, perhaps a pause."""
 
     RULES = (
         Rule(
-            rule="has(self.setWeight)",
+            rule="has(self.setWeight) || has(self.analysis)",
             message="setWeight is required: write the pause into the step whose weight it holds",
         ),
     )
-    REQUIRED_BY_RULE = ("setWeight",)
 
-    set_weight: Annotated[
-        int,
-        AfterValidator(_percent),
-        Rules(Rule(rule="self >= 0 && self <= 100", message="setWeight must be 0-100")),
-    ]
-    """Percent of the traffic for the new revision."""
+    set_weight: (
+        Annotated[
+            int,
+            AfterValidator(_percent),
+            Rules(Rule(rule="self >= 0 && self <= 100", message="setWeight must be 0-100")),
+        ]
+        | None
+    ) = None
+    """Percent of the traffic for the new revision; a step of `analysis` keeps the one before."""
+    analysis: StepAnalysis | None = None
     pause: Pause | None = None
+
+
+def weight_at(steps: Sequence[Step], index: int) -> int:
+    """Percent in force at that step: its own, or that of the last step before it that has one."""
+    given = (item.set_weight for item in reversed(steps[: index + 1]))
+    return next((item for item in given if item is not None), 0)
 
 
 Steps = Annotated[
@@ -55,15 +71,26 @@ Steps = Annotated[
     Field(max_length=50),
     Rules(
         Rule(
-            rule="self.exists(step, !has(step.setWeight)) || "
-            "(self.map(step, step.setWeight).isSorted() && "
-            "self.all(a, self.exists_one(b, b.setWeight == a.setWeight)))",
+            rule="self.filter(a, has(a.setWeight)).map(a, a.setWeight).isSorted() && "
+            "self.all(a, !has(a.setWeight) || "
+            "self.exists_one(b, has(b.setWeight) && b.setWeight == a.setWeight))",
             message="steps: each setWeight must be greater than the one before it, "
             "so 100 can only be the last",
+        ),
+        Rule(
+            rule="self.size() == 0 || has(self[0].setWeight) || !has(self[0].analysis)",
+            message="steps: the first needs a setWeight: there is nothing to judge before it",
         ),
     ),
 ]
 """Steps with growing weights."""
+
+JUDGED_STEPS = Rule(
+    rule="!has(self.steps) || !self.steps.exists(step, has(step.analysis)) || "
+    "(has(self.analysis) && has(self.analysis.metrics) && self.analysis.metrics.size() > 0)",
+    message="a step of analysis needs analysis.metrics: [{name: error-rate, threshold: 5}]",
+    field=".analysis",
+)
 
 AT_LEAST_ONE_STEP = Rule(
     rule="has(self.steps) && self.steps.size() > 0",
@@ -95,6 +122,7 @@ class Canary(Model):
 
     RULES = (
         AT_LEAST_ONE_STEP,
+        JUDGED_STEPS,
         Rule(
             rule="self.canaryService != self.stableService || self.canaryService == ''",
             message="canaryService and stableService must be two different Services",

@@ -22,6 +22,16 @@ Duration = Annotated[
 ]
 """`30s`, `5m`, `2h`, `7d`: a whole number and one unit."""
 
+Span = Annotated[
+    str,
+    Field(max_length=16, pattern=durations.PATTERN),
+    Rules(
+        Rule(rule=f"self.matches(r'{durations.ROUGH}')", message=durations.HELP),
+        instead_of=("pattern",),
+    ),
+]
+"""A Duration where it stands often: the CRD has no room for all ranges, the cores check them."""
+
 Delay = Annotated[
     str,
     Field(max_length=16, pattern=durations.PATTERN),

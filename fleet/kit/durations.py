@@ -19,6 +19,8 @@ _EXACT = (
 )
 EXACT = rf"^\s*\+?0*({_EXACT})\s*$"
 """All that `parse` accepts, as one expression for the API server."""
+ROUGH = r"^\s*\+?0*[1-9][0-9]{0,4}[smhd]\s*$"
+"""The same but for the upper ends of the ranges, at a fifth of the length."""
 EXACT_OR_ZERO = rf"^\s*\+?0*({_EXACT}|0s)\s*$"
 """The same with `allow_zero`."""
 

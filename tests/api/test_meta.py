@@ -44,8 +44,8 @@ def steps(spec: dict[str, Any]) -> list[dict[str, Any]]:
             id="a weight above 100",
         ),
         pytest.param(
-            lambda spec: steps(spec)[1].pop("setWeight"),
-            "spec.strategy.canary.steps[1].setWeight is required",
+            lambda spec: spec["strategy"]["canary"]["analysis"]["metrics"][0].pop("name"),
+            "spec.strategy.canary.analysis.metrics[0].name is required",
             id="a missing field",
         ),
         pytest.param(
@@ -55,9 +55,9 @@ def steps(spec: dict[str, Any]) -> list[dict[str, Any]]:
             id="a duration that is none",
         ),
         pytest.param(
-            lambda spec: spec["strategy"]["canary"]["analysis"]["metrics"][0].update(name="p42"),
-            "spec.strategy.canary.analysis.metrics[0].name must be 'error-rate', 'latency-p50', "
-            "'latency-p95', 'latency-p99' or 'request-rate' (is 'p42')",
+            lambda spec: spec["strategy"]["canary"]["analysis"]["metrics"][0].update(source="p42"),
+            "spec.strategy.canary.analysis.metrics[0].source must be 'app', 'appRole', 'envoy', "
+            "'istio' or 'nginx' (is 'p42')",
             id="a word that is none of the allowed",
         ),
         pytest.param(

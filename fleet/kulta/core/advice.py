@@ -130,7 +130,8 @@ def advances(draft: Draft, step: Step) -> bool:
     found = _counting(draft)
     if found is None or found.action != "Advance" or step.pause is None:
         return False
-    return step.pause.duration is not None and (found.to_weight or 0) > step.set_weight
+    weight = draft.status.current_weight or 0
+    return step.pause.duration is not None and (found.to_weight or 0) > weight
 
 
 def ask(draft: Draft) -> None:

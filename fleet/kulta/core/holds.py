@@ -33,17 +33,18 @@ def of_step(draft: Draft, step: Step) -> Wait | None:
     """The pause of a step that is reached; None once it is over."""
     if step.pause is None:
         return None
+    weight = draft.status.current_weight or 0
     end = deadlines.pause_end(step.pause, draft.status.pause_start_time)
     if end is None:
         return Wait(
             reason="StepPaused",
-            message=f"paused at {step.set_weight}% until kulta.io/promote",
+            message=f"paused at {weight}% until kulta.io/promote",
         )
     if draft.now >= end or advice.advances(draft, step):
         return None
     draft.wake(deadlines.next_look(end, draft.now))
     return Wait(
         reason="StepPaused",
-        message=f"paused at {step.set_weight}% for {step.pause.duration}",
+        message=f"paused at {weight}% for {step.pause.duration}",
         until=end,
     )

@@ -3,7 +3,6 @@
 Sentences for `Strategy.problems` and `validation`; each names field, value and correction.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 
 from fleet.api.analysis import Analysis
@@ -23,21 +22,35 @@ def services(at: str, named: Mapping[str, str]) -> Iterator[str]:
             seen[name] = field
 
 
-def steps(at: str, wanted: tuple[Step, ...]) -> Iterator[str]:
-    """At least one step, growing weights, readable pauses."""
+def steps(at: str, wanted: tuple[Step, ...], analysis: Analysis | None = None) -> Iterator[str]:
+    """At least one step, growing weights, readable pauses, metrics for steps that are judged."""
     if not wanted:
         yield f"{at}.steps needs at least one step; write for example [{{setWeight: 20}}]"
+    is_judged = analysis is not None and bool(analysis.metrics)
     before = -1
     for index, step in enumerate(wanted):
-        where, weight = f"{at}.steps[{index}]", step.set_weight
-        if weight <= before:
+        where = f"{at}.steps[{index}]"
+        yield from _weight(where, step, before)
+        before = before if step.set_weight is None else max(before, step.set_weight)
+        if step.analysis is not None and not is_judged:
             yield (
-                f"{where}.setWeight must be greater than that of the step before it ({before}), "
-                f"it is {weight}; weights grow, and 100 can only be the last"
+                f"{where}.analysis has nothing to judge by; "
+                f"write {at}.analysis.metrics: [{{name: error-rate, threshold: 5}}]"
             )
-        before = max(before, weight)
         if step.pause is not None and step.pause.duration is not None:
             yield from duration(f"{where}.pause.duration", step.pause.duration)
+
+
+def _weight(where: str, step: Step, before: int) -> Iterator[str]:
+    """`before`: the weight that is in force; -1 at the first step."""
+    weight = step.set_weight
+    if weight is None and (step.analysis is None or before < 0):
+        yield f"{where}.setWeight is required; a pause stands in the step whose weight it holds"
+    elif weight is not None and weight <= before:
+        yield (
+            f"{where}.setWeight must be greater than that of the step before it ({before}), "
+            f"it is {weight}; weights grow, and 100 can only be the last"
+        )
 
 
 def routing(at: str, wanted: TrafficRouting | None) -> Iterator[str]:
@@ -50,17 +63,16 @@ def routing(at: str, wanted: TrafficRouting | None) -> Iterator[str]:
         )
 
 
-def analysis(at: str, wanted: Analysis | None) -> Iterator[str]:
-    """Finite thresholds, readable durations."""
+def analysis(at: str, wanted: Analysis | None, *, has_services: bool = True) -> Iterator[str]:
+    """Readable durations, and whatever each metric finds wrong with itself. `has_services`:
+    whether the strategy sends traffic through Services of its own."""
     if wanted is None:
         return
     yield from duration(f"{at}.analysis.warmupDuration", wanted.warmup_duration)
+    yield from duration(f"{at}.analysis.interval", wanted.interval)
     for index, metric in enumerate(wanted.metrics):
-        where = f"{at}.analysis.metrics[{index}]"
-        if not math.isfinite(metric.threshold):
-            yield f"{where}.threshold must be a finite number, it is {metric.threshold}"
-        yield from duration(f"{where}.interval", metric.interval)
-        yield from duration(f"{where}.window", metric.window)
+        for field, sentence in metric.faults(has_services=has_services):
+            yield f"{at}.analysis.metrics[{index}].{field} {sentence}"
 
 
 def duration(where: str, text: str | None) -> Iterator[str]:

@@ -249,7 +249,8 @@ def _metrics(draft: Draft) -> Condition:
         return condition("MetricsAvailable", None, "NoAnalysis")
     if status is None:
         return condition("MetricsAvailable", None, "WarmingUp")
-    failed = next((item for item in status.metrics if item.verdict == "Error"), None)
+    errors = (item for item in status.metrics if item.verdict == "Error" and not item.dry_run)
+    failed = next(errors, None)
     if failed is not None:
         message = f"{failed.name}: {failed.message}"
         return condition("MetricsAvailable", False, "MetricsUnavailable", message)

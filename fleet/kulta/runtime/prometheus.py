@@ -42,7 +42,8 @@ class Prometheus:
 
 
 def parse(status: int, body: bytes, address: str) -> float | None:
-    """The first number of an answer, None when it holds no series. Raises TemporaryError."""
+    """The number of an answer, None when it holds no series. Raises TemporaryError, for several
+    series too: which of them is meant nobody knows."""
     try:
         said = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -57,16 +58,22 @@ def parse(status: int, body: bytes, address: str) -> float | None:
         why = web.cut(str(said.get("error") or said.get("errorType") or f"HTTP {status}"))
         raise TemporaryError(f"{address} refused the query: {why}; correct the metric's query")
     data = said.get("data")
-    result = data.get("result") if isinstance(data, dict) else None
+    data = data if isinstance(data, dict) else {}
+    result = data.get("result")
     if not isinstance(result, list):
         raise TemporaryError(f"{address} answered without a result{DOUBT}")
     if not result:
         return None
+    if data.get("resultType") != "scalar" and len(result) > 1:
+        raise TemporaryError(
+            f"{address} answered with {len(result)} series where one number is needed; "
+            "add them up, for example sum(…)"
+        )
     return _number(_sample(data, result), address)
 
 
 def _sample(data: Any, result: list[Any]) -> Any:
-    """`[time, "value"]` of a scalar, or of the first series of a vector."""
+    """`[time, "value"]` of a scalar, or of the series of a vector."""
     if data.get("resultType") == "scalar":
         return result
     return result[0].get("value") if isinstance(result[0], dict) else None
@@ -84,6 +91,6 @@ def _number(sample: Any, address: str) -> float:
     if math.isnan(value) or math.isinf(value):
         raise TemporaryError(
             f"{address} answered {sample[1]}, which is not a usable number; "
-            "write a query that does not divide by zero"
+            "append `>= 0` to the query, so that no requests are no data"
         )
     return value

@@ -8,6 +8,7 @@ from fleet.kulta.core import validation
 from tests import gen
 
 CANARY = "spec.strategy.canary"
+ERRORS = {"name": "error-rate", "threshold": 5}
 BARE = {"stableService": gen.STABLE, "canaryService": gen.CANARY}
 
 
@@ -16,7 +17,7 @@ def routed(name: str) -> dict[str, Any]:
 
 
 def judged(**metric: Any) -> dict[str, Any]:
-    return gen.canary(20, analysis=gen.analysis({"name": "error-rate", "threshold": 5, **metric}))
+    return gen.canary(20, analysis=gen.analysis({**ERRORS, **metric}))
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,56 @@ def judged(**metric: Any) -> dict[str, Any]:
             {"strategy": judged(name="latency-p42")},
             ("metrics[0].name", "latency-p42", "latency-p95"),
             id="[V23] an unknown metric",
+        ),
+        pytest.param(
+            {"strategy": judged(name="mine", query='up{r="{{ revision }}"}')},
+            ("metrics[0].query has {{ revision }}", "namespace, rollout, stable, canary, service"),
+            id="a placeholder that means nothing",
+        ),
+        pytest.param(
+            {"strategy": judged(name="mine", query="up", compareToStable={"maxIncrease": "5%"})},
+            ("metrics[0].query asks the same of both", "{{ canary }}"),
+            id="a query that compares a revision with itself",
+        ),
+        pytest.param(
+            {"strategy": judged(compareToStable={"maxIncrease": "-5%"})},
+            ("compareToStable.maxIncrease '-5%'", "10%"),
+            id="an increase that is none",
+        ),
+        pytest.param(
+            {"strategy": judged(threshold=None)},
+            ("metrics[0].threshold is missing", "thresholdRange or compareToStable"),
+            id="a metric without any condition",
+        ),
+        pytest.param(
+            {"strategy": judged(thresholdRange={"min": 2, "max": 1})},
+            ("thresholdRange has a min 2.0 above its max",),
+            id="a range the wrong way round",
+        ),
+        pytest.param(
+            {"strategy": judged(thresholdRange={})},
+            ("thresholdRange needs min, max or both",),
+            id="a range without ends",
+        ),
+        pytest.param(
+            {"strategy": {"simple": {"analysis": gen.analysis({**ERRORS, "source": "istio"})}}},
+            ("metrics[0].source istio", "write app or appRole"),
+            id="Services of a strategy that has none",
+        ),
+        pytest.param(
+            {"strategy": {"simple": {"analysis": gen.analysis(ERRORS, interval="0s")}}},
+            ("simple.analysis.interval invalid", "out of range"),
+            id="checks without a pause between them",
+        ),
+        pytest.param(
+            {"strategy": gen.canary(steps=[{"analysis": {}}], analysis=gen.analysis())},
+            ("steps[0].setWeight is required",),
+            id="a check before there is traffic",
+        ),
+        pytest.param(
+            {"strategy": gen.canary(steps=[{"setWeight": 20, "analysis": {}}])},
+            ("steps[0].analysis has nothing to judge by", "canary.analysis.metrics"),
+            id="checks without metrics",
         ),
         pytest.param(
             {"strategy": gen.canary(20, canaryService=gen.STABLE)},

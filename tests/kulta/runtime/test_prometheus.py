@@ -108,6 +108,12 @@ async def test_an_answer_becomes_a_number(body: str, value: float | None) -> Non
             "refused the query: x marks the spot",
             id="[M10] Prometheus' own error text",
         ),
+        pytest.param(
+            200,
+            VECTOR % '{"value":[1,"1"]},{"value":[1,"2"]},{"value":[1,"3"]}',
+            "3 series where one number is needed; add them up",
+            id="a vector of many",
+        ),
         pytest.param(200, vector('"many"'), "'many', which is not a number", id="a word"),
         pytest.param(200, "[]", "not an object", id="a list"),
         pytest.param(200, '{"status":"success"}', "without a result", id="no data member"),

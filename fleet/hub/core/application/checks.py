@@ -56,22 +56,27 @@ def _gate(where: str, gate: Gate) -> Iterator[str]:
 
 def steps(where: str, given: Sequence[Step]) -> Iterator[str]:
     """Weights grow."""
+    before = -1
     for index, step in enumerate(given):
-        before = given[index - 1].set_weight if index else -1
-        if step.set_weight <= before:
+        weight = step.set_weight
+        if weight is None and (step.analysis is None or before < 0):
+            yield f"{where}[{index}].setWeight: is missing: write a percentage from 0 to 100"
+        elif weight is not None and weight <= before:
             yield (
-                f"{where}[{index}].setWeight: {step.set_weight} does not exceed the {before} of "
+                f"{where}[{index}].setWeight: {weight} does not exceed the {before} of "
                 "the step before: write growing weights"
             )
+        before = before if weight is None else weight
         if step.pause:
             yield from duration(f"{where}[{index}].pause.duration", step.pause.duration)
 
 
-def analysis(where: str, given: Analysis | None) -> Iterator[str]:
-    """Its times."""
+def analysis(where: str, given: Analysis | None, *, has_services: bool = True) -> Iterator[str]:
+    """Its times and its metrics."""
     if given is None:
         return
     yield from duration(f"{where}.warmupDuration", given.warmup_duration)
+    yield from duration(f"{where}.interval", given.interval)
     for index, metric in enumerate(given.metrics):
-        yield from duration(f"{where}.metrics[{index}].interval", metric.interval)
-        yield from duration(f"{where}.metrics[{index}].window", metric.window)
+        for field, sentence in metric.faults(has_services=has_services):
+            yield f"{where}.metrics[{index}].{field}: {sentence}"

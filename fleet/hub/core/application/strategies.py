@@ -34,6 +34,12 @@ def problems(where: str, policy: StrategyPolicy | None, workload: Workload) -> I
 def _canary(where: str, body: CanaryPolicy, workload: Workload) -> Iterator[str]:
     yield from checks.steps(f"{where}.steps", body.steps)
     yield from checks.analysis(f"{where}.analysis", body.analysis)
+    judged = [index for index, step in enumerate(body.steps) if step.analysis is not None]
+    if judged and not (body.analysis and body.analysis.metrics):
+        yield (
+            f"{where}.steps[{judged[0]}].analysis: has nothing to judge by: "
+            f"write {where}.analysis.metrics: [{{name: error-rate, threshold: 5}}]"
+        )
     if workload.service is None and workload.route is None:
         yield (
             "spec.workload.service: is missing: a canary divides the traffic of a service: "
@@ -69,7 +75,7 @@ def _ab_testing(where: str, body: ABTestingPolicy, workload: Workload) -> Iterat
 
 
 def _simple(where: str, body: SimplePolicy, _workload: Workload) -> Iterator[str]:
-    yield from checks.analysis(f"{where}.analysis", body.analysis)
+    yield from checks.analysis(f"{where}.analysis", body.analysis, has_services=False)
 
 
 CHECKS: Mapping[str, Check] = {

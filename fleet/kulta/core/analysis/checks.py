@@ -15,7 +15,7 @@ from fleet.kit import durations
 from fleet.kulta.core import advice
 from fleet.kulta.core.analysis import rounds, thresholds
 from fleet.kulta.core.analysis.rounds import Asked, Slot
-from fleet.kulta.core.analysis.thresholds import Counts, Verdict
+from fleet.kulta.core.analysis.thresholds import Answer, Counts, Verdict
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.wait import Wait
 
@@ -30,6 +30,8 @@ class Finding:
 
     wait: Wait | None = None
     """Why the step may not be left yet; None: the analysis has nothing against it."""
+    person: Wait | None = None
+    """What a person has to decide; None: nothing."""
     failure: str = ""
     """Why the revision must be taken back; empty: it need not."""
     reason: str = "AnalysisFailed"
@@ -48,21 +50,27 @@ def begin(draft: Draft) -> None:
     known = draft.status.analysis
     if known is None:
         return
-    fresh = {"verdict": Verdict.PENDING.value, "message": ""}
+    fresh = {"verdict": Verdict.PENDING.value, "message": "", "passed": 0, "undecided": 0}
     metrics = tuple(item.model_copy(update=fresh) for item in known.metrics)
     draft.set(analysis=known.model_copy(update={"metrics": metrics, "passed_at": None}))
 
 
-def examine(draft: Draft) -> Finding:
-    """Ask what is due, count what is new, and say what it means. An advisor may be heard."""
-    finding, awaited = _examine(draft), advice.awaited(draft)
+def examine(draft: Draft, *, iterations: int | None = None) -> Finding:
+    """Ask what is due, count what is new, and say what it means. An advisor may be heard.
+
+    `iterations`: checks that must pass in the present step, where it has a number of its own.
+    """
+    analysis = draft.traits.analysis
+    if analysis is not None and iterations is not None:
+        analysis = analysis.model_copy(update={"iterations": iterations})
+    finding, awaited = _examine(draft, analysis), advice.awaited(draft)
     if awaited is None or finding.wait is not None or finding.failure:
         return finding
     return replace(finding, wait=awaited)
 
 
-def _examine(draft: Draft) -> Finding:
-    analysis, began = draft.traits.analysis, draft.status.step_start_time
+def _examine(draft: Draft, analysis: Analysis | None) -> Finding:
+    began = draft.status.step_start_time
     if analysis is None or not analysis.metrics or began is None:
         return NOTHING
     warm = began
@@ -86,7 +94,8 @@ def _examine(draft: Draft) -> Finding:
     if finding.wait is None and not finding.failure and status.passed_at is None:
         status = status.model_copy(update={"passed_at": draft.now})
     kept = _keep(draft, status)
-    return replace(finding, wait=_finding(analysis, kept).wait)
+    told = _finding(analysis, kept)
+    return replace(finding, wait=told.wait, person=told.person)
 
 
 def _known(draft: Draft, analysis: Analysis) -> AnalysisStatus:
@@ -129,32 +138,51 @@ def _with_answers(
 def _counted(
     draft: Draft, analysis: Analysis, asked: Asked, before: MetricStatus, *, early: bool
 ) -> MetricStatus:
-    answer = rounds.answer(draft, asked.value)
-    verdict, message = thresholds.judge(asked.metric, answer, rounds.answer(draft, asked.new[0]))
+    answer, metric = rounds.answer(draft, asked.value), asked.metric
+    stable = rounds.answer(draft, asked.compared) if asked.compared else None
+    requests = rounds.answer(draft, asked.new[0]) if asked.new else Answer()
+    said = thresholds.judge(metric, answer, requests, stable)
+    verdict = said.verdict
     if early and verdict is Verdict.INCONCLUSIVE:
         verdict = Verdict.PENDING
     counts = thresholds.count(counts_of(before), verdict)
     return MetricStatus(
-        name=asked.metric.name,
+        name=metric.name,
         verdict=verdict.value,
         value=answer.value,
-        threshold=asked.metric.threshold,
+        stable_value=stable.value if stable else None,
+        threshold=said.limit if verdict is Verdict.FAILED else metric.threshold,
+        passed=min(counts.passed, analysis.iterations),
+        undecided=min(counts.undecided, analysis.inconclusive_limit),
+        dry_run=_is_dry(analysis, metric),
         failures=counts.failures,
         failed=counts.failed,
         errors=min(counts.errors, analysis.consecutive_error_limit),
         query=asked.value,
-        message=message[:MESSAGE_LIMIT],
+        message=said.message[:MESSAGE_LIMIT],
         canary=_samples(draft, asked.new),
-        stable=_samples(draft, asked.stable) if asked.stable else None,
+        stable=_samples(draft, asked.stable),
     )
+
+
+def _is_dry(analysis: Analysis, metric: Metric) -> bool:
+    return analysis.dry_run or metric.dry_run
 
 
 def counts_of(status: MetricStatus) -> Counts:
     """The stored counts of one metric."""
-    return Counts(failures=status.failures, failed=status.failed, errors=status.errors)
+    return Counts(
+        failures=status.failures,
+        failed=status.failed,
+        errors=status.errors,
+        passed=status.passed,
+        undecided=status.undecided,
+    )
 
 
-def _samples(draft: Draft, texts: tuple[str, str]) -> Samples | None:
+def _samples(draft: Draft, texts: tuple[str, str] | None) -> Samples | None:
+    if texts is None:
+        return None
     requests, failures = rounds.answer(draft, texts[0]), rounds.answer(draft, texts[1])
     if requests.value is None or failures.value is None:
         return None
@@ -176,17 +204,12 @@ def _without_source(draft: Draft, analysis: Analysis, status: AnalysisStatus) ->
 
 
 def _finding(analysis: Analysis, status: AnalysisStatus) -> Finding:
-    results = {
-        item.name: MetricResult(
-            value=item.value,
-            threshold=metric.threshold,
-            passed=Verdict(item.verdict) is Verdict.PASSED,
-        )
-        for metric, item in zip(analysis.metrics, status.metrics, strict=True)
-        if item.value is not None
-    }
-    wait = None
-    for metric, item in zip(analysis.metrics, status.metrics, strict=True):
+    """What the counts say; metrics that only run dry say nothing."""
+    pairs = zip(analysis.metrics, status.metrics, strict=True)
+    judged = [(metric, item) for metric, item in pairs if not _is_dry(analysis, metric)]
+    results = {item.name: _result(item) for _, item in judged if item.value is not None}
+    wait, person = None, None
+    for metric, item in judged:
         verdict, counts = Verdict(item.verdict), counts_of(item)
         if thresholds.rolls_back(metric, analysis, verdict, counts):
             blind = verdict is Verdict.ERROR
@@ -196,17 +219,39 @@ def _finding(analysis: Analysis, status: AnalysisStatus) -> Finding:
                 metrics=results,
                 is_judged=True,
             )
+        if person is None and thresholds.needs_person(analysis, counts):
+            person = _undecided(metric, item)
         if wait is None and not thresholds.passes(analysis, verdict, counts):
-            wait = _held(metric, item)
-    return Finding(wait=wait, metrics=results, is_judged=True)
+            wait = _held(analysis, metric, item)
+    is_judged = bool(judged)
+    return Finding(wait=person or wait, person=person, metrics=results, is_judged=is_judged)
 
 
-def _held(metric: Metric, item: MetricStatus) -> Wait:
+def _result(item: MetricStatus) -> MetricResult:
+    return MetricResult(
+        value=item.value or 0.0,
+        threshold=item.threshold,
+        passed=Verdict(item.verdict) is Verdict.PASSED,
+        message="" if item.threshold is not None else item.message,
+    )
+
+
+def _undecided(metric: Metric, item: MetricStatus) -> Wait:
+    message = (
+        f"{metric.name}: {item.message or 'it was undecided'}; "
+        "kulta.io/promote goes on, kulta.io/rollback takes it back"
+    )
+    return Wait(reason="AnalysisUndecided", message=message)
+
+
+def _held(analysis: Analysis, metric: Metric, item: MetricStatus) -> Wait:
     reasons = {
         Verdict.ERROR.value: "MetricsUnavailable",
         Verdict.INCONCLUSIVE.value: "SamplesInsufficient",
     }
     told = f"{metric.name}: {item.message}" if item.message else f"{metric.name} is not judged yet"
+    if item.verdict == Verdict.PASSED.value:
+        told = f"{metric.name} has passed {item.passed} of {analysis.iterations} checks"
     return Wait(reason=reasons.get(item.verdict, "Analyzing"), message=told)
 
 
@@ -220,8 +265,5 @@ def _keep(draft: Draft, status: AnalysisStatus) -> AnalysisStatus:
 
 
 def _significance(status: AnalysisStatus) -> object:
-    return (
-        status.revision,
-        status.passed_at,
-        [(x.name, x.verdict, x.failures, x.failed, x.errors, x.threshold) for x in status.metrics],
-    )
+    counted = [(x.name, x.verdict, counts_of(x), x.threshold, x.dry_run) for x in status.metrics]
+    return (status.revision, status.passed_at, counted)

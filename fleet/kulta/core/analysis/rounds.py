@@ -8,10 +8,11 @@ source did not answer is asked again before the slot is over. Used by `checks`.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from fleet.api.analysis import Analysis, AnalysisStatus, Metric
-from fleet.kit import durations
+from fleet.api.analysis import SERVICE_SOURCES, Analysis, AnalysisStatus, Metric
+from fleet.kit import durations, placeholders
 from fleet.kulta.core.actions import Query
 from fleet.kulta.core.analysis import queries
+from fleet.kulta.core.analysis.queries import Series
 from fleet.kulta.core.analysis.thresholds import Answer, Verdict
 from fleet.kulta.core.draft import Draft
 
@@ -37,18 +38,22 @@ class Asked:
 
     metric: Metric
     value: str
-    new: tuple[str, str]
-    """Requests and failures of the new revision."""
+    new: tuple[str, str] | None
+    """Requests and failures of the new revision; None where nobody asks for them."""
     stable: tuple[str, str] | None
+    compared: str = ""
+    """What yields the stable revision's value; empty where it is not compared."""
 
     @property
     def needed(self) -> tuple[str, ...]:
         """Without these there is no verdict."""
-        return (self.value, self.new[0]) if self.metric.min_sample_size else (self.value,)
+        least = self.new[:1] if self.new and self.metric.min_sample_size else ()
+        return (self.value, *least, *((self.compared,) if self.compared else ()))
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return (self.value, *self.new, *(self.stable or ()))
+        more = (self.compared,) if self.compared else ()
+        return (self.value, *more, *(self.new or ()), *(self.stable or ()))
 
 
 def slot_of(analysis: Analysis, began: datetime, warm: datetime, now: datetime) -> Slot:
@@ -59,33 +64,65 @@ def slot_of(analysis: Analysis, began: datetime, warm: datetime, now: datetime) 
 
 def interval(analysis: Analysis) -> timedelta:
     """Time between two checks: the smallest interval of all metrics."""
-    return min(
-        durations.parse(item.interval) if item.interval else INTERVAL for item in analysis.metrics
-    )
+    given = (item.interval or analysis.interval for item in analysis.metrics)
+    return min(durations.parse(item) if item else INTERVAL for item in given)
 
 
 def asked_of(draft: Draft, metric: Metric, slot: Slot) -> Asked:
     window = durations.parse(metric.window) if metric.window else WINDOW
     seconds = max(int(min(window, slot.elapsed).total_seconds()), 1)
-
-    def series(revision: str, role: str) -> queries.Series:
-        return queries.Series(
-            namespace=draft.look.rollout.namespace,
-            rollout=draft.name,
-            revision=revision if metric.source == "app" else role,
-            seconds=seconds,
-        )
-
-    new = series(draft.current, draft.traits.new_role)
-    stable = None
+    new = _series(draft, metric, seconds)
+    old = None
     if draft.stable and draft.stable != draft.current:
-        old = series(draft.stable, draft.traits.stable_role)
-        stable = (queries.requests(old), queries.failures(old))
+        old = _series(draft, metric, seconds, is_stable=True)
+    compared = metric.compare_to_stable is not None and old is not None
+    is_counted = metric.query is None or metric.min_sample_size is not None
     return Asked(
         metric=metric,
-        value=queries.value(metric.name, new),
-        new=(queries.requests(new), queries.failures(new)),
-        stable=stable,
+        value=_text(metric, new, old),
+        new=(queries.requests(new), queries.failures(new)) if is_counted else None,
+        stable=(queries.requests(old), queries.failures(old)) if old and is_counted else None,
+        compared=_text(metric, old, old) if old and compared else "",
+    )
+
+
+def _series(draft: Draft, metric: Metric, seconds: int, *, is_stable: bool = False) -> Series:
+    """What the series of a revision are called in the metric's source."""
+    traits = draft.traits
+    hash_, role = (draft.stable, traits.stable_role) if is_stable else (draft.current, "")
+    name = hash_ if metric.source == "app" else role or traits.new_role
+    if metric.source in SERVICE_SOURCES:
+        name = _service(draft, is_stable=is_stable)
+    return Series(
+        namespace=draft.look.rollout.namespace,
+        rollout=draft.name,
+        revision=name,
+        seconds=seconds,
+        source=metric.source,
+        is_stable=is_stable,
+        service=_service(draft, is_stable=is_stable),
+    )
+
+
+def _service(draft: Draft, *, is_stable: bool) -> str:
+    return draft.traits.stable_service if is_stable else draft.traits.canary_service
+
+
+def _text(metric: Metric, series: Series, stable: Series | None) -> str:
+    """The query for the value of the revision that `series` are of."""
+    if metric.query is None:
+        return queries.value(metric.name, series)
+    return placeholders.filled(
+        metric.query,
+        {
+            "namespace": series.namespace,
+            "rollout": series.rollout,
+            "stable": stable.revision if stable is not None else "",
+            "canary": series.revision,
+            "service": series.service,
+            "window": series.window,
+        },
+        queries.escaped,
     )
 
 

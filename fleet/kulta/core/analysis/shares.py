@@ -5,25 +5,22 @@ converted, those that were slower than a quantile of the control. Counts and sha
 window, so that n·p is a number of requests. `queries` has the texts that other strategies ask too.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fleet.api.experiment import ABMetric
+from fleet.kit import placeholders
 from fleet.kulta.core.analysis import queries
 from fleet.kulta.core.analysis.queries import QUANTILES, SECONDS, Series, escaped
 
 CONVERSIONS = "http_conversions_total"
 COUNT = SECONDS.replace("_bucket", "_count")
-PLACEHOLDER = re.compile(r"{{\s*(\w+)\s*}}")
 KNOWN = ("namespace", "rollout", "revision", "role", "service", "window")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSeries(Series):
     """Series that carry the name of the arm's Service instead of a revision."""
-
-    service: str
 
     @property
     def labels(self) -> str:
@@ -118,9 +115,9 @@ def filled(text: str, subject: Subject, window: str) -> str:
         "service": subject.service,
         "window": window,
     }
-    return PLACEHOLDER.sub(lambda found: escaped(values.get(found[1], found[0])), text)
+    return placeholders.filled(text, values, escaped)
 
 
 def strangers(text: str) -> tuple[str, ...]:
     """Placeholders that mean nothing."""
-    return tuple(name for name in PLACEHOLDER.findall(text) if name not in KNOWN)
+    return tuple(name for name in placeholders.names(text) if name not in KNOWN)

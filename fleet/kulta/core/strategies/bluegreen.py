@@ -112,7 +112,7 @@ class BlueGreenStrategy:
         """Whether nobody and nothing keeps the gate shut."""
         if requests.is_asked(draft, "promote") and not holds.is_firm(draft):
             return True
-        draft.paused = holds.of_spec(draft)
+        draft.paused = holds.of_spec(draft) or finding.person
         draft.progress = finding.wait or _gate(draft)
         return draft.paused is None and draft.progress is None
 

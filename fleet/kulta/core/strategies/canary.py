@@ -11,6 +11,7 @@ told in `steps`.
 from collections.abc import Iterator
 
 from fleet.api.rollout import Canary, Phase, RolloutSpec, RolloutStatus, Step
+from fleet.api.strategy import weight_at
 from fleet.kulta.core import (
     advice,
     deadlines,
@@ -38,7 +39,7 @@ class CanaryStrategy:
         canary = _canary(spec)
         names = {"canaryService": canary.canary_service, "stableService": canary.stable_service}
         yield from problems.services(at, names)
-        yield from problems.steps(at, canary.steps)
+        yield from problems.steps(at, canary.steps, canary.analysis)
         yield from problems.routing(at, canary.traffic_routing)
         yield from problems.analysis(at, canary.analysis)
 
@@ -61,14 +62,13 @@ class CanaryStrategy:
 
     def start(self, spec: RolloutSpec, stepwise: bool) -> tuple[int | None, int | None]:
         all_steps = _canary(spec).steps
-        return (0, all_steps[0].set_weight) if stepwise else (len(all_steps), 100)
+        return (0, weight_at(all_steps, 0)) if stepwise else (len(all_steps), 100)
 
     def describe(self, draft: Draft) -> str:
-        step = _step(draft)
-        if step is None:
+        if _step(draft) is None:
             return f"revision {draft.current} is being promoted"
-        count = len(_canary(draft.look.spec).steps)
-        return f"step {_index(draft)} of {count}: {step.set_weight}% for revision {draft.current}"
+        count, weight = len(_canary(draft.look.spec).steps), _weight(draft)
+        return f"step {_index(draft)} of {count}: {weight}% for revision {draft.current}"
 
     def step(self, draft: Draft) -> str:
         count = len(_canary(draft.look.spec).steps)
@@ -80,7 +80,7 @@ class CanaryStrategy:
         draft.move(Phase.PROGRESSING)
 
     def advance(self, draft: Draft) -> None:
-        finding = checks.examine(draft)
+        finding = _examined(draft)
         if base.fails(draft, finding):
             return
         if draft.look.total == 0:
@@ -91,7 +91,7 @@ class CanaryStrategy:
                 return
             if before.reached_step_index != _index(draft):
                 _arrive(draft, step)
-                finding = checks.examine(draft)
+                finding = _examined(draft)
             if not _may_leave(draft, step, finding):
                 return
             if _is_promotion(draft, step):
@@ -108,8 +108,8 @@ class CanaryStrategy:
             steps.work(draft, _weight_in_force(draft))
             base.pause(draft, held)
             return False
-        was = step.set_weight if is_reached else None
-        wait = steps.work(draft, step.set_weight, was)
+        was = _weight(draft) if is_reached else None
+        wait = steps.work(draft, _weight(draft), was)
         draft.progress = wait
         if wait is None:
             return True
@@ -129,12 +129,12 @@ class CanaryStrategy:
         action, reason = _cause(draft, step, finding)
         if action == "Promotion":
             requests.consume(draft, "promote")
-        left = _index(draft)
-        following = _canary(draft.look.spec).steps[left + 1 :]
+        left, all_steps = _index(draft), _canary(draft.look.spec).steps
+        is_last = left + 1 == len(all_steps)
         draft.move(Phase.PROGRESSING)
         draft.set(
             current_step_index=left + 1,
-            current_weight=following[0].set_weight if following else 100,
+            current_weight=100 if is_last else weight_at(all_steps, left + 1),
             pause_start_time=None,
             pause_requested=False,
             progress_started_at=draft.now,
@@ -192,11 +192,21 @@ def _step(draft: Draft) -> Step | None:
 
 
 def _weight_in_force(draft: Draft) -> int:
-    reached = draft.status.reached_step_index
-    all_steps = _canary(draft.look.spec).steps
-    if reached is None or reached >= len(all_steps):
-        return 0
-    return all_steps[reached].set_weight
+    reached, all_steps = draft.status.reached_step_index, _canary(draft.look.spec).steps
+    is_known = reached is not None and reached < len(all_steps)
+    return weight_at(all_steps, reached or 0) if is_known else 0
+
+
+def _weight(draft: Draft) -> int:
+    """Percent that the step in work is about."""
+    return weight_at(_canary(draft.look.spec).steps, _index(draft))
+
+
+def _examined(draft: Draft) -> Finding:
+    """The analysis, as the step in work wants it."""
+    step = _step(draft)
+    own = step.analysis if step is not None else None
+    return checks.examine(draft, iterations=own.iterations if own is not None else None)
 
 
 def _arrive(draft: Draft, step: Step) -> None:
@@ -215,9 +225,10 @@ def _may_leave(draft: Draft, step: Step, finding: Finding) -> bool:
     if requests.is_asked(draft, "promote") and not holds.is_firm(draft):
         return True
     wait = held or holds.of_step(draft, step)
+    if wait is not None and draft.phase is not Phase.PAUSED and wait is not held:
+        _note_pause(draft, wait)
+    wait = wait or finding.person
     if wait is not None:
-        if draft.phase is not Phase.PAUSED and wait is not held:
-            _note_pause(draft, step, wait)
         base.pause(draft, wait)
         return False
     if finding.wait is not None:
@@ -243,7 +254,7 @@ def _is_recorded(draft: Draft) -> bool:
     return True
 
 
-def _note_pause(draft: Draft, step: Step, wait: Wait) -> None:
+def _note_pause(draft: Draft, wait: Wait) -> None:
     decisions.note(
         draft,
         "Pause",
@@ -251,7 +262,7 @@ def _note_pause(draft: Draft, step: Step, wait: Wait) -> None:
         f"step {_index(draft)}: {wait.message}",
         phase=Phase.PAUSED,
         to_step=_index(draft),
-        weight=step.set_weight,
+        weight=_weight(draft),
     )
 
 
@@ -275,7 +286,7 @@ def _is_promotion(draft: Draft, step: Step) -> bool:
     all new pods fit beside the old ones of this step.
     """
     canary, limits = _canary(draft.look.spec), draft.look.bounds
-    old = replicas.split(limits, step.set_weight).stable
+    old = replicas.split(limits, _weight(draft)).stable
     rest = canary.steps[_index(draft) + 1 :]
     is_plain = not rest or (len(rest) == 1 and rest[0].set_weight == 100 and rest[0].pause is None)
     return (

@@ -22,7 +22,7 @@ class SimpleStrategy:
     """See the module."""
 
     def problems(self, spec: RolloutSpec, at: str) -> Iterator[str]:
-        yield from problems.analysis(at, _simple(spec).analysis)
+        yield from problems.analysis(at, _simple(spec).analysis, has_services=False)
 
     def traits(self, spec: RolloutSpec) -> Traits:
         return Traits(
@@ -72,6 +72,9 @@ class SimpleStrategy:
             requests.consume(draft, "promote")
             decisions.note(draft, "Promotion", "ManualPromotion", self.describe(draft))
             return True
+        if finding.person is not None:
+            base.pause(draft, finding.person)
+            return False
         draft.progress = finding.wait
         deadlines.stop(draft)
         return False

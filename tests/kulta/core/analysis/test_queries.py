@@ -77,3 +77,82 @@ def test_label_values_cannot_leave_their_quotes(value: str, escaped: str) -> Non
 def test_window(seconds: int, window: str) -> None:
     series = Series(namespace="n", rollout="r", revision="v", seconds=seconds)
     assert window in queries.requests(series)
+
+
+@pytest.mark.parametrize(
+    ("source", "is_stable", "labels"),
+    [
+        pytest.param(
+            "envoy",
+            False,
+            'envoy_cluster_name=~"shop[/_]web-canary[/_].+"',
+            id="Envoy's clusters, as Contour and others name them",
+        ),
+        pytest.param(
+            "istio",
+            True,
+            'reporter="source",destination_service_namespace="shop",'
+            'destination_service_name="web-canary"',
+            id="Istio's view of the caller",
+        ),
+        pytest.param(
+            "nginx",
+            False,
+            'namespace="shop",canary=~"shop-web-canary-[^-]+"',
+            id="what the canary Ingress took",
+        ),
+        pytest.param(
+            "nginx",
+            True,
+            'namespace="shop",service="web-canary",canary=""',
+            id="what the user's Ingress kept",
+        ),
+    ],
+)
+def test_proxies_know_services(source: str, is_stable: bool, labels: str) -> None:
+    series = Series(
+        namespace="shop",
+        rollout="web",
+        revision="web-canary",
+        seconds=60,
+        source=source,
+        is_stable=is_stable,
+    )
+    assert series.labels == labels
+
+
+@pytest.mark.parametrize(
+    ("source", "texts"),
+    [
+        pytest.param(
+            "envoy",
+            (
+                "envoy_cluster_upstream_rq{envoy_response_code",
+                "upstream_rq_time_bucket",
+                "))) >= 0",
+            ),
+            id="Envoy counts milliseconds",
+        ),
+        pytest.param(
+            "istio",
+            ("istio_requests_total{response_code", "duration_milliseconds_bucket", "))) >= 0"),
+            id="so does Istio",
+        ),
+        pytest.param(
+            "nginx",
+            ("nginx_ingress_controller_requests{status", "duration_seconds_bucket", "* 1000 >= 0"),
+            id="nginx counts seconds",
+        ),
+    ],
+)
+def test_proxies_have_names_of_their_own(source: str, texts: tuple[str, str, str]) -> None:
+    series = Series(namespace="n", rollout="r", revision="s", seconds=60, source=source)
+    assert texts[0] in queries.value("error-rate", series)
+    assert texts[0] in queries.failures(series)
+    assert texts[1] in queries.value("latency-p95", series)
+    assert texts[2] in queries.value("latency-p95", series)
+
+
+def test_names_in_patterns_are_taken_literally() -> None:
+    series = Series(namespace="a.b", rollout="r", revision="s", seconds=1, source="envoy")
+    assert series.labels == 'envoy_cluster_name=~"a\\\\.b[/_]s[/_].+"'

@@ -25,15 +25,119 @@ def metric(threshold: float = 5.0, **more: Any) -> Metric:
     ],
 )
 def test_value_against_threshold(value: float | None, threshold: float, verdict: Verdict) -> None:
-    found, message = thresholds.judge(metric(threshold), Answer(value=value), Answer())
-    assert found is verdict
-    assert message
+    found = thresholds.judge(metric(threshold), Answer(value=value), Answer())
+    assert found.verdict is verdict
+    assert found.message
+
+
+RANGE = {"threshold_range": {"min": 1, "max": 5}}
+BOTH = {"threshold_range": {"max": 1}, "threshold": 5}
+TENTH = {"compare_to_stable": {"max_increase": "10%"}}
+HALF = {"compare_to_stable": {"max_increase": "0.5"}}
+
+
+def asked(**conditions: Any) -> Metric:
+    return Metric(name="mine", query="up", **conditions)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "value", "verdict"),
+    [
+        pytest.param(RANGE, 1.0, Verdict.PASSED, id="the least of a range is in it"),
+        pytest.param(RANGE, 5.0, Verdict.PASSED, id="so is the most"),
+        pytest.param(RANGE, 0.9, Verdict.FAILED, id="below a range"),
+        pytest.param(RANGE, 5.1, Verdict.FAILED, id="above a range"),
+        pytest.param({"threshold_range": {"min": 1}}, 1e9, Verdict.PASSED, id="no upper end"),
+        pytest.param({"threshold_range": {"max": 1}}, -1e9, Verdict.PASSED, id="no lower end"),
+        pytest.param(BOTH, 0.5, Verdict.PASSED, id="good by the range"),
+        pytest.param(BOTH, 5.0, Verdict.FAILED, id="bad by the threshold"),
+        pytest.param(BOTH, 3.0, Verdict.UNDECIDED, id="neither good nor bad"),
+        pytest.param(
+            {"threshold_range": {"max": 9}, "threshold": 5},
+            7.0,
+            Verdict.FAILED,
+            id="good by the range and bad by the threshold is bad",
+        ),
+        pytest.param(RANGE | TENTH, 5.1, Verdict.FAILED, id="out of the range, as good as stable"),
+    ],
+)
+def test_ranges(conditions: dict[str, Any], value: float, verdict: Verdict) -> None:
+    found = thresholds.judge(asked(**conditions), Answer(value=value), Answer(), Answer(value=9.0))
+    assert found.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("conditions", "value", "stable", "verdict"),
+    [
+        pytest.param(TENTH, 110.0, 100.0, Verdict.PASSED, id="a tenth more is allowed"),
+        pytest.param(TENTH, 110.1, 100.0, Verdict.FAILED, id="more than a tenth is not"),
+        pytest.param(TENTH, 50.0, 100.0, Verdict.PASSED, id="less is always allowed"),
+        pytest.param(TENTH, 0.0, 0.0, Verdict.PASSED, id="nothing beside nothing"),
+        pytest.param(TENTH, 0.1, 0.0, Verdict.FAILED, id="a part of nothing is nothing"),
+        pytest.param(TENTH, -91.0, -100.0, Verdict.PASSED, id="a tenth of what is below zero"),
+        pytest.param(HALF, 0.5, 0.0, Verdict.PASSED, id="a number is in the metric's unit"),
+        pytest.param(HALF, 0.6, 0.0, Verdict.FAILED, id="more than that number"),
+        pytest.param(TENTH | {"threshold": 5}, 6, 100.0, Verdict.FAILED, id="both have to hold"),
+        pytest.param(TENTH, 1.0, None, Verdict.INCONCLUSIVE, id="no data of the stable one"),
+    ],
+)
+def test_comparison_with_stable(
+    conditions: dict[str, Any], value: float, stable: float | None, verdict: Verdict
+) -> None:
+    answers = Answer(value=value), Answer(), Answer(value=stable)
+    assert thresholds.judge(asked(**conditions), *answers).verdict is verdict
+
+
+def test_first_revision_is_compared_with_nothing() -> None:
+    found = thresholds.judge(asked(**TENTH), Answer(value=1e9), Answer(), None)
+    assert (found.verdict, "nothing to compare" in found.message) == (Verdict.PASSED, True)
+
+
+def test_an_error_on_the_stable_side_is_an_error() -> None:
+    found = thresholds.judge(asked(**TENTH), Answer(value=1.0), Answer(), Answer(error="down"))
+    assert (found.verdict, found.message) == (Verdict.ERROR, "down")
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdict"),
+    [
+        pytest.param("Hold", Verdict.INCONCLUSIVE, id="Hold waits"),
+        pytest.param("Pass", Verdict.PASSED, id="Pass takes it as good"),
+        pytest.param("Fail", Verdict.FAILED, id="Fail takes it as bad"),
+        pytest.param("Error", Verdict.ERROR, id="Error leaves it to failurePolicy"),
+    ],
+)
+def test_no_data(policy: str, verdict: Verdict) -> None:
+    found = thresholds.judge(metric(no_data=policy), Answer(), Answer())
+    assert found.verdict is verdict
+    assert found.message == "no data: the new revision has had no requests"
+
+
+@pytest.mark.parametrize(
+    ("iterations", "passed", "goes_on"),
+    [
+        pytest.param(1, 1, True, id="one is enough by default"),
+        pytest.param(3, 2, False, id="two of three"),
+        pytest.param(3, 3, True, id="three of three"),
+    ],
+)
+def test_so_many_checks_have_to_pass(iterations: int, passed: int, goes_on: bool) -> None:
+    analysis = Analysis(iterations=iterations)
+    counts = Counts(passed=passed)
+    assert thresholds.passes(analysis, Verdict.PASSED, counts) is goes_on
+    assert not thresholds.passes(analysis, Verdict.FAILED, counts)
+
+
+def test_a_person_is_asked_after_so_many_undecided_checks() -> None:
+    analysis = Analysis(inconclusive_limit=2)
+    found = [thresholds.needs_person(analysis, Counts(undecided=item)) for item in (1, 2, 3)]
+    assert found == [False, True, True]
 
 
 def test_two_good_values_pass() -> None:
     """[M14] 2.5 against 5 and against 100."""
-    verdicts = [thresholds.judge(metric(t), Answer(value=2.5), Answer())[0] for t in (5.0, 100.0)]
-    assert verdicts == [Verdict.PASSED, Verdict.PASSED]
+    said = [thresholds.judge(metric(t), Answer(value=2.5), Answer()) for t in (5.0, 100.0)]
+    assert [item.verdict for item in said] == [Verdict.PASSED, Verdict.PASSED]
 
 
 @pytest.mark.parametrize(
@@ -47,23 +151,26 @@ def test_two_good_values_pass() -> None:
 )
 def test_sample_size(requests: Answer, verdict: Verdict) -> None:
     asked = metric(min_sample_size=100)
-    assert thresholds.judge(asked, Answer(value=1.0), requests)[0] is verdict
+    assert thresholds.judge(asked, Answer(value=1.0), requests).verdict is verdict
 
 
 def test_error_says_what_the_source_said() -> None:
     answer = Answer(error="connection refused")
-    assert thresholds.judge(metric(), answer, Answer()) == (Verdict.ERROR, "connection refused")
+    found = thresholds.judge(metric(), answer, Answer())
+    assert (found.verdict, found.message) == (Verdict.ERROR, "connection refused")
 
 
 @pytest.mark.parametrize(
     ("verdicts", "counts"),
     [
         pytest.param("FF", Counts(failures=2, failed=2), id="failures add up"),
-        pytest.param("FFP", Counts(failed=2), id="a pass ends the row, not the sum"),
+        pytest.param("FFP", Counts(failed=2, passed=1), id="a pass ends the row, not the sum"),
         pytest.param("FEF", Counts(failures=2, failed=2), id="an error is not a pass"),
         pytest.param("FIF", Counts(failures=2, failed=2), id="nor is nothing"),
         pytest.param("EE", Counts(errors=2), id="errors add up apart"),
         pytest.param("EEI", Counts(), id="any answer ends the row of errors"),
+        pytest.param("PUPU", Counts(passed=2, undecided=2), id="undecided ones are apart"),
+        pytest.param("EEU", Counts(undecided=1), id="an undecided answer is an answer"),
         pytest.param("EEF", Counts(failures=1, failed=1), id="a bad one too"),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fleet.api import rules, schema
-from fleet.api.columns import KINDS, Kind
+from fleet.api.columns import KINDS, Definition
 from fleet.cli import crds
 
 CRDS = Path(__file__).parent.parent / "crds"
@@ -37,13 +37,13 @@ def walk(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
 
 
 @cache
-def whole(kind: Kind) -> dict[str, Node]:
+def whole(kind: Definition) -> dict[str, Node]:
     """The schemas of a kind by path."""
     return dict(walk(schema.openapi(kind.model)))
 
 
 @cache
-def ours(kind: Kind) -> dict[str, Node]:
+def ours(kind: Definition) -> dict[str, Node]:
     """Without what is inside pod templates."""
     return {path: node for path, node in whole(kind).items() if ".template." not in path}
 
@@ -59,7 +59,7 @@ def test_a_crd_fits_the_annotation_of_kubectl_apply(path: Path) -> None:
 
 
 @by_kind
-def test_names_follow_the_design(kind: Kind) -> None:
+def test_names_follow_the_design(kind: Definition) -> None:
     names = schema.crd(kind)["spec"]["names"]
     assert names["categories"] == ["kulta"]
     assert names["shortNames"] == [SHORT[kind.resource.kind]]
@@ -76,7 +76,7 @@ SHORT = {
 
 
 @by_kind
-def test_schemas_are_structural(kind: Kind) -> None:
+def test_schemas_are_structural(kind: Definition) -> None:
     forbidden = {"title", "$ref", "$defs", "anyOf", "allOf", "oneOf", "const", "x-kulta-schema"}
     for path, node in whole(kind).items():
         assert not forbidden & node.keys(), path
@@ -86,7 +86,7 @@ def test_schemas_are_structural(kind: Kind) -> None:
 
 
 @by_kind
-def test_every_field_of_ours_is_explained(kind: Kind) -> None:
+def test_every_field_of_ours_is_explained(kind: Definition) -> None:
     silent = [
         path
         for path, node in ours(kind).items()
@@ -98,7 +98,7 @@ def test_every_field_of_ours_is_explained(kind: Kind) -> None:
 
 
 @by_kind
-def test_columns_show_fields_that_exist(kind: Kind) -> None:
+def test_columns_show_fields_that_exist(kind: Definition) -> None:
     known = ours(kind).keys() | {".metadata.creationTimestamp"}
     assert [column.path for column in kind.columns if column.path not in known] == []
 
@@ -193,7 +193,7 @@ def test_defaults_that_say_nothing_are_left_out(path: str) -> None:
 
 
 @by_kind
-def test_rules_use_what_kubernetes_1_28_has(kind: Kind) -> None:
+def test_rules_use_what_kubernetes_1_28_has(kind: Definition) -> None:
     for path, node in ours(kind).items():
         for item in node.get(rules.VALIDATIONS, ()):
             without_texts = re.sub(r"r?'[^']*'", "''", item["rule"])
@@ -202,7 +202,7 @@ def test_rules_use_what_kubernetes_1_28_has(kind: Kind) -> None:
 
 
 @by_kind
-def test_a_rule_says_something_to_people(kind: Kind) -> None:
+def test_a_rule_says_something_to_people(kind: Definition) -> None:
     for path, node in ours(kind).items():
         for item in node.get(rules.VALIDATIONS, ()):
             assert len(item["message"]) > 10, path

@@ -33,7 +33,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class Definition:
     """A kind of ours: its model and what the API server must know beside the schema."""
 
     model: type[Object[Any, Any]]
@@ -128,13 +128,17 @@ ROLLOUT = (
     _wide("Revision", ".status.currentPodHash"),
 )
 
-KINDS: Final[tuple[Kind, ...]] = (
-    Kind(model=MemberCluster, resource=names.MEMBERCLUSTERS, short="mc", columns=MEMBERCLUSTER),
-    Kind(model=Fleet, resource=names.FLEETS, short="fl", columns=FLEET),
-    Kind(model=Application, resource=names.APPLICATIONS, short="fapp", columns=APPLICATION),
-    Kind(model=FleetRollout, resource=names.FLEETROLLOUTS, short="fr", columns=FLEETROLLOUT),
-    Kind(model=ClusterRollout, resource=names.CLUSTERROLLOUTS, short="crl", columns=CLUSTERROLLOUT),
-    Kind(
+KINDS: Final[tuple[Definition, ...]] = (
+    Definition(
+        model=MemberCluster, resource=names.MEMBERCLUSTERS, short="mc", columns=MEMBERCLUSTER
+    ),
+    Definition(model=Fleet, resource=names.FLEETS, short="fl", columns=FLEET),
+    Definition(model=Application, resource=names.APPLICATIONS, short="fapp", columns=APPLICATION),
+    Definition(model=FleetRollout, resource=names.FLEETROLLOUTS, short="fr", columns=FLEETROLLOUT),
+    Definition(
+        model=ClusterRollout, resource=names.CLUSTERROLLOUTS, short="crl", columns=CLUSTERROLLOUT
+    ),
+    Definition(
         model=Rollout,
         resource=names.ROLLOUTS,
         short="ro",

@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any
 
 from fleet.api import names, rules
-from fleet.api.columns import KINDS, Kind
+from fleet.api.columns import KINDS, Definition
 from fleet.api.meta import Object
 
 Schema = dict[str, Any]
@@ -38,7 +38,7 @@ def files() -> dict[str, str]:
 
 
 @cache
-def _file(kind: Kind) -> str:
+def _file(kind: Definition) -> str:
     """Made once: models do not change while a process lives."""
     return text(crd(kind))
 
@@ -48,7 +48,7 @@ def text(manifest: Mapping[str, Any]) -> str:
     return json.dumps(manifest, separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
-def crd(kind: Kind) -> Schema:
+def crd(kind: Definition) -> Schema:
     """The CustomResourceDefinition of `kind`."""
     resource = kind.resource
     spec: Schema = {
@@ -77,7 +77,7 @@ def crd(kind: Kind) -> Schema:
     }
 
 
-def _version(kind: Kind, name: str, *, storage: bool) -> Schema:
+def _version(kind: Definition, name: str, *, storage: bool) -> Schema:
     subresources: Schema = {"status": {}}
     if kind.scale:
         subresources["scale"] = REPLICA_PATHS

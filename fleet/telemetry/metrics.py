@@ -18,7 +18,7 @@ _LONG_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class MetricRow:
     """One row of the table; the README's is generated from it."""
 
     name: str
@@ -29,44 +29,44 @@ class Metric:
 
 
 ENGINE = (
-    Metric(
+    MetricRow(
         "kulta_reconciliations_total",
         "counter",
         "Reconciles of Rollouts by result: success, error, skipped.",
         ("result",),
     ),
-    Metric(
+    MetricRow(
         "kulta_reconciliation_duration_seconds",
         "histogram",
         "How long a reconcile took, by strategy.",
         ("strategy",),
         _SECONDS,
     ),
-    Metric(
+    MetricRow(
         "kulta_rollouts_active",
         "gauge",
         "Rollouts that exist, by phase and strategy.",
         ("phase", "strategy"),
     ),
-    Metric(
+    MetricRow(
         "kulta_traffic_weight",
         "gauge",
         "Percent of the traffic on the new revision.",
         ("namespace", "rollout"),
     ),
-    Metric(
+    MetricRow(
         "kulta_events_total",
         "counter",
         "Letters about decisions by sink and result: delivered, refused, dropped.",
         ("sink", "result"),
     ),
-    Metric(
+    MetricRow(
         "kulta_events_waiting",
         "gauge",
         "Letters that a sink has not taken yet.",
         ("sink",),
     ),
-    Metric(
+    MetricRow(
         "kulta_advice_total",
         "counter",
         "Questions to advisors by result: answered, failed.",
@@ -75,46 +75,46 @@ ENGINE = (
 )
 
 HUB = (
-    Metric("fleet_rollouts", "gauge", "FleetRollouts that exist, by phase.", ("phase",)),
-    Metric(
+    MetricRow("fleet_rollouts", "gauge", "FleetRollouts that exist, by phase.", ("phase",)),
+    MetricRow(
         "fleet_cluster_reachable",
         "gauge",
         "1 when the cluster answers and is watched, else 0.",
         ("cluster",),
     ),
-    Metric(
+    MetricRow(
         "fleet_cluster_status_age_seconds",
         "gauge",
         "Seconds since the cluster's last sign of life, at the time of the scrape.",
         ("cluster",),
     ),
-    Metric(
+    MetricRow(
         "fleet_dispatch_seconds",
         "histogram",
         "From a change of a ClusterRollout's spec to its Rollout in the member.",
         (),
         _SECONDS,
     ),
-    Metric(
+    MetricRow(
         "fleet_time_to_halt_seconds",
         "histogram",
         "From a member's failed verdict, as observed, to the halt of the run.",
         (),
         _LONG_SECONDS,
     ),
-    Metric(
+    MetricRow(
         "fleet_api_requests_total",
         "counter",
         "Requests to API servers by verb and HTTP code (error: no answer; open: not sent).",
         ("verb", "code"),
     ),
-    Metric(
+    MetricRow(
         "fleet_reconciliations_total",
         "counter",
         "Reconciles by kind and result: success, error.",
         ("kind", "result"),
     ),
-    Metric(
+    MetricRow(
         "fleet_reconciliation_seconds",
         "histogram",
         "How long a reconcile took, by kind.",
@@ -127,7 +127,7 @@ HUB = (
 class Metrics:
     """The metrics of one table, in a registry of their own."""
 
-    def __init__(self, table: tuple[Metric, ...]) -> None:
+    def __init__(self, table: tuple[MetricRow, ...]) -> None:
         client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = client.CollectorRegistry()
         self._counters: dict[str, client.Counter] = {}
@@ -140,7 +140,7 @@ class Metrics:
         """The text that Prometheus scrapes, of `CONTENT_TYPE`."""
         return client.generate_latest(self._registry)
 
-    def _register(self, row: Metric) -> None:
+    def _register(self, row: MetricRow) -> None:
         names, registry = row.labels, self._registry
         if row.type == "counter":
             self._counters[row.name] = client.Counter(row.name, row.help, names, registry=registry)

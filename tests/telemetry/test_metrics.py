@@ -31,7 +31,7 @@ def samples(of: Metrics, name: str = "") -> dict[str, float]:
     ],
 )
 def test_the_table_is_what_is_shown(
-    made: Callable[[], Metrics], table: tuple[metrics.Metric, ...]
+    made: Callable[[], Metrics], table: tuple[metrics.MetricRow, ...]
 ) -> None:
     families = text_string_to_metric_families(made().exposition().decode())
     shown = {(family.name, family.type, family.documentation) for family in families}

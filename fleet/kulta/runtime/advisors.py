@@ -29,7 +29,7 @@ LONGEST_WORDS = 200
 log = logging.getLogger(__name__)
 
 
-class Advisor(Protocol):
+class AdviceSource(Protocol):
     """Says what it would do."""
 
     async def ask(self, question: Question) -> Recommendation:
@@ -77,7 +77,7 @@ class Consultations:
 
     def __init__(
         self,
-        advisor: Advisor,
+        advisor: AdviceSource,
         clock: Clock,
         metrics: EngineMetrics,
         answered: Callable[[Key], None],

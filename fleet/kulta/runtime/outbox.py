@@ -68,7 +68,7 @@ class _Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Reached:
     """How far one Rollout's diary has got: handed over, and delivered."""
 
     told: int = 0
@@ -106,12 +106,12 @@ class Outbox:
         self._soonest, self._give_up, self._capacity = soonest, give_up, capacity
         self._ledgers: dict[Key, _Ledger] = {}
 
-    def of(self, key: Key, uid: str) -> Told:
+    def of(self, key: Key, uid: str) -> Reached:
         """How far the diary of that Rollout, in that life, has got."""
         found = self._ledgers.get(key)
         if found is None or found.uid != uid:
-            return Told()
-        return Told(found.told, found.emitted)
+            return Reached()
+        return Reached(found.told, found.emitted)
 
     def put(self, key: Key, uid: str, transitions: Iterable[Transition], told: int) -> None:
         """Send these on their way; from now on the diary is told up to `told`. Returns at once."""

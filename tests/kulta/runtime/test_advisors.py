@@ -14,7 +14,7 @@ from fleet.errors import TemporaryError
 from fleet.kulta.core.actions import Question
 from fleet.kulta.core.events.advised import Advised
 from fleet.kulta.core.observed import Consulted, Recommendation
-from fleet.kulta.runtime.advisors import Advisor, Consultations, HttpAdvisor, Silent
+from fleet.kulta.runtime.advisors import AdviceSource, Consultations, HttpAdvisor, Silent
 from fleet.kulta.runtime.web import Web
 from fleet.telemetry.metrics import EngineMetrics
 from tests import gen
@@ -129,7 +129,7 @@ class Scripted:
 class Room:
     """Consultations with an advisor."""
 
-    def __init__(self, advisor: Advisor) -> None:
+    def __init__(self, advisor: AdviceSource) -> None:
         self.clock, self.metrics = FakeClock(), EngineMetrics()
         self.woken: list[tuple[str, str]] = []
         self.told: list[Advised] = []

@@ -12,7 +12,7 @@ import pytest
 from fleet.errors import PermanentError, TemporaryError
 from fleet.kulta.core.events.transition import Transition
 from fleet.kulta.runtime import outbox as outboxes
-from fleet.kulta.runtime.outbox import Outbox, Told
+from fleet.kulta.runtime.outbox import Outbox, Reached
 from fleet.kulta.runtime.sinks import CDEvents, Nowhere
 from fleet.kulta.runtime.web import Web
 from fleet.telemetry.metrics import EngineMetrics
@@ -79,10 +79,10 @@ async def test_letters_arrive_in_their_order() -> None:
     async with outbox(sinks={"keeper": sink}) as (box, metrics):
         put(box, 1, 2)
         put(box, 3)
-        assert box.of(KEY, UID) == Told(3, 0)
+        assert box.of(KEY, UID) == Reached(3, 0)
         await box.flush(5)
         assert sink.kept == [1, 2, 3]
-        assert box.of(KEY, UID) == Told(3, 3)
+        assert box.of(KEY, UID) == Reached(3, 3)
     assert samples(metrics, "kulta_events") == {
         'kulta_events_total{result="delivered",sink="keeper"}': 3.0,
         'kulta_events_waiting{sink="keeper"}': 0.0,
@@ -95,11 +95,11 @@ async def test_everybody_has_been_told_when_the_last_one_has() -> None:
     async with outbox(sinks={"quick": quick, "dead": dead}) as (box, _):
         put(box, 1, 2)
         await until(lambda: quick.kept == [1, 2] and dead.attempts > 3)
-        assert box.of(KEY, UID) == Told(2, 0)
+        assert box.of(KEY, UID) == Reached(2, 0)
         dead.trouble = None
         await box.flush(5)
         assert (quick.kept, dead.kept) == ([1, 2], [1, 2])
-        assert box.of(KEY, UID) == Told(2, 2)
+        assert box.of(KEY, UID) == Reached(2, 2)
 
 
 async def test_what_lies_before_the_first_missing_one_counts() -> None:
@@ -107,7 +107,7 @@ async def test_what_lies_before_the_first_missing_one_counts() -> None:
     async with outbox(sinks={"picky": sink}) as (box, _):
         put(box, 1, 2, 3, 4)
         await until(lambda: sink.attempts > 4)
-        assert box.of(KEY, UID) == Told(4, 2)
+        assert box.of(KEY, UID) == Reached(4, 2)
 
 
 async def test_a_refused_letter_does_not_hold_up_the_next(caplog: pytest.LogCaptureFixture) -> None:
@@ -115,7 +115,7 @@ async def test_a_refused_letter_does_not_hold_up_the_next(caplog: pytest.LogCapt
     async with outbox(sinks={"picky": sink}) as (box, metrics):
         put(box, 1, 2)
         await box.flush(5)
-        assert (sink.kept, box.of(KEY, UID)) == ([2], Told(2, 2))
+        assert (sink.kept, box.of(KEY, UID)) == ([2], Reached(2, 2))
     assert (
         samples(metrics, "kulta_events_total")['kulta_events_total{result="refused",sink="picky"}']
         == 1.0
@@ -132,7 +132,7 @@ async def test_rollouts_do_not_wait_for_each_other() -> None:
         for number in range(2, 20):
             put(box, number, key=("shop", f"cart-{number}"))
         await until(lambda: len(sink.kept) == 18)
-        assert box.of(KEY, UID) == Told(1, 0)
+        assert box.of(KEY, UID) == Reached(1, 0)
 
 
 async def test_a_sink_that_answers_500_twice_gets_it_once() -> None:
@@ -181,7 +181,7 @@ async def test_nothing_is_tried_for_ever(caplog: pytest.LogCaptureFixture) -> No
     async with outbox(sinks={"keeper": sink}, give_up=timedelta(seconds=0.05)) as (box, metrics):
         put(box, 1)
         await box.flush(5)
-        assert box.of(KEY, UID) == Told(1, 1)
+        assert box.of(KEY, UID) == Reached(1, 1)
     assert samples(metrics, "kulta_events_total") == {
         'kulta_events_total{result="dropped",sink="keeper"}': 1.0
     }
@@ -214,9 +214,9 @@ async def test_a_bug_in_a_sink_is_loud_and_loses_nothing(caplog: pytest.LogCaptu
 async def test_another_life_of_the_name_begins_anew() -> None:
     async with outbox(sinks={"keeper": Keeper()}) as (box, _):
         put(box, 1, 2)
-        assert box.of(KEY, "another") == Told()
+        assert box.of(KEY, "another") == Reached()
         put(box, 1, uid="another")
-        assert (box.of(KEY, UID), box.of(KEY, "another")) == (Told(), Told(1, 0))
+        assert (box.of(KEY, UID), box.of(KEY, "another")) == (Reached(), Reached(1, 0))
 
 
 async def test_a_diary_that_began_anew_is_not_told_by_letters_of_the_old_one() -> None:
@@ -226,11 +226,11 @@ async def test_a_diary_that_began_anew_is_not_told_by_letters_of_the_old_one() -
     async with outbox(sinks={"keeper": sink}) as (box, _):
         put(box, 1, 2, 3)
         put(box, 1, 2)
-        assert box.of(KEY, UID) == Told(2, 0)
+        assert box.of(KEY, UID) == Reached(2, 0)
         sink.trouble = None
         await box.flush(5)
         assert sink.kept == [1, 2, 3, 1, 2]
-        assert box.of(KEY, UID) == Told(2, 2)
+        assert box.of(KEY, UID) == Reached(2, 2)
 
 
 async def test_what_is_on_its_way_outlives_its_rollout() -> None:
@@ -239,13 +239,13 @@ async def test_what_is_on_its_way_outlives_its_rollout() -> None:
         put(box, 1)
         box.forget(KEY)
         await box.flush(5)
-        assert (sink.kept, box.of(KEY, UID)) == ([1], Told())
+        assert (sink.kept, box.of(KEY, UID)) == ([1], Reached())
 
 
 async def test_nobody_to_tell_is_told_at_once() -> None:
     async with outbox(sinks={"cdevents": Nowhere()}) as (box, metrics):
         put(box, 1, 2)
-        assert box.of(KEY, UID) == Told(2, 2)
+        assert box.of(KEY, UID) == Reached(2, 2)
     assert samples(metrics, "kulta_events") == {}
 
 
@@ -257,4 +257,4 @@ async def test_the_end_of_the_process_does_not_wait_for_a_dead_sink() -> None:
         started = asyncio.get_running_loop().time()
         await box.flush(0.05)
         assert asyncio.get_running_loop().time() - started < 1.0
-        assert box.of(KEY, UID) == Told(1, 0)
+        assert box.of(KEY, UID) == Reached(1, 0)

@@ -21,7 +21,7 @@ MEDIA_TYPE = "application/cloudevents+json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class EventKind:
     """One kind of event; the README's table is made from these."""
 
     verb: str
@@ -39,24 +39,26 @@ class Kind:
         return f"dev.cdevents.service.{self.verb}.0.2.0"
 
 
-DEPLOYED = Kind(
+DEPLOYED = EventKind(
     verb="deployed",
     subject="initialization",
     why="initialization",
     when="a revision begins its way",
 )
-UPGRADED = Kind(
+UPGRADED = EventKind(
     verb="upgraded", subject="step/<index>", why="step_advanced", when="another step begins"
 )
-ROLLEDBACK = Kind(verb="rolledback", subject="rollback", why="", when="the revision is taken back")
-PUBLISHED = Kind(
+ROLLEDBACK = EventKind(
+    verb="rolledback", subject="rollback", why="", when="the revision is taken back"
+)
+PUBLISHED = EventKind(
     verb="published",
     subject="completed",
     why="completed",
     when="the revision is the stable one",
     is_of_artifact=False,
 )
-CONCLUDED = Kind(
+CONCLUDED = EventKind(
     verb="published",
     subject="experiment-concluded",
     why="experiment_concluded",
@@ -75,7 +77,7 @@ REASONS: Mapping[str, str] = {
 """Why a revision is taken back: the decision's reason → the event's."""
 
 
-def words(kind: Kind) -> tuple[str, ...]:
+def words(kind: EventKind) -> tuple[str, ...]:
     """The reasons that events of this kind can give."""
     return (kind.why,) if kind.why else tuple(REASONS.values())
 
@@ -104,20 +106,20 @@ def of(transition: Transition) -> dict[str, Any] | None:
     }
 
 
-def kind_of(transition: Transition) -> Kind | None:
+def kind_of(transition: Transition) -> EventKind | None:
     """Which event a decision is, if any."""
     known = _ACTIONS.get(transition.decision.action)
     return known(transition) if known is not None else None
 
 
-def _advanced(transition: Transition) -> Kind | None:
+def _advanced(transition: Transition) -> EventKind | None:
     """Another step, unless it lies behind the last one: there the promotion begins."""
     decision = transition.decision
     moved = decision.to_step is not None and decision.to_step != decision.from_step
     return UPGRADED if moved and transition.step < transition.steps else None
 
 
-_ACTIONS: Mapping[str, Callable[[Transition], Kind | None]] = {
+_ACTIONS: Mapping[str, Callable[[Transition], EventKind | None]] = {
     "Initialize": lambda _: DEPLOYED,
     "StepAdvance": _advanced,
     "Promotion": _advanced,
@@ -127,7 +129,7 @@ _ACTIONS: Mapping[str, Callable[[Transition], Kind | None]] = {
 }
 
 
-def _subject(transition: Transition, kind: Kind) -> dict[str, Any]:
+def _subject(transition: Transition, kind: EventKind) -> dict[str, Any]:
     meta = transition.rollout.metadata
     path = kind.subject.replace("<index>", str(transition.step))
     content: dict[str, Any] = {
@@ -147,7 +149,7 @@ def _subject(transition: Transition, kind: Kind) -> dict[str, Any]:
     }
 
 
-def _custom(transition: Transition, kind: Kind) -> dict[str, Any]:
+def _custom(transition: Transition, kind: EventKind) -> dict[str, Any]:
     meta, decision = transition.rollout.metadata, transition.decision
     return {
         "version": "v1",

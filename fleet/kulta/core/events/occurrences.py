@@ -28,7 +28,7 @@ PREFIXES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Manner:
     """What a phase is called: `<strategy>.rollout.<suffix>`."""
 
     suffix: str
@@ -36,12 +36,12 @@ class Kind:
     outcome: str
 
 
-GOING = Kind("progressing", "info", "in_progress")
-PAUSED = Kind("paused", "warning", "in_progress")
-DONE = Kind("completed", "info", "success")
-FAILED = Kind("failed", "error", "failure")
+GOING = Manner("progressing", "info", "in_progress")
+PAUSED = Manner("paused", "warning", "in_progress")
+DONE = Manner("completed", "info", "success")
+FAILED = Manner("failed", "error", "failure")
 
-KINDS: Mapping[Phase, Kind] = {
+KINDS: Mapping[Phase, Manner] = {
     Phase.INITIALIZING: GOING,
     Phase.PROGRESSING: GOING,
     Phase.PREVIEW: GOING,
@@ -71,7 +71,7 @@ INSPECT = (
 )
 
 
-ADVICE = Kind("recommendation", "info", "in_progress")
+ADVICE = Manner("recommendation", "info", "in_progress")
 
 
 def of_advice(advised: Advised, cluster: str = "") -> dict[str, Any]:
@@ -110,7 +110,7 @@ def of(transition: Transition, cluster: str = "") -> dict[str, Any] | None:
     }
 
 
-def _head(told: Transition | Advised, suffix: str, kind: Kind) -> dict[str, Any]:
+def _head(told: Transition | Advised, suffix: str, kind: Manner) -> dict[str, Any]:
     member = told.status.strategy
     return {
         "id": told.ulid,

@@ -30,6 +30,15 @@ class Reader:
             self._text, self._read = text, parsed.model_copy(update={"status": status})
         return self._read
 
+    def is_untouched(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether what was read, and is not frozen, is still what `manifest` says."""
+        assert self._read is not None
+        meta = self._read.metadata
+        return (
+            self._read.spec.template == manifest["spec"]["template"]
+            and meta.annotations == manifest["metadata"]["annotations"]
+        )
+
 
 def anew(manifest: Mapping[str, Any], status: RolloutStatus) -> Rollout:
     """A Rollout of its own, in which nobody can have changed anything."""

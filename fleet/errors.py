@@ -4,6 +4,7 @@
     ├── TemporaryError        try again later; the world is in the way
     │   ├── Unreachable       no answer from an API server (transport, 5xx, circuit open)
     │   │   └── Untrusted     its certificate does not verify
+    │   ├── Unanswered        somebody outside took longer than he may
     │   ├── Conflict          somebody else wrote first: read again, decide again
     │   └── Throttled         told to slow down (429), with `retry_after`
     ├── PermanentError        the same call will fail again until something changes
@@ -39,6 +40,10 @@ class Unreachable(TemporaryError):
 
 class Untrusted(Unreachable):
     """The server's certificate does not verify, or TLS failed in another way."""
+
+
+class Unanswered(TemporaryError):
+    """No answer within the time that the call has."""
 
 
 class Conflict(TemporaryError):

@@ -13,11 +13,14 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
-from fleet.errors import PermanentError, TemporaryError
+from fleet.errors import PermanentError, TemporaryError, Unanswered
 
+LIMITS = httpx.Limits(max_connections=300, max_keepalive_connections=20)
+"""More than all who call through here want at once: nobody waits because others do."""
 LONGEST_ANSWER = 1 << 20
 LONGEST_WORDS = 500
 """Characters that are kept of what a server says: its words end up in statuses and Events."""
@@ -63,27 +66,30 @@ class Web:
 
     def __init__(self, *, user_agent: str, allow_loopback: bool = False) -> None:
         self._allow_loopback = allow_loopback
+        self._lookups: dict[tuple[str, int], asyncio.Future[list[Any]]] = {}
         self._http = httpx.AsyncClient(
             headers={"User-Agent": user_agent},
             timeout=None,
             trust_env=False,
-            limits=httpx.Limits(max_connections=50, max_keepalive_connections=20),
+            limits=LIMITS,
         )
 
     async def ask(self, call: Call, hint: str = "") -> Answer:
-        """The answer, of any HTTP status. Raises TemporaryError with a sentence when there is none,
-        Refused for an address that may not be asked; `hint` ends the sentence."""
+        """The answer, of any HTTP status. Raises TemporaryError with a sentence when there is none
+        (Unanswered when there is none in time), Refused for an address that may not be asked; `hint` ends the sentence."""
         where = call.name or shown(call.url)
         try:
             async with asyncio.timeout(call.seconds):
                 return await self._ask(call, httpx.URL(call.url), where)
         except TimeoutError:
-            raise TemporaryError(f"{where} did not answer within {call.seconds:g} s") from None
+            raise Unanswered(f"{where} did not answer within {call.seconds:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise TemporaryError(f"{where} does not answer: {_why(error)}{hint}") from None
 
     async def close(self) -> None:
         """Ends every connection."""
+        for asked in self._lookups.values():
+            asked.cancel()
         await self._http.aclose()
 
     async def _ask(self, call: Call, url: httpx.URL, where: str) -> Answer:
@@ -121,10 +127,9 @@ class Web:
             raise Refused(
                 f"{where} is not an address; write for example http://prometheus.monitoring:9090"
             )
-        loop = asyncio.get_running_loop()
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
-            found = await loop.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+            found = await self._resolved(url.host, port)
         except socket.gaierror:
             raise TemporaryError(f"the host name {url.host} cannot be resolved") from None
         addresses = list(dict.fromkeys(ipaddress.ip_address(item[4][0]) for item in found))
@@ -133,6 +138,23 @@ class Web:
             if reason:
                 raise Refused(f"{where} is refused: {address} is {reason}")
         return addresses
+
+    async def _resolved(self, host: str, port: int) -> list[Any]:
+        """What the resolver says. Several who ask for one name at once share one of its few
+        threads: a name server that is silent about one name keeps no other name waiting."""
+        asked = self._lookups.get((host, port))
+        if asked is None:
+            loop = asyncio.get_running_loop()
+            asked = asyncio.ensure_future(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            self._lookups[host, port] = asked
+            asked.add_done_callback(lambda done: self._looked_up(host, port, done))
+        return await asyncio.shield(asked)
+
+    def _looked_up(self, host: str, port: int, done: asyncio.Future[list[Any]]) -> None:
+        """Who asks from now on asks anew; a failure that nobody waited for is no news."""
+        del self._lookups[host, port]
+        if not done.cancelled():
+            done.exception()
 
 
 def check(answer: Answer, where: str, longest: int = LONGEST_WORDS) -> None:

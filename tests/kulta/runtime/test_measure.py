@@ -1,11 +1,19 @@
 """Measurements: asked in the background, once for each text, remembered with their time."""
 
 import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
 
 from fleet.api.analysis import Analysis
 from fleet.errors import TemporaryError
 from fleet.kulta.core.actions import Query
-from fleet.kulta.runtime.measure import KEPT, Measurements
+from fleet.kulta.runtime.measure import EACH, KEPT, Measurements
+from fleet.kulta.runtime.prometheus import Prometheus
+from fleet.kulta.runtime.web import Web
 from tests.fakes import NOON, FakeClock, Samples
 
 KEY = ("shop", "checkout")
@@ -99,3 +107,104 @@ async def test_closing_ends_what_is_under_way() -> None:
     await settle()
     assert len(source.asked) == 2
     await measurements.close()
+
+
+@asynccontextmanager
+async def listening(answer: bytes) -> AsyncIterator[tuple[str, list[float]]]:
+    """A server that takes every connection and answers so, or never; when it was asked."""
+    asked: list[float] = []
+    writers = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(asyncio.get_running_loop().time())
+        writers.append(writer)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            if answer:
+                head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(answer)}\r\n"
+                writer.write(f"{head}Connection: close\r\n\r\n".encode() + answer)
+                await writer.drain()
+                writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    finally:
+        server.close()
+        for writer in writers:
+            writer.close()
+
+
+async def test_a_dead_server_delays_nobody_elses_rollout() -> None:
+    """Ten Rollouts ask a socket that never answers a hundred things each; another is served."""
+    answer = b'{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}'
+    net = Web(user_agent="test", allow_loopback=True)
+    source = Prometheus(net, timeout=2.0)
+    async with listening(b"") as (dead, asked), listening(answer) as (alive, _):
+        done = asyncio.Event()
+        measurements = Measurements(
+            source, FakeClock(), lambda key: done.set() if key == KEY else None
+        )
+        for number in range(10):
+            texts = [f"up[{item}s]" for item in range(100)]
+            measurements.ask(("shop", str(number)), [Query(address=dead, text=x) for x in texts])
+        await asyncio.sleep(0.2)
+        began = asyncio.get_running_loop().time()
+        measurements.ask(KEY, [Query(address=alive, text="up")])
+        async with asyncio.timeout(1.5):
+            await done.wait()
+        assert measurements.of(KEY)["up"].value == 7.0
+        assert asyncio.get_running_loop().time() - began < 1.0
+        assert len(asked) == EACH, "no more than so many at once"
+        await measurements.close()
+    await net.close()
+
+
+async def test_a_round_at_a_dead_server_takes_as_long_as_one_query() -> None:
+    net = Web(user_agent="test", allow_loopback=True)
+    async with listening(b"") as (dead, asked):
+        come, done = [], asyncio.Event()
+
+        def answered(key: tuple[str, str]) -> None:
+            come.append(key)
+            if len(come) == 100:
+                done.set()
+
+        measurements = Measurements(Prometheus(net, timeout=0.3), FakeClock(), answered)
+        texts = [f"up[{item}s]" for item in range(100)]
+        measurements.ask(KEY, [Query(address=dead, text=text) for text in texts])
+        async with asyncio.timeout(1.5):
+            await done.wait()
+        errors = {item.error for item in measurements.of(KEY).values()}
+        assert errors == {f"{dead} did not answer within 0.3 s"}
+        assert len(asked) == EACH
+        measurements.ask(KEY, [Query(address=dead, text="up")])
+        await asyncio.sleep(0.1)
+        assert len(asked) == EACH + 1, "the next round asks anew"
+        await measurements.close()
+    await net.close()
+
+
+async def test_a_silent_name_server_is_asked_once_for_a_name() -> None:
+    """The resolver has few threads: a name that hangs must not take them all."""
+    net, looked = Web(user_agent="test"), []
+    go = asyncio.Event()
+
+    async def resolve(host: str, *_: object, **__: object) -> list[object]:
+        looked.append(host)
+        await go.wait()
+        raise socket.gaierror
+
+    loop = asyncio.get_running_loop()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loop, "getaddrinfo", resolve)
+        measurements = Measurements(Prometheus(net, timeout=5), FakeClock(), lambda _: None)
+        measurements.ask(KEY, [query(f"up[{item}s]") for item in range(8)])
+        await settle()
+        assert looked == ["prometheus"]
+        go.set()
+        await asyncio.sleep(0.05)
+        errors = {item.error for item in measurements.of(KEY).values()}
+        assert errors == {"the host name prometheus cannot be resolved"}
+    await measurements.close()
+    await net.close()

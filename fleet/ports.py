@@ -18,7 +18,8 @@ class Clock(Protocol):
     """Wall time for what people read, monotonic time for what we compare."""
 
     def now(self) -> datetime:
-        """The present in UTC, with a time zone."""
+        """The present in UTC, with a time zone, in whole milliseconds: as the API keeps times, so
+        that what is read back is equal."""
 
     def monotonic(self) -> float:
         """Seconds that never jump."""

@@ -8,7 +8,8 @@ class SystemClock:
     """`ports.Clock` on this machine."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        now = datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
 
     def monotonic(self) -> float:
         return time.monotonic()

@@ -170,6 +170,5 @@ class Context:
         self.timers = Timers(self.metrics, self.clock)
 
     def now(self) -> datetime:
-        """The present in milliseconds, as the API keeps times: what is read back is equal."""
-        now = self.clock.now()
-        return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+        """The present."""
+        return self.clock.now()

@@ -109,7 +109,7 @@ class Reconciler:
         return world.rollouts.get(key)
 
     async def _advance(self, key: Key, turn: Turn) -> Plan:
-        now = self._now()
+        now = self.clock.now()
         rollout = turn.rollout
         seen = self.world.observer.observe(
             rollout, self.measurements.of(key), self.default_prometheus
@@ -162,7 +162,7 @@ class Reconciler:
             weight=plan.status.current_weight or 0,
         )
         if plan.wake_at is not None:
-            left = (plan.wake_at - self._now()).total_seconds()
+            left = (plan.wake_at - self.clock.now()).total_seconds()
             self.queue.add_after(key, max(left, SOONEST_SECONDS))
 
     async def _failed(self, key: Key, error: FleetError, turn: Turn | None) -> None:
@@ -190,9 +190,9 @@ class Reconciler:
         """Say in the status what stands in the way, where that may help; a failure is logged."""
         try:
             if turn is None:
-                await stalled.refuse(self.world, key, error, self._now())
+                await stalled.refuse(self.world, key, error, self.clock.now())
             else:
-                await stalled.report(turn, error, self._now())
+                await stalled.report(turn, error, self.clock.now())
         except FleetError as second:
             log.warning("the failure could not be reported", extra={"why": str(second)})
 
@@ -207,11 +207,6 @@ class Reconciler:
         self.consultations.forget(key)
         self.metrics.forget_rollout(*key)
         self.world.observer.forget(key)
-
-    def _now(self) -> datetime:
-        """The present, as exact as a status can hold it."""
-        now = self.clock.now()
-        return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
 
 
 def _log(rollout: Rollout, plan: Plan) -> None:

@@ -172,7 +172,7 @@ def _ask(draft: Draft, address: str, asked: Sequence[Asked], slot: Slot) -> None
     draft.queries.extend(
         Query(address=address, text=text)
         for text in texts
-        if text not in answers or rounds.exact(answers[text].at) < since
+        if text not in answers or answers[text].at < since
     )
 
 
@@ -182,7 +182,7 @@ def _take_in(
     """Put a complete round of answers into the status."""
     known, stored = draft.look.observed.measurements, draft.status.ab_experiment
     texts = {text for item in asked for text in item.texts}
-    moments = [rounds.exact(known[text].at) for text in texts if text in known]
+    moments = [known[text].at for text in texts if text in known]
     if stored is None or len(moments) < len(texts) or min(moments) < since:
         return
     errors = [known[text].error for text in sorted(texts) if known[text].error]

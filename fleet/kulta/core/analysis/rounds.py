@@ -148,7 +148,7 @@ def answered(draft: Draft, asked: tuple[Asked, ...]) -> tuple[datetime, datetime
     needed = {text for item in asked for text in item.needed}
     if not needed or not needed <= known.keys():
         return None
-    moments = [exact(known[text].at) for text in needed]
+    moments = [known[text].at for text in needed]
     return min(moments), max(moments)
 
 
@@ -176,7 +176,7 @@ def ask(
     draft.queries.extend(
         Query(address=address, text=text)
         for text in texts
-        if text not in known or exact(known[text].at) < since
+        if text not in known or known[text].at < since
     )
     draft.wake(slot.end)
 
@@ -186,8 +186,3 @@ def _since(analysis: Analysis, slot: Slot, status: AnalysisStatus) -> datetime:
     if status.checked_at is None or status.checked_at < slot.start:
         return slot.start
     return min(status.checked_at + min(RETRY, interval(analysis)), slot.end)
-
-
-def exact(moment: datetime) -> datetime:
-    """As exact as a status can hold it."""
-    return moment.replace(microsecond=moment.microsecond // 1_000 * 1_000)

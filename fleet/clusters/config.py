@@ -44,7 +44,7 @@ _CLUSTER_FILES = ("certificate-authority",)
 class ClientConfig:
     """Equal values mean the same connection. PEM texts, never paths, but for `token_file`.
 
-    `token_file` is for the process's own pod or machine; `client` re-reads it each minute.
+    `token_file` is for the process's own pod or machine; `bearer` re-reads it each minute.
     """
 
     server: str

@@ -5,15 +5,14 @@ client, and a token file that is re-read, so that a rotated token never ends a w
 closes it.
 """
 
-import math
 import time
 
 import aiohttp
 
 from fleet.clusters import tls
+from fleet.clusters.bearer import Bearer
 from fleet.clusters.config import ClientConfig
 
-TOKEN_FILE_SECONDS = 60.0
 MOST_CONNECTIONS = 20
 
 
@@ -21,9 +20,7 @@ class _Proof:
     """Puts the credentials of the moment into every request; only to our own server."""
 
     def __init__(self, config: ClientConfig) -> None:
-        self._config = config
-        self._token = config.token
-        self._read = -math.inf
+        self._config, self._bearer = config, Bearer(config)
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -35,14 +32,11 @@ class _Proof:
         return await handler(request)
 
     def _current(self) -> str | None:
-        path = self._config.token_file
-        if path is not None and time.monotonic() - self._read >= TOKEN_FILE_SECONDS:
-            # An unreadable file keeps the last token: the server's 401 is the clearer message.
-            try:
-                self._token, self._read = path.read_text().strip(), time.monotonic()
-            except OSError:
-                return self._token
-        return self._token
+        try:
+            return self._bearer.current(time.monotonic())
+        except OSError:
+            # The last token goes on: the server's 401 is the clearer message.
+            return self._bearer.last
 
 
 def dedicated(config: ClientConfig, *, user_agent: str) -> aiohttp.ClientSession:

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from fleet.clusters import errors, tls
+from fleet.clusters.bearer import Bearer
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.health import Breaker
 from fleet.errors import FleetError, Unauthorized, Unreachable
@@ -30,7 +31,6 @@ MOST_BYTES = 64 * 2**20
 MOST_EVENT_BYTES = 8 * 2**20
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 75.0
-TOKEN_FILE_SECONDS = 60.0
 
 Params = Mapping[str, str]
 Session = aiohttp.ClientSession
@@ -87,10 +87,11 @@ class Transport:
     last_failure: FleetError | None = field(default=None, init=False, repr=False)
     _slots: asyncio.Semaphore = field(init=False, repr=False)
     _ssl: ssl.SSLContext = field(init=False, repr=False)
-    _file_token: tuple[str, float] = field(default=("", -math.inf), init=False, repr=False)
+    _bearer: Bearer = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.inflight)
+        self._bearer = Bearer(self.config)
         self._ssl = tls.context(self.config.ca, self.config.certificate, self.config.key)
 
     def reconfigure(self, config: ClientConfig) -> None:
@@ -101,7 +102,7 @@ class Transport:
         old, self.config = self.config, config
         if (old.ca, old.certificate, old.key) != (config.ca, config.certificate, config.key):
             self._ssl = tls.context(config.ca, config.certificate, config.key)
-        self._file_token = ("", -math.inf)
+        self._bearer = Bearer(config)
         self.breaker = self.breaker.succeed()
 
     async def send(
@@ -190,9 +191,8 @@ class Transport:
 
     def _clean(self, error: FleetError) -> FleetError:
         """`error` without our token, should a server or proxy have echoed the request."""
-        for secret in (self.config.token, self._file_token[0]):
-            if secret:
-                error.args = tuple(str(text).replace(secret, "…") for text in error.args)
+        if secret := self._bearer.last:
+            error.args = tuple(str(text).replace(secret, "…") for text in error.args)
         return error
 
     def _failed(self) -> None:
@@ -215,17 +215,11 @@ class Transport:
         }
 
     def _token(self) -> str | None:
-        path = self.config.token_file
-        if path is None:
-            return self.config.token
-        text, read = self._file_token
-        if self.monotonic() - read >= TOKEN_FILE_SECONDS:
-            try:
-                text = path.read_text().strip()
-            except OSError as error:
-                raise Unauthorized(f"{path} cannot be read: {error.strerror}") from None
-            self._file_token = (text, self.monotonic())
-        return text
+        try:
+            return self._bearer.current(self.monotonic())
+        except OSError as error:
+            path = self.config.token_file
+            raise Unauthorized(f"{path} cannot be read: {error.strerror}") from None
 
     async def _body(self, answer: aiohttp.ClientResponse) -> bytes:
         parts: list[bytes] = []

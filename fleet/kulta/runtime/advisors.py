@@ -12,6 +12,7 @@ from typing import Protocol
 
 import orjson
 
+from fleet import aio
 from fleet.api.names import Key
 from fleet.errors import PermanentError, TemporaryError
 from fleet.kulta.core import advice
@@ -104,10 +105,7 @@ class Consultations:
 
     async def close(self) -> None:
         """End what is under way."""
-        tasks = list(self._asking.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await aio.cancel(*self._asking.values())
 
     async def _consult(self, key: Key, question: Question) -> None:
         said, error = None, ""

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
+from fleet import aio
 from fleet.api.names import Key
 from fleet.errors import TemporaryError, Unanswered
 from fleet.kulta.core.actions import Query
@@ -71,10 +72,7 @@ class Measurements:
 
     async def close(self) -> None:
         """End what is under way."""
-        tasks = list(self._asking.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await aio.cancel(*self._asking.values())
 
     async def _answer(self, key: Key, query: Query) -> None:
         value, error = None, ""

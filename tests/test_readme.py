@@ -1,21 +1,24 @@
-"""The README says what is true: generated blocks are current, YAML is valid, commands exist."""
+"""The README says what is true: generated blocks are current, YAML is valid, links lead somewhere.
+
+That its commands exist is in `test_commands`.
+"""
 
 import re
 
 import pytest
 import yaml
 
+from fleet import settings
 from fleet.api.application import DeliveryPolicy
 from fleet.api.rollout import Phase
 from fleet.kulta.core import validation
+from fleet.kulta.core.strategies import STRATEGIES
 from tests import gen, readme
 from tests.kulta.audience import Audience, Behaviour
 from tests.kulta.checker import leads
 from tests.kulta.world import World, furnish
-from tests.shell import fleet
 
 TEXT = readme.README.read_text()
-COMMANDS = sorted(set(re.findall(r"\bfleet ((?:run|cluster|crds|render)(?: [a-z]+)?)", TEXT)))
 
 
 def test_generated_blocks_are_current() -> None:
@@ -98,11 +101,29 @@ def test_the_experiment_of_the_readme_does_what_the_text_says() -> None:
     assert leads(world) == [gen.STABLE]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_readme_exists(command: str) -> None:
-    words = [word for word in command.split() if word not in ("with", "and")]
-    done = fleet(*words, "--help")
-    assert done.returncode == 0, done.stderr
+WORDS = {
+    "simple": "simple",
+    "canary": "canary",
+    "blueGreen": "blue-green",
+    "abTesting": "A/B testing",
+}
+"""What people call the strategies."""
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_strategy_that_works_is_not_said_to_be_missing(strategy: str) -> None:
+    status = re.search(r"^## Status\n(.*?)^## ", TEXT, re.DOTALL | re.MULTILINE)
+    is_not = re.search(r"^## What it is.*?\n(.*?)^## ", TEXT, re.DOTALL | re.MULTILINE)
+    assert status
+    assert is_not
+    works, _, missing = status[1].partition("Not yet:")
+    assert WORDS[strategy] in works
+    assert WORDS[strategy] not in missing
+    assert WORDS[strategy] in is_not[1]
+
+
+def test_a_session_begins_with_the_image_that_the_manifests_name() -> None:
+    assert f"docker build -t {settings.ENGINE_IMAGE} ." in TEXT
 
 
 def test_every_variable_that_the_settings_read_is_documented() -> None:

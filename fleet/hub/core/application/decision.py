@@ -45,10 +45,7 @@ def decide(
 
 
 def accept(application: Application, observed: ApplicationObserved) -> Proposal:
-    """The Application as it would be delivered now; UserError with the reason where it cannot be.
-
-    Also for `fleet plan`.
-    """
+    """The Application as it would be delivered now. Raises UserError where it cannot be."""
     wanted = application.spec.destination.fleet
     if observed.fleet is None:
         raise UserError(

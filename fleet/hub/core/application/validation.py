@@ -1,6 +1,6 @@
 """Rules of an Application that its schema cannot say, as a tuple of checks.
 
-Called by `application` before a run is made, and by `fleet lint`. Each check yields sentences that
+Called by `application` before a run is made. Each check yields sentences that
 name the field, the value and the correction; an empty answer is a good spec.
 """
 

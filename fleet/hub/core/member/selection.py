@@ -1,6 +1,6 @@
 """Who belongs to a fleet: by name, by label, or both; everybody else with the reason.
 
-Called by `application` and by `fleet plan`. An empty answer is an answer, never a wish to delete.
+Called by `application`. An empty answer is an answer, never a wish to delete.
 """
 
 from collections.abc import Mapping

@@ -76,7 +76,8 @@ class Web:
 
     async def ask(self, call: Call, hint: str = "") -> Answer:
         """The answer, of any HTTP status. Raises TemporaryError with a sentence when there is none
-        (Unanswered when there is none in time), Refused for an address that may not be asked; `hint` ends the sentence."""
+        (Unanswered when there is none in time), Refused for an address that may not be asked;
+        `hint` ends the sentence."""
         where = call.name or shown(call.url)
         try:
             async with asyncio.timeout(call.seconds):

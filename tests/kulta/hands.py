@@ -46,6 +46,7 @@ def _create(world: Any, made: Any) -> None:
         role=labels[names.TYPE_LABEL],
         replicas=made["spec"]["replicas"],
         created_at=world.now,
+        number=int(made["metadata"]["annotations"][names.REVISION_ANNOTATION]),
     )
 
 

@@ -63,7 +63,7 @@ def test_steps_without_pauses_follow_as_pods_become_ready() -> None:
     ]
     assert seen == [(0, 25), (1, 50), (2, 75)]
     assert all(
-        f"step {i}" in s.message and f"{w}%" in s.message
+        f"step {i + 1} of 3" in s.message and f"{w}%" in s.message
         for (i, w), s in zip(seen, world.writes, strict=False)
     )
     assert world.state == (Phase.COMPLETED, 3, 100)

@@ -22,6 +22,8 @@ class ReplicaSet:
     replicas: int
     current: int = 0
     """Pods that exist (`status.replicas`)."""
+    number: int = 0
+    """Of its revision, from 1; 0 where nobody has counted."""
     created_at: datetime | None = None
 
 

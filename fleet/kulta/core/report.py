@@ -4,7 +4,7 @@ The last step of every look. Counters and conditions are made here and nowhere e
 only in counters is not worth a write of its own while the rollout moves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from fleet.api import conditions, names
@@ -98,15 +98,22 @@ def _sets(draft: Draft) -> Iterator[Action]:
         if revision in known and size != known[revision].replicas:
             yield ScaleReplicaSet(name=known[revision].name, replicas=size)
             yield from _label(draft, revision)
-    for revision in (item for item in order if item not in known):
-        template = draft.traits.template_of(revision)
-        if template is not None or revision == draft.look.hash:
-            role, size = role_of(draft, revision), draft.sizes[revision]
-            made = revisions.replica_set(draft.look.rollout, revision, size, role, template)
-            yield CreateReplicaSet(manifest=made)
+    yield from _new_sets(draft, [item for item in order if item not in known])
     for revision, item in known.items():
         if draft.size(revision) == item.replicas and item.replicas:
             yield from _label(draft, revision)
+
+
+def _new_sets(draft: Draft, wanted: Iterable[str]) -> Iterator[CreateReplicaSet]:
+    number = revisions.next_number(draft.look.sets.values())
+    for revision in wanted:
+        template = draft.traits.template_of(revision)
+        if template is not None or revision == draft.look.hash:
+            role, size = role_of(draft, revision), draft.sizes[revision]
+            rollout = draft.look.rollout
+            made = revisions.replica_set(rollout, revision, size, role, template, number=number)
+            yield CreateReplicaSet(manifest=made)
+            number += 1
 
 
 def _label(draft: Draft, revision: str) -> Iterator[Action]:

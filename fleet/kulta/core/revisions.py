@@ -1,6 +1,6 @@
 """Revisions: their hashes, and the ReplicaSet of each. Used by `look`, `identity` and `report`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -8,6 +8,10 @@ from fleet.api import names
 from fleet.api.meta import LabelSelector
 from fleet.api.rollout import Rollout
 from fleet.kit import hashing
+from fleet.kulta.core.observed import ReplicaSet
+
+LARGEST = 100_000
+"""Characters of a template that is kept as the user wrote it."""
 
 
 @lru_cache(maxsize=2_048)
@@ -36,8 +40,13 @@ def replica_set(
     replicas: int,
     role: str,
     template: Mapping[str, Any] | None = None,
+    *,
+    number: int = 1,
 ) -> dict[str, Any]:
-    """The manifest of the set of `template`, by default the present one, owned by the Rollout."""
+    """The manifest of the set of `template`, by default the present one, owned by the Rollout.
+
+    `number` is that of the revision, from 1.
+    """
     own = identity(rollout.name, revision)
     mark = {**own, names.TYPE_LABEL: role, names.MANAGED_LABEL: "true"}
     template = rollout.spec.template if template is None else template
@@ -52,6 +61,7 @@ def replica_set(
             "name": set_name(rollout.name, revision),
             "namespace": rollout.namespace,
             "labels": labels,
+            "annotations": _notes(template, number),
             "ownerReferences": [owner(rollout)],
         },
         "spec": {
@@ -60,6 +70,18 @@ def replica_set(
             "template": {**template, "metadata": {**meta, "labels": labels}},
         },
     }
+
+
+def _notes(template: Mapping[str, Any], number: int) -> dict[str, str]:
+    """What `fleet rollout history` and `undo` read; an annotation has its limits."""
+    text, notes = hashing.canonical(template), {names.REVISION_ANNOTATION: str(number)}
+    return notes | ({names.TEMPLATE_ANNOTATION: text} if len(text) <= LARGEST else {})
+
+
+def next_number(sets: Iterable[ReplicaSet]) -> int:
+    """The number of the next new revision; sets that nobody numbered count too."""
+    known = [item.number for item in sets]
+    return max([len(known), *known]) + 1
 
 
 def owner(rollout: Rollout) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from fleet.kulta.core import observed
 
 T = TypeVar("T")
 
+_LONGEST_NUMBER = 10
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
@@ -56,6 +57,7 @@ def replica_set(manifest: Mapping[str, Any]) -> Child[observed.ReplicaSet]:
             role=sys.intern(template_labels.get(names.TYPE_LABEL, "")),
             replicas=spec.get("replicas", 1),
             current=status.get("replicas", 0),
+            number=_number(meta),
             created_at=read_time(meta.get("creationTimestamp")),
         ),
     )
@@ -123,6 +125,12 @@ def _owner_key(meta: Mapping[str, Any], labels: Mapping[str, str]) -> Key:
 def _controller(meta: Mapping[str, Any]) -> str:
     owners = meta.get("ownerReferences") or ()
     return next((item["uid"] for item in owners if item.get("controller")), "")
+
+
+def _number(meta: Mapping[str, Any]) -> int:
+    """Of the revision; 0 where there is none, or none that can be read."""
+    text = (meta.get("annotations") or {}).get(names.REVISION_ANNOTATION, "")
+    return int(text) if text.isdecimal() and len(text) < _LONGEST_NUMBER else 0
 
 
 def _selector(text: str) -> dict[str, str]:

@@ -113,7 +113,7 @@ class BlueGreenStrategy:
         if requests.is_asked(draft, "promote") and not holds.is_firm(draft):
             return True
         draft.paused = holds.of_spec(draft) or finding.person
-        draft.progress = finding.wait or _gate(draft)
+        draft.progress = finding.wait or gate(draft)
         return draft.paused is None and draft.progress is None
 
     def _open(self, draft: Draft, finding: Finding) -> None:
@@ -199,7 +199,7 @@ def _home(draft: Draft, serving: str) -> Wait | None:
     return traffic.collect(draft, serving, min(ready, 1), was=was)
 
 
-def _gate(draft: Draft) -> Wait | None:
+def gate(draft: Draft) -> Wait | None:
     """Why nobody has opened the gate yet; None when the clock has."""
     wish, began = _blue_green(draft.look.spec), draft.status.pause_start_time
     if not wish.auto_promotion_enabled:

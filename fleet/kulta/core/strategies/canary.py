@@ -68,7 +68,7 @@ class CanaryStrategy:
         if _step(draft) is None:
             return f"revision {draft.current} is being promoted"
         count, weight = len(_canary(draft.look.spec).steps), _weight(draft)
-        return f"step {_index(draft)} of {count}: {weight}% for revision {draft.current}"
+        return f"step {_index(draft) + 1} of {count}: {weight}% for revision {draft.current}"
 
     def step(self, draft: Draft) -> str:
         count = len(_canary(draft.look.spec).steps)
@@ -259,7 +259,7 @@ def _note_pause(draft: Draft, wait: Wait) -> None:
         draft,
         "Pause",
         "StepCompleted",
-        f"step {_index(draft)}: {wait.message}",
+        f"step {_index(draft) + 1}: {wait.message}",
         phase=Phase.PAUSED,
         to_step=_index(draft),
         weight=_weight(draft),

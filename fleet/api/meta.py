@@ -115,7 +115,7 @@ class ObjectMeta(Model):
     deletion_timestamp: Time = None
 
 
-_SAID = {"missing": " is required", "extra_forbidden": ": unknown field"}
+_SAID = {"missing": "is required", "extra_forbidden": ": unknown field"}
 """Problems that need no value."""
 _SHAPES = {
     "model_type": "must be an object",
@@ -169,22 +169,31 @@ def explain(error: ValidationError) -> str:
 
     A value that fits none of several types is one problem, said once.
     """
-    problems = (_explain(item) for item in error.errors(include_url=False))
+    problems = (f"{path}{_joint(text)}{text}".lstrip() for path, text in explained(error))
     return "; ".join(dict.fromkeys(problems))
 
 
+def explained(error: ValidationError) -> list[tuple[str, str]]:
+    """The path of each problem, and what is wrong there."""
+    return [(_path(item["loc"]), _explain(item)) for item in error.errors(include_url=False)]
+
+
+def _joint(text: str) -> str:
+    return "" if text.startswith(":") else " "
+
+
 def _explain(item: ErrorDetails) -> str:
-    path, kind = _path(item["loc"]), item["type"]
+    kind = item["type"]
     if kind in _SAID:
-        return f"{path}{_SAID[kind]}"
+        return _SAID[kind]
     value = repr(item["input"])
     shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
     if kind == "string_pattern_mismatch" and item["ctx"]["pattern"] == durations.PATTERN:
-        return f"{path} invalid (is {shown}): {durations.HELP}"
+        return f"invalid (is {shown}): {durations.HELP}"
     words = _SHAPES.get(kind, item["msg"].removeprefix("Value error, "))
     words = words.replace("Input should be", "must be", 1)
     words = words.replace("greater than or equal to", ">=").replace("less than or equal to", "<=")
-    return f"{path} {words} (is {shown})".lstrip()
+    return f"{words} (is {shown})"
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -216,6 +225,11 @@ class LabelSelectorRequirement(Model):
     """How the label is compared."""
     values: Annotated[tuple[Annotated[str, Field(max_length=63)], ...], Field(max_length=64)] = ()
     """What the label may (In) or may not (NotIn) be."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has values if, and only if, its operator takes some."""
+        return (self.operator in ("In", "NotIn")) == bool(self.values)
 
 
 class LabelSelector(Model):

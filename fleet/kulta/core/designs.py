@@ -6,7 +6,7 @@ Called by the A/B strategy for `validation`. Sentences as in `problems`: field, 
 import math
 from collections.abc import Iterator
 
-from fleet.api.experiment import ABAnalysis, HeaderMatch, is_regex
+from fleet.api.experiment import BUILT_IN, ABAnalysis, ABMetric, HeaderMatch, is_regex
 from fleet.api.rollout import ABTesting, RolloutSpec
 from fleet.kit import durations
 from fleet.kulta.core import arms
@@ -30,7 +30,8 @@ def problems(spec: RolloutSpec, wish: ABTesting, at: str) -> Iterator[str]:
 
 def _matches(wish: ABTesting, at: str) -> Iterator[str]:
     known = wish.variant_b_match
-    if not wish.matches and (known is None or (known.header is None and known.cookie is None)):
+    is_bare = known is not None and known.header is None and known.cookie is None
+    if is_bare or (known is None and not wish.matches):
         yield (
             f"{at}.variantBMatch needs a header or a cookie, for example "
             "{cookie: {name: variant, value: b}}; without one nobody would ever get B"
@@ -51,6 +52,8 @@ def _matches(wish: ABTesting, at: str) -> Iterator[str]:
 
 
 def _header(header: HeaderMatch, where: str) -> Iterator[str]:
+    if not header.value:
+        yield f"{where}.value cannot be empty; write what the header says"
     if header.type == "RegularExpression" and not is_regex(header.value):
         yield f"{where}.value {header.value!r} is no regular expression; correct it, or type: Exact"
 
@@ -91,19 +94,35 @@ def _analysis(wish: ABAnalysis, at: str, count: int) -> Iterator[str]:
             f"{at}.plannedShares has {len(wish.planned_shares)} shares for {count} arms; "
             "write one for each, A first"
         )
+    if wish.planned_shares and sum(wish.planned_shares) != 100:
+        yield (
+            f"{at}.plannedShares are together {sum(wish.planned_shares)}; "
+            "write the percent of requests that each arm should get, together 100"
+        )
     names = [metric.name for metric in wish.metrics]
     for index, metric in enumerate(wish.metrics):
         where = f"{at}.metrics[{index}]"
         if metric.name in names[:index]:
             yield f"{where}.name {metric.name} is there twice; write it once"
-        if metric.min_effect_size is not None and not math.isfinite(metric.min_effect_size):
-            yield f"{where}.minEffectSize must be a finite number, it is {metric.min_effect_size}"
-        for field, text in (("numerator", metric.numerator), ("denominator", metric.denominator)):
-            for name in shares.strangers(text or ""):
-                yield (
-                    f"{where}.{field} has {{{{ {name} }}}}, which means nothing; "
-                    f"write one of {', '.join(shares.KNOWN)}"
-                )
+        yield from _metric(metric, where)
+
+
+def _metric(metric: ABMetric, where: str) -> Iterator[str]:
+    if (metric.numerator is None) != (metric.denominator is None):
+        yield f"{where} has one of numerator and denominator; write both, or neither"
+    elif metric.numerator is None and metric.name not in BUILT_IN:
+        yield (
+            f"{where}.name {metric.name} is not known; write one of {', '.join(BUILT_IN)}, "
+            "or numerator and denominator for a share of your own"
+        )
+    if metric.min_effect_size is not None and not math.isfinite(metric.min_effect_size):
+        yield f"{where}.minEffectSize must be a finite number, it is {metric.min_effect_size}"
+    for field, text in (("numerator", metric.numerator), ("denominator", metric.denominator)):
+        for name in shares.strangers(text or ""):
+            yield (
+                f"{where}.{field} has {{{{ {name} }}}}, which means nothing; "
+                f"write one of {', '.join(shares.KNOWN)}"
+            )
 
 
 def _times(wish: ABTesting, at: str) -> Iterator[str]:

@@ -75,6 +75,13 @@ def _selector(spec: RolloutSpec) -> Iterator[str]:
     labels = (spec.template.get("metadata") or {}).get("labels") or {}
     if spec.selector.is_empty:
         yield "spec.selector is empty; write matchLabels, and the same labels into the template"
+    elif wrong := [item for item in spec.selector.match_expressions if not item.is_complete]:
+        number = spec.selector.match_expressions.index(wrong[0])
+        yield (
+            f"spec.selector.matchExpressions[{number}].values: {wrong[0].operator} has "
+            f"{len(wrong[0].values) or 'none'}; In and NotIn need values, Exists and "
+            "DoesNotExist take none"
+        )
     elif not spec.selector.matches(labels):
         yield (
             f"spec.selector {_text(spec.selector.manifest())} does not match "

@@ -1,0 +1,142 @@
+"""What a structural schema says against a value: every problem, with its path and what to write.
+
+The part of an API server's validation that needs no server: types, required and unknown fields,
+enumerations, ranges, lengths, keys that come twice. Called by linting for files. CEL rules are not
+evaluated here; the cores have the same rules in their own words.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+SHOWN = 60
+"""Longest part of a wrong value that a message repeats."""
+TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "object": ((dict,), "must be an object"),
+    "array": ((list,), "must be a list"),
+    "string": ((str,), "must be a text: put it into quotes"),
+    "integer": ((int,), "must be a whole number"),
+    "number": ((int, float), "must be a number"),
+    "boolean": ((bool,), "must be true or false"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong: where, and what to write instead."""
+
+    path: str
+    """`spec.strategy.canary.steps[0].setWeight`."""
+    text: str
+
+    def __str__(self) -> str:
+        joint = "" if self.text.startswith(":") else " "
+        return f"{self.path}{joint}{self.text}"
+
+
+def problems(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
+    """Everything that `schema` has against `value`, which stands at `path`."""
+    if schema.get("x-kubernetes-int-or-string"):
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            yield _problem(path, "must be a whole number or a text", value)
+        return
+    kinds, words = TYPES.get(schema.get("type", ""), ((), ""))
+    is_bool = isinstance(value, bool)
+    if kinds and (not isinstance(value, kinds) or (is_bool and bool not in kinds)):
+        yield _problem(path, words, value)
+        return
+    if "enum" in schema and value not in schema["enum"]:
+        yield _problem(path, f"must be one of {', '.join(map(str, schema['enum']))}", value)
+    for check in (_range, _length):
+        yield from check(schema, value, path)
+    if isinstance(value, dict):
+        yield from _object(schema, value, path)
+    elif isinstance(value, list):
+        yield from _list(schema, value, path)
+
+
+def _range(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    if "minimum" in schema and value < schema["minimum"]:
+        yield _problem(path, f"must be >= {schema['minimum']}", value)
+    if "maximum" in schema and value > schema["maximum"]:
+        yield _problem(path, f"must be <= {schema['maximum']}", value)
+
+
+def _length(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
+    if not isinstance(value, str | list | dict):
+        return
+    kind = {str: "Length", list: "Items", dict: "Properties"}[type(value)]
+    unit = {"Length": "character", "Items": "item", "Properties": "key"}[kind]
+    least, most = schema.get(f"min{kind}", 0), schema.get(f"max{kind}")
+    if len(value) < least:
+        yield _problem(path, f"must have at least {amount(least, unit)}", value)
+    if most is not None and len(value) > most:
+        yield _problem(path, f"must have at most {amount(most, unit)}, it has {len(value)}", None)
+    if isinstance(value, str) and "pattern" in schema and not re.search(schema["pattern"], value):
+        yield _problem(path, f"must match {schema['pattern']}", value)
+
+
+def amount(number: int, unit: str) -> str:
+    """`1 item`, `2 items`."""
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+def _object(schema: Schema, value: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    known, more = schema.get("properties", {}), schema.get("additionalProperties")
+    for key in schema.get("required", ()):
+        if value.get(key) is None:
+            yield Problem(path=f"{path}.{key}".lstrip("."), text="is required")
+    for key, item in value.items():
+        where = f"{path}.{key}".lstrip(".")
+        if key in known:
+            inner = known[key]
+        elif isinstance(more, Mapping):
+            inner = more
+        else:
+            if known:
+                yield unknown(where, str(key), tuple(known))
+            continue
+        if item is not None:
+            yield from problems(inner, item, where)
+
+
+def unknown(path: str, key: str, known: Sequence[str]) -> Problem:
+    """A field that there is not, with the one that was meant, perhaps."""
+    close = difflib.get_close_matches(key, known, 1) or [
+        name for name in known if name.lower() == key.lower()
+    ]
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return Problem(path=path, text=f": unknown field{hint}")
+
+
+def _list(schema: Schema, value: Sequence[Any], path: str) -> Iterator[Problem]:
+    keys, items = schema.get("x-kubernetes-list-map-keys", ()), schema.get("items", {})
+    seen: set[tuple[Any, ...]] = set()
+    for number, item in enumerate(value):
+        where = f"{path}[{number}]"
+        yield from problems(items, item, where)
+        if not keys or not isinstance(item, dict):
+            continue
+        mark = tuple(str(item.get(key, _default(items, key))) for key in keys)
+        if mark in seen:
+            said = ", ".join(f"{key} {text}" for key, text in zip(keys, mark, strict=True))
+            yield Problem(path=where, text=f"comes twice ({said}): keep one")
+        seen.add(mark)
+
+
+def _default(items: Schema, key: str) -> Any:
+    return items.get("properties", {}).get(key, {}).get("default", "")
+
+
+def _problem(path: str, words: str, value: Any) -> Problem:
+    if value is None:
+        return Problem(path=path, text=words)
+    shown = repr(value)
+    shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
+    return Problem(path=path, text=f"{words} (is {shown})")

@@ -1,0 +1,168 @@
+"""Linting: the same Rollouts are refused offline as by the API server, all problems at once.
+
+The table of bad Rollouts is that of the server's refusals (`e2e/test_rollout_refusals`); what the
+CRD's rules refuse beyond those examples stands here.
+"""
+
+import copy
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.examples import INVALID, VALID
+from e2e.test_rollout_refusals import ROLLOUTS
+from fleet.api import rules, schema
+from fleet.api.rollout import Rollout
+from fleet.kulta.core import linting
+from tests import gen
+
+BAD = {
+    item["metadata"]["name"]: item
+    for item in yaml.safe_load_all((INVALID / "rollouts.yaml").read_text())
+}
+HEADER = {"name": "X-Variant", "value": "b"}
+TOO_LONG = "169h"
+
+
+def told(manifest: dict[str, Any]) -> list[str]:
+    return [str(item) for item in linting.problems(manifest)]
+
+
+@pytest.mark.parametrize(("name", "words"), ROLLOUTS)
+def test_what_the_server_refuses_is_told_offline(name: str, words: str) -> None:
+    """One mistake, one problem, about the same field."""
+    (problem,) = told(BAD[name])
+    field = re.sub(r"\[[0-9]+\]", "", words.partition(": ")[0]).rpartition(".")[2]
+    assert field in problem
+
+
+@pytest.mark.parametrize("path", sorted(VALID.glob("rollout-*.yaml")), ids=lambda path: path.stem)
+def test_good_examples_have_no_problem(path: Any) -> None:
+    assert told(yaml.safe_load(path.read_text())) == []
+
+
+def ab(**more: Any) -> dict[str, Any]:
+    return gen.manifest(strategy=gen.ab_testing(**more))
+
+
+def judged(**more: Any) -> dict[str, Any]:
+    return gen.manifest(strategy=gen.canary(20, analysis=gen.analysis(**more)))
+
+
+BEYOND = [
+    pytest.param(
+        ab(variantBMatch={"header": {**HEADER, "value": ""}}),
+        "variantBMatch.header.value cannot be empty",
+        "value cannot be empty: write what the header says",
+        id="a header that says nothing",
+    ),
+    pytest.param(
+        ab(variantBMatch={"cookie": {"name": "a b", "value": "c"}}),
+        "variantBMatch.cookie.name invalid (is 'a b'): write the name of a cookie",
+        "write the name of a cookie: letters, digits and dashes, no blanks",
+        id="a cookie with a blank in its name",
+    ),
+    pytest.param(
+        ab(variants=[{**gen.variant("shop:v3"), "service": ""}]),
+        "variants[0].service cannot be empty",
+        "service cannot be empty: name a Service of this namespace",
+        id="one more arm without a Service",
+    ),
+    pytest.param(
+        gen.manifest(scaleDownDelay="8d"),
+        "spec.scaleDownDelay invalid",
+        "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d, or 0s for none",
+        id="a delay of more than a week",
+    ),
+    pytest.param(
+        ab(variantBService=""),
+        "variantBService cannot be empty",
+        "variantBService cannot be empty: name a Service of this namespace",
+        id="an empty variantBService",
+    ),
+]
+
+
+@pytest.mark.parametrize(("manifest", "words", "rule"), BEYOND)
+def test_what_other_rules_refuse_is_told_too(
+    manifest: dict[str, Any], words: str, rule: str
+) -> None:
+    (problem,) = told(manifest)
+    assert words in problem
+    assert rule in messages()
+
+
+def messages() -> set[str]:
+    """What the rules of the CRD say, those aside that compare with what was stored before."""
+
+    def walk(node: Any) -> Iterator[str]:
+        found = node.get(rules.VALIDATIONS, ())
+        yield from (item["message"] for item in found if "oldSelf" not in item["rule"])
+        inner = [*node.get("properties", {}).values(), node.get("items")]
+        for child in (*inner, node.get("additionalProperties")):
+            if isinstance(child, dict):
+                yield from walk(child)
+
+    return set(walk(schema.openapi(Rollout)))
+
+
+def test_every_rule_of_the_crd_has_its_counterpart() -> None:
+    """Each of them refuses an example, and that example is told of offline, too."""
+    known = " ".join(str(row.values[1]) for row in ROLLOUTS)
+    shown = {str(row.values[2]) for row in BEYOND}
+    assert [item for item in messages() if item not in known and item not in shown] == []
+
+
+def test_all_problems_are_told_at_once() -> None:
+    """One mistake hides no other, and none is told of that is only its consequence."""
+    manifest = gen.manifest(replica=2, maxSurge=0, maxUnavailable="0%")
+    manifest["apiVersion"] = "kulta.io/v1"
+    manifest["metadata"] = {"lables": {}}
+    container = manifest["spec"]["template"]["spec"]["containers"][0]
+    container |= {"imagePullPolice": "Always", "ports": [{"containerPort": "http"}]}
+    manifest["spec"]["strategy"] = gen.canary(20, 50, 30, 100)
+    steps = manifest["spec"]["strategy"]["canary"]["steps"]
+    steps[0]["pause"] = {"duration": "5 minutes"}
+    steps[1] = {"pause": {}}
+    assert told(manifest) == [
+        "apiVersion must be kulta.io/v1beta1 (is 'kulta.io/v1')",
+        "metadata.name is required",
+        "metadata.lables: unknown field; did you mean labels?",
+        "spec.template.spec.containers[0].imagePullPolice: unknown field; "
+        "did you mean imagePullPolicy?",
+        "spec.template.spec.containers[0].ports[0].containerPort must be a whole number "
+        "(is 'http')",
+        "spec.replica: unknown field; did you mean replicas?",
+        "spec.strategy.canary.steps[0].pause.duration invalid (is '5 minutes'): "
+        "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
+        "spec.strategy.canary.steps[1].setWeight is required; "
+        "a pause stands in the step whose weight it holds",
+        "spec.maxSurge and spec.maxUnavailable are both 0, so no pod could ever be replaced; "
+        "write at least 1 for one of them",
+    ]
+
+
+STRANGE: list[Any] = [None, 7, "x", [], {}, [None], {"a": None}, True, 1.5]
+
+
+@pytest.mark.parametrize("value", STRANGE, ids=repr)
+def test_nothing_strange_is_a_crash(value: Any) -> None:
+    """In every place of a Rollout, one after the other."""
+    for path in places(gen.manifest(strategy=gen.ab_testing(analysis=gen.ab_analysis()))):
+        manifest = gen.manifest(strategy=gen.ab_testing(analysis=gen.ab_analysis()))
+        *way, last = path
+        holder: Any = manifest
+        for key in way:
+            holder = holder[key]
+        holder[last] = copy.deepcopy(value)
+        assert all(isinstance(item, str) for item in told(manifest))
+
+
+def places(node: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    keys = node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
+    for key in keys:
+        yield (*way, key)
+        yield from places(node[key], (*way, key))

@@ -74,6 +74,10 @@ class Subject:
     def take(self, verb: str) -> None:
         """Ask for something, and wait until the engine has taken the request away."""
         self.request(verb)
+        self.taken(verb)
+
+    def taken(self, verb: str) -> None:
+        """Wait until the engine has taken a request away."""
         asked = f"{GROUP}/{verb}"
         taken = f"{self.name}: {verb} is taken"
         until(lambda: asked not in self.object["metadata"].get("annotations", {}), taken, within=10)

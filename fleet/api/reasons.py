@@ -57,6 +57,7 @@ SENTENCES: Final[dict[str, str]] = {
     "EmptyWave": "A wave has no cluster; it is passed at once.",
     "Resumed": "A person lets the run go on.",
     "Retried": "A person gave the failed clusters another chance.",
+    "Refused": "A command cannot be done; the message says why, and what to do instead.",
     "RequestRefused": "A request cannot be done; the message says why.",
     "Halted": "Something failed; a person decides how it goes on.",
     "SpecChanged": "The Application's spec or its templates changed.",

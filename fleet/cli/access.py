@@ -6,7 +6,9 @@ here. Errors are ours, with a sentence that names the server, and hold no creden
 """
 
 import json
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -21,10 +23,13 @@ from fleet.api.names import Resource
 
 MANAGER = "kulta-fleet-cli"
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 20
+WATCH_SECONDS = 240
+"""A watch is asked for anew after this time."""
 
 Outcome = Literal["created", "changed", "unchanged"]
 
 _JSON = "application/json"
+_MERGE, _STEPS = "application/merge-patch+json", "application/json-patch+json"
 _APPLY = "application/apply-patch+yaml"
 
 _CLASSES: Mapping[int, type[errors.FleetError]] = {
@@ -44,9 +49,11 @@ class Access:
     A context manager: leaving it closes the connections.
     """
 
-    def __init__(self, api: Any, role: str) -> None:
+    def __init__(self, api: Any, role: str, namespace: str = "default") -> None:
         self._api = api
         self.role = role
+        self.namespace = namespace
+        """Where commands look unless they are told: the context's, as with kubectl."""
 
     def __enter__(self) -> Self:
         return self
@@ -97,20 +104,31 @@ class Access:
             body=body,
             auth_settings=["BearerToken"],
         )
-        try:
+        with self._in_our_words():
             answer = self._api.call_api(
                 *request, _request_timeout=(CONNECT_SECONDS, ANSWER_SECONDS)
             )
             answer.read()
-        except ApiException as error:
-            if not error.status:  # the transport's error in the library's clothes
-                raise self._unreachable(error) from None
-            raise self._refusal(int(error.status), error.body) from None
-        except (transport.HTTPError, OSError) as error:
-            raise self._unreachable(error) from None
         if answer.status >= 400:
             raise self._refusal(answer.status, answer.data)
         return json.loads(answer.data) if answer.data else {}
+
+    def stream(self, path: str, query: Mapping[str, str]) -> "Stream":
+        """The watch of a collection, for at most `WATCH_SECONDS`. Raises what `request` does."""
+        query = {**query, "watch": "true", "timeoutSeconds": str(WATCH_SECONDS)}
+        request = self._api.param_serialize(
+            "GET",
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": _JSON},
+            auth_settings=["BearerToken"],
+        )
+        patience = (CONNECT_SECONDS, WATCH_SECONDS + ANSWER_SECONDS)
+        with self._in_our_words():
+            answer = self._api.call_api(*request, _request_timeout=patience)
+        if answer.status >= 400:
+            raise self._refusal(answer.status, answer.read())
+        return Stream(answer.response, self._in_our_words)
 
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> dict[str, Any]:
         """The object; NotFound when it is not there."""
@@ -156,6 +174,17 @@ class Access:
         path = resource.path(metadata.get("namespace"), metadata["name"])
         self.request("PUT", path, manifest)
 
+    def patch(self, path: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
+        """A merge patch, or a JSON patch where `body` is a list; with strict validation."""
+        is_list = not isinstance(body, Mapping)
+        return self.request(
+            "PATCH",
+            path,
+            body,
+            content_type=_STEPS if is_list else _MERGE,
+            query={"fieldManager": MANAGER, "fieldValidation": "Strict"},
+        )
+
     def _apply(
         self, resource: Resource, manifest: Mapping[str, Any], **query: str
     ) -> dict[str, Any]:
@@ -169,6 +198,18 @@ class Access:
             query={"fieldManager": MANAGER, "force": "true", **query},
         )
         return done
+
+    @contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        """The library's and the transport's errors as those of `fleet.errors`."""
+        try:
+            yield
+        except ApiException as error:
+            if not error.status:  # the transport's error in the library's clothes
+                raise self._unreachable(error) from None
+            raise self._refusal(int(error.status), error.body) from None
+        except (transport.HTTPError, OSError) as error:
+            raise self._unreachable(error) from None
 
     def _refusal(self, status: int, body: Any) -> errors.FleetError:
         """The error class for an HTTP status, with the server's own sentence."""
@@ -187,6 +228,36 @@ class Access:
 
     def _unreachable(self, error: BaseException) -> errors.Unreachable:
         return errors.Unreachable(f"the {self.role} {self.server} {_why(error)}")
+
+
+class Stream:
+    """The events of one watch, as they come; `close` ends it from another thread too."""
+
+    def __init__(self, response: Any, translated: Callable[[], Any]) -> None:
+        self._response, self._translated = response, translated
+        self._closed = False
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Each event: its `type` and `object`. Ends when the server ends it, or after `close`."""
+        rest = b""
+        with self._translated():
+            try:
+                for part in self._response.stream(amt=None, decode_content=False):
+                    *lines, rest = (rest + part).split(b"\n")
+                    yield from (json.loads(line) for line in lines if line)
+            except ValueError:
+                raise errors.Unreachable("a watch answers with something else than JSON") from None
+            except (transport.HTTPError, OSError, AttributeError):
+                if not self._closed:  # what is closed under a reader may fail in any way
+                    raise
+
+    def close(self) -> None:
+        """End it: a reader that waits wakes up."""
+        self._closed = True
+        connection = getattr(self._response, "connection", None)
+        with suppress(OSError):
+            if connection is not None and connection.sock is not None:
+                connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def connect(kubeconfig: Path | None = None, context: str | None = None, *, role: str) -> Access:
@@ -213,7 +284,9 @@ def connect(kubeconfig: Path | None = None, context: str | None = None, *, role:
         # The parser's own message quotes the text, which may hold a token.
         text = f"{where}: is no kubeconfig: write the output of `kubectl config view --raw`"
         raise errors.UserError("Usage", text) from None
-    return Access(kubernetes_client.ApiClient(chosen), role)
+    used = next((item for item in contexts if item["name"] == context), active)
+    namespace = str((used.get("context") or {}).get("namespace") or "default")
+    return Access(kubernetes_client.ApiClient(chosen), role, namespace)
 
 
 def in_memory(kubeconfig: str, *, role: str) -> Access:

@@ -19,6 +19,7 @@ from fleet.errors import FleetError, UserError
 FAILED, USAGE = 1, 2
 
 COMMANDS: Mapping[str, str] = {
+    "rollout": "See and steer one Rollout in one cluster; needs no hub.",
     "cluster": "Register members and look after their access.",
     "render": "Print the objects that each member would get; needs no cluster.",
     "crds": "Write or check the custom resource definitions.",

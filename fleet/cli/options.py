@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fleet import errors
+from fleet.kit import durations
 
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace in the hub.")]
 HubKubeconfig = Annotated[
@@ -15,7 +16,32 @@ HubKubeconfig = Annotated[
     ),
 ]
 HubContext = Annotated[str, typer.Option("--hub-context", help="Context of the hub.")]
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", help="Kubeconfig of the cluster; default: as kubectl."),
+]
+Context = Annotated[str, typer.Option("--context", help="Context in the kubeconfig.")]
+Place = Annotated[
+    str, typer.Option("--namespace", "-n", help="Namespace; default: that of the context.")
+]
+NoColor = Annotated[bool, typer.Option("--no-color", help="Marks and words only, no colours.")]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Stay until it is done, failed, or waits for a person.")
+]
+TimeOut = Annotated[
+    str, typer.Option("--timeout", help="Longest stay, e.g. 10m; exit code 3 when it is over.")
+]
 Output = Annotated[str, typer.Option("--output", "-o", help="table, wide, json, yaml or name.")]
+
+
+def span(text: str) -> float | None:
+    """`10m` in seconds, None for an empty text. Raises UserError that says what to write."""
+    if not text:
+        return None
+    try:
+        return float(durations.seconds(text))
+    except ValueError as error:
+        raise errors.UserError("Usage", f"--timeout: {error}") from None
 
 
 def pairs(text: str, option: str) -> dict[str, str]:

@@ -1,8 +1,12 @@
-"""Tables as kubectl prints them, and the other forms of the option `-o`. Used by commands."""
+"""What all commands say alike: tables as kubectl prints them, marks, colours, the forms of `-o`.
+
+Used by the commands of one cluster and by those of a fleet. Texts with colours are made in `page`.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 import yaml
@@ -10,7 +14,29 @@ import yaml
 from fleet.errors import UserError
 
 FORMS = ("table", "wide", "json", "yaml", "name")
-GAP = "   "
+GAP, NARROW = "   ", "  "
+"""Between columns; the narrow one where there is a tree to show."""
+
+
+class Tone(Enum):
+    """How something stands, as a mark that needs no colour and a colour: mark, style."""
+
+    GOOD = ("✔", "green")
+    BAD = ("✘", "bold red")
+    BUSY = ("◐", "cyan")
+    WAITING = ("‖", "yellow")
+    OPEN = ("○", "dim")
+    UNKNOWN = ("?", "yellow")
+    PLAIN = ("", "")
+
+    @property
+    def mark(self) -> str:
+        return self.value[0]
+
+    @property
+    def style(self) -> str:
+        return self.value[1]
+
 
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)))
 

@@ -1,0 +1,1 @@
+"""The commands of `fleet rollout`, one file each, and what they draw and decide; see there."""

@@ -1,0 +1,141 @@
+"""`fleet rollout lint`: everything that is wrong with Rollouts in files; needs no cluster.
+
+Says the same as the API server would, and more: all problems at once, each with its place in the
+file and what to write instead.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.text import Text
+
+from fleet.api import names
+from fleet.api.structure import Problem
+from fleet.cli import options, page, tables
+from fleet.cli.screen import Screen
+from fleet.cli.tables import Tone
+from fleet.errors import UserError
+from fleet.kit import documents
+from fleet.kulta.core import linting
+
+FAILED = 1
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One document of a file: what it is and what is wrong with it."""
+
+    file: str
+    number: int
+    """From 1 in its file."""
+    title: str
+    """`Rollout shop/checkout`."""
+    problems: tuple[Problem, ...] = ()
+    passed_over: bool = False
+    """Another kind, or nothing: not looked at."""
+
+
+def lint(
+    files: Annotated[
+        list[str], typer.Option("--file", "-f", help="A file, a folder of YAML files, or -.")
+    ],
+    output: Annotated[str, typer.Option("--output", "-o", help="table, json or yaml.")] = "table",
+    no_color: options.NoColor = False,
+) -> None:
+    """Say everything that is wrong with the Rollouts in files; exit with 1 if anything is."""
+    tables.check(output, ("table", "json", "yaml"))
+    found = [item for name, text in _texts(files) for item in read(name, text)]
+    if output == "table":
+        Screen(plain=no_color).show(lines(found))
+    else:
+        typer.echo(tables.document(listed(found), output), nl=False)
+    if not any(not item.passed_over for item in found):
+        typer.echo("no Rollout in the files", err=True)
+    if any(item.problems for item in found):
+        raise typer.Exit(FAILED)
+
+
+def _texts(files: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for name in files:
+        if name == STDIN:
+            yield "stdin", sys.stdin.read()
+            continue
+        path = Path(name)
+        if not path.exists():
+            raise UserError("Usage", f"--file {name}: there is no such file")
+        inside = sorted(item for item in path.rglob("*.y*ml")) if path.is_dir() else [path]
+        for item in inside:
+            yield str(item), item.read_text(encoding="utf-8")
+
+
+def read(name: str, text: str) -> Iterator[Document]:
+    """The documents of a file's text, those inside of a List too."""
+    number = 0
+    try:
+        for found in documents.every(text):
+            items = found.get("items") if _kind(found) == "List" else [found]
+            for item in items or ():
+                number += 1
+                yield _document(name, number, item)
+    except (yaml.YAMLError, ValueError) as error:
+        said = " ".join(str(error).split())
+        problem = Problem(path="", text=f"is no YAML: {said}")
+        yield Document(file=name, number=number + 1, title="document", problems=(problem,))
+    except RecursionError:
+        problem = Problem(path="", text="is nested too deeply")
+        yield Document(file=name, number=number + 1, title="document", problems=(problem,))
+
+
+def _document(name: str, number: int, found: Any) -> Document:
+    kind = _kind(found)
+    group = str(found.get("apiVersion", "")).partition("/")[0] if kind else ""
+    if not kind or (kind != names.ROLLOUTS.kind or group not in (names.KULTA_GROUP, "")):
+        title = f"{kind or 'nothing'} of {group}" if group else kind or "nothing"
+        return Document(file=name, number=number, title=title, passed_over=True)
+    about = found.get("metadata")
+    about = about if isinstance(about, dict) else {}
+    title = "/".join(str(about[key]) for key in ("namespace", "name") if about.get(key))
+    problems = linting.problems(found)
+    return Document(file=name, number=number, title=f"Rollout {title}".strip(), problems=problems)
+
+
+def _kind(found: Any) -> str:
+    return str(found.get("kind") or "") if isinstance(found, Mapping) else ""
+
+
+def lines(found: Sequence[Document]) -> list[Text]:
+    """For people: a line per document, and one per problem below it."""
+    result = []
+    for item in found:
+        where = f"{item.file}#{item.number}"
+        if item.passed_over:
+            result.append(Text(f"{Tone.OPEN.mark} {where}  {item.title}: passed over", page.FAINT))
+            continue
+        tone = Tone.BAD if item.problems else Tone.GOOD
+        count = len(item.problems)
+        said = f": {count} problem{'s' * (count != 1)}" if count else ""
+        result.append(page.text(page.marked(tone, where), f"  {item.title}{said}"))
+        for problem in item.problems:
+            joint = "" if problem.text.startswith(":") else " "
+            result.append(page.text("    ", (problem.path, "yellow"), f"{joint}{problem.text}"))
+    return result
+
+
+def listed(found: Sequence[Document]) -> list[dict[str, Any]]:
+    """For programs: every document that was looked at."""
+    return [
+        {
+            "file": item.file,
+            "document": item.number,
+            "object": item.title,
+            "problems": [{"path": x.path, "message": str(x)} for x in item.problems],
+        }
+        for item in found
+        if not item.passed_over
+    ]

@@ -1,0 +1,78 @@
+"""`fleet rollout lint` on files: what it reads, passes over and says, and its exit code."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.readme import ROOT
+from tests.shell import fleet
+
+GOOD = (ROOT / "examples/valid/rollout-canary.yaml").read_text()
+BAD = GOOD.replace("setWeight: 20", "setWeight: 120")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "rollouts.yaml"
+
+
+def test_good_rollouts_are_named(file: Path) -> None:
+    file.write_text(GOOD)
+    done = fleet("rollout", "lint", "-f", str(file))
+    assert (done.returncode, done.stdout) == (0, f"✔ {file}#1  Rollout shop\n")
+
+
+def test_every_problem_of_every_document_is_told(file: Path) -> None:
+    file.write_text(f"{GOOD}---\nkind: Service\napiVersion: v1\n---\n{BAD}---\nnull\n")
+    done = fleet("rollout", "lint", "-f", str(file))
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[1] == f"○ {file}#2  Service of v1: passed over"
+    assert lines[2].startswith(f"✘ {file}#3  Rollout shop: ")
+    assert "    spec.strategy.canary.steps[0].setWeight must be 0-100 (is 120)" in lines
+    assert lines[-1] == f"○ {file}#4  nothing: passed over"
+
+
+def test_programs_get_paths_and_messages(file: Path) -> None:
+    file.write_text(f"{BAD}---\n{GOOD}")
+    done = fleet("rollout", "lint", "-f", str(file), "-o", "json")
+    first, second = json.loads(done.stdout)
+    assert next(item["path"] for item in first["problems"]).endswith("steps[0].setWeight")
+    assert (second["problems"], second["document"]) == ([], 2)
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("a: [", "is no YAML", id="half a list"),
+        pytest.param("[" * 5_000, "is nested too deeply", id="nesting without end"),
+        pytest.param("kind: Rollout", "apiVersion must be kulta.io/v1beta1", id="hardly anything"),
+    ],
+)
+def test_what_cannot_be_read_is_a_problem(file: Path, text: str, words: str) -> None:
+    file.write_text(text)
+    done = fleet("rollout", "lint", "-f", str(file))
+    assert done.returncode == 1
+    assert words in done.stdout
+
+
+def test_a_folder_and_a_list_are_looked_through(tmp_path: Path) -> None:
+    inner = "\n".join(f"  {line}" for line in GOOD.splitlines())
+    (tmp_path / "list.yml").write_text(f"kind: List\nitems:\n-{inner[1:]}\n")
+    assert fleet("rollout", "lint", "-f", str(tmp_path)).stdout.startswith("✔ ")
+
+
+def test_no_such_file_is_a_mistake_of_use() -> None:
+    done = fleet("rollout", "lint", "-f", "/no/such.yaml")
+    assert (done.returncode, "there is no such file" in done.stderr) == (2, True)
+
+
+def test_explain_tells_of_a_file_that_is_nowhere() -> None:
+    path = ROOT / "examples/valid/rollout-canary.yaml"
+    done = fleet("rollout", "explain", "-f", str(path))
+    assert done.returncode == 0
+    assert "they get all traffic, and the rollout is completed" in done.stdout
+    assert "begins with a new revision in place of the one before" in done.stdout
+    assert fleet("rollout", "explain").returncode == 2

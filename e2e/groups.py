@@ -33,6 +33,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "demo": ("test_demo",),
     "world": (
         "test_hub_delivery",
+        "test_hub_gates",
         "test_hub_handover",
         "test_hub_members",
         "test_hub_outages",

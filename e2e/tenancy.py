@@ -32,6 +32,8 @@ from fleet.api.names import (
 )
 
 NAME = "checkout"
+HOOKS = {"KULTA_HOOK_HOSTS": "localhost", "KULTA_ALLOW_LOOPBACK": "true"}
+"""The hub may ask the hooks of this machine."""
 STEPS = {"canary": {"steps": [{"setWeight": 50}, {"setWeight": 100}]}}
 
 
@@ -68,7 +70,7 @@ def running(
         plane.call("POST", "/api/v1/namespaces", body)
     with ExitStack() as stack:
         puppets = {other.name: stack.enter_context(Puppet(other)) for other in others}
-        hub = stack.enter_context(Hub(plane, folder))
+        hub = stack.enter_context(Hub(plane, folder, **HOOKS))
         yield World(plane=plane, hub=hub, puppets=puppets)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from fleet.api.fleetrollout import RunPhase
+from fleet.hub.core.run import requests
 from tests import readme
 from tests.hub import world
 
@@ -35,3 +36,19 @@ def test_the_gates_of_the_readme_do_what_the_text_says() -> None:
     assert here.run.status.until == datetime(2026, 11, 23, 7, tzinfo=UTC)
     here = world.tick(replace(here, now=here.run.status.until))
     assert (here.run.status.reason, here.started) == ("AwaitingHook", ["a"])
+
+
+def test_the_rollback_of_the_readme_does_what_the_text_says() -> None:
+    """Two fail: all that have gone go back, also who was done."""
+    policy = {"maxConcurrency": 2, **example("deliveryPolicy:\n  onFailure")["deliveryPolicy"]}
+    here = world.settle(world.new("a", "b", "c", "d", **policy))
+    here = world.deliver(replace(here, bad=frozenset("cd"), started=[]), "shop:v2", **policy)
+    done = world.settle(here)
+    assert done.run.status.phase is RunPhase.ROLLED_BACK
+    assert {done.image(name) for name in "abcd"} == {"shop:v1"}
+    assert done.run.spec.plan.rollback_concurrency == 2
+
+
+def test_every_request_of_the_readme_is_one() -> None:
+    named = set(re.findall(r"`([a-z]+)/<id>", TEXT))
+    assert named == set(requests.VERBS)

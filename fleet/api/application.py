@@ -206,6 +206,13 @@ class UnavailableClusters(Model):
     """How long a member may be put off."""
 
 
+class RollbackPolicy(Model):
+    """How clusters go back to what ran well there before: the last wave first."""
+
+    max_concurrency: AtLeastOne = "50%"
+    """Of all members, those that were done and go back at once; who is in flight never waits."""
+
+
 class DeliveryPolicy(Model):
     """From revision to fleet: inside a cluster, and from cluster to cluster."""
 
@@ -220,8 +227,9 @@ class DeliveryPolicy(Model):
     """For waves that say nothing themselves."""
     progress_deadline: Duration | None = None
     """For waves that say nothing themselves."""
-    on_failure: Literal["Halt", "Continue"] | None = None
+    on_failure: Literal["Halt", "Rollback", "Continue"] | None = None
     """When a budget is overspent; default Halt."""
+    rollback: RollbackPolicy | None = None
     halt_on_first_failed_analysis: bool | None = None
     """Default true: the first failed analysis anywhere halts the run."""
     unmatched_clusters: Literal["Fail", "Ignore"] | None = None

@@ -29,6 +29,8 @@ class Want(Model):
     """Grows with each retry, so that a failed revision is tried again."""
     member: Annotated[str, Field(max_length=64)] = ""
     """Uid of the MemberCluster for which this was decided: another one of its name waits."""
+    undoes: Annotated[str, Field(max_length=253)] = ""
+    """The run that sent the cluster back here; empty where a run brings what is its own."""
     wave: Annotated[int, Field(ge=0)] = 0
     """Place of its wave in the plan, from 0: what is taken away goes in the reverse order."""
 
@@ -149,6 +151,8 @@ class ClusterRolloutStatus(Model):
     """What we made or adopted there."""
     engine: EngineReport = EngineReport()
     last_good: LastGood = LastGood()
+    previous_good: LastGood = LastGood()
+    """The one that completed here before it: where a rollback leads."""
     finished_at: Time = None
     """When this cluster was done with the wanted run, well or not."""
     waited_seconds: float = 0

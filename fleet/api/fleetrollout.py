@@ -33,8 +33,10 @@ class RunPhase(StrEnum):
     OUTSIDE_WINDOW = "OutsideWindow"
     PAUSED = "Paused"
     HALTED = "Halted"
+    ROLLING_BACK = "RollingBack"
     SUCCEEDED = "Succeeded"
     SUCCEEDED_WITH_FAILURES = "SucceededWithFailures"
+    ROLLED_BACK = "RolledBack"
     SUPERSEDED = "Superseded"
     ABORTED = "Aborted"
 
@@ -53,6 +55,9 @@ class ClusterPhase(StrEnum):
     TIMED_OUT = "TimedOut"
     UNREACHABLE = "Unreachable"
     CONFLICT = "Conflict"
+    SKIPPED = "Skipped"
+    ROLLING_BACK = "RollingBack"
+    ROLLED_BACK = "RolledBack"
 
 
 class WavePhase(StrEnum):
@@ -91,8 +96,10 @@ class Plan(Model):
 
     waves: Annotated[tuple[PlannedWave, ...], Field(max_length=51)] = ()
     """In the order in which they go."""
-    on_failure: Literal["Halt", "Continue"] = "Halt"
+    on_failure: Literal["Halt", "Rollback", "Continue"] = "Halt"
     """What happens when a budget is overspent."""
+    rollback_concurrency: Annotated[int, Field(ge=1)] = 1
+    """Members that were done and go back at once."""
     halt_on_first_failed_analysis: bool = True
     """Whether the first failed analysis anywhere halts the run."""
     unavailable_timeout_seconds: int = 7_200
@@ -154,6 +161,10 @@ class ClusterCounts(Model):
     """Those that cannot be reached."""
     pending: int = 0
     """Those whose turn has not come."""
+    skipped: int = 0
+    """Those that are left out."""
+    rolled_back: int = 0
+    """Those that went back to what ran well there before."""
 
 
 class Pass(Model):
@@ -193,6 +204,19 @@ class WaveStatus(Model):
     """Since when it waits for its gates: to begin, or to be done."""
     passes: Annotated[tuple[Pass, ...], Field(max_length=16)] = ()
     """Gates that a person has opened."""
+
+
+class Undo(Model):
+    """What goes back to what ran well there before: all of the run, or these."""
+
+    fleet: bool = False
+    """Everything that this run has let go."""
+    waves: Annotated[tuple[Name, ...], Field(max_length=51)] = ()
+    """Whole waves."""
+    clusters: Annotated[tuple[Name, ...], Field(max_length=MEMBERS)] = ()
+    """Single clusters."""
+    message: Annotated[str, Field(max_length=512)] = ""
+    """Why."""
 
 
 class ClusterRow(Model):
@@ -286,6 +310,9 @@ class FleetRolloutStatus(Model):
     """Failed clusters that a `resume` accepted: they halt the run no more."""
     retrying: Annotated[tuple[Name, ...], Field(max_length=MEMBERS)] = ()
     """Failed clusters that a `retry` gave another chance and that have not gone yet."""
+    skipped: Annotated[tuple[Name, ...], Field(max_length=MEMBERS)] = ()
+    """Clusters that a `skip` left out."""
+    undo: Undo | None = None
     history: Annotated[tuple[Entry, ...], Field(max_length=50)] = ()
     """What was decided, newest last."""
     conditions: Conditions = ()

@@ -68,6 +68,8 @@ SENTENCES: Final[dict[str, str]] = {
     "Succeeded": "Every cluster runs the revision.",
     "SucceededWithFailures": "The run is over; some clusters failed or could not be reached.",
     "Aborted": "The run was given up.",
+    "RollingBack": "Clusters go back to what ran well there before, the last wave first.",
+    "Skipped": "A person left clusters out of the run.",
     # clusters
     "Pending": "It is not this cluster's turn yet.",
     "MemberReplaced": "Another API server answers than the one that was written to.",

@@ -175,6 +175,7 @@ def check(world: World) -> None:
     for run in world.runs.values():
         numbers = run.status.counts
         boxes = numbers.updated + numbers.in_flight + numbers.failed + numbers.unreachable
+        boxes += numbers.skipped + numbers.rolled_back
         assert boxes + numbers.pending == numbers.total
     for objects in world.objects.values():
         for (plural, *_), manifest in objects.items():

@@ -1,7 +1,7 @@
 """A run that a failed analysis has halted, and the ways out of it that a person has.
 
 Three clusters, two at a time: `a` has failed, `b` is held on its way, `c` has not begun. The way
-back for a cluster that is done (a rollback) is not among them yet: the request is answered so.
+back for clusters that are done is told in test_hub_rollback.
 """
 
 from collections import Counter
@@ -78,10 +78,29 @@ def test_abort_takes_those_in_flight_back_and_starts_nobody(halted: World) -> No
     assert "c" not in done.started
 
 
-def test_a_rollback_is_answered_and_nothing_moves(halted: World) -> None:
-    after = world.settle(halted, request="rollback/1")
-    assert after.run.status.phase is RunPhase.HALTED
-    assert after.run.status.history[-1].message.startswith(
-        "the request rollback/1 is not understood: "
-    )
-    assert (images(after), after.started) == (images(halted), halted.started)
+def test_a_rollback_takes_back_whoever_has_gone(halted: World) -> None:
+    done = world.settle(halted, request="rollback/1")
+    assert done.run.status.phase is RunPhase.ROLLED_BACK
+    assert images(done) == {"a": OLD, "b": OLD, "c": OLD}
+    assert Counter(done.started) == {"a": 2, "b": 2}
+    assert done.cluster("b").spec.hold == ""
+
+
+@pytest.mark.parametrize(
+    ("request_", "phase", "touched"),
+    [
+        pytest.param(
+            "resume/1", RunPhase.SUCCEEDED_WITH_FAILURES, "c",
+            id="[MT-26] resume goes on with those that have not failed",
+        ),
+        pytest.param(
+            "retry/1", RunPhase.HALTED, "a", id="[MT-26] retry touches failed clusters only"
+        ),
+        pytest.param("rollback/1", RunPhase.ROLLED_BACK, "ab", id="[MT-26] rollback takes back"),
+        pytest.param("abort/1", RunPhase.ABORTED, "b", id="[MT-26] abort takes back who is held"),
+    ],
+)  # fmt: skip
+def test_the_ways_out(halted: World, request_: str, phase: RunPhase, touched: str) -> None:
+    halted.started.clear()
+    done = world.settle(halted, request=request_)
+    assert (done.run.status.phase, "".join(sorted(set(done.started)))) == (phase, touched)

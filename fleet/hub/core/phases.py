@@ -13,13 +13,16 @@ from fleet.api.fleetrollout import ClusterPhase as C
 from fleet.api.fleetrollout import RunPhase as R
 from fleet.errors import UnexpectedState
 
-ENDS = frozenset({R.SUCCEEDED, R.SUCCEEDED_WITH_FAILURES, R.SUPERSEDED, R.ABORTED})
-"""A run that ended; only `retry` opens one again, and only one with failures."""
+ENDS = frozenset({R.SUCCEEDED, R.SUCCEEDED_WITH_FAILURES, R.ROLLED_BACK, R.SUPERSEDED, R.ABORTED})
+"""A run that ended; `retry` opens one with failures again, `rollback` one that was not undone."""
 
 _WAY = frozenset(
     {R.PROGRESSING, R.SOAKING, R.AWAITING_APPROVAL, R.OUTSIDE_WINDOW, R.PAUSED, R.HALTED}
+    | {R.ROLLING_BACK}
 )
 """Between the beginning and the end, in any order."""
+_AGAIN = _WAY | {R.ROLLED_BACK, R.SUCCEEDED_WITH_FAILURES}
+"""After an end that was opened again."""
 
 RUN_MOVES: Mapping[R, frozenset[R]] = {
     R.PLANNED: _WAY | ENDS,
@@ -29,10 +32,12 @@ RUN_MOVES: Mapping[R, frozenset[R]] = {
     R.OUTSIDE_WINDOW: (_WAY | ENDS | {R.PLANNED}) - {R.OUTSIDE_WINDOW},
     R.PAUSED: (_WAY | ENDS | {R.PLANNED}) - {R.PAUSED},
     R.HALTED: (_WAY | ENDS) - {R.HALTED},
-    R.SUCCEEDED: frozenset(),
-    R.SUCCEEDED_WITH_FAILURES: _WAY,
+    R.ROLLING_BACK: (_WAY | ENDS) - {R.ROLLING_BACK},
+    R.SUCCEEDED: _AGAIN - {R.SOAKING, R.AWAITING_APPROVAL, R.OUTSIDE_WINDOW},
+    R.SUCCEEDED_WITH_FAILURES: _AGAIN - {R.SUCCEEDED_WITH_FAILURES},
+    R.ROLLED_BACK: frozenset(),
     R.SUPERSEDED: frozenset(),
-    R.ABORTED: frozenset(),
+    R.ABORTED: frozenset({R.ROLLING_BACK, R.ROLLED_BACK}),
 }
 
 FAILURES = frozenset({C.FAILED, C.TIMED_OUT, C.CONFLICT})
@@ -60,6 +65,10 @@ CLUSTER_MOVES: Mapping[C, frozenset[C]] = {
     C.FAILED: _WORK | {C.SUCCEEDED, C.CONFLICT},
     C.TIMED_OUT: _ANY,
     C.CONFLICT: _ANY,
+    # Words of a run for its clusters; a ClusterRollout itself is never in them.
+    C.SKIPPED: frozenset(),
+    C.ROLLING_BACK: frozenset(),
+    C.ROLLED_BACK: frozenset(),
 }
 
 Phase = TypeVar("Phase", bound=StrEnum)

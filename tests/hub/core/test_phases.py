@@ -13,9 +13,14 @@ def test_every_phase_has_its_row(table: object) -> None:
     assert set(table) == set(phase)  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("end", sorted(phases.ENDS - {RunPhase.SUCCEEDED_WITH_FAILURES}))
-def test_nothing_follows_an_end(end: RunPhase) -> None:
+@pytest.mark.parametrize("end", [RunPhase.SUPERSEDED, RunPhase.ROLLED_BACK])
+def test_nothing_follows_some_ends(end: RunPhase) -> None:
     assert phases.RUN_MOVES[end] == frozenset()
+
+
+def test_a_run_that_was_given_up_can_only_go_back() -> None:
+    after = {RunPhase.ROLLING_BACK, RunPhase.ROLLED_BACK}
+    assert phases.RUN_MOVES[RunPhase.ABORTED] == after
 
 
 @pytest.mark.parametrize(

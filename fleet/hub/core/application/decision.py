@@ -142,6 +142,7 @@ def _due(
 def _outdated(observed: ApplicationObserved, resolved: DeliveryPolicy) -> tuple[DeleteRun, ...]:
     """Finished runs beyond the limit, oldest first; never one that a cluster stands on."""
     needed = {item.status.last_good.run for item in observed.clusters}
+    needed |= {item.status.previous_good.run for item in observed.clusters}
     needed |= {item.spec.want.run for item in observed.clusters if item.spec.want}
     done = [run for run in observed.runs[:-1] if run.status.phase in phases.ENDS]
     limit = (resolved.revision_history_limit or 10) - 1
@@ -200,7 +201,12 @@ def _phase(newest: FleetRollout | None, create: CreateRun | None) -> tuple[Appli
     told = f"run {newest.name}: {newest.status.message or 'begins'}"
     if newest.status.phase is RunPhase.SUCCEEDED:
         return ApplicationPhase.READY, told
-    bad = (RunPhase.HALTED, RunPhase.ABORTED, RunPhase.SUCCEEDED_WITH_FAILURES)
+    bad = (
+        RunPhase.HALTED,
+        RunPhase.ABORTED,
+        RunPhase.ROLLED_BACK,
+        RunPhase.SUCCEEDED_WITH_FAILURES,
+    )
     if newest.status.phase in bad:
         return ApplicationPhase.DEGRADED, told
     return ApplicationPhase.PROGRESSING, told

@@ -68,8 +68,20 @@ def find(observed: ApplicationObserved, proposal: Proposal) -> Occasion | None:
     )
     if _placed(changed, observed, proposal):
         return Occasion(trigger="ClusterInputsChanged", clusters=everybody)
-    joined = _placed([name for name in answering if name not in known], observed, proposal)
+    left = _left_out(newest, observed)
+    new = [name for name in answering if name not in known and name not in left]
+    joined = _placed(new, observed, proposal)
     return Occasion(trigger="MembersJoined", clusters=joined) if joined else None
+
+
+def _left_out(newest: FleetRollout, observed: ApplicationObserved) -> frozenset[str]:
+    """Clusters that a person left out of the newest run, or sent back from it."""
+    back = [
+        item.spec.cluster
+        for item in observed.clusters
+        if item.spec.want is not None and item.spec.want.undoes == newest.name
+    ]
+    return frozenset({*newest.status.skipped, *back})
 
 
 def is_for(item: ClusterRollout, revision_: str, observed: ApplicationObserved) -> bool:

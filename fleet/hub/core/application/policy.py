@@ -7,13 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from fleet.api import Fleet
-from fleet.api.application import ApplicationSpec, DeliveryPolicy, UnavailableClusters
+from fleet.api.application import (
+    ApplicationSpec,
+    DeliveryPolicy,
+    RollbackPolicy,
+    UnavailableClusters,
+)
 
 DEFAULTS = DeliveryPolicy(
     max_concurrency=1,
     failure_budget=0,
     progress_deadline="30m",
     on_failure="Halt",
+    rollback=RollbackPolicy(),
     halt_on_first_failed_analysis=True,
     unmatched_clusters="Fail",
     unavailable_clusters=UnavailableClusters(),

@@ -109,23 +109,29 @@ def _members(wave: Wave, where: str) -> Iterator[str]:
 
 
 def _limits(wave: Wave | DeliveryPolicy, where: str) -> Iterator[str]:
-    for field, value in (
-        ("maxConcurrency", wave.max_concurrency),
-        ("failureBudget", wave.failure_budget),
-    ):
-        if value is not None and not amounts.is_valid(value):
-            yield f"{where}.{field}: {value} is no amount: write a number or 0%…100%"
-    if wave.max_concurrency is not None and str(wave.max_concurrency) in ("0", "0%"):
+    budget = wave.failure_budget
+    if budget is not None and not amounts.is_valid(budget):
+        yield f"{where}.failureBudget: {budget} is no amount: write a number or 0%…100%"
+    yield from _concurrency(wave.max_concurrency, where)
+    yield from checks.duration(f"{where}.progressDeadline", wave.progress_deadline)
+
+
+def _concurrency(value: str | int | None, where: str) -> Iterator[str]:
+    if value is not None and not amounts.is_valid(value):
+        yield f"{where}.maxConcurrency: {value} is no amount: write a number or 0%…100%"
+    if value is not None and str(value) in ("0", "0%"):
         yield (
-            f"{where}.maxConcurrency: {wave.max_concurrency} lets nothing start: "
+            f"{where}.maxConcurrency: {value} lets nothing start: "
             "write at least 1, or use paused: true"
         )
-    yield from checks.duration(f"{where}.progressDeadline", wave.progress_deadline)
 
 
 def _policy(subject: Subject) -> Iterator[str]:
     policy = subject.policy
     yield from _limits(policy, "spec.deliveryPolicy")
+    if policy.rollback is not None:
+        most, where = policy.rollback.max_concurrency, "spec.deliveryPolicy.rollback"
+        yield from _concurrency(most, where)
     if policy.unavailable_clusters is not None:
         where = "spec.deliveryPolicy.unavailableClusters.timeout"
         yield from checks.duration(where, policy.unavailable_clusters.timeout)

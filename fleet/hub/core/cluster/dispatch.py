@@ -8,10 +8,11 @@ look finds how far it came and does the rest; nothing that arrived is sent twice
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from fleet.api import ClusterRollout
 from fleet.api import conditions as conditionlib
-from fleet.api.clusterrollout import EngineReport, LastGood
+from fleet.api.clusterrollout import ClusterRolloutStatus, EngineReport, LastGood
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER
 from fleet.hub.core import phases
@@ -202,14 +203,14 @@ def _reported(case: Case) -> DispatchPlan:
         left, deletions = inventory.leaving(extra, case.live, owner)
         items = tuple(item for item in items if item not in extra or item in left)
     rollout = assessment.parse(case.live.rollout)
-    update = {
+    update: dict[str, Any] = {
         "inventory": items,
         "server": status.server or case.member.server,
         "applied_run": case.want.run if case.bar is None else status.applied_run,
         "engine": assessment.report(rollout, case.want.revision) if rollout else EngineReport(),
     }
     if found.phase is ClusterPhase.SUCCEEDED:
-        update["last_good"] = LastGood(run=case.want.run, revision=case.want.revision)
+        update |= _good(status, LastGood(run=case.want.run, revision=case.want.revision))
     after = standing.status(
         case.item,
         Assessment(
@@ -227,6 +228,14 @@ def _reported(case: Case) -> DispatchPlan:
     taken, write = writes.again(case)
     after = after.model_copy(update={"dispatch": taken})
     return DispatchPlan(status=after, actions=(write, *deletions), fence=True, wake_at=wake)
+
+
+def _good(before: ClusterRolloutStatus, now: LastGood) -> dict[str, LastGood]:
+    """What ran well here last, and before it: who went back has nothing before it any more."""
+    last, previous = before.last_good, before.previous_good
+    if last.run == now.run or not last.run:
+        return {"last_good": now}
+    return {"last_good": now, "previous_good": LastGood() if previous.run == now.run else last}
 
 
 def _assessed(case: Case) -> Assessment:

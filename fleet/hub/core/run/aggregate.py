@@ -31,6 +31,17 @@ _ORDER = {
     ClusterPhase.UNREACHABLE: 1,
     ClusterPhase.DEFERRED: 2,
     ClusterPhase.PENDING: 4,
+    ClusterPhase.SKIPPED: 5,
+    ClusterPhase.ROLLED_BACK: 5,
+}
+
+
+_BOXES = {
+    ClusterPhase.SUCCEEDED: "updated",
+    ClusterPhase.SKIPPED: "skipped",
+    ClusterPhase.ROLLED_BACK: "rolled_back",
+    ClusterPhase.UNREACHABLE: "unreachable",
+    ClusterPhase.DEFERRED: "unreachable",
 }
 
 
@@ -44,6 +55,8 @@ def counts(rows: Sequence[Row]) -> ClusterCounts:
         failed=boxes.count("failed"),
         unreachable=boxes.count("unreachable"),
         pending=boxes.count("pending"),
+        skipped=boxes.count("skipped"),
+        rolled_back=boxes.count("rolled_back"),
     )
 
 
@@ -106,10 +119,8 @@ def display(spec: FleetRolloutSpec, rows: Sequence[Row], wave: str) -> Display:
 
 
 def _box(row: Row) -> str:
-    if row.is_updated:
-        return "updated"
-    if row.phase in (ClusterPhase.UNREACHABLE, ClusterPhase.DEFERRED):
-        return "unreachable"
+    if row.phase in _BOXES:
+        return _BOXES[row.phase]
     if row.is_failed:
         return "failed"
     return "pending" if row.is_pending else "in_flight"

@@ -23,7 +23,7 @@ from fleet.hub.core.run.stops import Stop
 from fleet.hub.core.run.waits import Side
 from fleet.kit import phrases
 
-WAYS_OUT = "the request resume, retry or abort"
+WAYS_OUT = "the request resume, retry, rollback or abort"
 """Of a halt."""
 
 ISOLATED = "HubIsolated"
@@ -104,7 +104,7 @@ def halted(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
         return None
     return failing(view) or Stop(
         reason="Halted",
-        message="halted; what failed has recovered: request resume, retry or abort",
+        message="halted; what failed has recovered: request resume, retry, rollback or abort",
         unblock=WAYS_OUT,
     )
 
@@ -145,7 +145,8 @@ def shut(view: View, wave: PlannedWave, now: datetime) -> Stop | None:
     """The gates before the wave; of one that has begun, its windows."""
     side = view.side(wave, waits.BEFORE)
     if side.status.started_at is None:
-        return waits.first(side, now) if view.wave(wave.name) else None
+        is_empty = all(row.is_out for row in view.wave(wave.name))
+        return None if is_empty else waits.first(side, now)
     return waits.window(side, now)
 
 
@@ -190,6 +191,15 @@ def failing(view: View) -> Stop | None:
             unblock=WAYS_OUT,
         )
     if view.plan.on_failure == "Continue":
+        return None
+    over = (_overspent(view, wave) for wave in view.plan.waves)
+    return next((stop for stop in over if stop is not None), None)
+
+
+def ruin(view: View) -> Stop | None:
+    """The overspent budget that takes the whole run back, where the policy says so and anybody has
+    something to go back to."""
+    if view.plan.on_failure != "Rollback" or not any(row.home for row in view.rows):
         return None
     over = (_overspent(view, wave) for wave in view.plan.waves)
     return next((stop for stop in over if stop is not None), None)

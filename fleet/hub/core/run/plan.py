@@ -23,7 +23,7 @@ from fleet.hub.core.actions import (
     StartCluster,
 )
 from fleet.hub.core.observed import RunObserved
-from fleet.hub.core.run import gates, report, requests, story, waits
+from fleet.hub.core.run import gates, report, requests, story, undo, waits
 from fleet.hub.core.run import rows as rowlib
 from fleet.hub.core.run import state as states
 from fleet.hub.core.run import walk as walklib
@@ -48,11 +48,31 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     closing = _closing(run, observed, answer)
     if closing is not None:
         view = View(plan=run.spec.plan, rows=rows, status=status, observed=observed)
-        return _report(run, view, closing, _back(run, observed, rows, now), told, now)
+        return _report(run, view, closing, undo.closing(run, view, now), told, now)
+    if status.undo is not None and status.undo.fleet:
+        return _undone(run, status, observed, told, now)
     view = walklib.walk(run, status, observed, now)
-    starts, view = _starts(run, view, now)
-    actions = (*starts, *_holds(view, now))
+    if ruin := gates.ruin(view):
+        return _undone(run, undo.begin(view.status, ruin), observed, told, now)
+    way = undo.now_back(run, view, now)
+    starts, view = _starts(run, way.view, now)
+    actions = (*starts, *way.actions, *_holds(view, now))
     return _report(run, view, states.of(view, now), actions, told, now)
+
+
+def _undone(
+    run: FleetRollout,
+    status: FleetRolloutStatus,
+    observed: RunObserved,
+    told: Sequence[Told],
+    now: datetime,
+) -> RunPlan:
+    """The whole run goes back."""
+    rows = rowlib.look(run.model_copy(update={"status": status}), observed, now)
+    view = View(plan=run.spec.plan, rows=rows, status=status, observed=observed)
+    view = replace(view, status=status.model_copy(update={"waves": walklib.still(view, now)}))
+    way = undo.now_back(run, view, now)
+    return _report(run, way.view, undo.state(way.view, now), way.actions, told, now)
 
 
 def _report(
@@ -149,28 +169,6 @@ def _closing(
     if answer is not None and answer.abort:
         return State(phase=RunPhase.ABORTED, reason=answer.reason, message=answer.message)
     return None
-
-
-def _back(
-    run: FleetRollout, observed: RunObserved, rows: Sequence[Row], now: datetime
-) -> tuple[StartCluster, ...]:
-    """Clusters in flight return to what last ran well there; who never had that stays."""
-    if observed.deleting:
-        return ()
-    result = []
-    for row in rows:
-        item = observed.clusters.get(row.name)
-        good = item.status.last_good if item else None
-        if row.is_running and good is not None and good.run and good.run != run.name:
-            want = Want(
-                run=good.run,
-                revision=good.revision,
-                since=now,
-                member=observed.members[row.name].uid,
-                wave=_place(run, row),
-            )
-            result.append(StartCluster(cluster=row.name, want=want))
-    return tuple(result)
 
 
 def _place(run: FleetRollout, row: Row) -> int:

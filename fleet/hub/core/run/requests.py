@@ -14,6 +14,7 @@ from fleet.api.fleetrollout import (
     Plan,
     PlannedWave,
     RunPhase,
+    Undo,
     WavePhase,
 )
 from fleet.hub.core import phases
@@ -71,8 +72,11 @@ def handle(texts: Sequence[str], case: Case) -> Reply | None:
     marked = status.model_copy(update={"handled": _remembered(texts, status.handled, text)})
     if verb not in VERBS or not rest:
         return _refused(marked, f"the request {text[:100]} is not understood: {HELP}")
-    if status.phase in phases.ENDS and verb not in AFTER_THE_END:
-        return _refused(marked, f"the request {verb} came after the end of the run")
+    ends = AFTER_THE_END.get(verb, frozenset())
+    if status.phase in phases.ENDS and status.phase not in ends:
+        return _refused(marked, f"the request {verb} came after the end of the run: {status.phase}")
+    if status.undo is not None and status.undo.fleet and verb not in ON_THE_WAY_BACK:
+        return _refused(marked, f"the request {verb} came too late: the run is rolled back")
     by = case.authors.get(text, "")
     return VERBS[verb](replace(case, status=marked, argument=argument, by=by))
 
@@ -113,8 +117,6 @@ def _resume(case: Case) -> Reply:
 def _retry(case: Case) -> Reply:
     """Another chance for the failed ones, and only for them."""
     status, argument = case.status, case.argument
-    if status.phase in phases.ENDS and status.phase is not RunPhase.SUCCEEDED_WITH_FAILURES:
-        return _refused(status, f"the request retry came after the end of the run: {status.phase}")
     failed = [row.name for row in case.rows if row.is_failed and argument in ("", row.name)]
     if not failed:
         which = f"cluster {argument} has not failed in this run" if argument else "none has failed"
@@ -135,6 +137,56 @@ def _retry(case: Case) -> Reply:
 
 def _abort(case: Case) -> Reply:
     return Reply(status=case.status, reason="Aborted", message="aborted by request", abort=True)
+
+
+def _skip(case: Case) -> Reply:
+    """Leave out a cluster that has not gone, or all such of a wave."""
+    name, status = case.argument, case.status
+    rows = [row for row in case.rows if name and name in (row.name, row.wave)]
+    if not rows:
+        return _refused(status, f"{name or 'nothing'} is {_unknown(case)}")
+    names = [row.name for row in rows if row.is_pending or row.is_deferred]
+    if not names:
+        return _refused(status, f"nothing to skip: no cluster of {name} still has to go")
+    after = status.model_copy(update={"skipped": tuple(sorted({*status.skipped, *names}))})
+    return Reply(status=after, reason="Skipped", message=f"left out: {phrases.listed(names)}")
+
+
+def _rollback(case: Case) -> Reply:
+    """Back to what ran well before: the whole run, a wave or a cluster of it."""
+    name, status = case.argument, case.status
+    rows = [row for row in case.rows if name in ("", row.name, row.wave)]
+    if not rows:
+        return _refused(status, f"{name} is {_unknown(case)}")
+    if status.phase is RunPhase.ABORTED and name:
+        return _refused(status, "the run was aborted: only all of it can be rolled back")
+    gone = [row for row in rows if row.mine]
+    homeless = [row.name for row in gone if row.home is None]
+    if not gone or len(homeless) == len(gone):
+        why = f"nothing ran well before this run in {phrases.listed(homeless)}"
+        none = "no cluster of it has been updated" if name else "no cluster has been updated"
+        return _refused(status, f"nothing to roll back: {why if gone else none}")
+    by = f"asked for by {case.by}" if case.by else "asked for"
+    before = status.undo or Undo()
+    waves = {row.wave for row in rows}
+    undo = before.model_copy(
+        update={
+            "fleet": before.fleet or not name,
+            "waves": before.waves if name not in waves else (*before.waves, name),
+            "clusters": before.clusters if name in {"", *waves} else (*before.clusters, name),
+            "message": by,
+        }
+    )
+    after = status.model_copy(update={"undo": undo, "finished_at": None})
+    if undo.fleet:
+        after = after.model_copy(update={"halted_at": None, "retrying": ()})
+    what = f"{name} goes back" if name else "the whole run goes back"
+    return Reply(status=after, reason="RollingBack", message=f"{what}, {by}")
+
+
+def _unknown(case: Case) -> str:
+    waves = phrases.listed([wave.name for wave in case.plan.waves])
+    return f"neither a wave of this run ({waves}) nor a cluster of it"
 
 
 def _approve(case: Case) -> Reply:
@@ -206,9 +258,16 @@ VERBS: Mapping[str, Verb] = {
     "resume": _resume,
     "approve": _approve,
     "promote": _promote,
+    "skip": _skip,
     "retry": _retry,
+    "rollback": _rollback,
     "abort": _abort,
 }
-AFTER_THE_END = frozenset({"retry"})
-"""Verbs that a run listens to when it is over."""
+AFTER_THE_END: Mapping[str, frozenset[RunPhase]] = {
+    "retry": frozenset({RunPhase.SUCCEEDED_WITH_FAILURES}),
+    "rollback": frozenset({RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES, RunPhase.ABORTED}),
+}
+"""What a run listens to when it is over, by how it ended."""
+ON_THE_WAY_BACK = frozenset({"rollback", "abort"})
+"""What a run listens to that goes back as a whole."""
 HELP = f"write <verb>/<id>[/<argument>] with one of {', '.join(VERBS)} and a new id"

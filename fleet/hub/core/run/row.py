@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.api import FleetRollout
+from fleet.api.clusterrollout import LastGood
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import ClusterName
 from fleet.hub.core import phases
@@ -49,6 +50,10 @@ class Row:
     attempt: int = 0
     awaited_until: datetime | None = None
     """Until when its wave waits for it: the hub has just met its member. None: it does not."""
+    home: LastGood | None = None
+    """What ran well there before this run: where a rollback leads. None: there is nothing."""
+    sent_back: bool = False
+    """This run has sent it home."""
     due: datetime | None = None
     """When this row changes by time alone."""
 
@@ -70,6 +75,15 @@ class Row:
         """Its engine may still change something there: in flight, or over its deadline."""
         open_ = self.phase in phases.RUNNING or self.phase is ClusterPhase.TIMED_OUT
         return self.mine and open_ and not self.done
+
+    @property
+    def is_out(self) -> bool:
+        """Left out of the run by a person."""
+        return self.phase is ClusterPhase.SKIPPED
+
+    @property
+    def is_going_back(self) -> bool:
+        return self.phase is ClusterPhase.ROLLING_BACK
 
     @property
     def is_pending(self) -> bool:

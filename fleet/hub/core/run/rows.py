@@ -10,8 +10,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fleet.api import ClusterRollout, FleetRollout
+from fleet.api.clusterrollout import LastGood
 from fleet.api.fleetrollout import ClusterPhase, PlannedWave, WavePhase, WaveStatus
 from fleet.api.names import ClusterName
+from fleet.hub.core import phases
 from fleet.hub.core.cluster import standing
 from fleet.hub.core.observed import Member, RunObserved
 from fleet.hub.core.run import absence
@@ -38,6 +40,8 @@ def of(rows: Iterable[Row], wave: str) -> tuple[Row, ...]:
 def _row(moment: Moment, wave: PlannedWave, status: WaveStatus, member: Member) -> Row:
     run, item = moment.run, moment.observed.clusters.get(member.name)
     want = item.spec.want if item else None
+    if item is not None and want is not None and want.undoes == run.name and member.is_meant(want):
+        return _sent_back(moment, wave, member, item)
     if item is None or want is None or want.run != run.name or not member.is_meant(want):
         return _waiting(moment, wave, status, member)
     row = _started(moment, wave, member, item)
@@ -83,6 +87,8 @@ def _waiting(moment: Moment, wave: PlannedWave, status: WaveStatus, member: Memb
         weight=100 if same else 0,
         attempt=_attempts(run, item),
     )
+    if row.name in run.status.skipped:
+        return replace(row, phase=ClusterPhase.SKIPPED, reason="Skipped", message="left out")
     if member.fresh or status.started_at is None:
         return row
     return absence.before_its_turn(moment, row, member, status.started_at)
@@ -105,6 +111,7 @@ def _started(moment: Moment, wave: PlannedWave, member: Member, item: ClusterRol
         ready=member.fresh,
         held=item.spec.hold,
         attempt=item.spec.want.attempt if item.spec.want else 0,
+        home=home(run, item),
     )
     if row.is_updated:
         return replace(row, weight=100)
@@ -114,6 +121,37 @@ def _started(moment: Moment, wave: PlannedWave, member: Member, item: ClusterRol
         return absence.in_flight(moment, row, member, item)
     if row.phase is ClusterPhase.UNREACHABLE:
         row = replace(row, phase=ClusterPhase.PROGRESSING)
+    return _timed(moment, row, wave, item)
+
+
+def home(run: FleetRollout, item: ClusterRollout) -> LastGood | None:
+    """What ran well in that cluster before this run; None where nothing did."""
+    known = (item.status.last_good, item.status.previous_good)
+    return next((good for good in known if good.run and good.run != run.name), None)
+
+
+def _sent_back(moment: Moment, wave: PlannedWave, member: Member, item: ClusterRollout) -> Row:
+    """A cluster that this run has sent to what ran well there before."""
+    status = item.status
+    phase = status.phase if _is_current(item) else ClusterPhase.APPLYING
+    row = Row(
+        name=member.name,
+        wave=wave.name,
+        phase=ClusterPhase.ROLLING_BACK,
+        reason=status.reason,
+        message=status.message,
+        step=status.engine.step,
+        replicas=_replicas(moment.run, item),
+        sent_back=True,
+        ready=member.fresh,
+    )
+    if phase is ClusterPhase.SUCCEEDED:
+        return replace(row, phase=ClusterPhase.ROLLED_BACK, step="", message="is back")
+    if phase in phases.FAILURES:
+        return replace(row, phase=phase)
+    if not member.reachable:
+        why = f"goes back on its return: {member.message}"
+        return replace(row, phase=ClusterPhase.UNREACHABLE, reason=member.reason, message=why)
     return _timed(moment, row, wave, item)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from fleet.api.fleetrollout import RunPhase
-from fleet.hub.core.run import aggregate, gates
+from fleet.hub.core.run import aggregate, gates, undo
 from fleet.hub.core.run import walk as walklib
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.report import State
@@ -29,11 +29,15 @@ def of(view: View, now: datetime) -> State:
     wave = walklib.current(view)
     asked = wave or (view.plan.waves[-1] if view.plan.waves else None)
     stop = gates.first_stop(view, asked, now, gates.STOPS) if asked else None
+    back = undo.left(view)
     open_ = [row for row in view.rows if row.is_in_flight or row.is_pending or row.is_deferred]
+    open_ += back
     if stop is not None and (wave is not None or open_ or view.status.halted_at):
         return State.of(_stopped(view), stop)
     if wave is None and not open_:
         return _end(view)
+    if back and not any(row.is_in_flight for row in view.rows):
+        return State.of(RunPhase.ROLLING_BACK, undo.waiting(back))
     waits = _gate(view, now)
     if waits is not None:
         return State.of(PHASES.get(waits.reason, RunPhase.PROGRESSING), waits)
@@ -94,11 +98,16 @@ def _waiting(view: View) -> Stop:
 def _end(view: View) -> State:
     numbers = aggregate.counts(view.rows)
     done = f"{numbers.updated} of {numbers.total} clusters updated"
-    failed = [row.name for row in view.rows if row.is_failed]
-    if not failed:
+    groups = {
+        "failed": [row.name for row in view.rows if row.is_failed],
+        "rolled back": [row.name for row in view.rows if row.sent_back and not row.is_failed],
+        "skipped": [row.name for row in view.rows if row.is_out],
+    }
+    if not any(groups.values()):
         return State(phase=RunPhase.SUCCEEDED, reason="Succeeded", message=done)
+    rest = [f"{len(n)} {what}: {phrases.listed(n)}" for what, n in groups.items() if n]
     return State(
         phase=RunPhase.SUCCEEDED_WITH_FAILURES,
         reason="SucceededWithFailures",
-        message=f"{done}, {len(failed)} failed: {phrases.listed(failed)}",
+        message=", ".join([done, *rest]),
     )

@@ -28,6 +28,7 @@ LENGTH = 200
 WARNINGS = frozenset(
     {"AnalysisFailed", "BudgetExceeded", "TimedOut", "Conflict", "ForeignObject", "OtherHub"}
     | {"Unreachable", "Timeout", "RequestRefused", "SucceededWithFailures", "TemplateError"}
+    | {"RollingBack"}
 )
 
 Told = tuple[str, str]

@@ -44,6 +44,11 @@ def walk(
     return view
 
 
+def still(view: View, now: datetime) -> tuple[WaveStatus, ...]:
+    """The wave table with every soak clock standing still."""
+    return _waves(view, _still, now)
+
+
 def current(view: View) -> PlannedWave | None:
     """The wave in work; None before the first and after the last."""
     for wave in view.plan.waves:

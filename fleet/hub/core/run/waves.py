@@ -6,7 +6,7 @@ round down: concurrency to at least 1, budgets to perhaps 0.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fleet.api.application import DeliveryPolicy, UnavailableClusters
+from fleet.api.application import DeliveryPolicy, RollbackPolicy, UnavailableClusters
 from fleet.api.fleetrollout import Plan, PlannedWave
 from fleet.api.names import ClusterName
 from fleet.api.waves import Wave
@@ -47,9 +47,11 @@ def plan(
             notes.append(f"wave {wave.name} is empty and is passed at once")
         planned.append(_planned(wave, names, policy))
     unavailable = policy.unavailable_clusters or UnavailableClusters()
+    back = (policy.rollback or RollbackPolicy()).max_concurrency
     return Plan(
         waves=tuple(planned),
         on_failure=policy.on_failure or "Halt",
+        rollback_concurrency=max(1, amounts.round_down(back, len(taken))),
         halt_on_first_failed_analysis=policy.halt_on_first_failed_analysis is not False,
         unavailable_timeout_seconds=durations.seconds(unavailable.timeout),
         on_conflict=policy.on_conflict or "Report",

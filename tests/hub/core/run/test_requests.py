@@ -39,6 +39,29 @@ from tests.hub.scene import DONE, FAILED, THREE, begun, did, observed
             id="retry of a cluster that has not failed is refused",
         ),
         pytest.param(
+            "skip/2/c", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING, "left out: c",
+            id="skip leaves out a cluster that has not gone",
+        ),
+        pytest.param(
+            "skip/2/a", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
+            "nothing to skip: no cluster of a still has to go",
+            id="skip of a cluster in flight is refused",
+        ),
+        pytest.param(
+            "skip/2/all", [gen.item("a")], {}, [], RunPhase.PROGRESSING, "left out: b, c",
+            id="skip of a wave leaves out who has not gone",
+        ),
+        pytest.param(
+            "skip/2/q", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
+            "q is neither a wave of this run (all) nor a cluster of it",
+            id="skip of a stranger is answered",
+        ),
+        pytest.param(
+            "rollback/2", [gen.item("a", good=7), gen.item("b")], {}, ["hold b", "start a"],
+            RunPhase.ROLLING_BACK, "the whole run goes back, asked for",
+            id="rollback sends back who has gone, and holds who has nothing to go back to",
+        ),
+        pytest.param(
             "abort/2", [gen.item("a", good=7), gen.item("b")], {}, ["start a"], RunPhase.ABORTED,
             "aborted by request",
             id="abort sends those in flight back to what ran well there",
@@ -46,13 +69,13 @@ from tests.hub.scene import DONE, FAILED, THREE, begun, did, observed
         pytest.param(
             "dance/2", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
             "the request dance/2 is not understood: write <verb>/<id>[/<argument>] with one of "
-            "pause, resume, approve, promote, retry, abort and a new id",
+            "pause, resume, approve, promote, skip, retry, rollback, abort and a new id",
             id="an unknown verb is answered",
         ),
         pytest.param(
             "pause", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
             "the request pause is not understood: write <verb>/<id>[/<argument>] with one of "
-            "pause, resume, approve, promote, retry, abort and a new id",
+            "pause, resume, approve, promote, skip, retry, rollback, abort and a new id",
             id="a request without an id is answered",
         ),
     ],
@@ -199,7 +222,8 @@ def test_an_application_that_is_deleted_aborts_its_run() -> None:
     ("phase", "request_", "told"),
     [
         pytest.param(
-            RunPhase.SUCCEEDED, "pause/1", "the request pause came after the end of the run",
+            RunPhase.SUCCEEDED, "pause/1",
+            "the request pause came after the end of the run: Succeeded",
             id="pause",
         ),
         pytest.param(

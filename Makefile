@@ -42,13 +42,13 @@ pure: $(READY)
 	@$(BIN)/python -m pytest tests --numprocesses auto --dist worksteal --quiet
 
 check-deep: $(READY)  ## the same searches, 10,000 worlds each (minutes)
-	@$(BIN)/python -m pytest tests -k properties --hypothesis-profile deep --timeout 3600 -n auto --hypothesis-show-statistics
+	@$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile deep --timeout 3600 -n auto --hypothesis-show-statistics
 
 bench: binaries  ## figures as JSON and a table
 	@$(BIN)/python -m e2e.bench
 
 format: $(READY)  ## format and fix what can be fixed
-	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .
 
 clean:  ## remove the virtual environment and caches of this folder (not the built binaries)
 	@rm -rf .venv build dist .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

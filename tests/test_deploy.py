@@ -5,7 +5,6 @@ is what `pyproject.toml` says. `e2e/test_manifests.py` shows the manifests to a 
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +37,8 @@ def documents(path: Path) -> list[dict[str, Any]]:
     return [item for item in yaml.safe_load_all(path.read_text()) if item]
 
 
-def containers(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Containers of a Deployment."""
-    if item["kind"] == "Deployment":
-        yield from item["spec"]["template"]["spec"]["containers"]
+def deployments(path: Path) -> list[dict[str, Any]]:
+    return [item for item in documents(path) if item["kind"] == "Deployment"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
@@ -53,12 +50,19 @@ def test_every_manifest_says_what_it_is_and_ours_fit_the_models(path: Path) -> N
             MODELS[item["kind"]].parse(item, strict=True)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "deploy").rglob("*.yaml")), ids=named)
+RUNNING = [path for path in FILES if deployments(path)]
+
+
+def test_the_hub_and_the_engine_run_in_clusters() -> None:
+    assert {path.parent.name for path in RUNNING} == {"hub", "engine"}
+
+
+@pytest.mark.parametrize("path", RUNNING, ids=named)
 def test_what_runs_in_clusters_is_locked_down(path: Path) -> None:
-    for item in documents(path):
-        for container in containers(item):
-            pod = item["spec"]["template"]["spec"].get("securityContext", {})
-            context = pod | container["securityContext"]
+    for item in deployments(path):
+        spec = item["spec"]["template"]["spec"]
+        for container in spec["containers"]:
+            context = spec.get("securityContext", {}) | container["securityContext"]
             assert container["image"] == f"kulta-fleet:{__version__}" == settings.ENGINE_IMAGE
             assert context["runAsNonRoot"] is True
             assert context["runAsUser"] == 65_532

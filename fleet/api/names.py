@@ -142,9 +142,9 @@ REQUESTS = (
     "retry",
     "pause",
     "resume",
-    "restart",
     "conclude-experiment",
 )
+"""What a person may ask the engine for; what each does is in `kulta.core.requests`."""
 
 
 def request_annotation(verb: str) -> str:

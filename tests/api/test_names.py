@@ -4,6 +4,7 @@ import pytest
 
 from fleet.api import Fleet, names
 from fleet.api.names import Resource
+from fleet.kulta.core import requests
 
 
 @pytest.mark.parametrize(
@@ -41,9 +42,9 @@ def test_api_versions(resource: Resource, version: str) -> None:
     assert resource.api_version == version
 
 
-@pytest.mark.parametrize("verb", names.REQUESTS)
-def test_a_request_is_an_annotation_of_ours(verb: str) -> None:
-    assert names.request_annotation(verb) == f"kulta.io/{verb}"
+def test_every_request_has_a_name_and_is_acted_on() -> None:
+    assert sorted(names.REQUESTS) == sorted(requests.ACTIONS)
+    assert names.request_annotation("promote") == "kulta.io/promote"
 
 
 def test_an_object_knows_its_name_and_namespace() -> None:

@@ -107,7 +107,7 @@ def _about(family: Family, verb: str) -> str:
     if verb == "abort":
         returned = status.previous_pod_hash if not family.is_active else ""
         return returned or status.stable_pod_hash
-    return status.stable_pod_hash if verb == "restart" else status.current_pod_hash
+    return status.current_pod_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

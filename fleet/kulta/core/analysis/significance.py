@@ -55,26 +55,6 @@ class Share:
         return self.rate * self.n
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """What one look says of two arms."""
-
-    z: float = 0.0
-    """Standard errors between them; above 0 where B has the higher rate."""
-    confidence: float = 0.0
-    """1 − P, two-sided: 0…1."""
-    is_significant: bool = False
-    winner: str = ""
-    """`A` or `B`; empty unless significant."""
-    effect: float = 0.0
-    """(pB − pA) / pA; 1 where only B has any."""
-
-
-def phi(x: float) -> float:
-    """The distribution function of the standard normal distribution."""
-    return 0.5 * (1.0 + math.erf(x / math.sqrt(2.0)))
-
-
 def two_sided(z: float) -> float:
     """The chance of so many standard errors or more in either direction."""
     return math.erfc(abs(z) / math.sqrt(2.0))
@@ -97,23 +77,6 @@ def z_score(control: Share, arm: Share) -> float | None:
     if not (math.isfinite(variance) and variance > 0.0):
         return None
     return (arm.rate - control.rate) / math.sqrt(variance)
-
-
-def compare(control: Share, arm: Share, level: float, direction: str) -> Comparison:
-    """The two-sided z-test at one look. `level` 0…1; `direction` is `lower` or `higher`: what is
-    better. Never raises: what cannot be judged is not significant, with confidence 0."""
-    size, z = effect(control.rate, arm.rate), z_score(control, arm)
-    if z is None:
-        return Comparison(effect=size)
-    confidence = 1.0 - two_sided(z)
-    is_significant = confidence >= level
-    return Comparison(
-        z=z,
-        confidence=confidence,
-        is_significant=is_significant,
-        winner=better(z, direction) if is_significant else "",
-        effect=size,
-    )
 
 
 def better(difference: float, direction: str) -> str:

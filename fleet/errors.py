@@ -6,6 +6,7 @@
     │   │   └── Untrusted     its certificate does not verify
     │   ├── Unanswered        somebody outside took longer than he may
     │   ├── Conflict          somebody else wrote first: read again, decide again
+    │   ├── Deposed           another replica may lead: nothing is written any more
     │   └── Throttled         told to slow down (429), with `retry_after`
     ├── PermanentError        the same call will fail again until something changes
     │   ├── NotFound          the object does not exist
@@ -55,6 +56,10 @@ class Conflict(TemporaryError):
     def __init__(self, message: str = "", *, managers: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.managers = managers
+
+
+class Deposed(TemporaryError):
+    """This process does not lead (any more), so that what it decided may be old: not written."""
 
 
 class Throttled(TemporaryError):

@@ -23,6 +23,7 @@ from fleet.clusters import errors, tokens
 from fleet.clusters.transport import Params, RequestObserver, Transport, open_session
 from fleet.errors import (
     Conflict,
+    Deposed,
     Gone,
     Invalid,
     NotFound,
@@ -268,7 +269,7 @@ class Client(Transport):
 
 def _is_passing(error: BaseException) -> bool:
     """Whether the same request may succeed within the minute."""
-    lasting = isinstance(error, Conflict | errors.CircuitOpen | Untrusted)
+    lasting = isinstance(error, Conflict | Deposed | errors.CircuitOpen | Untrusted)
     return isinstance(error, TemporaryError) and not lasting
 
 

@@ -25,7 +25,7 @@ from fleet.clusters import errors, tls
 from fleet.clusters.bearer import Bearer
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.health import Breaker
-from fleet.errors import FleetError, Unauthorized, Unreachable
+from fleet.errors import Deposed, FleetError, Unauthorized, Unreachable
 
 MOST_BYTES = 64 * 2**20
 MOST_EVENT_BYTES = 8 * 2**20
@@ -47,6 +47,11 @@ class RequestObserver(Protocol):
 
 def _unobserved(*, cluster: str, verb: str, code: str, seconds: float) -> None:
     """The observer when nobody counts."""
+
+
+def _always() -> bool:
+    """Who writes when nobody is elected."""
+    return True
 
 
 def open_session() -> Session:
@@ -82,6 +87,8 @@ class Transport:
     timeout: float = 15.0
     user_agent: str = "kulta-fleet"
     observe: RequestObserver = field(default=_unobserved, repr=False)
+    may_write: Callable[[], bool] = field(default=_always, repr=False)
+    """Whether this process leads; asked before each write, because it may have slept meanwhile."""
     breaker: Breaker = field(default_factory=Breaker, repr=False)
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
     last_failure: FleetError | None = field(default=None, init=False, repr=False)
@@ -108,9 +115,13 @@ class Transport:
     async def send(
         self, method: str, path: str, params: Params | None, data: bytes | None, headers: Params
     ) -> bytes:
-        """One request, once; the body of its 2xx answer. Raises the classes of `fleet.errors`."""
+        """One request, once; the body of its 2xx answer. Raises the classes of `fleet.errors`:
+        Deposed for a write while `may_write` says no."""
         limits = aiohttp.ClientTimeout(total=self.timeout, sock_connect=CONNECT_SECONDS)
         async with self._slots, self._attempt(method, self.timeout) as attempt:
+            if method != "GET" and not self.may_write():
+                attempt.code = "deposed"
+                raise Deposed(f"{method} {path} is not sent: this replica does not lead")
             keywords = self._keywords(headers) | {"data": data, "timeout": limits}
             url = self.config.server + path
             async with self.session.request(method, url, params=params, **keywords) as answer:

@@ -91,8 +91,17 @@ def compose(
     queue: WorkQueue[Key] = WorkQueue(
         concurrency=INFLIGHT, base=BACKOFF_SECONDS, cap=MOST_BACKOFF_SECONDS
     )
+    elector = connect.elector(settings, config, session, clock, names.ENGINE_LEASE, USER_AGENT)
     # One attempt: the queue backs off for writes, the informers for lists.
-    kube = Client("own", config, session, inflight=INFLIGHT, attempts=1, user_agent=USER_AGENT)
+    kube = Client(
+        "own",
+        config,
+        session,
+        inflight=INFLIGHT,
+        attempts=1,
+        user_agent=USER_AGENT,
+        may_write=lambda: elector.is_leader,
+    )
     observer = Observer(
         kube,
         lambda key: queue.add_after(key, SETTLE_SECONDS),
@@ -106,7 +115,6 @@ def compose(
     outbox = Outbox({"events": events, **_sinks(settings, net)}, metrics)
     advisor = HttpAdvisor(net)
     consultations = Consultations(advisor, clock, metrics, queue.add, outbox.say)
-    elector = connect.elector(settings, config, session, clock, names.ENGINE_LEASE, USER_AGENT)
     reconciler = Reconciler(
         world=World(kube=kube, observer=observer, rollouts=rollouts, recorder=recorder),
         queue=queue,

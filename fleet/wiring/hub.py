@@ -83,14 +83,31 @@ def compose(
 ) -> "Hub":
     """The parts, put together and not yet running."""
     clock = SystemClock()
-    kube = Client(
-        "hub", config, session, inflight=INFLIGHT, user_agent=USER_AGENT, observe=metrics.request
-    )
+    elector = connect.elector(chosen, config, session, clock, HUB_LEASE, USER_AGENT)
 
+    def leads() -> bool:
+        return elector.is_leader
+
+    kube = Client(
+        "hub",
+        config,
+        session,
+        inflight=INFLIGHT,
+        user_agent=USER_AGENT,
+        observe=metrics.request,
+        may_write=leads,
+    )
     recorder = EventRecorder(kube, clock, component="kulta-fleet-hub", instance=chosen.identity)
 
     def reach(name: ClusterName, target: ClientConfig) -> Client:
-        return Client(name, target, session, user_agent=USER_AGENT, observe=metrics.request)
+        return Client(
+            name,
+            target,
+            session,
+            user_agent=USER_AGENT,
+            observe=metrics.request,
+            may_write=leads,
+        )
 
     def equip(name: ClusterName, client: Client) -> Sequence[Informer[Any]]:
         namespace, _, cluster = name.partition("/")
@@ -129,7 +146,7 @@ def compose(
         watched=handlers.registry(context.stores, config, user_agent=USER_AGENT),
         items=_items(kube, context),
         secrets=_secrets(kube, context),
-        elector=connect.elector(chosen, config, session, clock, HUB_LEASE, USER_AGENT),
+        elector=elector,
         recorder=recorder,
     )
 

@@ -18,6 +18,7 @@ from fleet.clusters.client import Client
 from fleet.clusters.transport import Session
 from fleet.errors import (
     Conflict,
+    Deposed,
     FleetError,
     Invalid,
     Throttled,
@@ -128,6 +129,23 @@ async def test_an_answer_that_is_no_list_is_no_empty_cluster(
 async def test_a_delete_of_what_is_gone_is_done(client: Client, server: Server) -> None:
     server.answer(status(404, "NotFound"))
     await client.delete(ROLLOUTS, "checkout", "shop")
+
+
+async def test_who_does_not_lead_reads_and_writes_nothing(client: Client, server: Server) -> None:
+    """A process that was stopped for long decides by an old view: it must not write it."""
+    client.may_write = lambda: False
+    server.answer(web.json_response(CHECKOUT))
+    assert (await client.get(ROLLOUTS, "checkout", "shop"))["metadata"]["name"] == "checkout"
+    for write in (
+        client.create(ROLLOUTS, CHECKOUT),
+        client.replace(ROLLOUTS, CHECKOUT),
+        client.apply(ROLLOUTS, CHECKOUT, manager="kulta-fleet"),
+        client.patch(ROLLOUTS, "checkout", "shop", {}),
+        client.delete(ROLLOUTS, "checkout", "shop"),
+    ):
+        with pytest.raises(Deposed, match="does not lead"):
+            await write
+    assert server.seen() == [f"GET {BASE}/checkout"]
 
 
 async def test_a_replace_needs_a_version(client: Client) -> None:

@@ -9,15 +9,16 @@ Each round starts from what the stores hold, own writes included; when it is cut
 finds how far it came.
 """
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleet import errors
 from fleet.api import ClusterRollout
-from fleet.api.names import CLUSTERROLLOUTS, Key
+from fleet.api.names import CLUSTERROLLOUTS, FLEETROLLOUTS, Key
 from fleet.clusters.registry import Handle
-from fleet.errors import FleetError, UnexpectedState
+from fleet.errors import FleetError, NotFound, UnexpectedState
 from fleet.hub.core.actions import (
     ApplyRollout,
     CreateObject,
@@ -48,6 +49,7 @@ async def dispatch(hub: Context, key: Key) -> None:
     Raises Conflict when the ClusterRollout moved meanwhile, and the member's error after it has
     been reported.
     """
+    await _await_run(hub, key)
     looked_up: Objects | None = None
     is_deleted = False
     for _ in range(ROUNDS):
@@ -78,6 +80,20 @@ async def dispatch(hub: Context, key: Key) -> None:
             _wake(hub, key, plan)
             return
     raise UnexpectedState(f"ClusterRollout {'/'.join(key)} does not come to rest")
+
+
+async def _await_run(hub: Context, key: Key) -> None:
+    """Read the wanted run where our view lacks it: runs are watched apart from ClusterRollouts, so
+    it may be late. Without this the cluster would fail of a run that "does not exist any more"."""
+    item = hub.stores.items.get(key)
+    want = item.spec.want if item is not None else None
+    runs = hub.stores.runs
+    if want is None or (key[0], want.run) in runs:
+        return
+    since = runs.moment
+    with contextlib.suppress(NotFound):
+        run = await hub.kube.get(FLEETROLLOUTS, want.run, key[0])
+        runs.correct((key[0], want.run), run, since)
 
 
 async def _carry_out(

@@ -94,6 +94,24 @@ async def test_one_key_brings_everything_and_reports_it(desk: Desk) -> None:
     assert len(said["inventory"]) == 4
 
 
+async def test_a_run_that_is_not_seen_yet_is_read(desk: Desk) -> None:
+    """Runs are watched apart: the wish for one may be seen first, and no cluster fails of that."""
+    runs = desk.hub.stores.runs
+    runs.correct((TENANT, "checkout-1"), None, runs.moment)
+    await dispatching.dispatch(desk.hub, KEY)
+    assert rollout(desk)["spec"]["dispatch"] == {"hub": "hub-1", "sequence": 1}
+    assert status(desk)["phase"] == "Applying"
+
+
+async def test_a_run_that_somebody_deleted_is_named(desk: Desk) -> None:
+    await desk.kube.delete(FLEETROLLOUTS, "checkout-1", TENANT)
+    runs = desk.hub.stores.runs
+    runs.correct((TENANT, "checkout-1"), None, runs.moment)
+    await dispatching.dispatch(desk.hub, KEY)
+    assert "run checkout-1 does not exist any more" in str(status(desk))
+    assert not desk.member("east").writes()
+
+
 async def test_what_is_done_is_not_done_again(desk: Desk) -> None:
     await dispatching.dispatch(desk.hub, KEY)
     hub, member = len(desk.kube.writes()), len(desk.member("east").calls)

@@ -5,21 +5,26 @@ test file runs. The fixture `site` uses it; the demo, all asynchronous, does not
 """
 
 import asyncio
+import selectors
 import threading
+import time
 from collections.abc import Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-LINGER = 0.25
-"""Seconds in which TLS connections that were closed say good-bye."""
+LINGER = 5.0
+"""Seconds in which TLS connections that were closed say good-bye; usually a few milliseconds."""
+OWN = 1
+"""Sockets with which a loop wakes itself."""
 
 
 class Loop:
     """An event loop in a thread."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._selector = selectors.DefaultSelector()
+        self._loop = asyncio.SelectorEventLoop(self._selector)
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
@@ -29,12 +34,17 @@ class Loop:
 
     def close(self) -> None:
         """End the thread, when closed connections are gone."""
-        self.call(asyncio.sleep(LINGER))
+        self._await_silence()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
+
+    def _await_silence(self) -> None:
+        until = time.monotonic() + LINGER
+        while len(self._selector.get_map()) > OWN and time.monotonic() < until:
+            time.sleep(0.01)
 
 
 @contextmanager

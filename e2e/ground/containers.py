@@ -121,7 +121,7 @@ class Container:
 
     async def run(self) -> None:
         """Start, and start again as the restart policy says, until over or stopped."""
-        crashes = refusals = 0
+        crashes = refusals = lives = 0
         while not self._stopping.is_set():
             try:
                 command = await self._command()
@@ -130,12 +130,12 @@ class Container:
                 refusals += 1
                 await self._refused(error, refusals)
                 continue
-            seconds = await self._live(command, checks)
+            seconds = await self._live(command, checks, lives)
+            lives += 1
             if self._stopping.is_set() or self._over():
                 return
             crashes = 1 if seconds >= RESET else crashes + 1
             await self._back_off(crashes)
-            self.restarts += 1
 
     async def stop(self, grace: float) -> None:
         """End the process, by force after `grace` seconds; `run` returns soon after."""
@@ -147,8 +147,10 @@ class Container:
             grace -= min(sleep["seconds"], grace)
         await self._end(grace)
 
-    async def _live(self, command: Command, checks: Mapping[str, probes.Probe]) -> float:
-        """One life of the process, from start to end; how many seconds it lasted."""
+    async def _live(
+        self, command: Command, checks: Mapping[str, probes.Probe], before: int
+    ) -> float:
+        """One life of the process, after `before` others; how many seconds it lasted."""
         loop = asyncio.get_running_loop()
         begin, since = loop.time(), stamp()
         self._doomed.clear()
@@ -157,6 +159,7 @@ class Container:
         if self._stopping.is_set():
             await self._end(0)
         self.started = "startupProbe" not in checks
+        self.restarts = before
         self._become({"running": {"startedAt": since}})
         async with asyncio.TaskGroup() as tasks:
             ended = tasks.create_task(process.ended())

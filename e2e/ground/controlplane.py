@@ -11,7 +11,6 @@ log are on, as in a real cluster. It never runs pods: that is `node`'s work, or 
 
 import asyncio
 import base64
-import http.client
 import json
 import secrets
 import shutil
@@ -29,6 +28,7 @@ import yaml
 from e2e.ground import binaries, flags, objects, ports, processes
 from e2e.ground.audit import AuditLog
 from e2e.ground.authority import Authority, Certificate, signing_pair
+from e2e.ground.connections import Connections
 from e2e.ground.processes import Process
 from e2e.ground.waiting import until
 from fleet.kit import durations
@@ -89,6 +89,7 @@ class ControlPlane:
         self.tokens = {user: secrets.token_hex(16) for user in USERS}
         folder.mkdir(parents=True, exist_ok=True)
         self.authority = Authority(folder / "tls")
+        self.connections = Connections(self.authority.context())
         self.audit = AuditLog(folder / "audit.log")
         self._layout: flags.Layout | None = None
 
@@ -119,6 +120,7 @@ class ControlPlane:
         """End everything; the folder stays."""
         processes.stop(*self.processes.values())
         self.processes.clear()
+        self.connections.close()
 
     def restart(self, part: str) -> None:
         """Kill one part, as a crash would, and start it again with the same flags and port."""
@@ -260,19 +262,14 @@ class ControlPlane:
 
         A PATCH is a JSON merge patch. Not for watches. `timeout` is in seconds of silence.
         """
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", self._at.api, timeout=timeout, context=self.authority.context()
-        )
         patch = "application/merge-patch+json" if method == "PATCH" else "application/json"
         headers = {"Authorization": f"Bearer {self.tokens[user]}", "Content-Type": patch}
-        try:
+        with self.connections.one(self._at.api, timeout=timeout) as connection:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             text = answer.read().decode()
-            is_json = "json" in answer.getheader("Content-Type", "")
-            return answer.status, json.loads(text) if is_json else text
-        finally:
-            connection.close()
+        is_json = "json" in answer.getheader("Content-Type", "")
+        return answer.status, json.loads(text) if is_json else text
 
     def add_namespace(self, name: str) -> str:
         """Create a namespace and wait until pods may be made in it; its name."""

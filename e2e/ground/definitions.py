@@ -4,7 +4,6 @@ Used by the ground's preparations. That `kubectl apply -f crds/` works is what `
 """
 
 import functools
-import http.client
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,19 +31,14 @@ def _files(place: Path) -> list[Path]:
 
 def _create(plane: ControlPlane, file: Path) -> bool:
     """Whether it was made; False where it exists. RuntimeError for any other answer."""
-    connection = http.client.HTTPSConnection(
-        "127.0.0.1", plane.port, timeout=LIMIT, context=plane.authority.context()
-    )
     headers = {
         "Authorization": f"Bearer {plane.admin_token}",
         "Content-Type": "application/yaml",
     }
-    try:
+    with plane.connections.one(plane.port, timeout=LIMIT) as connection:
         connection.request("POST", COLLECTION, file.read_bytes(), headers)
         answer = connection.getresponse()
         text = answer.read().decode()
-    finally:
-        connection.close()
     if answer.status not in (201, 409):
         raise RuntimeError(f"{plane.name}: {file.name}: {answer.status} {text}")
     return answer.status == 201

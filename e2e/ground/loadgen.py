@@ -14,16 +14,20 @@ import aiohttp
 
 NOBODY = "(no version)"
 """The version of an answer that no application gave: gateway errors, refused connections."""
+LONGEST_WORD = 200
+"""Characters of a failure that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One request: when it ended (monotonic), who answered, how, after how many seconds."""
+    """One request: when it ended (monotonic), who answered, how, after how many seconds; and the
+    beginning of what a failure said."""
 
     at: float
     version: str
     status: int
     seconds: float
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +102,16 @@ class LoadGenerator:
 
     async def _request(self, session: aiohttp.ClientSession) -> None:
         begin = time.monotonic()
-        version, status = NOBODY, 0
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+        version, status, said = NOBODY, 0, ""
+        try:
             async with session.get(self.load.url) as response:
-                await response.read()
+                body = await response.read()
                 version, status = response.headers.get("X-Version", NOBODY), response.status
+                said = body[:LONGEST_WORD].decode(errors="replace") if status >= 500 else ""
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            said = repr(error)[:LONGEST_WORD]
         now = time.monotonic()
-        self.answers.append(Answer(now, version, status, now - begin))
+        self.answers.append(Answer(now, version, status, now - begin, said))
 
     def window(self, since: float = 0.0, until: float = float("inf")) -> list[Answer]:
         """The answers that ended in [since, until), monotonic seconds."""

@@ -41,6 +41,7 @@ class Planes:
         processes.stop(*(process for plane in planes for process in plane.processes.values()))
         for plane in planes:
             plane.processes.clear()
+            plane.stop()
         self._started.clear()
 
     def __enter__(self) -> Self:

@@ -9,16 +9,20 @@ One thread per collection lists, then watches; a lost connection is taken up aga
 pauses, an expired watch begins with a new list. Errors that no patience mends are raised by `wait`.
 """
 
+from __future__ import annotations
+
 import queue
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fleet import errors
 from fleet.api.names import Resource
-from fleet.cli.access import Access, Stream
+
+if TYPE_CHECKING:
+    from fleet.cli.access import Access, Stream
 
 PAUSES = (0.2, 1.0, 3.0, 10.0)
 """Seconds between attempts to reach a server that does not answer."""

@@ -18,7 +18,7 @@ FULL, REST = "█", "░"
 
 def marked(tone: Tone, words: str) -> Text:
     """`✔ Completed`, in the colour of its tone."""
-    return Text(" ".join(filter(None, (tone.mark, words))), style=tone.style)
+    return text((" ".join(filter(None, (tone.mark, words))), tone.style))
 
 
 def text(*parts: Text | str | tuple[str, str]) -> Text:
@@ -48,7 +48,7 @@ def labelled(label: str, said: Text | str, width: int | None, *, indent: int = 1
     body = Text(said) if isinstance(said, str) else said
     room = 100_000 if width is None else max(width - indent, 20)
     lines = body.wrap(Console(width=room), room) or [Text()]
-    first = Text(label.ljust(indent), style=FAINT)
+    first = text((label.ljust(indent), FAINT))  # a style of its own, not of the whole line
     heads = [first, *(Text(" " * indent) for _ in lines)]
     result = [head.append_text(line) for head, line in zip(heads, lines, strict=False)]
     for line in result:

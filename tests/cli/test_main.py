@@ -39,6 +39,7 @@ def test_a_command_says_what_the_list_says(command: str) -> None:
 IMPORTS = [
     pytest.param(("--help",), "kubernetes jinja2 fleet.api fleet.hub", id="the list: no models"),
     pytest.param(("render", "--help"), "kubernetes aiohttp kopf", id="render: no client"),
+    pytest.param(("rollout", "--help"), "kubernetes aiohttp kopf jinja2", id="rollout: no client"),
     pytest.param(("run", "--help"), "kubernetes aiohttp kopf fleet.hub", id="run: no controller"),
     pytest.param(("crds", "--help"), "kubernetes aiohttp jinja2", id="crds: models only"),
 ]

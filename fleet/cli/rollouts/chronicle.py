@@ -65,7 +65,7 @@ def outcome(family: Family, revision: str) -> Text:
 def _why(decision: Decision) -> str:
     """The message without what the row says already."""
     words = decision.message.removeprefix(f"revision {decision.revision} ")
-    return phrases.short(words.removeprefix("was taken back: "), 70)
+    return phrases.short(words.removeprefix("was taken back").lstrip(":, "), 70)
 
 
 def _ends(family: Family, revision: str) -> Iterator[Decision]:

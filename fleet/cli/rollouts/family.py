@@ -83,6 +83,12 @@ class Family:
         return self.rollout.status.phase
 
     @property
+    def ready(self) -> str:
+        """`3/4`: ready pods of all that are asked for."""
+        desired = sum(item.desired for item in self.revisions)
+        return f"{sum(item.ready for item in self.revisions)}/{desired}"
+
+    @property
     def is_active(self) -> bool:
         """Whether a revision is on its way."""
         return phases.is_active(self.phase)

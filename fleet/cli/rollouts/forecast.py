@@ -202,7 +202,8 @@ def _promotion(scene: Scene, service: str, *, is_whole: bool = False) -> Iterato
     yield Move(text=f"{switched}the rollout is completed: {scene.new} is the stable revision")
     if old:
         delay = scene.spec.scale_down_delay
-        yield Move(text=f"the pods of {old} go", when=f"after {delay}" if service else "")
+        stay = service and delay != "0s"
+        yield Move(text=f"the pods of {old} go", when=f"after {delay}" if stay else "")
 
 
 def _blue_green_way(scene: Scene) -> Iterator[Move]:

@@ -45,12 +45,11 @@ def lines(family: Family, now: datetime, *, wide: bool = False) -> list[Text]:
 
 
 def _rollout(family: Family, now: datetime, wide: bool) -> Cells:
-    status, meta = family.rollout.status, family.rollout.metadata
-    ready = sum(item.ready for item in family.revisions)
+    meta = family.rollout.metadata
     row = (
         Text(family.name, style=page.STRONG),
         page.marked(PHASES[family.phase], family.phase or "Unseen"),
-        f"{ready}/{status.replicas}",
+        family.ready,
         age(meta.creation_timestamp, now),
         family.strategy,
     )
@@ -73,8 +72,9 @@ def _revision(item: Revision, now: datetime, branch: str, wide: bool) -> Cells:
 def _role(item: Revision) -> Text:
     """`canary 20%`: what it is, and its share of the traffic."""
     style = {"stable": "green", "active": "green", "failed": "red"}.get(item.role, "cyan")
-    found = Text(item.role, style="dim" if item.role in ("old", "retired") else style)
-    return found if item.weight is None else found.append(f" {item.weight}%", style="bold")
+    share = "" if item.weight is None else f" {item.weight}%"
+    style = "dim" if item.role in ("old", "retired") else style
+    return page.text((item.role, style), (share, page.STRONG))
 
 
 def _pods(revision: Revision, now: datetime, indent: str, wide: bool) -> Iterator[Cells]:

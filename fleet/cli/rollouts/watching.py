@@ -125,11 +125,12 @@ def summary(family: Family) -> str:
     """Where it stands, on one line without anything that a clock changes."""
     status = family.rollout.status
     found = outlook.waiting(family.rollout, SystemClock().now())
+    has_weight = status.current_weight is not None and family.is_active
     parts = [
         str(family.phase or "Unseen"),
         f"step {status.step}" if status.step and family.is_active else "",
-        f"{families.in_force(family.rollout)}%" if status.current_weight is not None else "",
-        f"{sum(item.ready for item in family.revisions)}/{status.replicas} ready",
+        f"{families.in_force(family.rollout)}%" if has_weight else "",
+        f"{family.ready} ready",
         found.message if found is not None else status.message,
     ]
     return "  ".join(part for part in parts if part)

@@ -77,6 +77,17 @@ def test_a_rollout_that_nobody_has_looked_at_is_drawn_too() -> None:
     assert "the engine has not looked at the present spec yet" in text
 
 
+def test_only_labels_are_faint() -> None:
+    """A style belongs to its words: the sentence beside a label is easy to read."""
+    world = scenes.paused()
+    found = show.picture(scenes.family(world), world.now, 80, wide=False)
+    (line,) = (item for item in found if item.plain.startswith("Waits"))
+    assert str(line.style) == ""
+    assert [line.plain[x.start : x.end].strip() for x in line.spans if x.style == "dim"] == [
+        "Waits"
+    ]
+
+
 def test_what_stands_in_the_way_is_told() -> None:
     world = scenes.completed()
     world.services.clear()

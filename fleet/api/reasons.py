@@ -84,6 +84,8 @@ SENTENCES: Final[dict[str, str]] = {
     "Released": "The member or its access is gone; what is there stays and is managed no more.",
     "Deleting": "What was made in the member is being taken away.",
     # engine
+    "WriteRefused": "A write is refused until something changes; the message says why.",
+    "UnexpectedState": "Something that cannot be: a bug of ours; the log says more.",
     "Available": "Enough ready pods serve the stable revision.",
     "Unavailable": "Fewer ready pods than wanted serve the stable revision.",
     "NewRevision": "A new revision is on its way.",

@@ -75,7 +75,7 @@ def from_transport(error: BaseException, *, server: str, seconds: float) -> erro
                 " put the CA that signed it into certificate-authority-data"
             )
         case aiohttp.ClientConnectorSSLError() | ssl.SSLError():
-            return errors.Untrusted(f"no TLS connection to {server}: {_reason(error)}")
+            return errors.Untrusted(f"no TLS connection to {server}: {_cause(error)}")
         case aiohttp.ClientHttpProxyError():
             text = f"the proxy before {server} answered {error.status}"
         case aiohttp.ClientProxyConnectionError():
@@ -85,11 +85,11 @@ def from_transport(error: BaseException, *, server: str, seconds: float) -> erro
         case TimeoutError():
             text = f"{server} did not answer within {seconds:g} s"
         case _:
-            text = f"{server} does not answer: {_reason(error)}"
+            text = f"{server} does not answer: {_cause(error)}"
     return errors.Unreachable(text)
 
 
-def _reason(error: BaseException) -> str:
+def _cause(error: BaseException) -> str:
     inner = getattr(error, "os_error", error)
     if isinstance(inner, ssl.SSLError) and inner.reason:
         return str(inner.reason).replace("_", " ").lower()

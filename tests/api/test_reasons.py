@@ -14,12 +14,22 @@ OF_THE_PROCESS = {"Usage", "InvalidSettings", "NotFound"}
 
 
 def used() -> Iterator[tuple[str, str]]:
-    """Every reason written as a text: of a UserError, of a condition, of a keyword `reason`."""
+    """Every reason written as a text: of a UserError, of a condition, of a keyword `reason`; and
+    what a function of that name returns."""
     for path, tree in sources.trees("fleet"):
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call):
+            if isinstance(node, ast.Call | ast.FunctionDef):
                 where = f"{path.relative_to(FLEET)}:{node.lineno}"
-                yield from ((where, text) for item in given(node) for text in texts(item))
+                found = given(node) if isinstance(node, ast.Call) else returned(node)
+                yield from ((where, text) for item in found for text in texts(item))
+
+
+def returned(function: ast.FunctionDef) -> list[ast.expr]:
+    """What `reason` and `_reason` return."""
+    if function.name.strip("_") != "reason":
+        return []
+    ends = (node for node in ast.walk(function) if isinstance(node, ast.Return))
+    return [node.value for node in ends if node.value is not None]
 
 
 def given(call: ast.Call) -> list[ast.expr]:

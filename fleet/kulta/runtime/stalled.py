@@ -16,7 +16,15 @@ from fleet.api import conditions, names
 from fleet.api.conditions import Condition
 from fleet.api.names import Key
 from fleet.api.rollout import RolloutStatus
-from fleet.errors import FleetError, Forbidden, Invalid, NotFound, TemporaryError, UserError
+from fleet.errors import (
+    FleetError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    TemporaryError,
+    UnexpectedState,
+    UserError,
+)
 from fleet.kulta.runtime.apply import Turn, World
 
 STALLED = "Stalled"
@@ -88,5 +96,7 @@ def _reason(error: FleetError) -> str:
             return "Forbidden"
         case Invalid():
             return "InvalidSpec"
+        case UnexpectedState():
+            return "UnexpectedState"
         case _:
-            return "Failed"
+            return "WriteRefused"

@@ -13,13 +13,16 @@ from fleet.api.names import Key
 from fleet.api.rollout import Phase, Rollout, RolloutStatus
 from fleet.clusters.client import Client
 from fleet.errors import (
+    AlreadyExists,
     Conflict,
     FleetError,
     Forbidden,
     Invalid,
     NotFound,
     Throttled,
+    UnexpectedState,
     Unreachable,
+    UserError,
 )
 from fleet.kulta.core.actions import Emit, Plan, Query, ScaleReplicaSet
 from fleet.kulta.core.observed import Observed
@@ -227,6 +230,9 @@ async def test_only_the_leader_reconciles(leads: bool) -> None:
     [
         pytest.param(Forbidden("patch replicasets: 403"), "Forbidden", id="a missing right"),
         pytest.param(Invalid("image: Required value"), "InvalidSpec", id="a refused object"),
+        pytest.param(UserError("RouteFull", "16 rules"), "RouteFull", id="a wrong route"),
+        pytest.param(AlreadyExists("it is taken"), "WriteRefused", id="whatever else is refused"),
+        pytest.param(UnexpectedState("two at once"), "UnexpectedState", id="a bug of ours"),
     ],
 )
 async def test_a_refusal_is_told_once_and_tried_again(error: FleetError, reason: str) -> None:

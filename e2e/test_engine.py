@@ -24,31 +24,13 @@ from e2e.ground.planes import Planes
 from e2e.ground.site import GATEWAY
 from e2e.ground.subject import Subject, route, service
 from e2e.ground.waiting import until
-from fleet.clusters.client import Client, open_session
-from fleet.clusters.config import load_kubeconfig
+from e2e.routers import GRPC, Routed, accepted, weights_of
 from fleet.kit import hashing
 
 COMPAT = Path(__file__).parent / "data" / "compat"
 BODIES = AuditPolicy(bodies=("rollouts.kulta.io", "replicasets.apps"))
 NOWHERE = {"nodeSelector": {"no": "such-node"}}
 _numbers = itertools.count(1)
-
-
-class Routed(contextlib.AbstractAsyncContextManager[LocalGateway]):
-    """A plane's local gateway, in the loop that it is entered in."""
-
-    def __init__(self, plane: ControlPlane, folder: Any) -> None:
-        self._plane, self._folder = plane, folder
-        self._stack = contextlib.AsyncExitStack()
-
-    async def __aenter__(self) -> LocalGateway:
-        session = await self._stack.enter_async_context(open_session())
-        config = load_kubeconfig(self._plane.kubeconfig_of("local-gateway"))
-        gateway = LocalGateway(Client("gateway", config, session), folder=self._folder)
-        return await self._stack.enter_async_context(gateway)
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +177,23 @@ def test_a_manual_pause_ends_with_one_promotion(cluster: ControlPlane, place: st
     assert [item["reason"] for item in web.decided("Promotion")] == ["ManualPromotion"]
     web.request("promote")
     web.wait(phase="Completed")
+
+
+def test_routes_of_other_kinds_are_weighted_too(cluster: ControlPlane, place: str) -> None:
+    """A GRPCRoute, which no gateway here takes but by our hand."""
+    web = canary(cluster, place, {"setWeight": 20, "pause": {}}, {"setWeight": 100})
+    routing = {"gatewayAPI": {"httpRoute": "web", "grpcRoutes": [{"name": "web"}]}}
+    web.strategy = {"canary": {**web.strategy["canary"], "trafficRouting": routing}}
+    cluster.apply(GRPC | {"metadata": {"name": "web", "namespace": place}})
+    with accepted(cluster, place, "web"):
+        web.apply("app:v1")
+        web.wait(phase="Completed")
+        web.apply("app:v2")
+        web.wait(phase="Paused", currentWeight=20)
+        assert (weights(web), weights_of(cluster, place, "web")) == ([80, 20], [80, 20])
+        web.request("promote")
+        web.wait(phase="Completed")
+        assert weights_of(cluster, place, "web") == [100, 0]
 
 
 def test_no_progress_within_the_deadline_takes_it_back(cluster: ControlPlane, place: str) -> None:

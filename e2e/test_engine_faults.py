@@ -173,7 +173,7 @@ def test_a_kind_of_route_that_is_missing_stops_only_who_needs_it(
     )
     routed.apply("app:v1")
     said = functools.partial(told, routed)
-    until(lambda: said() == "RouteNotFound", "it says what it lacks", within=20)
+    until(lambda: said() == "RouterNotInstalled", "it says what it lacks", within=20)
     definitions.install(cluster, binaries.find("gateway-api"))
     kind = "/apis/gateway.networking.k8s.io/v1/httproutes"
     until(lambda: cluster.call("GET", kind)[0] == 200, "routes are served", within=20)

@@ -192,16 +192,18 @@ def route(
     rules: Sequence[Mapping[str, Any]] | None = None,
     generation: int = 1,
     second: str = CANARY,
+    kind: str = "HTTPRoute",
+    name: str = ROUTE,
 ) -> dict[str, Any]:
-    """An HTTPRoute with one rule for both Services, accepted by its gateway."""
+    """A route with one rule for both Services, accepted by its gateway."""
     stable, other = weights or (100, 0)
     refs = [backend(STABLE, stable), backend(second, other)]
     parent = {"name": "public", "namespace": "gateways"}
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "HTTPRoute",
+        "kind": kind,
         "metadata": {
-            "name": ROUTE,
+            "name": name,
             "namespace": NAMESPACE,
             "generation": generation,
             "resourceVersion": "1",

@@ -47,6 +47,26 @@ def test_the_canary_without_a_router_does_what_the_readme_says() -> None:
     assert (world.ready("shop:v1"), world.size("shop:v2")) == (10, 0)
 
 
+def test_the_routers_of_the_readme_are_weighted_together() -> None:
+    found = re.search(r"```yaml\n(trafficRouting:.*?)```", TEXT, re.DOTALL)
+    assert found
+    strategy = gen.canary((20, None), 100, **yaml.safe_load(found[1]))
+    manifest = gen.manifest(strategy=strategy)
+    assert validation.of_manifest(manifest) == ()
+    world = World(manifest)
+    furnish(world, (gen.STABLE, "stable"), (gen.CANARY, "canary"), routed=True)
+    world.routes["internal"] = gen.route(name="internal")
+    (rule,) = world.routes["internal"]["spec"]["rules"]
+    world.routes["internal"]["spec"]["rules"] = [{**rule, "name": key} for key in ("api", "web")]
+    for name, kind in (("checkout-rpc", "GRPCRoute"), ("http", "HTTPRoute"), ("rpc", "GRPCRoute")):
+        world.routes[name] = gen.route(kind=kind, name=name)
+        world.routes[name]["metadata"]["labels"] = dict(gen.APP)
+    world.settle()
+    world.image("shop:v2")
+    world.run(60)
+    assert {world.split(name) for name in world.routes} == {(80, 20)}
+
+
 def test_the_blue_green_of_the_readme_does_what_the_text_says() -> None:
     """Judged in its preview, promoted by itself after ten minutes, back at once for five more."""
     found = re.search(r"```yaml\n(scaleDownDelay:.*?blueGreen:.*?)```", TEXT, re.DOTALL)

@@ -72,3 +72,9 @@ def matches(manifest: Manifest, selector: str | None) -> bool:
         if name and not equals and not name.startswith("!") and name not in labels:
             return False
     return True
+
+
+def name(manifest: Any) -> str:
+    """The name of an object."""
+    found: str = manifest["metadata"]["name"]
+    return found

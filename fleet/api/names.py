@@ -102,6 +102,11 @@ ROLEBINDINGS = Resource(
 HTTPROUTES = Resource(
     group="gateway.networking.k8s.io", version="v1", plural="httproutes", kind="HTTPRoute"
 )
+GRPCROUTES = Resource(
+    group="gateway.networking.k8s.io", version="v1", plural="grpcroutes", kind="GRPCRoute"
+)
+ROUTES = {item.kind: item for item in (HTTPROUTES, GRPCROUTES)}
+"""Objects in which the engine writes weights, by kind."""
 GATEWAYS = Resource(
     group="gateway.networking.k8s.io", version="v1", plural="gateways", kind="Gateway"
 )

@@ -27,18 +27,17 @@ from fleet.api.analysis import (
 from fleet.api.conditions import Conditions
 from fleet.api.experiment import ExperimentStatus
 from fleet.api.meta import LabelSelector, Model, Object, Time
+from fleet.api.routing import GatewayAPI, GatewayRouting, TrafficRouting
 from fleet.api.rules import Rule
 from fleet.api.strategy import (
     ABTesting,
     BlueGreen,
     Canary,
-    GatewayAPI,
     Pause,
     Simple,
     Step,
     Steps,
     Strategy,
-    TrafficRouting,
 )
 from fleet.api.values import Amount, Delay, Duration, PodTemplate, Port, ServiceName
 
@@ -58,6 +57,7 @@ __all__ = [
     "ExperimentStatus",
     "FailurePolicy",
     "GatewayAPI",
+    "GatewayRouting",
     "Hold",
     "Metric",
     "MetricResult",

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 from fleet.api.analysis import Analysis
 from fleet.api.experiment import LETTERS, SERVICE, ABAnalysis, Matches, Variant, VariantMatch
 from fleet.api.meta import Model
+from fleet.api.routing import GatewayRouting, TrafficRouting
 from fleet.api.rules import Rule, Rules, choice
 from fleet.api.values import Amount, Duration, Port, named
 
@@ -98,23 +99,6 @@ AT_LEAST_ONE_STEP = Rule(
     "steps: [{setWeight: 20, pause: {duration: 5m}}, {setWeight: 100}]",
     field=".steps",
 )
-
-
-class GatewayAPI(Model):
-    """Traffic through an HTTPRoute of the same namespace."""
-
-    http_route: Annotated[
-        str,
-        Field(max_length=253),
-        named("httpRoute", "name an HTTPRoute of this namespace, or leave out trafficRouting"),
-    ] = Field(alias="httpRoute")
-    """The HTTPRoute in which the engine writes the weights of both Services."""
-
-
-class TrafficRouting(Model):
-    """Who divides the traffic; without it, weights are replica counts."""
-
-    gateway_api: GatewayAPI | None = Field(default=None, alias="gatewayAPI")
 
 
 class Canary(Model):
@@ -217,7 +201,7 @@ class ABTesting(Model):
     """Who else gets B: requests that have all of one of these."""
     variants: Annotated[tuple[Variant, ...], Field(max_length=len(LETTERS) - 2)] = ()
     """More arms: C, D, E, F."""
-    traffic_routing: TrafficRouting | None = None
+    traffic_routing: GatewayRouting | None = None
     max_duration: Duration | None = None
     """The experiment is concluded when this time is over, with or without a winner."""
     analysis: ABAnalysis | None = None

@@ -50,7 +50,7 @@ def _in(inside: World, manifest: Manifest, objects: Objects) -> None:
     inside.services = {one["metadata"]["name"]: decode.service(one) for one in services}
     for key, one in objects.items():
         if key[0] == names.HTTPROUTES.plural:
-            route = decode.route(clone(one))
+            route = decode.route(names.HTTPROUTES)(clone(one))
             route["metadata"].setdefault("generation", 1)
             route.setdefault("status", {}).setdefault("parents", [])
             inside.routes[key[2]] = route

@@ -77,7 +77,7 @@ def _check_weight(world: Any, name: str, item: Service, *, cuts_over: bool) -> N
         return
     if not any(pod.ready for pod in world.pods.values()):
         return
-    split = world.split() if world.routes else (100, 0)
-    share = split[0 if name == gen.STABLE else 1]
+    splits = [world.split(key) for key in world.routes] or [(100, 0)]
+    share = max(split[0 if name == gen.STABLE else 1] for split in splits)
     if share and not world.addresses(item) and world.rollout.spec.replicas:
         raise Impossible(f"{share}% to Service {name}, which has no ready pod")

@@ -6,7 +6,7 @@ from typing import Any
 from fleet.api import names
 from fleet.kulta.core import actions as kinds
 from fleet.kulta.core.observed import ReplicaSet
-from tests.trees import clone
+from tests.trees import clone, name
 
 
 def act(world: Any, action: kinds.Action) -> None:
@@ -67,10 +67,15 @@ def _select(world: Any, action: kinds.SelectService) -> None:
 
 
 def _route(world: Any, made: Any) -> None:
-    known = world.routes[made["metadata"]["name"]]
+    place = next(
+        key
+        for key, item in world.routes.items()
+        if (item["kind"], name(item)) == (made["kind"], name(made))
+    )
+    known = world.routes[place]
     assert made["metadata"]["resourceVersion"] == known["metadata"]["resourceVersion"]
     changed = clone(made)
     if changed["spec"] != known["spec"]:
         changed["metadata"]["generation"] += 1
     changed["metadata"]["resourceVersion"] = str(int(known["metadata"]["resourceVersion"]) + 1)
-    world.routes[made["metadata"]["name"]] = changed
+    world.routes[place] = changed

@@ -28,8 +28,9 @@ def turn(world: Any) -> None:
             world.sets[key] = replace(item, current=own)
     if world.sliced:
         world.slices = {name: addresses(world, item) for name, item in world.services.items()}
-    for item in world.routes.values() if world.gateway else ():
-        _accept(world, item)
+    for key, item in world.routes.items() if world.gateway else ():
+        if key not in world.deaf:
+            _accept(world, key, item)
 
 
 def addresses(world: Any, item: Service) -> frozenset[str]:
@@ -40,6 +41,15 @@ def addresses(world: Any, item: Service) -> frozenset[str]:
     }
     ready = (pod for pod in world.pods.values() if pod.ready)
     return frozenset(pod.uid for pod in ready if _selects(item, labels, pod))
+
+
+def split(route: dict[str, Any]) -> tuple[int, int]:
+    """What a route gives to the first and to the second Service."""
+    rules = [rule["backendRefs"] for rule in route["spec"]["rules"]]
+    divided = next((refs for refs in rules if len(refs) > 1), None)
+    if divided is None:  # rules of an experiment stand in front of the user's, or none do
+        return 100, 0 if rules[0][0]["name"] == gen.STABLE else 100
+    return divided[0]["weight"], divided[1]["weight"]
 
 
 def advise(world: Any, question: Question) -> Consulted:
@@ -75,12 +85,12 @@ def _replicate(world: Any, item: ReplicaSet) -> None:
         del world.pods[key]
 
 
-def _accept(world: Any, item: dict[str, Any]) -> None:
+def _accept(world: Any, key: str, item: dict[str, Any]) -> None:
     generation = item["metadata"]["generation"]
     parents = [gen.report(ref, generation) for ref in item["spec"]["parentRefs"]]
     if item["status"]["parents"] != parents:
         item["status"]["parents"] = parents
-        world.weights.append(world.split()[1])
+        world.weights.append(world.split(key)[1])
 
 
 def _selects(item: Service, labels: dict[str, str], pod: Pod) -> bool:

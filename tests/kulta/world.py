@@ -32,7 +32,7 @@ from tests.conftest import NOON
 from tests.kulta import checker, hands, nature
 from tests.kulta.checker import Impossible
 from tests.kulta.copies import Reader, anew
-from tests.trees import clone
+from tests.trees import clone, name
 
 Answer = Callable[[str], float | None]
 
@@ -70,6 +70,11 @@ class World:
     """Whether the slice controller works."""
     gateway: bool = True
     """Whether the gateway takes what is written."""
+    deaf: set[str] = field(default_factory=set)
+    """Routes which it does not take."""
+    unserved: set[str] = field(default_factory=set)
+    unseen: dict[str, str] = field(default_factory=dict)
+    """Kinds of routes that the cluster does not know, or that the engine cannot see, and why."""
     told: int = 0
     """What the engine's process remembers: the last decision that it handed over for delivery."""
     emitted: int = 0
@@ -156,7 +161,9 @@ class World:
             pods=tuple(self.pods.values()),
             services=dict(self.services),
             endpoints=dict(self.slices),
-            routes=clone(self.routes),
+            routes={(item["kind"], name(item)): clone(item) for item in self.routes.values()},
+            unserved=frozenset(self.unserved),
+            unseen=dict(self.unseen),
             measurements=dict(self.measurements),
             consulted=self.consulted,
             told=self.told,
@@ -177,13 +184,9 @@ class World:
         """Type labels of the pods of a revision."""
         return {pod.role for pod in self.pods.values() if pod.hash == gen.revision(image)}
 
-    def split(self) -> tuple[int, int]:
+    def split(self, route: str = gen.ROUTE) -> tuple[int, int]:
         """Weights of the route."""
-        rules = [rule["backendRefs"] for rule in self.routes[gen.ROUTE]["spec"]["rules"]]
-        divided = next((refs for refs in rules if len(refs) > 1), None)
-        if divided is None:  # rules of an experiment stand in front of the user's, or none do
-            return 100, 0 if rules[0][0]["name"] == gen.STABLE else 100
-        return divided[0]["weight"], divided[1]["weight"]
+        return nature.split(self.routes[route])
 
     def behind(self, name: str) -> set[str]:
         """Revisions of the ready pods that a Service selects."""
@@ -271,7 +274,8 @@ class World:
         """What the engine wants; it leaves alone what it was given, and never changes its mind."""
         rollout, seen = self.rollout, self.observe()
         decided = plan(rollout, seen, self.now)
-        if seen.routes != self.routes or not self.reader.is_untouched(self.manifest):
+        is_same = [*seen.routes.values()] == [*self.routes.values()]
+        if not is_same or not self.reader.is_untouched(self.manifest):
             raise Impossible("planning changed what it was given")
         if len(self.plans) % RARELY == 0:
             again = plan(anew(self.manifest, self.status), self.observe(), self.now)

@@ -40,8 +40,12 @@ def world_of(
         (weight, pause) if pause else weight for weight, pause in zip(weights, pauses, strict=False)
     ]
     world = canary_world(*steps, routed=routed, **sizes)
+    canary = world.manifest["spec"]["strategy"]["canary"]
     if dynamic:
-        world.manifest["spec"]["strategy"]["canary"]["dynamicStableScale"] = True
+        canary["dynamicStableScale"] = True
+    if routed and sizes["scaleDownDelay"] == "30s":  # half of them have two routes
+        canary["trafficRouting"]["gatewayAPI"]["grpcRoutes"] = [{"name": "second"}]
+        world.routes["second"] = gen.route(kind="GRPCRoute", name="second")
     return world
 
 

@@ -67,7 +67,7 @@ class SelectService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteRoute:
-    """PUT the whole HTTPRoute with its resourceVersion; weights and our annotation differ."""
+    """PUT the whole route with its resourceVersion; weights and our annotation differ."""
 
     manifest: Mapping[str, Any]
 

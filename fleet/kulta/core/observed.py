@@ -99,9 +99,13 @@ class Observed:
     services: Mapping[str, Service] = field(default_factory=dict)
     endpoints: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Service name → uids of the ready pods in its EndpointSlices."""
-    routes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """HTTPRoute name → the whole object as the API server gave it: the one that the strategy names,
-    and those whose weights we still hold."""
+    routes: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    """Kind and name → the whole object as the API server gave it: routes that the strategy asks
+    for, and those whose weights we still hold."""
+    unserved: frozenset[str] = frozenset()
+    """Kinds of routes that the cluster does not know."""
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    """Kinds of routes of which nothing has been seen yet → why; empty: it has just begun."""
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
     """Query text → its latest answer; kept in memory by the runtime."""
     consulted: Consulted | None = None

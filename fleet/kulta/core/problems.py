@@ -6,7 +6,8 @@ Sentences for `Strategy.problems` and `validation`; each names field, value and 
 from collections.abc import Iterator, Mapping
 
 from fleet.api.analysis import Analysis
-from fleet.api.rollout import Step, TrafficRouting
+from fleet.api.rollout import GatewayAPI, GatewayRouting, Step
+from fleet.api.routing import NO_ROUTE
 from fleet.kit import durations
 
 
@@ -53,14 +54,18 @@ def _weight(where: str, step: Step, before: int) -> Iterator[str]:
         )
 
 
-def routing(at: str, wanted: TrafficRouting | None) -> Iterator[str]:
-    """The router's object has a name."""
+def routing(at: str, wanted: GatewayRouting | None) -> Iterator[str]:
+    """The router's objects have names."""
     gateway = wanted.gateway_api if wanted is not None else None
-    if gateway is not None and not gateway.http_route:
+    if gateway is None:
+        return
+    if gateway.http_route == "":
         yield (
             f"{at}.trafficRouting.gatewayAPI.httpRoute cannot be empty; "
             "write the name of an HTTPRoute of this namespace, or leave out trafficRouting"
         )
+    elif gateway == GatewayAPI():
+        yield f"{at}.trafficRouting.gatewayAPI is empty; {NO_ROUTE}"
 
 
 def analysis(at: str, wanted: Analysis | None, *, has_services: bool = True) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from fleet.api import names
 from fleet.api.rollout import Rollout
-from fleet.kulta.core import services, traffic
+from fleet.kulta.core import divisions, services
 from fleet.kulta.core.actions import Action, Plan, SetFinalizer, WriteRoute
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.core.routers import ROUTERS
@@ -26,8 +26,8 @@ def plan(rollout: Rollout, observed: Observed, traits: Traits | None) -> Plan:
 
 def left_over(observed: Observed, rollout: Rollout, traits: Traits) -> Iterator[Action]:
     """Routes and Services that we manage although the strategy does not name them any more."""
-    named = {traits.route} if traits.is_routed else set()
-    others = {key: route for key, route in observed.routes.items() if key not in named}
+    named = divisions.places(traits.targets, observed.routes)
+    others = {place: route for place, route in observed.routes.items() if place not in named}
     yield from _routes(replace(observed, routes=others), rollout, None)
     yield from _services(observed, rollout, traits)
 
@@ -35,23 +35,21 @@ def left_over(observed: Observed, rollout: Rollout, traits: Traits) -> Iterator[
 def holds_any(observed: Observed, rollout: Rollout) -> bool:
     """Whether some Service or route is still as we, and not the user, want it."""
     return any(item.original is not None for item in observed.services.values()) or any(
-        rollout.name in router.kept(route)
-        for route in observed.routes.values()
-        for router in ROUTERS.values()
+        rollout.name in ROUTERS[kind].kept(route) for (kind, _), route in observed.routes.items()
     )
 
 
 def _routes(observed: Observed, rollout: Rollout, traits: Traits | None) -> Iterator[Action]:
     """Routes with the weights that they had before us; traffic first, so before the Services."""
-    named = (traits.router, traits.route) if traits is not None else None
-    for name, route in observed.routes.items():
-        for key, router in ROUTERS.items():
-            parts = router.kept(route).get(rollout.name)
-            if parts is None and traits is not None and named == (key, name):
-                parts = traffic.backends(rollout.name, traits)
-            restored = router.restored(route, parts) if parts is not None else None
-            if restored is not None:
-                yield WriteRoute(manifest=restored)
+    named = divisions.places(traits.targets, observed.routes) if traits is not None else {}
+    for place, route in observed.routes.items():
+        router = ROUTERS[place[0]]
+        parts = router.kept(route).get(rollout.name)
+        if parts is None and traits is not None and place in named:
+            parts = divisions.backends(rollout.name, traits, named[place])
+        restored = router.restored(route, parts) if parts is not None else None
+        if restored is not None:
+            yield WriteRoute(manifest=restored)
 
 
 def _services(observed: Observed, rollout: Rollout, traits: Traits | None) -> Iterator[Action]:

@@ -13,7 +13,9 @@ from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.replicas import Bounds
 from fleet.kulta.core.wait import Wait, for_pods
 
-ABSENT = frozenset({"ServiceNotFound", "RouteNotFound", "RouteWithoutServices"})
+ABSENT = frozenset(
+    {"ServiceNotFound", "RouteNotFound", "RouteWithoutServices", "RouterNotInstalled"}
+)
 """Where nothing divides traffic any more, pods need not wait for it."""
 
 
@@ -68,10 +70,26 @@ def _switched(draft: Draft) -> Wait | None:
         wait = for_pods(f"the stable revision {stable} takes back traffic as its pods are ready")
     if wait is not None and wait.reason not in ABSENT:
         return wait
+    if wait is not None and wait.reason != "ServiceNotFound":
+        rest = _relieved(draft, stable, min(ready, 1), left)
+        if rest is not None:
+            return rest
     if wait is None:
         wait = traffic.follow(draft, stable)
     _remove(draft)
     return wait
+
+
+def _relieved(draft: Draft, stable: str, count: int, left: int) -> Wait | None:
+    """One route is missing: the others may still lead to what failed."""
+    if not traffic.weight(draft):
+        return None
+    name = draft.traits.stable_service
+    return (
+        traffic.point(draft, name, stable)
+        or traffic.endpoints(draft, name, stable, count)
+        or traffic.relieve(draft, left)
+    )
 
 
 def _was(draft: Draft) -> int | None:

@@ -44,13 +44,12 @@ def _routed(draft: Draft, weight: int, was: int | None) -> Wait | None:
 
 def _weights(draft: Draft, weight: int, wanted: int, was: int | None) -> Wait | None:
     current, base = draft.current, draft.stable or draft.current
-    aimed = traffic.aim(draft, base, current)
+    ready, aimed = draft.look.ready(current), traffic.aim(draft, base, current)
+    if ready == 0 and draft.look.ready(base) and traffic.weight(draft):
+        traffic.weigh(draft, 0)
     if aimed is not None and not aimed.is_brief:
         return aimed
-    ready = draft.look.ready(current)
     if ready < wanted:
-        if ready == 0 and draft.look.ready(base) and traffic.weight(draft):
-            traffic.weigh(draft, 0)
         return pods()
     return (
         aimed

@@ -5,16 +5,14 @@ answers with what it waits for; None means that it is so already, in the world a
 spec. Without a router, Services that do not exist are nobody's loss.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from fleet.kulta.core import services
+from fleet.kulta.core import divisions, services
 from fleet.kulta.core.actions import Emit, WriteRoute
+from fleet.kulta.core.divisions import Division
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.observed import Service
-from fleet.kulta.core.routers import ROUTERS, Backends
-from fleet.kulta.core.routers.base import Manifest
-from fleet.kulta.core.traits import Traits
+from fleet.kulta.core.routers.base import Branch
 from fleet.kulta.core.wait import Wait, for_pods
 
 RESTORES = 3
@@ -32,10 +30,8 @@ def survey(draft: Draft) -> Wait | None:
                 message=f"Service {name} does not exist in namespace "
                 f"{draft.look.rollout.namespace}; create it, or correct its name in the strategy",
             )
-    if not draft.traits.is_routed:
-        return None
-    router = ROUTERS[draft.traits.router]
-    return router.problem(_route(draft), _backends(draft), draft.traits.route)
+    found = (divisions.problem(item, draft.look.observed) for item in _divisions(draft))
+    return _first(found)
 
 
 def is_managed(draft: Draft) -> bool:
@@ -94,10 +90,8 @@ def is_away(draft: Draft) -> bool:
 
 def weight(draft: Draft) -> int:
     """Percent of the traffic that may go to the canary Service at present; 0 without a router."""
-    route = _route(draft)
-    if route is None or not draft.traits.is_routed:
-        return 0
-    return ROUTERS[draft.traits.router].weight(route, _backends(draft))
+    shares = (x.router.weight(x.route, x.parts) for x in _divisions(draft) if x.route)
+    return max(shares, default=0)
 
 
 def weigh(draft: Draft, percent: int, *, was: int | None = None) -> Wait | None:
@@ -105,7 +99,14 @@ def weigh(draft: Draft, percent: int, *, was: int | None = None) -> Wait | None:
 
     `was`: the weight that is known to have been in force, so a difference is somebody's doing.
     """
-    return _divide(draft, _backends(draft), percent, was == percent)
+    return _divide(draft, _divisions(draft), percent, was == percent)
+
+
+def relieve(draft: Draft, percent: int) -> Wait | None:
+    """Where some route cannot be written, at most `percent` by all others; None when it is so."""
+    seen = draft.look.observed
+    fit = [item for item in _divisions(draft) if divisions.problem(item, seen) is None]
+    return _divide(draft, fit, percent, False)
 
 
 def branch(draft: Draft, arms: Collection[str], *, was: bool = False) -> Wait | None:
@@ -113,50 +114,52 @@ def branch(draft: Draft, arms: Collection[str], *, was: bool = False) -> Wait | 
 
     `was`: it is known to have been so, so a difference is somebody's doing.
     """
-    parts = _backends(draft)
-    kept = (arm.branch for arm in draft.traits.arms if arm.name in arms)
-    parts = replace(parts, branches=tuple(kept)) if arms else parts
-    return _divide(draft, parts, 100 if arms else 0, was)
+    kept = [arm.branch for arm in draft.traits.arms if arm.name in arms]
+    return _divide(draft, _divisions(draft, kept or None), 100 if arms else 0, was)
 
 
 def pending(draft: Draft) -> Wait | None:
-    """Why the route as it is written is not in force yet; None where there is none to wait for."""
-    route = _route(draft)
-    if route is None or not draft.traits.is_routed:
-        return None
-    return ROUTERS[draft.traits.router].pending(route)
+    """Why a route as it is written is not in force yet; None where there is none to wait for."""
+    return _first(x.router.pending(x.route) for x in _divisions(draft) if x.route)
 
 
 def room(draft: Draft) -> Wait | None:
-    """Why the route cannot hold what the strategy wants of it, which only its owner can mend."""
-    route = _route(draft)
-    if route is None or not draft.traits.is_routed:
-        return None
-    return ROUTERS[draft.traits.router].misfit(route, _backends(draft))
+    """Why a route cannot hold what the strategy wants of it, which only its owner can mend."""
+    return _first(x.router.misfit(x.route, x.parts) for x in _divisions(draft) if x.route)
 
 
-def _divide(draft: Draft, parts: Backends, percent: int, contested: bool) -> Wait | None:
-    if not draft.traits.is_routed:
-        return None
-    router, route = ROUTERS[draft.traits.router], _route(draft)
-    problem = router.problem(route, parts, draft.traits.route)
-    if problem is None and route is not None and percent:
-        problem = router.misfit(route, parts)
-    if problem is not None or route is None:
+def _divide(draft: Draft, found: Sequence[Division], percent: int, contested: bool) -> Wait | None:
+    """All of them at `percent`; where one cannot be written none gets more, but the others less."""
+    problems = [_problem(draft, item, percent) for item in found]
+    problem = _first(problems)
+    if problem is not None and percent > weight(draft):
         return problem
-    draft.manages_traffic = True
-    changed = router.weighted(route, parts, percent)
-    if changed is None:
-        return router.pending(route)
-    if contested:
-        what = "rules" if parts.branches else "weights"
-        what = f"the {what} of HTTPRoute {draft.traits.route}"
-        wait = _undone(draft, "WeightsContested", what)
-        if wait is not None:
-            return wait
-    draft.traffic[f"route/{draft.traits.route}"] = WriteRoute(manifest=changed)
-    said = f"HTTPRoute {draft.traits.route} is written: {percent}% to the new revision"
-    return Wait(reason="RoutePending", message=said, is_brief=True)
+    fit = [item for item, wait in zip(found, problems, strict=True) if wait is None]
+    draft.manages_traffic = draft.manages_traffic or bool(fit)
+    written = [(x, x.router.weighted(x.route or {}, x.parts, percent)) for x in fit]
+    changes = [(item, changed) for item, changed in written if changed is not None]
+    if not changes:
+        return problem or _first(item.router.pending(item.route or {}) for item in fit)
+    undone = [item for item, _ in changes if contested and _was_ours(draft, item)]
+    wait = _contested(draft, undone[0]) if undone else None
+    if wait is not None:
+        return wait
+    for item, changed in changes:
+        draft.traffic["route/" + "/".join(item.place)] = WriteRoute(manifest=changed)
+    said = " and ".join(" ".join(item.place) for item, _ in changes)
+    message = f"{said} is written: {percent}% to the new revision"
+    return problem or Wait(reason="RoutePending", message=message, is_brief=True)
+
+
+def _contested(draft: Draft, item: Division) -> Wait | None:
+    what = "rules" if item.parts.branches else "weights"
+    return _undone(draft, "WeightsContested", f"the {what} of {' '.join(item.place)}")
+
+
+def _was_ours(draft: Draft, item: Division) -> bool:
+    """Whether the object was to have the weights before: labels may bring new ones."""
+    named = bool(item.target.name)
+    return named or draft.name in item.router.kept(item.route or {})
 
 
 def collect(
@@ -208,23 +211,20 @@ def _served(draft: Draft, revision: str) -> Wait | None:
     return for_pods(f"revision {revision} has no ready pod; Service {name} stays where it is")
 
 
-def backends(rollout: str, traits: Traits) -> Backends:
-    """Between what the traffic of a Rollout is divided."""
-    return Backends(
-        rollout=rollout,
-        stable=traits.stable_service,
-        canary=traits.canary_service,
-        port=traits.port,
-        branches=tuple(arm.branch for arm in traits.arms),
-    )
+def _divisions(draft: Draft, branches: Collection[Branch] | None = None) -> tuple[Division, ...]:
+    return divisions.of(draft.name, draft.traits, draft.look.observed, branches)
 
 
-def _route(draft: Draft) -> Manifest | None:
-    return draft.look.observed.routes.get(draft.traits.route)
+def _problem(draft: Draft, item: Division, percent: int) -> Wait | None:
+    """Why `percent` cannot be written into an object."""
+    wait = divisions.problem(item, draft.look.observed)
+    if wait is None and item.route is not None and percent:
+        return item.router.misfit(item.route, item.parts)
+    return wait
 
 
-def _backends(draft: Draft) -> Backends:
-    return backends(draft.name, draft.traits)
+def _first(waits: Iterable[Wait | None]) -> Wait | None:
+    return next((wait for wait in waits if wait is not None), None)
 
 
 def _endpoints_pending(service: Service, revision: str) -> Wait:

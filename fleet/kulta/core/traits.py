@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.api.analysis import Analysis
-from fleet.kulta.core.routers.base import Branch
+from fleet.kulta.core.routers.base import Branch, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +42,8 @@ class Traits:
     """The Service of the new revision; empty where the strategy has none."""
     port: int = 80
     """The port of both, where a route has them with several."""
-    router: str = ""
-    """Who divides the traffic: a key of `routers.ROUTERS`; empty: nobody but pods or Services."""
-    route: str = ""
-    """The router's object."""
+    targets: tuple[Target, ...] = ()
+    """What divides the traffic; empty: nobody but pods or Services."""
     stable_stays: bool = False
     """The stable revision keeps all its pods until the promotion."""
     cuts_over: bool = False
@@ -79,9 +77,9 @@ class Traits:
     @property
     def is_routed(self) -> bool:
         """Whether a router divides the traffic."""
-        return bool(self.router)
+        return bool(self.targets)
 
     @property
     def is_counted(self) -> bool:
         """Whether numbers of pods divide the traffic."""
-        return not (self.router or self.cuts_over or self.arms)
+        return not (self.targets or self.cuts_over or self.arms)

@@ -189,9 +189,12 @@ class Turn:
         return await self._guarded(names.SERVICES, action.name, write)
 
     async def _write_route(self, action: actions.WriteRoute) -> Outcome:
-        name = action.manifest["metadata"]["name"]
-        write = self.world.kube.replace(names.HTTPROUTES, action.manifest)
-        return await self._guarded(names.HTTPROUTES, name, write)
+        resource, name = names.ROUTES[action.manifest["kind"]], action.manifest["metadata"]["name"]
+        write = self.world.kube.replace(resource, action.manifest)
+        if resource is names.HTTPROUTES:
+            return await self._guarded(resource, name, write)
+        self.world.observer.remember(resource, await write)  # the watch brings what was faster
+        return Outcome.DONE
 
     async def _set_finalizer(self, action: actions.SetFinalizer) -> Outcome:
         others = [x for x in self.rollout.metadata.finalizers if x != names.ROLLOUT_FINALIZER]

@@ -6,7 +6,7 @@ that nothing happened.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +14,7 @@ import orjson
 
 from fleet.api import names
 from fleet.api.meta import read_time
-from fleet.api.names import Key
+from fleet.api.names import Key, Resource
 from fleet.kulta.core import observed
 
 T = TypeVar("T")
@@ -112,10 +112,16 @@ def endpoint_slice(manifest: Mapping[str, Any]) -> Slice:
     )
 
 
-def route(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """An HTTPRoute as a whole, since it is written back as a whole."""
-    meta = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
-    return {**manifest, "metadata": meta}
+def route(resource: Resource) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """For routes of that kind: as a whole, since they are written back as a whole. Lists of kinds
+    that are built in leave out what their items are."""
+    kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+
+    def decode(manifest: Mapping[str, Any]) -> dict[str, Any]:
+        meta = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
+        return {**manifest, **kind, "metadata": meta}
+
+    return decode
 
 
 def _owner_key(meta: Mapping[str, Any], labels: Mapping[str, str]) -> Key:

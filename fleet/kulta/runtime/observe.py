@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from fleet import aio
 from fleet.api import names
 from fleet.api.names import Key, Resource
 from fleet.api.rollout import Rollout
@@ -18,41 +17,15 @@ from fleet.clusters.store import Change, Index
 from fleet.clusters.watch import Informer
 from fleet.kulta.core import observed, strategies
 from fleet.kulta.core.observed import Observed
-from fleet.kulta.core.routers import ROUTERS
+from fleet.kulta.core.routers.base import Target
 from fleet.kulta.runtime import decode
 from fleet.kulta.runtime.decode import Child, Slice
-from fleet.kulta.runtime.served import Served
+from fleet.kulta.runtime.references import References
+from fleet.kulta.runtime.routing import Routes
 
 T = TypeVar("T")
 
 MANAGED = f"{names.MANAGED_LABEL}=true"
-
-
-class References:
-    """Which Rollouts name a Service or a route."""
-
-    def __init__(self) -> None:
-        self._names: dict[Key, frozenset[Key]] = {}
-        self._users: dict[Key, set[Key]] = {}
-
-    def put(self, rollout: Key, named: frozenset[Key]) -> None:
-        """`rollout` names exactly these."""
-        before = self._names.get(rollout, frozenset())
-        if before == named:
-            return
-        for key in before - named:
-            self._users[key].discard(rollout)
-            if not self._users[key]:
-                del self._users[key]
-        for key in named:
-            self._users.setdefault(key, set()).add(rollout)
-        self._names[rollout] = named
-        if not named:
-            del self._names[rollout]
-
-    def users(self, key: Key) -> Iterable[Key]:
-        """The Rollouts that name `key`."""
-        return tuple(self._users.get(key, ()))
 
 
 class Observer:
@@ -75,9 +48,7 @@ class Observer:
         self._pods: Index[Child[observed.Pod]] = Index(_rollout)
         self._slices: Index[Slice] = Index(lambda _, item: item.service)
         self._managed: Index[observed.Service] = Index(_user)
-        self._service_users, self._route_users = References(), References()
-        self._weighted = References()
-        """Routes, by the Rollouts whose weights they hold."""
+        self._service_users: References[Key, Key] = References()
         self.replica_sets = Informer(
             kube,
             names.REPLICASETS,
@@ -98,24 +69,20 @@ class Observer:
             on=self._slice_changed,
             selector=MANAGED,
         )
-        self.routes = Informer(kube, names.HTTPROUTES, decode=decode.route, on=self._route_changed)
-        self._routable = Served(kube, names.HTTPROUTES)
+        self.routes = Routes(kube, wake)
 
     async def run(self) -> None:
         """Watch everything until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for informer in (self.replica_sets, self.pods, self.services, self.slices):
                 tasks.create_task(informer.run())
-            tasks.create_task(self._routable.run())
-            tasks.create_task(self._watch_routes())
+            tasks.create_task(self.routes.run())
 
     async def synced(self) -> None:
         """Until everything has been seen once."""
         for informer in (self.replica_sets, self.pods, self.services, self.slices):
             await informer.synced.wait()
-        await self._routable.looked()
-        if self._routable.is_now:
-            await self.routes.synced.wait()
+        await self.routes.synced()
 
     def observe(
         self,
@@ -125,7 +92,7 @@ class Observer:
     ) -> Observed:
         """One look at everything that belongs to `rollout`."""
         key, uid = (rollout.namespace, rollout.name), rollout.metadata.uid
-        services, routes = self._refer(rollout)
+        services, targets = self._refer(rollout)
         sets = tuple(
             child.value
             for child in self._sets.of(key)
@@ -137,11 +104,9 @@ class Observer:
             pods=tuple(child.value for child in self._pods.of(key) if child.owner in owners),
             services=self._named_services(key, services),
             endpoints={name: self._ready(rollout.namespace, name) for name in services},
-            routes={
-                name: self.routes.store[space, name]
-                for space, name in sorted({*self._weighted.users(key), *routes})
-                if (space, name) in self.routes.store
-            },
+            routes=self.routes.of(key, targets),
+            unserved=self.routes.unserved(targets),
+            unseen=self.routes.unseen(targets),
             measurements=measurements,
             default_prometheus=default_prometheus,
         )
@@ -168,7 +133,7 @@ class Observer:
     def forget(self, rollout: Key) -> None:
         """The Rollout is gone."""
         self._service_users.put(rollout, frozenset())
-        self._route_users.put(rollout, frozenset())
+        self.routes.forget(rollout)
         self.bereaved.discard(rollout)
 
     @property
@@ -177,32 +142,21 @@ class Observer:
             names.REPLICASETS: self.replica_sets,
             names.PODS: self.pods,
             names.SERVICES: self.services,
-            names.HTTPROUTES: self.routes,
+            **self.routes.informers,
         }
 
-    async def _watch_routes(self) -> None:
-        """HTTPRoutes are watched while their definition is there."""
-        while True:
-            await self._routable.begun()
-            watching = asyncio.create_task(self.routes.run())
-            try:
-                await self._routable.ended()
-            finally:
-                await aio.cancel(watching)
-
-    def _refer(self, rollout: Rollout) -> tuple[tuple[str, ...], frozenset[Key]]:
+    def _refer(self, rollout: Rollout) -> tuple[tuple[str, ...], tuple[Target, ...]]:
         """Services and routes that the strategy names; their changes wake it from now on."""
         namespace, key = rollout.namespace, (rollout.namespace, rollout.name)
         strategy = strategies.STRATEGIES.get(strategies.name(rollout.spec.strategy))
         services: tuple[str, ...] = ()
-        routes = frozenset[Key]()
+        targets: tuple[Target, ...] = ()
         if strategy is not None:
             traits = strategy.traits(rollout.spec)
-            services = traits.services
-            routes = frozenset({(namespace, traits.route)}) if traits.route else routes
+            services, targets = traits.services, traits.targets
         self._service_users.put(key, frozenset((namespace, name) for name in services))
-        self._route_users.put(key, routes)
-        return services, routes
+        self.routes.refer(key, targets)
+        return services, targets
 
     def _named_services(self, key: Key, wanted: Iterable[str]) -> dict[str, observed.Service]:
         """The Services that the strategy names, and those that we still manage for it."""
@@ -263,15 +217,6 @@ class Observer:
             services = {item.service for item in (change.old, change.new) if item is not None}
             for key in {key for service in services for key in self._service_users.users(service)}:
                 self._wake(key)
-
-    def _route_changed(self, change: Change[dict[str, Any]]) -> None:
-        holders = frozenset[Key]()
-        if change.new is not None:
-            kept = (name for router in ROUTERS.values() for name in router.kept(change.new))
-            holders = frozenset((change.key[0], name) for name in kept)
-        self._weighted.put(change.key, holders)
-        for key in {*self._route_users.users(change.key), *holders}:
-            self._wake(key)
 
 
 def _shape(child: Child[observed.ReplicaSet] | None) -> object:

@@ -21,7 +21,7 @@ class Served:
         self._resource = resource
         self._yes, self._no = asyncio.Event(), asyncio.Event()
         self._no.set()
-        self._informer = Informer(
+        self.informer = Informer(
             kube,
             CRDS,
             decode=self._decode,
@@ -33,13 +33,18 @@ class Served:
     def is_now(self) -> bool:
         return self._yes.is_set()
 
+    @property
+    def has_looked(self) -> bool:
+        """Whether `is_now` is known."""
+        return self.informer.synced.is_set()
+
     async def run(self) -> None:
         """Watch until cancelled."""
-        await self._informer.run()
+        await self.informer.run()
 
     async def looked(self) -> None:
         """Until `is_now` is known."""
-        await self._informer.synced.wait()
+        await self.informer.synced.wait()
 
     async def begun(self) -> None:
         """Until the resource is served."""

@@ -9,6 +9,7 @@ from tests import gen
 
 CANARY = "spec.strategy.canary"
 ERRORS = {"name": "error-rate", "threshold": 5}
+APP = {"matchLabels": gen.APP}
 BARE = {"stableService": gen.STABLE, "canaryService": gen.CANARY}
 
 
@@ -163,6 +164,16 @@ def judged(**metric: Any) -> dict[str, Any]:
             ("blueGreen.trafficRouting.gatewayAPI.httpRoute cannot be empty",),
             id="a blue-green route without a name",
         ),
+        pytest.param(
+            {"strategy": gen.canary(20, trafficRouting={"gatewayAPI": {}})},
+            (f"{CANARY}.trafficRouting.gatewayAPI is empty", "grpcRoutes"),
+            id="a gateway without a route",
+        ),
+        pytest.param(
+            {"strategy": gen.canary(20, trafficRouting={"gatewayAPI": {"httpRoutes": [{}]}})},
+            ("httpRoutes[0].name is required",),
+            id="a route without a name",
+        ),
         pytest.param({"maxSurge": "150%"}, ("spec.maxSurge", "150%"), id="a surge of 150%"),
         pytest.param({"maxUnavailable": "x"}, ("spec.maxUnavailable", "'x'"), id="not an amount"),
         pytest.param(
@@ -235,6 +246,10 @@ def test_problem(spec: dict[str, Any], words: tuple[str, ...]) -> None:
         pytest.param(
             {"strategy": gen.canary(20, maxSurge=1), "maxSurge": 0},
             id="a surge of the canary's own",
+        ),
+        pytest.param(
+            {"strategy": gen.canary(20, trafficRouting={"gatewayAPI": {"httpRouteSelector": APP}})},
+            id="routes by their labels",
         ),
         pytest.param({"scaleDownDelay": "0s"}, id="no delay"),
         pytest.param({"strategy": gen.canary(0, 50)}, id="a first step of zero"),

@@ -181,12 +181,12 @@ async def test_a_route_that_changed_meanwhile_is_read_anew_and_theirs_is_kept() 
     with pytest.raises(Conflict):
         await bench.one(actions.WriteRoute(manifest=stale))
     seen = bench.world.observer.observe(bench.turn.rollout, {})
-    assert seen.routes["checkout"]["spec"] == theirs["spec"]
+    assert seen.routes["HTTPRoute", "checkout"]["spec"] == theirs["spec"]
 
 
 async def test_somebody_who_writes_the_route_all_the_time_delays_and_loses_nothing() -> None:
     """[RP-17] Each conflict ends with a fresh route, so that the next try is a real one."""
-    bench, router = Bench(), ROUTERS["gatewayAPI"]
+    bench, router = Bench(), ROUTERS["HTTPRoute"]
     parts = Backends(rollout="checkout", stable="checkout", canary="checkout-canary")
     refs = [{"name": parts.stable, "port": 80}, {"name": parts.canary, "port": 80}]
     rules = {"spec": {"rules": [{"backendRefs": refs}]}}
@@ -198,7 +198,9 @@ async def test_somebody_who_writes_the_route_all_the_time_delays_and_loses_nothi
         await bench.kube.patch(names.HTTPROUTES, "checkout", NAMESPACE, theirs)
         with pytest.raises(Conflict):
             await bench.one(actions.WriteRoute(manifest=wanted))
-        seen = dict(bench.world.observer.observe(bench.turn.rollout, {}).routes["checkout"])
+        seen = dict(
+            bench.world.observer.observe(bench.turn.rollout, {}).routes["HTTPRoute", "checkout"]
+        )
     await bench.one(actions.WriteRoute(manifest=router.weighted(seen, parts, 20) or {}))
     stored = bench.stored(names.HTTPROUTES)
     assert stored["spec"]["hostnames"] == ["v2.example.com"]

@@ -11,4 +11,7 @@ from fleet.kulta.core.routers.gatewayapi import GatewayRouter
 
 __all__ = ["ROUTERS", "Backends", "Router"]
 
-ROUTERS: Mapping[str, Router] = {"gatewayAPI": GatewayRouter()}
+GATEWAY = GatewayRouter()
+
+ROUTERS: Mapping[str, Router] = {"HTTPRoute": GATEWAY, "GRPCRoute": GATEWAY}
+"""By the kind of the object that holds the weights."""

@@ -1,13 +1,31 @@
 """The shape of a router: pure questions about one object. Implemented beside, used by
-`core.traffic` only."""
+`core.divisions` and `core.removal` only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from fleet.kulta.core.wait import Wait
 
 Manifest = Mapping[str, Any]
+
+Place = tuple[str, str]
+"""Kind and name of an object of the Rollout's namespace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Objects that shall divide the traffic, as a strategy asks for them: one by its name, or all
+    with some labels."""
+
+    kind: str
+    """A key of `ROUTERS`."""
+    asked: str
+    """Where in the strategy it is asked for, from `trafficRouting` on."""
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    rules: tuple[str, ...] = ()
+    """Only rules with these names; empty: all that fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +60,8 @@ class Backends:
     canary: str
     port: int = 80
     """Which reference is meant where a rule has one Service several times."""
+    rules: tuple[str, ...] = ()
+    """Only rules with these names are ours; empty: all that fit."""
     branches: tuple[Branch, ...] = ()
     """Where matches divide the traffic: a weight of 100 lets all of them be, 0 none."""
 
@@ -49,8 +69,8 @@ class Backends:
 class Router(Protocol):
     """Every answer is a new value; nothing is changed in place."""
 
-    def problem(self, route: Manifest | None, backends: Backends, name: str) -> Wait | None:
-        """Why no weight can be written at all: the object is missing or unfit."""
+    def problem(self, route: Manifest, backends: Backends) -> Wait | None:
+        """Why no weight can be written at all: the object is unfit."""
 
     def misfit(self, route: Manifest, backends: Backends) -> Wait | None:
         """Why the branches cannot be written: limits of the object, or what it asks for itself."""

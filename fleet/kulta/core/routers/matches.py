@@ -13,7 +13,7 @@ from fleet.kulta.core.routers.base import Headers
 Match = dict[str, Any]
 
 ANYTHING: Mapping[str, Any] = {"path": {"type": "PathPrefix", "value": "/"}}
-"""What a rule without matches asks for, as servers fill it in."""
+"""What a rule without matches asks for, as servers fill it in; that of a GRPCRoute stays empty."""
 REGEX = "RegularExpression"
 
 
@@ -21,18 +21,25 @@ class Unanswerable(Exception):
     """Which requests fit both wishes cannot be written; says the header."""
 
 
-def of(rule: Mapping[str, Any]) -> list[Match]:
+def anything(route: Mapping[str, Any]) -> Match:
+    """The match that leaves nobody out of a rule of this route."""
+    return dict(ANYTHING) if route["kind"] == "HTTPRoute" else {}
+
+
+def of(rule: Mapping[str, Any], otherwise: Mapping[str, Any] = ANYTHING) -> list[Match]:
     """The matches of a rule, of which one must hold."""
-    return rule.get("matches") or [dict(ANYTHING)]
+    return rule.get("matches") or [dict(otherwise)]
 
 
-def joined(rule: Mapping[str, Any], wanted: Sequence[Headers]) -> list[Match]:
+def joined(
+    rule: Mapping[str, Any], wanted: Sequence[Headers], otherwise: Mapping[str, Any] = ANYTHING
+) -> list[Match]:
     """Matches for requests that fit `rule` and one of `wanted`. Raises Unanswerable."""
-    return list(_joined(rule, wanted))
+    return list(_joined(of(rule, otherwise), wanted))
 
 
-def _joined(rule: Mapping[str, Any], wanted: Sequence[Headers]) -> Iterator[Match]:
-    for match in of(rule):
+def _joined(known: Sequence[Match], wanted: Sequence[Headers]) -> Iterator[Match]:
+    for match in known:
         for headers in wanted:
             found = _both(match.get("headers") or [], headers)
             if found is not None:

@@ -26,6 +26,15 @@ MOST_RULES, MOST_MATCHES, MOST_IN_ALL, MOST_HEADERS = 16, 64, 128, 16
 """What a route may hold: rules, matches of one rule, matches of all, headers of one match."""
 
 
+def ours(route: Manifest, backends: Backends) -> list[Rule]:
+    """The rules in which the Rollout has a say: all, or those that it names."""
+    return [
+        rule
+        for rule in routes.rules(route)
+        if not backends.rules or rule.get("name") in backends.rules
+    ]
+
+
 def find(route: Manifest, backends: Backends) -> list[int]:
     """Where in the route rules of this Rollout stand."""
     return routes.find(route, routes.records(route).get(backends.rollout, ()))
@@ -33,19 +42,19 @@ def find(route: Manifest, backends: Backends) -> list[int]:
 
 def misfit(route: Manifest, backends: Backends) -> Wait | None:
     """Why the rules of all branches cannot stand in the route; None when they can."""
-    name = route["metadata"]["name"]
+    name = f"{route['kind']} {route['metadata']['name']}"
     try:
         rules = _arranged(route, backends, is_on=True)
     except Unanswerable as error:
         message = (
-            f"a rule of HTTPRoute {name} and the experiment both ask for header {error} by "
+            f"a rule of {name} and the experiment both ask for header {error} by "
             "regular expression; write an exact value in one of them"
         )
         return Wait(reason="RouteMatchesConflict", message=message)
     for branch in backends.branches:
         if not any(own and routes.leads(rule, branch.service) for own, rule in rules):
             message = (
-                f"no request that HTTPRoute {name} sends to Service {backends.stable} can match "
+                f"no request that {name} sends to Service {backends.stable} can match "
                 f"what Service {branch.service} is for; correct the matches of one of them"
             )
             return Wait(reason="RouteMatchesConflict", message=message)
@@ -84,8 +93,9 @@ def _arranged(route: Manifest, backends: Backends, *, is_on: bool) -> list[Named
         taken |= {str(item.get("name")) for item in kept if rollout != backends.rollout}
     result: list[Named] = []
     for rule in users:
-        if is_on or routes.is_broken(route):
-            result += _clones(rule, backends, taken)
+        is_open = not backends.rules or rule.get("name") in backends.rules
+        if is_open and (is_on or routes.is_broken(route)):
+            result += _clones(rule, backends, taken, matches.anything(route))
         result.append(("", rule))
     if routes.is_broken(route):  # what equals a rule of ours is one
         ours = [rule for name, rule in result if name]
@@ -93,13 +103,13 @@ def _arranged(route: Manifest, backends: Backends, *, is_on: bool) -> list[Named
     return [item for item in result if is_on or not item[0]]
 
 
-def _clones(rule: Rule, backends: Backends, taken: set[str]) -> Iterator[Named]:
+def _clones(rule: Rule, backends: Backends, taken: set[str], anything: Rule) -> Iterator[Named]:
     """What stands beside a rule of the user's: for each branch one rule for all matches by headers,
     one for those by cookie."""
     stable = reference(rule, backends)
     for branch in backends.branches if stable is not None else ():
         for name, wanted in _kinds(branch):
-            found = matches.joined(rule, wanted)
+            found = matches.joined(rule, wanted, anything)
             if found:
                 made = _unique(name, taken)
                 refs = [{**(stable or {}), "name": branch.service, "weight": 100}]
@@ -140,7 +150,7 @@ def _overfull(name: str, rules: Sequence[Rule]) -> Wait | None:
     for count, most, what in limits:
         if count > most:
             message = (
-                f"with the experiment HTTPRoute {name} would have {count} {what}, and {most} is "
+                f"with the experiment {name} would have {count} {what}, and {most} is "
                 "the most; split it, or take matches out of the experiment"
             )
             return Wait(reason="RouteFull", message=message)

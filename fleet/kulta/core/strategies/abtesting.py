@@ -22,6 +22,7 @@ from fleet.kulta.core import (
     deadlines,
     decisions,
     designs,
+    divisions,
     holds,
     problems,
     promotion,
@@ -55,8 +56,7 @@ class ABTestingStrategy:
 
     def traits(self, spec: RolloutSpec) -> Traits:
         wish = _wish(spec)
-        routing = wish.traffic_routing
-        gateway = routing.gateway_api if routing is not None else None
+        targets = divisions.wanted(wish.traffic_routing)
         return Traits(
             strategy="abTesting",
             stable_role=arms.role(CONTROL),
@@ -64,8 +64,7 @@ class ABTestingStrategy:
             stable_service=wish.variant_a_service,
             canary_service=wish.variant_b_service,
             port=wish.port,
-            router="gatewayAPI" if gateway is not None else "",
-            route=gateway.http_route if gateway is not None else "",
+            targets=targets,
             stable_stays=True,
             arms=arms.of(spec, wish),
         )

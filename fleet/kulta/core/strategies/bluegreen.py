@@ -13,7 +13,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from fleet.api.rollout import BlueGreen, Phase, RolloutSpec
-from fleet.kulta.core import deadlines, decisions, holds, problems, promotion, requests, traffic
+from fleet.kulta.core import (
+    deadlines,
+    decisions,
+    divisions,
+    holds,
+    problems,
+    promotion,
+    requests,
+    traffic,
+)
 from fleet.kulta.core.analysis import checks
 from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
@@ -38,8 +47,7 @@ class BlueGreenStrategy:
 
     def traits(self, spec: RolloutSpec) -> Traits:
         wish = _blue_green(spec)
-        routing = wish.traffic_routing
-        gateway = routing.gateway_api if routing is not None else None
+        targets = divisions.wanted(wish.traffic_routing)
         return Traits(
             strategy="blueGreen",
             stable_role="active",
@@ -47,8 +55,7 @@ class BlueGreenStrategy:
             stable_service=wish.active_service,
             canary_service=wish.preview_service,
             port=wish.port,
-            router="gatewayAPI" if gateway is not None else "",
-            route=gateway.http_route if gateway is not None else "",
+            targets=targets,
             stable_stays=True,
             cuts_over=True,
             analysis=wish.analysis,

@@ -16,6 +16,7 @@ from fleet.kulta.core import (
     advice,
     deadlines,
     decisions,
+    divisions,
     holds,
     problems,
     promotion,
@@ -45,8 +46,7 @@ class CanaryStrategy:
 
     def traits(self, spec: RolloutSpec) -> Traits:
         canary = _canary(spec)
-        routing = canary.traffic_routing
-        gateway = routing.gateway_api if routing is not None else None
+        targets = divisions.wanted(canary.traffic_routing)
         return Traits(
             strategy="canary",
             stable_role="stable",
@@ -54,9 +54,8 @@ class CanaryStrategy:
             stable_service=canary.stable_service,
             canary_service=canary.canary_service,
             port=canary.port,
-            router="gatewayAPI" if gateway is not None else "",
-            route=gateway.http_route if gateway is not None else "",
-            stable_stays=gateway is not None and not canary.dynamic_stable_scale,
+            targets=targets,
+            stable_stays=bool(targets) and not canary.dynamic_stable_scale,
             analysis=canary.analysis,
         )
 

@@ -105,7 +105,7 @@ def test_every_rule_with_both_is_weighted() -> None:
 )
 def test_reference_to_something_else_of_that_name_is_not_ours(ref: dict[str, str]) -> None:
     rules = [{"backendRefs": [gen.backend(gen.STABLE, 1), gen.backend(gen.CANARY, 1, **ref)]}]
-    problem = ROUTER.problem(gen.route(rules=rules), BACKENDS, gen.ROUTE)
+    problem = ROUTER.problem(gen.route(rules=rules), BACKENDS)
     assert problem is not None
     assert problem.reason == "RouteWithoutServices"
 
@@ -127,7 +127,7 @@ def test_port_tells_references_to_one_service_apart(port: int, weights: list[int
     ]
     route, parts = gen.route(rules=[{"backendRefs": pairs}]), replace(BACKENDS, port=port)
     if weights is None:
-        assert ROUTER.problem(route, parts, gen.ROUTE) is not None
+        assert ROUTER.problem(route, parts) is not None
         return
     changed = ROUTER.weighted(route, parts, 20)
     assert [ref["weight"] for ref in refs(changed)] == weights
@@ -162,15 +162,6 @@ def test_other_services_let_those_from_before_go() -> None:
     assert changed is not None
     assert [ref["weight"] for ref in refs(changed)] == [70, 1, 30]
     assert dict(ROUTER.kept(changed)) == {gen.NAME: after}
-
-
-def test_missing_route_is_named() -> None:
-    """[T16] The sentence names the route and the field to correct."""
-    problem = ROUTER.problem(None, BACKENDS, "shop")
-    assert problem is not None
-    assert problem.reason == "RouteNotFound"
-    assert "HTTPRoute shop" in problem.message
-    assert "trafficRouting.gatewayAPI.httpRoute" in problem.message
 
 
 @pytest.mark.parametrize(

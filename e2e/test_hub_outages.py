@@ -1,4 +1,7 @@
-"""Members that are slow. One that is lost is in `test_hub_delivery` and `test_recovery`."""
+"""Members that are slow, and so many that fall silent at once that the hub doubts itself.
+
+A member that is lost alone is in `test_hub_delivery` and `test_recovery`.
+"""
 
 import time
 from collections.abc import Iterator
@@ -8,13 +11,19 @@ import pytest
 
 from e2e.ground import background
 from e2e.ground import member as members
+from e2e.ground.member import Puppet, image_of
 from e2e.ground.proxy import Proxy
-from e2e.tenancy import Tenant, World
-from fleet.api.names import APPLICATIONS
+from e2e.ground.waiting import until
+from e2e.tenancy import NAME, Tenant, World
+from fleet.api.names import APPLICATIONS, FLEETS
 
 ALL = {"maxConcurrency": 4}
 SLOW = 5.0
 """Seconds for each call."""
+PATIENCE = 5
+"""Seconds after which a lost member counts."""
+HOME = "home"
+"""The hub's own cluster as a member: the one that is not lost."""
 
 
 class Ways:
@@ -31,8 +40,7 @@ class Ways:
         for name in names:
             proxy = self._proxies[name] = Proxy(tenant.puppets[name].plane.port)
             self._loop.call(proxy.heal())
-            plane = tenant.puppets[name].plane
-            tenant.register(name, members.kubeconfig(plane, server=proxy.url))
+            self._register(name, proxy.url)
             tenant.await_condition(name, "EngineHealthy", "True")
 
     def slow(self, seconds: float) -> None:
@@ -40,14 +48,29 @@ class Ways:
         for proxy in self._proxies.values():
             proxy.latency = seconds / 2
 
-    def close(self) -> None:
-        """Direct ways again."""
-        for name in self._proxies if self._tenant else ():
-            plane = self._tenant.puppets[name].plane
-            self._tenant.register(name, members.kubeconfig(plane))
+    def cut(self) -> None:
+        """Nobody answers."""
         for proxy in self._proxies.values():
             self._loop.call(proxy.refuse())
+
+    def heal(self) -> None:
+        """Everybody answers again, and new credentials spare the hub its back-off."""
+        for name, proxy in self._proxies.items():
+            self._loop.call(proxy.heal())
+            self._register(name, proxy.url)
+
+    def close(self) -> None:
+        """Direct ways again."""
+        for name in self._proxies:
+            self._register(name)
+        self.cut()
         self._loop.close()
+
+    def _register(self, name: str, server: str | None = None) -> None:
+        tenant = self._tenant
+        assert tenant is not None
+        text = members.kubeconfig(tenant.puppets[name].plane, server=server)
+        tenant.register(name, text)
 
 
 @pytest.fixture
@@ -95,3 +118,42 @@ def test_a_slow_member_makes_nobody_else_slow(world: World, ways: Ways) -> None:
     assert tenant.condition("east", "Reachable")[0] == "True"
     ways.slow(0)
     east.await_image(tenant.namespace, "during-9", "app:v1", within=60)
+
+
+@pytest.fixture
+def home(world: World) -> Iterator[Puppet]:
+    """The hub's cluster, made a member for the next tenant."""
+    members.prepare(world.plane, f"team-{world.tenants + 1}")
+    with Puppet(world.plane) as puppet:
+        yield puppet
+
+
+def test_a_hub_that_loses_most_members_at_once_doubts_itself(
+    world: World, ways: Ways, home: Puppet
+) -> None:
+    """[MT-24] Three of four: the fourth does not start, and nobody counts as failed."""
+    tenant = world.tenant()
+    names = [*tenant.puppets, HOME]
+    ways.open(tenant, *tenant.puppets)
+    tenant.register(HOME, members.kubeconfig(world.plane))
+    tenant.await_condition(HOME, "EngineHealthy", "True")
+    tenant.put(FLEETS, {"metadata": {"name": "all"}, "spec": {"members": {"names": names}}})
+    tenant.deliver("app:v1", **ALL)
+    tenant.complete("app:v1")
+    home.complete(tenant.namespace, NAME, "app:v1")
+    tenant.await_phase(1, "Succeeded")
+    tenant.deliver("app:v2", maxConcurrency=1, unavailableClusters={"timeout": f"{PATIENCE}s"})
+    tenant.puppets["east"].await_image(tenant.namespace, NAME, "app:v2")
+    ways.cut()
+    until(lambda: tenant.run(2).get("reason") == "HubIsolated", "it doubts itself", within=30)
+    time.sleep(PATIENCE + 2)
+    status = tenant.run(2)
+    assert (status["phase"], status["reason"]) == ("Progressing", "HubIsolated")
+    assert (status["counts"]["failed"], status["counts"]["unreachable"]) == (0, 3)
+    assert tenant.condition(HOME, "Reachable")[0] == "True"
+    assert image_of(home.rollout(tenant.namespace, NAME) or {}) == "app:v1"
+    ways.heal()
+    tenant.complete("app:v2", "east")  # by name, `home` is the second
+    home.complete(tenant.namespace, NAME, "app:v2")
+    tenant.complete("app:v2", "north", "west")
+    assert tenant.await_phase(2, "Succeeded", within=60)["counts"]["failed"] == 0

@@ -27,7 +27,7 @@ demo: binaries  ## one change through a hub and three clusters, with a bad versi
 	@$(BIN)/python -m e2e.demo
 
 test: check binaries  ## everything: lint, types, contracts, pure tests, tests on real control planes
-	@$(BIN)/python -m pytest e2e
+	@$(BIN)/python -m pytest e2e --numprocesses auto
 
 check: $(READY)  ## lint, types, import contracts and the pure tests (no cluster, seconds)
 	@$(MAKE) --no-print-directory --jobs 3 lint types pure

@@ -160,6 +160,24 @@ APPLICATIONS = [
         id="an approval for a month",
     ),
     pytest.param(
+        "share-of-all",
+        f'{POLICY}.limits.maxTrafficShareOnNewRevision: Invalid value: "100%": '
+        "write a percentage from 1% to 99%",
+        id="a share that is all",
+    ),
+    pytest.param(
+        "way-back-for-nobody",
+        f"{POLICY}.rollback.maxConcurrency: Invalid value: 0: "
+        "cannot be 0: write at least 1; `paused: true` holds a whole run",
+        id="a way back for nobody",
+    ),
+    pytest.param(
+        "unknown-answer-to-absence",
+        f'{POLICY}.unavailableClusters.policy: Unsupported value: "Forget": '
+        'supported values: "Defer", "Skip", "Block"',
+        id="an answer to absence that nobody knows",
+    ),
+    pytest.param(
         "into-kube-system",
         f'spec.destination.namespace: Invalid value: "kube-system": {NOT_FOR_US}',
         id="into a namespace of the cluster",
@@ -195,7 +213,8 @@ APPLICATIONS = [
     ),
     pytest.param(
         "on-failure-unknown",
-        f'{POLICY}.onFailure: Unsupported value: "Panic": supported values: "Halt", "Continue"',
+        f'{POLICY}.onFailure: Unsupported value: "Panic": supported values: "Halt", "Rollback", '
+        '"Continue"',
         id="an answer to failure that nobody knows",
     ),
     pytest.param(

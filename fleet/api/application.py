@@ -200,10 +200,11 @@ class StrategyPolicy(Choice):
 class UnavailableClusters(Model):
     """Members that cannot be reached when it is their turn."""
 
-    policy: Literal["Defer"] = "Defer"
-    """Put off to the end; after `timeout` they count against the budget."""
+    policy: Literal["Defer", "Skip", "Block"] = "Defer"
+    """Defer puts them off to the end, Block lets their wave wait for them, both until `timeout`,
+    when they count against the budget; Skip leaves them out until they are back."""
     timeout: Duration = "2h"
-    """How long a member may be put off."""
+    """How long a member may be put off or block."""
 
 
 class RollbackPolicy(Model):
@@ -211,6 +212,29 @@ class RollbackPolicy(Model):
 
     max_concurrency: AtLeastOne = "50%"
     """Of all members, those that were done and go back at once; who is in flight never waits."""
+
+
+class Limits(Model):
+    """Limits over all waves."""
+
+    min_interval: Duration | None = None
+    """Least time between two starts, against storms on a registry."""
+    max_traffic_share_on_new_revision: (
+        Annotated[
+            str,
+            Field(max_length=9),
+            Rules(
+                Rule(
+                    rule=r"self.matches(r'^[1-9][0-9]?%$')",
+                    message="write a percentage from 1% to 99%",
+                )
+            ),
+        ]
+        | None
+    ) = None
+    """Most of the fleet's replicas that may go to the revision before the wave `untilWave`."""
+    until_wave: Name | None = None
+    """The first wave without that limit; default the last."""
 
 
 class DeliveryPolicy(Model):
@@ -235,6 +259,12 @@ class DeliveryPolicy(Model):
     unmatched_clusters: Literal["Fail", "Ignore"] | None = None
     """Members that no wave takes; default Fail."""
     unavailable_clusters: UnavailableClusters | None = None
+    on_new_revision: Literal["Supersede", "Queue"] | None = None
+    """Whether a new revision takes over from a run (default) or waits for its end."""
+    membership_changes: Literal["Append", "NextRun", "Abort"] | None = None
+    """Who joins the fleet during a run goes with its wave (default), in a run of its own after it,
+    or everybody begins anew."""
+    limits: Limits | None = None
     revision_history_limit: Annotated[int, Field(ge=1, le=100)] | None = None
     """Finished runs that are kept; default 10."""
     on_conflict: Literal["Report", "Force"] | None = None

@@ -102,8 +102,18 @@ class Plan(Model):
     """Members that were done and go back at once."""
     halt_on_first_failed_analysis: bool = True
     """Whether the first failed analysis anywhere halts the run."""
+    unavailable: Literal["Defer", "Skip", "Block"] = "Defer"
+    """What becomes of a member that cannot be reached when it is its turn."""
     unavailable_timeout_seconds: int = 7_200
-    """How long a member that cannot be reached is put off."""
+    """How long a member that cannot be reached is put off, or blocks."""
+    membership: Literal["Append", "NextRun", "Abort"] = "NextRun"
+    """What becomes of a member that joins during the run."""
+    min_interval_seconds: Annotated[int, Field(ge=0)] = 0
+    """Least time between two starts."""
+    traffic_percent: Annotated[int, Field(ge=1, le=100)] = 100
+    """Most of the replicas that may go to the revision before wave `trafficWave`."""
+    traffic_wave: Annotated[str, Field(max_length=63)] = ""
+    """The first wave without that limit."""
     on_conflict: Literal["Report", "Force"] = "Report"
     """Fields that somebody else owns: report or take."""
     notes: Annotated[tuple[str, ...], Field(max_length=100)] = ()
@@ -219,6 +229,15 @@ class Undo(Model):
     """Why."""
 
 
+class Appended(Model):
+    """A member that joined during the run."""
+
+    name: Name
+    """The member's name."""
+    wave: Name
+    """The wave with which it goes; after its end, when all waves are done."""
+
+
 class ClusterRow(Model):
     """A member that is not done, or failed."""
 
@@ -312,6 +331,8 @@ class FleetRolloutStatus(Model):
     """Failed clusters that a `retry` gave another chance and that have not gone yet."""
     skipped: Annotated[tuple[Name, ...], Field(max_length=MEMBERS)] = ()
     """Clusters that a `skip` left out."""
+    appended: Annotated[tuple[Appended, ...], Field(max_length=100)] = ()
+    """Members that joined during the run."""
     undo: Undo | None = None
     history: Annotated[tuple[Entry, ...], Field(max_length=50)] = ()
     """What was decided, newest last."""

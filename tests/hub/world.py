@@ -31,7 +31,7 @@ from fleet.hub.core.actions import (
 )
 from fleet.hub.core.application import decision
 from fleet.hub.core.cluster import dispatch, removal
-from fleet.hub.core.member import connectivity
+from fleet.hub.core.member import connectivity, selection
 from fleet.hub.core.observed import ApplicationObserved, DispatchObserved, Member, RunObserved
 from fleet.hub.core.run import plan
 from fleet.rendering import render
@@ -258,6 +258,7 @@ def _run(world: World, name: str) -> None:
         clusters=world.items,
         newest=max(item.spec.number for item in world.runs.values()),
         isolated=world.isolated,
+        fleet=frozenset(selection.select(world.fleet, world.members).chosen) or None,
         requests=(world.request,) if world.request else (),
         deleting=world.application.metadata.deletion_timestamp is not None,
         paused=world.application.spec.delivery_policy.paused,

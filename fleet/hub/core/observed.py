@@ -114,6 +114,12 @@ class RunObserved:
     does not move."""
     preceding: tuple[str, ...] = ()
     """Older runs of the Application that have not ended: they give way first."""
+    fleet: frozenset[str] | None = None
+    """Names of the fleet's members as it is now; None where that is not known, or it is empty."""
+
+    def has(self, name: str) -> bool:
+        """Whether that cluster belongs to the fleet still, as far as is known."""
+        return self.fleet is None or name in self.fleet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

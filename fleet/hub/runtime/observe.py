@@ -24,6 +24,7 @@ from fleet.hub.core import phases
 from fleet.hub.core.application import decision
 from fleet.hub.core.application.occasion import Proposal
 from fleet.hub.core.cluster import removal
+from fleet.hub.core.member import selection
 from fleet.hub.core.member.connectivity import Connectivity
 from fleet.hub.core.observed import (
     ApplicationObserved,
@@ -100,8 +101,10 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
     others = [other for other in hub.stores.runs_of.get(owner).values() if other.name != item.name]
     older = [other for other in others if other.spec.number < item.spec.number]
     clusters = hub.stores.items_of.get(owner).values()
+    present = members(hub, item.namespace)
     return RunObserved(
-        members=members(hub, item.namespace),
+        members=present,
+        fleet=_fleet(hub, item, present),
         clusters={ClusterName(one.spec.cluster): one for one in clusters},
         newest=max([item.spec.number, *(other.spec.number for other in others)]),
         isolated=hub.links.is_hub_suspect(item.namespace, hub.clock.monotonic()),
@@ -262,6 +265,16 @@ def _is_deleted(hub: Context, owner: Key) -> bool:
     if found is None:
         return owner not in hub.stores.applications.unreadable
     return found.metadata.deletion_timestamp is not None
+
+
+def _fleet(
+    hub: Context, item: FleetRollout, present: Mapping[ClusterName, Member]
+) -> frozenset[str] | None:
+    """Who belongs to the run's fleet now; a fleet that is gone or empty says nothing."""
+    key = (item.namespace, item.spec.application.spec.destination.fleet)
+    found = hub.stores.fleets.get(key)
+    chosen = selection.select(found, present).chosen if found is not None else ()
+    return frozenset(chosen) or None
 
 
 def _authors(item: FleetRollout, owner: Application | None) -> dict[str, str]:

@@ -114,7 +114,7 @@ def _due(
 ) -> CreateRun | None:
     """The run to make now, and why; None while the newest one serves."""
     occasion = occasions.find(observed, proposal)
-    if occasion is None:
+    if occasion is None or _queued(observed, proposal):
         return None
     newest = observed.runs[-1] if observed.runs else None
     plan = wavelib.plan(proposal.policy, occasion.clusters, observed.members)
@@ -137,6 +137,19 @@ def _due(
         ),
     )
     return CreateRun(name=f"{application.name}-{number}", spec=spec)
+
+
+def _queued(observed: ApplicationObserved, proposal: Proposal) -> str:
+    """Why a new revision waits, where it does: for the end of a run."""
+    newest = observed.runs[-1] if observed.runs else None
+    if newest is None or proposal.policy.on_new_revision != "Queue":
+        return ""
+    if newest.status.phase in phases.ENDS or newest.spec.revision == proposal.revision:
+        return ""
+    return (
+        f"revision {proposal.revision} waits for the end of run {newest.name} "
+        f"({newest.status.message or 'begins'}): deliveryPolicy.onNewRevision is Queue"
+    )
 
 
 def _outdated(observed: ApplicationObserved, resolved: DeliveryPolicy) -> tuple[DeleteRun, ...]:
@@ -165,9 +178,12 @@ def _status(
     )
     numbers = [application.status.runs, *(run.spec.number for run in observed.runs)]
     phase, message = _phase(newest, create)
+    queued = _queued(observed, proposal)
+    message = queued or message
     accepted = conditionlib.condition("Accepted", True, "Accepted", "")
     good = phase is ApplicationPhase.READY
     reason = (newest.status.reason if newest and not create else "") or "Progressing"
+    reason = "Queued" if queued else reason
     ready = conditionlib.condition("Ready", good, reason, message)
     return ApplicationStatus(
         phase=phase,

@@ -16,6 +16,7 @@ from fleet.api.names import ClusterName
 from fleet.hub.core.cluster import standing
 from fleet.hub.core.observed import ApplicationObserved
 from fleet.hub.core.run import waves as wavelib
+from fleet.hub.core.run.membership import MEMBERS_CHANGED
 from fleet.kit import hashing
 from fleet.rendering import overrides
 
@@ -52,6 +53,8 @@ def find(observed: ApplicationObserved, proposal: Proposal) -> Occasion | None:
         good = newest.status.phase is RunPhase.SUCCEEDED
         trigger = "ReplicasChanged" if only else "SpecChanged"
         return Occasion(trigger=trigger, clusters=everybody, soak=not (only and good))
+    if newest.status.phase is RunPhase.ABORTED and newest.status.reason == MEMBERS_CHANGED:
+        return Occasion(trigger="MembersJoined", clusters=everybody)
     if newest.status.phase not in (RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES):
         return None
     known = {

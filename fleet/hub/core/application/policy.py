@@ -23,6 +23,8 @@ DEFAULTS = DeliveryPolicy(
     halt_on_first_failed_analysis=True,
     unmatched_clusters="Fail",
     unavailable_clusters=UnavailableClusters(),
+    on_new_revision="Supersede",
+    membership_changes="Append",
     revision_history_limit=10,
     on_conflict="Report",
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fleet.api import Application, Fleet, values
-from fleet.api.application import DeliveryPolicy
+from fleet.api.application import DeliveryPolicy, Limits
 from fleet.api.names import ClusterName, is_closed
 from fleet.api.waves import Wave
 from fleet.hub.core.application import checks, strategies
@@ -132,9 +132,28 @@ def _policy(subject: Subject) -> Iterator[str]:
     if policy.rollback is not None:
         most, where = policy.rollback.max_concurrency, "spec.deliveryPolicy.rollback"
         yield from _concurrency(most, where)
+    if policy.limits is not None:
+        yield from _overall(policy, "spec.deliveryPolicy.limits")
     if policy.unavailable_clusters is not None:
         where = "spec.deliveryPolicy.unavailableClusters.timeout"
         yield from checks.duration(where, policy.unavailable_clusters.timeout)
+
+
+def _overall(policy: DeliveryPolicy, where: str) -> Iterator[str]:
+    """Limits over all waves."""
+    limits = policy.limits or Limits()
+    yield from checks.duration(f"{where}.minInterval", limits.min_interval)
+    share = limits.max_traffic_share_on_new_revision
+    if share is not None and not re.fullmatch("[1-9][0-9]?%", share):
+        yield (
+            f"{where}.maxTrafficShareOnNewRevision: {share} is no share: "
+            "write a percentage from 1% to 99%"
+        )
+    names = [wave.name for wave in policy.waves or (wavelib.IMPLICIT,)]
+    if limits.until_wave is not None and limits.until_wave not in names:
+        yield (
+            f"{where}.untilWave: {limits.until_wave} is no wave: write one of {', '.join(names)}"
+        )
 
 
 def _overrides(subject: Subject) -> Iterator[str]:

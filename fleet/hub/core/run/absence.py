@@ -1,6 +1,8 @@
 """Clusters whose member is not heard of: waited for, put off, and counted in the end.
 
     before its turn   just met ──> awaited ──> put off ── time-out ──> counts against the budget
+                                          ├──> blocks its wave ── time-out ──> counts
+                                          └──> left out until it is back
     in flight         keeps its slot ─────────────────── time-out ──> counts
     in the soak       the soak stands still ──────────── time-out ──> counts, the soak goes on
 
@@ -24,8 +26,20 @@ def before_its_turn(moment: Moment, row: Row, member: Member, began: datetime) -
     """One that cannot be let go, in a wave that `began`."""
     if member.connecting_until is not None:
         return awaited(row, member)
+    plan = moment.run.spec.plan
+    if plan.unavailable == "Skip":
+        why = f"left out until it is back: {member.message}"
+        return replace(row, phase=ClusterPhase.SKIPPED, reason="Skipped", message=why)
     row = replace(row, phase=ClusterPhase.DEFERRED, reason="Deferred", message=member.message)
-    return _counted(moment, row, member, since=began)
+    row = _counted(moment, row, member, since=began)
+    if plan.unavailable == "Defer" or row.counted:
+        return row
+    return replace(
+        row,
+        phase=ClusterPhase.PENDING,
+        reason="Blocked",
+        awaited_until=row.due or _end(moment, moment.now),
+    )
 
 
 def awaited(row: Row, member: Member) -> Row:

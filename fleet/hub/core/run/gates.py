@@ -165,10 +165,45 @@ def full(view: View, wave: PlannedWave, _now: datetime) -> Stop | None:
     return waiting_for(busy)
 
 
+def spaced(view: View, wave: PlannedWave, now: datetime) -> Stop | None:
+    """The last start was a moment ago."""
+    least = view.plan.min_interval_seconds
+    last = max((row.since for row in view.rows if row.since), default=None)
+    if not least or last is None or now >= last + timedelta(seconds=least):
+        return None
+    until = last + timedelta(seconds=least)
+    return Stop(
+        reason="MinInterval",
+        message=f"the next cluster may start at {phrases.clock(until)}",
+        until=until,
+        unblock="the end of limits.minInterval",
+    )
+
+
+def crowded(view: View, wave: PlannedWave, _now: datetime) -> Stop | None:
+    """With the next cluster too much of the fleet would run the revision, before its time."""
+    names = [one.name for one in view.plan.waves]
+    limit, last = view.plan.traffic_percent, view.plan.traffic_wave
+    waiting = [row for row in view.wave(wave.name) if row.is_pending and row.ready]
+    if limit == 100 or not waiting or names.index(wave.name) >= names.index(last):
+        return None
+    total = sum(row.replicas for row in view.rows)
+    gone = sum(row.replicas for row in view.rows if row.mine and not row.is_failed)
+    share = 100 * (gone + waiting[0].replicas) // max(total, 1)
+    if share <= limit:
+        return None
+    return Stop(
+        reason="TrafficShare",
+        message=f"with {waiting[0].name} {share}% of the fleet would run the revision, and before "
+        f"wave {last} at most {limit}% may",
+        unblock=f"the request skip/<id>/{waiting[0].name}",
+    )
+
+
 STOPS: tuple[Gate, ...] = (isolated, preceded, halted, paused)
 """These stop the whole run, whatever the wave, and soak clocks too."""
 
-GATES: tuple[Gate, ...] = (*STOPS, spent, soaking, shut, full)
+GATES: tuple[Gate, ...] = (*STOPS, spent, soaking, shut, full, spaced, crowded)
 
 
 def first_stop(

@@ -23,7 +23,7 @@ from fleet.hub.core.actions import (
     StartCluster,
 )
 from fleet.hub.core.observed import RunObserved
-from fleet.hub.core.run import gates, report, requests, story, undo, waits
+from fleet.hub.core.run import gates, membership, report, requests, story, undo, waits
 from fleet.hub.core.run import rows as rowlib
 from fleet.hub.core.run import state as states
 from fleet.hub.core.run import walk as walklib
@@ -38,11 +38,11 @@ HOLD_REASON = 256
 
 def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     """What the run does now, what it reports, and when to look again."""
-    before = _begun(run, observed, now)
+    before, news = membership.joined(run, _begun(run, observed, now), observed)
     rows = rowlib.look(run.model_copy(update={"status": before}), observed, now)
     answer = _request(run, observed, before, rows, now)
     status = answer.status if answer else before
-    told = ((answer.reason, answer.message),) if answer else ()
+    told = (*news, *(((answer.reason, answer.message),) if answer else ()))
     if status.phase in phases.ENDS and status.finished_at is not None:
         return _ended(run, status, told, now)
     closing = _closing(run, observed, answer)
@@ -166,6 +166,9 @@ def _closing(
         return State(
             phase=RunPhase.SUPERSEDED, reason="Superseded", message=f"superseded by {newer}"
         )
+    why = membership.change(run, run.status, observed)
+    if why and run.status.phase not in phases.ENDS:
+        return State(phase=RunPhase.ABORTED, reason=membership.MEMBERS_CHANGED, message=why)
     if answer is not None and answer.abort:
         return State(phase=RunPhase.ABORTED, reason=answer.reason, message=answer.message)
     return None
@@ -186,6 +189,8 @@ def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[StartCl
         # Who is being connected keeps its place, so that a restart of the hub changes no order.
         waiting = [row for row in own if row.is_pending and (row.ready or row.awaited_until)]
         names |= {row.name: row.attempt for row in waiting[:free] if row.ready}
+    if view.plan.min_interval_seconds or view.plan.traffic_percent < 100:
+        names = dict(list(names.items())[:1])  # the next one is judged anew, with this one gone
     starts = tuple(
         StartCluster(
             cluster=row.name,
@@ -202,7 +207,7 @@ def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[StartCl
         if row.name in names
     )
     after = tuple(
-        replace(row, phase=ClusterPhase.APPLYING, mine=True, message="")
+        replace(row, phase=ClusterPhase.APPLYING, mine=True, message="", since=now)
         if row.name in names
         else row
         for row in view.rows

@@ -92,6 +92,10 @@ def recheck(view: View, state: State, now: datetime) -> datetime | None:
     for wave in view.plan.waves:
         left = gates.soak_left(wave, gates.find(view.status, wave.name), now)
         moments += [left] if left is not None else []
+    for wave in walklib.startable(view):
+        if any(row.is_pending for row in view.wave(wave.name)):
+            spaced = gates.spaced(view, wave, now)
+            moments += [spaced.until] if spaced and spaced.until else []
     here = walklib.current(view)
     if here is not None and gates.find(view.status, here.name).phase is WavePhase.WAITING:
         due = waits.due(view.side(here), now)

@@ -48,6 +48,8 @@ class Row:
     """Why a cluster that is done is not known to run well."""
     held: str = ""
     attempt: int = 0
+    since: datetime | None = None
+    """When this run let it go."""
     awaited_until: datetime | None = None
     """Until when its wave waits for it: the hub has just met its member. None: it does not."""
     home: LastGood | None = None

@@ -21,13 +21,15 @@ from fleet.hub.core.run.row import Moment, Row
 
 
 def look(run: FleetRollout, observed: RunObserved, now: datetime) -> tuple[Row, ...]:
-    """All rows in the order of the plan; members that are gone drop out."""
+    """All rows in the order of the plan, who joined last; members that left drop out."""
     moment = Moment(run=run, observed=observed, now=now)
     begun = {item.name: item for item in run.status.waves}
     rows: list[Row] = []
     for wave in run.spec.plan.waves:
         status = begun.get(wave.name) or WaveStatus(name=wave.name)
-        known = (observed.members.get(ClusterName(name)) for name in wave.clusters)
+        new = [one.name for one in run.status.appended if one.wave == wave.name]
+        names = [name for name in (*wave.clusters, *new) if observed.has(name)]
+        known = (observed.members.get(ClusterName(name)) for name in names)
         rows += [_row(moment, wave, status, member) for member in known if member is not None]
     return tuple(rows)
 
@@ -111,6 +113,7 @@ def _started(moment: Moment, wave: PlannedWave, member: Member, item: ClusterRol
         ready=member.fresh,
         held=item.spec.hold,
         attempt=item.spec.want.attempt if item.spec.want else 0,
+        since=item.spec.want.since if item.spec.want else None,
         home=home(run, item),
     )
     if row.is_updated:

@@ -51,7 +51,9 @@ def _gate(view: View, now: datetime) -> Stop | None:
     for wave in walklib.startable(view) or view.plan.waves[-1:]:
         pending = any(row.is_pending for row in view.wave(wave.name))
         begun = gates.find(view.status, wave.name).started_at is not None
-        asked = (gates.soaking, gates.closing, *((gates.shut,) if pending or not begun else ()))
+        limits = (gates.spaced, gates.crowded) if pending else ()
+        shut = (gates.shut,) if pending or not begun else ()
+        asked = (gates.soaking, gates.closing, *shut, *limits)
         if stop := gates.first_stop(view, wave, now, asked):
             return stop
     return None
@@ -71,6 +73,17 @@ def _waiting(view: View) -> Stop:
     busy = [row for row in view.rows if row.is_in_flight]
     if busy:
         return gates.waiting_for(busy)
+    blocking = [row for row in view.rows if row.reason == "Blocked"]
+    if blocking:
+        until = min((row.awaited_until for row in blocking if row.awaited_until), default=None)
+        counted = f"; counts as failed at {phrases.clock(until)}" if until else ""
+        names = phrases.listed([row.name for row in blocking])
+        return Stop(
+            reason="Blocked",
+            message=f"{names} cannot be reached and blocks: {blocking[0].message}{counted}",
+            until=until,
+            unblock=f"the return of its member, or the request skip/<id>/{blocking[0].name}",
+        )
     new = {row.name: row.awaited_until for row in view.rows if row.awaited_until is not None}
     if new:
         end = max(new.values())

@@ -5,8 +5,9 @@ round down: concurrency to at least 1, budgets to perhaps 0.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from fleet.api.application import DeliveryPolicy, RollbackPolicy, UnavailableClusters
+from fleet.api.application import DeliveryPolicy, Limits, RollbackPolicy, UnavailableClusters
 from fleet.api.fleetrollout import Plan, PlannedWave
 from fleet.api.names import ClusterName
 from fleet.api.waves import Wave
@@ -53,10 +54,27 @@ def plan(
         on_failure=policy.on_failure or "Halt",
         rollback_concurrency=max(1, amounts.round_down(back, len(taken))),
         halt_on_first_failed_analysis=policy.halt_on_first_failed_analysis is not False,
+        unavailable=unavailable.policy,
+        membership=policy.membership_changes or "Append",
+        **_limits(policy.limits, waves),
         unavailable_timeout_seconds=durations.seconds(unavailable.timeout),
         on_conflict=policy.on_conflict or "Report",
         notes=tuple(notes[:NOTES]),
     )
+
+
+def _limits(limits: Limits | None, waves: Sequence[Wave]) -> dict[str, Any]:
+    """What holds over all waves."""
+    if limits is None:
+        return {}
+    share = limits.max_traffic_share_on_new_revision
+    return {
+        "min_interval_seconds": durations.seconds(limits.min_interval)
+        if limits.min_interval
+        else 0,
+        "traffic_percent": int(share.removesuffix("%")) if share else 100,
+        "traffic_wave": limits.until_wave or waves[-1].name,
+    }
 
 
 def without_trial(plan: Plan) -> Plan:

@@ -240,6 +240,29 @@ CASES = [
         id="a soak that is too long",
     ),
     pytest.param(
+        [put(f"{POLICY}/limits", {"minInterval": "0s"})],
+        "spec.deliveryPolicy.limits.minInterval: '0s' is out of range: write a whole number and "
+        "one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
+        id="an interval of nothing",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/limits", {"maxTrafficShareOnNewRevision": "0%"})],
+        "spec.deliveryPolicy.limits.maxTrafficShareOnNewRevision: 0% is no share: write a "
+        "percentage from 1% to 99%",
+        id="no share at all",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/limits", {"untilWave": "asia"})],
+        "spec.deliveryPolicy.limits.untilWave: asia is no wave: write one of all",
+        id="a limit until a wave that is not there",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/rollback", {"maxConcurrency": "0%"})],
+        "spec.deliveryPolicy.rollback.maxConcurrency: 0% lets nothing start: write at least 1, or "
+        "use paused: true",
+        id="a way back for nobody",
+    ),
+    pytest.param(
         [wave(after=[{"soak": "5m", "paused": True}])],
         "spec.deliveryPolicy.waves[0].after[0]: write exactly one of soak, approval, schedule, "
         "hook, paused",

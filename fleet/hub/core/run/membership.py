@@ -1,0 +1,72 @@
+"""Members that join a fleet during a run, and what that does to the run.
+
+Called by `plan` first. Who joins goes with the wave that its labels choose, by the waves that the
+run keeps; when that wave is done already, after all others. The plan itself, and what an approval
+is bound to, does not change. Who leaves drops out (`rows`).
+"""
+
+from collections.abc import Sequence
+
+from fleet.api import FleetRollout
+from fleet.api.fleetrollout import Appended, FleetRolloutStatus
+from fleet.api.names import ClusterName
+from fleet.hub.core import phases
+from fleet.hub.core.observed import RunObserved
+from fleet.hub.core.run import waves as wavelib
+from fleet.hub.core.run.story import Told
+from fleet.kit import phrases
+
+MOST = 100
+"""Most members that join one run; the others get a run of their own after it."""
+
+MEMBERS_CHANGED = "MembersChanged"
+"""Reason of a run that ended because the fleet changed."""
+
+
+def joined(
+    run: FleetRollout, status: FleetRolloutStatus, observed: RunObserved
+) -> tuple[FleetRolloutStatus, tuple[Told, ...]]:
+    """The status with the members that joined since, and what is told of them."""
+    over = status.phase in phases.ENDS or (status.undo is not None and status.undo.fleet)
+    if run.spec.plan.membership != "Append" or over:
+        return status, ()
+    names = _new(run, status, observed)[: MOST - len(status.appended)]
+    if not names:
+        return status, ()
+    waves = run.spec.application.spec.delivery_policy.waves or (wavelib.IMPLICIT,)
+    taken, _ = wavelib.assign(waves, names, observed.members)
+    new = tuple(Appended(name=name, wave=taken[name]) for name in names if name in taken)
+    told = tuple(("MemberAppended", f"{one.name} joins wave {one.wave}") for one in new)
+    return status.model_copy(update={"appended": (*status.appended, *new)}), told
+
+
+def change(run: FleetRollout, status: FleetRolloutStatus, observed: RunObserved) -> str:
+    """Why a run whose policy says so begins anew; empty while the fleet is as it was."""
+    if run.spec.plan.membership != "Abort" or observed.fleet is None:
+        return ""
+    planned = [name for wave in run.spec.plan.waves for name in wave.clusters]
+    gone = [name for name in planned if name not in observed.fleet]
+    parts = [f"{phrases.listed(new)} joined" if (new := _new(run, status, observed)) else ""]
+    parts += [f"{phrases.listed(gone)} left" if gone else ""]
+    what = " and ".join(part for part in parts if part)
+    return f"{what} the fleet: all begins anew (membershipChanges: Abort)" if what else ""
+
+
+def _new(
+    run: FleetRollout, status: FleetRolloutStatus, observed: RunObserved
+) -> Sequence[ClusterName]:
+    """Members of the fleet that the run does not know and that may receive. A run for those who
+    joined late knows nobody else: the others have been served, or left out."""
+    if observed.fleet is None or run.spec.trigger == "MembersJoined":
+        return ()
+    application = run.spec.application.spec
+    namespace = application.destination.namespace or run.namespace
+    known = {name for wave in run.spec.plan.waves for name in wave.clusters}
+    known |= {one.name for one in status.appended}
+    return [
+        name
+        for name in sorted(observed.members)
+        if name in observed.fleet
+        and name not in known
+        and namespace in observed.members[name].cluster.spec.allowed_namespaces
+    ]

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fleet.api import Application, ClusterRollout, Fleet, FleetRollout
+from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, reasons
 from fleet.api.clusterrollout import ClusterRolloutSpec
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import ObjectMeta
@@ -177,6 +177,10 @@ def check(world: World) -> None:
         boxes = numbers.updated + numbers.in_flight + numbers.failed + numbers.unreachable
         boxes += numbers.skipped + numbers.rolled_back
         assert boxes + numbers.pending == numbers.total
+    stands = [item.status for item in (*world.runs.values(), *world.items.values())]
+    said = {item.reason for status in stands for item in (status, *status.conditions)}
+    said |= {entry.reason for run in world.runs.values() for entry in run.status.history}
+    assert said <= {"", *reasons.SENTENCES}
     for objects in world.objects.values():
         for (plural, *_), manifest in objects.items():
             if plural == "httproutes":

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from fleet.api import names
+from fleet.api import names, reasons
 from fleet.kulta.core import replicas
+from fleet.kulta.core.actions import Emit
 from fleet.kulta.core.observed import Service
 from tests import gen
 
@@ -32,6 +33,18 @@ def check(world: Any) -> None:
         else:
             _check_weight(world, name, item, cuts_over=spec.strategy.blue_green is not None)
     _check_failed(world)
+    _check_reasons(world)
+
+
+def _check_reasons(world: Any) -> None:
+    """What people and machines are told is one of the listed reasons."""
+    plan = world.plans[-1] if world.plans else None
+    status = plan.status if plan else world.status
+    said = {item.reason for item in (*status.conditions, *status.decisions[-1:])}
+    if plan:
+        said |= {item.reason for item in plan.after if isinstance(item, Emit)}
+    if unlisted := said - reasons.SENTENCES.keys():
+        raise Impossible(f"no such reason: {unlisted}")
 
 
 def share(world: Any, revision: str) -> int:

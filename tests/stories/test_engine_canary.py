@@ -44,7 +44,7 @@ def test_first_revision_goes_through_steps_when_asked_to() -> None:
     world = canary_world((20, "5m"), 50, stepsOnFirstRollout=True)
     world.tick()
     assert world.state == (Phase.PROGRESSING, 0, 20)
-    assert "step 0" in world.status.message
+    assert "step 1 of 2" in world.status.message
     assert "20%" in world.status.message
     assert world.status.progress_started_at == world.now
     assert world.status.pause_start_time is None

@@ -8,9 +8,12 @@ import itertools
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from e2e.ground import background
 from e2e.ground.loadgen import Load, LoadGenerator
@@ -18,6 +21,7 @@ from e2e.ground.site import Site
 from e2e.ground.subject import Subject, route, service
 from e2e.replicas import Replicas
 
+ROOT = Path(__file__).parent.parent
 REQUESTS = 100
 _numbers = itertools.count(1)
 
@@ -70,23 +74,30 @@ def measured(subject: Subject, image: str) -> dict[str, Any]:
     return {"template": {"metadata": metadata, "spec": {"containers": [container]}}}
 
 
+@contextmanager
+def requests_to(site: Site, place: str) -> Iterator[LoadGenerator]:
+    """Sixty a second, meanwhile."""
+    load = Load(url=site.gateway.url, host=f"web.{place}.example.com", rate=60, duration=45)
+    generator, loop = LoadGenerator(load), background.Loop()
+    sending = threading.Thread(target=lambda: loop.call(generator.run()))
+    sending.start()
+    try:
+        yield generator
+    finally:
+        generator.stop()
+        sending.join()
+        loop.close()
+
+
 def test_a_failing_revision_is_taken_back(site: Site, place: str) -> None:
     """[M32] The address stands in the analysis; the engine's environment names none."""
     web = shop(site, place)
     web.spec = measured(web, "sample:v1")
     web.apply("unused")
     first = web.wait(phase="Completed", readyReplicas=2)["stablePodHash"]
-    load = Load(url=site.gateway.url, host=f"web.{place}.example.com", rate=60, duration=45)
-    generator, loop = LoadGenerator(load), background.Loop()
-    sending = threading.Thread(target=lambda: loop.call(generator.run()))
-    sending.start()
-    try:
+    with requests_to(site, place) as generator:
         web.patch({"spec": measured(web, "sample:v2-errors-30")})
         web.wait(phase="Failed", stablePodHash=first, currentWeight=0, within=40)
-    finally:
-        generator.stop()
-        sending.join()
-        loop.close()
     decision = web.decided("Rollback")[-1]
     assert decision["reason"] == "AnalysisFailed"
     found = decision["metrics"]["error-rate"]
@@ -95,3 +106,37 @@ def test_a_failing_revision_is_taken_back(site: Site, place: str) -> None:
     assert set(generator.tallies()) == {"v1", "v2-errors-30"}
     answers = send(site, f"web.{place}.example.com").answers
     assert {(answer.version, answer.status) for answer in answers} == {("v1", 200)}
+
+
+MEAN = (
+    "1000 * sum(rate(http_request_duration_seconds_sum{LABELS}[{{ window }}])) / "
+    "(sum(rate(http_request_duration_seconds_count{LABELS}[{{ window }}])) > 0)"
+).replace("LABELS", 'namespace="{{ namespace }}",revision="{{ canary }}"')
+GRANT = re.compile(r"```yaml\n(apiVersion: rbac[^`]*?kulta-metrics[^`]*)```")
+
+
+def test_a_revision_slower_than_the_stable_one_is_taken_back(site: Site, place: str) -> None:
+    """A query of the user's, asked with a Secret by the right that the README grants."""
+    granted = GRANT.search((ROOT / "README.md").read_text())
+    assert granted
+    rights = list(yaml.safe_load_all(granted[1].replace("namespace: shop", f"namespace: {place}")))
+    metadata = {"name": "metrics", "namespace": place}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+    site.plane.apply(*rights, secret | {"stringData": {"token": "for-nobody-elses-eyes"}})
+    web = shop(site, place)
+    metric = {"name": "mean", "query": MEAN, "compareToStable": {"maxIncrease": "100%"}}
+    web.strategy["canary"]["analysis"] = {
+        "prometheus": {"address": site.prometheus.url, "secretRef": {"name": "metrics"}},
+        "interval": "1s",
+        "metrics": [metric | {"minSampleSize": 5}],
+    }
+    web.spec = measured(web, "sample:v1")
+    web.apply("unused")
+    first = web.wait(phase="Completed", readyReplicas=2)["stablePodHash"]
+    with requests_to(site, place):
+        web.patch({"spec": measured(web, "sample:v2-slow-100ms")})
+        web.wait(phase="Failed", stablePodHash=first, currentWeight=0, within=40)
+    assert "of the stable revision, at most" in web.decided("Rollback")[-1]["message"]
+    judged = web.status["analysis"]["metrics"][0]
+    assert judged["value"] > 100 > judged["stableValue"] * 2
+    assert "for-nobody-elses-eyes" not in str(web.object)

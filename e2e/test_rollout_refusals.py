@@ -165,6 +165,11 @@ ROLLOUTS = [
         id="a range without ends",
     ),
     pytest.param(
+        "api-without-path",
+        f"{METRIC}.provider: Invalid value: write address (of a Prometheus), or url and jsonPath",
+        id="an API without the way to its number",
+    ),
+    pytest.param(
         "increase-in-words",
         f'{METRIC}.compareToStable.maxIncrease: Invalid value: "some": '
         "write 10%, or a number in the metric's unit: 2 or '0.5'",

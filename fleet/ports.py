@@ -101,13 +101,3 @@ class Gatekeeper(Protocol):
         Raises TemporaryError with a sentence when there is none within `seconds`, or when the
         address may not be asked. Never retries, never follows a redirect.
         """
-
-
-class MetricSource(Protocol):
-    """Answers queries with one number each."""
-
-    async def query(self, address: str, text: str) -> float | None:
-        """The value, None when there is no data; raises TemporaryError with a sentence otherwise.
-
-        NaN and infinities are errors, not values.
-        """

@@ -16,6 +16,7 @@ import jsonpatch
 
 from fleet.api.names import Resource
 from fleet.errors import AlreadyExists, Conflict, FleetError, Invalid, NotFound, TemporaryError
+from fleet.kulta.core.observed import Query
 from fleet.ports import Manifest
 from tests import trees
 from tests.trees import Path
@@ -307,7 +308,7 @@ class FakeKube:
 
 
 class Samples:
-    """`ports.MetricSource`: answers by exact query text; an exception is raised, None is no data.
+    """`measure.Source`: answers by exact query text; an exception is raised, None is no data.
 
     A query that nobody prepared is an error that names it. `asked` lists (address, text).
     """
@@ -316,11 +317,11 @@ class Samples:
         self.answers = dict(answers or {})
         self.asked: list[tuple[str, str]] = []
 
-    async def query(self, address: str, text: str) -> float | None:
-        self.asked.append((address, text))
-        if text not in self.answers:
-            raise TemporaryError(f"no sample is prepared for {text!r}")
-        answer = self.answers[text]
+    async def query(self, namespace: str, query: Query) -> float | None:
+        self.asked.append((query.address, query.text))
+        if query.text not in self.answers:
+            raise TemporaryError(f"no sample is prepared for {query.text!r}")
+        answer = self.answers[query.text]
         if isinstance(answer, TemporaryError):
             raise answer
         return answer

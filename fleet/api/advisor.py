@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fleet.api.analysis import ADDRESS
 from fleet.api.meta import Model, Time
+from fleet.api.providers import ADDRESS
 from fleet.api.rules import Rule, Rules
 
 

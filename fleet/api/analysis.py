@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fleet.api.meta import Model, Time
+from fleet.api.providers import Prometheus, Provider
 from fleet.api.rules import Rule, Rules
 from fleet.api.values import Span
 from fleet.kit import durations, placeholders
@@ -31,25 +32,6 @@ SERVICE_SOURCES = frozenset({"envoy", "istio", "nginx"})
 """Series of proxies: they know Services, not revisions."""
 PLACEHOLDERS = ("namespace", "rollout", "stable", "canary", "service", "window")
 """What a query of the user's may hold."""
-
-ADDRESS = r"^https?://[^\s]+$"
-
-
-class Prometheus(Model):
-    """Where the engine asks for metrics."""
-
-    address: Annotated[
-        str,
-        Field(max_length=512, pattern=ADDRESS),
-        Rules(
-            Rule(
-                rule=f"self.matches(r'{ADDRESS}')",
-                message="write a URL: http://host:port or https://host:port",
-            ),
-            instead_of=("pattern",),
-        ),
-    ]
-    """Base URL, for example `http://prometheus.monitoring:9090`."""
 
 
 class ThresholdRange(Model):
@@ -104,7 +86,8 @@ class Metric(Model):
 
     RULES = (
         Rule(
-            rule=f"self.name in {list(METRIC_NAMES)} || has(self.query)",
+            rule=f"self.name in {list(METRIC_NAMES)} || has(self.query) || "
+            "has(self.provider) && has(self.provider.url)",
             message=f"write one of {', '.join(METRIC_NAMES)}, or a query",
             field=".name",
         ),
@@ -124,6 +107,7 @@ class Metric(Model):
     query: Annotated[str, Field(min_length=1, max_length=2_048)] | None = None
     """PromQL that yields one number; may hold `{{ canary }}`, `{{ stable }}`, `{{ namespace }}`,
     `{{ rollout }}`, `{{ service }}`, `{{ window }}`."""
+    provider: Provider | None = None
     no_data: NoData = NoData.HOLD
     """What an empty answer means; default Hold: wait."""
     dry_run: bool = False
@@ -139,11 +123,16 @@ class Metric(Model):
     source: Literal["app", "appRole", "envoy", "istio", "nginx"] = "app"
     """Series of pods by hash (`app`) or role (`appRole`), or a proxy's by Service."""
 
+    @property
+    def url(self) -> str:
+        """Of the JSON API that is asked; empty where it is a Prometheus."""
+        return (self.provider.url or "") if self.provider is not None else ""
+
     def faults(self, *, has_services: bool = True) -> Iterator[tuple[str, str]]:
         """Field and sentence of all that is wrong beyond single fields, as the CRD's rules say it,
         and of what they cannot say."""
         yield from self._bounds()
-        if self.name not in METRIC_NAMES and self.query is None:
+        if self.name not in METRIC_NAMES and self.query is None and not self.url:
             yield "name", f"{self.name} is not known: {self.RULES[0].message}"
         for field in ("interval", "window"):
             try:
@@ -152,7 +141,16 @@ class Metric(Model):
                 yield field, str(error)
         if self.source in SERVICE_SOURCES and not has_services:
             yield "source", f"{self.source} tells Services apart; write app or appRole"
-        yield from self._question(has_services=has_services)
+        yield from self._question(self.url or self.query, has_services=has_services)
+        yield from self._provider()
+
+    def _provider(self) -> Iterator[tuple[str, str]]:
+        for field, sentence in self.provider.faults() if self.provider is not None else ():
+            yield f"provider.{field}".rstrip("."), sentence
+        if self.url:
+            for field, given in (("query", self.query), ("minSampleSize", self.min_sample_size)):
+                if given is not None:
+                    yield field, "is for a Prometheus; leave it out beside provider.url"
 
     def _bounds(self) -> Iterator[tuple[str, str]]:
         limits = self.threshold_range
@@ -172,18 +170,17 @@ class Metric(Model):
             except ValueError as error:
                 yield "compareToStable.maxIncrease", str(error)
 
-    def _question(self, *, has_services: bool) -> Iterator[tuple[str, str]]:
-        found = placeholders.names(self.query or "")
+    def _question(self, text: str | None, *, has_services: bool) -> Iterator[tuple[str, str]]:
+        field = "provider.url" if self.url else "query"
+        found = placeholders.names(text or "")
         known = [item for item in PLACEHOLDERS if has_services or item != "service"]
         for name in found:
             if name not in known:
-                yield (
-                    "query",
-                    f"has {{{{ {name} }}}}, which means nothing; write one of {', '.join(known)}",
-                )
-        if self.query and self.compare_to_stable and not {"canary", "service"} & set(found):
+                words = ", ".join(known)
+                yield field, f"has {{{{ {name} }}}}, which means nothing; write one of {words}"
+        if text and self.compare_to_stable and not {"canary", "service"} & set(found):
             yield (
-                "query",
+                field,
                 "asks the same of both revisions, which compareToStable compares; "
                 "write {{ canary }} into it where the revision's name belongs",
             )

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from fleet.api.analysis import Prometheus
 from fleet.api.meta import Model, Time
+from fleet.api.providers import Prometheus
 from fleet.api.rules import Rule, Rules
 from fleet.api.values import Duration, named
 

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fleet.api.analysis import Prometheus
 from fleet.api.application import DeliveryPolicy
 from fleet.api.conditions import Conditions
 from fleet.api.meta import LabelSelector, Model, Object
+from fleet.api.providers import Prometheus
 from fleet.api.rules import Rule
 from fleet.api.values import LABEL, Name
 

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fleet.api.analysis import Prometheus
 from fleet.api.conditions import Conditions
 from fleet.api.meta import Model, Object, Time
+from fleet.api.providers import Prometheus
 from fleet.api.rules import Rule
 from fleet.api.values import LABEL, Namespace
 

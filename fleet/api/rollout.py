@@ -21,12 +21,12 @@ from fleet.api.analysis import (
     Metric,
     MetricResult,
     MetricStatus,
-    Prometheus,
     Samples,
 )
 from fleet.api.conditions import Conditions
 from fleet.api.experiment import ExperimentStatus
 from fleet.api.meta import LabelSelector, Model, Object, Time
+from fleet.api.providers import Prometheus
 from fleet.api.routing import GatewayAPI, GatewayRouting, TrafficRouting
 from fleet.api.rules import Rule
 from fleet.api.strategy import (

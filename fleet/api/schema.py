@@ -21,7 +21,21 @@ Schema = dict[str, Any]
 POD_TEMPLATE = "x-kulta-schema"
 DEFAULT = "x-kulta-default"
 """A model writes this keyword where the server shall default an object to `{}`."""
-DROPPED = ("title", "default", "$defs", "$ref", "anyOf", "allOf", "const", POD_TEMPLATE, DEFAULT)
+BRIEF = "x-kulta-brief"
+"""A model writes this keyword where its fields are explained in another place of the CRD: there is
+room for each sentence once."""
+DROPPED = (
+    "title",
+    "default",
+    "$defs",
+    "$ref",
+    "anyOf",
+    "allOf",
+    "const",
+    POD_TEMPLATE,
+    DEFAULT,
+    BRIEF,
+)
 REPLICA_PATHS = {
     "specReplicasPath": ".spec.replicas",
     "statusReplicasPath": ".status.replicas",
@@ -149,10 +163,11 @@ def _structural(node: Schema, definitions: Mapping[str, Schema], *, zeros: bool)
     elif _is_shown(flat.get("default"), zeros=zeros):
         result["default"] = flat["default"]
     if "properties" in flat:
-        result["properties"] = {
+        fields = {
             name: _structural(child, definitions, zeros=zeros)
             for name, child in flat["properties"].items()
         }
+        result["properties"] = _unexplained(fields) if flat.get(BRIEF) else fields
     for key in ("items", "additionalProperties"):
         if isinstance(flat.get(key), dict):
             result[key] = _structural(flat[key], definitions, zeros=zeros)

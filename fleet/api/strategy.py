@@ -101,6 +101,10 @@ AT_LEAST_ONE_STEP = Rule(
 )
 
 
+BriefAnalysis = Annotated[Analysis, Field(json_schema_extra={"x-kulta-brief": True})]
+"""An Analysis, whose fields the CRD explains under `canary` alone."""
+
+
 class Canary(Model):
     """Percent by percent: the new revision takes a growing share while it is judged."""
 
@@ -167,7 +171,8 @@ class BlueGreen(Model):
     auto_promotion_seconds: Preview = 0
     """How long a preview whose pods are all ready lasts before it is promoted by itself."""
     traffic_routing: TrafficRouting | None = None
-    analysis: Analysis | None = None
+    analysis: BriefAnalysis | None = None
+    """How the new revision is judged: all fields as explained under `canary`."""
 
 
 SOMEBODY_GETS_B = Rule(
@@ -210,7 +215,8 @@ class ABTesting(Model):
 class Simple(Model):
     """A rolling update, watched and taken back when it does not become ready or fails analysis."""
 
-    analysis: Analysis | None = None
+    analysis: BriefAnalysis | None = None
+    """How the new revision is judged: all fields as explained under `canary`."""
 
 
 class Choice(Model):

@@ -9,7 +9,6 @@ from typing import Any
 from fleet.api import Fleet, MemberCluster
 from fleet.api.application import ApplicationSpec, SimplePolicy, StrategyPolicy, Workload
 from fleet.api.names import APPLICATION_LABEL
-from fleet.api.rollout import Prometheus
 from fleet.rendering import sides
 from fleet.rendering.sides import Sides
 
@@ -83,9 +82,5 @@ def _strategy(policy: StrategyPolicy, cluster: MemberCluster, fleet: Fleet) -> d
     analysis = own.get("analysis")
     near = cluster.spec.prometheus or fleet.spec.defaults.prometheus
     if analysis is not None and "prometheus" not in analysis and near is not None:
-        analysis = {"prometheus": _address(near), **analysis}
+        analysis = {"prometheus": near.manifest(), **analysis}
     return {"steps": [], **own, "kind": policy.kind, "analysis": analysis}
-
-
-def _address(prometheus: Prometheus) -> dict[str, Any]:
-    return {"address": prometheus.address}

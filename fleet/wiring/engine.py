@@ -24,14 +24,15 @@ from fleet.clusters.transport import Session
 from fleet.kulta.runtime import handlers
 from fleet.kulta.runtime.advisors import Consultations, HttpAdvisor
 from fleet.kulta.runtime.apply import World
+from fleet.kulta.runtime.credentials import Credentials
 from fleet.kulta.runtime.measure import Measurements
 from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.outbox import Outbox
-from fleet.kulta.runtime.prometheus import Prometheus
 from fleet.kulta.runtime.reconcile import Reconciler
 from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.kulta.runtime.served import Served
 from fleet.kulta.runtime.sinks import CDEvents, Events, Nowhere, Occurrences, Sink
+from fleet.kulta.runtime.sources import Sources
 from fleet.kulta.runtime.web import Web
 from fleet.settings import EngineSettings
 from fleet.telemetry.clock import SystemClock
@@ -110,7 +111,8 @@ def compose(
     rollouts = Rollouts()
     recorder = EventRecorder(kube, clock, component=COMPONENT, instance=settings.identity)
     net = Web(user_agent=USER_AGENT, allow_loopback=settings.allow_loopback)
-    measurements = Measurements(Prometheus(net), clock, queue.add)
+    sources = Sources(net, Credentials(kube, clock))
+    measurements = Measurements(sources, clock, queue.add)
     events = Events(kube, clock, component=COMPONENT, instance=settings.identity)
     outbox = Outbox({"events": events, **_sinks(settings, net)}, metrics)
     advisor = HttpAdvisor(net)

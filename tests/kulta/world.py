@@ -22,6 +22,7 @@ from fleet.kulta.core.observed import (
     Measurement,
     Observed,
     Pod,
+    Query,
     Recommendation,
     ReplicaSet,
     Service,
@@ -54,12 +55,12 @@ class World:
     born: dict[str, datetime] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)
     routes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    measurements: dict[str, Measurement] = field(default_factory=dict)
+    measurements: dict[Query, Measurement] = field(default_factory=dict)
     answer: Answer = lambda text: None
     asked: list[str] = field(default_factory=list)
     slow: str = ""
     """Queries that hold this text are not answered for the time being."""
-    under_way: set[str] = field(default_factory=set)
+    under_way: set[Query] = field(default_factory=set)
     startup: float = 2.0
     """Seconds until a pod is ready."""
     broken: set[str] = field(default_factory=set)
@@ -263,7 +264,7 @@ class World:
         self._tell(decided)
         for action in decided.after:
             self._do(action)
-        asked = [self._ask(query.text) for query in decided.queries]
+        asked = [self._ask(query) for query in decided.queries]
         for question in decided.questions:
             self.questions.append(question)
             self.consulted = nature.advise(self, question)
@@ -285,22 +286,21 @@ class World:
 
     def _tell(self, decided: Plan) -> None:
         self.heard.extend(decided.transitions)
-        notices_ = (notices.of(item, self.now) for item in decided.transitions)
-        for notice in filter(None, notices_):
+        for notice in filter(None, (notices.of(x, self.now) for x in decided.transitions)):
             self._do(notice)
         self.told = decided.told or self.told
         if self.listening:
             self.emitted = self.told
 
-    def _ask(self, text: str) -> bool:
-        """Ask the source unless that text is under way; whether it was asked."""
-        if text in self.under_way:
+    def _ask(self, query: Query) -> bool:
+        """Ask the source unless it is at it; whether it was asked."""
+        if query in self.under_way:
             return False
-        self.asked.append(text)
+        self.asked.append(text := query.text or query.address)
         if self.slow and self.slow in text:
-            self.under_way.add(text)
+            self.under_way.add(query)
         else:
-            self.measurements[text] = self._measure(text)
+            self.measurements[query] = self._measure(text)
         return True
 
     def _is_through(self) -> bool:

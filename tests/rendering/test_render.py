@@ -238,6 +238,19 @@ def test_the_digest_changes_with_the_content_only() -> None:
 PROMETHEUS = {"metrics": [{"name": "error-rate", "threshold": 5}]}
 
 
+def test_credentials_go_with_the_address() -> None:
+    """The name of a Secret in the member, never its content."""
+    place = {"address": "https://m", "secretRef": {"name": "metrics"}}
+    strategy = {"canary": {"steps": gen.STEPS, "analysis": PROMETHEUS}}
+    spec = gen.application(body=gen.spec(strategy=strategy)).spec
+    cluster = gen.cluster("eu-7")
+    own = cluster.spec.model_validate(cluster.spec.model_dump() | {"prometheus": place})
+    cluster = cluster.model_copy(update={"spec": own})
+    snapshot = Snapshot(name="checkout", spec=spec)
+    manifest = render.render(TEMPLATES, snapshot, "shop", cluster, gen.fleet(), "r")[0].manifest
+    assert manifest["spec"]["strategy"]["canary"]["analysis"]["prometheus"] == place
+
+
 @pytest.mark.parametrize(
     ("own", "member", "fleet", "address"),
     [

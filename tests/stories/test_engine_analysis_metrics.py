@@ -1,14 +1,11 @@
 """Stories of metrics: queries of one's own, ranges, comparison with stable, dry runs, counts."""
 
-import re
 from typing import Any, ClassVar
 
 import pytest
-import yaml
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core import validation
-from tests import gen, readme
+from tests import gen
 from tests.kulta.world import Answer, World, blue_green_world
 from tests.stories.test_engine_analysis import ERROR_RATE, judged, rounds, values
 from tests.stories.test_engine_canary import running
@@ -306,40 +303,3 @@ class TestStepOfAnalysis:
         world = self.through({"setWeight": 50}, {"analysis": {"iterations": 3}}, {"setWeight": 100})
         world.answer = values(9.0)
         assert world.run(60).status.phase is Phase.FAILED
-
-
-def test_the_analysis_of_the_readme_does_what_the_text_says() -> None:
-    """The queue decides: good, for a person to decide, bad."""
-    found = re.search(r"```yaml\n(analysis:.*?)```", readme.README.read_text(), re.DOTALL)
-    assert found
-    wish = yaml.safe_load(found[1])["analysis"]
-    world = running(20, 100, analysis=wish)
-    assert validation.of_manifest(world.manifest) == ()
-    world.answer = lambda text: 150.0 if "queue" in text else 1e3 if "increase" in text else 2.0
-    world.image("shop:v2")
-    world.run(240)
-    assert world.condition("Paused") == ("True", "AnalysisUndecided")
-    world.annotate("promote")
-    world.answer = lambda text: 50.0 if "queue" in text else 1e3 if "increase" in text else 2.0
-    world.run(100)
-    assert (world.state, [item.passed for item in world.status.analysis.metrics]) == (
-        (Phase.PROGRESSING, 1, 100),
-        [2, 2, 2, 2],
-    )
-    assert world.settle().status.phase is Phase.COMPLETED
-
-
-def test_the_example_is_judged_as_it_says() -> None:
-    manifest = yaml.safe_load((readme.ROOT / "examples/valid/rollout-analysis.yaml").read_text())
-    canary = manifest["spec"]["strategy"]["canary"]
-    del canary["trafficRouting"]
-    world = running(20, 100, analysis=canary["analysis"])
-    world.manifest["spec"]["strategy"]["canary"]["steps"] = canary["steps"]
-    world.answer = lambda text: 0.5 if "increase" not in text else 1e3
-    world.image("shop:v2")
-    world.run(300)
-    assert world.state == (Phase.PROGRESSING, 1, 20)
-    world.run(120)
-    assert world.state == (Phase.PAUSED, 2, 50)
-    assert world.status.analysis.metrics[3].verdict == "Failed"
-    assert world.settle().status.phase is Phase.COMPLETED

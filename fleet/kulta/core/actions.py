@@ -11,6 +11,7 @@ from typing import Any
 
 from fleet.api.rollout import Rollout, RolloutStatus
 from fleet.kulta.core.events.transition import Transition
+from fleet.kulta.core.observed import Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +108,6 @@ Action = (
     | ConsumeRequest
     | Emit
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """A question for the metrics source that is due now."""
-
-    address: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,9 @@ from typing import Any
 
 from fleet.api.rollout import Phase, RolloutStatus
 from fleet.kulta.core import phases
-from fleet.kulta.core.actions import Action, Query, Question
+from fleet.kulta.core.actions import Action, Question
 from fleet.kulta.core.look import Look
+from fleet.kulta.core.observed import Query
 from fleet.kulta.core.traits import Traits
 from fleet.kulta.core.wait import Wait
 

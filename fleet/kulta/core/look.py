@@ -10,7 +10,7 @@ from functools import cached_property
 
 from fleet.api.rollout import Rollout, RolloutSpec
 from fleet.kulta.core import replicas, revisions
-from fleet.kulta.core.observed import Observed, ReplicaSet
+from fleet.kulta.core.observed import Measurement, Observed, ReplicaSet
 from fleet.kulta.core.replicas import Bounds, Count
 
 NOBODY: frozenset[str] = frozenset()
@@ -70,3 +70,8 @@ class Look:
     def count(self, revision: str) -> Count:
         """Both numbers."""
         return Count(replicas=self.replicas(revision), ready=self.ready(revision))
+
+    @cached_property
+    def answers(self) -> Mapping[str, Measurement]:
+        """PromQL → its latest answer, for those who ask a single Prometheus."""
+        return {query.text: item for query, item in self.observed.measurements.items()}

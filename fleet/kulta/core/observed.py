@@ -52,6 +52,25 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A question for a source of metrics."""
+
+    address: str
+    """Base URL of a Prometheus, or the whole URL of a JSON API."""
+    text: str = ""
+    """PromQL; empty for a JSON API."""
+    path: str = ""
+    """Where the number stands in the JSON; empty for a Prometheus."""
+    secret: str = ""
+    """A Secret of the Rollout's namespace that holds the credentials; empty: none are needed."""
+
+    @property
+    def shown(self) -> str:
+        """The question as people read it."""
+        return self.text or f"{self.address} {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """The answer to one query; `value` None and no error means no data."""
 
@@ -106,8 +125,8 @@ class Observed:
     """Kinds of routes that the cluster does not know."""
     unseen: Mapping[str, str] = field(default_factory=dict)
     """Kinds of routes of which nothing has been seen yet → why; empty: it has just begun."""
-    measurements: Mapping[str, Measurement] = field(default_factory=dict)
-    """Query text → its latest answer; kept in memory by the runtime."""
+    measurements: Mapping[Query, Measurement] = field(default_factory=dict)
+    """Its latest answer; kept in memory by the runtime."""
     consulted: Consulted | None = None
     """How the advisor was asked last; kept in memory by the runtime."""
     told: int = 0

@@ -12,14 +12,14 @@ a round at a dead server takes as long as one query.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from fleet import aio
 from fleet.api.names import Key
 from fleet.errors import TemporaryError, Unanswered
-from fleet.kulta.core.actions import Query
-from fleet.kulta.core.observed import Measurement
-from fleet.ports import Clock, MetricSource
+from fleet.kulta.core.observed import Measurement, Query
+from fleet.ports import Clock
 
 KEPT = 256
 """Answers kept for each Rollout: two rounds of the largest analysis (20 metrics, 5 texts each), so
@@ -33,12 +33,20 @@ Lane = tuple[Key, str]
 """A Rollout's queries to one server."""
 
 
+class Source(Protocol):
+    """Answers queries with one number each."""
+
+    async def query(self, namespace: str, query: Query) -> float | None:
+        """The value, None when there is no data; raises TemporaryError with a sentence otherwise,
+        Unanswered when it took too long. A Secret that is named is one of `namespace`."""
+
+
 class Measurements:
     """`ask`, then `of`; `answered` is called with the key when an answer has come."""
 
     def __init__(
         self,
-        source: MetricSource,
+        source: Source,
         clock: Clock,
         answered: Callable[[Key], None],
     ) -> None:
@@ -50,17 +58,17 @@ class Measurements:
         """Server → its slots, and how many queries hold or await one."""
         self._silences: dict[Lane, tuple[int, str]] = {}
         """How often a query found no answer in time, and the sentence about the last one."""
-        self._known: dict[Key, dict[str, Measurement]] = {}
-        self._asking: dict[tuple[Key, str], asyncio.Task[None]] = {}
+        self._known: dict[Key, dict[Query, Measurement]] = {}
+        self._asking: dict[tuple[Key, Query], asyncio.Task[None]] = {}
 
-    def of(self, key: Key) -> Mapping[str, Measurement]:
-        """Query text → its latest answer."""
+    def of(self, key: Key) -> Mapping[Query, Measurement]:
+        """Its latest answer."""
         return self._known.get(key, {})
 
     def ask(self, key: Key, queries: Iterable[Query]) -> None:
-        """Start every query whose text is not under way; returns at once."""
+        """Start every query that is not under way; returns at once."""
         for query in queries:
-            mark = (key, query.text)
+            mark = (key, query)
             if mark not in self._asking:
                 self._asking[mark] = asyncio.create_task(self._answer(key, query))
 
@@ -81,8 +89,8 @@ class Measurements:
         except TemporaryError as problem:
             error = str(problem)
         finally:
-            del self._asking[key, query.text]
-        self._remember(key, query.text, value, error)
+            del self._asking[key, query]
+        self._remember(key, query, value, error)
         self._answered(key)
 
     async def _asked(self, key: Key, query: Query) -> float | None:
@@ -94,7 +102,7 @@ class Measurements:
             if count != before:
                 raise TemporaryError(sentence)
             try:
-                return await self._source.query(query.address, query.text)
+                return await self._source.query(key[0], query)
             except Unanswered as error:
                 self._silences[lane] = (count + 1, str(error))
                 raise
@@ -112,9 +120,9 @@ class Measurements:
             if users > 1:
                 self._servers[server] = (slots, users - 1)
 
-    def _remember(self, key: Key, text: str, value: float | None, error: str) -> None:
-        known = self._known.setdefault(key, {})
-        known.pop(text, None)
-        known[text] = Measurement(query=text, value=value, error=error, at=self._clock.now())
+    def _remember(self, key: Key, query: Query, value: float | None, error: str) -> None:
+        known, now = self._known.setdefault(key, {}), self._clock.now()
+        known.pop(query, None)
+        known[query] = Measurement(query=query.shown, value=value, error=error, at=now)
         while len(known) > KEPT:
             del known[next(iter(known))]

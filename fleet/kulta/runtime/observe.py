@@ -87,7 +87,7 @@ class Observer:
     def observe(
         self,
         rollout: Rollout,
-        measurements: Mapping[str, observed.Measurement],
+        measurements: Mapping[observed.Query, observed.Measurement],
         default_prometheus: str = "",
     ) -> Observed:
         """One look at everything that belongs to `rollout`."""

@@ -1,6 +1,6 @@
 """The metrics source over HTTP: one instant query, one number.
 
-Called by `measure`; addresses come from users, so `web` judges and bounds every call. Nothing is
+Called by `sources`; addresses come from users, so `web` judges and bounds every call. Nothing is
 retried: the next check comes by itself.
 """
 
@@ -11,33 +11,36 @@ import orjson
 
 from fleet.errors import TemporaryError
 from fleet.kulta.runtime import web
+from fleet.kulta.runtime.credentials import OPEN, Access
 from fleet.kulta.runtime.web import Call, Web
 
-TIMEOUT_SECONDS = 10.0
 DOUBT = "; is this the address of a Prometheus?"
 
 
 class Prometheus:
-    """`ports.MetricSource` for servers that speak Prometheus' HTTP API.
+    """Servers that speak Prometheus' HTTP API. Every query ends within `timeout` seconds."""
 
-    Every query ends within `timeout` seconds (at most 10).
-    """
-
-    def __init__(self, net: Web, *, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, net: Web, *, timeout: float) -> None:
         self._web = net
-        self._timeout = min(timeout, TIMEOUT_SECONDS)
+        self._timeout = timeout
 
-    async def query(self, address: str, text: str) -> float | None:
+    async def query(self, address: str, text: str, access: Access = OPEN) -> float | None:
+        """The value, None when there is no data; raises TemporaryError with a sentence otherwise.
+
+        NaN and infinities are errors, not values.
+        """
         base, name = address.partition("?")[0], web.shown(address)
         call = Call(
             method="GET",
             url=f"{base.rstrip('/')}/api/v1/query",
             name=name,
             params={"query": text},
-            headers={"Accept": "application/json"},
+            headers={"Accept": "application/json", **access.headers},
+            authority=access.authority,
             seconds=self._timeout,
         )
         answer = await self._web.ask(call, DOUBT)
+        web.admit(answer, name)
         return parse(answer.status, answer.body, name)
 
 

@@ -11,16 +11,20 @@ import contextlib
 import ipaddress
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
+from fleet.clusters import tls
 from fleet.errors import PermanentError, TemporaryError, Unanswered
 
 LIMITS = httpx.Limits(max_connections=300, max_keepalive_connections=20)
 """More than all who call through here want at once: nobody waits because others do."""
+AUTHORITIES = 100
+"""CAs whose connections are kept."""
 LONGEST_ANSWER = 1 << 20
 LONGEST_WORDS = 500
 """Characters that are kept of what a server says: its words end up in statuses and Events."""
@@ -37,6 +41,10 @@ class Refused(TemporaryError):
     """The address may not be asked, as things are: a name may resolve to something else later."""
 
 
+class Denied(TemporaryError):
+    """The server wants other credentials."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One request. `seconds` bounds it as a whole, name resolution included."""
@@ -49,6 +57,8 @@ class Call:
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    authority: str = ""
+    """The CA of the server's certificate, PEM; empty: one of the system's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +77,10 @@ class Web:
     def __init__(self, *, user_agent: str, allow_loopback: bool = False) -> None:
         self._allow_loopback = allow_loopback
         self._lookups: dict[tuple[str, int], asyncio.Future[list[Any]]] = {}
-        self._http = httpx.AsyncClient(
-            headers={"User-Agent": user_agent},
-            timeout=None,
-            trust_env=False,
-            limits=LIMITS,
-        )
+        self._user_agent = user_agent
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        """One for each CA; the first is that of the system's."""
+        self._client("")
 
     async def ask(self, call: Call, hint: str = "") -> Answer:
         """The answer, of any HTTP status. Raises TemporaryError with a sentence when there is none
@@ -91,7 +99,25 @@ class Web:
         """Ends every connection."""
         for asked in self._lookups.values():
             asked.cancel()
-        await self._http.aclose()
+        for client in self._clients.values():
+            await client.aclose()
+
+    def _client(self, authority: str) -> httpx.AsyncClient:
+        """A text that was no certificate would be an ssl.SSLError here; whoever brings one has
+        tried it. Of the CAs that were not met lately some are dropped, with their connections."""
+        known = self._clients.get(authority)
+        if known is not None:
+            return known
+        client = self._clients[authority] = httpx.AsyncClient(
+            headers={"User-Agent": self._user_agent},
+            timeout=None,
+            trust_env=False,
+            limits=LIMITS,
+            verify=tls.context(authority, None, None) if authority else True,
+        )
+        if len(self._clients) > AUTHORITIES:
+            del self._clients[next(item for item in self._clients if item)]
+        return client
 
     async def _ask(self, call: Call, url: httpx.URL, where: str) -> Answer:
         *others, last = await self._judged(url, where)
@@ -102,7 +128,8 @@ class Web:
 
     async def _exchange(self, call: Call, url: httpx.URL, target: Address, where: str) -> Answer:
         """Connects to `target`; the name stays in the Host header and in the TLS handshake."""
-        request = self._http.build_request(
+        http = self._client(call.authority)
+        request = http.build_request(
             call.method,
             url.copy_with(host=str(target), fragment=None),
             params=dict(call.params) or None,
@@ -110,17 +137,9 @@ class Web:
             headers={**call.headers, "Host": url.netloc.decode("ascii").rpartition("@")[2]},
             extensions={"sni_hostname": url.host},
         )
-        async with self._sent(request) as answer:
+        async with _sent(http, request) as answer:
             body = await _bounded(answer, where)
             return Answer(status=answer.status_code, body=body, retry_after=_retry_after(answer))
-
-    @contextlib.asynccontextmanager
-    async def _sent(self, request: httpx.Request) -> AsyncIterator[httpx.Response]:
-        answer = await self._http.send(request, stream=True)
-        try:
-            yield answer
-        finally:
-            await answer.aclose()
 
     async def _judged(self, url: httpx.URL, where: str) -> list[Address]:
         """Where the host may be reached. All its addresses must be allowed, not just one."""
@@ -156,6 +175,22 @@ class Web:
         del self._lookups[host, port]
         if not done.cancelled():
             done.exception()
+
+
+@contextlib.asynccontextmanager
+async def _sent(http: httpx.AsyncClient, request: httpx.Request) -> AsyncIterator[httpx.Response]:
+    answer = await http.send(request, stream=True)
+    try:
+        yield answer
+    finally:
+        await answer.aclose()
+
+
+def admit(answer: Answer, where: str) -> None:
+    """Raises Denied for an answer that asks for credentials, or for other ones."""
+    if answer.status in (401, 403):
+        words = "the credentials are missing or wrong; name a Secret by secretRef, or correct it"
+        raise Denied(f"{where} answered {answer.status}: {words}")
 
 
 def check(answer: Answer, where: str, longest: int = LONGEST_WORDS) -> None:
@@ -200,6 +235,10 @@ def _why(error: BaseException) -> str:
     """The system's words for a failure, which the library keeps at the bottom of its own."""
     below: BaseException | None = error
     while below is not None:
+        if isinstance(below, ssl.SSLCertVerificationError):
+            return f"its certificate does not verify: {below.verify_message}"
+        if isinstance(below, ssl.SSLError):
+            return f"TLS failed: {below.reason}"
         if isinstance(below, OSError) and below.strerror:
             return os.strerror(below.errno).lower() if below.errno else below.strerror
         below = below.__cause__ or below.__context__

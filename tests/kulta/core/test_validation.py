@@ -21,6 +21,10 @@ def judged(**metric: Any) -> dict[str, Any]:
     return gen.canary(20, analysis=gen.analysis({**ERRORS, **metric}))
 
 
+def asking(metric: dict[str, Any] | None = None, **provider: Any) -> dict[str, Any]:
+    return judged(**{**(metric or {}), "provider": provider})
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
@@ -118,6 +122,36 @@ def judged(**metric: Any) -> dict[str, Any]:
             {"strategy": judged(thresholdRange={})},
             ("thresholdRange needs min, max or both",),
             id="a range without ends",
+        ),
+        pytest.param(
+            {"strategy": asking(url="https://a/{{ pod }}", jsonPath="$.a")},
+            ("metrics[0].provider.url has {{ pod }}", "canary"),
+            id="a placeholder of a URL that means nothing",
+        ),
+        pytest.param(
+            {"strategy": asking(url="https://a", jsonPath="$..a")},
+            ("metrics[0].provider.jsonPath '$..a' is no path", "$.data.items[0].rate"),
+            id="a path to many numbers",
+        ),
+        pytest.param(
+            {"strategy": asking(url="https://me:pw@a", jsonPath="$.a")},
+            ("metrics[0].provider.url holds a user", "secretRef"),
+            id="a password in a URL",
+        ),
+        pytest.param(
+            {"strategy": asking(url="https://a")},
+            ("metrics[0].provider is incomplete", "url and jsonPath"),
+            id="an API without a path",
+        ),
+        pytest.param(
+            {"strategy": asking({"minSampleSize": 5}, url="https://a", jsonPath="$.a")},
+            ("metrics[0].minSampleSize is for a Prometheus",),
+            id="samples of what is no Prometheus",
+        ),
+        pytest.param(
+            {"strategy": asking(address="http://a", secretRef={"name": "../a"})},
+            ("metrics[0].provider.secretRef.name", "../a"),
+            id="a Secret by a name that is none",
         ),
         pytest.param(
             {"strategy": {"simple": {"analysis": gen.analysis({**ERRORS, "source": "istio"})}}},

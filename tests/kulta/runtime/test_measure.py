@@ -10,11 +10,12 @@ import pytest
 
 from fleet.api.analysis import Analysis
 from fleet.errors import TemporaryError
-from fleet.kulta.core.actions import Query
+from fleet.kulta.core.observed import Query
+from fleet.kulta.runtime.credentials import Credentials
 from fleet.kulta.runtime.measure import EACH, KEPT, Measurements
-from fleet.kulta.runtime.prometheus import Prometheus
+from fleet.kulta.runtime.sources import Sources
 from fleet.kulta.runtime.web import Web
-from tests.fakes import NOON, FakeClock, Samples
+from tests.fakes import NOON, FakeClock, FakeKube, Samples
 
 KEY = ("shop", "checkout")
 
@@ -30,10 +31,14 @@ class Slow(Samples):
         super().__init__({"up": 1.0})
         self.go = asyncio.Event()
 
-    async def query(self, address: str, text: str) -> float | None:
-        self.asked.append((address, text))
+    async def query(self, namespace: str, query: Query) -> float | None:
+        self.asked.append((query.address, query.text))
         await self.go.wait()
         return 1.0
+
+
+def sources(net: Web, seconds: float) -> Sources:
+    return Sources(net, Credentials(FakeKube(), FakeClock()), timeout=seconds)
 
 
 async def settle() -> None:
@@ -46,7 +51,7 @@ async def test_an_answer_wakes_its_rollout_and_is_remembered() -> None:
     measurements = Measurements(Samples({"up": 2.5}), FakeClock(), woken.append)
     measurements.ask(KEY, [query()])
     await settle()
-    found = measurements.of(KEY)["up"]
+    found = measurements.of(KEY)[query()]
     assert (found.value, found.error, found.at) == (2.5, "", NOON)
     assert woken == [KEY]
 
@@ -55,7 +60,7 @@ async def test_no_data_is_neither_a_value_nor_an_error() -> None:
     measurements = Measurements(Samples({"up": None}), FakeClock(), lambda _: None)
     measurements.ask(KEY, [query()])
     await settle()
-    assert (measurements.of(KEY)["up"].value, measurements.of(KEY)["up"].error) == (None, "")
+    assert (measurements.of(KEY)[query()].value, measurements.of(KEY)[query()].error) == (None, "")
 
 
 async def test_an_error_is_remembered_as_a_sentence() -> None:
@@ -63,7 +68,7 @@ async def test_an_error_is_remembered_as_a_sentence() -> None:
     measurements = Measurements(source, FakeClock(), lambda _: None)
     measurements.ask(KEY, [query()])
     await settle()
-    assert measurements.of(KEY)["up"].error == "prometheus is on fire"
+    assert measurements.of(KEY)[query()].error == "prometheus is on fire"
 
 
 async def test_one_text_is_asked_once_at_a_time() -> None:
@@ -87,7 +92,7 @@ async def test_old_texts_fade() -> None:
     for text in texts:
         measurements.ask(KEY, [query(text)])
         await settle()
-    assert list(measurements.of(KEY)) == texts[10:]
+    assert [item.text for item in measurements.of(KEY)] == texts[10:]
 
 
 async def test_a_whole_round_of_the_largest_analysis_is_kept() -> None:
@@ -139,7 +144,7 @@ async def test_a_dead_server_delays_nobody_elses_rollout() -> None:
     """Ten Rollouts ask a socket that never answers a hundred things each; another is served."""
     answer = b'{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}'
     net = Web(user_agent="test", allow_loopback=True)
-    source = Prometheus(net, timeout=2.0)
+    source = sources(net, 2.0)
     async with listening(b"") as (dead, asked), listening(answer) as (alive, _):
         done = asyncio.Event()
         measurements = Measurements(
@@ -150,10 +155,11 @@ async def test_a_dead_server_delays_nobody_elses_rollout() -> None:
             measurements.ask(("shop", str(number)), [Query(address=dead, text=x) for x in texts])
         await asyncio.sleep(0.2)
         began = asyncio.get_running_loop().time()
-        measurements.ask(KEY, [Query(address=alive, text="up")])
+        asking = Query(address=alive, text="up")
+        measurements.ask(KEY, [asking])
         async with asyncio.timeout(1.5):
             await done.wait()
-        assert measurements.of(KEY)["up"].value == 7.0
+        assert measurements.of(KEY)[asking].value == 7.0
         assert asyncio.get_running_loop().time() - began < 1.0
         assert len(asked) == EACH, "no more than so many at once"
         await measurements.close()
@@ -170,7 +176,7 @@ async def test_a_round_at_a_dead_server_takes_as_long_as_one_query() -> None:
             if len(come) == 100:
                 done.set()
 
-        measurements = Measurements(Prometheus(net, timeout=0.3), FakeClock(), answered)
+        measurements = Measurements(sources(net, 0.3), FakeClock(), answered)
         texts = [f"up[{item}s]" for item in range(100)]
         measurements.ask(KEY, [Query(address=dead, text=text) for text in texts])
         async with asyncio.timeout(1.5):
@@ -198,7 +204,7 @@ async def test_a_silent_name_server_is_asked_once_for_a_name() -> None:
     loop = asyncio.get_running_loop()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(loop, "getaddrinfo", resolve)
-        measurements = Measurements(Prometheus(net, timeout=5), FakeClock(), lambda _: None)
+        measurements = Measurements(sources(net, 5), FakeClock(), lambda _: None)
         measurements.ask(KEY, [query(f"up[{item}s]") for item in range(8)])
         await settle()
         assert looked == ["prometheus"]

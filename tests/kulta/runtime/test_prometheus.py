@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from fleet.errors import TemporaryError
-from fleet.kulta.runtime import prometheus, web
+from fleet.kulta.runtime import prometheus, sources, web
 from fleet.kulta.runtime.prometheus import Prometheus
 from fleet.kulta.runtime.web import Web
 
@@ -154,7 +154,7 @@ async def test_a_source_that_hangs_is_given_up() -> None:
     async with serving(vector('"1"'), delay=5.0) as (_, address), source(seconds=0.2) as metrics:
         with pytest.raises(TemporaryError, match=r"did not answer within 0\.2 s"):
             await metrics.query(address, QUERY)
-    assert prometheus.TIMEOUT_SECONDS <= 10.0
+    assert sources.TIMEOUT_SECONDS <= 10.0
 
 
 async def test_an_answer_without_end_is_cut() -> None:

@@ -179,7 +179,7 @@ async def test_queries_are_asked_in_the_background_and_seen_in_the_next_look() -
         await asyncio.sleep(0)
     await bench.go()
     assert bench.seen[0][1].measurements == {}
-    assert bench.seen[1][1].measurements["up"].value == 1.0
+    assert bench.seen[1][1].measurements[query].value == 1.0
 
 
 async def test_the_next_look_holds_our_own_writes() -> None:

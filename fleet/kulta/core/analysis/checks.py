@@ -17,6 +17,7 @@ from fleet.kulta.core.analysis import rounds, thresholds
 from fleet.kulta.core.analysis.rounds import Asked, Slot
 from fleet.kulta.core.analysis.thresholds import Answer, Counts, Verdict
 from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.observed import Query
 from fleet.kulta.core.wait import Wait
 
 NO_ADDRESS = (
@@ -81,13 +82,11 @@ def _examine(draft: Draft, analysis: Analysis | None) -> Finding:
         message = f"the warm-up of {analysis.warmup_duration} is not over"
         return Finding(wait=Wait(reason="WarmingUp", message=message, until=warm), is_judged=True)
     slot = rounds.slot_of(analysis, began, warm, draft.now)
-    asked = tuple(rounds.asked_of(draft, metric, slot) for metric in analysis.metrics)
-    address = analysis.prometheus.address if analysis.prometheus else ""
-    address = address or draft.look.observed.default_prometheus
-    status = _known(draft, analysis)
-    if address:
+    usual, status = rounds.source(draft, analysis.prometheus), _known(draft, analysis)
+    if usual.address or all(metric.provider is not None for metric in analysis.metrics):
+        asked = tuple(rounds.asked_of(draft, item, slot, usual) for item in analysis.metrics)
         status = _with_answers(draft, analysis, asked, slot, status)
-        rounds.ask(draft, analysis, address, asked, slot, status)
+        rounds.ask(draft, analysis, asked, slot, status)
     else:
         status = _without_source(draft, analysis, status)
     finding = _finding(analysis, status)
@@ -158,7 +157,7 @@ def _counted(
         failures=counts.failures,
         failed=counts.failed,
         errors=min(counts.errors, analysis.consecutive_error_limit),
-        query=asked.value,
+        query=asked.value.shown,
         message=said.message[:MESSAGE_LIMIT],
         canary=_samples(draft, asked.new),
         stable=_samples(draft, asked.stable),
@@ -180,10 +179,10 @@ def counts_of(status: MetricStatus) -> Counts:
     )
 
 
-def _samples(draft: Draft, texts: tuple[str, str] | None) -> Samples | None:
-    if texts is None:
+def _samples(draft: Draft, asked: tuple[Query, Query] | None) -> Samples | None:
+    if asked is None:
         return None
-    requests, failures = rounds.answer(draft, texts[0]), rounds.answer(draft, texts[1])
+    requests, failures = (rounds.answer(draft, query) for query in asked)
     if requests.value is None or failures.value is None:
         return None
     return Samples(n=requests.value, bad=failures.value)

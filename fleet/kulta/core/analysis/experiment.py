@@ -7,14 +7,13 @@ What a look finds stands in the status until the next one, so whoever carries on
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from fleet.api.conditions import MESSAGE_LIMIT, Condition, condition
 from fleet.api.experiment import ABAnalysis, ABMetric, ExperimentStatus
 from fleet.api.strategy import ABTesting
 from fleet.kit import durations
-from fleet.kulta.core.actions import Query
 from fleet.kulta.core.analysis import rounds, shares, significance, winner
 from fleet.kulta.core.analysis.checks import NO_ADDRESS
 from fleet.kulta.core.analysis.sequential import Look
@@ -22,6 +21,7 @@ from fleet.kulta.core.analysis.shares import Questions, Subject
 from fleet.kulta.core.analysis.significance import Share
 from fleet.kulta.core.analysis.winner import Measured, Pair
 from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.observed import Query
 
 LOOKS = 288
 """So many looks share out the longest time of an experiment."""
@@ -130,15 +130,14 @@ def _look(draft: Draft, frame: Frame, stored: ExperimentStatus) -> None:
         last = frame.end - frame.interval if frame.end is not None else slot.end
         draft.wake(max(slot.end, min(frame.least, max(last, slot.end))))
         return
-    address = frame.analysis.prometheus.address if frame.analysis.prometheus else ""
-    address = address or draft.look.observed.default_prometheus
+    source = rounds.source(draft, frame.analysis.prometheus)
     asked = tuple(_asked(frame, seconds))
-    if not address:
+    if not source.address:
         draft.set(ab_experiment=_blind(stored, NO_ADDRESS, BLIND))
     else:
         since = _since(slot, stored)
         _take_in(draft, frame, asked, slot, since)
-        _ask(draft, address, asked, slot)
+        _ask(draft, source, asked, slot)
 
 
 def _asked(frame: Frame, seconds: int) -> Iterator[Asked]:
@@ -161,16 +160,16 @@ def _since(slot: Slot, known: ExperimentStatus) -> datetime:
     return min(known.checked_at + rounds.RETRY, slot.end) if known.errors else slot.end
 
 
-def _ask(draft: Draft, address: str, asked: Sequence[Asked], slot: Slot) -> None:
+def _ask(draft: Draft, source: Query, asked: Sequence[Asked], slot: Slot) -> None:
     known = draft.status.ab_experiment
     since = _since(slot, known) if known is not None else slot.start
     draft.wake(since if since > draft.now else slot.end)
     if since > draft.now:
         return
-    answers = draft.look.observed.measurements
+    answers = draft.look.answers
     texts = dict.fromkeys(text for item in asked for text in item.texts)
     draft.queries.extend(
-        Query(address=address, text=text)
+        replace(source, text=text)
         for text in texts
         if text not in answers or answers[text].at < since
     )
@@ -180,7 +179,7 @@ def _take_in(
     draft: Draft, frame: Frame, asked: Sequence[Asked], slot: Slot, since: datetime
 ) -> None:
     """Put a complete round of answers into the status."""
-    known, stored = draft.look.observed.measurements, draft.status.ab_experiment
+    known, stored = draft.look.answers, draft.status.ab_experiment
     texts = {text for item in asked for text in item.texts}
     moments = [known[text].at for text in texts if text in known]
     if stored is None or len(moments) < len(texts) or min(moments) < since:
@@ -206,7 +205,7 @@ def _counted(
     first = [item for item in asked if item.metric is frame.analysis.metrics[0]]
     texts = [first[0].control.n, *(item.other.n for item in first)]
     counts = [_number(draft, text) for text in texts]
-    if any(draft.look.observed.measurements[text].error for text in texts):
+    if any(draft.look.answers[text].error for text in texts):
         return stored
     sizes = {item.name: int(n) for item, n in zip(frame.subjects, counts, strict=True)}
     return stored.model_copy(
@@ -249,7 +248,7 @@ def _measured(draft: Draft, metric: ABMetric, asked: Questions) -> Measured | No
     rate = 1.0 - hits / n if asked.hits_are_good else hits / n
     value = 100.0 * rate
     if asked.value:
-        found = draft.look.observed.measurements[asked.value].value
+        found = draft.look.answers[asked.value].value
         if found is None:
             return None
         value = found
@@ -257,7 +256,7 @@ def _measured(draft: Draft, metric: ABMetric, asked: Questions) -> Measured | No
 
 
 def _number(draft: Draft, text: str) -> float:
-    return draft.look.observed.measurements[text].value or 0.0
+    return draft.look.answers[text].value or 0.0
 
 
 def _blind(known: ExperimentStatus, message: str, more: int) -> ExperimentStatus:

@@ -5,16 +5,18 @@ asked once in a slot, all at the same time, so that one round is one check. Only
 source did not answer is asked again before the slot is over. Used by `checks`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 from fleet.api.analysis import SERVICE_SOURCES, Analysis, AnalysisStatus, Metric
+from fleet.api.providers import Prometheus, Provider
 from fleet.kit import durations, placeholders
-from fleet.kulta.core.actions import Query
 from fleet.kulta.core.analysis import queries
 from fleet.kulta.core.analysis.queries import Series
 from fleet.kulta.core.analysis.thresholds import Answer, Verdict
 from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.observed import Query
 
 INTERVAL = timedelta(seconds=30)
 WINDOW = timedelta(minutes=2)
@@ -37,21 +39,21 @@ class Asked:
     """The queries of one metric."""
 
     metric: Metric
-    value: str
-    new: tuple[str, str] | None
+    value: Query
+    new: tuple[Query, Query] | None
     """Requests and failures of the new revision; None where nobody asks for them."""
-    stable: tuple[str, str] | None
-    compared: str = ""
-    """What yields the stable revision's value; empty where it is not compared."""
+    stable: tuple[Query, Query] | None
+    compared: Query | None = None
+    """What yields the stable revision's value; None where it is not compared."""
 
     @property
-    def needed(self) -> tuple[str, ...]:
+    def needed(self) -> tuple[Query, ...]:
         """Without these there is no verdict."""
         least = self.new[:1] if self.new and self.metric.min_sample_size else ()
         return (self.value, *least, *((self.compared,) if self.compared else ()))
 
     @property
-    def texts(self) -> tuple[str, ...]:
+    def queries(self) -> tuple[Query, ...]:
         more = (self.compared,) if self.compared else ()
         return (self.value, *more, *(self.new or ()), *(self.stable or ()))
 
@@ -68,21 +70,43 @@ def interval(analysis: Analysis) -> timedelta:
     return min(durations.parse(item) if item else INTERVAL for item in given)
 
 
-def asked_of(draft: Draft, metric: Metric, slot: Slot) -> Asked:
+def source(draft: Draft, wanted: Prometheus | None) -> Query:
+    """A query without a text to the Prometheus that is asked; no address: nobody named one."""
+    if wanted is None:
+        return Query(address=draft.look.observed.default_prometheus)
+    return Query(address=wanted.address, secret=_secret(wanted))
+
+
+def _secret(wanted: Prometheus | Provider) -> str:
+    return wanted.secret_ref.name if wanted.secret_ref is not None else ""
+
+
+def asked_of(draft: Draft, metric: Metric, slot: Slot, usual: Query) -> Asked:
+    """What `metric` asks in this slot, `usual`ly of that source."""
     window = durations.parse(metric.window) if metric.window else WINDOW
     seconds = max(int(min(window, slot.elapsed).total_seconds()), 1)
-    new = _series(draft, metric, seconds)
-    old = None
+    new, old = _series(draft, metric, seconds), None
     if draft.stable and draft.stable != draft.current:
         old = _series(draft, metric, seconds, is_stable=True)
-    compared = metric.compare_to_stable is not None and old is not None
-    is_counted = metric.query is None or metric.min_sample_size is not None
+    own = metric.provider
+    if own is not None:
+        usual = Query(address=own.address or "", secret=_secret(own))
+    is_own = metric.query is not None or bool(metric.url)
+    is_counted = not is_own or metric.min_sample_size is not None
+    is_compared = metric.compare_to_stable is not None
     return Asked(
         metric=metric,
-        value=_text(metric, new, old),
-        new=(queries.requests(new), queries.failures(new)) if is_counted else None,
-        stable=(queries.requests(old), queries.failures(old)) if old and is_counted else None,
-        compared=_text(metric, old, old) if old and compared else "",
+        value=_question(metric, usual, new, old),
+        new=_samples(usual, new) if is_counted else None,
+        stable=_samples(usual, old) if old and is_counted else None,
+        compared=_question(metric, usual, old, old) if old and is_compared else None,
+    )
+
+
+def _samples(usual: Query, series: Series) -> tuple[Query, Query]:
+    return (
+        replace(usual, text=queries.requests(series)),
+        replace(usual, text=queries.failures(series)),
     )
 
 
@@ -108,22 +132,22 @@ def _service(draft: Draft, *, is_stable: bool) -> str:
     return draft.traits.stable_service if is_stable else draft.traits.canary_service
 
 
-def _text(metric: Metric, series: Series, stable: Series | None) -> str:
+def _question(metric: Metric, usual: Query, series: Series, stable: Series | None) -> Query:
     """The query for the value of the revision that `series` are of."""
+    values = {
+        "namespace": series.namespace,
+        "rollout": series.rollout,
+        "stable": stable.revision if stable is not None else "",
+        "canary": series.revision,
+        "service": series.service,
+        "window": series.window,
+    }
+    if metric.provider is not None and metric.url:
+        url = placeholders.filled(metric.url, values, lambda value: quote(value, safe=""))
+        return replace(usual, address=url, path=metric.provider.json_path or "")
     if metric.query is None:
-        return queries.value(metric.name, series)
-    return placeholders.filled(
-        metric.query,
-        {
-            "namespace": series.namespace,
-            "rollout": series.rollout,
-            "stable": stable.revision if stable is not None else "",
-            "canary": series.revision,
-            "service": series.service,
-            "window": series.window,
-        },
-        queries.escaped,
-    )
+        return replace(usual, text=queries.value(metric.name, series))
+    return replace(usual, text=placeholders.filled(metric.query, values, queries.escaped))
 
 
 def in_question(
@@ -145,22 +169,21 @@ def in_question(
 def answered(draft: Draft, asked: tuple[Asked, ...]) -> tuple[datetime, datetime] | None:
     """When the first and the last of the needed answers came; None while one is missing."""
     known = draft.look.observed.measurements
-    needed = {text for item in asked for text in item.needed}
+    needed = {query for item in asked for query in item.needed}
     if not needed or not needed <= known.keys():
         return None
-    moments = [known[text].at for text in needed]
+    moments = [known[query].at for query in needed]
     return min(moments), max(moments)
 
 
-def answer(draft: Draft, text: str) -> Answer:
-    found = draft.look.observed.measurements.get(text)
+def answer(draft: Draft, query: Query) -> Answer:
+    found = draft.look.observed.measurements.get(query)
     return Answer() if found is None else Answer(value=found.value, error=found.error)
 
 
 def ask(
     draft: Draft,
     analysis: Analysis,
-    address: str,
     asked: tuple[Asked, ...],
     slot: Slot,
     status: AnalysisStatus,
@@ -172,12 +195,8 @@ def ask(
         draft.wake(since)
         return
     known = draft.look.observed.measurements
-    texts = dict.fromkeys(text for item in wanted for text in item.texts)
-    draft.queries.extend(
-        Query(address=address, text=text)
-        for text in texts
-        if text not in known or known[text].at < since
-    )
+    texts = dict.fromkeys(query for item in wanted for query in item.queries)
+    draft.queries.extend(query for query in texts if query not in known or known[query].at < since)
     draft.wake(slot.end)
 
 

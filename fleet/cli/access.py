@@ -26,7 +26,7 @@ CONNECT_SECONDS, ANSWER_SECONDS = 5, 20
 WATCH_SECONDS = 240
 """A watch is asked for anew after this time."""
 
-Outcome = Literal["created", "changed", "unchanged"]
+Applied = Literal["created", "changed", "unchanged"]
 
 _JSON = "application/json"
 _MERGE, _STEPS = "application/merge-patch+json", "application/json-patch+json"
@@ -149,7 +149,7 @@ class Access:
         items: list[dict[str, Any]] = self.request("GET", resource.path(namespace))["items"]
         return items
 
-    def apply(self, resource: Resource, manifest: Mapping[str, Any]) -> Outcome:
+    def apply(self, resource: Resource, manifest: Mapping[str, Any]) -> Applied:
         """Server-side apply under the CLI's own field manager, taking what others hold.
 
         What is there as it shall be is not written.

@@ -18,7 +18,7 @@ import yaml
 
 from fleet import errors, settings
 from fleet.api import names
-from fleet.cli.access import Access, Outcome, in_memory
+from fleet.cli.access import Access, Applied, in_memory
 from fleet.clusters import tokens
 from fleet.clusters.config import parse_kubeconfig
 from fleet.kit import documents
@@ -237,7 +237,7 @@ def _member_cluster(wish: Wish, uid: str, before: Mapping[str, Any] | None) -> d
     }
 
 
-def _put(member: Access, manifest: Mapping[str, Any]) -> Outcome:
+def _put(member: Access, manifest: Mapping[str, Any]) -> Applied:
     resource = RESOURCES[manifest["kind"]]
     if resource is names.NAMESPACES and member.find(resource, manifest["metadata"]["name"]):
         return "unchanged"  # it may be somebody's: made where it is missing, never touched

@@ -1,7 +1,7 @@
 """The two machines of the hub as tables: where a run stands, and where a cluster of it stands.
 
 Every change of phase goes through `move`; a move that is not in the table is our own bug. The
-diagrams of the README come from here. A cluster's table holds within one wish: a new wish (`Want`)
+README's table comes from here. A cluster's table holds within one wish: a new wish (`Want`)
 begins at Pending or Applying again.
 """
 

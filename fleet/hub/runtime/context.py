@@ -1,7 +1,7 @@
 """What one hub process shares: its stores, links, queues and ports.
 
-Built by `wiring.hub`, handed to every function of this package. It decides nothing and awaits
-nothing.
+Built by `wiring.hub`, handed to every function of this package. It decides nothing; what waits
+here are the workers of the queues.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The built-in metrics as PromQL, for one revision of one Rollout.
 
-Pure texts, used by `checks`. No traffic gives an empty answer ("no data"), never NaN: a rate that
-is zero is filtered out of a denominator, and a quantile of nothing is filtered by `>= 0`. A service
+Pure texts, used by `rounds` and `shares`. No traffic gives an empty answer ("no data"), never NaN:
+a rate that is zero is filtered out of a denominator, a quantile of nothing by `>= 0`. A service
 without any failed request has an error rate of 0, though the series of failures does not exist.
 """
 

@@ -128,6 +128,17 @@ def test_pause_resume_abort_and_retry_do_what_they_say(console: Console) -> None
         assert (web.status["phase"] == "Failed") is (verb == "abort"), verb
 
 
+def test_a_restart_replaces_every_pod_and_keeps_the_revision(console: Console) -> None:
+    web = console.canary({"setWeight": 100})
+    revision = web.wait(phase="Completed", updatedReplicas=2)["stablePodHash"]
+    before = {item["metadata"]["uid"] for item in web.pods()}
+    assert console("restart", "web", "--wait", "--timeout", "30s").returncode == 0
+    after = {item["metadata"]["uid"] for item in web.pods()}
+    assert before.isdisjoint(after)
+    assert web.wait(phase="Completed", replicas=2)["stablePodHash"] == revision
+    assert web.told("Restarting") == [1]
+
+
 def test_undo_brings_a_revision_back_with_the_same_hash(console: Console) -> None:
     web = console.canary({"setWeight": 100})
     second = web.wait(phase="Completed", updatedReplicas=2)["stablePodHash"]

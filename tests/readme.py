@@ -94,9 +94,27 @@ def event_table() -> str:
     return f"{events}\n\nThe strategy is one of {strategies}.\n\n{phases}"
 
 
+def rollout_picture() -> str:
+    """What `fleet rollout get` draws, as the tests have read it."""
+    picture, _, _ = _drawn().partition("\n\nREVISION")
+    return f"```text\n{picture}\n```"
+
+
+def rollout_forecast() -> str:
+    """What `fleet rollout explain` says of the same."""
+    start = _drawn().index("checkout goes on with")
+    return f"```text\n{_drawn()[start:].rstrip()}\n```"
+
+
+def _drawn() -> str:
+    return (ROOT / "tests/golden/rollouts/paused.txt").read_text()
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "phases": phase_table,
     "relabel": relabel,
+    "rollout": rollout_picture,
+    "forecast": rollout_forecast,
     "variables": variable_table,
     "events": event_table,
     "metrics": metric_table,

@@ -134,6 +134,11 @@ VERSION = "app.kubernetes.io/version"
 """Label of what is deployed; annotation of the Lease, where the engine itself says its version."""
 
 
+LEAVING_ANNOTATION = "controller.kubernetes.io/pod-deletion-cost"
+"""On a pod: Kubernetes' own word for whom a ReplicaSet that shrinks gives up first."""
+LEAVING = "-1000"
+
+
 def is_closed(namespace: str) -> bool:
     """Whether that namespace of a member is never open to Applications."""
     return namespace == ENGINE_NAMESPACE or namespace.startswith("kube-")
@@ -147,6 +152,7 @@ REQUESTS = (
     "retry",
     "pause",
     "resume",
+    "restart",
     "conclude-experiment",
 )
 """What a person may ask the engine for; what each does is in `kulta.core.requests`."""

@@ -103,6 +103,7 @@ SENTENCES: Final[dict[str, str]] = {
     "UserPaused": "`spec.paused` is set.",
     "PauseRequested": "A request pauses the rollout until another resumes it.",
     "NothingToDo": "A request came when there was nothing to do for it; it is taken away.",
+    "Restarting": "Pods of the stable revision are replaced, as asked for.",
     "NotPaused": "Nothing pauses the rollout.",
     "TrafficReady": "Services and routes carry the wanted weights.",
     "ServiceNotFound": "A Service that the strategy names does not exist.",

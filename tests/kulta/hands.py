@@ -18,8 +18,10 @@ def act(world: Any, action: kinds.Action) -> None:
             _change(world, name, replicas=size)
         case kinds.RelabelReplicaSet(name=name, role=role):
             _change(world, name, role=role)
-        case kinds.RelabelPod(name=name, role=role):
-            world.pods[name] = replace(world.pods[name], role=role)
+        case kinds.RelabelPod() | kinds.MarkPod():
+            marked = isinstance(action, kinds.MarkPod)
+            change = {"leaving": True} if marked else {"role": action.role}
+            world.pods[action.name] = replace(world.pods[action.name], **change)
         case kinds.DeleteReplicaSet(name=name):
             world.sets.pop(name.rsplit("-", 1)[1])
         case kinds.SelectService():

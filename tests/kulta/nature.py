@@ -80,7 +80,7 @@ def _replicate(world: Any, item: ReplicaSet) -> None:
             name=name, uid=f"pod-{number}", hash=item.hash, role=item.role, ready=False
         )
         world.born[name] = world.now
-    own.sort(key=lambda key: world.pods[key].ready)
+    own.sort(key=lambda key: (world.pods[key].ready, not world.pods[key].leaving))
     for key in own[: max(len(own) - item.replicas, 0)]:
         del world.pods[key]
 

@@ -48,6 +48,12 @@ def hub_of(rollout: Rollout) -> str:
     return f"Application {application}" + (f" as cluster {cluster}" if cluster else "")
 
 
+def pending(rollout: Rollout) -> list[str]:
+    """Annotations by which the engine is asked for something that it has not taken away."""
+    notes = rollout.metadata.annotations.items()
+    return sorted(key for key, value in notes if key in ANNOTATIONS and value == "true")
+
+
 def refusal(family: Family, verb: str) -> str | None:
     """Why `verb` cannot act on what stands there now, and what to do instead; None: it can."""
     if outlook.is_refused(family.rollout):
@@ -154,6 +160,15 @@ def _resume(family: Family) -> str | None:
     return "nobody has paused it"
 
 
+def _restart(family: Family) -> str | None:
+    if not family.is_active:
+        return None
+    return (
+        f"{family.label(family.rollout.status.current_pod_hash)} is on its way; only pods of a "
+        "revision that serves alone are replaced: wait for its end, or abort"
+    )
+
+
 CHECKS: Mapping[str, Callable[[Family], str | None]] = {
     "promote": _promote,
     "promote-full": _promote_full,
@@ -162,5 +177,6 @@ CHECKS: Mapping[str, Callable[[Family], str | None]] = {
     "retry": _retry,
     "pause": _pause,
     "resume": _resume,
+    "restart": _restart,
 }
 """Verb → why it cannot act; every request that a command can write stands here."""

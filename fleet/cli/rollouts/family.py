@@ -31,6 +31,8 @@ class Pod:
     """`1/2`: containers."""
     is_ready: bool
     restarts: int
+    leaving: bool
+    """It is to be replaced: `restart`."""
     created: datetime | None
     node: str
     address: str
@@ -202,6 +204,7 @@ def pod(manifest: Manifest) -> Pod:
             for item in status.get("conditions") or ()
         ),
         restarts=sum(item.get("restartCount", 0) for item in states),
+        leaving=(meta.get("annotations") or {}).get(names.LEAVING_ANNOTATION) == names.LEAVING,
         created=read_time(meta.get("creationTimestamp")),
         node=spec.get("nodeName", ""),
         address=status.get("podIP", ""),

@@ -128,10 +128,9 @@ def _conditions(family: Family, now: datetime, width: int | None) -> Iterator[Te
 
 def _asked(family: Family, now: datetime, width: int | None) -> Iterator[Text]:
     """Requests that the engine has not taken away yet."""
-    notes = family.rollout.metadata.annotations
-    asked = [key for key, value in notes.items() if key in asking.ANNOTATIONS and value == "true"]
+    asked = asking.pending(family.rollout)
     if asked:
-        yield from page.labelled("Asked", ", ".join(sorted(asked)), width)
+        yield from page.labelled("Asked", ", ".join(asked), width)
 
 
 def span(moment: datetime, now: datetime) -> str:

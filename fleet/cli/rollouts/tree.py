@@ -85,7 +85,7 @@ def _pods(revision: Revision, now: datetime, indent: str, wide: bool) -> Iterato
             page.marked(_tone(item), item.status),
             item.ready,
             age(item.created, now),
-            _restarts(item),
+            _told(item),
         )
         yield (*row, item.node, item.address) if wide else row
 
@@ -98,10 +98,10 @@ def _tone(item: Pod) -> Tone:
     return Tone.BUSY if item.status in ("Running", "Pending", "ContainerCreating") else Tone.BAD
 
 
-def _restarts(item: Pod) -> Text:
-    if not item.restarts:
-        return Text()
-    return Text(f"{item.restarts} restart{'s' * (item.restarts > 1)}", style="yellow")
+def _told(item: Pod) -> Text:
+    said = [f"{item.restarts} restart{'s' * (item.restarts > 1)}"] if item.restarts else []
+    said += ["to be replaced"] if item.leaving else []
+    return Text(", ".join(said), style="yellow")
 
 
 def _share(ready: int, desired: int) -> Text:

@@ -76,6 +76,12 @@ def at_rest(verb: str) -> watching.End:
     def end(family: Family) -> int | None:
         if note in family.rollout.metadata.annotations or verb in family.rollout.status.handled:
             return None
+        if verb == "restart":
+            return (
+                None
+                if any(pod.leaving for x in family.revisions for pod in x.pods)
+                else watching.DONE
+            )
         over = watching.is_over(family)
         if over is not None:
             return watching.DONE if verb == "abort" else over
@@ -107,7 +113,7 @@ def _about(family: Family, verb: str) -> str:
     if verb == "abort":
         returned = status.previous_pod_hash if not family.is_active else ""
         return returned or status.stable_pod_hash
-    return status.current_pod_hash
+    return status.stable_pod_hash if verb == "restart" else status.current_pod_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +135,7 @@ SAID: Mapping[str, str] = {
     "retry": "asked to try {revision} again from its first step",
     "pause": "asked to pause {revision}; analysis and rollback go on",
     "resume": "asked to go on with {revision}",
+    "restart": "asked to replace the pods of {revision}, as many at a time as maxSurge allows",
     "conclude-experiment": "asked to conclude the experiment with {revision}",
 }
 
@@ -189,5 +196,6 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     _command("retry", "retry", "Try a revision that was taken back again, from its first step."),
     _command("pause", "pause", "Stop at the present step; analysis and rollback go on."),
     _command("resume", "resume", "Go on after `pause`."),
+    _command("restart", "restart", "Replace the pods of the stable revision, a few at a time."),
     _command("conclude", "conclude-experiment", "End an experiment now, with what it knows."),
 )

@@ -16,8 +16,8 @@ from fleet.api import names
 from fleet.api.rollout import Phase
 from fleet.cli import page
 from fleet.cli.following import Following, Topic
+from fleet.cli.rollouts import asking, header, tree
 from fleet.cli.rollouts import family as families
-from fleet.cli.rollouts import header, tree
 from fleet.cli.rollouts.family import Family
 from fleet.cli.rollouts.place import Place, selector
 from fleet.cli.screen import Screen
@@ -45,9 +45,12 @@ class Shown:
 
 
 def is_over(family: Family) -> int | None:
-    """The end of `watch`: the present spec is completed, failed or refused."""
+    """The end of `watch`: the present spec is completed, failed or refused, and nobody has asked
+    for something else."""
     if outlook.is_refused(family.rollout):
         return FAILED
+    if asking.pending(family.rollout):
+        return None
     if outlook.is_unseen(family.rollout) or family.is_active or family.phase is None:
         return None
     return DONE if family.phase is Phase.COMPLETED else FAILED

@@ -46,6 +46,13 @@ class RelabelPod:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MarkPod:
+    """Have its set give up this pod before others; a pod that is gone is success."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteReplicaSet:
     """Delete an old set beyond the history limit, only with this uid."""
 
@@ -101,6 +108,7 @@ Action = (
     | ScaleReplicaSet
     | RelabelReplicaSet
     | RelabelPod
+    | MarkPod
     | DeleteReplicaSet
     | SelectService
     | WriteRoute

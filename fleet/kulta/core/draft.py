@@ -31,6 +31,8 @@ class Draft:
     """The promotion has begun where nobody has to be switched."""
     traffic: dict[str, Action] = field(default_factory=dict)
     """Changes of Services and routes by name, in order; the last one for an object counts."""
+    before: list[Action] = field(default_factory=list)
+    """What must have happened when the status says so."""
     after: list[Action] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)

@@ -37,6 +37,8 @@ class Pod:
     role: str
     ready: bool
     deleting: bool = False
+    leaving: bool = False
+    """Its set gives it up before others: it is to be replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

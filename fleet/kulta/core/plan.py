@@ -18,6 +18,7 @@ from fleet.kulta.core import (
     removal,
     report,
     requests,
+    restart,
     retreat,
     strategies,
     validation,
@@ -61,6 +62,8 @@ def _decided(look: Look) -> Plan:
         retreat.keep(draft)
     elif draft.phase is Phase.COMPLETED:
         promotion.settle(draft)
+    if not draft.is_active:
+        restart.go_on(draft)
     advice.ask(draft)
     requests.finish(draft)
     return report.finish(draft, strategy)

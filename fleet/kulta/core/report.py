@@ -46,7 +46,13 @@ ORDINARY = frozenset({"NewRevision", "PodsPending", "EndpointsPending", "RoutePe
 def finish(draft: Draft, strategy: Strategy) -> Plan:
     """The plan of this look."""
     stored = draft.look.rollout.status
-    actions = (*_traffic(draft), *_sets(draft), *_pods(draft), *_history(draft))
+    actions = (
+        *_traffic(draft),
+        *_sets(draft),
+        *_pods(draft),
+        *draft.before,
+        *_history(draft),
+    )
     _counters(draft)
     decisions.account(draft)
     draft.set(strategy=draft.traits.strategy, step=strategy.step(draft))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from fleet.api import names
 from fleet.api.rollout import Phase
-from fleet.kulta.core import decisions, holds, promotion, retreat
+from fleet.kulta.core import decisions, holds, promotion, restart, retreat
 from fleet.kulta.core.actions import ConsumeRequest, Emit
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.strategies.base import Strategy
@@ -134,6 +134,13 @@ def _resume(draft: Draft, strategy: Strategy) -> bool:
     return True
 
 
+def _restart(draft: Draft, strategy: Strategy) -> bool:
+    """New pods of the stable revision; what is on its way has new ones anyway."""
+    if draft.is_active or not restart.begin(draft):
+        _idle(draft, "restart")
+    return True
+
+
 def _idle(draft: Draft, verb: str) -> None:
     message = f"{names.request_annotation(verb)} has nothing to act on in phase {draft.phase}"
     draft.after.append(Emit(kind="Warning", reason="NothingToDo", message=message))
@@ -145,6 +152,7 @@ ACTIONS: Mapping[str, Callable[[Draft, Strategy], bool]] = {
     "retry": _retry,
     "pause": _pause,
     "resume": _resume,
+    "restart": _restart,
     "promote-full": _promote_full,
     "promote": _promote,
     "conclude-experiment": _conclude,

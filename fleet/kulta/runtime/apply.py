@@ -111,8 +111,8 @@ class Turn:
                 work = self._change_set(action.name, (action,))
             case actions.DeleteReplicaSet():
                 work = self._delete_set(action)
-            case actions.RelabelPod():
-                work = self._relabel_pod(action)
+            case actions.RelabelPod() | actions.MarkPod():
+                work = self._change_pod(action)
             case actions.SelectService():
                 work = self._select_service(action)
             case actions.WriteRoute():
@@ -159,12 +159,13 @@ class Turn:
         )
         return Outcome.DONE
 
-    async def _relabel_pod(self, action: actions.RelabelPod) -> Outcome:
-        body = {"metadata": {"labels": {names.TYPE_LABEL: action.role}}}
+    async def _change_pod(self, action: actions.RelabelPod | actions.MarkPod) -> Outcome:
+        change: dict[str, Any] = {"annotations": {names.LEAVING_ANNOTATION: names.LEAVING}}
+        if isinstance(action, actions.RelabelPod):
+            change = {"labels": {names.TYPE_LABEL: action.role}}
+        place = self.rollout.namespace
         try:
-            made = await self.world.kube.patch(
-                names.PODS, action.name, self.rollout.namespace, body
-            )
+            made = await self.world.kube.patch(names.PODS, action.name, place, {"metadata": change})
         except NotFound:
             return Outcome.GONE
         self.world.observer.remember(names.PODS, made)

@@ -80,6 +80,7 @@ def pod(manifest: Mapping[str, Any]) -> Child[observed.Pod]:
                 for item in status.get("conditions") or ()
             ),
             deleting="deletionTimestamp" in meta,
+            leaving=(meta.get("annotations") or {}).get(names.LEAVING_ANNOTATION) == names.LEAVING,
         ),
     )
 

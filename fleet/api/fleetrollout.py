@@ -265,7 +265,7 @@ class Display(Model):
     traffic: str = ""
     """`18%`: share of the fleet's traffic on the revision."""
     strategy: str = ""
-    """Canary or Simple."""
+    """`canary`, `blueGreen`, `abTesting` or `simple`."""
 
 
 class Entry(Model):

@@ -14,7 +14,6 @@ from pydantic import Field
 
 from fleet.api.advisor import Advice, Advisor
 from fleet.api.analysis import (
-    METRIC_NAMES,
     Analysis,
     AnalysisStatus,
     FailurePolicy,
@@ -39,10 +38,9 @@ from fleet.api.strategy import (
     Steps,
     Strategy,
 )
-from fleet.api.values import Amount, Delay, Duration, PodTemplate, Port, ServiceName
+from fleet.api.values import Amount, Delay, Duration, PodTemplate, Port
 
 __all__ = [
-    "METRIC_NAMES",
     "ABTesting",
     "Advice",
     "Advisor",
@@ -71,7 +69,6 @@ __all__ = [
     "RolloutSpec",
     "RolloutStatus",
     "Samples",
-    "ServiceName",
     "Simple",
     "Step",
     "Steps",
@@ -85,6 +82,7 @@ class Phase(StrEnum):
     """Where a Rollout stands; legal moves are in `kulta.core.phases`."""
 
     INITIALIZING = "Initializing"
+    """Where the older KULTA began, and an empty status counts as: nothing moves here any more."""
     PROGRESSING = "Progressing"
     PAUSED = "Paused"
     PREVIEW = "Preview"

@@ -110,7 +110,6 @@ ServiceBase = Annotated[
 ]
 """The name of a Service that gets a second one beside it."""
 
-ServiceName = Annotated[str, Field(min_length=1, max_length=63)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 

@@ -17,7 +17,7 @@ from fleet.kulta.runtime.web import Call, Web
 DOUBT = "; is this the address of a Prometheus?"
 
 
-class Prometheus:
+class PrometheusSource:
     """Servers that speak Prometheus' HTTP API. Every query ends within `timeout` seconds."""
 
     def __init__(self, net: Web, *, timeout: float) -> None:

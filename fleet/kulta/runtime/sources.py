@@ -8,7 +8,7 @@ from fleet.errors import PermanentError, TemporaryError, Unanswered
 from fleet.kulta.core.observed import Query
 from fleet.kulta.runtime.credentials import OPEN, Credentials
 from fleet.kulta.runtime.jsonapi import JsonApi
-from fleet.kulta.runtime.prometheus import Prometheus
+from fleet.kulta.runtime.prometheus import PrometheusSource
 from fleet.kulta.runtime.web import Denied, Web
 
 TIMEOUT_SECONDS = 10.0
@@ -22,7 +22,7 @@ class Sources:
         self, net: Web, credentials: Credentials, *, timeout: float = TIMEOUT_SECONDS
     ) -> None:
         seconds = min(timeout, TIMEOUT_SECONDS)
-        self._prometheus = Prometheus(net, timeout=seconds)
+        self._prometheus = PrometheusSource(net, timeout=seconds)
         self._json = JsonApi(net, timeout=seconds)
         self._credentials = credentials
 

@@ -13,7 +13,7 @@ import pytest
 
 from fleet.errors import TemporaryError
 from fleet.kulta.runtime import prometheus, sources, web
-from fleet.kulta.runtime.prometheus import Prometheus
+from fleet.kulta.runtime.prometheus import PrometheusSource
 from fleet.kulta.runtime.web import Web
 
 QUERY = 'sum(rate(http_requests_total{status=~"5.."}[2m])) * 100'
@@ -65,10 +65,10 @@ async def serving(
 
 
 @asynccontextmanager
-async def source(*, loopback: bool = True, seconds: float = 5.0) -> AsyncIterator[Prometheus]:
+async def source(*, loopback: bool = True, seconds: float = 5.0) -> AsyncIterator[PrometheusSource]:
     net = Web(user_agent="kulta-engine/test", allow_loopback=loopback)
     try:
-        yield Prometheus(net, timeout=seconds)
+        yield PrometheusSource(net, timeout=seconds)
     finally:
         await net.close()
 

@@ -8,7 +8,7 @@ READY := .venv/.ready
 # Without compiled files of its own, every start of Python would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check lint types pure check-deep bench format clean binaries
+.PHONY: help demo test check lint types pure cover check-deep bench format clean binaries
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ types: $(READY)
 
 pure: $(READY)
 	@$(BIN)/python -m pytest tests --numprocesses auto --dist worksteal --quiet
+
+cover: $(READY)  ## what the pure tests do not reach in the pure part (minutes)
+	@$(BIN)/coverage run -m pytest tests --quiet --timeout 300 && $(BIN)/coverage report
 
 check-deep: $(READY)  ## the same searches, 10,000 worlds each (minutes)
 	@$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile deep --timeout 3600 -n auto --hypothesis-show-statistics

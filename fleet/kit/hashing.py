@@ -6,6 +6,7 @@ a collision could be provoked by a tenant.
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
@@ -17,8 +18,10 @@ def canonical(value: Any) -> str:
     return _dumped(without_nulls(value)) if "null" in text else text  # few hold any
 
 
-def _dumped(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_dumped: Callable[[Any], str] = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False
+).encode
+"""Made once: `json.dumps` would make an encoder for each call."""
 
 
 def without_nulls(value: Any) -> Any:

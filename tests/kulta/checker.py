@@ -88,9 +88,9 @@ def _check_weight(world: Any, name: str, item: Service, *, cuts_over: bool) -> N
     """A back-end that gets traffic has a ready pod, once there is one at all."""
     if item.original is None or not (world.routes or cuts_over):
         return
-    if not any(pod.ready for pod in world.pods.values()):
-        return
     splits = [world.split(key) for key in world.routes] or [(100, 0)]
     share = max(split[0 if name == gen.STABLE else 1] for split in splits)
-    if share and not world.addresses(item) and world.rollout.spec.replicas:
+    if not share or not any(pod.ready for pod in world.pods.values()):
+        return
+    if not world.addresses(item) and world.rollout.spec.replicas:
         raise Impossible(f"{share}% to Service {name}, which has no ready pod")

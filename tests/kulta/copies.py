@@ -24,10 +24,12 @@ class Reader:
     def read(self, manifest: Mapping[str, Any], status: RolloutStatus) -> Rollout:
         """The Rollout; `status` itself is frozen, and must survive JSON."""
         text = orjson.dumps(manifest)
-        if self._read is None or self._text != text or self._read.status is not status:
-            parsed = Rollout.parse({**orjson.loads(text), "status": status.manifest()})
-            assert parsed.status == status, "the status does not survive JSON"
-            self._text, self._read = text, parsed.model_copy(update={"status": status})
+        if self._read is None or self._text != text:
+            self._text, self._read = text, Rollout.parse({**orjson.loads(text), "status": {}})
+        if self._read.status is not status:
+            stored = orjson.loads(orjson.dumps(status.manifest()))
+            assert RolloutStatus.model_validate(stored) == status, "it does not survive JSON"
+            self._read = self._read.model_copy(update={"status": status})
         return self._read
 
     def is_untouched(self, manifest: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 `world` lets it have its turn after every turn of the engine.
 """
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,13 +18,14 @@ def turn(world: Any) -> None:
     """Everybody but the engine does what is to be done."""
     for item in world.sets.values():
         _replicate(world, item)
+    grown = world.now - timedelta(seconds=world.startup)
     for key, pod in world.pods.items():
-        old = world.now - world.born[key] >= timedelta(seconds=world.startup)
-        ready = old and pod.hash not in world.broken
+        ready = world.born[key] <= grown and pod.hash not in world.broken
         if ready != pod.ready:
             world.pods[key] = replace(pod, ready=ready)
+    counts = Counter(pod.hash for pod in world.pods.values())
     for key, item in world.sets.items():
-        own = sum(pod.hash == key for pod in world.pods.values())
+        own = counts[key]
         if own != item.current:
             world.sets[key] = replace(item, current=own)
     if world.sliced:
@@ -39,8 +41,10 @@ def addresses(world: Any, item: Service) -> frozenset[str]:
         **world.manifest["spec"]["template"]["metadata"]["labels"],
         names.ROLLOUT_LABEL: world.manifest["metadata"]["name"],
     }
-    ready = (pod for pod in world.pods.values() if pod.ready)
-    return frozenset(pod.uid for pod in ready if _selects(item, labels, pod))
+    ready = [pod for pod in world.pods.values() if pod.ready]
+    kinds = {(pod.hash, pod.role): pod for pod in ready}
+    chosen = {kind for kind, pod in kinds.items() if _selects(item, labels, pod)}
+    return frozenset(pod.uid for pod in ready if (pod.hash, pod.role) in chosen)
 
 
 def split(route: dict[str, Any]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import cached_property
 
 from fleet.api.rollout import Rollout, RolloutSpec
+from fleet.kit import memory
 from fleet.kulta.core import replicas, revisions
 from fleet.kulta.core.observed import Measurement, Observed, ReplicaSet
 from fleet.kulta.core.replicas import Bounds, Count
@@ -31,7 +32,7 @@ class Look:
     @cached_property
     def hash(self) -> str:
         """The revision that the spec asks for."""
-        return revisions.hash_of(self.spec.template)
+        return _wanted(self.spec)
 
     @cached_property
     def bounds(self) -> Bounds:
@@ -75,3 +76,8 @@ class Look:
     def answers(self) -> Mapping[str, Measurement]:
         """PromQL → its latest answer, for those who ask a single Prometheus."""
         return {query.text: item for query, item in self.observed.measurements.items()}
+
+
+@memory.once
+def _wanted(spec: RolloutSpec) -> str:
+    return revisions.hash_of(spec.template)

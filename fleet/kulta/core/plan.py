@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from fleet.api import conditions
-from fleet.api.rollout import Phase, Rollout, RolloutStatus
+from fleet.api.rollout import Phase, Rollout, RolloutSpec, RolloutStatus
+from fleet.kit import memory
 from fleet.kulta.core import (
     advice,
     decisions,
@@ -27,6 +28,7 @@ from fleet.kulta.core.actions import Plan
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.look import Look
 from fleet.kulta.core.observed import Observed
+from fleet.kulta.core.traits import Traits
 
 
 def plan(rollout: Rollout, observed: Observed, now: datetime) -> Plan:
@@ -51,7 +53,7 @@ def _decided(look: Look) -> Plan:
     if problems:
         return refused(rollout.status, problems, rollout.metadata.generation, look.now)
     strategy = strategies.select(rollout.spec.strategy)
-    draft = Draft(look=look, traits=strategy.traits(rollout.spec), status=rollout.status)
+    draft = Draft(look=look, traits=_traits(rollout.spec), status=rollout.status)
     requests.act(draft, strategy)
     identity.identify(draft, strategy)
     if draft.is_active:
@@ -80,3 +82,8 @@ def refused(status: RolloutStatus, problems: Iterable[str], generation: int, now
 def strategy_name(rollout: Rollout) -> str:
     """The strategy's name, a label of metrics; empty for a spec that has none."""
     return strategies.name(rollout.spec.strategy)
+
+
+@memory.once
+def _traits(spec: RolloutSpec) -> Traits:
+    return strategies.select(spec.strategy).traits(spec)

@@ -13,7 +13,7 @@ from typing import Any
 from fleet.api.advisor import ASKED, NO_ENDPOINT
 from fleet.api.rollout import Rollout, RolloutSpec
 from fleet.errors import UserError
-from fleet.kit import amounts, durations
+from fleet.kit import amounts, durations, memory
 from fleet.kulta.core.strategies import STRATEGIES
 
 NAME_LIMIT = 63
@@ -21,10 +21,7 @@ NAME_LIMIT = 63
 
 def problems(spec: RolloutSpec, name: str = "") -> tuple[str, ...]:
     """Every problem of `spec` as a sentence; empty when it is valid."""
-    found = list(_name(name))
-    for rule in RULES:
-        found.extend(rule(spec))
-    return tuple(found)
+    return (*_name(name), *_of_spec(spec))
 
 
 def of_manifest(manifest: Mapping[str, Any]) -> tuple[str, ...]:
@@ -116,3 +113,8 @@ RULES: tuple[Callable[[RolloutSpec], Iterator[str]], ...] = (
     _advisor,
 )
 """Asked in this order; all of them are asked."""
+
+
+@memory.once
+def _of_spec(spec: RolloutSpec) -> tuple[str, ...]:
+    return tuple(problem for rule in RULES for problem in rule(spec))

@@ -1,0 +1,29 @@
+"""What follows from a frozen value alone, worked out once for each value.
+
+Used by the engine's core, which looks at the same spec again and again. A value is known by its
+identity: to compare two large specs would cost what is to be saved. Never for what can change.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+Value = TypeVar("Value")
+Answer = TypeVar("Answer")
+
+KEPT = 256
+"""Values that are remembered, the newest; so many, and no more, are kept alive by it."""
+
+
+def once(work: Callable[[Value], Answer], kept: int = KEPT) -> Callable[[Value], Answer]:
+    """`work`, done once for each value while it is among the `kept` newest."""
+    known: dict[int, tuple[Value, Answer]] = {}
+
+    def answer(value: Value) -> Answer:
+        found = known.get(id(value))
+        if found is None:  # and nobody else has this id, as long as the value is kept
+            if len(known) >= kept:
+                known.pop(next(iter(known)))
+            found = known[id(value)] = value, work(value)
+        return found[1]
+
+    return answer

@@ -250,7 +250,12 @@ def test_route_is_given_back_as_it_was(before: Any) -> None:
 
 @pytest.mark.parametrize(
     "note",
-    ["", "[[1,", "[[1, 2]]", *(BROKEN % text for text in ("[[1, 2], [3, 4]]", '[["x", 1]]', "7"))],
+    [
+        "",
+        "[[1,",
+        "[[1, 2]]",
+        *(BROKEN % text for text in ("[[1, 2], [3, 4]]", '[["x", 1]]', "[[-1, 2]]", "7")),
+    ],
     ids=str,
 )
 def test_broken_note_gives_everything_to_stable(note: str) -> None:

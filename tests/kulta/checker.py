@@ -4,7 +4,7 @@ from typing import Any
 
 from fleet.api import names, reasons
 from fleet.kulta.core import replicas
-from fleet.kulta.core.actions import Emit
+from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.core.observed import Service
 from tests import gen
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from fleet.api import names
-from fleet.kulta.core.actions import Question
+from fleet.kulta.core.counsel import Question
 from fleet.kulta.core.observed import Consulted, Pod, ReplicaSet, Service
 from tests import gen
 

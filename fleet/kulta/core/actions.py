@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fleet.api.rollout import Rollout, RolloutStatus
+from fleet.api.rollout import RolloutStatus
+from fleet.kulta.core.counsel import Question
+from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.core.events.transition import Transition
 from fleet.kulta.core.observed import Query
 
@@ -94,15 +96,6 @@ class ConsumeRequest:
     verb: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Emit:
-    """A Kubernetes Event about the Rollout. `kind` is Normal or Warning."""
-
-    kind: str
-    reason: str
-    message: str
-
-
 Action = (
     CreateReplicaSet
     | ScaleReplicaSet
@@ -116,15 +109,6 @@ Action = (
     | ConsumeRequest
     | Emit
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What an advisor is to be asked now. `rollout.status` is the status as it was decided."""
-
-    rollout: Rollout
-    is_healthy: bool
-    """Whether no metric is against it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,83 +8,21 @@ the strategy and `ask` after it, `holds` asks for `hold`.
 """
 
 import math
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 from fleet.api.advisor import ASKED, Advice, Level
-from fleet.api.conditions import MESSAGE_LIMIT, Condition, condition
-from fleet.api.meta import write_time
+from fleet.api.conditions import Condition, condition
 from fleet.api.rollout import Phase, Step
 from fleet.kulta.core import retreat
-from fleet.kulta.core.actions import Question
 from fleet.kulta.core.analysis import rounds
+from fleet.kulta.core.counsel import HEEDED, HOLDING, Question, follows
 from fleet.kulta.core.draft import Draft
-from fleet.kulta.core.events.transition import word
 from fleet.kulta.core.observed import Consulted, Recommendation
 from fleet.kulta.core.wait import Wait
 
 LASTING = 3
 """Intervals for which advice counts, unless it is given again."""
-SURE = 0.5
-"""Advice of less confidence has no consequence."""
-HOLDING = frozenset({"Pause", "Rollback"})
-ACTIONS = ("Continue", "Pause", "Rollback")
-HEEDED: Mapping[Level, frozenset[str]] = {
-    Level.PLANNED: HOLDING,
-    Level.DRIVEN: HOLDING | {"Advance"},
-}
-"""Level → advice that may have a consequence."""
 AVAILABLE = "AdvisorAvailable"
-
-
-def body(question: Question) -> dict[str, Any]:
-    """The JSON that an advisor gets."""
-    rollout, status = question.rollout, question.rollout.status
-    return {
-        "rollout_name": rollout.name,
-        "namespace": rollout.namespace,
-        "strategy": word(status.strategy),
-        "current_step": status.current_step_index,
-        "current_weight": status.current_weight,
-        "metrics_healthy": question.is_healthy,
-        "phase": status.phase.value if status.phase else None,
-        "history": [
-            f"{write_time(item.timestamp)}: {item.action}"
-            for item in status.decisions
-            if item.timestamp is not None
-        ],
-    }
-
-
-def read(said: Any) -> Recommendation:
-    """An advisor's answer. Raises ValueError with a sentence for what makes no sense."""
-    if not isinstance(said, dict):
-        raise ValueError("it answered with something that is not an object")
-    action, weight = _action(said.get("action"))
-    sure = said.get("confidence")
-    if isinstance(sure, bool) or not isinstance(sure, int | float) or not 0 <= sure <= 1:
-        raise ValueError("its confidence is not a number between 0 and 1")
-    reasoning = said.get("reasoning", "")
-    if not isinstance(reasoning, str):
-        raise ValueError("its reasoning is not a text")
-    return Recommendation(
-        action=action,
-        to_weight=weight,
-        confidence=float(sure),
-        reasoning=reasoning[:MESSAGE_LIMIT],
-    )
-
-
-def _action(said: Any) -> tuple[str, int | None]:
-    if said in ACTIONS:
-        return str(said), None
-    inner = said.get("Advance") if isinstance(said, dict) else None
-    weight = inner.get("toWeight") if isinstance(inner, dict) else None
-    if isinstance(weight, int) and not isinstance(weight, bool) and 0 <= weight <= 100:
-        return "Advance", weight
-    known = ", ".join((*ACTIONS, '{"Advance": {"toWeight": 0…100}}'))
-    raise ValueError(f"its action is none of {known}")
 
 
 def heed(draft: Draft) -> None:
@@ -178,11 +116,6 @@ def _record(draft: Draft, consulted: Consulted, said: Recommendation) -> None:
     )
     if stored is None or _meaning(stored) != _meaning(fresh):
         draft.set(advice=fresh)
-
-
-def follows(level: Level, said: Recommendation) -> bool:
-    """Whether such advice has a consequence at that level."""
-    return said.action in HEEDED.get(level, ()) and said.confidence >= SURE
 
 
 def _meaning(advice: Advice) -> object:

@@ -13,8 +13,8 @@ from fleet.api.advisor import ASKED
 from fleet.api.analysis import MetricResult
 from fleet.api.conditions import MESSAGE_LIMIT, Condition
 from fleet.api.rollout import Decision, Phase, RolloutStatus
-from fleet.kulta.core.actions import Emit
 from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.core.events.transition import Transition
 from fleet.kulta.core.look import Look
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from fleet.api.rollout import Phase, RolloutStatus
 from fleet.kulta.core import phases
-from fleet.kulta.core.actions import Action, Question
+from fleet.kulta.core.actions import Action
+from fleet.kulta.core.counsel import Question
 from fleet.kulta.core.look import Look
 from fleet.kulta.core.observed import Query
 from fleet.kulta.core.traits import Traits

@@ -9,7 +9,7 @@ from fleet.kulta.core import decisions, promotion, requests, traffic
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.look import Look
 from fleet.kulta.core.observed import ReplicaSet
-from fleet.kulta.core.strategies.base import Strategy
+from fleet.kulta.core.strategy import Strategy
 from fleet.kulta.core.traits import Traits
 
 

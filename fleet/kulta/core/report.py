@@ -22,7 +22,7 @@ from fleet.kulta.core.actions import (
 )
 from fleet.kulta.core.analysis import experiment
 from fleet.kulta.core.draft import Draft
-from fleet.kulta.core.strategies.base import Strategy
+from fleet.kulta.core.strategy import Strategy
 from fleet.kulta.core.wait import Wait
 
 THROTTLE = timedelta(seconds=30)

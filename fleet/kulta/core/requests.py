@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from fleet.api import names
 from fleet.api.rollout import Phase
 from fleet.kulta.core import decisions, holds, promotion, restart, retreat
-from fleet.kulta.core.actions import ConsumeRequest, Emit
+from fleet.kulta.core.actions import ConsumeRequest
 from fleet.kulta.core.draft import Draft
-from fleet.kulta.core.strategies.base import Strategy
+from fleet.kulta.core.events.emit import Emit
+from fleet.kulta.core.strategy import Strategy
 
 YES = "true"
 

@@ -8,8 +8,9 @@ gives up, so whoever carries on after a crash sees what is left to do. Where no 
 (`maxSurge` 0), the set shrinks by `maxUnavailable` first. It waits while anything is on its way.
 """
 
-from fleet.kulta.core.actions import Emit, MarkPod
+from fleet.kulta.core.actions import MarkPod
 from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.core.observed import Pod
 
 

@@ -8,9 +8,10 @@ spec. Without a router, Services that do not exist are nobody's loss.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from fleet.kulta.core import divisions, services
-from fleet.kulta.core.actions import Emit, WriteRoute
+from fleet.kulta.core.actions import WriteRoute
 from fleet.kulta.core.divisions import Division
 from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.core.observed import Service
 from fleet.kulta.core.routers.base import Branch
 from fleet.kulta.core.wait import Wait, for_pods

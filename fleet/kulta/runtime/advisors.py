@@ -15,8 +15,8 @@ import orjson
 from fleet import aio
 from fleet.api.names import Key
 from fleet.errors import PermanentError, TemporaryError
-from fleet.kulta.core import advice
-from fleet.kulta.core.actions import Question
+from fleet.kulta.core import counsel
+from fleet.kulta.core.counsel import Question
 from fleet.kulta.core.events.advised import Advised
 from fleet.kulta.core.observed import Consulted, Recommendation
 from fleet.kulta.runtime import web
@@ -58,13 +58,13 @@ class HttpAdvisor:
             method="POST",
             url=wish.endpoint,
             headers={"Content-Type": "application/json", "Accept": "application/json"},
-            body=orjson.dumps(advice.body(question)),
+            body=orjson.dumps(counsel.body(question)),
             seconds=float(wish.timeout_seconds),
         )
         answer, where = await self._web.ask(call), web.shown(wish.endpoint)
         try:
             web.check(answer, where, LONGEST_WORDS)
-            return advice.read(orjson.loads(answer.body))
+            return counsel.read(orjson.loads(answer.body))
         except PermanentError as error:
             raise TemporaryError(str(error)) from None
         except orjson.JSONDecodeError:

@@ -21,6 +21,7 @@ from fleet.api.rollout import Rollout, RolloutStatus
 from fleet.errors import AlreadyExists, Conflict, NotFound, UserError
 from fleet.kulta.core import actions
 from fleet.kulta.core.actions import Action
+from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.ports import Kube, Recorder
@@ -121,7 +122,7 @@ class Turn:
                 work = self._set_finalizer(action)
             case actions.ConsumeRequest():
                 work = self._consume_request(action)
-            case actions.Emit():
+            case Emit():
                 work = self._emit(action)
             case _:
                 assert_never(action)
@@ -209,7 +210,7 @@ class Turn:
         self.world.consumed.setdefault((meta.namespace, meta.name), set()).add(action.verb)
         return Outcome.DONE
 
-    async def _emit(self, action: actions.Emit) -> Outcome:
+    async def _emit(self, action: Emit) -> Outcome:
         self._event(action.kind, action.reason, action.message)
         return Outcome.DONE
 

@@ -16,10 +16,9 @@ from fleet.aio import WorkQueue
 from fleet.api.names import Key
 from fleet.api.rollout import Rollout
 from fleet.errors import Conflict, FleetError, NotFound, UnexpectedState, UserError
-from fleet.kulta.core import decisions
+from fleet.kulta.core import decisions, words
 from fleet.kulta.core import plan as core
 from fleet.kulta.core.actions import Plan
-from fleet.kulta.core.events import transition
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.runtime import stalled
 from fleet.kulta.runtime.advisors import Consultations
@@ -153,7 +152,7 @@ class Reconciler:
     def _succeeded(self, key: Key, rollout: Rollout, plan: Plan, seconds: float) -> None:
         self.queue.forget(key)
         self._conflicts.pop(key, None)
-        strategy = transition.word(core.strategy_name(rollout))
+        strategy = words.word(core.strategy_name(rollout))
         self.metrics.reconciled(result="success", strategy=strategy, seconds=seconds)
         self.metrics.show_rollout(
             *key,

@@ -11,7 +11,7 @@ import pytest
 
 from fleet.api.rollout import Rollout, RolloutStatus
 from fleet.errors import TemporaryError
-from fleet.kulta.core.actions import Question
+from fleet.kulta.core.counsel import Question
 from fleet.kulta.core.events.advised import Advised
 from fleet.kulta.core.observed import Consulted, Recommendation
 from fleet.kulta.runtime.advisors import AdviceSource, Consultations, HttpAdvisor, Silent

@@ -12,7 +12,6 @@ from datetime import timedelta
 from fleet.api.analysis import Analysis, AnalysisStatus, Metric, MetricResult, MetricStatus, Samples
 from fleet.api.conditions import MESSAGE_LIMIT
 from fleet.kit import durations
-from fleet.kulta.core import advice
 from fleet.kulta.core.analysis import rounds, thresholds
 from fleet.kulta.core.analysis.rounds import Asked, Slot
 from fleet.kulta.core.analysis.thresholds import Answer, Counts, Verdict
@@ -57,20 +56,17 @@ def begin(draft: Draft) -> None:
 
 
 def examine(draft: Draft, *, iterations: int | None = None) -> Finding:
-    """Ask what is due, count what is new, and say what it means. An advisor may be heard.
+    """Ask what is due, count what is new, and say what it means.
 
     `iterations`: checks that must pass in the present step, where it has a number of its own.
     """
     analysis = draft.traits.analysis
     if analysis is not None and iterations is not None:
         analysis = analysis.model_copy(update={"iterations": iterations})
-    finding, awaited = _examine(draft, analysis), advice.awaited(draft)
-    if awaited is None or finding.wait is not None or finding.failure:
-        return finding
-    return replace(finding, wait=awaited)
+    return _judged(draft, analysis)
 
 
-def _examine(draft: Draft, analysis: Analysis | None) -> Finding:
+def _judged(draft: Draft, analysis: Analysis | None) -> Finding:
     began = draft.status.step_start_time
     if analysis is None or not analysis.metrics or began is None:
         return NOTHING

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.api.rollout import Rollout, RolloutStatus
-from fleet.kulta.core import advice
-from fleet.kulta.core.actions import Question
+from fleet.kulta.core import counsel
+from fleet.kulta.core.counsel import Question
 from fleet.kulta.core.events import transition
 from fleet.kulta.core.observed import Recommendation
 
@@ -34,4 +34,4 @@ class Advised:
     @property
     def prevails(self) -> bool:
         """Whether thresholds decide all the same."""
-        return not advice.follows(self.rollout.spec.advisor.level, self.recommendation)
+        return not counsel.follows(self.rollout.spec.advisor.level, self.recommendation)

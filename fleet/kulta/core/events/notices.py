@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from fleet.kulta.core.actions import Emit
+from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.core.events.transition import Transition
 
 LIFE = timedelta(hours=1)

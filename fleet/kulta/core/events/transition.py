@@ -8,28 +8,15 @@ the decision keeps what came before apart from what comes after.
 
 import hashlib
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fleet.api.rollout import Decision, Phase, Rollout, RolloutStatus
+from fleet.kulta.core.words import word
 
 _SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://kulta.io/decisions")
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-STRATEGIES: Mapping[str, str] = {
-    "canary": "canary",
-    "blueGreen": "blue-green",
-    "abTesting": "ab-testing",
-    "simple": "simple",
-}
-"""Member of `spec.strategy` → the word for it in events and metrics, as in the KULTA reference."""
-
-
-def word(strategy: str) -> str:
-    """The strategy's word; what is not known stands for itself."""
-    return STRATEGIES.get(strategy, strategy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

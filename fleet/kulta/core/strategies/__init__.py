@@ -1,4 +1,5 @@
-"""Strategies: one way from revision to revision in each file, all with the shape of `base`.
+"""Strategies: one way from revision to revision in each file, all with the shape of
+`core.strategy`.
 
 Add one by a file here, an entry in `STRATEGIES`, and the member of `spec.strategy` that selects it.
 """
@@ -8,10 +9,10 @@ from collections.abc import Mapping
 from fleet.api import rollout as api
 from fleet.errors import UnexpectedState
 from fleet.kulta.core.strategies.abtesting import ABTestingStrategy
-from fleet.kulta.core.strategies.base import Strategy
 from fleet.kulta.core.strategies.bluegreen import BlueGreenStrategy
 from fleet.kulta.core.strategies.canary import CanaryStrategy
 from fleet.kulta.core.strategies.simple import SimpleStrategy
+from fleet.kulta.core.strategy import Strategy
 
 __all__ = ["STRATEGIES", "Strategy", "name", "select"]
 

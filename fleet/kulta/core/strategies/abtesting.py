@@ -30,12 +30,12 @@ from fleet.kulta.core import (
     sides,
     traffic,
 )
-from fleet.kulta.core.actions import Emit
 from fleet.kulta.core.analysis import experiment
 from fleet.kulta.core.analysis.checks import NOTHING
 from fleet.kulta.core.analysis.shares import Subject
 from fleet.kulta.core.analysis.winner import CONTROL
 from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.core.routers.base import Branch
 from fleet.kulta.core.strategies import base
 from fleet.kulta.core.traits import Traits

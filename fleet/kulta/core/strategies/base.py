@@ -1,39 +1,24 @@
-"""The shape of a strategy, and the moves that all of them make the same way."""
+"""The moves that strategies make the same way."""
 
-from collections.abc import Iterator
-from typing import Protocol
+from dataclasses import replace
 
-from fleet.api.rollout import Phase, RolloutSpec
-from fleet.kulta.core import deadlines, holds, retreat
+from fleet.api.rollout import Phase
+from fleet.kulta.core import advice, deadlines, holds, retreat
+from fleet.kulta.core.analysis import checks
 from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
-from fleet.kulta.core.traits import Traits
 from fleet.kulta.core.wait import Wait
 
 
-class Strategy(Protocol):
-    """One way from revision to revision."""
+def examine(draft: Draft, *, iterations: int | None = None) -> Finding:
+    """What metrics say, and where they have nothing against it, the advisor.
 
-    def problems(self, spec: RolloutSpec, at: str) -> Iterator[str]:
-        """What is wrong with its part of the spec, which stands at the path `at`."""
-
-    def traits(self, spec: RolloutSpec) -> Traits:
-        """How it uses pods, Services, routes and metrics."""
-
-    def start(self, spec: RolloutSpec, stepwise: bool) -> tuple[int | None, int | None]:
-        """Step index and weight of a new revision; not `stepwise`: there is nothing to compare."""
-
-    def describe(self, draft: Draft) -> str:
-        """Where the rollout stands, in words that change only when it moves."""
-
-    def step(self, draft: Draft) -> str:
-        """The step in work of all steps, `2/4`; empty for a strategy without steps."""
-
-    def advance(self, draft: Draft) -> None:
-        """Take an active rollout as far as the world allows; may complete or fail it."""
-
-    def skip(self, draft: Draft) -> None:
-        """Leave out what remains of steps, pauses and checks: `promote-full`."""
+    `iterations`: checks that must pass in the present step, where it has a number of its own.
+    """
+    finding, awaited = checks.examine(draft, iterations=iterations), advice.awaited(draft)
+    if awaited is None or finding.wait is not None or finding.failure:
+        return finding
+    return replace(finding, wait=awaited)
 
 
 def fails(draft: Draft, finding: Finding) -> bool:

@@ -23,7 +23,6 @@ from fleet.kulta.core import (
     requests,
     traffic,
 )
-from fleet.kulta.core.analysis import checks
 from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.retreat import ABSENT
@@ -81,7 +80,7 @@ class BlueGreenStrategy:
         draft.move(Phase.PROGRESSING)
 
     def advance(self, draft: Draft) -> None:
-        finding = checks.examine(draft)
+        finding = base.examine(draft)
         if base.fails(draft, finding):
             return
         gated = _is_gated(draft)
@@ -105,7 +104,7 @@ class BlueGreenStrategy:
         deadlines.stop(draft)
         if draft.phase is not Phase.PREVIEW:
             self._arrive(draft)
-            finding = checks.examine(draft)
+            finding = base.examine(draft)
         if self._may_leave(draft, finding):
             self._open(draft, finding)
 

@@ -205,7 +205,7 @@ def _examined(draft: Draft) -> Finding:
     """The analysis, as the step in work wants it."""
     step = _step(draft)
     own = step.analysis if step is not None else None
-    return checks.examine(draft, iterations=own.iterations if own is not None else None)
+    return base.examine(draft, iterations=own.iterations if own is not None else None)
 
 
 def _arrive(draft: Draft, step: Step) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from fleet.api.rollout import RolloutSpec, Simple
 from fleet.kulta.core import deadlines, decisions, holds, problems, promotion, requests
-from fleet.kulta.core.analysis import checks
 from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.strategies import base
@@ -45,7 +44,7 @@ class SimpleStrategy:
         draft.set(reached_step_index=SKIPPED)
 
     def advance(self, draft: Draft) -> None:
-        finding = checks.examine(draft)
+        finding = base.examine(draft)
         if base.fails(draft, finding) or not base.begins(draft):
             return
         held = holds.of_spec(draft)
@@ -65,7 +64,7 @@ class SimpleStrategy:
             return True
         if draft.status.step_start_time is None:
             draft.set(step_start_time=draft.now)
-            finding = checks.examine(draft)
+            finding = base.examine(draft)
         if finding.wait is None:
             return True
         if requests.is_asked(draft, "promote"):

@@ -6,8 +6,7 @@ runs. It never touches a cluster: it freezes inputs into a run, and `plan` does 
 
 from datetime import datetime
 
-from fleet.api import Application, ClusterRollout, FleetRollout
-from fleet.api import conditions as conditionlib
+from fleet.api import Application, ClusterRollout, FleetRollout, conditions
 from fleet.api.application import (
     ApplicationPhase,
     ApplicationStatus,
@@ -23,8 +22,7 @@ from fleet.hub.core.application import policy, validation
 from fleet.hub.core.application.occasion import Proposal
 from fleet.hub.core.member import selection
 from fleet.hub.core.observed import ApplicationObserved
-from fleet.hub.core.run import requests
-from fleet.hub.core.run import waves as wavelib
+from fleet.hub.core.run import requests, waves
 from fleet.kit import phrases
 
 
@@ -117,8 +115,8 @@ def _due(
     if occasion is None or _queued(observed, proposal):
         return None
     newest = observed.runs[-1] if observed.runs else None
-    plan = wavelib.plan(proposal.policy, occasion.clusters, observed.members)
-    plan = plan if occasion.soak else wavelib.without_trial(plan)
+    plan = waves.plan(proposal.policy, occasion.clusters, observed.members)
+    plan = plan if occasion.soak else waves.without_trial(plan)
     number = 1 + max([application.status.runs, *(run.spec.number for run in observed.runs)])
     spec = FleetRolloutSpec(
         application=Snapshot(
@@ -180,11 +178,11 @@ def _status(
     phase, message = _phase(newest, create)
     queued = _queued(observed, proposal)
     message = queued or message
-    accepted = conditionlib.condition("Accepted", True, "Accepted", "")
+    accepted = conditions.condition("Accepted", True, "Accepted", "")
     good = phase is ApplicationPhase.READY
     reason = (newest.status.reason if newest and not create else "") or "Progressing"
     reason = "Queued" if queued else reason
-    ready = conditionlib.condition("Ready", good, reason, message)
+    ready = conditions.condition("Ready", good, reason, message)
     return ApplicationStatus(
         phase=phase,
         observed_generation=application.metadata.generation,
@@ -193,7 +191,7 @@ def _status(
         runs=create.spec.number if create else max(numbers),
         clusters=f"{updated}/{len(proposal.chosen)}",
         message=message,
-        conditions=conditionlib.updated(
+        conditions=conditions.updated(
             application.status.conditions,
             (accepted, ready),
             now,
@@ -237,8 +235,8 @@ def refused(
     """
     message = str(error)
     refused = (
-        conditionlib.condition("Accepted", False, error.reason, message),
-        conditionlib.condition("Ready", False, error.reason, message),
+        conditions.condition("Accepted", False, error.reason, message),
+        conditions.condition("Ready", False, error.reason, message),
     )
     numbers = [application.status.runs, *(run.spec.number for run in observed.runs)]
     status = application.status.model_copy(
@@ -246,8 +244,8 @@ def refused(
             "phase": ApplicationPhase.DEGRADED,
             "observed_generation": application.metadata.generation,
             "runs": max(numbers),
-            "message": message[: conditionlib.MESSAGE_LIMIT],
-            "conditions": conditionlib.updated(
+            "message": message[: conditions.MESSAGE_LIMIT],
+            "conditions": conditions.updated(
                 application.status.conditions, refused, now, application.metadata.generation
             ),
         }

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.api import ClusterRollout, Fleet, FleetRollout
-from fleet.api import conditions as conditionlib
+from fleet.api import ClusterRollout, Fleet, FleetRollout, conditions
 from fleet.api.application import ApplicationSpec, DeliveryPolicy
 from fleet.api.fleetrollout import RunPhase
 from fleet.api.names import ClusterName
 from fleet.hub.core.cluster import standing
 from fleet.hub.core.observed import ApplicationObserved
-from fleet.hub.core.run import waves as wavelib
+from fleet.hub.core.run import waves
 from fleet.hub.core.run.membership import MEMBERS_CHANGED
 from fleet.kit import hashing
 from fleet.rendering import overrides
@@ -67,7 +66,7 @@ def find(observed: ApplicationObserved, proposal: Proposal) -> Occasion | None:
         name
         for name in answering
         if name in known
-        and conditionlib.is_true(known[name].status.conditions, standing.INPUTS_CHANGED)
+        and conditions.is_true(known[name].status.conditions, standing.INPUTS_CHANGED)
     )
     if _placed(changed, observed, proposal):
         return Occasion(trigger="ClusterInputsChanged", clusters=everybody)
@@ -105,8 +104,8 @@ def _placed(
     """Those that a run would let go: who belongs to no wave and is left out makes no run."""
     if not names or proposal.policy.unmatched_clusters != "Ignore":
         return tuple(names)
-    waves = proposal.policy.waves or (wavelib.IMPLICIT,)
-    taken, _ = wavelib.assign(waves, names, observed.members)
+    planned = proposal.policy.waves or (waves.IMPLICIT,)
+    taken, _ = waves.assign(planned, names, observed.members)
     return tuple(name for name in names if name in taken)
 
 

@@ -13,7 +13,7 @@ from fleet.api.application import DeliveryPolicy, Limits
 from fleet.api.names import ClusterName, is_closed
 from fleet.api.waves import Wave
 from fleet.hub.core.application import checks, strategies
-from fleet.hub.core.run import waves as wavelib
+from fleet.hub.core.run import waves
 from fleet.kit import amounts
 from fleet.rendering import overrides
 
@@ -75,14 +75,14 @@ def _namespace(subject: Subject) -> Iterator[str]:
 
 
 def _waves(subject: Subject) -> Iterator[str]:
-    waves = subject.policy.waves
-    names = [wave.name for wave in waves]
-    for index, wave in enumerate(waves):
+    planned = subject.policy.waves
+    names = [wave.name for wave in planned]
+    for index, wave in enumerate(planned):
         where = f"spec.deliveryPolicy.waves[{index}]"
         if wave.name in names[:index]:
             yield f"{where}.name: {wave.name} is taken by an earlier wave: write another name"
         yield from _members(wave, where)
-        if wave.remaining and wave is not waves[-1]:
+        if wave.remaining and wave is not planned[-1]:
             yield (
                 f"{where}.remaining: only the last wave can take all that remain: "
                 "move it to the end"
@@ -92,7 +92,7 @@ def _waves(subject: Subject) -> Iterator[str]:
             yield from checks.gates(f"{where}.{side}", gates)
         if any(gate.soak for gate in wave.before):
             yield f"{where}.before: a soak follows a wave: move it to after of the wave before"
-    for index, place, name in wavelib.strangers(waves, subject.chosen):
+    for index, place, name in waves.strangers(planned, subject.chosen):
         yield (
             f"spec.deliveryPolicy.waves[{index}].clusters[{place}]: {name} is not a member of "
             f"fleet {subject.fleet.name}: correct the name or remove it"
@@ -149,7 +149,7 @@ def _overall(policy: DeliveryPolicy, where: str) -> Iterator[str]:
             f"{where}.maxTrafficShareOnNewRevision: {share} is no share: "
             "write a percentage from 1% to 99%"
         )
-    names = [wave.name for wave in policy.waves or (wavelib.IMPLICIT,)]
+    names = [wave.name for wave in policy.waves or (waves.IMPLICIT,)]
     if limits.until_wave is not None and limits.until_wave not in names:
         yield (
             f"{where}.untilWave: {limits.until_wave} is no wave: write one of {', '.join(names)}"

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fleet.api import Rollout
-from fleet.api import conditions as conditionlib
+from fleet.api import Rollout, conditions
 from fleet.api.clusterrollout import EngineReport
 from fleet.api.conditions import Condition
 from fleet.api.fleetrollout import ClusterPhase
@@ -64,7 +63,7 @@ def report(rollout: Rollout, revision: str) -> EngineReport:
     What a member writes is a stranger's text: it is cut before it enters an object of the hub.
     """
     status = rollout.status
-    available = conditionlib.find(status.conditions, "Available")
+    available = conditions.find(status.conditions, "Available")
     told = EngineReport(
         phase=status.phase or "",
         revision=status.fleet_revision[:NAME_LIMIT],
@@ -113,7 +112,7 @@ def of(
 
 def _unseen(rollout: Rollout) -> Assessment:
     """The engine has not taken it up; a refusal of this very generation is its last word."""
-    refused = conditionlib.find(rollout.status.conditions, "InvalidSpec")
+    refused = conditions.find(rollout.status.conditions, "InvalidSpec")
     latest = rollout.metadata.generation
     if refused and refused.status == "True" and refused.observed_generation == latest:
         return Assessment(
@@ -130,7 +129,7 @@ def _unseen(rollout: Rollout) -> Assessment:
 
 def _stalled(rollout: Rollout, phase: ClusterPhase) -> Assessment | None:
     """What stands in the engine's way, as it says itself."""
-    found = conditionlib.find(rollout.status.conditions, "Stalled")
+    found = conditions.find(rollout.status.conditions, "Stalled")
     if found is None or found.status != "True":
         return None
     return Assessment(
@@ -195,7 +194,7 @@ def _progressing(rollout: Rollout) -> Assessment:
             reason="Analyzing",
             message=rollout.status.message or f"{held[0].name}: {held[0].message}",
         )
-    stuck = conditionlib.find(rollout.status.conditions, "Available")
+    stuck = conditions.find(rollout.status.conditions, "Available")
     return Assessment(
         phase=ClusterPhase.PROGRESSING,
         reason="Progressing",

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from fleet.api import ClusterRollout
-from fleet.api import conditions as conditionlib
+from fleet.api import ClusterRollout, conditions
 from fleet.api.clusterrollout import ClusterRolloutStatus, EngineReport, LastGood
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER
@@ -263,11 +262,11 @@ def _surplus(case: Case) -> bool:
     return settled and case.bar is None and not case.inputs_changed and bool(extra)
 
 
-def _inputs(case: Case) -> tuple[conditionlib.Condition, ...]:
+def _inputs(case: Case) -> tuple[conditions.Condition, ...]:
     if not case.inputs_changed:
         return ()
     message = "labels, vars or defaults of the cluster changed its manifests"
-    return (conditionlib.condition(standing.INPUTS_CHANGED, True, "ClusterInputsChanged", message),)
+    return (conditions.condition(standing.INPUTS_CHANGED, True, "ClusterInputsChanged", message),)
 
 
 def _told(

@@ -11,7 +11,7 @@ from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import InventoryItem
 from fleet.api.names import ROLLOUTS, Resource
 from fleet.hub.core.actions import DeleteObject
-from fleet.hub.core.cluster import live as livelib
+from fleet.hub.core.cluster import live as lives
 from fleet.hub.core.cluster import ownership
 from fleet.hub.core.cluster.live import Live
 from fleet.hub.core.observed import Place
@@ -59,27 +59,27 @@ def planned(items: Items, rendered: Iterable[Rendered], live: Live) -> Items:
             name=each.name,
         )
         for each in rendered
-        if livelib.place(each) not in known
+        if lives.place(each) not in known
     )
     return (*kept, *new)
 
 
 def confirmed(items: Items, rendered: Sequence[Rendered], live: Live) -> Items:
     """`items` with uid and digest of those that have been seen as they shall be."""
-    wanted = {livelib.place(each): each.digest for each in rendered}
+    wanted = {lives.place(each): each.digest for each in rendered}
     result = []
     for item in items:
         found = live.find(place(item))
-        seen = livelib.digest(found)
+        seen = lives.digest(found)
         if found is not None and seen == wanted.get(place(item)):
-            item = item.model_copy(update={"uid": livelib.uid(found), "digest": seen})  # noqa: PLW2901
+            item = item.model_copy(update={"uid": lives.uid(found), "digest": seen})  # noqa: PLW2901
         result.append(item)
     return tuple(result)
 
 
 def surplus(items: Items, rendered: Iterable[Rendered]) -> Items:
     """What is listed and not wanted any more."""
-    wanted = {livelib.place(each) for each in rendered}
+    wanted = {lives.place(each) for each in rendered}
     return tuple(item for item in items if place(item) not in wanted)
 
 
@@ -108,18 +108,18 @@ def doomed(items: Items, live: Live, owner: Owner) -> tuple[Items, tuple[DeleteO
         found = live.find(place(item))
         if found is None or not ownership.is_ours(found, owner.application, owner.namespace):
             continue
-        if (item.uid and livelib.uid(found) != item.uid) or livelib.other_hub(found, owner.hub):
+        if (item.uid and lives.uid(found) != item.uid) or lives.other_hub(found, owner.hub):
             continue
         left.append(item)
-        if livelib.is_going(found):
+        if lives.is_going(found):
             continue
         deletions.append(
             DeleteObject(
                 resource=resource(item),
                 namespace=item.namespace,
                 name=item.name,
-                uid=livelib.uid(found),
-                version=livelib.version(found),
+                uid=lives.uid(found),
+                version=lives.version(found),
             )
         )
     return tuple(left), tuple(deletions)

@@ -15,7 +15,7 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ROLLOUTS
 from fleet.hub.core.actions import DispatchPlan, FenceRollout, Finalizer, LookUp
 from fleet.hub.core.cluster import inventory, standing
-from fleet.hub.core.cluster import live as livelib
+from fleet.hub.core.cluster import live as lives
 from fleet.hub.core.cluster.assessment import Assessment
 from fleet.hub.core.cluster.live import Live, Manifest
 from fleet.hub.core.observed import DispatchObserved
@@ -100,7 +100,7 @@ def _away(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> Di
     if observed.looked_up is None and not rollouts:
         return DispatchPlan(status=item.status, actions=(LookUp(),))
     for rollout in rollouts:
-        if hub := livelib.other_hub(rollout, observed.hub):
+        if hub := lives.other_hub(rollout, observed.hub):
             return _released(item, f"another hub ({hub}) manages the Rollout")
     left, deletions = inventory.leaving(listed, live, inventory.Owner.of(item, observed.hub))
     if not left:
@@ -110,7 +110,7 @@ def _away(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> Di
     if not deletions:
         return DispatchPlan(status=status, wake_at=wake)
     own = {one.uid for one in deletions}
-    fenced = [one for one in rollouts if livelib.uid(one) in own]
+    fenced = [one for one in rollouts if lives.uid(one) in own]
     return _fenced(item, observed, status, fenced) or DispatchPlan(
         status=status, actions=deletions, wake_at=wake
     )
@@ -135,19 +135,19 @@ def _fenced(
     before = item.status.dispatch
     taken = before
     if before.run:
-        sequence = max([before.sequence, *(livelib.sequence(one) for one in rollouts)]) + 1
+        sequence = max([before.sequence, *(lives.sequence(one) for one in rollouts)]) + 1
         taken = Dispatched(sequence=sequence, rollout=sequence)
         status = status.model_copy(update={"dispatch": taken})
     actions = tuple(
         FenceRollout(
             name=str(one["metadata"]["name"]),
             namespace=str(one["metadata"]["namespace"]),
-            version=livelib.version(one),
+            version=lives.version(one),
             hub=observed.hub,
             sequence=taken.sequence,
         )
         for one in rollouts
-        if livelib.sequence(one) < taken.sequence
+        if lives.sequence(one) < taken.sequence
     )
     if taken is before and not actions:
         return None

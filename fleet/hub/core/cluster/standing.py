@@ -7,8 +7,7 @@ cluster is paused, held or out of reach; what it has waited is kept here, in the
 from collections.abc import Sequence
 from datetime import datetime
 
-from fleet.api import ClusterRollout
-from fleet.api import conditions as conditionlib
+from fleet.api import ClusterRollout, conditions
 from fleet.api.clusterrollout import ClusterRolloutStatus, Dispatched
 from fleet.api.conditions import Condition
 from fleet.api.fleetrollout import ClusterPhase
@@ -78,7 +77,7 @@ def status(item: ClusterRollout, found: Assessment, now: datetime) -> ClusterRol
             "observed_generation": item.metadata.generation,
             "phase": phase,
             "reason": found.reason,
-            "message": found.message[: conditionlib.MESSAGE_LIMIT],
+            "message": found.message[: conditions.MESSAGE_LIMIT],
             "waiting_since": (since or now) if waiting else None,
             "waited_seconds": waited,
             "finished_at": (before.finished_at if same else now) if phase in FINAL else None,
@@ -91,21 +90,21 @@ def status(item: ClusterRollout, found: Assessment, now: datetime) -> ClusterRol
 def reachable(member: Member | None) -> Condition:
     """The condition `Reachable`: its time is when the member was lost."""
     if member is None:
-        return conditionlib.condition(
+        return conditions.condition(
             REACHABLE, False, "Released", "the MemberCluster is gone; what is there stays"
         )
     if not member.reachable:
-        return conditionlib.condition(REACHABLE, False, member.reason, member.message)
-    return conditionlib.condition(REACHABLE, True, "Reachable", "")
+        return conditions.condition(REACHABLE, False, member.reason, member.message)
+    return conditions.condition(REACHABLE, True, "Reachable", "")
 
 
 def lost_since(item: ClusterRollout) -> datetime | None:
     """Since when its member is out of reach; None while it is not, and while that is not known."""
-    seen = conditionlib.find(item.status.conditions, REACHABLE)
+    seen = conditions.find(item.status.conditions, REACHABLE)
     return seen.last_transition_time if seen is not None and seen.status != "True" else None
 
 
 def _conditions(
     item: ClusterRollout, new: Sequence[Condition], now: datetime
 ) -> tuple[Condition, ...]:
-    return conditionlib.updated(item.status.conditions, new, now, item.metadata.generation)
+    return conditions.updated(item.status.conditions, new, now, item.metadata.generation)

@@ -20,7 +20,7 @@ from fleet.hub.core.actions import (
     UpdateObject,
 )
 from fleet.hub.core.cluster import inventory, ownership, standing
-from fleet.hub.core.cluster import live as livelib
+from fleet.hub.core.cluster import live as lives
 from fleet.hub.core.cluster.live import Live
 from fleet.hub.core.observed import DispatchObserved, Member
 from fleet.kit import hashing
@@ -154,7 +154,7 @@ def missing(case: Case, dispatch: Dispatched) -> tuple[Write, ...]:
             found = case.live.get(each)
             if found is None:
                 writes.append(CreateObject(resource=each.resource, manifest=each.manifest))
-            elif livelib.digest(found) != each.digest:
+            elif lives.digest(found) != each.digest:
                 manifest = ownership.merged(found, each)
                 writes.append(UpdateObject(resource=each.resource, manifest=manifest))
     return tuple(writes)
@@ -184,7 +184,7 @@ def unconfirmed(case: Case) -> tuple[Rendered, ...]:
     return tuple(
         each
         for each in case.observed.rendered
-        if each.resource is not ROLLOUTS and seen.get(livelib.place(each)) != each.digest
+        if each.resource is not ROLLOUTS and seen.get(lives.place(each)) != each.digest
     )
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fleet.api import MemberCluster
-from fleet.api import conditions as conditionlib
+from fleet.api import MemberCluster, conditions
 
 LEASE_SECONDS = 30.0
 """An engine renews every few seconds; without a change for so long it is not believed alive."""
@@ -59,7 +58,7 @@ def doubt(*, watch_age: float, lease_age: float | None) -> Doubt | None:
 
 def lost_since(cluster: MemberCluster) -> datetime | None:
     """Since when its reports do not count; None while they do, and while that is not known."""
-    seen = conditionlib.find(cluster.status.conditions, FRESH)
+    seen = conditions.find(cluster.status.conditions, FRESH)
     return seen.last_transition_time if seen is not None and seen.status == "False" else None
 
 

@@ -12,7 +12,7 @@ from fleet.api.fleetrollout import Appended, FleetRolloutStatus
 from fleet.api.names import ClusterName
 from fleet.hub.core import phases
 from fleet.hub.core.observed import RunObserved
-from fleet.hub.core.run import waves as wavelib
+from fleet.hub.core.run import waves
 from fleet.hub.core.run.story import Told
 from fleet.kit import phrases
 
@@ -33,8 +33,8 @@ def joined(
     names = _new(run, status, observed)[: MOST - len(status.appended)]
     if not names:
         return status, ()
-    waves = run.spec.application.spec.delivery_policy.waves or (wavelib.IMPLICIT,)
-    taken, _ = wavelib.assign(waves, names, observed.members)
+    planned = run.spec.application.spec.delivery_policy.waves or (waves.IMPLICIT,)
+    taken, _ = waves.assign(planned, names, observed.members)
     new = tuple(Appended(name=name, wave=taken[name]) for name in names if name in taken)
     told = tuple(("MemberAppended", f"{one.name} joins wave {one.wave}") for one in new)
     return status.model_copy(update={"appended": (*status.appended, *new)}), told

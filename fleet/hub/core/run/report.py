@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fleet.api import FleetRollout
-from fleet.api import conditions as conditionlib
+from fleet.api import FleetRollout, conditions
 from fleet.api.conditions import Condition
 from fleet.api.fleetrollout import FleetRolloutStatus, RunPhase, WavePhase
 from fleet.hub.core import phases
@@ -119,7 +118,7 @@ def _conditions(
     going = not ended and state.phase not in WAITING
     good = state.phase is RunPhase.SUCCEEDED if ended else None
     new = (
-        conditionlib.condition("Progressing", going, state.reason, state.message),
-        conditionlib.condition("Succeeded", good, state.reason, state.message),
+        conditions.condition("Progressing", going, state.reason, state.message),
+        conditions.condition("Succeeded", good, state.reason, state.message),
     )
-    return conditionlib.updated(before.conditions, new, now, generation)
+    return conditions.updated(before.conditions, new, now, generation)

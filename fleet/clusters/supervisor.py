@@ -13,7 +13,7 @@ from fleet import aio
 from fleet.api.names import ClusterName
 from fleet.clusters.client import Client
 from fleet.clusters.config import ClientConfig
-from fleet.clusters.registry import Handle
+from fleet.clusters.handles import Handle
 from fleet.clusters.watch import Informer
 
 Connect = Callable[[ClusterName, ClientConfig], Client]

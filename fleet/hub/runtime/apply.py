@@ -26,7 +26,7 @@ from fleet.api.names import (
     Key,
     Resource,
 )
-from fleet.clusters.registry import Handle
+from fleet.clusters.handles import Handle
 from fleet.clusters.store import Store
 from fleet.errors import AlreadyExists, Conflict, FleetError, NotFound
 from fleet.hub.core.actions import (

@@ -17,7 +17,7 @@ from typing import Any
 from fleet import errors
 from fleet.api import ClusterRollout
 from fleet.api.names import CLUSTERROLLOUTS, FLEETROLLOUTS, Key
-from fleet.clusters.registry import Handle
+from fleet.clusters.handles import Handle
 from fleet.errors import FleetError, NotFound, UnexpectedState
 from fleet.hub.core.actions import (
     ApplyRollout,

@@ -7,7 +7,7 @@
 from fleet.api import MemberCluster
 from fleet.api.membercluster import EngineMode
 from fleet.api.names import DEPLOYMENTS, HUB_MANAGER
-from fleet.clusters.registry import Handle
+from fleet.clusters.handles import Handle
 from fleet.errors import Conflict
 from fleet.hub.core.member import engine as engines
 from fleet.hub.core.member.engine import Keeper, Obstacle

@@ -30,8 +30,8 @@ from fleet.api.names import (
 )
 from fleet.clusters.client import Client
 from fleet.clusters.errors import CircuitOpen
+from fleet.clusters.handles import Handle
 from fleet.clusters.health import Circuit
-from fleet.clusters.registry import Handle
 from fleet.clusters.store import Change
 from fleet.clusters.watch import Informer
 from fleet.errors import FleetError

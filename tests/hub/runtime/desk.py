@@ -26,8 +26,8 @@ from fleet.api.names import (
     Resource,
 )
 from fleet.clusters.config import ClientConfig
+from fleet.clusters.handles import Handle
 from fleet.clusters.health import Breaker
-from fleet.clusters.registry import Handle
 from fleet.clusters.store import Change
 from fleet.clusters.watch import Informer
 from fleet.errors import FleetError

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.api.advisor import Level
+from fleet.api.analysis import MetricResult
 from fleet.api.experiment import ExperimentStatus
 from fleet.api.meta import write_time
 from fleet.api.rollout import Decision, Phase
@@ -216,10 +217,7 @@ def _reasoning(transition: Transition) -> dict[str, Any] | None:
     if not metrics:
         return None
     bad = [name for name, item in metrics.items() if not item.passed]
-    said = [
-        f"{name} {item.value:.4g} is {'below' if item.passed else 'not below'} {item.threshold:.4g}"
-        for name, item in metrics.items()
-    ]
+    said = [_compared(name, item) for name, item in metrics.items()]
     summary = f"{', '.join(bad)} failed" if bad else "all metrics passed"
     return {
         "summary": f"{transition.decision.reason}: {summary}",
@@ -227,6 +225,13 @@ def _reasoning(transition: Transition) -> dict[str, Any] | None:
         "confidence": 1.0,
         "recommendations": ["roll back" if bad else "go on"],
     }
+
+
+def _compared(name: str, item: MetricResult) -> str:
+    """A value and what it had to be."""
+    if item.threshold is None:
+        return f"{name}: {item.message}"
+    return f"{name} {item.value:.4g} is {'' if item.passed else 'not '}below {item.threshold:.4g}"
 
 
 def _verdict(transition: Transition, known: ExperimentStatus) -> dict[str, Any]:

@@ -312,6 +312,15 @@ def test_metrics_that_took_part_are_the_reasoning() -> None:
     assert told(world)[-1]["reasoning"]["summary"] == "AnalysisFailed: error-rate failed"
 
 
+def test_a_range_is_reasoned_with_in_its_own_words() -> None:
+    metric = {"name": "error-rate", "thresholdRange": {"max": 5}}
+    world = judged(values(2.5), metric, step=20).run(300)
+    passed = next(item for item in told(world) if "reasoning" in item)
+    assert passed["reasoning"]["explanation"] == "error-rate: 2.5 is at most 5"
+    world = judged(values(8.0), metric, step=20).run(300)
+    assert told(world)[-1]["reasoning"]["explanation"] == "error-rate: 8 is not at most 5"
+
+
 def test_a_conclusion_reasons_with_its_numbers() -> None:
     world = decided()
     (found,) = (item for item in told(world) if "reasoning" in item)

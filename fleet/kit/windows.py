@@ -8,6 +8,7 @@ opens the first time; its length is true time, whatever clocks do meanwhile.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
@@ -31,6 +32,7 @@ class Window:
     """When it opens next."""
 
 
+@lru_cache(maxsize=1_000)
 def check(cron: str, zone: str) -> None:
     """Raises ValueError with a sentence for an expression or a time zone that nobody knows."""
     try:
@@ -57,10 +59,13 @@ def at(cron: str, zone: str, length: timedelta, now: datetime) -> Window:
 
 
 def _starts(cron: str, zone: str, now: datetime, *, back: bool) -> Iterator[datetime]:
-    """Openings around `now`, away from it; the clock on the wall alone orders them by the hour."""
+    """Openings away from `now`, from the other side of it on where clocks are changed near it: the
+    clock on the wall then orders them otherwise than time does."""
     there = ZoneInfo(zone)
     wall = now.astimezone(there).replace(tzinfo=None, fold=0)
-    walls = croniter(cron, wall + _SHIFT if back else wall - _SHIFT)
+    offsets = {moment.astimezone(there).utcoffset() for moment in (now - _SHIFT, now + _SHIFT)}
+    margin = _SHIFT if len(offsets) > 1 else timedelta(minutes=1)
+    walls = croniter(cron, wall + margin if back else wall - margin)
     while True:
         found = walls.get_prev(datetime) if back else walls.get_next(datetime)
         yield found.replace(tzinfo=there).astimezone(UTC)

@@ -32,7 +32,13 @@ from fleet.hub.core.actions import (
 from fleet.hub.core.application import decision
 from fleet.hub.core.cluster import dispatch, removal
 from fleet.hub.core.member import connectivity, selection
-from fleet.hub.core.observed import ApplicationObserved, DispatchObserved, Member, RunObserved
+from fleet.hub.core.observed import (
+    ApplicationObserved,
+    DispatchObserved,
+    HookAnswer,
+    Member,
+    RunObserved,
+)
 from fleet.hub.core.run import plan
 from fleet.rendering import render
 from fleet.rendering.environment import TemplateSet, read
@@ -65,6 +71,10 @@ class World:
     engines: engine.Engine = field(default_factory=engine.Imitation)
     request: str = ""
     isolated: bool = False
+    gate: bool = False
+    """What every hook answers."""
+    answers: dict[str, HookAnswer] = field(default_factory=dict)
+    """What hooks have answered; the process that knows it may end."""
     bad: frozenset[str] = frozenset()
     """Members in which every revision but the first fails its analysis."""
     log: list[str] = field(default_factory=list)
@@ -120,6 +130,7 @@ def tick(world: World, seconds: float = 10) -> World:
         _hub(after)
     except Crash:
         after.crash_at = None
+        after.answers.clear()
     for name, objects in after.objects.items():
         after.engines.step(name, objects, after.now, bad=name in after.bad)
     check(after)
@@ -201,6 +212,7 @@ def _copied(world: World) -> World:
         objects={name: _clones(items) for name, items in world.objects.items()},
         runs=dict(world.runs),
         items=dict(world.items),
+        answers=dict(world.answers),
         log=list(world.log),
         started=list(world.started),
     )
@@ -262,6 +274,7 @@ def _run(world: World, name: str) -> None:
         clusters=world.items,
         newest=max(item.spec.number for item in world.runs.values()),
         isolated=world.isolated,
+        hooks=world.answers if name == world.run.name else {},
         fleet=frozenset(selection.select(world.fleet, world.members).chosen) or None,
         requests=(world.request,) if world.request else (),
         deleting=world.application.metadata.deletion_timestamp is not None,
@@ -271,6 +284,9 @@ def _run(world: World, name: str) -> None:
         ),
     )
     decided = plan.next(run, observed, world.now)
+    for ask in decided.asks:
+        answer = HookAnswer(yes=world.gate, message="it answered", at=world.now)
+        world.answers[f"{ask.wave}/{ask.gate}"] = answer
     for action in decided.actions:
         _wish(world, action)
     if decided.status != run.status:

@@ -44,7 +44,9 @@ def _row(moment: Moment, wave: PlannedWave, status: WaveStatus, member: Member) 
     want = item.spec.want if item else None
     if item is not None and want is not None and want.undoes == run.name and member.is_meant(want):
         return _sent_back(moment, wave, member, item)
-    if item is None or want is None or want.run != run.name or not member.is_meant(want):
+    if want is not None and not member.is_meant(want):
+        return _waiting(moment, wave, status, member)
+    if item is None or want is None or want.run != run.name or want.undoes:
         return _waiting(moment, wave, status, member)
     row = _started(moment, wave, member, item)
     if row.is_updated and status.phase is WavePhase.SOAKING:

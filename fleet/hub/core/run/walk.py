@@ -108,7 +108,8 @@ def _step(status: WaveStatus, wave: PlannedWave, view: View, now: datetime) -> W
     """One wave moves as far as it can; where nothing was updated there is nothing to soak."""
     rows = view.wave(wave.name)
     if status.started_at is None:
-        if gates.shut(view, wave, now) is not None:
+        # Somebody may have gone although that was not written: a hub can end between the two.
+        if gates.shut(view, wave, now) is not None and not any(row.mine for row in rows):
             return _waiting(status, now)
         begun = {"phase": WavePhase.PENDING, "started_at": now, "waiting_since": None}
         status = status.model_copy(update=begun)

@@ -8,26 +8,88 @@ from typing import Any
 
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.gateway import LocalGateway
+from fleet.api import names
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import load_kubeconfig
 
-API = "/apis/gateway.networking.k8s.io/v1"
 PARENT = {"name": "public", "namespace": "gateways"}
-GRPC: dict[str, Any] = {
-    "apiVersion": "gateway.networking.k8s.io/v1",
-    "kind": "GRPCRoute",
+VIRTUAL_SERVICES = {
+    "apiVersion": names.CRDS.api_version,
+    "kind": names.CRDS.kind,
+    "metadata": {"name": "virtualservices.networking.istio.io"},
     "spec": {
-        "parentRefs": [PARENT],
-        "rules": [
+        "group": names.VIRTUALSERVICES.group,
+        "names": {
+            "plural": "virtualservices",
+            "singular": "virtualservice",
+            "kind": "VirtualService",
+            "listKind": "VirtualServiceList",
+        },
+        "scope": "Namespaced",
+        "versions": [
             {
-                "backendRefs": [
-                    {"name": "web-stable", "port": 80, "weight": 100},
-                    {"name": "web-canary", "port": 80, "weight": 0},
-                ]
+                "name": names.VIRTUALSERVICES.version,
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "properties": {
+                            "spec": {
+                                "type": "object",
+                                "x-kubernetes-preserve-unknown-fields": True,
+                            }
+                        },
+                    }
+                },
             }
         ],
     },
 }
+"""Istio's definition, without its rules about what stands in the spec."""
+PAIR = (("web-stable", 100), ("web-canary", 0))
+EVERY = {
+    "gatewayAPI": {"httpRoute": "web", "grpcRoutes": [{"name": "web"}]},
+    "istio": {"virtualServices": [{"name": "web"}]},
+    "nginx": {"stableIngresses": ["web"]},
+}
+"""All kinds of routers, each with an object named web."""
+
+
+def furnish(plane: ControlPlane, namespace: str) -> None:
+    """What `EVERY` names, but for the HTTPRoute; and the kinds that an API server lacks."""
+    plane.apply(VIRTUAL_SERVICES)
+    plane.await_crds()
+    refs = [{"name": name, "port": 80, "weight": weight} for name, weight in PAIR]
+    ways = [{"destination": {"host": name}, "weight": weight} for name, weight in PAIR]
+    backend = {"service": {"name": "web-stable", "port": {"number": 80}}}
+    path = {"path": "/", "pathType": "Prefix", "backend": backend}
+    specs = (
+        (names.GRPCROUTES, {"parentRefs": [PARENT], "rules": [{"backendRefs": refs}]}),
+        (names.VIRTUALSERVICES, {"hosts": ["web.example.com"], "http": [{"route": ways}]}),
+        (names.INGRESSES, {"rules": [{"host": "web.example.com", "http": {"paths": [path]}}]}),
+    )
+    for resource, spec in specs:
+        what = {"apiVersion": resource.api_version, "kind": resource.kind, "spec": spec}
+        plane.apply(what | {"metadata": {"name": "web", "namespace": namespace}})
+
+
+def weights(plane: ControlPlane, namespace: str) -> list[int] | None:
+    """The weights of GRPCRoute and VirtualService; None where they differ."""
+    _, grpc = plane.call("GET", names.GRPCROUTES.path(namespace, "web"))
+    _, mesh = plane.call("GET", names.VIRTUALSERVICES.path(namespace, "web"))
+    found = [item["weight"] for item in grpc["spec"]["rules"][0]["backendRefs"]]
+    other = [item.get("weight", 0) for item in mesh["spec"]["http"][0]["route"]]
+    return found if found == other else None
+
+
+def canary_ingress(plane: ControlPlane, namespace: str) -> str | None:
+    """The weight of the engine's own Ingress; None where there is none."""
+    code, found = plane.call("GET", names.INGRESSES.path(namespace, "web-web-canary"))
+    if code == 404:
+        return None
+    notes = found["metadata"]["annotations"]
+    return str(notes["nginx.ingress.kubernetes.io/canary-weight"])
 
 
 class Routed(contextlib.AbstractAsyncContextManager[LocalGateway]):
@@ -47,16 +109,10 @@ class Routed(contextlib.AbstractAsyncContextManager[LocalGateway]):
         await self._stack.aclose()
 
 
-def weights_of(plane: ControlPlane, namespace: str, name: str) -> list[int]:
-    """The weights of a GRPCRoute."""
-    _, found = plane.call("GET", f"{API}/namespaces/{namespace}/grpcroutes/{name}")
-    return [item["weight"] for item in found["spec"]["rules"][0]["backendRefs"]]
-
-
 @contextlib.contextmanager
-def accepted(plane: ControlPlane, namespace: str, name: str) -> Iterator[None]:
-    """Meanwhile every generation of a GRPCRoute is taken."""
-    path, over = f"{API}/namespaces/{namespace}/grpcroutes/{name}", threading.Event()
+def accepted(plane: ControlPlane, namespace: str) -> Iterator[None]:
+    """Meanwhile every generation of the GRPCRoute is taken."""
+    path, over = names.GRPCROUTES.path(namespace, "web"), threading.Event()
     taken = 0
 
     def accept() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from e2e import routers
 from e2e.ground import background, binaries, definitions, engine
 from e2e.ground.controlplane import ControlPlane, Options
 from e2e.ground.engine import Engine
@@ -24,7 +25,6 @@ from e2e.ground.planes import Planes
 from e2e.ground.site import GATEWAY
 from e2e.ground.subject import Subject, route, service
 from e2e.ground.waiting import until
-from e2e.routers import GRPC, Routed, accepted, weights_of
 from fleet.kit import hashing
 
 COMPAT = Path(__file__).parent / "data" / "compat"
@@ -42,7 +42,7 @@ def cluster(planes: Planes) -> Iterator[ControlPlane]:
     until(lambda: plane.call("GET", path)[0] == 200, "routes are served", within=20)
     plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateways"}})
     engine.prepare(plane)
-    with background.running(Routed(plane, plane.folder / "envoy")):
+    with background.running(routers.Routed(plane, plane.folder / "envoy")):
         plane.apply(LocalGateway.gateway_class, GATEWAY)
         yield plane
 
@@ -179,21 +179,22 @@ def test_a_manual_pause_ends_with_one_promotion(cluster: ControlPlane, place: st
     web.wait(phase="Completed")
 
 
-def test_routes_of_other_kinds_are_weighted_too(cluster: ControlPlane, place: str) -> None:
-    """A GRPCRoute, which no gateway here takes but by our hand."""
+def test_all_routers_at_once(cluster: ControlPlane, place: str) -> None:
+    """HTTPRoute, GRPCRoute (which no gateway here takes but by our hand), Istio and nginx."""
     web = canary(cluster, place, {"setWeight": 20, "pause": {}}, {"setWeight": 100})
-    routing = {"gatewayAPI": {"httpRoute": "web", "grpcRoutes": [{"name": "web"}]}}
-    web.strategy = {"canary": {**web.strategy["canary"], "trafficRouting": routing}}
-    cluster.apply(GRPC | {"metadata": {"name": "web", "namespace": place}})
-    with accepted(cluster, place, "web"):
+    web.strategy = {"canary": {**web.strategy["canary"], "trafficRouting": routers.EVERY}}
+    routers.furnish(cluster, place)
+    with routers.accepted(cluster, place):
         web.apply("app:v1")
         web.wait(phase="Completed")
         web.apply("app:v2")
         web.wait(phase="Paused", currentWeight=20)
-        assert (weights(web), weights_of(cluster, place, "web")) == ([80, 20], [80, 20])
+        assert weights(web) == routers.weights(cluster, place) == [80, 20]
+        assert routers.canary_ingress(cluster, place) == "20"
         web.request("promote")
         web.wait(phase="Completed")
-        assert weights_of(cluster, place, "web") == [100, 0]
+    assert weights(web) == routers.weights(cluster, place) == [100, 0]
+    until(lambda: routers.canary_ingress(cluster, place) is None, "ours is gone", within=10)
 
 
 def test_no_progress_within_the_deadline_takes_it_back(cluster: ControlPlane, place: str) -> None:

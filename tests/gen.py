@@ -216,6 +216,41 @@ def route(
     }
 
 
+def virtual_service(name: str = ROUTE) -> dict[str, Any]:
+    """A VirtualService that leads to both Services, one of them by its whole host name."""
+    hosts = (STABLE, f"{CANARY}.{NAMESPACE}.svc.cluster.local")
+    ways = [{"destination": {"host": host}, "weight": 100 * (host == STABLE)} for host in hosts]
+    return {
+        "apiVersion": names.VIRTUALSERVICES.api_version,
+        "kind": "VirtualService",
+        "metadata": route(name=name)["metadata"],
+        "spec": {"hosts": ["shop.example.com"], "http": [{"name": "web", "route": ways}]},
+    }
+
+
+def ingress(name: str = ROUTE) -> dict[str, Any]:
+    """An Ingress of which one path leads to the stable Service."""
+
+    def path(at: str, to: str) -> dict[str, Any]:
+        found = {"service": {"name": to, "port": {"number": 80}}}
+        return {"path": at, "pathType": "Prefix", "backend": found}
+
+    paths = [path("/shop", STABLE), path("/blog", "blog")]
+    return {
+        "apiVersion": names.INGRESSES.api_version,
+        "kind": "Ingress",
+        "metadata": route(name=name)["metadata"],
+        "spec": {
+            "ingressClassName": "nginx",
+            "tls": [{"hosts": ["shop.example.com"], "secretName": "shop"}],
+            "rules": [
+                {"host": "shop.example.com", "http": {"paths": paths}},
+                {"host": "blog.example.com", "http": {"paths": [path("/", "blog")]}},
+            ],
+        },
+    }
+
+
 def backend(name: str, weight: int | None = None, **more: Any) -> dict[str, Any]:
     """A back-end as the API server stores it."""
     ref: dict[str, Any] = {"group": "", "kind": "Service", "name": name, "port": 80, **more}

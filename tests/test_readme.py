@@ -61,10 +61,15 @@ def test_the_routers_of_the_readme_are_weighted_together() -> None:
     for name, kind in (("checkout-rpc", "GRPCRoute"), ("http", "HTTPRoute"), ("rpc", "GRPCRoute")):
         world.routes[name] = gen.route(kind=kind, name=name)
         world.routes[name]["metadata"]["labels"] = dict(gen.APP)
+    mesh, web = gen.virtual_service(), gen.ingress()
+    mesh["spec"]["http"][0]["name"] = "main"
+    world.routes |= {"mesh": mesh, "web": web}
     world.settle()
     world.image("shop:v2")
     world.run(60)
-    assert {world.split(name) for name in world.routes} == {(80, 20)}
+    assert world.split("web") == (100, 0), "it is never written"
+    assert {world.split(name) for name in world.routes if name != "web"} == {(80, 20)}
+    assert f"{gen.NAME}-{gen.ROUTE}-canary" in world.routes
 
 
 def test_the_blue_green_of_the_readme_does_what_the_text_says() -> None:

@@ -105,7 +105,11 @@ HTTPROUTES = Resource(
 GRPCROUTES = Resource(
     group="gateway.networking.k8s.io", version="v1", plural="grpcroutes", kind="GRPCRoute"
 )
-ROUTES = {item.kind: item for item in (HTTPROUTES, GRPCROUTES)}
+VIRTUALSERVICES = Resource(
+    group="networking.istio.io", version="v1", plural="virtualservices", kind="VirtualService"
+)
+INGRESSES = Resource(group="networking.k8s.io", version="v1", plural="ingresses", kind="Ingress")
+ROUTES = {item.kind: item for item in (HTTPROUTES, GRPCROUTES, VIRTUALSERVICES, INGRESSES)}
 """Objects in which the engine writes weights, by kind."""
 GATEWAYS = Resource(
     group="gateway.networking.k8s.io", version="v1", plural="gateways", kind="Gateway"
@@ -124,6 +128,8 @@ and only the same text gives the same hash again."""
 ORIGINAL_SELECTOR = "rollouts.kulta.io/original-selector"
 ORIGINAL_WEIGHTS = "rollouts.kulta.io/original-weights"
 MANAGED_RULES = "rollouts.kulta.io/managed-rules"
+WEIGHTED_AT = "rollouts.kulta.io/weighted-at"
+"""When the engine wrote the weights, where nobody says that they are in force."""
 ROLLOUT_FINALIZER = "rollouts.kulta.io/restore"
 ENGINE_NAMESPACE = "kulta-system"
 ENGINE_NAME = "kulta-controller"

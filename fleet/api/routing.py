@@ -72,5 +72,41 @@ class GatewayRouting(Model):
     )
 
 
+class Nginx(Model):
+    """Traffic through ingress-nginx: the engine makes a canary Ingress beside each of these."""
+
+    stable_ingresses: Annotated[
+        tuple[ObjectName, ...], Field(min_length=1, max_length=MOST_OBJECTS)
+    ]
+    """Ingresses of this namespace that lead to the stable Service; they are never written."""
+    annotation_prefix: Annotated[str, Field(max_length=253)] = "nginx.ingress.kubernetes.io"
+    """What nginx's annotations begin with."""
+    additional_ingress_annotations: Annotated[Mapping[str, str], Field(max_length=16)] = Field(
+        default_factory=dict
+    )
+    """Who gets the new revision besides: `canary-by-header`, `canary-by-cookie` and the like."""
+
+
+class VirtualService(Model):
+    """A VirtualService, or some of its HTTP routes."""
+
+    name: ObjectName
+    """Its name."""
+    routes: Annotated[tuple[str, ...], Field(max_length=MOST_RULES)] = ()
+    """Only HTTP routes of these names."""
+
+
+class Istio(Model):
+    """Traffic through Istio."""
+
+    virtual_services: Annotated[
+        tuple[VirtualService, ...], Field(min_length=1, max_length=MOST_OBJECTS)
+    ]
+    """VirtualServices in which the engine writes the weights of both Services."""
+
+
 class TrafficRouting(GatewayRouting):
     """Who divides the traffic; without it, weights are replica counts."""
+
+    nginx: Nginx | None = None
+    istio: Istio | None = None

@@ -101,6 +101,7 @@ AT_LEAST_ONE_STEP = Rule(
 )
 
 
+BriefRouting = Annotated[GatewayRouting, Field(json_schema_extra={"x-kulta-brief": True})]
 BriefAnalysis = Annotated[Analysis, Field(json_schema_extra={"x-kulta-brief": True})]
 """An Analysis, whose fields the CRD explains under `canary` alone."""
 
@@ -170,7 +171,8 @@ class BlueGreen(Model):
     the preview waits for `kulta.io/promote`."""
     auto_promotion_seconds: Preview = 0
     """How long a preview whose pods are all ready lasts before it is promoted by itself."""
-    traffic_routing: TrafficRouting | None = None
+    traffic_routing: BriefRouting | None = None
+    """Who divides the traffic: by `gatewayAPI`, as explained under `canary`."""
     analysis: BriefAnalysis | None = None
     """How the new revision is judged: all fields as explained under `canary`."""
 
@@ -206,7 +208,8 @@ class ABTesting(Model):
     """Who else gets B: requests that have all of one of these."""
     variants: Annotated[tuple[Variant, ...], Field(max_length=len(LETTERS) - 2)] = ()
     """More arms: C, D, E, F."""
-    traffic_routing: GatewayRouting | None = None
+    traffic_routing: BriefRouting | None = None
+    """Who divides the traffic: by `gatewayAPI`, as explained under `canary`."""
     max_duration: Duration | None = None
     """The experiment is concluded when this time is over, with or without a winner."""
     analysis: ABAnalysis | None = None

@@ -49,7 +49,8 @@ def _check_reasons(world: Any) -> None:
 
 def share(world: Any, revision: str) -> int:
     """Percent of the traffic that Services and route send to a revision."""
-    split = world.split() if world.routes else (100, 0)
+    splits = [world.split(key) for key in world.routes] or [(100, 0)]
+    split = max(splits, key=lambda item: item[1])
     shares = zip((gen.STABLE, gen.CANARY), split, strict=True)
     if gen.PREVIEW in world.services:
         shares = zip((gen.ACTIVE, gen.PREVIEW), split, strict=True)

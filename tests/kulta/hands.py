@@ -26,8 +26,8 @@ def act(world: Any, action: kinds.Action) -> None:
             world.sets.pop(name.rsplit("-", 1)[1])
         case kinds.SelectService():
             _select(world, action)
-        case kinds.WriteRoute(manifest=made):
-            _route(world, made)
+        case kinds.WriteRoute() | kinds.DeleteRoute():
+            _change_route(world, action)
         case kinds.SetFinalizer(present=present):
             marks = [names.ROLLOUT_FINALIZER] if present else []
             world.manifest["metadata"]["finalizers"] = marks
@@ -68,7 +68,21 @@ def _select(world: Any, action: kinds.SelectService) -> None:
     )
 
 
+def _change_route(world: Any, action: kinds.WriteRoute | kinds.DeleteRoute) -> None:
+    if isinstance(action, kinds.DeleteRoute):
+        del world.routes[name(action.manifest)]
+    else:
+        _route(world, action.manifest)
+
+
 def _route(world: Any, made: Any) -> None:
+    if "resourceVersion" not in made["metadata"]:
+        server = {"resourceVersion": "1", "generation": 1, "uid": f"route-{name(made)}"}
+        world.routes[name(made)] = {
+            **clone(made),
+            "metadata": {**clone(made["metadata"]), **server},
+        }
+        return
     place = next(
         key
         for key, item in world.routes.items()

@@ -31,7 +31,7 @@ def turn(world: Any) -> None:
     if world.sliced:
         world.slices = {name: addresses(world, item) for name, item in world.services.items()}
     for key, item in world.routes.items() if world.gateway else ():
-        if key not in world.deaf:
+        if key not in world.deaf and "parentRefs" in item["spec"]:
             _accept(world, key, item)
 
 
@@ -49,6 +49,14 @@ def addresses(world: Any, item: Service) -> frozenset[str]:
 
 def split(route: dict[str, Any]) -> tuple[int, int]:
     """What a route gives to the first and to the second Service."""
+    if route["kind"] == "Ingress":  # only ours says something
+        notes = route["metadata"].get("annotations", {})
+        weight = int(notes.get("nginx.ingress.kubernetes.io/canary-weight", 0))
+        return 100 - weight, weight
+    if route["kind"] == "VirtualService":
+        for item in route["spec"]["http"]:
+            return item["route"][0]["weight"], item["route"][1].get("weight", 0)
+        return 100, 0
     rules = [rule["backendRefs"] for rule in route["spec"]["rules"]]
     divided = next((refs for refs in rules if len(refs) > 1), None)
     if divided is None:  # rules of an experiment stand in front of the user's, or none do

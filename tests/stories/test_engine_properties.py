@@ -43,10 +43,23 @@ def world_of(
     canary = world.manifest["spec"]["strategy"]["canary"]
     if dynamic:
         canary["dynamicStableScale"] = True
-    if routed and sizes["scaleDownDelay"] == "30s":  # half of them have two routes
-        canary["trafficRouting"]["gatewayAPI"]["grpcRoutes"] = [{"name": "second"}]
-        world.routes["second"] = gen.route(kind="GRPCRoute", name="second")
+    if routed:
+        add_router(world, canary["trafficRouting"], len(weights))
     return world
+
+
+def add_router(world: World, routing: dict[str, Any], number: int) -> None:
+    """A second one beside the HTTPRoute, in three of four worlds."""
+    match number:
+        case 1:
+            routing["gatewayAPI"]["grpcRoutes"] = [{"name": "second"}]
+            world.routes["second"] = gen.route(kind="GRPCRoute", name="second")
+        case 2:
+            routing["istio"] = {"virtualServices": [{"name": "second"}]}
+            world.routes["second"] = gen.virtual_service("second")
+        case 3:
+            routing["nginx"] = {"stableIngresses": ["second"]}
+            world.routes["second"] = gen.ingress("second")
 
 
 def check_ready(world: World) -> None:

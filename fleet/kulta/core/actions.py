@@ -77,7 +77,15 @@ class SelectService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteRoute:
-    """PUT the whole route with its resourceVersion; weights and our annotation differ."""
+    """PUT the whole route with its resourceVersion; weights and our annotation differ. Without a
+    version POST it: it is one of ours."""
+
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteRoute:
+    """Delete an object that we made beside a route, only with its uid."""
 
     manifest: Mapping[str, Any]
 
@@ -105,6 +113,7 @@ Action = (
     | DeleteReplicaSet
     | SelectService
     | WriteRoute
+    | DeleteRoute
     | SetFinalizer
     | ConsumeRequest
     | Emit

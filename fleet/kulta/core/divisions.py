@@ -4,121 +4,162 @@ A strategy asks for objects by name or by labels (`Target`); here they are found
 were seen. Used by `traffic`, `removal` and, for what a spec asks for, by strategies. Never writes.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from fleet.api.routing import GatewayRouting
+from fleet.api.rollout import Rollout
+from fleet.api.routing import GatewayAPI, GatewayRouting, TrafficRouting
+from fleet.kulta.core import revisions
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.core.routers import ROUTERS, Backends, Router
-from fleet.kulta.core.routers.base import Branch, Manifest, Place, Target
+from fleet.kulta.core.routers.base import Branch, Manifest, Origin, Place, Target
 from fleet.kulta.core.traits import Traits
 from fleet.kulta.core.wait import Wait
 
-HTTP, GRPC = "HTTPRoute", "GRPCRoute"
+HTTP, GRPC, VIRTUAL, INGRESS = "HTTPRoute", "GRPCRoute", "VirtualService", "Ingress"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """An object that is asked for."""
+
+    target: Target
+    named: Place
+    """The user's; without a name where labels were asked for that nothing has."""
+    place: Place
+    """The one that holds the weights; the same, where the router makes none of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Division:
     """One object, the Services between which it divides, and who knows how."""
 
-    target: Target
-    place: Place
+    spot: Spot
     router: Router
+    source: Manifest | None
+    """The user's object; None: it is not there."""
     route: Manifest | None
-    """None: it is not there."""
+    """The one that holds the weights; None: it is not there."""
     parts: Backends
+
+    @property
+    def place(self) -> Place:
+        return self.spot.place
 
 
 def wanted(routing: GatewayRouting | None) -> tuple[Target, ...]:
     """What a strategy asks for; empty where nobody routes."""
-    gateway = routing.gateway_api if routing is not None else None
-    if gateway is None:
-        return ()
+    found: list[Target] = []
+    if routing is not None and routing.gateway_api is not None:
+        found += _gateway(routing.gateway_api)
+    if isinstance(routing, TrafficRouting) and routing.istio is not None:
+        at = "trafficRouting.istio.virtualServices"
+        for item in routing.istio.virtual_services:
+            found.append(Target(kind=VIRTUAL, asked=at, name=item.name, rules=item.routes))
+    if isinstance(routing, TrafficRouting) and routing.nginx is not None:
+        at, wish = "trafficRouting.nginx.stableIngresses", routing.nginx
+        notes = wish.additional_ingress_annotations
+        for name in wish.stable_ingresses:
+            prefix = wish.annotation_prefix
+            found.append(Target(kind=INGRESS, asked=at, name=name, prefix=prefix, notes=notes))
+    return tuple(found)
+
+
+def _gateway(gateway: GatewayAPI) -> Iterator[Target]:
     at = "trafficRouting.gatewayAPI"
-    found = []
     if gateway.http_route is not None:
-        found.append(Target(kind=HTTP, asked=f"{at}.httpRoute", name=gateway.http_route))
-    for kind, key, routes in (
-        (HTTP, "httpRoutes", gateway.http_routes),
-        (GRPC, "grpcRoutes", gateway.grpc_routes),
-    ):
-        for item in routes:
-            where = f"{at}.{key}"
-            found.append(Target(kind=kind, asked=where, name=item.name, rules=item.rules))
+        yield Target(kind=HTTP, asked=f"{at}.httpRoute", name=gateway.http_route)
+    for item in gateway.http_routes:
+        yield Target(kind=HTTP, asked=f"{at}.httpRoutes", name=item.name, rules=item.rules)
+    for item in gateway.grpc_routes:
+        yield Target(kind=GRPC, asked=f"{at}.grpcRoutes", name=item.name, rules=item.rules)
     for kind, key, selector in (
         (HTTP, "httpRouteSelector", gateway.http_route_selector),
         (GRPC, "grpcRouteSelector", gateway.grpc_route_selector),
     ):
         if selector is not None:
-            labels = selector.match_labels
-            found.append(Target(kind=kind, asked=f"{at}.{key}", labels=labels))
-    return tuple(found)
+            yield Target(kind=kind, asked=f"{at}.{key}", labels=selector.match_labels)
 
 
-def places(targets: Iterable[Target], routes: Mapping[Place, Manifest]) -> dict[Place, Target]:
-    """Where the objects that are asked for are, or would be: the first who asks for one counts.
-
-    Labels that nothing has stand for a place without a name.
-    """
-    found: dict[Place, Target] = {}
+def spots(
+    rollout: str, targets: Iterable[Target], routes: Mapping[Place, Manifest]
+) -> tuple[Spot, ...]:
+    """Where the objects that are asked for are, or would be: the first who asks for one counts."""
+    found: dict[Place, Spot] = {}
     for target in targets:
+        kind = target.kind
         for name in [target.name] if target.name else _labelled(target, routes):
-            found.setdefault((target.kind, name), target)
-    return found
+            place = (kind, ROUTERS[kind].own(rollout, name))
+            found.setdefault(place, Spot(target=target, named=(kind, name), place=place))
+    return tuple(found.values())
 
 
 def of(
-    rollout: str, traits: Traits, observed: Observed, branches: Collection[Branch] | None = None
+    rollout: Rollout,
+    traits: Traits,
+    observed: Observed,
+    branches: Collection[Branch] | None = None,
 ) -> tuple[Division, ...]:
     """Every object that divides; `branches`: those of the arms that count, else all."""
     return tuple(
         Division(
-            target=target,
-            place=place,
-            router=ROUTERS[place[0]],
-            route=observed.routes.get(place),
-            parts=backends(rollout, traits, target, branches),
+            spot=spot,
+            router=ROUTERS[spot.place[0]],
+            source=observed.routes.get(spot.named),
+            route=observed.routes.get(spot.place),
+            parts=backends(rollout, traits, spot, observed, branches),
         )
-        for place, target in places(traits.targets, observed.routes).items()
+        for spot in spots(rollout.name, traits.targets, observed.routes)
     )
 
 
 def backends(
-    rollout: str, traits: Traits, target: Target, branches: Collection[Branch] | None = None
+    rollout: Rollout,
+    traits: Traits,
+    spot: Spot,
+    observed: Observed,
+    branches: Collection[Branch] | None = None,
 ) -> Backends:
     """Between what the traffic of a Rollout is divided in an object."""
     all_ = tuple(arm.branch for arm in traits.arms)
+    target = spot.target
+    origin = Origin(
+        source=observed.routes.get(spot.named),
+        owner=revisions.owner(rollout),
+        prefix=target.prefix,
+        notes=target.notes,
+    )
     return Backends(
-        rollout=rollout,
+        rollout=rollout.name,
         stable=traits.stable_service,
         canary=traits.canary_service,
         port=traits.port,
         rules=target.rules,
         branches=all_ if branches is None else tuple(branches),
+        origin=origin,
     )
 
 
 def problem(item: Division, observed: Observed) -> Wait | None:
     """Why nothing can be written into the object."""
-    kind, name = item.place
+    (kind, name), target = item.spot.named, item.spot.target
     if kind in observed.unserved:
         return Wait(
             reason="RouterNotInstalled",
             message=f"this cluster does not know {kind}s; install what defines them, "
-            f"or take {item.target.asked} out",
+            f"or take {target.asked} out",
         )
-    if item.route is not None:
-        return item.router.problem(item.route, item.parts)
+    if item.source is not None:
+        return item.router.problem(item.route or {}, item.parts)
     if kind in observed.unseen:
         why = observed.unseen[kind]
-        message = f"the {kind}s of this cluster have not been seen yet" + (why and f": {why}")
+        message = f"no {kind} of this cluster has been seen yet" + (why and f": {why}")
         return Wait(reason="RoutePending", message=message, is_brief=not why)
+    what = f"{kind} {name} does not exist in this namespace; create it"
     if not name:
-        labels = ", ".join(f"{key}={value}" for key, value in item.target.labels.items())
+        labels = ", ".join(f"{key}={value}" for key, value in target.labels.items())
         what = f"no {kind} of this namespace has the labels {labels}; label one"
-    else:
-        what = f"{kind} {name} does not exist in this namespace; create it"
-    return Wait(reason="RouteNotFound", message=f"{what}, or correct {item.target.asked}")
+    return Wait(reason="RouteNotFound", message=f"{what}, or correct {target.asked}")
 
 
 def _labelled(target: Target, routes: Mapping[Place, Manifest]) -> list[str]:

@@ -6,7 +6,7 @@ Sentences for `Strategy.problems` and `validation`; each names field, value and 
 from collections.abc import Iterator, Mapping
 
 from fleet.api.analysis import Analysis
-from fleet.api.rollout import GatewayAPI, GatewayRouting, Step
+from fleet.api.rollout import GatewayAPI, GatewayRouting, Step, TrafficRouting
 from fleet.api.routing import NO_ROUTE
 from fleet.kit import durations
 
@@ -55,17 +55,23 @@ def _weight(where: str, step: Step, before: int) -> Iterator[str]:
 
 
 def routing(at: str, wanted: GatewayRouting | None) -> Iterator[str]:
-    """The router's objects have names."""
+    """The router's objects have names, and nobody but the engine says how much."""
     gateway = wanted.gateway_api if wanted is not None else None
-    if gateway is None:
-        return
-    if gateway.http_route == "":
+    if gateway is not None and gateway.http_route == "":
         yield (
             f"{at}.trafficRouting.gatewayAPI.httpRoute cannot be empty; "
             "write the name of an HTTPRoute of this namespace, or leave out trafficRouting"
         )
     elif gateway == GatewayAPI():
         yield f"{at}.trafficRouting.gatewayAPI is empty; {NO_ROUTE}"
+    nginx = wanted.nginx if isinstance(wanted, TrafficRouting) else None
+    for key in nginx.additional_ingress_annotations if nginx is not None else ():
+        if not key.startswith("canary-by-"):
+            yield (
+                f"{at}.trafficRouting.nginx.additionalIngressAnnotations: {key} is not for the "
+                "canary Ingress; write canary-by-header, canary-by-cookie and the like, "
+                "without the prefix"
+            )
 
 
 def analysis(at: str, wanted: Analysis | None, *, has_services: bool = True) -> Iterator[str]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from fleet.api import names
 from fleet.api.rollout import Rollout
 from fleet.kulta.core import divisions, services
-from fleet.kulta.core.actions import Action, Plan, SetFinalizer, WriteRoute
+from fleet.kulta.core.actions import Action, DeleteRoute, Plan, SetFinalizer, WriteRoute
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.core.routers import ROUTERS
 from fleet.kulta.core.traits import Traits
@@ -26,7 +26,8 @@ def plan(rollout: Rollout, observed: Observed, traits: Traits | None) -> Plan:
 
 def left_over(observed: Observed, rollout: Rollout, traits: Traits) -> Iterator[Action]:
     """Routes and Services that we manage although the strategy does not name them any more."""
-    named = divisions.places(traits.targets, observed.routes)
+    spots = divisions.spots(rollout.name, traits.targets, observed.routes)
+    named = {spot.place for spot in spots}
     others = {place: route for place, route in observed.routes.items() if place not in named}
     yield from _routes(replace(observed, routes=others), rollout, None)
     yield from _services(observed, rollout, traits)
@@ -41,12 +42,16 @@ def holds_any(observed: Observed, rollout: Rollout) -> bool:
 
 def _routes(observed: Observed, rollout: Rollout, traits: Traits | None) -> Iterator[Action]:
     """Routes with the weights that they had before us; traffic first, so before the Services."""
-    named = divisions.places(traits.targets, observed.routes) if traits is not None else {}
+    targets = traits.targets if traits is not None else ()
+    named = {x.place: x for x in divisions.spots(rollout.name, targets, observed.routes)}
     for place, route in observed.routes.items():
         router = ROUTERS[place[0]]
         parts = router.kept(route).get(rollout.name)
+        if parts is not None and router.makes:
+            yield DeleteRoute(manifest=route)
+            continue
         if parts is None and traits is not None and place in named:
-            parts = divisions.backends(rollout.name, traits, named[place])
+            parts = divisions.backends(rollout, traits, named[place], observed)
         restored = router.restored(route, parts) if parts is not None else None
         if restored is not None:
             yield WriteRoute(manifest=restored)

@@ -8,11 +8,12 @@ spec. Without a router, Services that do not exist are nobody's loss.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from fleet.kulta.core import divisions, services
-from fleet.kulta.core.actions import WriteRoute
+from fleet.kulta.core.actions import DeleteRoute, WriteRoute
 from fleet.kulta.core.divisions import Division
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.core.observed import Service
+from fleet.kulta.core.routers import settling
 from fleet.kulta.core.routers.base import Branch
 from fleet.kulta.core.wait import Wait, for_pods
 
@@ -105,8 +106,9 @@ def weigh(draft: Draft, percent: int, *, was: int | None = None) -> Wait | None:
 
 def relieve(draft: Draft, percent: int) -> Wait | None:
     """Where some route cannot be written, at most `percent` by all others; None when it is so."""
-    seen = draft.look.observed
-    fit = [item for item in _divisions(draft) if divisions.problem(item, seen) is None]
+    found, seen = _divisions(draft), draft.look.observed
+    fit = [item for item in found if divisions.problem(item, seen) is None]
+    _clear(draft, [item for item in found if item.source is None])
     return _divide(draft, fit, percent, False)
 
 
@@ -121,7 +123,7 @@ def branch(draft: Draft, arms: Collection[str], *, was: bool = False) -> Wait | 
 
 def pending(draft: Draft) -> Wait | None:
     """Why a route as it is written is not in force yet; None where there is none to wait for."""
-    return _first(x.router.pending(x.route) for x in _divisions(draft) if x.route)
+    return _first(_in_force(draft, item) for item in _divisions(draft))
 
 
 def room(draft: Draft) -> Wait | None:
@@ -140,13 +142,17 @@ def _divide(draft: Draft, found: Sequence[Division], percent: int, contested: bo
     written = [(x, x.router.weighted(x.route or {}, x.parts, percent)) for x in fit]
     changes = [(item, changed) for item, changed in written if changed is not None]
     if not changes:
-        return problem or _first(item.router.pending(item.route or {}) for item in fit)
+        wait = problem or _first(_in_force(draft, item) for item in fit)
+        if wait is None and not percent and not draft.is_active:
+            _clear(draft, fit)
+        return wait
     undone = [item for item, _ in changes if contested and _was_ours(draft, item)]
     wait = _contested(draft, undone[0]) if undone else None
     if wait is not None:
         return wait
     for item, changed in changes:
-        draft.traffic["route/" + "/".join(item.place)] = WriteRoute(manifest=changed)
+        made = settling.stamped(changed, draft.now) if item.router.is_silent else changed
+        draft.traffic["route/" + "/".join(item.place)] = WriteRoute(manifest=made)
     said = " and ".join(" ".join(item.place) for item, _ in changes)
     message = f"{said} is written: {percent}% to the new revision"
     return problem or Wait(reason="RoutePending", message=message, is_brief=True)
@@ -159,8 +165,27 @@ def _contested(draft: Draft, item: Division) -> Wait | None:
 
 def _was_ours(draft: Draft, item: Division) -> bool:
     """Whether the object was to have the weights before: labels may bring new ones."""
-    named = bool(item.target.name)
-    return named or draft.name in item.router.kept(item.route or {})
+    if item.router.makes:
+        return False
+    return bool(item.spot.target.name) or draft.name in item.router.kept(item.route or {})
+
+
+def _in_force(draft: Draft, item: Division) -> Wait | None:
+    """Why what is written is not in force; what only takes its time ends at its time."""
+    wait = item.router.pending(item.route) if item.route is not None else None
+    if wait is None or wait.until is None:
+        return wait
+    if draft.now >= wait.until:
+        return None
+    draft.wake(wait.until)
+    return wait
+
+
+def _clear(draft: Draft, found: Iterable[Division]) -> None:
+    """What we made beside the user's objects goes when it has nothing to divide any more."""
+    for item in found:
+        if item.router.makes and item.route is not None:
+            draft.traffic["route/" + "/".join(item.place)] = DeleteRoute(manifest=item.route)
 
 
 def collect(
@@ -213,7 +238,7 @@ def _served(draft: Draft, revision: str) -> Wait | None:
 
 
 def _divisions(draft: Draft, branches: Collection[Branch] | None = None) -> tuple[Division, ...]:
-    return divisions.of(draft.name, draft.traits, draft.look.observed, branches)
+    return divisions.of(draft.look.rollout, draft.traits, draft.look.observed, branches)
 
 
 def _problem(draft: Draft, item: Division, percent: int) -> Wait | None:

@@ -116,8 +116,8 @@ class Turn:
                 work = self._change_pod(action)
             case actions.SelectService():
                 work = self._select_service(action)
-            case actions.WriteRoute():
-                work = self._write_route(action)
+            case actions.WriteRoute() | actions.DeleteRoute():
+                work = self._change_route(action)
             case actions.SetFinalizer():
                 work = self._set_finalizer(action)
             case actions.ConsumeRequest():
@@ -190,12 +190,30 @@ class Turn:
         write = kube.patch(names.SERVICES, action.name, namespace, body)
         return await self._guarded(names.SERVICES, action.name, write)
 
+    async def _change_route(self, action: actions.WriteRoute | actions.DeleteRoute) -> Outcome:
+        if isinstance(action, actions.DeleteRoute):
+            return await self._delete_route(action)
+        return await self._write_route(action)
+
     async def _write_route(self, action: actions.WriteRoute) -> Outcome:
         resource, name = names.ROUTES[action.manifest["kind"]], action.manifest["metadata"]["name"]
-        write = self.world.kube.replace(resource, action.manifest)
+        kube, observer = self.world.kube, self.world.observer
+        if "resourceVersion" not in action.manifest["metadata"]:
+            try:
+                observer.remember(resource, await kube.create(resource, action.manifest))
+            except AlreadyExists as error:  # the watch brings it
+                raise Conflict(str(error)) from None
+            return Outcome.DONE
+        write = kube.replace(resource, action.manifest)
         if resource is names.HTTPROUTES:
             return await self._guarded(resource, name, write)
-        self.world.observer.remember(resource, await write)  # the watch brings what was faster
+        observer.remember(resource, await write)  # the watch brings what was faster
+        return Outcome.DONE
+
+    async def _delete_route(self, action: actions.DeleteRoute) -> Outcome:
+        resource, meta = names.ROUTES[action.manifest["kind"]], action.manifest["metadata"]
+        await self.world.kube.delete(resource, meta["name"], meta["namespace"], uid=meta["uid"])
+        self.world.observer.routes.deleted(action.manifest)
         return Outcome.DONE
 
     async def _set_finalizer(self, action: actions.SetFinalizer) -> Outcome:

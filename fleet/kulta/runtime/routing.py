@@ -33,12 +33,53 @@ SYNC_SECONDS = 10.0
 """How long a start waits for kinds that might not be allowed to be seen."""
 
 
+class Demand:
+    """What `Served` is for kinds that every cluster knows: they are watched from the moment on when
+    somebody asks for one, or one of ours is left from before."""
+
+    has_looked = False
+    """It is never known that there is no such kind."""
+
+    def __init__(self, kube: Client, resource: Resource) -> None:
+        self._asked = asyncio.Event()
+        self.ours = Informer(
+            kube,
+            resource,
+            decode=lambda manifest: True,
+            on=lambda change: self.ask(),
+            selector=f"{names.MANAGED_LABEL}=true",
+        )
+
+    @property
+    def is_now(self) -> bool:
+        return self._asked.is_set()
+
+    def ask(self) -> None:
+        """Somebody needs it."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Look for ours until cancelled."""
+        await self.ours.run()
+
+    async def looked(self) -> None:
+        """Nobody has to wait for it."""
+
+    async def begun(self) -> None:
+        """Until somebody has asked."""
+        await self._asked.wait()
+
+    async def ended(self) -> None:
+        """Never."""
+        await asyncio.Event().wait()
+
+
 @dataclass(eq=False, slots=True, kw_only=True)
 class Watched:
     """One kind. `error` is why nothing has been seen lately; empty when something has."""
 
     informer: Informer[Manifest]
-    served: Served
+    served: Served | Demand
     error: str = ""
 
 
@@ -65,7 +106,9 @@ class Routes:
             on=lambda change: self._changed(resource.kind, change),
             on_error=lambda error: self._failed(resource.kind, error),
         )
-        return Watched(informer=informer, served=Served(kube, resource))
+        is_built_in = resource is names.INGRESSES
+        served = Demand(kube, resource) if is_built_in else Served(kube, resource)
+        return Watched(informer=informer, served=served)
 
     async def run(self) -> None:
         """Watch every kind while it is served, until cancelled."""
@@ -90,6 +133,9 @@ class Routes:
         for kind, users in self._kinds.items():
             is_user = any(item[0] == kind for item in named)
             (users.add if is_user else users.discard)(rollout)
+            served = self.kinds[kind].served
+            if is_user and isinstance(served, Demand):
+                served.ask()
 
     def of(self, rollout: Key, targets: Iterable[Target]) -> dict[Place, Manifest]:
         """What it asks for, and what still has its weights."""
@@ -100,7 +146,8 @@ class Routes:
             for (_, name), route in self._spaces[target.kind].get(rollout[0]).items()
             if not target.name
         }
-        asked = divisions.places(targets, near)
+        spots = divisions.spots(rollout[1], targets, near)
+        asked = {place for spot in spots for place in (spot.named, spot.place)}
         found: dict[Place, Manifest] = {}
         for kind, name in sorted({*held, *asked}):
             route = self.kinds[kind].informer.store.get((rollout[0], name))
@@ -117,6 +164,10 @@ class Routes:
         """Kinds among those asked for of which nothing has been seen yet, and why."""
         kinds = {item.kind: self.kinds[item.kind] for item in targets}
         return {kind: x.error for kind, x in kinds.items() if not x.informer.synced.is_set()}
+
+    def deleted(self, manifest: Mapping[str, Any]) -> None:
+        """We have deleted this one."""
+        self.kinds[manifest["kind"]].informer.store.end(manifest)
 
     def forget(self, rollout: Key) -> None:
         """The Rollout is gone."""
@@ -149,16 +200,19 @@ class Routes:
             self._tell(kind)
 
     def _changed(self, kind: str, change: Change[Manifest]) -> None:
-        holders = frozenset[Key]()
-        if change.new is not None:
-            kept = ROUTERS[kind].kept(change.new)
-            holders = frozenset((change.key[0], name) for name in kept)
+        before, holders = (_holders(kind, change.key[0], x) for x in (change.old, change.new))
         self._weighted.put((kind, *change.key), holders)
         self._spaces[kind].update(change)
         # Who asks by labels has no name: any change may concern them.
         asking = {key for name in (change.key[1], "") for key in self._askers(kind, change, name)}
-        for key in asking | holders:
+        for key in asking | before | holders:
             self._wake(key)
 
     def _askers(self, kind: str, change: Change[Manifest], name: str) -> Iterable[Key]:
         return self._users.users((kind, change.key[0], name))
+
+
+def _holders(kind: str, namespace: str, route: Manifest | None) -> frozenset[Key]:
+    """Rollouts whose weights a route has, or whose own it is."""
+    kept = ROUTERS[kind].kept(route) if route is not None else ()
+    return frozenset((namespace, name) for name in kept)

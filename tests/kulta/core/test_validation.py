@@ -208,6 +208,21 @@ def asking(metric: dict[str, Any] | None = None, **provider: Any) -> dict[str, A
             ("httpRoutes[0].name is required",),
             id="a route without a name",
         ),
+        pytest.param(
+            {
+                "strategy": gen.canary(
+                    20,
+                    trafficRouting={
+                        "nginx": {
+                            "stableIngresses": ["shop"],
+                            "additionalIngressAnnotations": {"canary-weight": "5"},
+                        }
+                    },
+                )
+            },
+            (f"{CANARY}.trafficRouting.nginx", "canary-weight", "canary-by-header"),
+            id="a weight that is not the engine's",
+        ),
         pytest.param({"maxSurge": "150%"}, ("spec.maxSurge", "150%"), id="a surge of 150%"),
         pytest.param({"maxUnavailable": "x"}, ("spec.maxUnavailable", "'x'"), id="not an amount"),
         pytest.param(

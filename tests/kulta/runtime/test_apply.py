@@ -15,6 +15,7 @@ from fleet.kulta.core.routers import ROUTERS, Backends
 from fleet.kulta.runtime.apply import Outcome, Turn, Vanished, World
 from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.rollouts import Rollouts
+from tests import gen
 from tests.fakes import FakeKube, Sent
 from tests.kulta.runtime import objects
 from tests.kulta.runtime.objects import HASH, KEY, NAMESPACE, UID
@@ -205,6 +206,31 @@ async def test_somebody_who_writes_the_route_all_the_time_delays_and_loses_nothi
     stored = bench.stored(names.HTTPROUTES)
     assert stored["spec"]["hostnames"] == ["v2.example.com"]
     assert [ref["weight"] for ref in stored["spec"]["rules"][0]["backendRefs"]] == [80, 20]
+
+
+def own_ingress() -> dict[str, Any]:
+    made = gen.ingress("checkout-web-canary")
+    labels = {names.MANAGED_LABEL: "true", names.ROLLOUT_LABEL: "checkout"}
+    meta = {"name": "checkout-web-canary", "namespace": NAMESPACE, "labels": labels}
+    return {**made, "metadata": meta}
+
+
+async def test_an_object_of_ours_is_made_and_deleted_and_both_are_seen_at_once() -> None:
+    bench = Bench()
+    place, observer = ("Ingress", "checkout-web-canary"), bench.world.observer
+    await bench.one(actions.WriteRoute(manifest=own_ingress()))
+    seen = observer.observe(bench.turn.rollout, {}).routes
+    assert seen[place]["spec"] == own_ingress()["spec"]
+    await bench.one(actions.DeleteRoute(manifest=seen[place]))
+    assert bench.kube.peek(names.INGRESSES, place[1], NAMESPACE) is None
+    assert place not in observer.observe(bench.turn.rollout, {}).routes
+
+
+async def test_an_object_of_ours_that_is_there_already_is_looked_at_again() -> None:
+    bench = Bench()
+    bench.kube.seed(names.INGRESSES, own_ingress())
+    with pytest.raises(Conflict):
+        await bench.one(actions.WriteRoute(manifest=own_ingress()))
 
 
 async def test_our_finalizer_comes_and_goes_and_others_stay() -> None:

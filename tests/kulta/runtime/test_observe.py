@@ -11,7 +11,6 @@ from fleet.api.names import Key
 from fleet.api.rollout import Rollout
 from fleet.clusters.client import Client
 from fleet.clusters.watch import Informer
-from fleet.errors import Forbidden
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.runtime.observe import Observer
 from tests.fakes import FakeKube
@@ -326,61 +325,3 @@ def test_a_route_whose_weights_are_kept_for_it_is_seen_until_they_are_given_back
     assert list(looking.look().routes) == [("HTTPRoute", "before")]
     looking.see(objects.route("before", resourceVersion="51"))
     assert list(looking.look().routes) == []
-
-
-ROUTED = {"canary": {**objects.CANARY["canary"], "trafficRouting": {"gatewayAPI": {}}}}
-
-
-def asking(**gateway: Any) -> Looking:
-    strategy = json.loads(json.dumps(ROUTED))
-    strategy["canary"]["trafficRouting"]["gatewayAPI"] = gateway
-    return Looking(strategy)
-
-
-def test_routes_of_all_kinds_that_are_named_are_seen_and_wake() -> None:
-    looking = asking(httpRoutes=[{"name": "checkout"}], grpcRoutes=[{"name": "checkout"}])
-    grpc = {**objects.route(), "kind": "GRPCRoute"}
-    del grpc["apiVersion"]
-    looking.see(objects.route(), grpc, objects.route("another"))
-    seen = looking.look().routes
-    assert set(seen) == {("HTTPRoute", "checkout"), ("GRPCRoute", "checkout")}
-    assert seen["GRPCRoute", "checkout"]["apiVersion"] == names.GRPCROUTES.api_version
-    looking.woken.clear()
-    looking.see(grpc)
-    assert looking.woken == [KEY]
-
-
-def test_routes_with_the_labels_are_seen_and_any_route_of_the_namespace_wakes() -> None:
-    looking = asking(httpRouteSelector={"matchLabels": {"shop": "yes"}})
-    looking.see(
-        objects.route("a", labels={"shop": "yes", "team": "x"}),
-        objects.route("b", labels={"shop": "no"}),
-        objects.route("elsewhere", labels={"shop": "yes"}, namespace="elsewhere"),
-    )
-    assert set(looking.look().routes) == {("HTTPRoute", "a")}
-    looking.woken.clear()
-    looking.see(objects.route("b", labels={"shop": "yes"}))
-    assert looking.woken == [KEY]
-    looking.see(objects.route("elsewhere", namespace="elsewhere"))
-    assert looking.woken == [KEY]
-    looking.observer.forget(KEY)
-    looking.see(objects.route("b"))
-    assert looking.woken == [KEY]
-
-
-def test_what_has_not_been_seen_is_no_absence() -> None:
-    looking = asking(grpcRoutes=[{"name": "checkout"}])
-    assert looking.look().unseen == {"GRPCRoute": ""}
-    informer = looking.informer("GRPCRoute")
-    informer.on_error(Forbidden("grpcroutes is forbidden"))
-    assert looking.woken == [KEY], "whoever waits for it is told why"
-    assert looking.look().unseen == {"GRPCRoute": "grpcroutes is forbidden"}
-    informer.synced.set()
-    assert looking.look().unseen == {}
-    assert looking.look().unserved == frozenset()
-
-
-def test_a_kind_whose_definition_is_not_there_is_told() -> None:
-    looking = asking(grpcRoutes=[{"name": "checkout"}])
-    looking.observer.routes.kinds["GRPCRoute"].served.informer.synced.set()
-    assert looking.look().unserved == {"GRPCRoute"}

@@ -8,10 +8,17 @@ from collections.abc import Mapping
 
 from fleet.kulta.core.routers.base import Backends, Router
 from fleet.kulta.core.routers.gatewayapi import GatewayRouter
+from fleet.kulta.core.routers.istio import IstioRouter
+from fleet.kulta.core.routers.nginx import NginxRouter
 
 __all__ = ["ROUTERS", "Backends", "Router"]
 
 GATEWAY = GatewayRouter()
 
-ROUTERS: Mapping[str, Router] = {"HTTPRoute": GATEWAY, "GRPCRoute": GATEWAY}
+ROUTERS: Mapping[str, Router] = {
+    "HTTPRoute": GATEWAY,
+    "GRPCRoute": GATEWAY,
+    "VirtualService": IstioRouter(),
+    "Ingress": NginxRouter(),
+}
 """By the kind of the object that holds the weights."""

@@ -26,6 +26,22 @@ class Target:
     labels: Mapping[str, str] = field(default_factory=dict)
     rules: tuple[str, ...] = ()
     """Only rules with these names; empty: all that fit."""
+    prefix: str = ""
+    """What annotations begin with, where they hold the weights."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """More of those annotations, without the prefix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What an object of ours is made after."""
+
+    source: Manifest | None
+    """The user's; None: it is not there, and nothing can be written."""
+    owner: Manifest
+    """The owner reference of the Rollout."""
+    prefix: str
+    notes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +80,24 @@ class Backends:
     """Only rules with these names are ours; empty: all that fit."""
     branches: tuple[Branch, ...] = ()
     """Where matches divide the traffic: a weight of 100 lets all of them be, 0 none."""
+    origin: Origin | None = field(default=None, compare=False)
+    """For routers that make objects of their own."""
 
 
 class Router(Protocol):
-    """Every answer is a new value; nothing is changed in place."""
+    """Every answer is a new value; nothing is changed in place. `route` is empty where an object of
+    the router's own is not there yet."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Nobody says when a write is in force: it is stamped with its time."""
+
+    @property
+    def makes(self) -> bool:
+        """It divides by objects of its own, made beside the user's, and deletes them again."""
+
+    def own(self, rollout: str, name: str) -> str:
+        """The name of the object that holds the weights, where the strategy names `name`."""
 
     def problem(self, route: Manifest, backends: Backends) -> Wait | None:
         """Why no weight can be written at all: the object is unfit."""

@@ -22,6 +22,12 @@ CONDITIONS = ("Accepted", "ResolvedRefs")
 class GatewayRouter:
     """See the module."""
 
+    is_silent = False
+    makes = False
+
+    def own(self, rollout: str, name: str) -> str:
+        return name
+
     def problem(self, route: Manifest, backends: Backends) -> Wait | None:
         named = {rule.get("name") for rule in routes.rules(route)}
         lost = next((name for name in backends.rules if name not in named), None)

@@ -128,6 +128,7 @@ def _note(route: dict[str, Any], rollout: str, record: Record | None) -> None:
         notes[names.ORIGINAL_WEIGHTS] = json.dumps(records)
     else:
         del notes[names.ORIGINAL_WEIGHTS]
+        notes.pop(names.WEIGHTED_AT, None)
 
 
 def _read(record: Any) -> list[tuple[int | None, int | None]]:

@@ -1,0 +1,101 @@
+"""Looking at routes: kinds, names and labels, and what is no absence but not seen yet."""
+
+import json
+from typing import Any
+
+from fleet.api import names
+from fleet.api.rollout import Rollout
+from fleet.errors import Forbidden
+from fleet.kulta.runtime.routing import Demand
+from tests import gen
+from tests.kulta.runtime import objects
+from tests.kulta.runtime.objects import KEY
+from tests.kulta.runtime.test_observe import Looking
+
+ROUTED = {"canary": {**objects.CANARY["canary"], "trafficRouting": {"gatewayAPI": {}}}}
+
+
+def asking(**gateway: Any) -> Looking:
+    strategy = json.loads(json.dumps(ROUTED))
+    strategy["canary"]["trafficRouting"]["gatewayAPI"] = gateway
+    return Looking(strategy)
+
+
+def test_routes_of_all_kinds_that_are_named_are_seen_and_wake() -> None:
+    looking = asking(httpRoutes=[{"name": "checkout"}], grpcRoutes=[{"name": "checkout"}])
+    grpc = {**objects.route(), "kind": "GRPCRoute"}
+    del grpc["apiVersion"]
+    looking.see(objects.route(), grpc, objects.route("another"))
+    seen = looking.look().routes
+    assert set(seen) == {("HTTPRoute", "checkout"), ("GRPCRoute", "checkout")}
+    assert seen["GRPCRoute", "checkout"]["apiVersion"] == names.GRPCROUTES.api_version
+    looking.woken.clear()
+    looking.see(grpc)
+    assert looking.woken == [KEY]
+
+
+def test_routes_with_the_labels_are_seen_and_any_route_of_the_namespace_wakes() -> None:
+    looking = asking(httpRouteSelector={"matchLabels": {"shop": "yes"}})
+    looking.see(
+        objects.route("a", labels={"shop": "yes", "team": "x"}),
+        objects.route("b", labels={"shop": "no"}),
+        objects.route("elsewhere", labels={"shop": "yes"}, namespace="elsewhere"),
+    )
+    assert set(looking.look().routes) == {("HTTPRoute", "a")}
+    looking.woken.clear()
+    looking.see(objects.route("b", labels={"shop": "yes"}))
+    assert looking.woken == [KEY]
+    looking.see(objects.route("elsewhere", namespace="elsewhere"))
+    assert looking.woken == [KEY]
+    looking.observer.forget(KEY)
+    looking.see(objects.route("b"))
+    assert looking.woken == [KEY]
+
+
+def test_what_has_not_been_seen_is_no_absence() -> None:
+    looking = asking(grpcRoutes=[{"name": "checkout"}])
+    assert looking.look().unseen == {"GRPCRoute": ""}
+    informer = looking.informer("GRPCRoute")
+    informer.on_error(Forbidden("grpcroutes is forbidden"))
+    assert looking.woken == [KEY], "whoever waits for it is told why"
+    assert looking.look().unseen == {"GRPCRoute": "grpcroutes is forbidden"}
+    informer.synced.set()
+    assert looking.look().unseen == {}
+    assert looking.look().unserved == frozenset()
+
+
+def test_a_kind_whose_definition_is_not_there_is_told() -> None:
+    looking = asking(grpcRoutes=[{"name": "checkout"}])
+    looking.observer.routes.kinds["GRPCRoute"].served.informer.synced.set()
+    assert looking.look().unserved == {"GRPCRoute"}
+
+
+def test_ingresses_are_watched_when_somebody_asks_for_one() -> None:
+    strategy = json.loads(json.dumps(objects.CANARY))
+    looking = Looking(strategy)
+    looking.look()
+    demand = looking.observer.routes.kinds["Ingress"].served
+    assert not demand.is_now
+    strategy["canary"]["trafficRouting"] = {"nginx": {"stableIngresses": ["web"]}}
+    looking.rollout = Rollout.parse(objects.rollout(strategy))
+    assert looking.look().unserved == frozenset(), "every cluster knows them"
+    assert demand.is_now
+    own = gen.ingress("checkout-web-canary")
+    own["metadata"]["labels"] = {names.MANAGED_LABEL: "true", names.ROLLOUT_LABEL: "checkout"}
+    for item in (own, users := gen.ingress("web")):
+        item["metadata"]["uid"] = item["metadata"]["name"]
+    looking.see(users, own)
+    assert set(looking.look().routes) == {("Ingress", "web"), ("Ingress", "checkout-web-canary")}
+    looking.woken.clear()
+    looking.lose(own)
+    assert looking.woken == [KEY], "whoever lost his own makes another"
+
+
+def test_ingresses_of_ours_that_are_left_from_before_are_looked_for() -> None:
+    looking = Looking()
+    demand = looking.observer.routes.kinds["Ingress"].served
+    assert isinstance(demand, Demand)
+    own = gen.ingress("checkout-web-canary")
+    own["metadata"]["uid"] = "left"
+    demand.ours.store.see(own)
+    assert demand.is_now

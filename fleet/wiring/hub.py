@@ -10,6 +10,7 @@ Ending needs no farewell: what is cut off is found and finished by the next lead
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,42 +86,15 @@ def compose(
     clock = SystemClock()
     elector = connect.elector(chosen, config, session, clock, HUB_LEASE, USER_AGENT)
 
-    def leads() -> bool:
-        return elector.is_leader
-
-    kube = Client(
-        "hub",
-        config,
-        session,
-        inflight=INFLIGHT,
+    client = functools.partial(
+        Client,
+        session=session,
         user_agent=USER_AGENT,
         observe=metrics.request,
-        may_write=leads,
+        may_write=lambda: elector.is_leader,
     )
+    kube = client("hub", config, inflight=INFLIGHT)
     recorder = EventRecorder(kube, clock, component="kulta-fleet-hub", instance=chosen.identity)
-
-    def reach(name: ClusterName, target: ClientConfig) -> Client:
-        return Client(
-            name,
-            target,
-            session,
-            user_agent=USER_AGENT,
-            observe=metrics.request,
-            may_write=leads,
-        )
-
-    def equip(name: ClusterName, client: Client) -> Sequence[Informer[Any]]:
-        namespace, _, cluster = name.partition("/")
-        return links.informers(
-            context.links.make((namespace, cluster)),
-            client,
-            links.Listener(
-                rollout=lambda link, change: triggers.rollout_changed(context, link, change),
-                connectivity=lambda link: triggers.poke(context, link),
-                engine=lambda link: context.queues.members.add(link.key),
-            ),
-        )
-
     context = Context(
         kube=kube,
         clock=clock,
@@ -132,7 +106,9 @@ def compose(
             version=__version__,
             environment=chosen.engine_environment,
         ),
-        supervisor=Supervisor(connect=reach, equip=equip),
+        supervisor=Supervisor(
+            connect=client, equip=lambda name, kube: _equipment(context, name, kube)
+        ),
         hooks=Hooks(
             Gatekeeper(Web(user_agent=USER_AGENT, allow_loopback=chosen.allow_loopback)),
             chosen.hook_hosts,
@@ -148,6 +124,20 @@ def compose(
         secrets=_secrets(kube, context),
         elector=elector,
         recorder=recorder,
+    )
+
+
+def _equipment(context: Context, name: ClusterName, kube: Client) -> Sequence[Informer[Any]]:
+    """What watches a member while it is engaged."""
+    namespace, _, cluster = name.partition("/")
+    return links.informers(
+        context.links.make((namespace, cluster)),
+        kube,
+        links.Listener(
+            rollout=lambda link, change: triggers.rollout_changed(context, link, change),
+            connectivity=lambda link: triggers.poke(context, link),
+            engine=lambda link: context.queues.members.add(link.key),
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, reasons
+from fleet.api import Application, ClusterRollout, Fleet, FleetRollout
 from fleet.api.clusterrollout import ClusterRolloutSpec
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import ObjectMeta
@@ -43,7 +43,7 @@ from fleet.hub.core.run import plan
 from fleet.rendering import render
 from fleet.rendering.environment import TemplateSet, read
 from tests.conftest import NOON
-from tests.hub import engine, gen
+from tests.hub import checker, engine, gen
 
 TEMPLATES: TemplateSet = read(Path(__file__).parents[2] / "templates")
 HUB = "hub-1"
@@ -133,7 +133,7 @@ def tick(world: World, seconds: float = 10) -> World:
         after.answers.clear()
     for name, objects in after.objects.items():
         after.engines.step(name, objects, after.now, bad=name in after.bad)
-    check(after)
+    checker.check(after)
     after.now += timedelta(seconds=seconds)
     return after
 
@@ -177,26 +177,6 @@ def deliver(world: World, image: str, **policy: Any) -> World:
     application = gen.application(image, generation=generation, **policy)
     application = application.model_copy(update={"status": world.application.status})
     return replace(world, application=application)
-
-
-def check(world: World) -> None:
-    """A world that must never be is an error of the planner, whatever the story."""
-    active = [run for run in world.runs.values() if run.status.phase not in phases.ENDS]
-    assert len(active) <= 2, "one run is active, and perhaps one that is about to give way"
-    for run in world.runs.values():
-        numbers = run.status.counts
-        boxes = numbers.updated + numbers.in_flight + numbers.failed + numbers.unreachable
-        boxes += numbers.skipped + numbers.rolled_back
-        assert boxes + numbers.pending == numbers.total
-    stands = [item.status for item in (*world.runs.values(), *world.items.values())]
-    said = {item.reason for status in stands for item in (status, *status.conditions)}
-    said |= {entry.reason for run in world.runs.values() for entry in run.status.history}
-    assert said <= {"", *reasons.SENTENCES}
-    for objects in world.objects.values():
-        for (plural, *_), manifest in objects.items():
-            if plural == "httproutes":
-                refs = manifest["spec"]["rules"][0]["backendRefs"]
-                assert sum(ref.get("weight", 1) for ref in refs) in (1, 100)
 
 
 def _members(world: World, names: tuple[str, ...], change: Callable[[Member], Member]) -> World:

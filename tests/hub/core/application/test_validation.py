@@ -2,40 +2,12 @@
 
 from typing import Any
 
-import jsonpatch
 import pytest
 
 from fleet.api.application import StrategyPolicy
-from fleet.hub.core.application import policy, strategies, validation
+from fleet.hub.core.application import strategies, validation
 from fleet.rendering.sides import SIDES
-from tests.hub import gen
-
-POLICY = "/deliveryPolicy"
-CANARY = f"{POLICY}/strategy/canary"
-
-
-def put(path: str, value: Any) -> dict[str, Any]:
-    return {"op": "add", "path": path, "value": value}
-
-
-def drop(path: str) -> dict[str, Any]:
-    return {"op": "remove", "path": path}
-
-
-def problems(*changes: dict[str, Any], name: str = "checkout") -> tuple[str, ...]:
-    body = jsonpatch.apply_patch(gen.spec(), changes)
-    application = gen.application(body=body)
-    meta = application.metadata.model_copy(update={"name": name})
-    application = application.model_copy(update={"metadata": meta})
-    fleet = gen.fleet()
-    return validation.problems(
-        validation.Subject(
-            application=application,
-            policy=policy.resolve(application.spec.delivery_policy, fleet),
-            fleet=fleet,
-            chosen=("a", "b"),  # type: ignore[arg-type]
-        )
-    )
+from tests.hub.core.application.specs import CANARY, POLICY, drop, problems, put
 
 
 def wave(**given: Any) -> dict[str, Any]:
@@ -340,40 +312,6 @@ CASES = [
         ],
         "spec.overrides[0].patch[0].value: is missing: add needs a value",
         id="an override without a value",
-    ),
-    pytest.param(
-        [put(f"{CANARY}/steps", [{"pause": {}}, {"setWeight": 100}])],
-        "spec.deliveryPolicy.strategy.canary.steps[0].setWeight: is missing: write a percentage "
-        "from 0 to 100",
-        id="a first step without a weight",
-    ),
-    pytest.param(
-        [put(f"{CANARY}/steps", [{"setWeight": 50}, {"analysis": {}}])],
-        "spec.deliveryPolicy.strategy.canary.steps[1].analysis: has nothing to judge by: write "
-        "spec.deliveryPolicy.strategy.canary.analysis.metrics: "
-        "[{name: error-rate, threshold: 5}]",
-        id="a step that is judged by nothing",
-    ),
-    pytest.param(
-        [put(f"{POLICY}/maxConcurrency", "a few")],
-        "spec.deliveryPolicy.maxConcurrency: a few is no amount: write a number or 0%…100%",
-        id="a limit in words",
-    ),
-    pytest.param(
-        [put(f"{POLICY}/rollback", {"maxConcurrency": "0%"})],
-        "spec.deliveryPolicy.rollback.maxConcurrency: 0% lets nothing start: write at least 1, or "
-        "use paused: true",
-        id="a rollback of nobody",
-    ),
-    pytest.param(
-        [
-            put(
-                f"{POLICY}/waves",
-                [{"name": "a", "clusterSelector": {}}, {"name": "all", "remaining": True}],
-            )
-        ],
-        "spec.deliveryPolicy.waves[0].clusterSelector: is empty: write labels, or remaining: true",
-        id="a wave for nobody",
     ),
 ]
 

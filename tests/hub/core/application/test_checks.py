@@ -1,0 +1,52 @@
+"""Amounts, steps and selectors of a policy: input → the exact sentence.
+
+The rest of the rules is in `test_validation`.
+"""
+
+from typing import Any
+
+import pytest
+
+from tests.hub.core.application.specs import CANARY, POLICY, problems, put
+
+CASES = [
+    pytest.param(
+        [put(f"{CANARY}/steps", [{"pause": {}}, {"setWeight": 100}])],
+        "spec.deliveryPolicy.strategy.canary.steps[0].setWeight: is missing: write a percentage "
+        "from 0 to 100",
+        id="a first step without a weight",
+    ),
+    pytest.param(
+        [put(f"{CANARY}/steps", [{"setWeight": 50}, {"analysis": {}}])],
+        "spec.deliveryPolicy.strategy.canary.steps[1].analysis: has nothing to judge by: write "
+        "spec.deliveryPolicy.strategy.canary.analysis.metrics: "
+        "[{name: error-rate, threshold: 5}]",
+        id="a step that is judged by nothing",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/maxConcurrency", "a few")],
+        "spec.deliveryPolicy.maxConcurrency: a few is no amount: write a number or 0%…100%",
+        id="a limit in words",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/rollback", {"maxConcurrency": "0%"})],
+        "spec.deliveryPolicy.rollback.maxConcurrency: 0% lets nothing start: write at least 1, or "
+        "use paused: true",
+        id="a rollback of nobody",
+    ),
+    pytest.param(
+        [
+            put(
+                f"{POLICY}/waves",
+                [{"name": "a", "clusterSelector": {}}, {"name": "all", "remaining": True}],
+            )
+        ],
+        "spec.deliveryPolicy.waves[0].clusterSelector: is empty: write labels, or remaining: true",
+        id="a wave for nobody",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), CASES)
+def test_each_check_says_what_to_write(changes: list[dict[str, Any]], sentence: str) -> None:
+    assert problems(*changes) == (sentence,)

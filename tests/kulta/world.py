@@ -332,7 +332,7 @@ class World:
         return True
 
     def _next(self) -> datetime | None:
-        births = [self.born[key] for key, pod in self.pods.items() if not self._is_stuck(pod)]
+        births = [self.born[key] for key, pod in self.pods.items() if pod.hash not in self.broken]
         births = [item + timedelta(seconds=self.startup) for item in births]
         due = [item for item in births if item > self.now]
         wake = self.plans[-1].wake_at if self.plans else None
@@ -358,9 +358,6 @@ class World:
         nature.turn(self)
         self._checked()
         return before != (self.pods, self.sets, self.routes, self.slices)
-
-    def _is_stuck(self, pod: Pod) -> bool:
-        return pod.hash in self.broken
 
     def _ready(self, key: str) -> int:
         return sum(pod.ready for pod in self.pods.values() if pod.hash == key)

@@ -60,6 +60,18 @@ class Model(BaseModel):
         """JSON with camelCase names, without nulls and without lists or objects left at default."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """pydantic's own in half of the time: every look makes a dozen copies, of frozen values."""
+        if deep or not update:
+            return super().model_copy(update=update, deep=deep)
+        copied = self.__class__.__new__(self.__class__)
+        object.__setattr__(copied, "__dict__", {**self.__dict__, **update})
+        names = self.__pydantic_fields_set__ | update.keys()
+        object.__setattr__(copied, "__pydantic_fields_set__", names)
+        object.__setattr__(copied, "__pydantic_extra__", None)
+        object.__setattr__(copied, "__pydantic_private__", None)
+        return copied
+
 
 def read_time(value: Any) -> Any:
     """A time as the models hold it: aware UTC; anything unreadable is None, never a crash."""

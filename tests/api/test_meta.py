@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from fleet.api import meta
-from fleet.api.meta import LabelSelector
+from fleet.api.meta import LabelSelector, LabelSelectorRequirement, Model
 from fleet.api.rollout import Rollout
 from fleet.errors import UserError
 
@@ -214,3 +215,13 @@ def test_times_are_read(text: str, moment: datetime | None) -> None:
 def test_times_are_written(moment: datetime, text: str) -> None:
     assert meta.write_time(moment) == text
     assert meta.read_time(text) == moment
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["shallow", "deep"])
+@pytest.mark.parametrize("update", [None, {"values": ("a",)}], ids=["as it is", "changed"])
+def test_copies_are_those_of_pydantic(update: dict[str, Any] | None, deep: bool) -> None:
+    item = LabelSelectorRequirement(key="tier", operator="In")
+    mine, known = (kind.model_copy(item, update=update, deep=deep) for kind in (Model, BaseModel))
+    assert (mine, mine.manifest(), repr(mine)) == (known, known.manifest(), repr(known))
+    assert (mine.model_fields_set, mine.model_extra) == (known.model_fields_set, known.model_extra)
+    assert item == LabelSelectorRequirement(key="tier", operator="In")

@@ -8,6 +8,7 @@ proxies are not followed. Nothing is retried, nothing is logged.
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import os
 import socket
@@ -113,7 +114,7 @@ class Web:
             timeout=None,
             trust_env=False,
             limits=LIMITS,
-            verify=tls.context(authority, None, None) if authority else True,
+            verify=tls.context(authority, None, None) if authority else _trusted(),
         )
         if len(self._clients) > AUTHORITIES:
             del self._clients[next(item for item in self._clients if item)]
@@ -175,6 +176,12 @@ class Web:
         del self._lookups[host, port]
         if not done.cancelled():
             done.exception()
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """The CAs that httpx brings along; to read them takes longer than many a request."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 @contextlib.asynccontextmanager

@@ -26,7 +26,8 @@ STRATEGIES: Mapping[str, Strategy] = {
 
 def name(wish: api.Strategy) -> str:
     """The member of `spec.strategy` that is set; empty when none is."""
-    return next((key for key in STRATEGIES if key in wish.given), "")
+    given = wish.given
+    return next((key for key in STRATEGIES if key in given), "")
 
 
 def select(wish: api.Strategy) -> Strategy:

@@ -6,7 +6,6 @@ keeps the promises that the hub builds on: the generation counts, an old dispatc
 refused, the revision is echoed. `tests.hub.real` puts the real engine in its place.
 """
 
-import copy
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
@@ -111,7 +110,7 @@ def apply(objects: Objects, wanted: Mapping[str, Any]) -> None:
     meta = wanted["metadata"]
     key = ("rollouts", str(meta["namespace"]), str(meta["name"]))
     old = objects.get(key, {"metadata": {}, "spec": {}})
-    new = copy.deepcopy(dict(wanted))
+    new = clone(wanted)
     seen = old["spec"].get("dispatch", {}).get("sequence", 0)
     assert new["spec"]["dispatch"]["sequence"] >= seen, "a former leader's write is refused"
     assert new["spec"]["dispatch"]["sequence"] != seen, "the same dispatch came twice"
@@ -129,7 +128,7 @@ def apply(objects: Objects, wanted: Mapping[str, Any]) -> None:
 
 def hold(rollout: Manifest, reason: str, sequence: int) -> None:
     """Server-side apply of `spec.hold` alone."""
-    before = copy.deepcopy(rollout["spec"])
+    before = clone(rollout["spec"])
     rollout["spec"].pop("hold", None)
     if reason:
         rollout["spec"]["hold"] = {"reason": reason, "sequence": sequence}
@@ -147,7 +146,7 @@ class Imitation:
         """One tick. It has no finalizer: what is deleted is gone at once."""
         for key, manifest in objects.items():
             if key[0] == "rollouts":
-                before = copy.deepcopy(manifest["status"])
+                before = clone(manifest["status"])
                 step(manifest, now, bad=bad)
                 if manifest["status"] != before:
                     written(manifest)

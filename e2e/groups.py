@@ -44,6 +44,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "test_explained",
         "test_fencing",
         "test_hub_refusals",
+        "test_hub_requests",
         "test_manifests",
         "test_rollout_refusals",
     ),

@@ -28,7 +28,9 @@ SIZES = st.fixed_dictionaries(
     }
 )
 EVENTS = st.lists(
-    st.sampled_from(["wait", "image", "back", "grow", "shrink", "rollback", "promote", "retry"]),
+    st.sampled_from(
+        ["wait", "image", "back", "grow", "shrink", "rollback", "promote", "retry", "restart"]
+    ),
     max_size=4,
 )
 
@@ -129,7 +131,7 @@ def test_whatever_people_do_it_comes_to_rest(
                 world.update(replicas=world.rollout.spec.replicas + 2)
             case "shrink":
                 world.update(replicas=max(world.rollout.spec.replicas - 2, 0))
-            case "rollback" | "promote" | "retry":
+            case "rollback" | "promote" | "retry" | "restart":
                 world.annotate(event)
     world.settle()
     assert world.status.phase in (Phase.COMPLETED, Phase.FAILED)
@@ -137,5 +139,6 @@ def test_whatever_people_do_it_comes_to_rest(
     assert world.sets[serving].replicas == world.rollout.spec.replicas
     assert sum(item.replicas for item in world.sets.values()) == world.rollout.spec.replicas
     assert world.annotations == {}
+    assert not any(pod.leaving for pod in world.pods.values())
     numbers = [item.sequence for item in world.status.decisions]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))

@@ -126,6 +126,15 @@ def _conditions(family: Family, now: datetime, width: int | None) -> Iterator[Te
         yield from page.labelled("Trouble", words, width)
 
 
+def _restart(family: Family, now: datetime, width: int | None) -> Iterator[Text]:
+    """How far the replacing of pods has come."""
+    pods = [pod for item in family.revisions for pod in item.pods if pod.status != "Terminating"]
+    left = sum(pod.leaving for pod in pods)
+    if left:
+        words = f"{left} of {len(pods)} pods are still to be replaced"
+        yield from page.labelled("Restart", words, width)
+
+
 def _asked(family: Family, now: datetime, width: int | None) -> Iterator[Text]:
     """Requests that the engine has not taken away yet."""
     asked = asking.pending(family.rollout)
@@ -164,6 +173,7 @@ PARTS: tuple[Part, ...] = (
     _deadline,
     _conditions,
     numbers.lines,
+    _restart,
     _last,
     _asked,
     _owner,

@@ -19,7 +19,7 @@ LATENCY = {"name": "latency-p99", "threshold": 500, "failureThreshold": 3}
 
 def paused(pause: str | None = "5m") -> World:
     """A canary at 50 %, in its pause, judged well."""
-    analysis = gen.analysis({"name": "error-rate", "threshold": 5.0}, LATENCY)
+    analysis = gen.analysis({"name": "error-rate", "threshold": 5.0}, dict(LATENCY))
     world = canary_world(20, (50, pause), 100, routed=True, replicas=5, analysis=analysis)
     world.answer = lambda text: 212.0 if "histogram" in text else 0.4
     world.settle()
@@ -73,6 +73,14 @@ def experiment(seconds: float = 600) -> World:
     world.settle()
     world.image("shop:v2")
     world.run(seconds)
+    return world
+
+
+def restarting() -> World:
+    """Pods that are replaced, one at a time, half way."""
+    world = World(gen.manifest(strategy={"simple": {}}, replicas=3, maxSurge=1)).settle()
+    world.annotate("restart")
+    world.run(3)
     return world
 
 
@@ -142,6 +150,7 @@ def pods(world: World) -> list[dict[str, Any]]:
         }
         metadata = {
             "name": f"{revisions.set_name(gen.NAME, item.hash)}-{number:05d}",
+            "annotations": {names.LEAVING_ANNOTATION: names.LEAVING} if item.leaving else {},
             "creationTimestamp": write_time(world.born.get(key, world.now)),
             "ownerReferences": [_owner(world.sets[item.hash].uid)],
         }

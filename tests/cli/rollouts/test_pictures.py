@@ -47,6 +47,7 @@ PICTURES = [
     pytest.param("completed", scenes.completed, 80, id="old pods that are still there"),
     pytest.param("previewed", scenes.previewed, 80, id="a preview"),
     pytest.param("experiment", scenes.experiment, 100, id="an experiment"),
+    pytest.param("restarting", scenes.restarting, 80, id="pods that are replaced"),
     pytest.param("held", scenes.held, 80, id="paused by its user"),
     pytest.param("file", scenes.broken, None, id="no width at all"),
 ]

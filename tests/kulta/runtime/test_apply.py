@@ -125,6 +125,14 @@ async def test_a_pod_is_relabelled_and_one_that_is_gone_is_success() -> None:
     assert await bench.one(actions.RelabelPod(name="p9", role="canary")) is Outcome.GONE
 
 
+async def test_a_marked_pod_is_given_up_first_and_one_that_is_gone_is_success() -> None:
+    bench = Bench()
+    assert await bench.one(actions.MarkPod(name="p1")) is Outcome.DONE
+    notes = bench.stored(names.PODS, "p1")["metadata"]["annotations"]
+    assert notes == {"controller.kubernetes.io/pod-deletion-cost": "-1000"}
+    assert await bench.one(actions.MarkPod(name="p9")) is Outcome.GONE
+
+
 async def test_an_old_set_is_deleted_with_its_uid_and_not_seen_any_more() -> None:
     bench = Bench()
     uid = bench.stored(names.REPLICASETS, SET)["metadata"]["uid"]

@@ -22,10 +22,23 @@ KEPT = (
 
 LONGEST_ENUM = 20
 
+GONE_DRIVERS = ("flocker", "glusterfs", "quobyte", "scaleIO", "storageos")
+"""Volumes whose drivers left Kubernetes before 1.28, the oldest that a member may have."""
+SET_BY_SERVER = (
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+)
+"""Metadata that means nothing in a template; `creationTimestamp: null` is what tools write."""
+
 QUANTITY = {
     "x-kubernetes-int-or-string": True,
-    "pattern": r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
-    r"(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$",
+    "pattern": r"^[+-]?(\d+\.?\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$",
 }
 INT_OR_STRING = {"x-kubernetes-int-or-string": True}
 
@@ -34,11 +47,22 @@ def schema(openapi: dict[str, Any]) -> dict[str, Any]:
     """The structural schema of core/v1 PodTemplateSpec in the OpenAPI v3 document of core/v1."""
     definitions = openapi["components"]["schemas"]
     result = _structural(definitions["io.k8s.api.core.v1.PodTemplateSpec"], definitions)
-    # The server keeps managedFields itself; in a template they mean nothing and have no schema.
-    del result["properties"]["metadata"]["properties"]["managedFields"]
-    # Every API server forbids them in a template: here they are an unknown field at once.
-    del result["properties"]["spec"]["properties"]["ephemeralContainers"]
+    _leave_out(result)
     return result
+
+
+def _leave_out(template: dict[str, Any]) -> None:
+    """What no API server or kubelet of the supported versions does anything with."""
+    spec = template["properties"]["spec"]["properties"]
+    del spec["ephemeralContainers"]  # every API server forbids them in a template
+    volume = spec["volumes"]["items"]["properties"]
+    for name in GONE_DRIVERS:
+        del volume[name]
+    claim = volume["ephemeral"]["properties"]["volumeClaimTemplate"]
+    for holder in (template, claim):
+        meta = holder["properties"]["metadata"]["properties"]
+        for name in SET_BY_SERVER:
+            del meta[name]
 
 
 def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

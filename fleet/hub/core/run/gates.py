@@ -16,8 +16,7 @@ from fleet.api.fleetrollout import (
     WaveStatus,
 )
 from fleet.hub.core.observed import RunObserved
-from fleet.hub.core.run import rows as rowlib
-from fleet.hub.core.run import waits
+from fleet.hub.core.run import rows, waits
 from fleet.hub.core.run.row import Row
 from fleet.hub.core.run.stops import Stop
 from fleet.hub.core.run.waits import Side
@@ -40,7 +39,7 @@ class View:
     observed: RunObserved
 
     def wave(self, name: str) -> tuple[Row, ...]:
-        return rowlib.of(self.rows, name)
+        return rows.of(self.rows, name)
 
     def side(self, wave: PlannedWave, name: str = "") -> Side:
         """The gates before or after the wave; without a name those that are in its way: to begin,

@@ -23,10 +23,8 @@ from fleet.hub.core.actions import (
     StartCluster,
 )
 from fleet.hub.core.observed import RunObserved
-from fleet.hub.core.run import gates, membership, report, requests, story, undo, waits
-from fleet.hub.core.run import rows as rowlib
+from fleet.hub.core.run import gates, membership, report, requests, rows, story, undo, waits, walk
 from fleet.hub.core.run import state as states
-from fleet.hub.core.run import walk as walklib
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.report import State
 from fleet.hub.core.run.row import Row
@@ -39,19 +37,19 @@ HOLD_REASON = 256
 def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     """What the run does now, what it reports, and when to look again."""
     before, news = membership.joined(run, _begun(run, observed, now), observed)
-    rows = rowlib.look(run.model_copy(update={"status": before}), observed, now)
-    answer = _request(run, observed, before, rows, now)
+    looked = rows.look(run.model_copy(update={"status": before}), observed, now)
+    answer = _request(run, observed, before, looked, now)
     status = answer.status if answer else before
     told = (*news, *(((answer.reason, answer.message),) if answer else ()))
     if status.phase in phases.ENDS and status.finished_at is not None:
         return _ended(run, status, told, now)
     closing = _closing(run, observed, answer)
     if closing is not None:
-        view = View(plan=run.spec.plan, rows=rows, status=status, observed=observed)
+        view = View(plan=run.spec.plan, rows=looked, status=status, observed=observed)
         return _report(run, view, closing, undo.closing(run, view, now), told, now)
     if status.undo is not None and status.undo.fleet:
         return _undone(run, status, observed, told, now)
-    view = walklib.walk(run, status, observed, now)
+    view = walk.walk(run, status, observed, now)
     if ruin := gates.ruin(view):
         return _undone(run, undo.begin(view.status, ruin), observed, told, now)
     way = undo.now_back(run, view, now)
@@ -68,9 +66,9 @@ def _undone(
     now: datetime,
 ) -> RunPlan:
     """The whole run goes back."""
-    rows = rowlib.look(run.model_copy(update={"status": status}), observed, now)
-    view = View(plan=run.spec.plan, rows=rows, status=status, observed=observed)
-    view = replace(view, status=status.model_copy(update={"waves": walklib.still(view, now)}))
+    looked = rows.look(run.model_copy(update={"status": status}), observed, now)
+    view = View(plan=run.spec.plan, rows=looked, status=status, observed=observed)
+    view = replace(view, status=status.model_copy(update={"waves": walk.still(view, now)}))
     way = undo.now_back(run, view, now)
     return _report(run, way.view, undo.state(way.view, now), way.actions, told, now)
 
@@ -95,7 +93,7 @@ def _report(
 
 def _asks(view: View, state: State, now: datetime) -> tuple[AskHook, ...]:
     """The hooks of the wave in work that are to be asked now."""
-    wave = walklib.current(view)
+    wave = walk.current(view)
     if wave is None or state.reason != "AwaitingHook":
         return ()
     return tuple(waits.asks(view.side(wave), now))
@@ -181,7 +179,7 @@ def _place(run: FleetRollout, row: Row) -> int:
 def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[StartCluster, ...], View]:
     """Who goes now, in the order of the plan, as far as slots reach; and the view after it."""
     names: dict[str, int] = {}
-    for wave in walklib.startable(view):
+    for wave in walk.startable(view):
         if gates.first_stop(view, wave, now) is not None:
             continue
         own = view.wave(wave.name)

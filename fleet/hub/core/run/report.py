@@ -12,8 +12,7 @@ from fleet.api import FleetRollout, conditions
 from fleet.api.conditions import Condition
 from fleet.api.fleetrollout import FleetRolloutStatus, RunPhase, WavePhase
 from fleet.hub.core import phases
-from fleet.hub.core.run import aggregate, gates, story, waits
-from fleet.hub.core.run import walk as walklib
+from fleet.hub.core.run import aggregate, gates, story, waits, walk
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.stops import Stop
 from fleet.hub.core.run.story import Told
@@ -91,11 +90,11 @@ def recheck(view: View, state: State, now: datetime) -> datetime | None:
     for wave in view.plan.waves:
         left = gates.soak_left(wave, gates.find(view.status, wave.name), now)
         moments += [left] if left is not None else []
-    for wave in walklib.startable(view):
+    for wave in walk.startable(view):
         if any(row.is_pending for row in view.wave(wave.name)):
             spaced = gates.spaced(view, wave, now)
             moments += [spaced.until] if spaced and spaced.until else []
-    here = walklib.current(view)
+    here = walk.current(view)
     if here is not None and gates.find(view.status, here.name).phase is WavePhase.WAITING:
         due = waits.due(view.side(here), now)
         moments += [due] if due is not None else []
@@ -106,7 +105,7 @@ def _wave(view: View) -> str:
     """The wave in work; the last one at the end; none before the beginning."""
     if not any(item.started_at for item in view.status.waves):
         return ""
-    wave = walklib.current(view)
+    wave = walk.current(view)
     return wave.name if wave else view.plan.waves[-1].name
 
 

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from fleet.api.fleetrollout import RunPhase
-from fleet.hub.core.run import aggregate, gates, undo
-from fleet.hub.core.run import walk as walklib
+from fleet.hub.core.run import aggregate, gates, undo, walk
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.report import State
 from fleet.hub.core.run.stops import Stop
@@ -26,7 +25,7 @@ PHASES: Mapping[str, RunPhase] = {
 
 def of(view: View, now: datetime) -> State:
     """The phase, and what the run waits for."""
-    wave = walklib.current(view)
+    wave = walk.current(view)
     asked = wave or (view.plan.waves[-1] if view.plan.waves else None)
     stop = gates.first_stop(view, asked, now, gates.STOPS) if asked else None
     back = undo.left(view)
@@ -48,7 +47,7 @@ def _gate(view: View, now: datetime) -> Stop | None:
     """The gate that the run waits for; none while clusters are in flight."""
     if any(row.is_in_flight for row in view.rows):
         return None
-    for wave in walklib.startable(view) or view.plan.waves[-1:]:
+    for wave in walk.startable(view) or view.plan.waves[-1:]:
         pending = any(row.is_pending for row in view.wave(wave.name))
         begun = gates.find(view.status, wave.name).started_at is not None
         limits = (gates.spaced, gates.crowded) if pending else ()

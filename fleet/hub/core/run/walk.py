@@ -13,8 +13,7 @@ from datetime import datetime
 from fleet.api import FleetRollout
 from fleet.api.fleetrollout import FleetRolloutStatus, PlannedWave, WavePhase, WaveStatus
 from fleet.hub.core.observed import RunObserved
-from fleet.hub.core.run import gates, waits
-from fleet.hub.core.run import rows as rowlib
+from fleet.hub.core.run import gates, rows, waits
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.row import Row
 
@@ -28,8 +27,8 @@ def walk(
     """
     rounds = 2 * len(run.spec.plan.waves) + 2
     for _ in range(rounds):
-        rows = rowlib.look(run.model_copy(update={"status": status}), observed, now)
-        view = View(plan=run.spec.plan, rows=rows, status=status, observed=observed)
+        looked = rows.look(run.model_copy(update={"status": status}), observed, now)
+        view = View(plan=run.spec.plan, rows=looked, status=status, observed=observed)
         halting = gates.failing(view) if status.halted_at is None else None
         step = _still if halting or _is_stopped(view, now) else _step
         after = status.model_copy(

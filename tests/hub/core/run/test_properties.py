@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from fleet.api import FleetRollout
 from fleet.api.fleetrollout import ClusterPhase, PlannedWave, RunPhase, WavePhase, WaveStatus
 from fleet.hub.core import phases
+from fleet.hub.core.member import selection
 from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import rows
 from fleet.kit import durations, windows
@@ -131,7 +132,12 @@ def advice(here: World, number: int) -> str:
 
 
 def look(here: World, run: FleetRollout) -> tuple[rows.Row, ...]:
-    observed = RunObserved(members=here.members, clusters=here.items, newest=run.spec.number)
+    observed = RunObserved(
+        members=here.members,
+        clusters=here.items,
+        newest=run.spec.number,
+        fleet=frozenset(selection.select(here.fleet, here.members).chosen) or None,
+    )
     return rows.look(run, observed, here.now)
 
 

@@ -8,7 +8,7 @@ conditions, where the engine wrote it.
 from datetime import datetime
 
 from fleet.api import conditions
-from fleet.api.rollout import Phase, Rollout
+from fleet.api.rollout import Phase, Rollout, Step
 from fleet.errors import UserError
 from fleet.kit import durations
 from fleet.kulta.core import deadlines, holds, promotion, strategies, validation
@@ -81,13 +81,24 @@ def _ended(draft: Draft) -> Wait | None:
 
 def _clock(draft: Draft) -> Wait | None:
     """The pause of a step, or the gate of a preview."""
-    canary, index = draft.look.spec.strategy.canary, draft.status.current_step_index or 0
-    if draft.phase is Phase.PAUSED and canary is not None and index < len(canary.steps):
-        return holds.of_step(draft, canary.steps[index])
+    step = _step(draft)
+    if draft.phase is Phase.PAUSED and step is not None:
+        return holds.of_step(draft, step)
     found = conditions.find(draft.status.conditions, "Progressing")
     if draft.phase is Phase.PREVIEW and found and found.reason == "AwaitingPromotion":
         return bluegreen.gate(draft)
     return None
+
+
+def _step(draft: Draft) -> Step | None:
+    canary, index = draft.look.spec.strategy.canary, draft.status.current_step_index or 0
+    return canary.steps[index] if canary is not None and index < len(canary.steps) else None
+
+
+def _pause_end(draft: Draft) -> datetime | None:
+    """When the pause of the step was over, for an engine whose clock is behind ours."""
+    step = _step(draft)
+    return deadlines.pause_end(step.pause, draft.status.pause_start_time) if step else None
 
 
 def _told(draft: Draft) -> Wait | None:
@@ -96,7 +107,8 @@ def _told(draft: Draft) -> Wait | None:
     for kind, status in (("TrafficReady", "False"), ("Paused", "True")):
         found = conditions.find(known, kind)
         if found is not None and found.status == status:
-            return Wait(reason=found.reason, message=found.message)
+            until = _pause_end(draft) if found.reason == "StepPaused" else None
+            return Wait(reason=found.reason, message=found.message, until=until)
     found = conditions.find(known, "Progressing")
     if found is None or found.reason in NOTHING_SAID:
         return None

@@ -27,11 +27,11 @@ from fleet.kit import durations, windows
 from tests.hub import gen, world
 from tests.hub.world import ClusterName, World
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 NAMES = ("a", "b", "c", "d")
 TICKS = 30
-WORLDS = 90
+WORLDS = 60
 SECONDS = 15
 
 APPROVAL, PAUSED, SOAK = {"approval": {"expiresAfter": "2m"}}, {"paused": True}, {"soak": "30s"}
@@ -49,7 +49,7 @@ Event = tuple[str, str]
 def events(dice: Random) -> dict[int, Event]:
     """What happens at which tick."""
     found: dict[int, Event] = {0: ("meet", "a")} if dice.random() < 0.2 else {}
-    for _ in range(dice.randint(0, 8)):
+    for _ in range(dice.randint(2, 10)):
         found[dice.randint(2, TICKS - 8)] = dice.choice(
             [
                 (dice.choice(ON_ONE), dice.choice(NAMES)),

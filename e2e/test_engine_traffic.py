@@ -19,6 +19,7 @@ from e2e.ground import background
 from e2e.ground.loadgen import Load, LoadGenerator
 from e2e.ground.site import Site
 from e2e.ground.subject import Subject, route, service
+from e2e.ground.waiting import until
 from e2e.replicas import Replicas
 
 ROOT = Path(__file__).parent.parent
@@ -112,11 +113,19 @@ MEAN = (
     "1000 * sum(rate(http_request_duration_seconds_sum{LABELS}[{{ window }}])) / "
     "(sum(rate(http_request_duration_seconds_count{LABELS}[{{ window }}])) > 0)"
 ).replace("LABELS", 'namespace="{{ namespace }}",revision="{{ canary }}"')
+MANY = 'http_request_duration_seconds_bucket{revision="{{ canary }}"}'
 GRANT = re.compile(r"```yaml\n(apiVersion: rbac[^`]*?kulta-metrics[^`]*)```")
 
 
+def complaint(subject: Subject) -> str:
+    """What the condition about metrics says."""
+    told = (x for x in subject.status["conditions"] if x["type"] == "MetricsAvailable")
+    return next((item.get("message", "") for item in told), "")
+
+
 def test_a_revision_slower_than_the_stable_one_is_taken_back(site: Site, place: str) -> None:
-    """A query of the user's, asked with a Secret by the right that the README grants."""
+    """A query of the user's, asked with a Secret by the right that the README grants. At first it
+    yields a series for each bucket: that is told, holds the step, and heals when it is mended."""
     granted = GRANT.search((ROOT / "README.md").read_text())
     assert granted
     rights = list(yaml.safe_load_all(granted[1].replace("namespace: shop", f"namespace: {place}")))
@@ -128,13 +137,18 @@ def test_a_revision_slower_than_the_stable_one_is_taken_back(site: Site, place: 
     web.strategy["canary"]["analysis"] = {
         "prometheus": {"address": site.prometheus.url, "secretRef": {"name": "metrics"}},
         "interval": "1s",
-        "metrics": [metric | {"minSampleSize": 5}],
+        "metrics": [metric | {"query": MANY}],
     }
     web.spec = measured(web, "sample:v1")
     web.apply("unused")
     first = web.wait(phase="Completed", readyReplicas=2)["stablePodHash"]
     with requests_to(site, place):
         web.patch({"spec": measured(web, "sample:v2-slow-100ms")})
+        many = "series where one number is needed; add them up"
+        until(lambda: many in complaint(web), "several series are told of", within=20)
+        assert web.status["currentStepIndex"] == 0
+        analysis = {"metrics": [metric | {"minSampleSize": 5}]}
+        web.patch({"spec": {"strategy": {"canary": {"analysis": analysis}}}})
         web.wait(phase="Failed", stablePodHash=first, currentWeight=0, within=40)
     assert "of the stable revision, at most" in web.decided("Rollback")[-1]["message"]
     judged = web.status["analysis"]["metrics"][0]

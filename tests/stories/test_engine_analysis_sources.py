@@ -7,7 +7,8 @@ import yaml
 
 from fleet.api.rollout import Phase
 from fleet.kulta.core import validation
-from tests import readme
+from tests import gen, readme
+from tests.kulta.ab import begun
 from tests.stories.test_engine_analysis import judged, values
 from tests.stories.test_engine_analysis_metrics import NEW, OLD, entry, number
 from tests.stories.test_engine_canary import running
@@ -42,6 +43,13 @@ class TestProviders:
     def test_the_credentials_of_the_analysis_are_for_all_its_queries(self) -> None:
         place = {"address": "http://p:9090", "secretRef": {"name": "keys"}}
         world = judged(values(0.5), prometheus=place)
+        asked = [query for plan in world.plans for query in plan.queries]
+        assert {(item.address, item.secret) for item in asked} == {("http://p:9090", "keys")}
+
+    def test_so_they_are_in_an_experiment(self) -> None:
+        place = {"address": "http://p:9090", "secretRef": {"name": "keys"}}
+        world = begun(answer=number(1_000.0), analysis=gen.ab_analysis(prometheus=place))
+        world.run(1_000)
         asked = [query for plan in world.plans for query in plan.queries]
         assert {(item.address, item.secret) for item in asked} == {("http://p:9090", "keys")}
 

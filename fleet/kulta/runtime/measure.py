@@ -22,7 +22,7 @@ from fleet.kulta.core.observed import Measurement, Query
 from fleet.ports import Clock
 
 KEPT = 256
-"""Answers kept for each Rollout: two rounds of the largest analysis (20 metrics, 5 texts each), so
+"""Answers kept for each Rollout: two rounds of the largest analysis (20 metrics, 6 texts each), so
 that nothing is lost before it is judged. Texts change with the age of a step, the old ones fade."""
 
 

@@ -96,9 +96,9 @@ async def test_old_texts_fade() -> None:
 
 
 async def test_a_whole_round_of_the_largest_analysis_is_kept() -> None:
-    """20 metrics with 5 texts each, beside those of the round before."""
+    """20 metrics with 6 texts each, beside those of the round before."""
     most = next(item.max_length for item in Analysis.model_fields["metrics"].metadata)
-    assert 2 * 5 * most <= KEPT
+    assert 2 * 6 * most <= KEPT
 
 
 async def test_closing_ends_what_is_under_way() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.api import Rollout, conditions
+from fleet.api.analysis import MetricStatus
 from fleet.api.clusterrollout import EngineReport
 from fleet.api.conditions import Condition
 from fleet.api.fleetrollout import ClusterPhase
@@ -21,7 +22,7 @@ TEXT_LIMIT = 500
 """Most characters that a member's sentence takes in the hub; its names are cut like labels."""
 NAME_LIMIT = 64
 
-ANALYZING = frozenset({"Pending", "Inconclusive", "Error"})
+ANALYZING = frozenset({"Pending", "Inconclusive", "Undecided", "Error"})
 """Verdicts of a metric that hold a step."""
 
 
@@ -174,10 +175,15 @@ def _failed(rollout: Rollout) -> Assessment:
     )
 
 
+def _judging(rollout: Rollout) -> list[MetricStatus]:
+    """The metrics that decide something: not those of a dry run."""
+    analysis = rollout.status.analysis
+    return [item for item in analysis.metrics if not item.dry_run] if analysis else []
+
+
 def failing_metric(rollout: Rollout) -> str:
     """`error-rate 12.4 is not below 5`; empty where no metric failed."""
-    analysis = rollout.status.analysis
-    for item in analysis.metrics if analysis else ():
+    for item in _judging(rollout):
         if item.verdict == "Failed" and item.value is not None and item.threshold is not None:
             return f"{item.name} {item.value:g} is not below {item.threshold:g}"
     return ""
@@ -186,8 +192,7 @@ def failing_metric(rollout: Rollout) -> str:
 def _progressing(rollout: Rollout) -> Assessment:
     if stalled := _stalled(rollout, ClusterPhase.PROGRESSING):
         return stalled
-    analysis = rollout.status.analysis
-    held = [item for item in analysis.metrics if item.verdict in ANALYZING] if analysis else []
+    held = [item for item in _judging(rollout) if item.verdict in ANALYZING]
     if held:
         return Assessment(
             phase=ClusterPhase.ANALYZING,

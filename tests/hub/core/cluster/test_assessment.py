@@ -15,6 +15,7 @@ from tests.hub import gen
 from tests.hub.place import NEW, after, look, objects, settled
 
 METRIC = {"name": "error-rate", "verdict": "Failed", "value": 12.4, "threshold": 5.0}
+DRY = {**METRIC, "name": "latency-p95", "dryRun": True}
 UNSURE = {**METRIC, "verdict": "Inconclusive"}
 REFUSED = {"type": "InvalidSpec", "status": "True", "message": "steps[0].setWeight is 101"}
 STUCK = {"type": "Stalled", "status": "True", "message": "pods are forbidden"}
@@ -46,6 +47,16 @@ BACK = {"action": "Rollback", "reason": "AnalysisFailed", "message": "taken back
             {"phase": "Failed", "decisions": [BACK], "analysis": {"metrics": [METRIC]}},
             True, "Failed", "AnalysisFailed", "error-rate 12.4 is not below 5; taken back",
             id="a failure names the metric",
+        ),
+        pytest.param(
+            {"phase": "Failed", "decisions": [BACK], "analysis": {"metrics": [DRY, METRIC]}},
+            True, "Failed", "AnalysisFailed", "error-rate 12.4 is not below 5; taken back",
+            id="not the metric that decides nothing",
+        ),
+        pytest.param(
+            {"phase": "Progressing", "analysis": {"metrics": [{**DRY, "verdict": "Error"}]}},
+            True, "Progressing", "Progressing", "",
+            id="a dry run holds nothing",
         ),
         pytest.param(
             {"phase": "Failed", "decisions": [{**BACK, "reason": "Timeout"}]},

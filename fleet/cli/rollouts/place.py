@@ -22,6 +22,8 @@ from fleet.cli.rollouts.family import Family
 if TYPE_CHECKING:
     from fleet.cli.access import Access
 
+NO_KIND = "page not found"
+"""What a server says of a kind that it does not know."""
 PREFIXES = ("ro", "rollout", "rollouts", "rollout.kulta.io", "rollouts.kulta.io")
 
 
@@ -36,7 +38,9 @@ class Place:
         """The object of that name. Raises UserError where there is none."""
         try:
             return self.access.get(names.ROLLOUTS, name, self.namespace)
-        except errors.NotFound:
+        except errors.NotFound as error:
+            if NO_KIND in str(error):
+                raise self._without_crd() from None
             text = (
                 f"no Rollout {name} in namespace {self.namespace} of {self.access.server}: "
                 "-n names another one, `fleet rollout get` lists them"
@@ -48,6 +52,19 @@ class Place:
         found = self.rollout(name)
         sets = self._labelled(names.REPLICASETS, name)
         return families.of(found, sets, self._labelled(names.PODS, name))
+
+    def rollouts(self, namespace: str | None) -> list[dict[str, Any]]:
+        """All Rollouts of a namespace, or of all namespaces, each with its kind."""
+        try:
+            items = self.access.list(names.ROLLOUTS, namespace)
+        except errors.NotFound:
+            raise self._without_crd() from None
+        kind = {"apiVersion": names.ROLLOUTS.api_version, "kind": names.ROLLOUTS.kind}
+        return [kind | item for item in items]
+
+    def _without_crd(self) -> errors.UserError:
+        text = f"{self.access.server} knows no Rollouts: kubectl apply -f crds/rollouts.yaml"
+        return errors.UserError("NotFound", text)
 
     def _labelled(self, resource: names.Resource, name: str) -> list[dict[str, Any]]:
         """The objects that carry the Rollout's label, each with its kind."""
@@ -89,7 +106,7 @@ def complete(context: typer.Context, incomplete: str) -> list[str]:
         with reached(
             given.get("kubeconfig"), given.get("context") or "", given.get("namespace") or ""
         ) as place:
-            items = place.access.list(names.ROLLOUTS, place.namespace)
+            items = place.rollouts(place.namespace)
     except errors.FleetError:
         return []  # a shell that completes has no room for words
     found = (prefix + str(item["metadata"]["name"]) for item in items)

@@ -15,6 +15,9 @@ from fleet.cli.rollouts.place import Place, complete
 from fleet.cli.screen import Screen
 from fleet.telemetry.clock import SystemClock
 
+INTERRUPTED = 130
+"""The shell's own code for Ctrl-C."""
+
 OptionalName = Annotated[
     str, typer.Argument(help="ro/NAME or NAME; all where it is left out.", autocompletion=complete)
 ]
@@ -57,7 +60,10 @@ def watch(
     seconds = options.span(timeout)
     with place.reached(kubeconfig, context, namespace) as found:
         shown = watching.Shown(screen=Screen(plain=no_color), wide=output == "wide")
-        code = watching.follow(found, place.plain(name), shown, watching.is_over, seconds)
+        try:
+            code = watching.follow(found, place.plain(name), shown, watching.is_over, seconds)
+        except KeyboardInterrupt:
+            code = INTERRUPTED  # the usual way to leave, and no failure of the rollout
     raise typer.Exit(code)
 
 
@@ -80,8 +86,7 @@ def _named(manifest: dict[str, Any]) -> str:
 
 def _list(found: Place, screen: Screen, output: str, *, everywhere: bool) -> None:
     where = None if everywhere else found.namespace
-    kind = {"apiVersion": names.ROLLOUTS.api_version, "kind": names.ROLLOUTS.kind}
-    items = [kind | item for item in found.access.list(names.ROLLOUTS, where)]
+    items = found.rollouts(where)
     if output == "name":
         for item in items:
             typer.echo(_named(item))

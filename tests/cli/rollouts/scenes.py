@@ -4,6 +4,8 @@ Used by the tests of what `fleet rollout` draws and decides.
 """
 
 import json
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from fleet.api import names
@@ -92,6 +94,12 @@ def held() -> World:
     world.image("shop:v2")
     world.run(30)
     return world
+
+
+@cache
+def seen(scene: Callable[[], World]) -> Family:
+    """What commands make of a scene; made once, since nobody changes it."""
+    return family(scene())
 
 
 def family(world: World, **labels: str) -> Family:

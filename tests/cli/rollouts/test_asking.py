@@ -45,7 +45,7 @@ ACTS = [
 
 @pytest.mark.parametrize(("verb", "scene"), ACTS)
 def test_a_request_that_can_act_is_not_refused(verb: str, scene: Callable[[], World]) -> None:
-    assert asking.refusal(scenes.family(scene()), verb) is None
+    assert asking.refusal(scenes.seen(scene), verb) is None
 
 
 REFUSED = [
@@ -71,7 +71,7 @@ REFUSED = [
 def test_a_request_that_cannot_act_says_what_to_do_instead(
     verb: str, scene: Callable[[], World], words: str
 ) -> None:
-    said = asking.refusal(scenes.family(scene()), verb)
+    said = asking.refusal(scenes.seen(scene), verb)
     assert said is not None
     assert words in said
 

@@ -46,7 +46,7 @@ ENDS = [
 
 @pytest.mark.parametrize(("scene", "code"), ENDS)
 def test_a_watch_is_over(scene: Callable[[], World], code: int | None) -> None:
-    assert watching.is_over(scenes.family(scene())) == code
+    assert watching.is_over(scenes.seen(scene)) == code
 
 
 WAITS = [
@@ -66,7 +66,7 @@ WAITS = [
 def test_waiting_for_a_request_is_over(
     verb: str, scene: Callable[[], World], code: int | None
 ) -> None:
-    assert verbs.at_rest(verb)(scenes.family(scene())) == code
+    assert verbs.at_rest(verb)(scenes.seen(scene)) == code
 
 
 def test_a_request_that_is_recorded_and_not_removed_is_not_over() -> None:
@@ -84,7 +84,7 @@ SUMMARIES = [
 
 @pytest.mark.parametrize(("scene", "words"), SUMMARIES)
 def test_a_line_says_where_it_stands(scene: Callable[[], World], words: str) -> None:
-    family: Family = scenes.family(scene())
+    family: Family = scenes.seen(scene)
     assert watching.summary(family).startswith(words)
     assert "\n" not in watching.summary(family)
 

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from fleet.api.fleetrollout import RunPhase
-from tests.hub import world
+from fleet.api.names import ClusterName
+from tests.hub import gen, world
 from tests.hub.world import World
 
 HOURS_3 = 10_800
+A = ClusterName("a")
 
 
 def settled(here: World, ticks: int = 30) -> World:
@@ -32,6 +34,14 @@ def test_starts_are_so_far_apart() -> None:
     assert here.started == ["a", "b"]
     here = world.tick(replace(here, now=here.run.status.next_check))
     assert here.started == ["a", "b", "c"]
+
+
+def test_the_start_of_one_who_leaves_the_fleet_still_counts() -> None:
+    policy = {"maxConcurrency": 3, "limits": {"minInterval": "2m"}}
+    here = world.tick(world.tick(world.new("a", "b", **policy)))
+    gone = replace(here.members[A], cluster=gen.cluster("a", tier="none"))
+    here = world.tick(replace(here, members=here.members | {A: gone}))
+    assert (here.run.status.reason, here.started) == ("MinInterval", ["a"])
 
 
 def test_a_share_of_the_fleet_is_not_exceeded_before_its_wave() -> None:

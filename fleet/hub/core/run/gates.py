@@ -33,6 +33,8 @@ ISOLATED = "HubIsolated"
 class View:
     """All that a gate may look at."""
 
+    run: str
+    """Its name."""
     plan: Plan
     rows: tuple[Row, ...]
     status: FleetRolloutStatus
@@ -164,11 +166,20 @@ def full(view: View, wave: PlannedWave, _now: datetime) -> Stop | None:
     return waiting_for(busy)
 
 
+def _last_start(view: View) -> datetime | None:
+    """When somebody began last, be it one who has left the fleet since."""
+    wants = [item.spec.want for item in view.observed.clusters.values() if item.spec.want]
+    known = [want.since for want in wants if want.run == view.run and not want.undoes]
+    return max(
+        (since for since in (*known, *(row.since for row in view.rows)) if since), default=None
+    )
+
+
 def spaced(view: View, wave: PlannedWave, now: datetime) -> Stop | None:
     """The last start was a moment ago."""
     least = view.plan.min_interval_seconds
-    last = max((row.since for row in view.rows if row.since), default=None)
-    if not least or last is None or now >= last + timedelta(seconds=least):
+    last = _last_start(view) if least else None
+    if last is None or now >= last + timedelta(seconds=least):
         return None
     until = last + timedelta(seconds=least)
     return Stop(

@@ -45,7 +45,7 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
         return _ended(run, status, told, now)
     closing = _closing(run, observed, answer)
     if closing is not None:
-        view = View(plan=run.spec.plan, rows=looked, status=status, observed=observed)
+        view = View(run=run.name, plan=run.spec.plan, rows=looked, status=status, observed=observed)
         return _report(run, view, closing, undo.closing(run, view, now), told, now)
     if status.undo is not None and status.undo.fleet:
         return _undone(run, status, observed, told, now)
@@ -67,7 +67,7 @@ def _undone(
 ) -> RunPlan:
     """The whole run goes back."""
     looked = rows.look(run.model_copy(update={"status": status}), observed, now)
-    view = View(plan=run.spec.plan, rows=looked, status=status, observed=observed)
+    view = View(run=run.name, plan=run.spec.plan, rows=looked, status=status, observed=observed)
     view = replace(view, status=status.model_copy(update={"waves": walk.still(view, now)}))
     way = undo.now_back(run, view, now)
     return _report(run, way.view, undo.state(way.view, now), way.actions, told, now)

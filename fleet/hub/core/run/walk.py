@@ -28,7 +28,7 @@ def walk(
     rounds = 2 * len(run.spec.plan.waves) + 2
     for _ in range(rounds):
         looked = rows.look(run.model_copy(update={"status": status}), observed, now)
-        view = View(plan=run.spec.plan, rows=looked, status=status, observed=observed)
+        view = View(run=run.name, plan=run.spec.plan, rows=looked, status=status, observed=observed)
         halting = gates.failing(view) if status.halted_at is None else None
         step = _still if halting or _is_stopped(view, now) else _step
         after = status.model_copy(

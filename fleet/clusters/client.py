@@ -38,8 +38,10 @@ __all__ = ["Client", "Page", "RequestObserver", "open_session"]
 
 JSON = "application/json"
 PAGE = 500
+"""Objects in one answer of a list."""
 DEADLINE_SECONDS = 60.0
 MOST_RETRY_AFTER = 30.0
+"""Seconds that a server's own wish to be left alone is heeded for."""
 
 _STRICT: Params = {"fieldValidation": "Strict"}
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%?#\s]+")

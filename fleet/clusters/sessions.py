@@ -14,6 +14,7 @@ from fleet.clusters.bearer import Bearer
 from fleet.clusters.config import ClientConfig
 
 MOST_CONNECTIONS = 20
+"""A watch for each kind that kopf looks at, and room to spare."""
 
 
 class _Proof:

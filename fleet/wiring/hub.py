@@ -52,6 +52,7 @@ from fleet.wiring.gatekeeper import Gatekeeper
 
 USER_AGENT = f"kulta-fleet-hub/{__version__}"
 INFLIGHT = 64
+"""Requests to the hub's own API server at once."""
 FLUSH_SECONDS = 2.0
 RETRY_SECONDS = 2.0
 

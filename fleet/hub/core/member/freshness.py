@@ -23,7 +23,9 @@ FRESH = "Fresh"
 restart of the hub."""
 
 ISOLATION_SHARE, ISOLATION_LEAST, ISOLATION_WINDOW = 0.3, 3, 60.0
+"""More than this part of the members, and so many, lost within so many seconds: it is the hub."""
 ISOLATION_END = 600.0
+"""Seconds after which the others, fresh all the while, prove that the network works."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

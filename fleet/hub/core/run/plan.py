@@ -32,6 +32,7 @@ from fleet.hub.core.run.story import Told
 from fleet.kit import hashing, phrases
 
 HOLD_REASON = 256
+"""Characters that a member's Rollout takes."""
 
 
 def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:

@@ -23,6 +23,7 @@ from fleet.hub.core.run.row import Row
 from fleet.kit import phrases
 
 REMEMBERED = 20
+"""Ids of requests that a run knows to have acted on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ IMPLICIT = Wave(name="all", remaining=True)
 """The one wave of a policy without waves; one cluster at a time unless it says otherwise."""
 
 NOTES = 100
+"""Sentences about members that a plan keeps."""
 
 
 def plan(

@@ -23,6 +23,7 @@ Pairs = Callable[[Manifest, Backends], Iterator[tuple[Ref, Ref]]]
 """References to both Services, rule by rule."""
 
 MOST = 1_000_000
+"""What the Gateway API takes as the weight of one reference."""
 
 
 def share(pairs: Iterator[tuple[Ref, Ref]], unsaid: int = 1) -> int:

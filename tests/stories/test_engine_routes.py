@@ -209,6 +209,32 @@ def test_routes_that_have_not_been_seen_yet_are_awaited(why: str, told: tuple[st
     assert world.settle().status.phase is Phase.COMPLETED
 
 
+class TestExperiments:
+    """Arms that are asked for by headers, over several routes."""
+
+    def test_every_route_has_the_rules_before_it_begins(self) -> None:
+        wish = {"gatewayAPI": {"httpRoute": gen.ROUTE, "grpcRoutes": [{"name": "rpc"}]}}
+        match = {"header": {"name": "x-variant", "value": "b"}}
+        strategy = gen.ab_testing(trafficRouting=wish, variantBMatch=match)
+        world = World(gen.manifest(strategy=strategy))
+        furnish(world, (gen.STABLE, "variant-a"), (gen.VARIANT, "variant-b"), routed=False)
+        rules = [{"backendRefs": [gen.backend(gen.STABLE, 1)]}]
+        for name, kind in ((gen.ROUTE, "HTTPRoute"), ("rpc", "GRPCRoute")):
+            world.routes[name] = gen.route(kind=kind, name=name, rules=copy.deepcopy(rules))
+        world.settle()
+        world.deaf = {"rpc"}
+        world.image("shop:v2")
+        world.run(20)
+        assert world.status.phase is Phase.PROGRESSING, "one gateway has not answered"
+        world.deaf = set()
+        world.run(10)
+        assert world.status.phase is Phase.EXPERIMENTING
+        assert {len(item["spec"]["rules"]) for item in world.routes.values()} == {2}
+        world.annotate("rollback")
+        world.settle()
+        assert [item["spec"]["rules"] for item in world.routes.values()] == [rules, rules]
+
+
 def test_an_experiment_on_a_grpc_route_asks_for_its_headers_alone() -> None:
     """A rule without matches takes every method; its clone asks for nothing but the header."""
     wish = {"gatewayAPI": {"grpcRoutes": [{"name": gen.ROUTE}]}}

@@ -99,15 +99,18 @@ class Routes:
         self.kinds = {kind: self._watched(kube, names.ROUTES[kind]) for kind in names.ROUTES}
 
     def _watched(self, kube: Client, resource: Resource) -> Watched:
+        def failed(error: FleetError) -> None:
+            self._failed(resource.kind, error)
+
         informer = Informer(
             kube,
             resource,
             decode=decode.route(resource),
             on=lambda change: self._changed(resource.kind, change),
-            on_error=lambda error: self._failed(resource.kind, error),
+            on_error=failed,
         )
         is_built_in = resource is names.INGRESSES
-        served = Demand(kube, resource) if is_built_in else Served(kube, resource)
+        served = Demand(kube, resource) if is_built_in else Served(kube, resource, failed)
         return Watched(informer=informer, served=served)
 
     async def run(self) -> None:

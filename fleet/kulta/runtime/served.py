@@ -5,19 +5,25 @@ without the Rollout's definition). A watch of one object: nothing is asked again
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fleet.api.names import CRDS, Resource
 from fleet.clusters.client import Client
 from fleet.clusters.store import Change
 from fleet.clusters.watch import Informer
+from fleet.errors import FleetError
 
 
 class Served:
     """`is_now` follows the definition once `run` has looked."""
 
-    def __init__(self, kube: Client, resource: Resource) -> None:
+    def __init__(
+        self,
+        kube: Client,
+        resource: Resource,
+        on_error: Callable[[FleetError], None] = lambda error: None,
+    ) -> None:
         self._resource = resource
         self._yes, self._no = asyncio.Event(), asyncio.Event()
         self._no.set()
@@ -27,6 +33,7 @@ class Served:
             decode=self._decode,
             on=self._changed,
             field_selector=f"metadata.name={resource.plural}.{resource.group}",
+            on_error=on_error,
         )
 
     @property

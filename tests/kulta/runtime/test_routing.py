@@ -7,6 +7,7 @@ from fleet.api import names
 from fleet.api.rollout import Rollout
 from fleet.errors import Forbidden
 from fleet.kulta.runtime.routing import Demand
+from fleet.kulta.runtime.served import Served
 from tests import gen
 from tests.kulta.runtime import objects
 from tests.kulta.runtime.objects import KEY
@@ -62,6 +63,18 @@ def test_what_has_not_been_seen_is_no_absence() -> None:
     informer.synced.set()
     assert looking.look().unseen == {}
     assert looking.look().unserved == frozenset()
+
+
+def test_a_definition_that_may_not_be_seen_is_told_too() -> None:
+    """An engine newer than its rights: whoever needs the kind learns why, nobody else notices."""
+    looking = asking(grpcRoutes=[{"name": "checkout"}])
+    looking.look()
+    served = looking.observer.routes.kinds["GRPCRoute"].served
+    assert isinstance(served, Served)
+    served.informer.on_error(Forbidden("customresourcedefinitions is forbidden"))
+    assert looking.look().unseen == {"GRPCRoute": "customresourcedefinitions is forbidden"}
+    assert looking.look().unserved == frozenset()
+    assert looking.woken == [KEY]
 
 
 def test_a_kind_whose_definition_is_not_there_is_told() -> None:

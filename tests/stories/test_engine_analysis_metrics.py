@@ -215,8 +215,10 @@ class TestDryRun:
     ],
 )
 def test_no_data(policy: str, phase: Phase) -> None:
-    world = judged(lambda text: None, {**ERROR_RATE, "noData": policy}, step=20)
-    assert world.run(300).status.phase is phase
+    """Once a whole window has passed: before, a query can find nothing."""
+    world = judged(lambda text: None, {**ERROR_RATE, "noData": policy, "window": "1m"}, step=20)
+    assert world.run(55).state == (Phase.PROGRESSING, 0, 20)
+    assert world.run(245).status.phase is phase
 
 
 class TestCounts:

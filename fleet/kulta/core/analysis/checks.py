@@ -136,7 +136,7 @@ def _counted(
     answer, metric = rounds.answer(draft, asked.value), asked.metric
     stable = rounds.answer(draft, asked.compared) if asked.compared else None
     requests = rounds.answer(draft, asked.new[0]) if asked.new else Answer()
-    said = thresholds.judge(metric, answer, requests, stable)
+    said = thresholds.judge(metric, answer, requests, stable, is_whole=asked.is_whole)
     verdict = said.verdict
     if early and verdict is Verdict.INCONCLUSIVE:
         verdict = Verdict.PENDING

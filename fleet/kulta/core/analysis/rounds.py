@@ -45,6 +45,8 @@ class Asked:
     stable: tuple[Query, Query] | None
     compared: Query | None = None
     """What yields the stable revision's value; None where it is not compared."""
+    is_whole: bool = True
+    """The step is as old as the window is long."""
 
     @property
     def needed(self) -> tuple[Query, ...]:
@@ -100,6 +102,7 @@ def asked_of(draft: Draft, metric: Metric, slot: Slot, usual: Query) -> Asked:
         new=_samples(usual, new) if is_counted else None,
         stable=_samples(usual, old) if old and is_counted else None,
         compared=_question(metric, usual, old, old) if old and is_compared else None,
+        is_whole=slot.elapsed >= window,
     )
 
 

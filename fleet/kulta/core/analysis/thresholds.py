@@ -65,10 +65,16 @@ NO_DATA = {
 
 
 def judge(
-    metric: Metric, answer: Answer, requests: Answer, stable: Answer | None = None
+    metric: Metric,
+    answer: Answer,
+    requests: Answer,
+    stable: Answer | None = None,
+    *,
+    is_whole: bool = True,
 ) -> Judgement:
     """The verdict. `requests` is how many requests the window holds, `stable` what the stable
-    revision has; None where there is nothing to compare with."""
+    revision has; None where there is nothing to compare with. Before a whole window has passed
+    (not `is_whole`), no data means that it is too early, whatever `noData` says."""
     least, compared = metric.min_sample_size, metric.compare_to_stable and stable
     asked = (answer, *((requests,) if least else ()), *((compared,) if compared else ()))
     error = next((item.error for item in asked if item.error), "")
@@ -76,7 +82,8 @@ def judge(
         return Judgement(verdict=Verdict.ERROR, message=error)
     if answer.value is None or (compared and compared.value is None):
         whose = "new" if answer.value is None else "stable"
-        return Judgement(verdict=NO_DATA[metric.no_data], message=_nothing(metric, whose))
+        policy = metric.no_data if is_whole else NoData.HOLD
+        return Judgement(verdict=NO_DATA[policy], message=_nothing(metric, whose))
     if least and (requests.value or 0.0) < least:
         seen = int(requests.value or 0)
         message = f"{seen} requests seen, minSampleSize is {least}"

@@ -111,6 +111,8 @@ def test_no_data(policy: str, verdict: Verdict) -> None:
     found = thresholds.judge(metric(no_data=policy), Answer(), Answer())
     assert found.verdict is verdict
     assert found.message == "no data: the new revision has had no requests"
+    early = thresholds.judge(metric(no_data=policy), Answer(), Answer(), is_whole=False)
+    assert early.verdict is Verdict.INCONCLUSIVE, "too early to mean anything"
 
 
 @pytest.mark.parametrize(

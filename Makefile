@@ -45,7 +45,7 @@ cover: $(READY)  ## what the pure tests do not reach in the pure part (minutes)
 	@$(BIN)/coverage run -m pytest tests --quiet --timeout 300 && $(BIN)/coverage report
 
 check-deep: $(READY)  ## the same searches, 10,000 worlds each (minutes)
-	@$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile deep --timeout 3600 -n auto --hypothesis-show-statistics
+	@$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile deep --timeout 3600 -n auto --hypothesis-show-statistics -rP
 
 bench: binaries  ## figures as JSON and a table
 	@$(BIN)/python -m e2e.bench

@@ -10,15 +10,15 @@ kopf's (each object for itself, telling only the last of a burst, healed by whol
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fleet.api.names import FLEETS
 from fleet.clusters.store import Change, Store
+from tests import search
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = search.in_time
 
 NAMES = st.sampled_from(["a", "b"])
 Manifest = dict[str, Any]

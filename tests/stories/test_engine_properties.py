@@ -6,16 +6,15 @@ pods. Here: ready pods never too few, planning twice changes nothing, and everyt
 
 from typing import Any
 
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.api.rollout import Phase
 from fleet.kulta.core import replicas
-from tests import gen
+from tests import gen, search
 from tests.kulta.world import World, canary_world
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = search.in_time
 
 WEIGHTS = st.lists(st.integers(1, 100), min_size=1, max_size=4, unique=True).map(sorted)
 PAUSES = st.lists(st.sampled_from(["", "", "5s"]), min_size=4, max_size=4)
@@ -27,12 +26,7 @@ SIZES = st.fixed_dictionaries(
         "scaleDownDelay": st.sampled_from(["0s", "30s"]),
     }
 )
-EVENTS = st.lists(
-    st.sampled_from(
-        ["wait", "image", "back", "grow", "shrink", "rollback", "promote", "retry", "restart"]
-    ),
-    max_size=4,
-)
+PEOPLE = ("wait", "image", "back", "grow", "shrink", "rollback", "promote", "retry", "restart")
 
 
 def world_of(
@@ -109,18 +103,26 @@ def test_broken_revisions_leave_the_stable_one_as_it_was(
         assert world.split() == (100, 0)
 
 
-@given(WEIGHTS, PAUSES, SIZES, st.booleans(), EVENTS, st.lists(st.integers(0, 40), min_size=4))
+@search.reaching(
+    "Progressing",
+    "Paused",
+    "Completed",
+    *PEOPLE,
+    deep=("Failed", "ManualPromotion", "ManualRollback"),
+)
+@settings(max_examples=search.MANY)
+@given(WEIGHTS, PAUSES, SIZES, st.booleans(), search.SEEDS)
 def test_whatever_people_do_it_comes_to_rest(
     weights: list[int],
     pauses: list[str],
     sizes: dict[str, Any],
     routed: bool,
-    events: list[str],
-    delays: list[int],
+    seed: int,
 ) -> None:
     world = world_of(weights, pauses, sizes, routed, dynamic=False).settle()
     world.image("shop:v2")
-    for number, (event, delay) in enumerate(zip(events, delays, strict=False)):
+    events = search.happenings(PEOPLE, 4, seed, weights, pauses, sizes, routed)
+    for number, (delay, event) in enumerate(events):
         world.run(delay)
         match event:
             case "image":
@@ -134,6 +136,7 @@ def test_whatever_people_do_it_comes_to_rest(
             case "rollback" | "promote" | "retry" | "restart":
                 world.annotate(event)
     world.settle()
+    search.reach(search.lived(world) | {event for _, event in events})
     assert world.status.phase in (Phase.COMPLETED, Phase.FAILED)
     serving = world.status.stable_pod_hash
     assert world.sets[serving].replicas == world.rollout.spec.replicas

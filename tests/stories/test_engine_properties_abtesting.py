@@ -1,27 +1,23 @@
 """What holds in every experiment: small worlds, made up by hypothesis, run to their end.
 
 The checker of `world` looks after each single action: never more pods than arms times replicas, no
-rule that leads to a Service without pods, no traffic for a revision that was taken back. How often
-each phase, event and conclusion was reached is counted in `test_everything_was_reached`.
+rule that leads to a Service without pods, no traffic for a revision that was taken back.
 """
 
-from collections import Counter
 from typing import Any
 
-import hypothesis
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.api.rollout import Phase
-from tests import gen
+from tests import gen, search
 from tests.kulta.ab import ab_world
 from tests.kulta.audience import Audience, Behaviour
 from tests.kulta.checker import leads
 from tests.kulta.world import World
-from tests.stories.test_engine_properties_bluegreen import mend
+from tests.stories.test_engine_properties_bluegreen import DIES, mend
 
-pytestmark = pytest.mark.timeout(3_600)
+pytestmark = search.in_time
 
 SIZES = st.fixed_dictionaries(
     {
@@ -36,11 +32,10 @@ CROWDS = st.sampled_from([(0.05, 0.05, 0.05), (0.1, 0.01, 0.1), (0.01, 0.2, 0.2)
 PEOPLE = ("image", "back", "grow", "shrink", "rollback", "promote", "promote-full", "retry")
 PEOPLE += ("pause", "resume", "conclude-experiment", "arm", "hold", "free")
 WORLD = ("wait", "break", "mend", "deaf", "hear", "silent", "undo")
-EVENTS = st.lists(st.sampled_from(PEOPLE + WORLD), min_size=2, max_size=6)
-DELAYS = st.lists(st.integers(0, 90), min_size=6, max_size=6)
+PHASES = ("Experimenting", "Concluded", "Progressing", "Completed", "Failed")
+CONCLUSIONS = ("SignificanceReached", "MaxDurationExceeded")
+RARE = ("Paused", "ManualConclusion", "Held", "DesignChanged")
 C = f"{gen.STABLE}-c"
-
-reached: Counter[str] = Counter()
 
 
 def world_of(sizes: dict[str, Any], crowd: tuple[float, ...], *, routed: bool, more: bool) -> World:
@@ -57,13 +52,6 @@ def world_of(sizes: dict[str, Any], crowd: tuple[float, ...], *, routed: bool, m
         world.settle()
     assert world.status.phase is Phase.COMPLETED
     return world
-
-
-def reach(*what: str) -> None:
-    """Count, for `test_everything_was_reached` and for --hypothesis-show-statistics."""
-    for item in what:
-        reached[item] += 1
-        hypothesis.event(item)
 
 
 def check_serving(world: World) -> None:
@@ -107,23 +95,24 @@ def rest(world: World) -> None:
     assert (world.log, world.writes) == ([], [])
 
 
-@given(SIZES, CROWDS, st.booleans(), st.booleans(), st.booleans(), EVENTS, DELAYS)
+@search.reaching(*PHASES, *CONCLUSIONS, *PEOPLE, *WORLD, DIES, deep=RARE)
+@settings(max_examples=search.MANY)
+@given(SIZES, CROWDS, st.booleans(), st.booleans(), st.booleans(), search.SEEDS)
 def test_properties_of_whatever_happens(
     sizes: dict[str, Any],
     crowd: tuple[float, ...],
     routed: bool,
     more: bool,
     dies: bool,
-    events: list[str],
-    delays: list[int],
+    seed: int,
 ) -> None:
     """In a world that works again every experiment ends."""
     world = world_of(sizes, crowd, routed=routed, more=more)
     world.cut = dies
     world.image("shop:v2")
-    for number, (event, delay) in enumerate(zip(events, delays, strict=False)):
-        world.run(delay)
-        reach(str(world.status.phase), event)
+    events = search.happenings(PEOPLE + WORLD, 6, seed, sizes, crowd, routed, more, dies)
+    for number, (delay, event) in enumerate(events):
+        world.run(2 * delay)
         happen(world, event, number)
     mend(world)
     if isinstance(world.answer, Audience):
@@ -133,10 +122,9 @@ def test_properties_of_whatever_happens(
     world.run(2_000)
     if world.status.phase is Phase.CONCLUDED:
         assert world.status.ab_experiment is not None
-        reach(world.status.ab_experiment.conclusion_reason)
         world.annotate("promote")
     world.settle()
-    reach(str(world.status.phase))
+    search.reach(search.lived(world) | {event for _, event in events} | ({DIES} if dies else set()))
     rest(world)
 
 
@@ -183,11 +171,3 @@ def befall(world: World, event: str) -> None:
             world.answer.broken = "increase"
         case "undo" if world.services[gen.VARIANT].original is not None:
             world.undo(gen.VARIANT)
-
-
-def test_everything_was_reached() -> None:
-    """Made-up worlds that never come to a phase prove nothing about it. Where tests are spread over
-    processes, only those of this one are counted."""
-    phases = (Phase.EXPERIMENTING, Phase.CONCLUDED, Phase.FAILED, Phase.COMPLETED)
-    wanted = (*map(str, phases), *PEOPLE, *WORLD)
-    assert [key for key in wanted if reached and not reached[key]] == []

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.api.rollout import Phase
 from fleet.kulta.core import validation
 from fleet.kulta.core.events import occurrences
-from tests import gen
+from tests import gen, search
 from tests.kulta.world import World
 from tests.stories.test_engine_canary import running
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = search.in_time
 
 GOOD, BAD, BETWEEN = 0.5, 9.0, 3.0
 CONDITIONS = st.sampled_from(
@@ -92,6 +91,7 @@ def test_what_is_good_all_the_time_completes(metrics: Any, analysis: Any, steps:
     assert world.settle().status.phase is Phase.COMPLETED
 
 
+@search.reaching("Paused", "Completed", "Failed", deep=("AnalysisFailed", "MetricsUnavailable"))
 @given(METRICS, ANALYSES, STEPS, SAID)
 def test_whatever_is_said_it_ends_once_all_is_good(
     metrics: Any, analysis: Any, steps: Any, said: list[Any]
@@ -112,6 +112,7 @@ def test_whatever_is_said_it_ends_once_all_is_good(
         world.annotate("promote")
     bad = any(item != GOOD for item in said) and not all(x.get("dryRun") for x in metrics)
     assert world.status.phase in ({Phase.COMPLETED, Phase.FAILED} if bad else {Phase.COMPLETED})
+    search.reach(search.lived(world))
     told = [occurrences.of(item) for item in world.heard]
     assert any(told)
     world.writes.clear()

@@ -6,17 +6,16 @@ pods, never more than twice the pods, no traffic for a revision that was taken b
 
 from typing import Any
 
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.api.rollout import Phase
 from fleet.kulta.core import actions as act
-from tests import gen
+from tests import gen, search
 from tests.kulta.world import World, blue_green_world
 from tests.stories.test_engine_rollback import bad
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = search.in_time
 
 GATES = st.sampled_from([None, 0, 5])
 """Seconds until it opens by itself; None: a person opens it."""
@@ -29,10 +28,9 @@ SIZES = st.fixed_dictionaries(
 )
 PEOPLE = ("image", "back", "grow", "shrink", "rollback", "promote", "retry", "pause", "resume")
 WORLD = ("wait", "break", "mend", "deaf", "hear")
-EVENTS = st.lists(st.sampled_from(PEOPLE + WORLD), max_size=6)
+DIES = "an engine that dies in every plan"
 DEADLINE = 620
 """Seconds after which only a person can still be waited for."""
-DELAYS = st.lists(st.integers(0, 40), min_size=6, max_size=6)
 
 
 def world_of(after: int | None, sizes: dict[str, Any], *, routed: bool, judged: bool) -> World:
@@ -96,20 +94,22 @@ def test_bad_revisions_never_get_traffic(
     assert (world.ready("shop:v1"), world.size("shop:v2")) == (sizes["replicas"], 0)
 
 
-@given(GATES, SIZES, st.booleans(), st.booleans(), st.booleans(), EVENTS, DELAYS)
+@search.reaching("Preview", "Progressing", "Completed", "Failed", *PEOPLE, *WORLD, DIES)
+@settings(max_examples=search.MANY)
+@given(GATES, SIZES, st.booleans(), st.booleans(), st.booleans(), search.SEEDS)
 def test_whatever_happens_it_comes_to_rest_and_ends(
     after: int | None,
     sizes: dict[str, Any],
     routed: bool,
     judged: bool,
     dies: bool,
-    events: list[str],
-    delays: list[int],
+    seed: int,
 ) -> None:
     world = world_of(after, sizes, routed=routed, judged=judged)
     world.cut = dies
     world.image("shop:v2")
-    for number, (event, delay) in enumerate(zip(events, delays, strict=False)):
+    events = search.happenings(PEOPLE + WORLD, 6, seed, after, sizes, routed, judged, dies)
+    for number, (delay, event) in enumerate(events):
         world.run(delay)
         happen(world, event, number)
     mend(world)
@@ -118,6 +118,7 @@ def test_whatever_happens_it_comes_to_rest_and_ends(
         assert after is None or world.status.pause_requested
         world.annotate("promote")
     world.settle()
+    search.reach(search.lived(world) | {event for _, event in events} | ({DIES} if dies else set()))
     assert world.status.phase in (Phase.COMPLETED, Phase.FAILED)
     total, serving = world.rollout.spec.replicas, world.status.stable_pod_hash
     assert world.sets[serving].replicas == total

@@ -24,10 +24,11 @@ from fleet.hub.core.member import selection
 from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import rows
 from fleet.kit import durations, windows
+from tests import search
 from tests.hub import gen, world
 from tests.hub.world import ClusterName, World
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [search.in_time, pytest.mark.hypothesis]
 
 NAMES = ("a", "b", "c", "d")
 TICKS = 30

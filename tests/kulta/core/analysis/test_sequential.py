@@ -57,6 +57,7 @@ def test_real_differences_are_found() -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("kind", KINDS)
 def test_properties_of_equal_arms(kind: Trial, request: pytest.FixtureRequest) -> None:
     runs = 10_000 if _is_deep(request) else 500
@@ -65,6 +66,7 @@ def test_properties_of_equal_arms(kind: Trial, request: pytest.FixtureRequest) -
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("has_end", [True, False], ids=["with an end", "without an end"])
 def test_properties_of_equal_latencies(has_end: bool, request: pytest.FixtureRequest) -> None:
     runs = 10_000 if _is_deep(request) else 100

@@ -9,7 +9,6 @@ Each round starts from what the stores hold, own writes included; when it is cut
 finds how far it came.
 """
 
-import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +17,7 @@ from fleet import errors
 from fleet.api import ClusterRollout
 from fleet.api.names import CLUSTERROLLOUTS, FLEETROLLOUTS, Key
 from fleet.clusters.handles import Handle
-from fleet.errors import FleetError, NotFound, UnexpectedState
+from fleet.errors import FleetError, UnexpectedState
 from fleet.hub.core.actions import (
     ApplyRollout,
     CreateObject,
@@ -91,8 +90,8 @@ async def _await_run(hub: Context, key: Key) -> None:
     if want is None or (key[0], want.run) in runs:
         return
     since = runs.moment
-    with contextlib.suppress(NotFound):
-        run = await hub.kube.get(FLEETROLLOUTS, want.run, key[0])
+    by_name = f"metadata.name={want.run}"
+    for run in await hub.kube.list(FLEETROLLOUTS, key[0], field_selector=by_name):
         runs.correct((key[0], want.run), run, since)
 
 

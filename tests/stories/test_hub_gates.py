@@ -100,3 +100,15 @@ def test_a_halt_keeps_the_gates_where_they_are() -> None:
     assert here.run.status.waves[1].waiting_since == since
     done = world.settle(replace(here, request="resume/3"))
     assert done.run.status.phase is RunPhase.SUCCEEDED
+
+
+def test_each_wait_has_its_own_beginning() -> None:
+    """One approval after the other, for two waves: the second wait is a new one."""
+    here = waiting(RunPhase.AWAITING_APPROVAL, **policy(APPROVAL, after=(APPROVAL,)))
+    first = here.run.status.since
+    here = world.tick(world.tick(approval(here, 1, wave="one"), seconds=60))
+    assert (here.run.status.phase, here.started) == (RunPhase.AWAITING_APPROVAL, ["a"])
+    assert here.run.status.unblock.endswith(f"/two:{here.run.status.plan_digest}")
+    assert first is not None
+    assert here.run.status.since is not None
+    assert here.run.status.since > first

@@ -45,6 +45,9 @@ from fleet.telemetry import logs
 
 log = logging.getLogger(__name__)
 
+STOPPED = frozenset({RunPhase.HALTED, RunPhase.ROLLING_BACK})
+"""No further cluster starts."""
+
 Handle = Callable[[Context, Key], Awaitable[None]]
 
 
@@ -212,8 +215,8 @@ def _wake(hub: Context, queue: WorkQueue[Key], key: Key, moment: datetime | None
 
 
 def _measure_halt(hub: Context, item: FleetRollout, phase: RunPhase | None) -> None:
-    """From the first failed verdict that was seen to the halt that is now written."""
-    if phase is RunPhase.HALTED and item.status.phase is not RunPhase.HALTED:
+    """From the first failed verdict that was seen to the halt, or the way back, now written."""
+    if phase in STOPPED and item.status.phase not in STOPPED:
         owner = (item.namespace, item.spec.application.name)
         hub.timers.halted(hub.stores.items_of.get(owner))
 

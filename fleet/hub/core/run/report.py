@@ -64,7 +64,7 @@ def status(
             "phase": phases.move(phases.RUN_MOVES, before.phase, state.phase, f"run {run.name}"),
             "reason": state.reason,
             "message": phrases.short(state.message, MESSAGE),
-            "since": before.since if before.reason == state.reason else now,
+            "since": before.since if _is_same(before, state) else now,
             "until": state.until,
             "unblock": state.unblock,
             "wave": _wave(view),
@@ -81,6 +81,11 @@ def status(
     )
     news = (*told, *story.tell(before, after, view.plan, rows))
     return after.model_copy(update={"history": story.history(before, news, now)}), news
+
+
+def _is_same(before: FleetRolloutStatus, state: State) -> bool:
+    """Whether it is still the same wait: another wave's approval is another one."""
+    return (before.reason, before.unblock) == (state.reason, state.unblock)
 
 
 def recheck(view: View, state: State, now: datetime) -> datetime | None:

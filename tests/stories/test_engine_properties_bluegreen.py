@@ -37,6 +37,10 @@ def world_of(after: int | None, sizes: dict[str, Any], *, routed: bool, judged: 
     """shop:v1 serves."""
     more = {"analysis": gen.analysis()} if judged else {}
     world = blue_green_world(after=after, routed=routed, **more, **sizes)
+    if routed and sizes["replicas"] % 2:
+        wish = world.manifest["spec"]["strategy"]["blueGreen"]["trafficRouting"]
+        wish["gatewayAPI"]["grpcRoutes"] = [{"name": "second"}]
+        world.routes["second"] = gen.route(kind="GRPCRoute", name="second", second=gen.PREVIEW)
     world.answer = bad()
     if after is None and sizes["stepsOnFirstRollout"] and sizes["replicas"]:
         world.run(5)
@@ -71,9 +75,9 @@ def check_serving(world: World) -> None:
     """All pods that were wanted serve at each moment."""
     behind = world.addresses(world.services[gen.ACTIVE])
     preview = world.addresses(world.services[gen.PREVIEW])
-    weights = world.split() if world.routes else (100, 0)
-    serving = behind if weights[0] else preview
-    assert len(serving) >= world.rollout.spec.replicas
+    for weights in [world.split(name) for name in world.routes] or [(100, 0)]:
+        serving = behind if weights[0] else preview
+        assert len(serving) >= world.rollout.spec.replicas
 
 
 @given(GATES, SIZES, st.booleans())

@@ -13,7 +13,7 @@ from fleet.api.experiment import ExperimentArm, ExperimentResult, ExperimentStat
 from fleet.cli import page
 from fleet.cli.page import Cells
 from fleet.cli.rollouts.family import Family
-from fleet.cli.tables import Tone
+from fleet.cli.tables import NARROW, Tone
 from fleet.kit import durations, phrases
 
 INDENT = "  "
@@ -57,8 +57,8 @@ def _analysis(family: Family, now: datetime, width: int | None) -> Iterator[Text
         for number, item in enumerate(status.metrics)
         if number < len(analysis.metrics)
     ]
-    head = ("METRIC", "VALUE", "THRESHOLD", "VERDICT", "FAILED", "REQUESTS", "STABLE")
-    for line in page.columns(head, rows):
+    head = ("METRIC", "VALUE", "THRESHOLD", "VERDICT", "FAILED", "BAD", "BAD, STABLE")
+    for line in page.columns(head, rows, NARROW):
         yield Text(INDENT).append_text(line)
     for item in status.metrics:
         if item.verdict in ("Error", "Inconclusive", "Undecided") and item.message:
@@ -115,7 +115,7 @@ def amount(name: str, value: float | None) -> str:
 
 
 def _samples(item: Samples | None) -> str:
-    return "-" if item is None else f"{item.n:,.0f}, {item.bad:,.0f} bad"
+    return "-" if item is None else f"{item.bad:,.0f} of {item.n:,.0f}"
 
 
 def _experiment(family: Family, now: datetime, width: int | None) -> Iterator[Text]:
@@ -129,7 +129,7 @@ def _experiment(family: Family, now: datetime, width: int | None) -> Iterator[Te
         yield Text(INDENT).append_text(line)
     if status.results:
         head = ("METRIC", "A", "ARM", "VALUE", "DIFFERENCE", "CONFIDENCE", "WINNER")
-        for line in page.columns(head, map(_result, status.results)):
+        for line in page.columns(head, map(_result, status.results), NARROW):
             yield Text(INDENT).append_text(line)
     if status.mismatch:
         yield from page.labelled("", page.marked(Tone.BAD, status.mismatch), width)

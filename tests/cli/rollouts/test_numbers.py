@@ -103,7 +103,7 @@ def test_counts_stand_beside_their_limits() -> None:
             }
         ],
     )[2:]
-    assert line.endswith("2/3      1,240, 87 bad   9,000, 1 bad")
+    assert line.endswith("2/3     87 of 1,240  1 of 9,000")
 
 
 def test_a_dry_run_decides_nothing() -> None:
@@ -148,5 +148,5 @@ def test_an_experiment_tells_arms_effects_and_mismatch() -> None:
     text = "\n".join(line.plain for line in numbers.lines(scenes.family(world), NOON, 100))
     assert "for 30m; variant B has won (SignificanceReached)" in text
     assert "no ready pod: no requests" in text
-    assert "2 %   B     2.5 %   +25.0% (+10.0% … +40.0%)   98.7%        B" in text
+    assert "2 %  B    2.5 %  +25.0% (+10.0% … +40.0%)  98.7%       B" in text
     assert "60% and 40% instead" in text

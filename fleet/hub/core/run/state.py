@@ -65,6 +65,8 @@ def _stopped(view: View) -> RunPhase:
     if view.status.paused or view.observed.paused:
         return RunPhase.PAUSED
     begun = any(item.started_at for item in view.status.waves)
+    # A run that has asked a hook, or was halted, is on its way before its first wave is.
+    begun = begun or view.status.phase in (RunPhase.PROGRESSING, RunPhase.HALTED)
     return RunPhase.PROGRESSING if begun else RunPhase.PLANNED
 
 

@@ -101,7 +101,7 @@ def change(rollout: Subject, image: str) -> None:
 
 def is_early(answer: Answer) -> bool:
     """A pod was asked before it listened: the reference's manifests have no readiness probe, so a
-    pod is ready as soon as it runs. That nothing else is lost show the tests whose pods have one."""
+    pod is ready as soon as it runs. That nothing else is lost is shown where pods have one."""
     return (answer.status, answer.version) == (503, NOBODY) and REFUSED in answer.said
 
 

@@ -28,8 +28,8 @@ ORDERS, MAILER = "registry.example.com/orders:v2.1.0", "registry.example.com/mai
 BILLING, SEARCH = "registry.example.com/billing:8", "registry.example.com/search:c"
 WEIGHTS = (20, 50, 80, 100)
 RATE = 60.0
-WINDOW = 2.5
 REFUSED = "remote connection failure"
+WINDOW = 2.5
 """Seconds in which a weight is measured: 150 requests, so 15 points are 3.7 deviations or more."""
 
 

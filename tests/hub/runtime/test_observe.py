@@ -12,6 +12,7 @@ from fleet.api.names import (
     FLEETROLLOUTS,
     FLEETS,
     REQUEST_ANNOTATION,
+    REQUESTED_BY_ANNOTATION,
     ROLLOUTS,
 )
 from fleet.hub.runtime import membership, observe, renders
@@ -210,6 +211,35 @@ async def test_requests(desk: Desk, own: str, application: str, requests: tuple[
     body["metadata"]["annotations"] = {REQUEST_ANNOTATION: application}
     desk.put(APPLICATIONS, body)
     assert observe.run(desk.hub, run).requests == requests
+
+
+async def test_who_asks_stands_beside_the_request(desk: Desk) -> None:
+    notes = {REQUEST_ANNOTATION: "pause/1", REQUESTED_BY_ANNOTATION: "jane"}
+    run = put_run(desk, metadata={"annotations": notes})
+    assert observe.run(desk.hub, run).authors == {"pause/1": "jane"}
+
+
+@pytest.mark.parametrize(
+    ("fleet", "seen"),
+    [
+        pytest.param({}, {"east", "west"}, id="all that are selected"),
+        pytest.param({"members": {"names": ["east"]}}, {"east"}, id="one has left"),
+        pytest.param({"members": {"names": ["north"]}}, None, id="an empty fleet says nothing"),
+    ],
+)
+async def test_a_run_sees_its_fleet_as_it_is_now(
+    desk: Desk, fleet: dict[str, Any], seen: set[str] | None
+) -> None:
+    run = put_run(desk)
+    desk.put(FLEETS, gen.fleet(**fleet))
+    assert observe.run(desk.hub, run).fleet == seen
+
+
+async def test_a_fleet_that_is_gone_says_nothing(desk: Desk) -> None:
+    run = put_run(desk)
+    store = desk.hub.stores.fleets
+    store.end(store[TENANT, "production"].manifest())
+    assert observe.run(desk.hub, run).fleet is None
 
 
 async def test_a_dispatch_sees_what_is_wanted_and_what_is_there(desk: Desk) -> None:

@@ -83,6 +83,20 @@ async def test_what_is_settled_is_not_written_again(desk: Desk) -> None:
     assert len(desk.sent.events) == told
 
 
+async def test_a_hook_is_asked_and_its_answer_starts_the_wave(desk: Desk) -> None:
+    hook = {"hook": {"url": "https://gate.example.com/ok"}}
+    waves = [{"name": "all", "remaining": True, "before": [hook]}]
+    desk.put(APPLICATIONS, gen.application(waves=waves))
+    await reconcile.application(desk.hub, APP)
+    await reconcile.run(desk.hub, FIRST)
+    assert status(desk, FLEETROLLOUTS, "checkout-1")["reason"] == "AwaitingHook"
+    assert desk.kube.peek(CLUSTERROLLOUTS, "checkout.east", TENANT) is None
+    await until(lambda: desk.hub.hooks.answers(FIRST))
+    await reconcile.run(desk.hub, FIRST)
+    assert desk.kube.peek(CLUSTERROLLOUTS, "checkout.east", TENANT) is not None
+    assert [url for url, _ in desk.gate.asked] == ["https://gate.example.com/ok"]
+
+
 async def test_an_event_is_told_only_with_its_status(desk: Desk) -> None:
     await reconcile.application(desk.hub, APP)
     desk.kube.failures.append(("replace", Conflict("somebody was faster")))

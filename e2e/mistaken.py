@@ -154,8 +154,8 @@ def template(ground: Ground, _: ExitStack) -> str:
     return ground.render(application("shop"), "--templates", str(folder))
 
 
-def sample(value: str) -> str:
+def sample(value: str, times: int = 1) -> str:
+    series = ", ".join([f'{{"metric": {{}}, "value": [1, "{value}"]}}'] * times)
     return (
-        '{"status": "success", "data": {"resultType": "vector", "result": '
-        f'[{{"metric": {{}}, "value": [1, "{value}"]}}]}}}}'
+        '{"status": "success", "data": {"resultType": "vector", "result": ' + f"[{series}]" + "}}"
     )

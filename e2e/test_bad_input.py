@@ -305,8 +305,20 @@ METRICS = [
     pytest.param(
         prometheus("nan", sample("NaN")),
         "MetricsUnavailable: error-rate: {prometheus} answered NaN, which is not a usable number; "
-        "write a query that does not divide by zero",
+        "append `>= 0` to the query, so that no requests are no data",
         id="Prometheus answers NaN",
+    ),
+    pytest.param(
+        prometheus("many", sample("1", times=2)),
+        "MetricsUnavailable: error-rate: {prometheus} answered with 2 series where one number is "
+        "needed; add them up, for example sum(…)",
+        id="Prometheus answers with several series",
+    ),
+    pytest.param(
+        prometheus("shut", "who are you?", 401),
+        "MetricsUnavailable: error-rate: {prometheus} answered 401: the credentials are missing or "
+        "wrong; name a Secret by secretRef, or correct it",
+        id="Prometheus wants credentials",
     ),
     pytest.param(
         prometheus("word", sample("plenty")),

@@ -182,6 +182,24 @@ ROLLOUTS = [
         id="a first step of analysis",
     ),
     pytest.param(
+        "scaled-without-router",
+        f"{CANARY}.steps: Invalid value: "
+        "setCanaryScale needs trafficRouting: without a router pods divide the traffic",
+        id="pods apart from the weight without a router",
+    ),
+    pytest.param(
+        "scaled-twice",
+        f"{CANARY}.steps[0].setCanaryScale: Invalid value: "
+        "write exactly one of replicas, percent and matchTrafficWeight",
+        id="two numbers of pods",
+    ),
+    pytest.param(
+        "scaled-at-the-end",
+        f"{CANARY}.steps[1].setCanaryScale: Invalid value: "
+        "setCanaryScale: all the traffic needs all the pods; leave it out at 100",
+        id="some pods for all the traffic",
+    ),
+    pytest.param(
         "judged-without-metrics",
         f"{CANARY}.analysis: Invalid value: "
         "a step of analysis needs analysis.metrics: [{name: error-rate, threshold: 5}]",

@@ -16,7 +16,7 @@ from fleet.kulta.core.strategies import STRATEGIES
 from tests import gen, readme
 from tests.kulta.audience import Audience, Behaviour
 from tests.kulta.checker import leads
-from tests.kulta.world import World, furnish
+from tests.kulta.world import World, canary_world, furnish
 
 TEXT = readme.README.read_text()
 
@@ -45,6 +45,26 @@ def test_the_canary_without_a_router_does_what_the_readme_says() -> None:
     world.annotate("rollback")
     world.settle()
     assert (world.ready("shop:v1"), world.size("shop:v2")) == (10, 0)
+
+
+def test_the_pods_apart_from_the_weight_of_the_readme() -> None:
+    """4 of 5 are enough to go on, and what each comment says is so."""
+    found = re.search(r"```yaml\n(readyThreshold:.*?)```", TEXT, re.DOTALL)
+    assert found
+    world = canary_world(routed=True, replicas=10)
+    strategy = {"canary": gen.canary(routed=True)["canary"] | yaml.safe_load(found[1])}
+    world.manifest["spec"]["strategy"] = strategy
+    assert validation.of_manifest(world.manifest) == ()
+    world.settle()
+    world.able = {gen.revision("shop:v2"): 4}
+    world.image("shop:v2")
+    for seconds, pods, weight in ((60, 5, 0), (120, 5, 10), (300, 1, 10)):
+        world.run(seconds)
+        assert (world.size("shop:v2"), world.split()[1]) == (pods, weight)
+    world.able.clear()
+    world.annotate("promote")
+    world.settle()
+    assert world.status.phase is Phase.COMPLETED
 
 
 def test_the_routers_of_the_readme_are_weighted_together() -> None:

@@ -38,13 +38,45 @@ class StepAnalysis(Model):
     """Checks that every metric must pass in this step."""
 
 
+class CanaryScale(Model):
+    """Pods of the new revision, whatever its weight."""
+
+    RULES = (choice("replicas", "percent", "matchTrafficWeight"),)
+
+    replicas: Annotated[int, Field(ge=0, le=100_000)] | None = None
+    """So many pods, but never more than `spec.replicas`."""
+    percent: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Percent of `spec.replicas`, rounded up."""
+    match_traffic_weight: (
+        Annotated[
+            bool,
+            Rules(Rule(rule="self", message="matchTrafficWeight: write true, or leave it out")),
+        ]
+        | None
+    ) = None
+    """As many as the weight wants again."""
+
+    def __str__(self) -> str:
+        """`3 pods`, `50% of the pods`."""
+        if self.replicas is not None:
+            return "1 pod" if self.replicas == 1 else f"{self.replicas} pods"
+        if self.percent is not None:
+            return f"{self.percent}% of the pods"
+        return "pods as the weight wants"
+
+
 class Step(Model):
-    """One step of a canary: a share of the traffic or a wait for good checks, perhaps a pause."""
+    """One step of a canary: a share of the traffic, pods, or a wait for good checks."""
 
     RULES = (
         Rule(
-            rule="has(self.setWeight) || has(self.analysis)",
+            rule="has(self.setWeight) || has(self.analysis) || has(self.setCanaryScale)",
             message="setWeight is required: write the pause into the step whose weight it holds",
+        ),
+        Rule(
+            rule="!has(self.setCanaryScale) || !has(self.setWeight) || self.setWeight < 100",
+            message="setCanaryScale: all the traffic needs all the pods; leave it out at 100",
+            field=".setCanaryScale",
         ),
     )
 
@@ -56,7 +88,9 @@ class Step(Model):
         ]
         | None
     ) = None
-    """Percent of the traffic for the new revision; a step of `analysis` keeps the one before."""
+    """Percent of the traffic for the new revision; a step without one keeps the one before."""
+    set_canary_scale: CanaryScale | None = None
+    """Pods apart from the weight, until the next `setWeight`; only with `trafficRouting`."""
     analysis: StepAnalysis | None = None
     pause: Pause | None = None
 
@@ -65,6 +99,22 @@ def weight_at(steps: Sequence[Step], index: int) -> int:
     """Percent in force at that step: its own, or that of the last step before it that has one."""
     given = (item.set_weight for item in reversed(steps[: index + 1]))
     return next((item for item in given if item is not None), 0)
+
+
+def is_weighed(steps: Sequence[Step], index: int) -> bool:
+    """Whether that step or one before it has a weight, so that there is anything to judge."""
+    return any(item.set_weight is not None for item in steps[: index + 1])
+
+
+def scale_at(steps: Sequence[Step], index: int) -> CanaryScale | None:
+    """The number of pods that is asked for at that step; None where the weight decides."""
+    for item in reversed(steps[: index + 1]):
+        scale = item.set_canary_scale
+        if scale is not None:
+            return None if scale.match_traffic_weight else scale
+        if item.set_weight is not None:
+            return None
+    return None
 
 
 Steps = Annotated[
@@ -93,6 +143,13 @@ JUDGED_STEPS = Rule(
     field=".analysis",
 )
 
+SCALED_BY_ROUTER = Rule(
+    rule="!has(self.steps) || !self.steps.exists(step, has(step.setCanaryScale)) || "
+    "has(self.trafficRouting)",
+    message="setCanaryScale needs trafficRouting: without a router pods divide the traffic",
+    field=".steps",
+)
+
 AT_LEAST_ONE_STEP = Rule(
     rule="has(self.steps) && self.steps.size() > 0",
     message="a canary needs at least one step: "
@@ -112,6 +169,7 @@ class Canary(Model):
     RULES = (
         AT_LEAST_ONE_STEP,
         JUDGED_STEPS,
+        SCALED_BY_ROUTER,
         Rule(
             rule="self.canaryService != self.stableService || self.canaryService == ''",
             message="canaryService and stableService must be two different Services",
@@ -133,6 +191,8 @@ class Canary(Model):
     """Weights in growing order; after the last step the new revision is promoted."""
     traffic_routing: TrafficRouting | None = None
     analysis: Analysis | None = None
+    ready_threshold: Annotated[int, Field(ge=1, le=100)] = 100
+    """Percent of the new pods that must be ready for a step; all the traffic needs all of them."""
     dynamic_stable_scale: bool = False
     """Scale the stable revision down as the canary grows, although a router divides traffic."""
     max_surge: Amount | None = None

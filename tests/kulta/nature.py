@@ -19,8 +19,11 @@ def turn(world: Any) -> None:
     for item in world.sets.values():
         _replicate(world, item)
     grown = world.now - timedelta(seconds=world.startup)
+    left = dict(world.able)
     for key, pod in world.pods.items():
         ready = world.born[key] <= grown and pod.hash not in world.broken
+        if ready and pod.hash in left:
+            ready, left[pod.hash] = left[pod.hash] > 0, left[pod.hash] - 1
         if ready != pod.ready:
             world.pods[key] = replace(pod, ready=ready)
     counts = Counter(pod.hash for pod in world.pods.values())

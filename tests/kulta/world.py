@@ -66,6 +66,8 @@ class World:
     """Seconds until a pod is ready."""
     broken: set[str] = field(default_factory=set)
     """Revisions whose pods never become ready."""
+    able: dict[str, int] = field(default_factory=dict)
+    """Revisions of whose pods only so many become ready."""
     slices: dict[str, frozenset[str]] = field(default_factory=dict)
     """Service → uids of its addresses, as the slice controller wrote them last."""
     sliced: bool = True

@@ -41,7 +41,21 @@ def world_of(
         canary["dynamicStableScale"] = True
     if routed:
         add_router(world, canary["trafficRouting"], len(weights))
+        scale_apart(canary, len(pauses[0]) + sizes["replicas"])
     return world
+
+
+def scale_apart(canary: dict[str, Any], number: int) -> None:
+    """Pods apart from the weight and fewer than all ready, in two of three worlds."""
+    steps = canary["steps"]
+    match number % 3:
+        case 1:
+            steps.insert(0, {"setCanaryScale": {"replicas": number}})
+            canary["readyThreshold"] = 60
+        case 2:
+            steps.insert(
+                len(steps) - (steps[-1]["setWeight"] == 100), {"setCanaryScale": {"percent": 40}}
+            )
 
 
 def add_router(world: World, routing: dict[str, Any], number: int) -> None:

@@ -15,7 +15,7 @@ from fleet.cli.rollouts import asking
 from fleet.cli.rollouts.family import Family
 from fleet.cli.rollouts.numbers import analysis_of, limits
 from fleet.kit import durations, phrases
-from fleet.kulta.core import outlook, replicas
+from fleet.kulta.core import outlook, steps
 
 NONE = timedelta(0)
 
@@ -167,10 +167,10 @@ def _step(scene: Scene, step: Step, number: int, *, is_reached: bool) -> Iterato
     where = f"step {number + 1} of {len(canary.steps)}"
     percent = weight_at(canary.steps, number)
     weight = f"{percent}% of the traffic"
-    if is_reached or step.set_weight is None:
+    if is_reached or (step.set_weight is None and step.set_canary_scale is None):
         yield Move(text=f"{where}: {scene.new} has {weight}")
     else:
-        pods = replicas.share(scene.spec.replicas, percent)
+        pods = steps.goal(canary, number).size(scene.spec.replicas)
         ready = "1 pod, and when it is" if pods == 1 else f"{pods} pods, and when they are"
         yield Move(text=f"{where}: {scene.new} gets {ready} ready, {weight}")
     if step.analysis is not None:

@@ -97,8 +97,9 @@ def _steps(family: Family, now: datetime, width: int | None) -> Iterator[Text]:
 def _step(step: Step, number: int, index: int) -> Text:
     tone = Tone.GOOD if number < index else Tone.BUSY if number == index else Tone.OPEN
     pause = "" if step.pause is None else f" {step.pause.duration or 'until promoted'}"
-    weight = "analysis" if step.set_weight is None else f"{step.set_weight}%"
-    return page.marked(tone, weight + pause)
+    asked = [f"{step.set_weight}%"] if step.set_weight is not None else []
+    asked += [str(step.set_canary_scale)] if step.set_canary_scale is not None else []
+    return page.marked(tone, ", ".join(asked or ["analysis"]) + pause)
 
 
 def _traffic(family: Family, now: datetime, width: int | None) -> Iterator[Text]:

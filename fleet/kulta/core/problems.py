@@ -44,14 +44,35 @@ def steps(at: str, wanted: tuple[Step, ...], analysis: Analysis | None = None) -
 
 def _weight(where: str, step: Step, before: int) -> Iterator[str]:
     """`before`: the weight that is in force; -1 at the first step."""
-    weight = step.set_weight
-    if weight is None and (step.analysis is None or before < 0):
+    weight, scale = step.set_weight, step.set_canary_scale
+    if scale is not None and 100 in (weight, before):
+        yield f"{where}.setCanaryScale: 100% of the traffic needs all pods; leave it out there"
+    if weight is None and (before < 0 if step.analysis is not None else scale is None):
         yield f"{where}.setWeight is required; a pause stands in the step whose weight it holds"
     elif weight is not None and weight <= before:
         yield (
             f"{where}.setWeight must be greater than that of the step before it ({before}), "
             f"it is {weight}; weights grow, and 100 can only be the last"
         )
+
+
+def scales(at: str, wanted: tuple[Step, ...], *, is_routed: bool) -> Iterator[str]:
+    """Pods apart from the weight, in one way, for those who have a router."""
+    for index, step in enumerate(wanted):
+        scale = step.set_canary_scale
+        if scale is None:
+            continue
+        ways = (scale.replicas, scale.percent, scale.match_traffic_weight or None)
+        if sum(item is not None for item in ways) != 1:
+            yield (
+                f"{at}.steps[{index}].setCanaryScale needs exactly one way; write for example "
+                "{replicas: 3}, {percent: 50} or {matchTrafficWeight: true}"
+            )
+        if not is_routed:
+            yield (
+                f"{at}.steps[{index}].setCanaryScale needs a router, since without one pods divide "
+                f"the traffic; write {at}.trafficRouting, or leave it out"
+            )
 
 
 def routing(at: str, wanted: GatewayRouting | None) -> Iterator[str]:

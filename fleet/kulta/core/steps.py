@@ -4,64 +4,127 @@ Called by strategies that go by percent. `work` can be repeated at any time: it 
 changed by hand, and takes traffic from a revision that has lost all its pods.
 """
 
+from dataclasses import dataclass
+
+from fleet.api.strategy import Canary, CanaryScale, scale_at, weight_at
 from fleet.kulta.core import promotion, replicas, traffic
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.wait import PODS, Wait, for_pods
 
 
-def work(draft: Draft, weight: int, was: int | None = None) -> Wait | None:
-    """Bring about `weight` percent (0…100) for the current revision; None when it is in force.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What a step wants for the current revision."""
 
-    `was`: the weight that has been in force, so that a difference is known to be somebody's doing.
+    weight: int
+    """Percent of the traffic, 0…100."""
+    scale: CanaryScale | None = None
+    """Pods apart from the weight; only a router can keep the two apart."""
+    threshold: int = 100
+    """Percent of these pods that must be ready, 1…100; where nothing else serves, all must be."""
+
+    def size(self, total: int) -> int:
+        """Pods, where a router divides the traffic; whoever has traffic has one."""
+        share = replicas.share(total, self.weight)
+        if self.scale is None or self.weight >= 100:
+            return share
+        asked = self.scale.replicas
+        if asked is None:
+            asked = replicas.share(total, self.scale.percent or 0)
+        return max(min(asked, total), min(share, 1))
+
+    def needed(self, wanted: int) -> int:
+        """How many of `wanted` pods must be ready."""
+        return wanted if self.weight >= 100 else replicas.share(wanted, self.threshold)
+
+    def __str__(self) -> str:
+        """`20%`, or `20%, 3 pods`."""
+        return f"{self.weight}%" if self.scale is None else f"{self.weight}%, {self.scale}"
+
+
+NOTHING = Goal(weight=0)
+"""Where no step is in force."""
+
+
+def goal(canary: Canary, index: int | None) -> Goal:
+    """What the step at `index` wants; nothing where there is no such step."""
+    if index is None or index >= len(canary.steps):
+        return NOTHING
+    return Goal(
+        weight=weight_at(canary.steps, index),
+        scale=scale_at(canary.steps, index),
+        threshold=canary.ready_threshold,
+    )
+
+
+def work(draft: Draft, wish: Goal, *, was_reached: bool = False) -> Wait | None:
+    """Bring about what a step wants for the current revision; None when it is in force.
+
+    `was_reached`: it has been in force, so a difference is known to be somebody's doing.
     """
-    wait = _routed(draft, weight, was) if draft.traits.is_routed else _counted(draft, weight)
+    was = wish.weight if was_reached else None
+    wait = _routed(draft, wish, was) if draft.traits.is_routed else _counted(draft, wish)
     if wait is not None and wait.reason != PODS:
         draft.detour = wait
     return wait
 
 
-def _routed(draft: Draft, weight: int, was: int | None) -> Wait | None:
+def _routed(draft: Draft, wish: Goal, was: int | None) -> Wait | None:
     """A router divides the traffic; the stable revision keeps its pods unless it is told not to.
 
     Pods of a revision that is given up stay until its traffic is gone; the new ones wait for room.
     """
     look, current, stable = draft.look, draft.current, draft.stable
-    wanted = replicas.share(look.total, weight)
-    rest = look.total if draft.traits.stable_stays else replicas.split(look.bounds, weight).stable
+    wanted, rest = wish.size(look.total), look.total
+    if not draft.traits.stable_stays:
+        least = replicas.split(look.bounds, wish.weight).stable
+        rest = max(least, look.total - wanted)
     if stable in look.sets:
         draft.scale(stable, max(rest, draft.size(stable)) if rest < look.total else rest)
     draft.arrange(dict.fromkeys(promotion.idle(draft), 0))
     taken = draft.size(stable) + sum(draft.size(item) for item in draft.others())
     room = max(look.bounds.most + wanted - taken, 0)
     draft.scale(current, max(min(wanted, room), draft.size(current)))
-    wait = _weights(draft, weight, wanted, was)
+    wait = _weights(draft, wish, wanted, was)
     if wait is None:
-        draft.scale(current, wanted)
-        if stable in look.sets:
-            draft.scale(stable, rest)
+        _shrink(draft, wanted, rest)
     return wait
 
 
-def _weights(draft: Draft, weight: int, wanted: int, was: int | None) -> Wait | None:
+def _shrink(draft: Draft, wanted: int, rest: int) -> None:
+    """What is too much goes, as long as the pods that are ready are enough without it."""
+    look, current, stable = draft.look, draft.current, draft.stable
+    if draft.traits.stable_stays or stable not in look.sets:
+        draft.scale(current, wanted)
+    else:
+        kept = min(look.bounds.least - look.ready(stable), draft.size(current))
+        draft.scale(current, max(wanted, kept))
+    if stable in look.sets:
+        kept = min(look.bounds.least - look.ready(current), draft.size(stable))
+        draft.scale(stable, max(rest, kept))
+
+
+def _weights(draft: Draft, wish: Goal, wanted: int, was: int | None) -> Wait | None:
     current, base = draft.current, draft.stable or draft.current
     ready, aimed = draft.look.ready(current), traffic.aim(draft, base, current)
     if ready == 0 and draft.look.ready(base) and traffic.weight(draft):
         traffic.weigh(draft, 0)
     if aimed is not None and not aimed.is_brief:
         return aimed
-    if ready < wanted:
+    needed = wish.needed(wanted)
+    if ready < needed:
         return pods()
     return (
         aimed
-        or traffic.endpoints(draft, draft.traits.canary_service, current, wanted)
-        or traffic.weigh(draft, weight, was=was)
+        or traffic.endpoints(draft, draft.traits.canary_service, current, needed)
+        or traffic.weigh(draft, wish.weight, was=was)
     )
 
 
-def _counted(draft: Draft, weight: int) -> Wait | None:
+def _counted(draft: Draft, wish: Goal) -> Wait | None:
     """Numbers of pods divide the traffic."""
     look, current, stable = draft.look, draft.current, draft.stable
-    split = replicas.split(look.bounds, weight)
+    split = replicas.split(look.bounds, wish.weight)
     wanted = {current: split.canary, **dict.fromkeys(draft.others(), 0)}
     if stable in look.sets:
         wanted = {stable: split.stable, **wanted}
@@ -71,7 +134,7 @@ def _counted(draft: Draft, weight: int) -> Wait | None:
     sizes = promotion.roll(draft, wanted)
     draft.arrange(sizes)
     aimed = traffic.aim(draft, stable or current, current)
-    if sizes != wanted or look.ready(current) < wanted[current]:
+    if sizes != wanted or look.ready(current) < wish.needed(wanted[current]):
         return pods()
     return aimed
 

@@ -72,6 +72,16 @@ BEYOND = [
         id="one more arm without a Service",
     ),
     pytest.param(
+        gen.manifest(
+            strategy=gen.canary(
+                routed=True, steps=[{"setCanaryScale": {"matchTrafficWeight": False}}]
+            )
+        ),
+        "steps[0].setCanaryScale needs exactly one way; write for example {replicas: 3}",
+        "matchTrafficWeight: write true, or leave it out",
+        id="pods that shall not match the weight",
+    ),
+    pytest.param(
         gen.manifest(scaleDownDelay="8d"),
         "spec.scaleDownDelay invalid",
         "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d, or 0s for none",

@@ -58,8 +58,8 @@ def steps(where: str, given: Sequence[Step]) -> Iterator[str]:
     """Weights grow."""
     before = -1
     for index, step in enumerate(given):
-        weight = step.set_weight
-        if weight is None and (step.analysis is None or before < 0):
+        weight, scale = step.set_weight, step.set_canary_scale
+        if weight is None and (before < 0 if step.analysis is not None else scale is None):
             yield f"{where}[{index}].setWeight: is missing: write a percentage from 0 to 100"
         elif weight is not None and weight <= before:
             yield (

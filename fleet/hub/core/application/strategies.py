@@ -40,6 +40,12 @@ def _canary(where: str, body: CanaryPolicy, workload: Workload) -> Iterator[str]
             f"{where}.steps[{judged[0]}].analysis: has nothing to judge by: "
             f"write {where}.analysis.metrics: [{{name: error-rate, threshold: 5}}]"
         )
+    scaled = [index for index, step in enumerate(body.steps) if step.set_canary_scale is not None]
+    if scaled and workload.route is None:
+        yield (
+            f"{where}.steps[{scaled[0]}].setCanaryScale: needs spec.workload.route: "
+            "without one pods divide the traffic"
+        )
     if workload.service is None and workload.route is None:
         yield (
             "spec.workload.service: is missing: a canary divides the traffic of a service: "

@@ -11,7 +11,7 @@ told in `steps`.
 from collections.abc import Iterator
 
 from fleet.api.rollout import Canary, Phase, RolloutSpec, RolloutStatus, Step
-from fleet.api.strategy import weight_at
+from fleet.api.strategy import is_weighed, weight_at
 from fleet.kulta.core import (
     advice,
     deadlines,
@@ -41,6 +41,7 @@ class CanaryStrategy:
         names = {"canaryService": canary.canary_service, "stableService": canary.stable_service}
         yield from problems.services(at, names)
         yield from problems.steps(at, canary.steps, canary.analysis)
+        yield from problems.scales(at, canary.steps, is_routed=canary.traffic_routing is not None)
         yield from problems.routing(at, canary.traffic_routing)
         yield from problems.analysis(at, canary.analysis)
 
@@ -66,8 +67,8 @@ class CanaryStrategy:
     def describe(self, draft: Draft) -> str:
         if _step(draft) is None:
             return f"revision {draft.current} is being promoted"
-        count, weight = len(_canary(draft.look.spec).steps), _weight(draft)
-        return f"step {_index(draft) + 1} of {count}: {weight}% for revision {draft.current}"
+        index, count = _index(draft), len(_canary(draft.look.spec).steps)
+        return f"step {index + 1} of {count}: {_goal(draft, index)} for revision {draft.current}"
 
     def step(self, draft: Draft) -> str:
         count = len(_canary(draft.look.spec).steps)
@@ -104,11 +105,10 @@ class CanaryStrategy:
         """Bring the step's pods and weight about; whether they are in force."""
         held, is_reached = holds.of_spec(draft), draft.status.reached_step_index == _index(draft)
         if held is not None and not is_reached:
-            steps.work(draft, _weight_in_force(draft))
+            steps.work(draft, _goal(draft, draft.status.reached_step_index))
             base.pause(draft, held)
             return False
-        was = _weight(draft) if is_reached else None
-        wait = steps.work(draft, _weight(draft), was)
+        wait = steps.work(draft, _goal(draft, _index(draft)), was_reached=is_reached)
         draft.progress = wait
         if wait is None:
             return True
@@ -190,20 +190,15 @@ def _step(draft: Draft) -> Step | None:
     return all_steps[_index(draft)] if _index(draft) < len(all_steps) else None
 
 
-def _weight_in_force(draft: Draft) -> int:
-    reached, all_steps = draft.status.reached_step_index, _canary(draft.look.spec).steps
-    is_known = reached is not None and reached < len(all_steps)
-    return weight_at(all_steps, reached or 0) if is_known else 0
-
-
-def _weight(draft: Draft) -> int:
-    """Percent that the step in work is about."""
-    return weight_at(_canary(draft.look.spec).steps, _index(draft))
+def _goal(draft: Draft, index: int | None) -> steps.Goal:
+    return steps.goal(_canary(draft.look.spec), index)
 
 
 def _examined(draft: Draft) -> Finding:
-    """The analysis, as the step in work wants it."""
+    """The analysis, as the step in work wants it; before the first weight nothing is judged."""
     step = _step(draft)
+    if step is not None and not is_weighed(_canary(draft.look.spec).steps, _index(draft)):
+        return checks.NOTHING
     own = step.analysis if step is not None else None
     return base.examine(draft, iterations=own.iterations if own is not None else None)
 
@@ -261,7 +256,7 @@ def _note_pause(draft: Draft, wait: Wait) -> None:
         f"step {_index(draft) + 1}: {wait.message}",
         phase=Phase.PAUSED,
         to_step=_index(draft),
-        weight=_weight(draft),
+        weight=_goal(draft, _index(draft)).weight,
     )
 
 
@@ -285,7 +280,7 @@ def _is_promotion(draft: Draft, step: Step) -> bool:
     all new pods fit beside the old ones of this step.
     """
     canary, limits = _canary(draft.look.spec), draft.look.bounds
-    old = replicas.split(limits, _weight(draft)).stable
+    old = replicas.split(limits, _goal(draft, _index(draft)).weight).stable
     rest = canary.steps[_index(draft) + 1 :]
     is_plain = not rest or (len(rest) == 1 and rest[0].set_weight == 100 and rest[0].pause is None)
     return (

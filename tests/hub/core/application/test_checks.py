@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.hub.core.application.specs import CANARY, POLICY, problems, put
+from tests.hub.core.application.specs import CANARY, POLICY, drop, problems, put
 
 CASES = [
     pytest.param(
@@ -22,6 +22,12 @@ CASES = [
         "spec.deliveryPolicy.strategy.canary.analysis.metrics: "
         "[{name: error-rate, threshold: 5}]",
         id="a step that is judged by nothing",
+    ),
+    pytest.param(
+        [drop("/workload/route"), put(f"{CANARY}/steps/0/setCanaryScale", {"replicas": 2})],
+        "spec.deliveryPolicy.strategy.canary.steps[0].setCanaryScale: needs spec.workload.route: "
+        "without one pods divide the traffic",
+        id="pods apart from the weight without a router",
     ),
     pytest.param(
         [put(f"{POLICY}/maxConcurrency", "a few")],

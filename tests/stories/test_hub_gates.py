@@ -1,12 +1,14 @@
 """Gates on the way of whole runs: approvals bound to what was seen, windows, soaks, pauses."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from fleet.api.fleetrollout import RunPhase
 from tests.hub import world
 
 APPROVAL = {"approval": {"expiresAfter": "1h"}}
+MINUTE = timedelta(minutes=1)
 
 
 def policy(*before: dict[str, Any], after: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
@@ -128,3 +130,15 @@ def test_each_wait_has_its_own_beginning() -> None:
     assert first is not None
     assert here.run.status.since is not None
     assert here.run.status.since > first
+
+
+def test_a_hub_that_suspects_itself_while_the_first_wave_waits() -> None:
+    """A run that has said what it waits for is not new any more."""
+    hook = {"hook": {"url": "https://gate.example.com/ok"}}
+    here = world.new("a", waves=[{"name": "all", "remaining": True, "before": [hook]}])
+    here = world.tick(world.tick(here))
+    assert (here.run.status.phase, here.run.status.reason) == (RunPhase.PROGRESSING, "AwaitingHook")
+    here = world.tick(replace(here, isolated=True))
+    assert (here.run.status.phase, here.run.status.reason) == (RunPhase.PROGRESSING, "HubIsolated")
+    done = world.settle(replace(here, isolated=False, gate=True, now=here.now + MINUTE))
+    assert done.run.status.phase is RunPhase.SUCCEEDED

@@ -295,3 +295,10 @@ def test_the_engine_is_one_deployment(text: str) -> None:
         "cluster eu-7: template engine/deployment.yaml.j2: must be one Deployment named "
         "kulta-controller"
     )
+
+
+def test_an_empty_document_is_none() -> None:
+    """A condition in a template leaves such a one behind."""
+    one = f"{SERVICE}metadata: {{name: x}}"
+    found = with_(services=f"---\n---\n{one}\n---\n")
+    assert "Service/x" in made(found)

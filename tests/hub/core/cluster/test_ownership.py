@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from fleet.api.names import APPLIED_ANNOTATION, HTTPROUTES, MANAGED_RULES, SERVICES, Resource
+from fleet.api.names import (
+    APPLIED_ANNOTATION,
+    HTTPROUTES,
+    MANAGED_RULES,
+    ROLLOUTS,
+    SERVICES,
+    Resource,
+)
 from fleet.hub.core.cluster import ownership
 from fleet.rendering.render import Rendered
 
@@ -71,6 +78,20 @@ def rules(stable: int, canary: int) -> list[dict[str, Any]]:
             {"rules": rules(100, 0)},
             {"rules": rules(100, 0)},
             id="a rule with other backends begins with our weights",
+        ),
+        pytest.param(
+            HTTPROUTES,
+            {"hostnames": ["a"], "rules": rules(80, 20)},
+            {"hostnames": ["b"], "rules": rules(100, 0)},
+            {"hostnames": ["b"], "rules": rules(80, 20)},
+            id="hostnames are ours",
+        ),
+        pytest.param(
+            ROLLOUTS,
+            {"replicas": 3, "paused": True},
+            {"replicas": 4},
+            {"replicas": 4},
+            id="a Rollout's spec is all ours",
         ),
     ],
 )

@@ -104,22 +104,6 @@ def test_a_halt_keeps_the_gates_where_they_are() -> None:
     assert done.run.status.phase is RunPhase.SUCCEEDED
 
 
-def test_an_isolated_hub_stops_a_run_that_waits_for_its_first_hook() -> None:
-    hook = {"hook": {"url": "https://gate.example.com/"}}
-    waves = [{"name": "all", "remaining": True, "before": [hook]}]
-    here = replace(world.new("a", "b", waves=waves), gate=False)
-    for _ in range(4):
-        here = world.tick(here)
-    assert (here.run.status.phase, here.run.status.reason) == (
-        RunPhase.PROGRESSING,
-        "AwaitingHook",
-    )
-    here = world.tick(replace(here, isolated=True))
-    assert (here.run.status.phase, here.run.status.reason) == (RunPhase.PROGRESSING, "HubIsolated")
-    done = world.settle(replace(here, isolated=False, gate=True))
-    assert (done.run.status.phase, done.started) == (RunPhase.SUCCEEDED, ["a", "b"])
-
-
 def test_each_wait_has_its_own_beginning() -> None:
     """One approval after the other, for two waves: the second wait is a new one."""
     here = waiting(RunPhase.AWAITING_APPROVAL, **policy(APPROVAL, after=(APPROVAL,)))

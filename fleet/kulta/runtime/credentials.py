@@ -26,6 +26,9 @@ MOST = 1_000
 """Secrets that are remembered."""
 KEYS = "token, or username and password; header.<name>; ca.crt"
 
+OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "upgrade"})
+"""Headers that belong to the transport: another request could be hidden behind them."""
+
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_|~-]+")
 _VALUE = re.compile(r"[\x20-\x7e]+")
 
@@ -116,8 +119,8 @@ def read(secret: Mapping[str, Any]) -> Access:
         if key.startswith("header.")
     }
     for name in headers:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"has the key header.{name}, which names no header")
+        if not _NAME.fullmatch(name) or name.lower() in OURS:
+            raise ValueError(f"has the key header.{name}, which names no header of a user's")
     hidden = [*headers.values(), *(data[key] for key in ("token", "password") if key in data)]
     authorization = _authorization(data)
     if authorization:

@@ -142,6 +142,7 @@ async def test_a_ca_of_ones_own_is_trusted_where_it_is_named(desk: Desk) -> None
         pytest.param({"token": "hid den\nline"}, "has a token that is", id="several lines"),
         pytest.param({"token": "  "}, "has a token that is empty", id="nothing"),
         pytest.param({"header__": "x"}, "names no header", id="a header without a name"),
+        pytest.param({"header__Host": "x"}, "names no header of a user's", id="the transport's"),
         pytest.param({"ca__crt": "hidden"}, "no certificate in PEM", id="a CA that is none"),
     ],
 )

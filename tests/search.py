@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 in_time = pytest.mark.timeout(120 * max(1, settings.default.max_examples // 100))
 """As long as a search may take on a busy machine; the deep one has more worlds to see."""
 
-MANY = max(100, settings.default.max_examples)
+MANY = max(60, settings.default.max_examples)
 """Worlds of a search in which all kinds of things happen."""
 
 _reached: Counter[str] = Counter()

@@ -32,9 +32,9 @@ CROWDS = st.sampled_from([(0.05, 0.05, 0.05), (0.1, 0.01, 0.1), (0.01, 0.2, 0.2)
 PEOPLE = ("image", "back", "grow", "shrink", "rollback", "promote", "promote-full", "retry")
 PEOPLE += ("pause", "resume", "conclude-experiment", "arm", "hold", "free")
 WORLD = ("wait", "break", "mend", "deaf", "hear", "silent", "undo")
-PHASES = ("Experimenting", "Concluded", "Progressing", "Completed", "Failed")
+PHASES = ("Experimenting", "Concluded", "Progressing", "Completed")
 CONCLUSIONS = ("SignificanceReached", "MaxDurationExceeded")
-RARE = ("Paused", "ManualConclusion", "Held", "DesignChanged")
+RARE = ("Failed", "Paused", "ManualConclusion", "Held", "DesignChanged")
 C = f"{gen.STABLE}-c"
 
 

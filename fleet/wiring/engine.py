@@ -21,6 +21,7 @@ from fleet.clusters.config import ClientConfig
 from fleet.clusters.lease import Alone, Elector
 from fleet.clusters.recorder import EventRecorder
 from fleet.clusters.transport import Session
+from fleet.clusters.web import Web
 from fleet.kulta.runtime import handlers
 from fleet.kulta.runtime.advisors import Consultations, HttpAdvisor
 from fleet.kulta.runtime.apply import World
@@ -33,7 +34,6 @@ from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.kulta.runtime.served import Served
 from fleet.kulta.runtime.sinks import CDEvents, Events, Nowhere, Occurrences, Sink
 from fleet.kulta.runtime.sources import Sources
-from fleet.kulta.runtime.web import Web
 from fleet.settings import EngineSettings
 from fleet.telemetry.clock import SystemClock
 from fleet.telemetry.metrics import EngineMetrics

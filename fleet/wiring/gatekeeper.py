@@ -5,8 +5,8 @@ Made by `hub`, used by the hub's `runtime.hooks` through its port.
 
 import orjson
 
-from fleet.kulta.runtime import web
-from fleet.kulta.runtime.web import Call, Web
+from fleet.clusters import web
+from fleet.clusters.web import Call, Web
 from fleet.ports import Manifest
 
 

@@ -35,13 +35,13 @@ from fleet.clusters.store import Change
 from fleet.clusters.supervisor import Supervisor
 from fleet.clusters.transport import Session
 from fleet.clusters.watch import Informer
+from fleet.clusters.web import Web
 from fleet.errors import FleetError, TemporaryError, UnexpectedState
 from fleet.hub.core.member import connectivity
 from fleet.hub.runtime import handlers, links, reconcile, resync, triggers
 from fleet.hub.runtime.context import Context, EngineWish
 from fleet.hub.runtime.hooks import Hooks
 from fleet.hub.runtime.renders import Renders
-from fleet.kulta.runtime.web import Web
 from fleet.rendering import environment
 from fleet.settings import HubSettings
 from fleet.telemetry.clock import SystemClock

@@ -14,13 +14,13 @@ import orjson
 
 from fleet import aio
 from fleet.api.names import Key
+from fleet.clusters import web
+from fleet.clusters.web import Call, Web
 from fleet.errors import PermanentError, TemporaryError
 from fleet.kulta.core import counsel
 from fleet.kulta.core.counsel import Question
 from fleet.kulta.core.events.advised import Advised
 from fleet.kulta.core.observed import Consulted, Recommendation
-from fleet.kulta.runtime import web
-from fleet.kulta.runtime.web import Call, Web
 from fleet.ports import Clock
 from fleet.telemetry.metrics import EngineMetrics
 

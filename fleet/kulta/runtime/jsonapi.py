@@ -8,11 +8,11 @@ import math
 
 import orjson
 
+from fleet.clusters import web
+from fleet.clusters.web import Call, Web
 from fleet.errors import TemporaryError
 from fleet.kit import jsonpath
-from fleet.kulta.runtime import web
 from fleet.kulta.runtime.credentials import OPEN, Access
-from fleet.kulta.runtime.web import Call, Web
 
 
 class JsonApi:

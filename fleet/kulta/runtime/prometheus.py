@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
+from fleet.clusters import web
+from fleet.clusters.web import Call, Web
 from fleet.errors import TemporaryError
-from fleet.kulta.runtime import web
 from fleet.kulta.runtime.credentials import OPEN, Access
-from fleet.kulta.runtime.web import Call, Web
 
 DOUBT = "; is this the address of a Prometheus?"
 

@@ -15,14 +15,13 @@ from typing import Protocol
 import orjson
 
 from fleet.api import names
-from fleet.clusters import recorder
+from fleet.clusters import recorder, web
 from fleet.clusters.recorder import Note
+from fleet.clusters.web import Call, Web
 from fleet.errors import AlreadyExists, PermanentError, TemporaryError
 from fleet.kulta.core.events import cdevents, notices, occurrences
 from fleet.kulta.core.events.advised import Advised
 from fleet.kulta.core.events.transition import Transition
-from fleet.kulta.runtime import web
-from fleet.kulta.runtime.web import Call, Web
 from fleet.ports import Clock, Kube
 
 SECONDS = 5.0

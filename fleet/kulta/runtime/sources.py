@@ -4,12 +4,12 @@ Called by `measure`, one query at a time. Whatever goes wrong is a TemporaryErro
 that holds no secret, since it ends up in statuses and logs.
 """
 
+from fleet.clusters.web import Denied, Web
 from fleet.errors import PermanentError, TemporaryError, Unanswered
 from fleet.kulta.core.observed import Query
 from fleet.kulta.runtime.credentials import OPEN, Credentials
 from fleet.kulta.runtime.jsonapi import JsonApi
 from fleet.kulta.runtime.prometheus import PrometheusSource
-from fleet.kulta.runtime.web import Denied, Web
 
 TIMEOUT_SECONDS = 10.0
 

@@ -10,12 +10,12 @@ import orjson
 import pytest
 
 from fleet.api.rollout import Rollout, RolloutStatus
+from fleet.clusters.web import Web
 from fleet.errors import TemporaryError
 from fleet.kulta.core.counsel import Question
 from fleet.kulta.core.events.advised import Advised
 from fleet.kulta.core.observed import Consulted, Recommendation
 from fleet.kulta.runtime.advisors import AdviceSource, Consultations, HttpAdvisor, Silent
-from fleet.kulta.runtime.web import Web
 from fleet.telemetry.metrics import EngineMetrics
 from tests import gen
 from tests.fakes import NOON, FakeClock

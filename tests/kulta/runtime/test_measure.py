@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from fleet.api.analysis import Analysis
+from fleet.clusters.web import Web
 from fleet.errors import TemporaryError
 from fleet.kulta.core.observed import Query
 from fleet.kulta.runtime.credentials import Credentials
 from fleet.kulta.runtime.measure import EACH, KEPT, Measurements
 from fleet.kulta.runtime.sources import Sources
-from fleet.kulta.runtime.web import Web
 from tests.fakes import NOON, FakeClock, FakeKube, Samples
 
 KEY = ("shop", "checkout")

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from fleet.clusters.web import Web
 from fleet.errors import PermanentError, TemporaryError
 from fleet.kulta.core.events.transition import Transition
 from fleet.kulta.runtime import outbox as outboxes
 from fleet.kulta.runtime.outbox import Outbox, Reached
 from fleet.kulta.runtime.sinks import CDEvents, Nowhere
-from fleet.kulta.runtime.web import Web
 from fleet.telemetry.metrics import EngineMetrics
 from tests.kulta.runtime.told import KEY, Mailbox, transition
 from tests.telemetry.test_metrics import samples

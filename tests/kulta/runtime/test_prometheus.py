@@ -11,10 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 import pytest
 
+from fleet.clusters import web
+from fleet.clusters.web import Web
 from fleet.errors import TemporaryError
-from fleet.kulta.runtime import prometheus, sources, web
+from fleet.kulta.runtime import prometheus, sources
 from fleet.kulta.runtime.prometheus import PrometheusSource
-from fleet.kulta.runtime.web import Web
 
 QUERY = 'sum(rate(http_requests_total{status=~"5.."}[2m])) * 100'
 VECTOR = '{"status":"success","data":{"resultType":"vector","result":[%s]}}'

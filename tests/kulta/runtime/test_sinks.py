@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from fleet.api import names
+from fleet.clusters.web import Web
 from fleet.errors import Forbidden, PermanentError, TemporaryError, Unreachable
 from fleet.kulta.runtime import sinks
 from fleet.kulta.runtime.sinks import CDEvents, Events, Nowhere, Occurrences, Sink
-from fleet.kulta.runtime.web import Web
 from tests.fakes import FakeClock, FakeKube
 from tests.kulta.runtime.told import Mailbox, transition
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from fleet.api.names import SECRETS
+from fleet.clusters.web import Web
 from fleet.errors import Forbidden, TemporaryError, Unreachable
 from fleet.kulta.core.observed import Query
 from fleet.kulta.runtime.credentials import KEPT_SECONDS, Credentials
 from fleet.kulta.runtime.sources import Sources
-from fleet.kulta.runtime.web import Web
 from tests.fakes import FakeClock, FakeKube
 
 PKI = Path(__file__).parents[2] / "clusters/pki"

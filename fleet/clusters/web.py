@@ -1,6 +1,6 @@
-"""HTTP to addresses that people name in Rollouts and settings: judged, bounded, one attempt.
+"""HTTP to addresses that people name in specs and settings: judged, bounded, one attempt.
 
-Used by whoever leaves the cluster: the metrics source, the advisor, the event sink. A host is
+Used by whoever leaves the cluster: metrics sources, advisors, event sinks, hooks. A host is
 resolved here, its addresses are judged, and the connection goes to a judged address: link-local,
 metadata and unspecified addresses are refused, loopback unless a setting allows it. Redirects and
 proxies are not followed. Nothing is retried, nothing is logged.

@@ -1,1 +1,2 @@
-"""The only door to API servers: client, informer, circuit breaker, leader election, supervision."""
+"""The doors out: to API servers (client, informer, circuit breaker, leader election, supervision)
+and, in `web`, to addresses that people name."""

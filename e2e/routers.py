@@ -74,6 +74,13 @@ def furnish(plane: ControlPlane, namespace: str) -> None:
         plane.apply(what | {"metadata": {"name": "web", "namespace": namespace}})
 
 
+def rule(plane: ControlPlane, namespace: str) -> dict[str, Any]:
+    """The first rule of the HTTPRoute."""
+    _, found = plane.call("GET", names.HTTPROUTES.path(namespace, "web"))
+    first: dict[str, Any] = found["spec"]["rules"][0]
+    return first
+
+
 def weights(plane: ControlPlane, namespace: str) -> list[int] | None:
     """The weights of GRPCRoute and VirtualService; None where they differ."""
     _, grpc = plane.call("GET", names.GRPCROUTES.path(namespace, "web"))

@@ -89,9 +89,7 @@ def canary(
 
 def weights(subject: Subject) -> list[int]:
     """The weights of its route."""
-    path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{subject.namespace}/httproutes/web"
-    _, found = subject.plane.call("GET", path)
-    return [item["weight"] for item in found["spec"]["rules"][0]["backendRefs"]]
+    return [x["weight"] for x in routers.rule(subject.plane, subject.namespace)["backendRefs"]]
 
 
 def posted(subject: Subject) -> list[str]:
@@ -143,11 +141,14 @@ def test_two_rollouts_with_one_template_stay_apart(cluster: ControlPlane, place:
 def test_a_canary_goes_step_by_step_and_its_weights_are_told(
     cluster: ControlPlane, place: str
 ) -> None:
-    steps = [{"setWeight": weight, "pause": {"duration": "1s"}} for weight in (20, 50)]
+    steps = [{"setWeight": weight, "pause": {"duration": "1s"}} for weight in (0, 20, 50)]
     web = canary(cluster, place, *steps, {"setWeight": 100})
+    web.strategy = {"canary": {**web.strategy["canary"], "mirror": True}}
     web.apply("app:v1")
     web.wait(phase="Completed")
     web.apply("app:v2")
+    web.wait(phase="Paused", currentWeight=0, updatedReplicas=2)
+    assert "RequestMirror" in str(routers.rule(cluster, place))
     status = web.wait(phase="Paused", currentWeight=20)
     assert weights(web) == [80, 20]
     done = web.wait(phase="Completed", stablePodHash=status["currentPodHash"])

@@ -92,6 +92,22 @@ def test_the_routers_of_the_readme_are_weighted_together() -> None:
     assert f"{gen.NAME}-{gen.ROUTE}-canary" in world.routes
 
 
+def test_the_mirror_of_the_readme_gets_copies_of_all_requests() -> None:
+    found = re.search(r"```yaml\n(canary:\n  mirror:.*?)```", TEXT, re.DOTALL)
+    assert found
+    (strategy,) = gen.canary(routed=True).values()
+    manifest = gen.manifest(strategy={"canary": {**strategy, **yaml.safe_load(found[1])["canary"]}})
+    assert validation.of_manifest(manifest) == ()
+    world = World(manifest)
+    furnish(world, (gen.STABLE, "stable"), (gen.CANARY, "canary"), routed=True)
+    world.settle()
+    world.image("shop:v2")
+    world.run(300)
+    (rule,) = world.routes[gen.ROUTE]["spec"]["rules"]
+    assert [item["type"] for item in rule["filters"]] == ["RequestMirror"]
+    assert (world.split(), world.ready("shop:v2")) == ((100, 0), 4)
+
+
 def test_the_blue_green_of_the_readme_does_what_the_text_says() -> None:
     """Judged in its preview, promoted by itself after ten minutes, back at once for five more."""
     found = re.search(r"```yaml\n(scaleDownDelay:.*?blueGreen:.*?)```", TEXT, re.DOTALL)

@@ -199,6 +199,8 @@ class Canary(Model):
     """Instead of `spec.maxSurge`."""
     max_unavailable: Amount | None = None
     """Instead of `spec.maxUnavailable`."""
+    mirror: bool = False
+    """At a step of weight 0 the new revision gets copies of all requests, unseen by anybody."""
 
 
 Preview = Annotated[int, Field(ge=0, le=604_800)]

@@ -40,7 +40,7 @@ def world_of(
     if dynamic:
         canary["dynamicStableScale"] = True
     if routed:
-        add_router(world, canary["trafficRouting"], len(weights))
+        add_router(world, canary, len(weights))
         scale_apart(canary, len(pauses[0]) + sizes["replicas"])
     return world
 
@@ -58,8 +58,9 @@ def scale_apart(canary: dict[str, Any], number: int) -> None:
             )
 
 
-def add_router(world: World, routing: dict[str, Any], number: int) -> None:
-    """A second one beside the HTTPRoute, in three of four worlds."""
+def add_router(world: World, canary: dict[str, Any], number: int) -> None:
+    """A second one beside the HTTPRoute, or copies of requests before the first percent."""
+    routing = canary["trafficRouting"]
     match number:
         case 1:
             routing["gatewayAPI"]["grpcRoutes"] = [{"name": "second"}]
@@ -70,6 +71,9 @@ def add_router(world: World, routing: dict[str, Any], number: int) -> None:
         case 3:
             routing["nginx"] = {"stableIngresses": ["second"]}
             world.routes["second"] = gen.ingress("second")
+        case _:
+            canary["mirror"] = True
+            canary["steps"].insert(0, {"setWeight": 0})
 
 
 def check_ready(world: World) -> None:

@@ -100,7 +100,8 @@ def of(
     observed: Observed,
     branches: Collection[Branch] | None = None,
 ) -> tuple[Division, ...]:
-    """Every object that divides; `branches`: those of the arms that count, else all."""
+    """Every object that divides; `branches`: those of the arms that count, else all. Nobody gets
+    copies of requests."""
     return tuple(
         Division(
             spot=spot,

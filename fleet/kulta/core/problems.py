@@ -6,8 +6,9 @@ Sentences for `Strategy.problems` and `validation`; each names field, value and 
 from collections.abc import Iterator, Mapping
 
 from fleet.api.analysis import Analysis
-from fleet.api.rollout import GatewayAPI, GatewayRouting, Step, TrafficRouting
+from fleet.api.rollout import Canary, GatewayAPI, GatewayRouting, Step, TrafficRouting
 from fleet.api.routing import NO_ROUTE
+from fleet.api.strategy import weight_at
 from fleet.kit import durations
 
 
@@ -93,6 +94,23 @@ def routing(at: str, wanted: GatewayRouting | None) -> Iterator[str]:
                 "canary Ingress; write canary-by-header, canary-by-cookie and the like, "
                 "without the prefix"
             )
+
+
+def mirror(at: str, wanted: Canary) -> Iterator[str]:
+    """Copies need a router that can make them, and a time for them."""
+    if not wanted.mirror:
+        return
+    routing = wanted.traffic_routing
+    if routing is None or routing.gateway_api is None or routing.nginx or routing.istio:
+        yield (
+            f"{at}.mirror is for routes of the Gateway API; "
+            "write trafficRouting.gatewayAPI and no other router, or leave out mirror"
+        )
+    if all(weight_at(wanted.steps, index) for index in range(len(wanted.steps))):
+        yield (
+            f"{at}.mirror needs a step at which nobody sees the new revision; "
+            "write for example steps: [{setWeight: 0, pause: {duration: 5m}}, …]"
+        )
 
 
 def analysis(at: str, wanted: Analysis | None, *, has_services: bool = True) -> Iterator[str]:

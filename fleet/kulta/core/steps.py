@@ -22,10 +22,12 @@ class Goal:
     """Pods apart from the weight; only a router can keep the two apart."""
     threshold: int = 100
     """Percent of these pods that must be ready, 1…100; where nothing else serves, all must be."""
+    mirrors: bool = False
+    """It gets a copy of every request, and no traffic."""
 
     def size(self, total: int) -> int:
         """Pods, where a router divides the traffic; whoever has traffic has one."""
-        share = replicas.share(total, self.weight)
+        share = total if self.mirrors else replicas.share(total, self.weight)
         if self.scale is None or self.weight >= 100:
             return share
         asked = self.scale.replicas
@@ -50,10 +52,12 @@ def goal(canary: Canary, index: int | None) -> Goal:
     """What the step at `index` wants; nothing where there is no such step."""
     if index is None or index >= len(canary.steps):
         return NOTHING
+    weight = weight_at(canary.steps, index)
     return Goal(
-        weight=weight_at(canary.steps, index),
+        weight=weight,
         scale=scale_at(canary.steps, index),
         threshold=canary.ready_threshold,
+        mirrors=canary.mirror and weight == 0,
     )
 
 
@@ -107,7 +111,7 @@ def _shrink(draft: Draft, wanted: int, rest: int) -> None:
 def _weights(draft: Draft, wish: Goal, wanted: int, was: int | None) -> Wait | None:
     current, base = draft.current, draft.stable or draft.current
     ready, aimed = draft.look.ready(current), traffic.aim(draft, base, current)
-    if ready == 0 and draft.look.ready(base) and traffic.weight(draft):
+    if ready == 0 and draft.look.ready(base) and (wish.mirrors or traffic.weight(draft)):
         traffic.weigh(draft, 0)
     if aimed is not None and not aimed.is_brief:
         return aimed
@@ -117,7 +121,7 @@ def _weights(draft: Draft, wish: Goal, wanted: int, was: int | None) -> Wait | N
     return (
         aimed
         or traffic.endpoints(draft, draft.traits.canary_service, current, needed)
-        or traffic.weigh(draft, wish.weight, was=was)
+        or traffic.weigh(draft, wish.weight, was=was, mirrors=wish.mirrors)
     )
 
 

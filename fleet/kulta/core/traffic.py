@@ -6,6 +6,7 @@ spec. Without a router, Services that do not exist are nobody's loss.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from fleet.kulta.core import divisions, services
 from fleet.kulta.core.actions import DeleteRoute, WriteRoute
@@ -96,12 +97,18 @@ def weight(draft: Draft) -> int:
     return max(shares, default=0)
 
 
-def weigh(draft: Draft, percent: int, *, was: int | None = None) -> Wait | None:
+def weigh(
+    draft: Draft, percent: int, *, was: int | None = None, mirrors: bool = False
+) -> Wait | None:
     """The canary Service shall get `percent` of the traffic; None once the gateway has taken it.
 
     `was`: the weight that is known to have been in force, so a difference is somebody's doing.
+    `mirrors`: it shall get a copy of each request besides.
     """
-    return _divide(draft, _divisions(draft), percent, was == percent)
+    found = _divisions(draft)
+    if mirrors:
+        found = tuple(replace(item, parts=replace(item.parts, mirrors=True)) for item in found)
+    return _divide(draft, found, percent, was == percent)
 
 
 def relieve(draft: Draft, percent: int) -> Wait | None:

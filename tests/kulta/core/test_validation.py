@@ -223,6 +223,16 @@ def asking(metric: dict[str, Any] | None = None, **provider: Any) -> dict[str, A
             (f"{CANARY}.trafficRouting.nginx", "canary-weight", "canary-by-header"),
             id="a weight that is not the engine's",
         ),
+        pytest.param(
+            {"strategy": gen.canary(0, 20, mirror=True)},
+            (f"{CANARY}.mirror is for routes of the Gateway API", "gatewayAPI"),
+            id="copies without a router",
+        ),
+        pytest.param(
+            {"strategy": gen.canary(20, routed=True, mirror=True)},
+            (f"{CANARY}.mirror needs a step", "setWeight: 0"),
+            id="copies without a time for them",
+        ),
         pytest.param({"maxSurge": "150%"}, ("spec.maxSurge", "150%"), id="a surge of 150%"),
         pytest.param({"maxUnavailable": "x"}, ("spec.maxUnavailable", "'x'"), id="not an amount"),
         pytest.param(

@@ -80,6 +80,8 @@ class Backends:
     """Only rules with these names are ours; empty: all that fit."""
     branches: tuple[Branch, ...] = ()
     """Where matches divide the traffic: a weight of 100 lets all of them be, 0 none."""
+    mirrors: bool = field(default=False, compare=False)
+    """The canary Service gets a copy of each request."""
     origin: Origin | None = field(default=None, compare=False)
     """For routers that make objects of their own."""
 

@@ -7,10 +7,11 @@ something differs. `weights` remembers what was there.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fleet.api import names, routes
-from fleet.kulta.core.routers import rules, weights
+from fleet.kulta.core.routers import mirrors, rules, weights
 from fleet.kulta.core.routers.base import Backends, Manifest
 from fleet.kulta.core.wait import Wait
 
@@ -41,7 +42,12 @@ class GatewayRouter:
                 "add it"
             )
         if any(_pairs(route, backends)):
-            return None
+            both = (routes.rules(route)[at] for at in _places(route, backends))
+            return (
+                _crowded(route)
+                if backends.mirrors and mirrors.is_overfull(both, backends)
+                else None
+            )
         return _unfit(
             f"no rule of {_title(route)} has both Services {backends.stable} and "
             f"{backends.canary} in its backendRefs; add the missing one"
@@ -62,7 +68,9 @@ class GatewayRouter:
         stripped = None
         if backends.rollout in routes.records(route):
             stripped = rules.applied(route, backends, is_on=False)
-        return weights.written(stripped or route, backends, weight, _pairs) or stripped
+        changed = weights.written(stripped or route, backends, weight, _pairs) or stripped
+        places = _places(route, backends)
+        return mirrors.applied(changed or route, backends, places) or changed
 
     def pending(self, route: Manifest) -> Wait | None:
         """Every parent that the spec names must have accepted this generation."""
@@ -80,25 +88,47 @@ class GatewayRouter:
     def kept(self, route: Manifest) -> Mapping[str, Backends]:
         branched = {
             rollout: Backends(rollout=rollout, stable="", canary="")
-            for rollout in routes.records(route)
+            for rollout in (*routes.records(route), *mirrors.records(route))
         }
         return {**branched, **weights.kept(route)}
 
     def restored(self, route: Manifest, backends: Backends) -> Manifest | None:
         stripped = rules.applied(route, backends, is_on=False)
-        changed = weights.restored(stripped or route, backends.rollout, _pairs, backends)
-        return changed or stripped
+        changed = (
+            weights.restored(stripped or route, backends.rollout, _pairs, backends) or stripped
+        )
+        unmirrored = replace(backends, mirrors=False)
+        return mirrors.applied(changed or route, unmirrored, ()) or changed
 
 
 def _pairs(route: Manifest, backends: Backends) -> Iterator[tuple[Ref, Ref]]:
     """References to both Services, rule by rule, where a rule has exactly one of each, or of each
     with the port that the strategy names."""
     for rule in rules.ours(route, backends):
-        refs = rule.get("backendRefs") or []
-        stable = _meant(refs, backends.stable, backends.port, route)
-        canary = _meant(refs, backends.canary, backends.port, route)
-        if len(stable) == 1 and len(canary) == 1:
-            yield stable[0], canary[0]
+        yield from _pair(rule, route, backends)
+
+
+def _pair(rule: Ref, route: Manifest, backends: Backends) -> Iterator[tuple[Ref, Ref]]:
+    refs = rule.get("backendRefs") or []
+    stable = _meant(refs, backends.stable, backends.port, route)
+    canary = _meant(refs, backends.canary, backends.port, route)
+    if len(stable) == 1 and len(canary) == 1:
+        yield stable[0], canary[0]
+
+
+def _places(route: Manifest, backends: Backends) -> list[int]:
+    """Which rules hold both Services."""
+    ours = rules.ours(route, backends)
+    return [
+        at
+        for at, rule in enumerate(routes.rules(route))
+        if rule in ours and any(_pair(rule, route, backends))
+    ]
+
+
+def _crowded(route: Manifest) -> Wait:
+    message = f"a rule of {_title(route)} has {mirrors.MOST_FILTERS} filters, which is the most; "
+    return Wait(reason="RouteFull", message=f"{message}take one out, or mirror: true")
 
 
 def _unfit(message: str) -> Wait:

@@ -43,6 +43,7 @@ class CanaryStrategy:
         yield from problems.steps(at, canary.steps, canary.analysis)
         yield from problems.scales(at, canary.steps, is_routed=canary.traffic_routing is not None)
         yield from problems.routing(at, canary.traffic_routing)
+        yield from problems.mirror(at, canary)
         yield from problems.analysis(at, canary.analysis)
 
     def traits(self, spec: RolloutSpec) -> Traits:
@@ -283,12 +284,11 @@ def _is_promotion(draft: Draft, step: Step) -> bool:
     old = replicas.split(limits, _goal(draft, _index(draft)).weight).stable
     rest = canary.steps[_index(draft) + 1 :]
     is_plain = not rest or (len(rest) == 1 and rest[0].set_weight == 100 and rest[0].pause is None)
+    is_switched = draft.traits.is_routed or traffic.is_managed(draft)
     return (
         is_plain
         and step.pause is None
         and limits.total + old <= limits.most
         and canary.analysis is None
-        and not draft.traits.is_routed
-        and not traffic.is_managed(draft)
-        and not requests.is_asked(draft, "promote")
+        and not (is_switched or requests.is_asked(draft, "promote"))
     )

@@ -1,0 +1,96 @@
+"""Copies of requests: a filter of ours in the rules of a user's route that hold both Services.
+
+Used by `gatewayapi`. The new revision gets a copy of each request, and nobody sees its answers. All
+other filters stay. For which Rollouts we added one stands in an annotation:
+
+    {"<rollout>": {"canary": "shop-canary", "port": 80}}
+"""
+
+import copy
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from fleet.api import names
+from fleet.kulta.core.routers.base import Backends, Manifest
+
+Rule = dict[str, Any]
+
+MOST_FILTERS = 16
+"""Filters that a rule may hold."""
+
+
+def records(route: Manifest) -> dict[str, dict[str, Any]]:
+    """What the annotation keeps, Rollout by Rollout; empty where somebody broke it."""
+    text = (route["metadata"].get("annotations") or {}).get(names.MIRRORED)
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    kept = found.items() if isinstance(found, dict) else ()
+    return {key: value for key, value in kept if isinstance(value, dict)}
+
+
+def is_overfull(rules: Iterable[Rule], backends: Backends) -> bool:
+    """Whether one of the rules has no room for a filter of ours."""
+    return any(
+        len(rule.get("filters") or []) >= MOST_FILTERS and not _has(rule, backends.canary)
+        for rule in rules
+    )
+
+
+def applied(route: Manifest, backends: Backends, places: Iterable[int]) -> Manifest | None:
+    """The route with our filter in the rules at `places` if there is to be one, else without any of
+    ours; None when it is so already."""
+    known = records(route).get(backends.rollout)
+    if not backends.mirrors:
+        return (
+            None if known is None else _without(route, backends.rollout, str(known.get("canary")))
+        )
+    lost = [at for at in places if not _has(route["spec"]["rules"][at], backends.canary)]
+    if known is not None and not lost:
+        return None
+    changed = copy.deepcopy(dict(route))
+    for at in lost:
+        rule = changed["spec"]["rules"][at]
+        rule["filters"] = [*(rule.get("filters") or []), _filter(backends)]
+    _note(changed, backends.rollout, {"canary": backends.canary, "port": backends.port})
+    return changed
+
+
+def _without(route: Manifest, rollout: str, canary: str) -> Manifest:
+    changed = copy.deepcopy(dict(route))
+    for rule in changed["spec"].get("rules") or []:
+        if _has(rule, canary):
+            left = [item for item in rule["filters"] if not _leads(item, canary)]
+            rule["filters"] = left
+            if not left:
+                del rule["filters"]
+    _note(changed, rollout, None)
+    return changed
+
+
+def _filter(backends: Backends) -> dict[str, Any]:
+    ref = {"group": "", "kind": "Service", "name": backends.canary, "port": backends.port}
+    return {"type": "RequestMirror", "requestMirror": {"backendRef": ref}}
+
+
+def _has(rule: Rule, canary: str) -> bool:
+    return any(_leads(item, canary) for item in rule.get("filters") or [])
+
+
+def _leads(item: dict[str, Any], canary: str) -> bool:
+    ref = (item.get("requestMirror") or {}).get("backendRef") or {}
+    return item.get("type") == "RequestMirror" and ref.get("name") == canary
+
+
+def _note(route: dict[str, Any], rollout: str, record: dict[str, Any] | None) -> None:
+    """Keep the record of a Rollout, or drop it; the last one takes the annotation along."""
+    kept = {key: value for key, value in records(route).items() if key != rollout}
+    if record is not None:
+        kept[rollout] = record
+    notes = route["metadata"].setdefault("annotations", {})
+    if kept:
+        notes[names.MIRRORED] = json.dumps(kept)
+    else:
+        notes.pop(names.MIRRORED, None)

@@ -134,12 +134,14 @@ def _told(rows: Sequence[Row]) -> str:
 
 def closing(run: FleetRollout, view: View, now: datetime) -> tuple[StartCluster, ...]:
     """A run that gives way, or is given up: those in flight return to what last ran well there; who
-    never had that stays."""
+    never had that stays, and who had run this very revision well."""
     observed: RunObserved = view.observed
     if observed.deleting:
         return ()
     return tuple(
         StartCluster(cluster=row.name, want=homeward(run, row, row.home, view, now))
         for row in view.rows
-        if row.is_running and row.home is not None
+        if row.is_running
+        and row.home is not None
+        and row.home == observed.clusters[row.name].status.last_good
     )

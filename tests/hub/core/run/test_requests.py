@@ -67,6 +67,12 @@ from tests.hub.scene import DONE, FAILED, THREE, begun, did, observed
             id="abort sends those in flight back to what ran well there",
         ),
         pytest.param(
+            "abort/2",
+            [gen.item("a", good=1, previous_good={"run": "checkout-0", "revision": "rev0"})],
+            {}, [], RunPhase.ABORTED, "aborted by request",
+            id="abort leaves who had run this very revision well",
+        ),
+        pytest.param(
             "dance/2", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
             "the request dance/2 is not understood: write <verb>/<id>[/<argument>] with one of "
             "pause, resume, approve, promote, skip, retry, rollback, abort and a new id",

@@ -10,7 +10,8 @@ import yaml
 
 from fleet import settings
 from fleet.api.application import DeliveryPolicy
-from fleet.api.rollout import Phase
+from fleet.api.rollout import Canary, Phase
+from fleet.api.strategy import StepAnalysis
 from fleet.kulta.core import validation
 from fleet.kulta.core.strategies import STRATEGIES
 from tests import gen, readme
@@ -65,6 +66,19 @@ def test_the_pods_apart_from_the_weight_of_the_readme() -> None:
     world.annotate("promote")
     world.settle()
     assert world.status.phase is Phase.COMPLETED
+
+
+def test_the_checks_at_full_traffic_of_the_readme() -> None:
+    """The default is off; iterations, where not set, are 1."""
+    found = re.search(r"`analyzeAtFull: (\{.*?\})`", TEXT)
+    assert found
+    steps = [{"setWeight": 20}]
+    for asked, last in ((None, None), ({}, 1), (yaml.safe_load(found[1]), 3)):
+        more = {} if asked is None else {"analyzeAtFull": asked}
+        way = Canary.model_validate({**gen.canary(steps=steps)["canary"], **more}).way
+        assert len(way) == (1 if asked is None else 2)
+        if last is not None:
+            assert (way[-1].set_weight, way[-1].analysis) == (100, StepAnalysis(iterations=last))
 
 
 def test_the_routers_of_the_readme_are_weighted_together() -> None:

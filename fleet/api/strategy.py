@@ -150,6 +150,13 @@ SCALED_BY_ROUTER = Rule(
     field=".steps",
 )
 
+JUDGED_AT_FULL = Rule(
+    rule="!has(self.analyzeAtFull) || "
+    "(has(self.analysis) && has(self.analysis.metrics) && self.analysis.metrics.size() > 0)",
+    message="analyzeAtFull needs analysis.metrics: [{name: error-rate, threshold: 5}]",
+    field=".analyzeAtFull",
+)
+
 AT_LEAST_ONE_STEP = Rule(
     rule="has(self.steps) && self.steps.size() > 0",
     message="a canary needs at least one step: "
@@ -170,6 +177,7 @@ class Canary(Model):
         AT_LEAST_ONE_STEP,
         JUDGED_STEPS,
         SCALED_BY_ROUTER,
+        JUDGED_AT_FULL,
         Rule(
             rule="self.canaryService != self.stableService || self.canaryService == ''",
             message="canaryService and stableService must be two different Services",
@@ -191,6 +199,8 @@ class Canary(Model):
     """Weights in growing order; after the last step the new revision is promoted."""
     traffic_routing: TrafficRouting | None = None
     analysis: Analysis | None = None
+    analyze_at_full: StepAnalysis | None = None
+    """After the steps, these checks with all the traffic; only then the promotion."""
     ready_threshold: Annotated[int, Field(ge=1, le=100)] = 100
     """Percent of the new pods that must be ready for a step; all the traffic needs all of them."""
     dynamic_stable_scale: bool = False
@@ -201,6 +211,15 @@ class Canary(Model):
     """Instead of `spec.maxUnavailable`."""
     mirror: bool = False
     """At a step of weight 0 the new revision gets copies of all requests, unseen by anybody."""
+
+    @property
+    def way(self) -> tuple[Step, ...]:
+        """The steps, and the one that `analyzeAtFull` adds to them."""
+        if self.analyze_at_full is None:
+            return self.steps
+        is_full = weight_at(self.steps, len(self.steps) - 1) == 100
+        last = Step(set_weight=None if is_full else 100, analysis=self.analyze_at_full)
+        return (*self.steps, last)
 
 
 Preview = Annotated[int, Field(ge=0, le=604_800)]

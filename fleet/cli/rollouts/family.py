@@ -182,11 +182,11 @@ def in_force(rollout: Rollout) -> int:
     """The percent of the last canary step that was reached; 0 before the first."""
     canary, status = rollout.spec.strategy.canary, rollout.status
     reached = status.reached_step_index
-    if canary is None or reached is None or not canary.steps:
+    if canary is None or reached is None or not canary.way:
         return 0
     if reached == status.current_step_index and status.current_weight is not None:
         return status.current_weight
-    return weight_at(canary.steps, min(reached, len(canary.steps) - 1))
+    return weight_at(canary.way, min(reached, len(canary.way) - 1))
 
 
 def pod(manifest: Manifest) -> Pod:

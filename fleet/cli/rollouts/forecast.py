@@ -155,17 +155,17 @@ def _canary_way(scene: Scene) -> Iterator[Move]:
     assert canary is not None
     index = (status.current_step_index or 0) if scene.is_under_way else 0
     is_reached = scene.is_under_way and status.reached_step_index == index
-    for number, step in enumerate(canary.steps[index:], index):
+    for number, step in enumerate(canary.way[index:], index):
         yield from _step(scene, step, number, is_reached=is_reached and number == index)
-    is_whole = weight_at(canary.steps, len(canary.steps) - 1) == 100
+    is_whole = weight_at(canary.way, len(canary.way) - 1) == 100
     yield from _promotion(scene, canary.stable_service, is_whole=is_whole)
 
 
 def _step(scene: Scene, step: Step, number: int, *, is_reached: bool) -> Iterator[Move]:
     canary, status = scene.spec.strategy.canary, scene.family.rollout.status
     assert canary is not None
-    where = f"step {number + 1} of {len(canary.steps)}"
-    percent = weight_at(canary.steps, number)
+    where = f"step {number + 1} of {len(canary.way)}"
+    percent = weight_at(canary.way, number)
     weight = f"{percent}% of the traffic"
     if is_reached or (step.set_weight is None and step.set_canary_scale is None):
         yield Move(text=f"{where}: {scene.new} has {weight}")

@@ -83,9 +83,9 @@ def _steps(family: Family, now: datetime, width: int | None) -> Iterator[Text]:
     canary, status = family.rollout.spec.strategy.canary, family.rollout.status
     if canary is None or status.current_step_index is None or not family.is_active:
         return
-    index, count = status.current_step_index, len(canary.steps)
+    index, count = status.current_step_index, len(canary.way)
     first = max(0, min(index - SHOWN_STEPS // 2, count - SHOWN_STEPS))
-    shown = canary.steps[first : first + SHOWN_STEPS]
+    shown = canary.way[first : first + SHOWN_STEPS]
     words = Text(f"{min(index + 1, count)}/{count}  ")
     words.append("… " if first else "")
     for number, step in enumerate(shown, first):

@@ -92,7 +92,7 @@ def _clock(draft: Draft) -> Wait | None:
 
 def _step(draft: Draft) -> Step | None:
     canary, index = draft.look.spec.strategy.canary, draft.status.current_step_index or 0
-    return canary.steps[index] if canary is not None and index < len(canary.steps) else None
+    return canary.way[index] if canary is not None and index < len(canary.way) else None
 
 
 def _pause_end(draft: Draft) -> datetime | None:

@@ -76,6 +76,16 @@ def scales(at: str, wanted: tuple[Step, ...], *, is_routed: bool) -> Iterator[st
             )
 
 
+def full(at: str, canary: Canary) -> Iterator[str]:
+    """Whoever shall be judged with all the traffic is judged by something."""
+    is_judged = canary.analysis is not None and bool(canary.analysis.metrics)
+    if canary.analyze_at_full is not None and not is_judged:
+        yield (
+            f"{at}.analyzeAtFull has nothing to judge by; "
+            f"write {at}.analysis.metrics: [{{name: error-rate, threshold: 5}}]"
+        )
+
+
 def routing(at: str, wanted: GatewayRouting | None) -> Iterator[str]:
     """The router's objects have names, and nobody but the engine says how much."""
     gateway = wanted.gateway_api if wanted is not None else None

@@ -50,12 +50,12 @@ NOTHING = Goal(weight=0)
 
 def goal(canary: Canary, index: int | None) -> Goal:
     """What the step at `index` wants; nothing where there is no such step."""
-    if index is None or index >= len(canary.steps):
+    if index is None or index >= len(canary.way):
         return NOTHING
-    weight = weight_at(canary.steps, index)
+    weight = weight_at(canary.way, index)
     return Goal(
         weight=weight,
-        scale=scale_at(canary.steps, index),
+        scale=scale_at(canary.way, index),
         threshold=canary.ready_threshold,
         mirrors=canary.mirror and weight == 0,
     )

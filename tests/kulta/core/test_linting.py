@@ -82,6 +82,12 @@ BEYOND = [
         id="pods that shall not match the weight",
     ),
     pytest.param(
+        gen.manifest(strategy=gen.canary(20, analyzeAtFull={"iterations": 3})),
+        "analyzeAtFull has nothing to judge by; write spec.strategy.canary.analysis.metrics",
+        "analyzeAtFull needs analysis.metrics: [{name: error-rate, threshold: 5}]",
+        id="checks with all the traffic by nothing",
+    ),
+    pytest.param(
         gen.manifest(scaleDownDelay="8d"),
         "spec.scaleDownDelay invalid",
         "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d, or 0s for none",

@@ -42,6 +42,7 @@ class CanaryStrategy:
         yield from problems.services(at, names)
         yield from problems.steps(at, canary.steps, canary.analysis)
         yield from problems.scales(at, canary.steps, is_routed=canary.traffic_routing is not None)
+        yield from problems.full(at, canary)
         yield from problems.routing(at, canary.traffic_routing)
         yield from problems.mirror(at, canary)
         yield from problems.analysis(at, canary.analysis)
@@ -62,21 +63,21 @@ class CanaryStrategy:
         )
 
     def start(self, spec: RolloutSpec, stepwise: bool) -> tuple[int | None, int | None]:
-        all_steps = _canary(spec).steps
+        all_steps = _canary(spec).way
         return (0, weight_at(all_steps, 0)) if stepwise else (len(all_steps), 100)
 
     def describe(self, draft: Draft) -> str:
         if _step(draft) is None:
             return f"revision {draft.current} is being promoted"
-        index, count = _index(draft), len(_canary(draft.look.spec).steps)
+        index, count = _index(draft), len(_canary(draft.look.spec).way)
         return f"step {index + 1} of {count}: {_goal(draft, index)} for revision {draft.current}"
 
     def step(self, draft: Draft) -> str:
-        count = len(_canary(draft.look.spec).steps)
+        count = len(_canary(draft.look.spec).way)
         return f"{min(_index(draft) + 1, count)}/{count}"
 
     def skip(self, draft: Draft) -> None:
-        count = len(_canary(draft.look.spec).steps)
+        count = len(_canary(draft.look.spec).way)
         draft.set(current_step_index=count, current_weight=100, pause_start_time=None)
         draft.move(Phase.PROGRESSING)
 
@@ -129,7 +130,7 @@ class CanaryStrategy:
         action, reason = _cause(draft, step, finding)
         if action == "Promotion":
             requests.consume(draft, "promote")
-        left, all_steps = _index(draft), _canary(draft.look.spec).steps
+        left, all_steps = _index(draft), _canary(draft.look.spec).way
         is_last = left + 1 == len(all_steps)
         draft.move(Phase.PROGRESSING)
         draft.set(
@@ -154,7 +155,7 @@ class CanaryStrategy:
     def _promote_at_once(self, draft: Draft, before: RolloutStatus) -> None:
         """The last step is the promotion itself: recorded when it is done, since until then the
         same look decides the same again."""
-        left, count = _index(draft), len(_canary(draft.look.spec).steps)
+        left, count = _index(draft), len(_canary(draft.look.spec).way)
         draft.promotes = True
         draft.scale(draft.current, draft.look.total)
         if draft.look.ready(draft.current) < draft.look.total or promotion.exchange(draft):
@@ -187,7 +188,7 @@ def _index(draft: Draft) -> int:
 
 def _step(draft: Draft) -> Step | None:
     """The step in work; None when all are done."""
-    all_steps = _canary(draft.look.spec).steps
+    all_steps = _canary(draft.look.spec).way
     return all_steps[_index(draft)] if _index(draft) < len(all_steps) else None
 
 
@@ -198,7 +199,7 @@ def _goal(draft: Draft, index: int | None) -> steps.Goal:
 def _examined(draft: Draft) -> Finding:
     """The analysis, as the step in work wants it; before the first weight nothing is judged."""
     step = _step(draft)
-    if step is not None and not is_weighed(_canary(draft.look.spec).steps, _index(draft)):
+    if step is not None and not is_weighed(_canary(draft.look.spec).way, _index(draft)):
         return checks.NOTHING
     own = step.analysis if step is not None else None
     return base.examine(draft, iterations=own.iterations if own is not None else None)
@@ -282,7 +283,7 @@ def _is_promotion(draft: Draft, step: Step) -> bool:
     """
     canary, limits = _canary(draft.look.spec), draft.look.bounds
     old = replicas.split(limits, _goal(draft, _index(draft)).weight).stable
-    rest = canary.steps[_index(draft) + 1 :]
+    rest = canary.way[_index(draft) + 1 :]
     is_plain = not rest or (len(rest) == 1 and rest[0].set_weight == 100 and rest[0].pause is None)
     is_switched = draft.traits.is_routed or traffic.is_managed(draft)
     return (

@@ -1,5 +1,6 @@
 """Who may ask for what: the shipped admission policy, on a real API server, with four users."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,7 +59,9 @@ def tenant(our_kinds: ControlPlane) -> Iterator[ControlPlane]:
     run["metadata"] = {"name": RUN, "namespace": NAMESPACE}
     code, answer = plane.call("POST", FLEETROLLOUTS.path(NAMESPACE), run)
     assert code == 201, answer
-    until(lambda: ask(plane, "editor", "approve/0/eu:x")[0] == 422, "it is in force", within=20)
+    # Each time another request: what was written before the policy came into force may stand.
+    asks = (f"approve/probe-{number}/eu:x" for number in itertools.count())
+    until(lambda: ask(plane, "editor", next(asks))[0] == 422, "it is in force", within=20)
     yield plane
     for item in yaml.safe_load_all(POLICY.read_text()):
         plane.kubectl("delete", item["kind"].lower(), item["metadata"]["name"])

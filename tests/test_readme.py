@@ -81,6 +81,20 @@ def test_the_checks_at_full_traffic_of_the_readme() -> None:
             assert (way[-1].set_weight, way[-1].analysis) == (100, StepAnalysis(iterations=last))
 
 
+def test_the_steps_of_the_promotion_of_the_readme() -> None:
+    found = re.search(r"`promotionSteps: (\[.*?\])`.*?`steps: (\[.*?\])`", TEXT)
+    assert found
+    ramp, steps = (yaml.safe_load(item) for item in found.groups())
+    world = canary_world(routed=True)
+    world.manifest["spec"]["strategy"] = gen.canary(routed=True, steps=steps, promotionSteps=ramp)
+    world.settle()
+    world.weights.clear()
+    world.image("shop:v2")
+    world.settle()
+    assert world.weights == [50, 70, 90, 0]
+    assert Canary.model_fields["promotion_steps"].default == ()
+
+
 def test_the_routers_of_the_readme_are_weighted_together() -> None:
     found = re.search(r"```yaml\n(trafficRouting:.*?)```", TEXT, re.DOTALL)
     assert found

@@ -150,6 +150,21 @@ SCALED_BY_ROUTER = Rule(
     field=".steps",
 )
 
+RAMPED_BY_ROUTER = Rule(
+    rule="!has(self.promotionSteps) || self.promotionSteps.size() == 0 || "
+    "(has(self.trafficRouting) && !has(self.analyzeAtFull))",
+    message="promotionSteps need trafficRouting, and no analyzeAtFull, "
+    "which gives all the traffic before the promotion",
+    field=".promotionSteps",
+)
+
+RAMPED_UPWARDS = Rule(
+    rule="!has(self.promotionSteps) || !has(self.steps) || self.steps.all(step, "
+    "!has(step.setWeight) || self.promotionSteps.all(weight, weight > step.setWeight))",
+    message="promotionSteps: each weight must be greater than that of the last step",
+    field=".promotionSteps",
+)
+
 JUDGED_AT_FULL = Rule(
     rule="!has(self.analyzeAtFull) || "
     "(has(self.analysis) && has(self.analysis.metrics) && self.analysis.metrics.size() > 0)",
@@ -178,6 +193,8 @@ class Canary(Model):
         JUDGED_STEPS,
         SCALED_BY_ROUTER,
         JUDGED_AT_FULL,
+        RAMPED_BY_ROUTER,
+        RAMPED_UPWARDS,
         Rule(
             rule="self.canaryService != self.stableService || self.canaryService == ''",
             message="canaryService and stableService must be two different Services",
@@ -201,6 +218,17 @@ class Canary(Model):
     analysis: Analysis | None = None
     analyze_at_full: StepAnalysis | None = None
     """After the steps, these checks with all the traffic; only then the promotion."""
+    promotion_steps: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=99)], ...],
+        Field(max_length=10),
+        Rules(
+            Rule(
+                rule="self.isSorted() && self.all(a, self.exists_one(b, b == a))",
+                message="promotionSteps must grow: [70, 90]",
+            )
+        ),
+    ] = ()
+    """Weights on the way to all the traffic, with all the pods; each for `analysis.interval`."""
     ready_threshold: Annotated[int, Field(ge=1, le=100)] = 100
     """Percent of the new pods that must be ready for a step; all the traffic needs all of them."""
     dynamic_stable_scale: bool = False
@@ -214,12 +242,22 @@ class Canary(Model):
 
     @property
     def way(self) -> tuple[Step, ...]:
-        """The steps, and the one that `analyzeAtFull` adds to them."""
-        if self.analyze_at_full is None:
+        """The steps, and those that `promotionSteps` or `analyzeAtFull` add to them."""
+        if self.analyze_at_full is not None:
+            is_full = weight_at(self.steps, len(self.steps) - 1) == 100
+            last = Step(set_weight=None if is_full else 100, analysis=self.analyze_at_full)
+            return (*self.steps, last)
+        if not self.promotion_steps:
             return self.steps
-        is_full = weight_at(self.steps, len(self.steps) - 1) == 100
-        last = Step(set_weight=None if is_full else 100, analysis=self.analyze_at_full)
-        return (*self.steps, last)
+        pause = None
+        if self.analysis is not None and self.analysis.metrics:
+            pause = Pause(duration=self.analysis.interval or "30s")
+        scale = CanaryScale(percent=100)
+        ramp = (
+            Step(set_weight=weight, set_canary_scale=scale, pause=pause)
+            for weight in self.promotion_steps
+        )
+        return (*self.steps, *ramp)
 
 
 Preview = Annotated[int, Field(ge=0, le=604_800)]

@@ -142,6 +142,13 @@ def test_nothing_is_judged_before_the_first_weight() -> None:
     assert world.asked != []
 
 
+def test_copies_of_requests_are_judged_before_the_first_weight() -> None:
+    more = {"analysis": gen.analysis(), "mirror": True}
+    world = running({"setCanaryScale": {"replicas": 2}}, weighed(20), **more)
+    assert world.state == (Phase.PROGRESSING, 0, 0)
+    assert world.asked != []
+
+
 def test_pods_of_a_step_follow_the_number_of_replicas() -> None:
     world = running(weighed(20, setCanaryScale={"percent": 50}))
     assert world.size("shop:v2") == 5

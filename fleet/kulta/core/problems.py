@@ -4,6 +4,7 @@ Sentences for `Strategy.problems` and `validation`; each names field, value and 
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from fleet.api.analysis import Analysis
 from fleet.api.rollout import Canary, GatewayAPI, GatewayRouting, Step, TrafficRouting
@@ -84,6 +85,20 @@ def full(at: str, canary: Canary) -> Iterator[str]:
             f"{at}.analyzeAtFull has nothing to judge by; "
             f"write {at}.analysis.metrics: [{{name: error-rate, threshold: 5}}]"
         )
+
+
+def ramp(at: str, canary: Canary) -> Iterator[str]:
+    """Weights of the promotion go on where the steps end, and somebody divides by them."""
+    weights, where = canary.promotion_steps, f"{at}.promotionSteps"
+    before = weight_at(canary.steps, len(canary.steps) - 1)
+    if any(after <= weight for weight, after in pairwise(weights)):
+        yield f"{where} must grow, they are {list(weights)}; write for example [70, 90]"
+    elif weights and weights[0] <= before:
+        yield f"{where} must be greater than the last step's {before}; end the steps below them"
+    if weights and canary.traffic_routing is None:
+        yield f"{where} need a router; write {at}.trafficRouting, or leave them out"
+    if weights and canary.analyze_at_full is not None:
+        yield f"{where} and analyzeAtFull exclude each other; write one of them"
 
 
 def routing(at: str, wanted: GatewayRouting | None) -> Iterator[str]:

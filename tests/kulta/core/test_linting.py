@@ -88,6 +88,25 @@ BEYOND = [
         id="checks with all the traffic by nothing",
     ),
     pytest.param(
+        gen.manifest(strategy=gen.canary(20, promotionSteps=[60])),
+        "promotionSteps need a router; write spec.strategy.canary.trafficRouting",
+        "promotionSteps need trafficRouting, and no analyzeAtFull, "
+        "which gives all the traffic before the promotion",
+        id="weights of a promotion that nobody divides by",
+    ),
+    pytest.param(
+        gen.manifest(strategy=gen.canary(20, 60, routed=True, promotionSteps=[60, 80])),
+        "promotionSteps must be greater than the last step's 60",
+        "promotionSteps: each weight must be greater than that of the last step",
+        id="a promotion that begins below the last step",
+    ),
+    pytest.param(
+        gen.manifest(strategy=gen.canary(20, routed=True, promotionSteps=[90, 70])),
+        "promotionSteps must grow, they are [90, 70]; write for example [70, 90]",
+        "promotionSteps must grow: [70, 90]",
+        id="a promotion with falling weights",
+    ),
+    pytest.param(
         gen.manifest(scaleDownDelay="8d"),
         "spec.scaleDownDelay invalid",
         "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d, or 0s for none",

@@ -43,6 +43,7 @@ class CanaryStrategy:
         yield from problems.steps(at, canary.steps, canary.analysis)
         yield from problems.scales(at, canary.steps, is_routed=canary.traffic_routing is not None)
         yield from problems.full(at, canary)
+        yield from problems.ramp(at, canary)
         yield from problems.routing(at, canary.traffic_routing)
         yield from problems.mirror(at, canary)
         yield from problems.analysis(at, canary.analysis)
@@ -197,9 +198,9 @@ def _goal(draft: Draft, index: int | None) -> steps.Goal:
 
 
 def _examined(draft: Draft) -> Finding:
-    """The analysis, as the step in work wants it; before the first weight nothing is judged."""
-    step = _step(draft)
-    if step is not None and not is_weighed(_canary(draft.look.spec).way, _index(draft)):
+    """The analysis, as the step in work wants it; without any requests nothing is judged."""
+    step, canary = _step(draft), _canary(draft.look.spec)
+    if step is not None and not (canary.mirror or is_weighed(canary.way, _index(draft))):
         return checks.NOTHING
     own = step.analysis if step is not None else None
     return base.examine(draft, iterations=own.iterations if own is not None else None)

@@ -89,7 +89,10 @@ def _check_weight(world: Any, name: str, item: Service, *, cuts_over: bool) -> N
     """A back-end that gets traffic has a ready pod, once there is one at all."""
     if item.original is None or not (world.routes or cuts_over):
         return
-    splits = [world.split(key) for key in world.routes] or [(100, 0)]
+    ours = {f"{gen.NAME}-{key}-canary": key for key in world.routes}
+    # A user's Ingress leaves to ours what that one says.
+    covered = {key for made, key in ours.items() if made in world.routes}
+    splits = [world.split(key) for key in world.routes if key not in covered] or [(100, 0)]
     share = max(split[0 if name == gen.STABLE else 1] for split in splits)
     if not share or not any(pod.ready for pod in world.pods.values()):
         return

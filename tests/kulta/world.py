@@ -222,9 +222,7 @@ class World:
         """Until nothing happens any more and `seconds` have passed."""
         end = self.now + timedelta(seconds=seconds)
         for _ in range(STEPS):
-            changed = self.tick()
-            changed = self._world() or changed
-            if changed:
+            if self._world(self.tick()):
                 continue
             due = self._next()
             if due is None or due > end:
@@ -355,11 +353,13 @@ class World:
 
     # --- the world's answer ---------------------------------------------------------------------
 
-    def _world(self) -> bool:
+    def _world(self, changed: bool = False) -> bool:
         before = (dict(self.pods), dict(self.sets), clone(self.routes), self.slices)
         nature.turn(self)
-        self._checked()
-        return before != (self.pods, self.sets, self.routes, self.slices)
+        changed = changed or before != (self.pods, self.sets, self.routes, self.slices)
+        if changed:
+            self._checked()
+        return changed
 
     def _ready(self, key: str) -> int:
         return sum(pod.ready for pod in self.pods.values() if pod.hash == key)

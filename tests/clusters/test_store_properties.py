@@ -98,6 +98,8 @@ class World(RuleBasedStateMachine):
         self.is_watching = True
         self.is_restored = False
         self.highest: dict[str, int] = {}
+        self.lives: dict[str, set[str]] = {}
+        """Name → uids that it had."""
         self.ended: set[str] = set()
         self.uids = 0
 
@@ -117,6 +119,7 @@ class World(RuleBasedStateMachine):
             del self.told[name]
             return
         self.told[name] = change.new
+        self.lives.setdefault(name, set()).add(change.new[0])
         if not self.is_restored:
             uid, version = change.new
             assert uid not in self.ended, "the deleted are not revived"
@@ -243,8 +246,10 @@ class World(RuleBasedStateMachine):
 
     def _answer(self, name: str, found: Manifest | None, since: int) -> None:
         if found is None and name in self.told:
-            # A watch that lags behind the answer may tell of it once more, and then of its end.
-            self.highest.pop(self.told[name][0], None)
+            # A watch that lags behind the answer may tell of it once more, and of all that had the
+            # name before it, and then of their ends.
+            for uid in self.lives[name]:
+                self.highest.pop(uid, None)
         self.store.correct(("shop", name), found, since)
 
     def _tell(self, place: int) -> None:

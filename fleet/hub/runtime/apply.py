@@ -192,6 +192,12 @@ async def _create_item(hub: Context, run: FleetRollout, cluster: ClusterName, wa
         raise Conflict(f"ClusterRollout {name} exists already") from None
 
 
+def _whole(want: Want) -> dict[str, Any]:
+    """For a merge patch: what `want` leaves out is null, or the wish before would shine through."""
+    keys = (field.alias for field in Want.model_fields.values() if field.alias)
+    return dict.fromkeys(keys) | want.manifest()
+
+
 async def _patch_item(hub: Context, item: ClusterRollout, wish: Mapping[str, Any]) -> None:
     spec = item.spec.model_copy(update=dict(wish))
     if spec == item.spec:
@@ -199,7 +205,7 @@ async def _patch_item(hub: Context, item: ClusterRollout, wish: Mapping[str, Any
     body = {
         "metadata": {"resourceVersion": item.metadata.resource_version},
         "spec": {
-            "want": spec.want.manifest() if spec.want else None,
+            "want": _whole(spec.want) if spec.want else None,
             "hold": spec.hold or None,
             "namespace": spec.namespace,
         },

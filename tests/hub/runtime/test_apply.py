@@ -124,6 +124,14 @@ async def test_a_clusterrollout_that_we_did_not_know_is_looked_at_again(desk: De
         await apply.run(desk.hub, gen.run(), StartCluster(cluster=EAST, want=WANT))
 
 
+async def test_nothing_of_the_wish_before_stays(desk: Desk) -> None:
+    """Or a cluster that was sent back would count as such for ever, and start again and again."""
+    known(desk, want={**WANT.manifest(), "run": "checkout-0", "undoes": "checkout-1", "wave": 2})
+    start = StartCluster(cluster=EAST, want=WANT)
+    await apply.run(desk.hub, gen.run(gen.wave("all", "east")), start)
+    assert stored(desk)["spec"]["want"] == WANT.manifest()
+
+
 async def test_a_start_sets_the_wish_and_lets_go(desk: Desk) -> None:
     known(desk, hold="halted")
     want = Want(run="checkout-2", revision="rev2", since=NOON + timedelta(seconds=1))

@@ -55,6 +55,11 @@ class Proxy:
     def url(self) -> str:
         return f"https://{self.host}:{self.port}"
 
+    @property
+    def links(self) -> int:
+        """Connections that pass at present."""
+        return len(self._links)
+
     def black_hole(self) -> None:
         """Connections stay and can be made, but nothing arrives until `heal`."""
         self._passing.clear()

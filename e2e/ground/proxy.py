@@ -49,16 +49,11 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._passing = asyncio.Event()
         self._passing.set()
-        self._links: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
+        self.links: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
 
     @property
     def url(self) -> str:
         return f"https://{self.host}:{self.port}"
-
-    @property
-    def links(self) -> int:
-        """Connections that pass at present."""
-        return len(self._links)
 
     def black_hole(self) -> None:
         """Connections stay and can be made, but nothing arrives until `heal`."""
@@ -66,7 +61,7 @@ class Proxy:
 
     def cut(self) -> None:
         """Reset all connections; new ones pass."""
-        for task, ends in self._links.items():
+        for task, ends in self.links.items():
             _reset(ends)
             task.cancel()
 
@@ -103,7 +98,7 @@ class Proxy:
         ends, pumps = [writer], set[asyncio.Task[None]]()
         task = asyncio.current_task()
         assert task is not None
-        self._links[task] = ends
+        self.links[task] = ends
         try:
             await self._pass()
             answers, target = await asyncio.open_connection(HOST, self._target)
@@ -116,7 +111,7 @@ class Proxy:
         except OSError:
             _reset(ends)
         finally:
-            del self._links[task]
+            del self.links[task]
             for pump in pumps:
                 pump.cancel()
             for end in ends:

@@ -34,6 +34,7 @@ from fleet.api.names import (
 )
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import load_kubeconfig
+from fleet.errors import Conflict
 
 NAMESPACE, NAME = "bench", "checkout"
 RENEW_SECONDS = 5.0
@@ -88,16 +89,22 @@ class Member:
         await self._report({"phase": "Failed", "decisions": [decision]})
 
     async def _report(self, status: Mapping[str, Any]) -> None:
-        found = self.rollouts.informer.store[NAMESPACE, NAME]
-        known = {
-            "observedGeneration": found["metadata"]["generation"],
-            "fleetRevision": found["spec"].get("fleetRevision", ""),
-            "currentPodHash": HASH,
-        }
-        manifest = {**found, "status": known | dict(status)}
-        self.rollouts.informer.store.see(
-            await self.client.replace(ROLLOUTS, manifest, sub="status")
-        )
+        """Of the newest Rollout: the hub may write once more while a report is on its way."""
+        store = self.rollouts.informer.store
+        while True:
+            found = store[NAMESPACE, NAME]
+            known = {
+                "observedGeneration": found["metadata"]["generation"],
+                "fleetRevision": found["spec"].get("fleetRevision", ""),
+                "currentPodHash": HASH,
+            }
+            manifest = {**found, "status": known | dict(status)}
+            try:
+                store.see(await self.client.replace(ROLLOUTS, manifest, sub="status"))
+            except Conflict:
+                store.see(await self.client.get(ROLLOUTS, NAME, NAMESPACE))
+            else:
+                return
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

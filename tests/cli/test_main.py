@@ -53,14 +53,6 @@ def test_a_command_imports_only_what_it_needs(words: tuple[str, ...], needless: 
     assert imported.isdisjoint(needless.split())
 
 
-@pytest.mark.parametrize(
-    ("mine", "other"), [("engine", "fleet.hub"), ("hub", "fleet.kulta.runtime")]
-)
-def test_a_controller_does_not_import_the_other(mine: str, other: str) -> None:
-    text = f"import fleet.wiring.{mine}, sys; print([n for n in sys.modules if n == '{other}'])"
-    assert python("-c", text).stdout == "[]\n"
-
-
 def test_the_version_is_printed() -> None:
     assert python("-m", "fleet", "--version").stdout == f"{__version__}\n"
 

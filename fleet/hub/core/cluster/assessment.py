@@ -92,8 +92,9 @@ def of(
     """Where the cluster stands; `before` is where it stood when this wish had arrived."""
     status = rollout.status
     was_done = before is ClusterPhase.SUCCEEDED
-    # A hold that came or went is a new generation too: what has succeeded outlives it.
-    latest = was_done or status.observed_generation == rollout.metadata.generation
+    has_failed = before is ClusterPhase.FAILED and status.phase is Phase.FAILED
+    # A hold that came or went is a new generation too: what has ended outlives it.
+    latest = was_done or has_failed or status.observed_generation == rollout.metadata.generation
     seen = status.fleet_revision == revision and latest
     if not seen:
         return _unseen(rollout)

@@ -133,6 +133,15 @@ def test_what_a_report_says(
     assert (found.phase, found.reason, found.message) == (phase, reason, message)
 
 
+def test_a_failure_outlives_a_hold_that_goes() -> None:
+    """Else who has failed would be in flight again for a moment, one more than may be."""
+    failed = settled()
+    status = failed.status.model_copy(update={"phase": ClusterPhase.FAILED})
+    there = objects(phase="Failed", observedGeneration=4, decisions=[BACK])
+    plan = dispatch.decide(failed.model_copy(update={"status": status}), look(there), NOON)
+    assert plan.status.phase is ClusterPhase.FAILED
+
+
 def test_a_success_outlives_a_generation_that_the_engine_has_not_seen() -> None:
     there = objects(phase="Completed", observedGeneration=4)
     assert dispatch.decide(settled(), look(there), NOON).status.phase is ClusterPhase.SUCCEEDED

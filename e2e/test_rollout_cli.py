@@ -164,9 +164,9 @@ def test_what_a_hub_manages_is_steered_there(console: Console) -> None:
     labels = {"fleet.kulta.io/application": "checkout", "fleet.kulta.io/cluster": "eu-7"}
     web.patch({"metadata": {"labels": labels}, "spec": {"dispatch": {"hub": "h", "sequence": 1}}})
     for verb, words in (
-        ("promote", "fleet promote checkout --cluster eu-7"),
-        ("abort", "fleet rollback checkout --cluster eu-7"),
-        ("undo", "fleet undo checkout --cluster eu-7"),
+        ("promote", "kubectl annotate rollout web kulta.io/promote=true"),
+        ("abort", "checkout --overwrite fleet.kulta.io/request=rollback/<id>/eu-7"),
+        ("undo", "checkout --overwrite fleet.kulta.io/request=rollback/<id>/eu-7"),
     ):
         done = console(verb, "web")
         assert done.returncode == 1

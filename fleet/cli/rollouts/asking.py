@@ -6,36 +6,53 @@ an Event; a person at a keyboard is told at once, with what to do instead.
 
 from collections.abc import Callable, Mapping
 
-from fleet.api.names import APPLICATION_LABEL, CLUSTER_LABEL, REQUESTS, request_annotation
+from fleet.api.names import (
+    APPLICATION_LABEL,
+    APPLICATIONS,
+    CLUSTER_LABEL,
+    REQUEST_ANNOTATION,
+    REQUESTS,
+    request_annotation,
+)
 from fleet.api.rollout import Phase, Rollout
 from fleet.cli.rollouts.family import Family
 from fleet.kulta.core import outlook
 
 ANNOTATIONS = frozenset(request_annotation(verb) for verb in REQUESTS)
-HUB_VERBS: Mapping[str, str] = {
-    "promote": "promote",
-    "promote-full": "promote",
-    "conclude-experiment": "conclude",
-    "abort": "rollback",
-    "retry": "retry",
-    "pause": "pause",
-    "resume": "resume",
-    "undo": "undo",
+HUB_REQUESTS: Mapping[str, str] = {
+    "abort": "rollback/<id>/{cluster}",
+    "undo": "rollback/<id>/{cluster}",
+    "retry": "retry/<id>/{cluster}",
+    "pause": "pause/<id>",
+    "resume": "resume/<id>",
 }
-"""Verb of the engine → verb of the hub for one cluster."""
+"""Verb of the engine → the request to the hub in its place; there a pause is of the whole run."""
+ONLY_HERE = frozenset({"promote", "promote-full", "conclude-experiment"})
+"""What a hub cannot be asked for: the engine of that cluster takes it from who may write there."""
 
 
 def managed(rollout: Rollout, verb: str) -> str | None:
-    """Why `verb` is not for a Rollout that a hub manages, naming the hub's command; None: it is."""
+    """Why `verb` is not for a Rollout that a hub manages, and what to do instead; None: it is."""
     hub = hub_of(rollout)
     if not hub:
         return None
     labels = rollout.metadata.labels
     application = labels.get(APPLICATION_LABEL, rollout.name)
-    cluster = labels.get(CLUSTER_LABEL, "CLUSTER")
-    asks = f"fleet {HUB_VERBS[verb]} {application} --cluster {cluster}" if verb in HUB_VERBS else ""
-    words = asks or f"a change of the template of Application {application}"
-    return f"{rollout.name} is managed by a hub ({hub}): use there {words}"
+    if verb in ONLY_HERE:
+        words = (
+            "a hub has no request for that; kubectl annotate rollout "
+            f"{rollout.name} {request_annotation(verb)}=true asks the engine of this cluster alone"
+        )
+    elif verb in HUB_REQUESTS:
+        request = HUB_REQUESTS[verb].format(cluster=labels.get(CLUSTER_LABEL, "<cluster>"))
+        kind = f"{APPLICATIONS.plural}.{APPLICATIONS.group}"
+        words = (
+            f"ask there, with a new id: kubectl annotate {kind} {application} --overwrite "
+            f"{REQUEST_ANNOTATION}={request}"
+        )
+    else:
+        words = f"change the template of Application {application} there"
+    return f"{rollout.name} is managed by a hub ({hub}): {words}"
 
 
 def hub_of(rollout: Rollout) -> str:

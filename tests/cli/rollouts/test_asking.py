@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from fleet.api import names
 from fleet.cli.rollouts import asking
+from fleet.hub.core.run import requests as hub
 from fleet.kulta.core import requests
 from tests import gen
 from tests.cli.rollouts import scenes
@@ -100,13 +102,42 @@ def test_an_unseen_spec_is_not_judged() -> None:
 HUB = {"fleet.kulta.io/application": "checkout", "fleet.kulta.io/cluster": "eu-7"}
 
 
-@pytest.mark.parametrize("verb", [*asking.HUB_VERBS, "restart"])
-def test_what_a_hub_manages_names_the_command_of_the_hub(verb: str) -> None:
+ASK = "ask there, with a new id: kubectl annotate applications.fleet.kulta.io checkout --overwrite "
+
+
+@pytest.mark.parametrize(
+    ("verb", "instead"),
+    [
+        pytest.param(
+            "abort", f"{ASK}fleet.kulta.io/request=rollback/<id>/eu-7", id="back in that cluster"
+        ),
+        pytest.param(
+            "undo", f"{ASK}fleet.kulta.io/request=rollback/<id>/eu-7", id="an older revision"
+        ),
+        pytest.param("retry", f"{ASK}fleet.kulta.io/request=retry/<id>/eu-7", id="once more"),
+        pytest.param("pause", f"{ASK}fleet.kulta.io/request=pause/<id>", id="the whole run stops"),
+        pytest.param("resume", f"{ASK}fleet.kulta.io/request=resume/<id>", id="and goes on"),
+        pytest.param(
+            "promote",
+            "a hub has no request for that; kubectl annotate rollout checkout "
+            "kulta.io/promote=true asks the engine of this cluster alone",
+            id="a pause of the strategy is the engine's",
+        ),
+        pytest.param("restart", "change the template of Application checkout there", id="new pods"),
+    ],
+)
+def test_what_a_hub_manages_is_asked_of_the_hub(verb: str, instead: str) -> None:
     world = scenes.paused()
     world.manifest["spec"]["dispatch"] = {"hub": "h", "sequence": 3}
     said = asking.managed(scenes.family(world, **HUB).rollout, verb) or ""
-    wanted = f"fleet {asking.HUB_VERBS.get(verb)} checkout --cluster eu-7"
-    assert (wanted if verb in asking.HUB_VERBS else "template of Application checkout") in said
+    who = "is managed by a hub (Application checkout as cluster eu-7): "
+    assert said.partition(who)[2] == instead
+
+
+def test_the_hub_understands_what_people_are_told_to_ask() -> None:
+    asked = {text.partition("/")[0] for text in asking.HUB_REQUESTS.values()}
+    assert asked <= set(hub.VERBS)
+    assert {*asking.HUB_REQUESTS, *asking.ONLY_HERE} >= {*names.REQUESTS} - {"restart", "rollback"}
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def managed(rollout: Rollout, verb: str) -> str | None:
         )
     else:
         words = f"change the template of Application {application} there"
-    return f"{rollout.name} is managed by a hub ({hub}): {words}"
+    return f"managed by a hub ({hub}): {words}"
 
 
 def hub_of(rollout: Rollout) -> str:

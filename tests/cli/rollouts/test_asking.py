@@ -130,7 +130,7 @@ def test_what_a_hub_manages_is_asked_of_the_hub(verb: str, instead: str) -> None
     world = scenes.paused()
     world.manifest["spec"]["dispatch"] = {"hub": "h", "sequence": 3}
     said = asking.managed(scenes.family(world, **HUB).rollout, verb) or ""
-    who = "is managed by a hub (Application checkout as cluster eu-7): "
+    who = "managed by a hub (Application checkout as cluster eu-7): "
     assert said.partition(who)[2] == instead
 
 

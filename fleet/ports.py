@@ -4,14 +4,12 @@
 dict. Nothing here knows a library.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from fleet.api.meta import Manifest
 from fleet.api.names import Resource
-
-Manifest = Mapping[str, Any]
-"""A Kubernetes object as parsed JSON."""
 
 
 class Clock(Protocol):

@@ -7,8 +7,8 @@ from typing import Any
 
 from fleet.api import names
 from fleet.api.rollout import Rollout
+from fleet.kit.hashing import pod_hash
 from fleet.kulta.core.observed import Measurement, Observed, Pod, ReplicaSet, Service
-from fleet.kulta.core.revisions import hash_of
 from tests.conftest import NOON
 
 NAME, NAMESPACE, UID = "checkout", "shop", "uid-1"
@@ -33,7 +33,7 @@ def template(image: str = "shop:v1") -> dict[str, Any]:
 @cache
 def revision(image: str = "shop:v1") -> str:
     """The hash of that template."""
-    return hash_of(template(image))
+    return pod_hash(template(image))
 
 
 def steps(*weights: int | tuple[int, str | None]) -> list[dict[str, Any]]:

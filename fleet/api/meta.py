@@ -26,6 +26,9 @@ from fleet.api.rules import Rule
 from fleet.errors import UserError
 from fleet.kit import durations
 
+Manifest = Mapping[str, Any]
+"""An object as it travels: parsed JSON."""
+
 
 def _complete(schema: dict[str, Any], model: "type[Model]") -> None:
     """What stands beside the fields goes into the schema: their sentences, rules, exceptions."""

@@ -8,12 +8,12 @@ a rule is known by what it asks for and whom it leads to:
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from fleet.api import names
+from fleet.api.meta import Manifest
 
-Manifest = Mapping[str, Any]
 Rule = dict[str, Any]
 Record = dict[str, Any]
 

@@ -18,6 +18,7 @@ import orjson
 import tenacity
 
 from fleet.api import names
+from fleet.api.meta import Manifest
 from fleet.api.names import Resource
 from fleet.clusters import errors, tokens
 from fleet.clusters.transport import Params, RequestObserver, Transport, open_session
@@ -32,7 +33,6 @@ from fleet.errors import (
     Unreachable,
     Untrusted,
 )
-from fleet.ports import Manifest
 
 __all__ = ["Client", "Page", "RequestObserver", "open_session"]
 

@@ -23,9 +23,10 @@ from enum import Enum
 from typing import Any
 
 from fleet import aio
+from fleet.api.meta import Manifest
 from fleet.api.names import LEASES, PROCESS_ANNOTATION
 from fleet.errors import AlreadyExists, Conflict, FleetError, NotFound
-from fleet.ports import Clock, Kube, Manifest
+from fleet.ports import Clock, Kube
 
 DURATION = 15.0
 """Seconds for which a record binds others."""

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from fleet.api.meta import Manifest
 from fleet.api.names import EVENTS
 from fleet.errors import FleetError, NotFound
 from fleet.kit import hashing
-from fleet.ports import Clock, Kube, Manifest
+from fleet.ports import Clock, Kube
 
 CAPACITY = 1_000
 """Events that may wait to be written; then the oldest is dropped."""

@@ -7,6 +7,7 @@ a collision could be provoked by a tenant.
 import hashlib
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
@@ -42,8 +43,13 @@ def fnv1a64(data: bytes) -> int:
 
 
 def pod_hash(template: Any) -> str:
-    """Ten hexadecimal digits for a pod template as the user wrote it (reference §2.3)."""
-    return f"{fnv1a64(canonical(template).encode()):016x}"[:10]
+    """Ten hexadecimal digits that name the revision of a pod template as the user wrote it."""
+    return _short(canonical(template))
+
+
+@lru_cache(maxsize=2_048)  # byte by byte takes its time, and the same templates come again
+def _short(text: str) -> str:
+    return f"{fnv1a64(text.encode()):016x}"[:10]
 
 
 def digest(value: Any, length: int = 12) -> str:

@@ -5,9 +5,9 @@ Made by `hub`, used by the hub's `runtime.hooks` through its port.
 
 import orjson
 
+from fleet.api.meta import Manifest
 from fleet.clusters import web
 from fleet.clusters.web import Call, Web
-from fleet.ports import Manifest
 
 
 class Gatekeeper:

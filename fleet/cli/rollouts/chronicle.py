@@ -17,8 +17,7 @@ from fleet.cli.rollouts.family import Family, Revision
 from fleet.cli.rollouts.tree import age
 from fleet.cli.tables import Tone
 from fleet.errors import UserError
-from fleet.kit import documents, phrases
-from fleet.kulta.core import revisions
+from fleet.kit import documents, hashing, phrases
 
 HEAD = ("REVISION", "HASH", "AGE", "IMAGE", "OUTCOME")
 OWN_LABELS = (
@@ -108,11 +107,11 @@ def template(item: Revision) -> tuple[dict[str, object], bool]:
     """
     text = (item.manifest["metadata"].get("annotations") or {}).get(names.TEMPLATE_ANNOTATION)
     kept = documents.one(text) if text else None
-    if isinstance(kept, dict) and revisions.hash_of(kept) == item.hash:
+    if isinstance(kept, dict) and hashing.pod_hash(kept) == item.hash:
         return kept, True
     found = dict(item.manifest["spec"]["template"])
     meta = dict(found.get("metadata") or {})
     meta.pop("creationTimestamp", None)
     labels = {key: value for key, value in meta["labels"].items() if key not in OWN_LABELS}
     found["metadata"] = {**meta, "labels": labels}
-    return found, revisions.hash_of(found) == item.hash
+    return found, hashing.pod_hash(found) == item.hash

@@ -9,16 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from fleet.api import names
-from fleet.api.meta import read_time
+from fleet.api.meta import Manifest, read_time
 from fleet.api.rollout import Phase, Rollout
 from fleet.api.strategy import weight_at
-from fleet.kulta.core import phases, revisions
+from fleet.kit import hashing
+from fleet.kulta.core import phases
 from fleet.kulta.core.strategies import name as strategy_name
-
-Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +96,7 @@ class Family:
     @cached_property
     def wanted(self) -> str:
         """The revision that the spec asks for."""
-        return revisions.hash_of(self.rollout.spec.template)
+        return hashing.pod_hash(self.rollout.spec.template)
 
     def find(self, word: str) -> Revision | None:
         """The revision of that number, or whose hash begins so (four digits at least)."""

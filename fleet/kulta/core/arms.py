@@ -10,7 +10,7 @@ from typing import Any
 
 from fleet.api.experiment import LETTERS, ContainerChange, CookieMatch, HeaderMatch, Match
 from fleet.api.rollout import ABTesting, RolloutSpec
-from fleet.kulta.core import revisions
+from fleet.kit import hashing
 from fleet.kulta.core.routers.base import Branch, Header, Headers
 from fleet.kulta.core.traits import Arm
 
@@ -41,7 +41,7 @@ def _arm(letter: str, template: Template, service: str, matches: tuple[Headers, 
     return Arm(
         name=letter,
         role=role(letter),
-        revision=revisions.hash_of(template),
+        revision=hashing.pod_hash(template),
         template=template,
         branch=Branch(name=role(letter), service=service, matches=matches),
     )

@@ -7,12 +7,13 @@ were seen. Used by `traffic`, `removal` and, for what a spec asks for, by strate
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from fleet.api.meta import Manifest
 from fleet.api.rollout import Rollout
 from fleet.api.routing import GatewayAPI, GatewayRouting, TrafficRouting
 from fleet.kulta.core import revisions
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.core.routers import ROUTERS, Backends, Router
-from fleet.kulta.core.routers.base import Branch, Manifest, Origin, Place, Target
+from fleet.kulta.core.routers.base import Branch, Origin, Place, Target
 from fleet.kulta.core.traits import Traits
 from fleet.kulta.core.wait import Wait
 

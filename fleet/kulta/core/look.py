@@ -9,8 +9,8 @@ from datetime import datetime
 from functools import cached_property
 
 from fleet.api.rollout import Rollout, RolloutSpec
-from fleet.kit import memory
-from fleet.kulta.core import replicas, revisions
+from fleet.kit import hashing, memory
+from fleet.kulta.core import replicas
 from fleet.kulta.core.observed import Measurement, Observed, ReplicaSet
 from fleet.kulta.core.replicas import Bounds, Count
 
@@ -80,4 +80,4 @@ class Look:
 
 @memory.once
 def _wanted(spec: RolloutSpec) -> str:
-    return revisions.hash_of(spec.template)
+    return hashing.pod_hash(spec.template)

@@ -1,7 +1,6 @@
-"""Revisions: their hashes, and the ReplicaSet of each. Used by `look`, `identity` and `report`."""
+"""Revisions: the ReplicaSet of each, and its number. Used by `look`, `identity` and `report`."""
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from fleet.api import names
@@ -12,16 +11,6 @@ from fleet.kulta.core.observed import ReplicaSet
 
 LARGEST = 100_000
 """Characters of a template that is kept as the user wrote it."""
-
-
-@lru_cache(maxsize=2_048)
-def _hash_text(text: str) -> str:
-    return f"{hashing.fnv1a64(text.encode()):016x}"[:10]
-
-
-def hash_of(template: Mapping[str, Any]) -> str:
-    """Ten hexadecimal digits that name the revision of a pod template as the user wrote it."""
-    return _hash_text(hashing.canonical(template))
 
 
 def set_name(rollout: str, revision: str) -> str:

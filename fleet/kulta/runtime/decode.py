@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import orjson
 
 from fleet.api import names
-from fleet.api.meta import read_time
+from fleet.api.meta import Manifest, read_time
 from fleet.api.names import Key, Resource
 from fleet.kulta.core import observed
 
@@ -113,12 +113,12 @@ def endpoint_slice(manifest: Mapping[str, Any]) -> Slice:
     )
 
 
-def route(resource: Resource) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+def route(resource: Resource) -> Callable[[Manifest], Manifest]:
     """For routes of that kind: as a whole, since they are written back as a whole. Lists of kinds
     that are built in leave out what their items are."""
     kind = {"apiVersion": resource.api_version, "kind": resource.kind}
 
-    def decode(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    def decode(manifest: Manifest) -> Manifest:
         meta = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
         return {**manifest, **kind, "metadata": meta}
 

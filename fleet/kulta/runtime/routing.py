@@ -13,6 +13,7 @@ from typing import Any
 
 from fleet import aio
 from fleet.api import names
+from fleet.api.meta import Manifest
 from fleet.api.names import Key, Resource
 from fleet.clusters.client import Client
 from fleet.clusters.store import Change, Index
@@ -25,7 +26,6 @@ from fleet.kulta.runtime import decode
 from fleet.kulta.runtime.references import References
 from fleet.kulta.runtime.served import Served
 
-Manifest = dict[str, Any]
 Asked = tuple[str, str, str]
 """Kind, namespace and name of a route."""
 

@@ -184,5 +184,5 @@ def _owner(uid: str) -> dict[str, Any]:
 
 def _template(world: World, revision: str) -> dict[str, Any]:
     known = [gen.template(f"shop:v{number}") for number in range(1, 9)]
-    found = next((item for item in known if gen.hash_of(item) == revision), None)
+    found = next((item for item in known if gen.pod_hash(item) == revision), None)
     return found or world.manifest["spec"]["template"]

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from fleet.api import names
-from fleet.kit import hashing
 from fleet.kulta.core import revisions
 from fleet.kulta.core.plan import plan
 from tests import gen
@@ -15,40 +14,6 @@ SAMPLE: dict[str, Any] = {
     "metadata": {"labels": {"app": "test-app"}},
     "spec": {"containers": [{"image": "nginx:1.0", "name": "app"}]},
 }
-
-
-def sample(image: str) -> dict[str, Any]:
-    return {**SAMPLE, "spec": {"containers": [{"name": "app", "image": image}]}}
-
-
-def test_same_template_has_the_same_hash() -> None:
-    """[H1] Twice the same, ten characters, whatever the order of keys and with nulls left out."""
-    turned = {"spec": SAMPLE["spec"], "metadata": {**SAMPLE["metadata"], "name": None}}
-    assert revisions.hash_of(SAMPLE) == revisions.hash_of(turned)
-    assert len(revisions.hash_of(SAMPLE)) == 10
-
-
-@pytest.mark.parametrize(
-    ("image", "digest"),
-    [
-        pytest.param("nginx:1.0", "3ed50bd1c0", id="[H2] the sample with nginx:1.0"),
-        pytest.param("nginx:2.0", "18ae9dfabf", id="[H2] the sample with nginx:2.0"),
-    ],
-)
-def test_hash_of_the_sample(image: str, digest: str) -> None:
-    assert revisions.hash_of(sample(image)) == digest
-
-
-def test_small_numbers_keep_their_zeros() -> None:
-    """[H3] A template whose number begins with a zero digit still gives ten characters."""
-    found = next(
-        template
-        for template in (sample(f"nginx:{number}") for number in range(1_000))
-        if hashing.fnv1a64(hashing.canonical(template).encode()) < 1 << 60
-    )
-    digest = revisions.hash_of(found)
-    assert digest[0] == "0"
-    assert len(digest) == 10
 
 
 def made(role: str = "canary", replicas: int = 3, **keywords: Any) -> dict[str, Any]:

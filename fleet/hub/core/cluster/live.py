@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.api import ClusterRollout
+from fleet.api.meta import Manifest
 from fleet.api.names import APPLIED_ANNOTATION, HOLD_MANAGER, ROLLOUTS
 from fleet.hub.core.observed import DispatchObserved, Place
 from fleet.rendering.render import Rendered
-
-Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

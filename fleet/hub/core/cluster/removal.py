@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import ClusterRolloutStatus, Dispatched
 from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.meta import Manifest
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ROLLOUTS
 from fleet.hub.core.actions import DispatchPlan, FenceRollout, Finalizer, LookUp
 from fleet.hub.core.cluster import inventory, standing
 from fleet.hub.core.cluster import live as lives
 from fleet.hub.core.cluster.assessment import Assessment
-from fleet.hub.core.cluster.live import Live, Manifest
+from fleet.hub.core.cluster.live import Live
 from fleet.hub.core.observed import DispatchObserved
 from fleet.kit import phrases
 

@@ -3,11 +3,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
+from fleet.api.meta import Manifest
 from fleet.kulta.core.wait import Wait
-
-Manifest = Mapping[str, Any]
 
 Place = tuple[str, str]
 """Kind and name of an object of the Rollout's namespace."""

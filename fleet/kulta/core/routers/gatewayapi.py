@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from fleet.api import names, routes
+from fleet.api.meta import Manifest
 from fleet.kulta.core.routers import mirrors, rules, weights
-from fleet.kulta.core.routers.base import Backends, Manifest
+from fleet.kulta.core.routers.base import Backends
 from fleet.kulta.core.wait import Wait
 
 Ref = dict[str, Any]

@@ -7,8 +7,9 @@ not say when its proxies have taken a change, so a write counts as in force a wh
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fleet.api.meta import Manifest
 from fleet.kulta.core.routers import settling, weights
-from fleet.kulta.core.routers.base import Backends, Manifest
+from fleet.kulta.core.routers.base import Backends
 from fleet.kulta.core.wait import Wait
 
 Ref = dict[str, Any]

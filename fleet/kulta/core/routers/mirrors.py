@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from fleet.api import names
-from fleet.kulta.core.routers.base import Backends, Manifest
+from fleet.api.meta import Manifest
+from fleet.kulta.core.routers.base import Backends
 
 Rule = dict[str, Any]
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fleet.api import names
+from fleet.api.meta import Manifest
 from fleet.kit import hashing
 from fleet.kulta.core.routers import settling
-from fleet.kulta.core.routers.base import Backends, Manifest, Origin
+from fleet.kulta.core.routers.base import Backends, Origin
 from fleet.kulta.core.wait import Wait
 
 CLASS = "kubernetes.io/ingress.class"

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fleet.api import routes
+from fleet.api.meta import Manifest
 from fleet.api.routes import Rule
 from fleet.kulta.core.routers import matches
-from fleet.kulta.core.routers.base import Backends, Branch, Manifest
+from fleet.kulta.core.routers.base import Backends, Branch
 from fleet.kulta.core.routers.matches import Unanswerable
 from fleet.kulta.core.wait import Wait
 

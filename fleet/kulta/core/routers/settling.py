@@ -8,8 +8,7 @@ import copy
 from datetime import datetime, timedelta
 
 from fleet.api import names
-from fleet.api.meta import read_time, write_time
-from fleet.kulta.core.routers.base import Manifest
+from fleet.api.meta import Manifest, read_time, write_time
 from fleet.kulta.core.wait import Wait
 
 PERIOD = timedelta(seconds=5)

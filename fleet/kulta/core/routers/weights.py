@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import Any
 
 from fleet.api import names
-from fleet.kulta.core.routers.base import Backends, Manifest
+from fleet.api.meta import Manifest
+from fleet.kulta.core.routers.base import Backends
 
 Ref = dict[str, Any]
 Record = dict[str, Any]

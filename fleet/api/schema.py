@@ -36,9 +36,6 @@ DROPPED = (
     DEFAULT,
     BRIEF,
 )
-LONGEST_ENUM = 20
-"""More words than these are listed by the documents: in a status, which people only read, and
-which a newer engine may write with a word more."""
 REPLICA_PATHS = {
     "specReplicasPath": ".spec.replicas",
     "statusReplicasPath": ".status.replicas",
@@ -151,8 +148,7 @@ def _without_default(node: Schema) -> Schema:
 
 
 def _structural(node: Schema, definitions: Mapping[str, Schema], *, zeros: bool) -> Schema:
-    """`node` as the API server takes it. `zeros`: a part of a status, which keeps defaults of 0 for
-    its columns."""
+    """`node` as the API server takes it. `zeros` keeps defaults of 0, which columns then show."""
     flat = _flatten(node, definitions)
     if flat.get(POD_TEMPLATE):
         described = {key: flat[key] for key in ("description",) if key in flat}
@@ -160,8 +156,6 @@ def _structural(node: Schema, definitions: Mapping[str, Schema], *, zeros: bool)
     result = {key: value for key, value in flat.items() if key not in DROPPED}
     if "description" in result:
         result["description"] = _sentence(result["description"])
-    if zeros and len(result.get("enum", ())) > LONGEST_ENUM:
-        del result["enum"]
     if "const" in flat:
         result["enum"] = [flat["const"]]
     if DEFAULT in flat:

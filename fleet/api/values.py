@@ -26,7 +26,7 @@ Span = Annotated[
     str,
     Field(max_length=16, pattern=durations.PATTERN),
     Rules(
-        Rule(rule=f"self.matches(r'{durations.ROUGH}')", message=durations.BRIEF),
+        Rule(rule=f"self.matches(r'{durations.ROUGH}')", message=durations.HELP),
         instead_of=("pattern",),
     ),
 ]

@@ -108,7 +108,6 @@ def _ended(
     after = run.status.model_copy(
         update={
             "handled": status.handled,
-            "undo_to": status.undo_to,
             "history": history,
         }
     )
@@ -148,12 +147,7 @@ def _request(
     seen = run.spec.request_seen
     texts = [text for text in observed.requests if requests.identity(text) != seen]
     case = requests.Case(
-        run=run,
-        status=status,
-        rows=rows,
-        authors=observed.authors,
-        former=observed.former,
-        now=now,
+        plan=run.spec.plan, status=status, rows=rows, authors=observed.authors, now=now
     )
     return requests.handle(texts, case)
 

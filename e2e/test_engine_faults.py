@@ -12,14 +12,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.ground import binaries, definitions, engine
+from e2e.ground import background, binaries, definitions, engine
 from e2e.ground.audit import count
 from e2e.ground.controlplane import LEAN, ControlPlane, Options
 from e2e.ground.engine import Engine
 from e2e.ground.flags import AuditPolicy
 from e2e.ground.planes import Planes
+from e2e.ground.proxy import HttpProxy, Seen
 from e2e.ground.subject import Subject, route, service
 from e2e.ground.waiting import until
+from fleet.api.names import ROLLOUTS
 from fleet.kit import hashing
 
 BODIES = AuditPolicy(bodies=("rollouts.kulta.io", "replicasets.apps"))
@@ -91,6 +93,25 @@ def test_killed_in_mid_step_and_started_again_it_reaches_the_same_end(
     assert len(web.decided("Promotion")) >= 1
     sequences = [item["sequence"] for item in web.status["decisions"]]
     assert sequences == sorted(set(sequences))
+
+
+def test_it_is_ready_when_it_has_seen_the_rollouts(cluster: ControlPlane) -> None:
+    """Who is ready can lead at once: nothing has still to be listed, and nothing else is asked."""
+    proxied = HttpProxy(cluster.server, cluster.authority)
+    warm = Engine(cluster, cluster.folder, name="warm", KULTA_LEADER_ELECTION="true")
+
+    def is_list(seen: Seen) -> bool:
+        return seen.path.partition("?")[0] == ROLLOUTS.path() and not seen.is_watch
+
+    with background.running(proxied) as proxy:
+        listed = proxy.catch(is_list)
+        warm.start(wait=False, server=proxy.url)
+        until(lambda: listed.has_come, "the Rollouts are asked for", within=20)
+        assert (warm.get("/healthz")[0], warm.get("/readyz")[0]) == (200, 503)
+        listed.let_go()
+        until(lambda: warm.get("/readyz")[0] == 200, "it is ready", within=20)
+        assert any(seen.path.startswith(ROLLOUTS.path()) and seen.is_watch for seen in proxy.seen)
+        assert warm.stop() == 0
 
 
 def test_asked_to_end_it_hands_over_at_once(

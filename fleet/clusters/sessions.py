@@ -6,6 +6,7 @@ closes it.
 """
 
 import time
+from collections.abc import Callable
 
 import aiohttp
 
@@ -40,8 +41,26 @@ class _Proof:
             return self._bearer.last
 
 
-def dedicated(config: ClientConfig, *, user_agent: str) -> aiohttp.ClientSession:
-    """A new session for `config.server`; needs a running loop."""
+class _Ear:
+    """Hears that the server has taken a watch; the list that goes before it has been read then."""
+
+    def __init__(self, watching: Callable[[], None]) -> None:
+        self._watching = watching
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        answer = await handler(request)
+        if "watch" in request.url.query and answer.ok:
+            self._watching()
+        return answer
+
+
+def dedicated(
+    config: ClientConfig, *, user_agent: str, watching: Callable[[], None] = lambda: None
+) -> aiohttp.ClientSession:
+    """A new session for `config.server`, which calls `watching` at the start of every watch;
+    needs a running loop."""
     connector = aiohttp.TCPConnector(
         limit=MOST_CONNECTIONS,
         keepalive_timeout=60,
@@ -52,5 +71,5 @@ def dedicated(config: ClientConfig, *, user_agent: str) -> aiohttp.ClientSession
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": user_agent},
         proxy=config.proxy_url,
-        middlewares=(_Proof(config),),
+        middlewares=(_Ear(watching), _Proof(config)),
     )

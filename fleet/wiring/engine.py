@@ -1,7 +1,7 @@
 """The engine's process: its parts, the order in which they begin, and how they end.
 
-    server ──> Rollout's definition is served ──> stores have seen everything ──> kopf ──> ready
-           ──> elected ──> every Rollout is looked at, then whatever wakes ──> SIGTERM
+    server ──> Rollout's definition is served ──> stores have seen everything ──> kopf watches
+           ──> ready ──> elected ──> every Rollout is looked at, then whatever wakes ──> SIGTERM
            ──> not ready ──> running reconciles end (20 s) ──> Lease released ──> exit 0
 
 Called by `cli.run`. A follower watches and keeps its stores warm; it writes nothing.
@@ -115,8 +115,7 @@ def compose(
     measurements = Measurements(sources, clock, queue.add)
     events = Events(kube, clock, component=COMPONENT, instance=settings.identity)
     outbox = Outbox({"events": events, **_sinks(settings, net)}, metrics)
-    advisor = HttpAdvisor(net)
-    consultations = Consultations(advisor, clock, metrics, queue.add, outbox.say)
+    consultations = Consultations(HttpAdvisor(net), clock, metrics, queue.add, outbox.say)
     reconciler = Reconciler(
         world=World(kube=kube, observer=observer, rollouts=rollouts, recorder=recorder),
         queue=queue,
@@ -132,7 +131,9 @@ def compose(
         health=health,
         kube=kube,
         definition=Served(kube, names.ROLLOUTS),
-        watching=handlers.registry(rollouts.known, queue.add, config, user_agent=USER_AGENT),
+        watching=handlers.registry(
+            rollouts.known, queue.add, config, user_agent=USER_AGENT, watching=rollouts.listed.set
+        ),
         queue=queue,
         elector=elector,
         net=net,
@@ -210,6 +211,8 @@ class Engine:
             watch = tasks.create_task(self._watch())
             self.health.rely("kopf", watch)
             background.append(watch)
+            # A follower that is ready is warm: it has asked all that it asks before it leads.
+            await self.reconciler.world.rollouts.listed.wait()
             _settle_memory()
             self.health.ready = True
             await self._lead()

@@ -19,9 +19,15 @@ Registry = kopf.OperatorRegistry
 
 
 def registry(
-    known: Store[bytes], wake: Callable[[Key], None], config: ClientConfig, *, user_agent: str
+    known: Store[bytes],
+    wake: Callable[[Key], None],
+    config: ClientConfig,
+    *,
+    user_agent: str,
+    watching: Callable[[], None] = lambda: None,
 ) -> Registry:
-    """The handlers: one event handler and the login."""
+    """The handlers: one event handler and the login. `watching` is called when the Rollouts have
+    been listed and their watch begins."""
     handlers = Registry()
 
     @kopf.on.event(ROLLOUTS.group, ROLLOUTS.version, ROLLOUTS.plural, registry=handlers)
@@ -39,7 +45,7 @@ def registry(
 
     @kopf.on.login(registry=handlers)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        session = sessions.dedicated(config, user_agent=user_agent)
+        session = sessions.dedicated(config, user_agent=user_agent, watching=watching)
         return kopf.AiohttpSession(server=config.server, aiohttp_session=session)
 
     return handlers

@@ -5,6 +5,7 @@ that no decision rests on a view that lacks them. Thousands of idle Rollouts are
 JSON; those in use are kept parsed as well.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,8 @@ class Rollouts:
 
     def __init__(self, parsed: int = PARSED) -> None:
         self.known: Store[bytes] = Store(ROLLOUTS, _compact, self._changed)
+        self.listed = asyncio.Event()
+        """Set when all that there are have been told, and changes are."""
         self._parsed: OrderedDict[Key, Rollout] = OrderedDict()
         self._limit = parsed
 

@@ -3,6 +3,7 @@
     FleetError
     ├── TemporaryError        try again later; the world is in the way
     │   ├── Unreachable       no answer from an API server (transport, 5xx, circuit open)
+    │   │   ├── Silent        nobody answers at its address
     │   │   └── Untrusted     its certificate does not verify
     │   ├── Unanswered        somebody outside took longer than he may
     │   ├── Conflict          somebody else wrote first: read again, decide again
@@ -37,6 +38,10 @@ class TemporaryError(FleetError):
 
 class Unreachable(TemporaryError):
     """No usable answer: connection refused, time-out, TLS failure, 5xx, or the circuit is open."""
+
+
+class Silent(Unreachable):
+    """Nobody answers at the server's address: refused, cut off, or no route to it."""
 
 
 class Untrusted(Unreachable):

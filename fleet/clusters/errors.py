@@ -79,13 +79,13 @@ def from_transport(error: BaseException, *, server: str, seconds: float) -> erro
         case aiohttp.ClientHttpProxyError():
             text = f"the proxy before {server} answered {error.status}"
         case aiohttp.ClientProxyConnectionError():
-            text = f"the proxy before {server} does not answer"
+            return errors.Silent(f"the proxy before {server} does not answer")
         case aiohttp.ClientConnectorDNSError():
             text = f"the host name of {server} cannot be resolved"
         case TimeoutError():
             text = f"{server} did not answer within {seconds:g} s"
         case _:
-            text = f"{server} does not answer: {_cause(error)}"
+            return errors.Silent(f"{server} does not answer: {_cause(error)}")
     return errors.Unreachable(text)
 
 

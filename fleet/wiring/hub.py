@@ -38,7 +38,7 @@ from fleet.clusters.watch import Informer
 from fleet.clusters.web import Web
 from fleet.errors import FleetError, TemporaryError, UnexpectedState
 from fleet.hub.core.member import connectivity
-from fleet.hub.runtime import handlers, links, reconcile, resync, triggers
+from fleet.hub.runtime import handlers, reconcile, resync, triggers, watches
 from fleet.hub.runtime.context import Context, EngineWish
 from fleet.hub.runtime.hooks import Hooks
 from fleet.hub.runtime.renders import Renders
@@ -131,10 +131,10 @@ def compose(
 def _equipment(context: Context, name: ClusterName, kube: Client) -> Sequence[Informer[Any]]:
     """What watches a member while it is engaged."""
     namespace, _, cluster = name.partition("/")
-    return links.informers(
+    return watches.informers(
         context.links.make((namespace, cluster)),
         kube,
-        links.Listener(
+        watches.Listener(
             rollout=lambda link, change: triggers.rollout_changed(context, link, change),
             connectivity=lambda link: triggers.poke(context, link),
             engine=lambda link: context.queues.members.add(link.key),

@@ -1,12 +1,12 @@
 """Links: what the hub holds about each member beside the MemberCluster, and how far it is believed.
 
-A link begins with the MemberCluster and ends with it. `membership` connects it, its informers fill
-it, `triggers` tell when its connectivity changes, `observe` reads it. Member timestamps are shown,
+A link begins with the MemberCluster and ends with it. `membership` connects it, `watches` fill it,
+`triggers` tell when its connectivity changes, `observe` reads it. Member timestamps are shown,
 never compared: every age here is on the hub's monotonic clock.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,26 +14,19 @@ from typing import Any
 from fleet import errors
 from fleet.api.membercluster import EngineMode
 from fleet.api.names import (
-    APPLIED_ANNOTATION,
     DEPLOYMENTS,
     ENGINE_LEASE,
     ENGINE_NAME,
     ENGINE_NAMESPACE,
-    HUB_LABEL,
-    HUB_MANAGER,
     LEASES,
-    MANAGED_BY,
-    NAMESPACE_LABEL,
     ROLLOUTS,
-    VERSION,
     Key,
+    Resource,
 )
 from fleet.clusters.client import Client
 from fleet.clusters.errors import CircuitOpen
 from fleet.clusters.handles import Handle
 from fleet.clusters.health import Circuit
-from fleet.clusters.store import Change
-from fleet.clusters.watch import Informer
 from fleet.errors import FleetError
 from fleet.hub.core.member import connectivity, freshness
 from fleet.hub.core.member.connectivity import (
@@ -43,7 +36,7 @@ from fleet.hub.core.member.connectivity import (
     Sight,
     Trouble,
 )
-from fleet.hub.core.member.engine import Deployed, EngineObserved, Keeper, Obstacle, Term
+from fleet.hub.core.member.engine import Deployed, EngineObserved, Obstacle, Term
 from fleet.hub.core.member.identity import Identity
 from fleet.ports import Clock
 
@@ -54,6 +47,26 @@ class Exchange:
 
     at: float
     holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why a watch broke, and when (monotonic)."""
+
+    error: FleetError
+    at: float
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Signs:
+    """What one connection has shown."""
+
+    since: float = -math.inf
+    """Monotonic time at which it began."""
+    lease_changed: float = -math.inf
+    """Monotonic time at which the engine's Lease was seen to change."""
+    problems: dict[Resource, Problem] = field(default_factory=dict)
+    """The last one of each watch."""
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -80,15 +93,9 @@ class Link:
     """When the hub's own token there ends."""
     alarm_at: datetime | None = None
     """From when on a token that is still not renewed is worth a condition."""
-    engaged_at: float = -math.inf
-    """Monotonic time at which this connection began."""
     tried_at: float = -math.inf
     """Monotonic time of the last attempt to connect."""
-    problem: FleetError | None = None
-    """The last error of the Rollout watch, and when it was (monotonic)."""
-    problem_at: float = -math.inf
-    lease_problem: FleetError | None = None
-    lease_changed: float = -math.inf
+    signs: Signs = field(default_factory=Signs)
     wait: Obstacle = Obstacle.NOTHING
     """What a newer engine waits for there."""
     wish: str = ""
@@ -112,7 +119,7 @@ class Link:
     @property
     def is_refused(self) -> bool:
         """Whether the member refuses our credentials now."""
-        return isinstance(self.problem, errors.Unauthorized) and self._is_failing
+        return isinstance(self.problem(ROLLOUTS), errors.Unauthorized)
 
     @property
     def is_back(self) -> bool:
@@ -130,15 +137,17 @@ class Link:
             return True
         if self.handle is None:
             return False
-        if self._is_failing or now - self.engaged_at > SETTLE_SECONDS:
+        if self.problem(ROLLOUTS) is not None or now - self.signs.since > SETTLE_SECONDS:
             return True
         leases = self.handle.informers[LEASES]
         return self.told.reachable and leases.synced.is_set() and self.term is None
 
-    @property
-    def _is_failing(self) -> bool:
-        watch = self.handle.informers[ROLLOUTS] if self.handle else None
-        return watch is not None and self.problem_at > watch.last_byte
+    def problem(self, resource: Resource) -> FleetError | None:
+        """Why that watch is broken now; None while it is not, or while there is none."""
+        last = self.signs.problems.get(resource)
+        if self.handle is None or last is None:
+            return None
+        return last.error if last.at > self.handle.informers[resource].last_byte else None
 
     @property
     def term(self) -> Term | None:
@@ -169,13 +178,14 @@ class Link:
                 is_known=False,
                 known_for=now - self.met_at,
             )
-        age = connectivity.lease_age(changed=self.lease_changed, since=self.engaged_at, now=now)
+        signs = self.signs
+        age = connectivity.lease_age(changed=signs.lease_changed, since=signs.since, now=now)
         return Sight(
             name=self.key[1],
             expires=self.expires,
             is_cut=handle.client.breaker.state is not Circuit.CLOSED,
             failure=handle.client.last_failure,
-            problem=self.problem if self._is_failing else None,
+            problem=self.problem(ROLLOUTS),
             silence=handle.age(ROLLOUTS),
             is_listed=handle.informers[ROLLOUTS].synced.is_set(),
             lease_age=None if self.term is None else age,
@@ -184,7 +194,6 @@ class Link:
 
     def seen(self, mode: EngineMode) -> EngineObserved:
         """What is seen of the engine, in the light of what is believed of the member."""
-        problem = self.lease_problem
         return EngineObserved(
             mode=mode,
             believed=self.told,
@@ -192,7 +201,8 @@ class Link:
             is_listed=self.handle is not None
             and self.handle.informers[DEPLOYMENTS].synced.is_set(),
             term=self.term,
-            lease_problem=str(problem) if problem is not None else "",
+            lease_problem=str(self.problem(LEASES) or ""),
+            deployment_problem=self._refusal(DEPLOYMENTS),
         )
 
     @property
@@ -215,10 +225,14 @@ class Link:
         """What was seen over a connection that is gone."""
         self.handle = None
         self.wait, self.exchange = Obstacle.NOTHING, None
-        self.problem, self.problem_at = None, -math.inf
-        self.lease_problem, self.lease_changed = None, -math.inf
+        self.signs = Signs()
 
-    def _only(self, resource: Any, key: Key) -> Any:
+    def _refusal(self, resource: Resource) -> str:
+        """Why that watch cannot come back by itself; empty while it can."""
+        problem = self.problem(resource)
+        return str(problem) if isinstance(problem, errors.PermanentError) else ""
+
+    def _only(self, resource: Resource, key: Key) -> Any:
         return self.handle.informers[resource].store.get(key) if self.handle else None
 
 
@@ -257,101 +271,3 @@ class Links:
         lost = [link.lost_at for link in links if link.lost_at is not None]
         fresh = [link.fresh_at for link in links if link.fresh_at is not None]
         return freshness.is_isolated(lost, fresh, len(links), now)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    """Who is told of what is seen in a member: a Rollout, its connectivity, its engine."""
-
-    rollout: Callable[[Link, Change[Mapping[str, Any]]], None]
-    connectivity: Callable[[Link], None]
-    engine: Callable[[Link], None]
-
-
-def informers(link: Link, client: Client, listener: Listener) -> list[Informer[Any]]:
-    """What is watched in a member."""
-
-    def lease_changed(change: Change[Term]) -> None:
-        # The first sight of a Lease says nothing about its age; a change does.
-        leases = link.handle.informers[LEASES] if link.handle else None
-        if change.type == "MODIFIED" or (leases is not None and leases.synced.is_set()):
-            link.lease_changed = client.monotonic()
-        link.lease_problem = None
-        listener.connectivity(link)
-        if change.old != change.new:
-            listener.engine(link)
-
-    def failed(error: FleetError) -> None:
-        link.problem, link.problem_at = link.cause(error), client.monotonic()
-        listener.connectivity(link)
-
-    def lease_failed(error: FleetError) -> None:
-        link.lease_problem = error
-
-    def seen(change: Change[Mapping[str, Any]]) -> None:
-        listener.rollout(link, change)
-
-    ours = f"{MANAGED_BY}={HUB_MANAGER}"
-    return [
-        Informer(client, ROLLOUTS, decode=slim, on=seen, selector=ours, on_error=failed),
-        Informer(
-            client,
-            LEASES,
-            decode=_term,
-            on=lease_changed,
-            namespace=ENGINE_NAMESPACE,
-            field_selector=f"metadata.name={ENGINE_LEASE}",
-            on_error=lease_failed,
-        ),
-        Informer(
-            client,
-            DEPLOYMENTS,
-            decode=_deployed,
-            on=lambda _: listener.engine(link),
-            namespace=ENGINE_NAMESPACE,
-            field_selector=f"metadata.name={ENGINE_NAME}",
-            on_error=lease_failed,
-        ),
-    ]
-
-
-def slim(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A Rollout without what is large and never read: its pods and its managed fields.
-
-    Of these, only who holds it is kept.
-    """
-    spec = manifest.get("spec") or {}
-    metadata = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}
-    if "hold" in spec:
-        fields: Mapping[str, Any] = {"f:spec": {"f:hold": {}}}
-        metadata["managedFields"] = [
-            {"manager": entry.get("manager"), "fieldsV1": fields}
-            for entry in manifest["metadata"].get("managedFields") or ()
-            if "f:hold" in (entry.get("fieldsV1") or {}).get("f:spec", {})
-        ]
-    return {**manifest, "metadata": metadata, "spec": {**spec, "template": {}}}
-
-
-def _term(manifest: Mapping[str, Any]) -> Term:
-    notes = manifest["metadata"].get("annotations") or {}
-    return Term(
-        holder=str((manifest.get("spec") or {}).get("holderIdentity") or ""),
-        version=str(notes.get(VERSION, "")),
-    )
-
-
-def _deployed(manifest: Mapping[str, Any]) -> Deployed:
-    meta, status = manifest["metadata"], manifest.get("status") or {}
-    labels = meta.get("labels") or {}
-    counts = [int(status.get(f"{kind}eplicas") or 0) for kind in ("r", "updatedR", "availableR")]
-    generation = int(meta.get("generation") or 0)
-    return Deployed(
-        owner=Keeper(
-            hub=str(labels.get(HUB_LABEL, "")), namespace=str(labels.get(NAMESPACE_LABEL, ""))
-        ),
-        available=counts[2],
-        generation=generation,
-        settled=int(status.get("observedGeneration") or 0) >= generation
-        and counts[0] == counts[1] == counts[2] > 0,
-        digest=str((meta.get("annotations") or {}).get(APPLIED_ANNOTATION, "")),
-    )

@@ -147,7 +147,7 @@ async def _engage(hub: Context, link: Link, config: ClientConfig) -> None:
     handle = await hub.supervisor.engage(name(link.key), config)
     if before is not handle:
         link.forget()
-        link.uid, link.engaged_at = "", hub.clock.monotonic()
+        link.uid, link.signs.since = "", hub.clock.monotonic()
     link.handle = handle
     token = tokens.read(config.token)
     link.expires = token.expires if token else None

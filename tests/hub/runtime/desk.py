@@ -31,7 +31,7 @@ from fleet.clusters.health import Breaker
 from fleet.clusters.store import Change
 from fleet.clusters.watch import Informer
 from fleet.errors import FleetError
-from fleet.hub.runtime import links, triggers
+from fleet.hub.runtime import triggers, watches
 from fleet.hub.runtime.context import Context, EngineWish
 from fleet.hub.runtime.hooks import Hooks
 from fleet.hub.runtime.links import Link
@@ -145,12 +145,12 @@ class FakeSupervisor:
         member.config = target
         hub = self._desk.hub
         link = hub.links.make((namespace, cluster))
-        listener = links.Listener(
+        listener = watches.Listener(
             rollout=lambda link, change: triggers.rollout_changed(hub, link, change),
             connectivity=lambda link: triggers.poke(hub, link),
             engine=lambda link: hub.queues.members.add(link.key),
         )
-        made = links.informers(link, member, listener)  # type: ignore[arg-type]
+        made = watches.informers(link, member, listener)  # type: ignore[arg-type]
         informers = {informer.resource: informer for informer in made}
         handle = Handle(name=name, client=member, informers=informers)  # type: ignore[arg-type]
         self.engaged[name] = handle

@@ -15,8 +15,10 @@ from fleet.api.names import (
     LEASES,
     NAMESPACE_LABEL,
     ROLLOUTS,
+    Resource,
 )
-from fleet.errors import Conflict
+from fleet.errors import Conflict, Forbidden
+from fleet.hub.core.member.engine import DEPLOYMENT
 from fleet.hub.runtime import engines, membership
 from fleet.hub.runtime.links import Link
 from tests.hub.runtime.desk import HUB, TENANT, Desk
@@ -247,9 +249,27 @@ async def test_after_a_restart_of_the_hub_an_engine_is_first_seen_to_live(desk: 
     await keep(desk)
     rolling(desk.link("eu-7"), "Progressing")
     link = desk.link("eu-7")
-    link.lease_changed = float("-inf")
+    link.signs.lease_changed = float("-inf")
     link.told = link.connectivity(desk.clock.monotonic())
     assert await keep(desk, image="kulta-fleet:next") == (
         "a newer engine waits: the engine has not been seen to renew its Lease yet"
     )
     assert len(images(desk)) == 1
+
+
+@pytest.mark.parametrize(
+    ("resource", "told"),
+    [
+        pytest.param(LEASES, "", id="a Lease that may not be read is not the Deployment's fault"),
+        pytest.param(DEPLOYMENTS, f"{DEPLOYMENT} cannot be read: 403", id="a Deployment"),
+    ],
+)
+async def test_what_may_not_be_watched_is_told_by_its_name(
+    desk: Desk, resource: Resource, told: str
+) -> None:
+    link = desk.link("eu-7")
+    assert link.handle is not None
+    await keep(desk)
+    desk.clock.advance(1)
+    link.handle.informers[resource].on_error(Forbidden("403"))
+    assert await keep(desk) == told

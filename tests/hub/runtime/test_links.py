@@ -10,7 +10,8 @@ from fleet.clusters.health import Breaker, Circuit
 from fleet.errors import Forbidden, Unauthorized, Unreachable
 from fleet.hub.core.member.connectivity import Trouble
 from fleet.hub.runtime import membership, observe, triggers
-from fleet.hub.runtime.links import Link, slim
+from fleet.hub.runtime.links import Link, Problem
+from fleet.hub.runtime.watches import slim
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk
 
@@ -39,7 +40,7 @@ def nothing(desk: Desk, link: Link) -> None:
 
 def unknown_lease(desk: Desk, link: Link) -> None:
     assert link.handle is not None
-    link.lease_changed = float("-inf")
+    link.signs.lease_changed = float("-inf")
 
 
 def no_lease(desk: Desk, link: Link) -> None:
@@ -56,14 +57,16 @@ def silence(desk: Desk, link: Link) -> None:
 def deaf(desk: Desk, link: Link) -> None:
     """Leases come, Rollouts do not."""
     desk.clock.advance(91)
-    link.lease_changed = desk.clock.monotonic()
+    link.signs.lease_changed = desk.clock.monotonic()
 
 
 def broken(seconds: float, error: Exception) -> Callable[[Desk, Link], None]:
     def breaks(desk: Desk, link: Link) -> None:
         desk.clock.advance(seconds)
-        link.problem = error  # type: ignore[assignment]
-        link.problem_at = desk.clock.monotonic()
+        link.signs.problems[ROLLOUTS] = Problem(
+            error=error,  # type: ignore[arg-type]
+            at=desk.clock.monotonic(),
+        )
 
     return breaks
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from fleet.api.names import CRDS, DEPLOYMENTS, MEMBERCLUSTERS, SECRETS
+from fleet.api.names import CRDS, DEPLOYMENTS, MEMBERCLUSTERS, ROLLOUTS, SECRETS
 from fleet.clusters.errors import CircuitOpen
 from fleet.errors import FleetError, Forbidden, Unauthorized, Unreachable, Untrusted
 from fleet.hub.runtime import membership
+from fleet.hub.runtime.links import Problem
 from fleet.hub.runtime.membership import CRD
 from tests.conftest import NOON
 from tests.hub.runtime.desk import TENANT, Desk, jwt, kubeconfig
@@ -283,7 +284,7 @@ async def test_a_silent_member_shows_when_it_was_last_seen(desk: Desk) -> None:
     desk.see(MEMBERCLUSTERS, "eu-7")
     desk.clock.advance(60)
     link = desk.link("eu-7")
-    link.problem, link.problem_at = Unreachable("gone"), desk.clock.monotonic()
+    link.signs.problems[ROLLOUTS] = Problem(error=Unreachable("gone"), at=desk.clock.monotonic())
     await membership.reconcile(desk.hub, (TENANT, "eu-7"))
     assert condition(desk, "Reachable") == ("False", "Unreachable", "gone")
     seen = NOON + timedelta(seconds=60)

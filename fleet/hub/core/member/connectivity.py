@@ -98,8 +98,8 @@ def trouble(error: FleetError, name: str, expires: datetime | None = None) -> Tr
             return Trouble(reason="Forbidden", message=text)
         case errors.NotFound():
             return Trouble(reason="CrdsMissing", message=text)
-    if "does not answer" in text:
-        text += ": correct clusters[].server of its kubeconfig if that is another"
+        case errors.Silent():
+            text += ": correct clusters[].server of its kubeconfig if that is another"
     return Trouble(reason="Unreachable", message=text)
 
 

@@ -76,6 +76,8 @@ class EngineObserved:
     term: Term | None = None
     lease_problem: str = ""
     """Why the Lease cannot be read."""
+    deployment_problem: str = ""
+    """Why the Deployment cannot be read, and will not be before somebody changes something."""
 
 
 class Obstacle(Enum):
@@ -104,10 +106,11 @@ def keep(
     `rival` is what `rival` below says, `active` what `busy` says, `ahead` are the members whose
     engines must be healthy again first, empty when it is this one's turn.
     """
-    if seen.mode is not EngineMode.MANAGED or not seen.is_listed:
+    unread = seen.deployment_problem
+    if seen.mode is not EngineMode.MANAGED or not (seen.is_listed or unread):
         return Upkeep()
-    if rival:
-        return Upkeep(note=rival)
+    if unread or rival:
+        return Upkeep(note=f"{DEPLOYMENT} cannot be read: {unread}" if unread else rival)
     if seen.deployed is None:
         return Upkeep(write=True)
     if seen.deployed.digest == digest or not seen.believed.reachable:

@@ -73,7 +73,7 @@ def test_what_is_believed(
                      "403 x: give the hub its rights with `fleet cluster add eu-7`",
                      id="a lacking right"),
         pytest.param(errors.NotFound("404"), "CrdsMissing", "404", id="a kind that is not there"),
-        pytest.param(errors.Unreachable("https://a does not answer: refused"), "Unreachable",
+        pytest.param(errors.Silent("https://a does not answer: refused"), "Unreachable",
                      "https://a does not answer: refused: correct clusters[].server of its "
                      "kubeconfig if that is another", id="an address where nobody answers"),
         pytest.param(errors.Throttled("429"), "Unreachable", "429", id="anything else"),

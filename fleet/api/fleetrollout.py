@@ -152,6 +152,9 @@ class FleetRolloutSpec(Model):
     trigger: str = "SpecChanged"
     """Why the run was made: a constant of `api.reasons`."""
     plan: Plan
+    instead_of: Annotated[str, Field(max_length=64)] = ""
+    """Digest of what the Application asks for, where an `undo` has put that aside: this run stands
+    in for it until the Application changes."""
     request_seen: Annotated[str, Field(max_length=253)] = ""
     """Id of the request that stood on the Application when the run was made: not meant for it."""
 
@@ -334,6 +337,8 @@ class FleetRolloutStatus(Model):
     appended: Annotated[tuple[Appended, ...], Field(max_length=100)] = ()
     """Members that joined during the run."""
     undo: Undo | None = None
+    undo_to: Annotated[str, Field(max_length=253)] = ""
+    """The former run that is delivered again, in a run of its own: asked for with `undo`."""
     history: Annotated[tuple[Entry, ...], Field(max_length=50)] = ()
     """What was decided, newest last."""
     conditions: Conditions = ()

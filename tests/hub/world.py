@@ -16,7 +16,7 @@ from fleet.api import Application, ClusterRollout, Fleet, FleetRollout
 from fleet.api.clusterrollout import ClusterRolloutSpec
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import ObjectMeta
-from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ClusterName
+from fleet.api.names import CLUSTERROLLOUT_FINALIZER, REQUEST_ANNOTATION, ClusterName
 from fleet.errors import UserError
 from fleet.hub.core import phases
 from fleet.hub.core.actions import (
@@ -229,7 +229,7 @@ def _application(world: World) -> None:
         clusters=tuple(world.items.values()),
         templates=TEMPLATES.digest,
     )
-    decided = decision.decide(world.application, observed, world.now)
+    decided = decision.decide(_annotated(world), observed, world.now)
     for action in decided.actions:
         match action:
             case CreateRun():
@@ -245,10 +245,18 @@ def _application(world: World) -> None:
         world.wrote()
 
 
+def _annotated(world: World) -> Application:
+    """With the request that stands on it: a run that is made now is not asked."""
+    notes = {REQUEST_ANNOTATION: world.request} if world.request else {}
+    metadata = world.application.metadata.model_copy(update={"annotations": notes})
+    return world.application.model_copy(update={"metadata": metadata})
+
+
 def _run(world: World, name: str) -> None:
     run = world.runs[name]
     others = [item for item in world.runs.values() if item.name != name]
-    older = [item for item in others if item.spec.number < run.spec.number]
+    ordered = sorted(others, key=lambda item: item.spec.number)
+    older = [item for item in ordered if item.spec.number < run.spec.number]
     observed = RunObserved(
         members=world.members,
         clusters=world.items,
@@ -259,9 +267,8 @@ def _run(world: World, name: str) -> None:
         requests=(world.request,) if world.request else (),
         deleting=world.application.metadata.deletion_timestamp is not None,
         paused=world.application.spec.delivery_policy.paused,
-        preceding=tuple(
-            sorted(item.name for item in older if item.status.phase not in phases.ENDS)
-        ),
+        former=tuple(older),
+        preceding=tuple(item.name for item in older if item.status.phase not in phases.ENDS),
     )
     decided = plan.next(run, observed, world.now)
     for ask in decided.asks:

@@ -114,6 +114,8 @@ class RunObserved:
     does not move."""
     preceding: tuple[str, ...] = ()
     """Older runs of the Application that have not ended: they give way first."""
+    former: tuple[FleetRollout, ...] = ()
+    """Older runs of the Application that are kept, oldest first."""
     fleet: frozenset[str] | None = None
     """Names of the fleet's members as it is now; None where that is not known, or it is empty."""
 

@@ -99,7 +99,10 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
     owner = (item.namespace, item.spec.application.name)
     found = hub.stores.applications.get(owner)
     others = [other for other in hub.stores.runs_of.get(owner).values() if other.name != item.name]
-    older = [other for other in others if other.spec.number < item.spec.number]
+    older = sorted(
+        (other for other in others if other.spec.number < item.spec.number),
+        key=lambda other: other.spec.number,
+    )
     clusters = hub.stores.items_of.get(owner).values()
     present = members(hub, item.namespace)
     return RunObserved(
@@ -116,6 +119,7 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
         preceding=tuple(
             sorted(other.name for other in older if other.status.phase not in phases.ENDS)
         ),
+        former=tuple(older),
     )
 
 

@@ -90,7 +90,8 @@ def run_changed(hub: Context, change: Change[FleetRollout]) -> None:
     hub.queues.runs.add(change.key)
     owner = (run.namespace, run.spec.application.name)
     before, after = (item and item.status.phase for item in (change.old, change.new))
-    if before != after or change.type != "MODIFIED":
+    undo = [item and item.status.undo_to for item in (change.old, change.new)]
+    if before != after or undo[0] != undo[1] or change.type != "MODIFIED":
         hub.queues.applications.add_after(owner, CALM_SECONDS)
         _active(hub, owner)
     if change.type == "DELETED":

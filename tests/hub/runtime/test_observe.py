@@ -101,6 +101,7 @@ async def test_a_run_sees_its_clusters_and_its_place(desk: Desk) -> None:
     assert list(found.clusters) == ["east"]
     assert found.newest == 3
     assert found.preceding == ("checkout-2",)
+    assert [run.name for run in found.former] == ["checkout-1", "checkout-2"]
     assert not found.deleting
     assert not found.paused
     assert not found.isolated

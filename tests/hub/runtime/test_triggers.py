@@ -86,6 +86,11 @@ def run_phase(desk: Desk) -> None:
     change(desk, FLEETROLLOUTS, "checkout-2", status={"phase": "Halted"})
 
 
+def undo(desk: Desk) -> None:
+    status = {"phase": "Progressing", "undoTo": "checkout-1"}
+    change(desk, FLEETROLLOUTS, "checkout-2", status=status)
+
+
 def run_counts(desk: Desk) -> None:
     change(desk, FLEETROLLOUTS, "checkout-2", status={"phase": "Progressing", "wave": "1/1"})
 
@@ -162,6 +167,7 @@ RUN, ITEM, APP = {"checkout-2"}, {"checkout.east"}, {"checkout"}
         pytest.param(
             run_phase, {"runs": RUN, "applications": APP}, id="a run's phase concerns its owner"
         ),
+        pytest.param(undo, {"runs": RUN, "applications": APP}, id="an undo is its owner's to do"),
         pytest.param(run_counts, {"runs": RUN}, id="a run's counts only the run"),
         pytest.param(
             wish, {"dispatches": ITEM}, id="a wish concerns the dispatch of that cluster alone"

@@ -17,8 +17,8 @@ from fleet.api.names import REQUEST_ANNOTATION, ClusterName
 from fleet.errors import UserError
 from fleet.hub.core import phases
 from fleet.hub.core.actions import ApplicationPlan, CreateRun, DeleteRun
+from fleet.hub.core.application import aside, policy, validation
 from fleet.hub.core.application import occasion as occasions
-from fleet.hub.core.application import policy, validation
 from fleet.hub.core.application.occasion import Proposal
 from fleet.hub.core.member import selection
 from fleet.hub.core.observed import ApplicationObserved
@@ -44,6 +44,7 @@ def decide(
 
 def accept(application: Application, observed: ApplicationObserved) -> Proposal:
     """The Application as it would be delivered now. Raises UserError where it cannot be."""
+    application, instead_of = aside.stand_in(application, observed)
     wanted = application.spec.destination.fleet
     if observed.fleet is None:
         raise UserError(
@@ -67,6 +68,7 @@ def accept(application: Application, observed: ApplicationObserved) -> Proposal:
         spec=spec,
         chosen=chosen,
         revision=occasions.revision(spec, observed.templates),
+        instead_of=instead_of,
     )
 
 
@@ -130,6 +132,7 @@ def _due(
         previous_revision=newest.spec.revision if newest else "",
         trigger=occasion.trigger,
         plan=plan,
+        instead_of=proposal.instead_of,
         request_seen=requests.identity(
             application.metadata.annotations.get(REQUEST_ANNOTATION, "")
         ),
@@ -144,6 +147,8 @@ def _queued(observed: ApplicationObserved, proposal: Proposal) -> str:
         return ""
     if newest.status.phase in phases.ENDS or newest.spec.revision == proposal.revision:
         return ""
+    if newest.status.undo_to:
+        return ""
     return (
         f"revision {proposal.revision} waits for the end of run {newest.name} "
         f"({newest.status.message or 'begins'}): deliveryPolicy.onNewRevision is Queue"
@@ -155,6 +160,7 @@ def _outdated(observed: ApplicationObserved, resolved: DeliveryPolicy) -> tuple[
     needed = {item.status.last_good.run for item in observed.clusters}
     needed |= {item.status.previous_good.run for item in observed.clusters}
     needed |= {item.spec.want.run for item in observed.clusters if item.spec.want}
+    needed |= {run.status.undo_to for run in observed.runs[-1:]}
     done = [run for run in observed.runs[:-1] if run.status.phase in phases.ENDS]
     limit = (resolved.revision_history_limit or 10) - 1
     surplus = done[: max(len(done) - limit, 0)]
@@ -177,6 +183,8 @@ def _status(
     numbers = [application.status.runs, *(run.spec.number for run in observed.runs)]
     phase, message = _phase(newest, create)
     queued = _queued(observed, proposal)
+    if proposal.instead_of and not queued:
+        message = f"{message}; an undo has put aside what is asked for here, until it is changed"
     message = queued or message
     accepted = conditions.condition("Accepted", True, "Accepted", "")
     good = phase is ApplicationPhase.READY

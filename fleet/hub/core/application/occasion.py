@@ -12,12 +12,12 @@ from fleet.api import ClusterRollout, Fleet, FleetRollout, conditions
 from fleet.api.application import ApplicationSpec, DeliveryPolicy
 from fleet.api.fleetrollout import RunPhase
 from fleet.api.names import ClusterName
+from fleet.hub.core.application import aside
 from fleet.hub.core.cluster import standing
 from fleet.hub.core.observed import ApplicationObserved
 from fleet.hub.core.run import waves
 from fleet.hub.core.run.membership import MEMBERS_CHANGED
 from fleet.kit import hashing
-from fleet.rendering import overrides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,8 @@ class Proposal:
     spec: ApplicationSpec
     chosen: tuple[ClusterName, ...]
     revision: str
+    instead_of: str = ""
+    """Digest of what the Application asks for, where a former run stands in for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +47,9 @@ def find(observed: ApplicationObserved, proposal: Proposal) -> Occasion | None:
     """Why a run of the proposal is due now; None while the newest run serves."""
     newest = observed.runs[-1] if observed.runs else None
     everybody = proposal.chosen
-    if newest is None:
-        return Occasion(trigger="SpecChanged", clusters=everybody)
+    if newest is None or newest.status.undo_to:
+        trigger = "Undone" if newest else "SpecChanged"
+        return Occasion(trigger=trigger, clusters=everybody)
     if newest.spec.revision != proposal.revision:
         only = _only_replicas(newest, proposal.spec, observed.templates)
         good = newest.status.phase is RunPhase.SUCCEEDED
@@ -116,17 +119,11 @@ def _only_replicas(newest: FleetRollout, after: ApplicationSpec, templates: str)
         return False
     contents: list[Mapping[str, Any]] = []
     for spec in (before, after):
-        body = _content(spec)
+        body = aside.content(spec)
         contents.append({**body, "workload": {**body["workload"], "replicas": 0}})
     return contents[0] == contents[1]
 
 
 def revision(spec: ApplicationSpec, templates: str) -> str:
     """The digest of what clusters receive: not of the order in which they do."""
-    return hashing.digest({"spec": _content(spec), "templates": templates}, length=10)
-
-
-def _content(spec: ApplicationSpec) -> dict[str, Any]:
-    body = overrides.plain(spec)
-    body["deliveryPolicy"] = {"strategy": body["deliveryPolicy"].get("strategy")}
-    return body
+    return hashing.digest({"spec": aside.content(spec), "templates": templates}, length=10)

@@ -16,7 +16,7 @@ from fleet.api.fleetrollout import (
     WaveStatus,
 )
 from fleet.hub.core.observed import RunObserved
-from fleet.hub.core.run import rows, waits
+from fleet.hub.core.run import rows, stops, waits
 from fleet.hub.core.run.row import Row
 from fleet.hub.core.run.stops import Stop
 from fleet.hub.core.run.waits import Side
@@ -79,6 +79,18 @@ def preceded(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
         reason="GivingWay",
         message=f"waiting for {phrases.listed(older)} to give way",
         unblock="the end of the older run",
+    )
+
+
+def leaving(view: View, _wave: PlannedWave, _now: datetime) -> Stop | None:
+    """A former run is to be delivered again: the run that does so takes over at once."""
+    again = view.status.undo_to
+    if not again:
+        return None
+    return Stop(
+        reason="GivingWay",
+        message=f"gives way: {again} is delivered again",
+        unblock="the run that delivers it; the Application says what hinders that",
     )
 
 
@@ -163,7 +175,7 @@ def full(view: View, wave: PlannedWave, _now: datetime) -> Stop | None:
     busy = [row for row in view.wave(wave.name) if row.is_in_flight]
     if len(busy) < wave.max_concurrency:
         return None
-    return waiting_for(busy)
+    return stops.waiting_for(busy)
 
 
 def _last_start(view: View) -> datetime | None:
@@ -210,7 +222,7 @@ def crowded(view: View, wave: PlannedWave, _now: datetime) -> Stop | None:
     )
 
 
-STOPS: tuple[Gate, ...] = (isolated, preceded, halted, paused)
+STOPS: tuple[Gate, ...] = (isolated, preceded, leaving, halted, paused)
 """These stop the whole run, whatever the wave, and soak clocks too."""
 
 GATES: tuple[Gate, ...] = (*STOPS, spent, soaking, shut, full, spaced, crowded)
@@ -220,8 +232,8 @@ def first_stop(
     view: View, wave: PlannedWave, now: datetime, asked: tuple[Gate, ...] = GATES
 ) -> Stop | None:
     """Ask every gate in order; the first that stops the wave explains why."""
-    stops = (gate(view, wave, now) for gate in asked)
-    return next((stop for stop in stops if stop is not None), None)
+    answers = (gate(view, wave, now) for gate in asked)
+    return next((stop for stop in answers if stop is not None), None)
 
 
 def failing(view: View) -> Stop | None:
@@ -261,26 +273,6 @@ def soak_left(wave: PlannedWave, status: WaveStatus, now: datetime) -> datetime 
         return None
     end = status.soaking_since + timedelta(seconds=wave.soak_seconds - status.soaked_seconds)
     return end if end > now else None
-
-
-def waiting_for(busy: list[Row]) -> Stop:
-    """Clusters are in flight."""
-    return Stop(
-        reason="WaitingForClusters",
-        message=f"waiting for {places(busy)}",
-        unblock="the end of one of them, or its deadline",
-    )
-
-
-def places(rows: list[Row]) -> str:
-    """`eu-1 (step 2/4), eu-2 (preview), eu-3 and 3 more`."""
-    return phrases.listed([f"{row.name}{_place(row.step)}" for row in rows], most=3)
-
-
-def _place(step: str) -> str:
-    """The engine's word for where it is: a number of a number, or a name."""
-    numbered = "step " if "/" in step else ""
-    return f" ({numbered}{step})" if step else ""
 
 
 def _overspent(view: View, wave: PlannedWave) -> Stop | None:

@@ -108,6 +108,7 @@ def _ended(
     after = run.status.model_copy(
         update={
             "handled": status.handled,
+            "undo_to": status.undo_to,
             "history": history,
         }
     )
@@ -147,7 +148,12 @@ def _request(
     seen = run.spec.request_seen
     texts = [text for text in observed.requests if requests.identity(text) != seen]
     case = requests.Case(
-        plan=run.spec.plan, status=status, rows=rows, authors=observed.authors, now=now
+        run=run,
+        status=status,
+        rows=rows,
+        authors=observed.authors,
+        former=observed.former,
+        now=now,
     )
     return requests.handle(texts, case)
 

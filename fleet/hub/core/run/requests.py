@@ -8,17 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from fleet.api import FleetRollout
 from fleet.api.fleetrollout import (
     FleetRolloutStatus,
     Pass,
-    Plan,
     PlannedWave,
     RunPhase,
     Undo,
     WavePhase,
 )
+from fleet.errors import UserError
 from fleet.hub.core import phases
-from fleet.hub.core.run import waits
+from fleet.hub.core.run import former, waits
 from fleet.hub.core.run.row import Row
 from fleet.kit import phrases
 
@@ -30,12 +31,14 @@ REMEMBERED = 20
 class Case:
     """The run as the request finds it."""
 
-    plan: Plan
+    run: FleetRollout
     status: FleetRolloutStatus
     rows: Sequence[Row]
+    now: datetime
     authors: Mapping[str, str]
     """Who wrote which request, as far as that is known."""
-    now: datetime
+    former: Sequence[FleetRollout] = ()
+    """The Application's runs before this one, oldest first."""
     argument: str = ""
     by: str = ""
 
@@ -185,8 +188,20 @@ def _rollback(case: Case) -> Reply:
     return Reply(status=after, reason="RollingBack", message=f"{what}, {by}")
 
 
+def _undo(case: Case) -> Reply:
+    """A former run is delivered again, in a run of its own that takes over from this one."""
+    try:
+        found = former.target(case.run, case.former, case.argument)
+    except UserError as error:
+        return _refused(case.status, str(error))
+    after = case.status.model_copy(update={"undo_to": found.name})
+    by = f", asked for by {case.by}" if case.by else ""
+    told = f"{found.name} is delivered again, revision {found.spec.revision}{by}"
+    return Reply(status=after, reason="Undone", message=told)
+
+
 def _unknown(case: Case) -> str:
-    waves = phrases.listed([wave.name for wave in case.plan.waves])
+    waves = phrases.listed([wave.name for wave in case.run.spec.plan.waves])
     return f"neither a wave of this run ({waves}) nor a cluster of it"
 
 
@@ -219,9 +234,10 @@ def _promote(case: Case) -> Reply:
 def _passed(case: Case, name: str, kind: str, reason: str, message: str) -> Reply:
     """The gates of that kind that the wave has before it now are open."""
     status = case.status
-    wave = next((one for one in case.plan.waves if one.name == name), None)
+    waves_ = case.run.spec.plan.waves
+    wave = next((one for one in waves_ if one.name == name), None)
     if wave is None:
-        known = phrases.listed([one.name for one in case.plan.waves])
+        known = phrases.listed([one.name for one in waves_])
         return _refused(status, f"{name[:64]} is no wave of this run: name one of {known}")
     places = _waiting_at(case, wave, kind)
     if not places:
@@ -262,13 +278,15 @@ VERBS: Mapping[str, Verb] = {
     "skip": _skip,
     "retry": _retry,
     "rollback": _rollback,
+    "undo": _undo,
     "abort": _abort,
 }
 AFTER_THE_END: Mapping[str, frozenset[RunPhase]] = {
     "retry": frozenset({RunPhase.SUCCEEDED_WITH_FAILURES}),
     "rollback": frozenset({RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES, RunPhase.ABORTED}),
+    "undo": phases.ENDS,
 }
 """What a run listens to when it is over, by how it ended."""
-ON_THE_WAY_BACK = frozenset({"rollback", "abort"})
+ON_THE_WAY_BACK = frozenset({"rollback", "undo", "abort"})
 """What a run listens to that goes back as a whole."""
 HELP = f"write <verb>/<id>[/<argument>] with one of {', '.join(VERBS)} and a new id"

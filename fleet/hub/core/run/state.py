@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from fleet.api.fleetrollout import RunPhase
-from fleet.hub.core.run import aggregate, gates, undo, walk
+from fleet.hub.core.run import aggregate, gates, stops, undo, walk
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.report import State
 from fleet.hub.core.run.stops import Stop
@@ -73,7 +73,7 @@ def _stopped(view: View) -> RunPhase:
 def _waiting(view: View) -> Stop:
     busy = [row for row in view.rows if row.is_in_flight]
     if busy:
-        return gates.waiting_for(busy)
+        return stops.waiting_for(busy)
     blocking = [row for row in view.rows if row.reason == "Blocked"]
     if blocking:
         until = min((row.awaited_until for row in blocking if row.awaited_until), default=None)

@@ -1,7 +1,10 @@
-"""What a gate says when it is closed."""
+"""What a gate says when it is closed, and how clusters that are waited for are named."""
 
 from dataclasses import dataclass
 from datetime import datetime
+
+from fleet.hub.core.run.row import Row
+from fleet.kit import phrases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,3 +18,23 @@ class Stop:
     """When time alone ends it; None where it does not."""
     unblock: str = ""
     """What would end it."""
+
+
+def waiting_for(busy: list[Row]) -> Stop:
+    """Clusters are in flight."""
+    return Stop(
+        reason="WaitingForClusters",
+        message=f"waiting for {places(busy)}",
+        unblock="the end of one of them, or its deadline",
+    )
+
+
+def places(rows: list[Row]) -> str:
+    """`eu-1 (step 2/4), eu-2 (preview), eu-3 and 3 more`."""
+    return phrases.listed([f"{row.name}{_place(row.step)}" for row in rows], most=3)
+
+
+def _place(step: str) -> str:
+    """The engine's word for where it is: a number of a number, or a name."""
+    numbered = "step " if "/" in step else ""
+    return f" ({numbered}{step})" if step else ""

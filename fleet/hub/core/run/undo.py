@@ -14,7 +14,7 @@ from fleet.api.clusterrollout import LastGood, Want
 from fleet.api.fleetrollout import ClusterPhase, FleetRolloutStatus, RunPhase, Undo
 from fleet.hub.core.actions import HoldCluster, StartCluster
 from fleet.hub.core.observed import RunObserved
-from fleet.hub.core.run import gates
+from fleet.hub.core.run import gates, stops
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.report import State
 from fleet.hub.core.run.row import Row
@@ -113,7 +113,7 @@ def waiting(open_: Sequence[Row], why: str = "") -> Stop:
     """What a way back waits for."""
     return Stop(
         reason="RollingBack",
-        message=f"rolling back{why}: waiting for {gates.places(list(open_))}",
+        message=f"rolling back{why}: waiting for {stops.places(list(open_))}",
         unblock="the end of one of them, or its deadline",
     )
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fleet.api.names import ClusterName
-from fleet.hub.core.run import gates
+from fleet.hub.core.run import stops
 from fleet.hub.core.run.row import Row
 
 
@@ -16,4 +16,4 @@ from fleet.hub.core.run.row import Row
     ],
 )
 def test_where_a_cluster_is(step: str, text: str) -> None:
-    assert gates.places([Row(name=ClusterName("a"), wave="all", step=step)]) == text
+    assert stops.places([Row(name=ClusterName("a"), wave="all", step=step)]) == text

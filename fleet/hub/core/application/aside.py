@@ -1,0 +1,56 @@
+"""An Application whose present spec a person has put aside: a former run stands in for it.
+
+Called by `decision` before anything else is judged. What the Application asks for waits until it is
+changed; where it goes, and how from cluster to cluster, is what it says now: nobody skips a gate.
+"""
+
+from typing import Any
+
+from fleet.api import Application, FleetRollout
+from fleet.api.application import ApplicationSpec
+from fleet.errors import UserError
+from fleet.hub.core.observed import ApplicationObserved
+from fleet.kit import hashing
+from fleet.rendering import overrides
+
+
+def stand_in(application: Application, observed: ApplicationObserved) -> tuple[Application, str]:
+    """The Application as it is to be delivered, and the digest of what that puts aside.
+
+    Without an undo that is the Application itself, and "". Raises UserError where the run that is
+    to be delivered again is gone.
+    """
+    newest = observed.runs[-1] if observed.runs else None
+    if newest is None:
+        return application, ""
+    own = digest(application.spec)
+    if wanted := newest.status.undo_to:
+        found = next((run for run in observed.runs if run.name == wanted), None)
+        if found is None:
+            raise UserError(
+                "Refused", f"undo: run {wanted} is gone: ask with undo/<id>/<run> for another"
+            )
+        return _like(application, found), own
+    if newest.spec.instead_of != own:
+        return application, ""
+    return _like(application, newest), own
+
+
+def _like(application: Application, run: FleetRollout) -> Application:
+    """What that run delivered, on the way and to the place of today."""
+    now, then = application.spec, run.spec.application.spec
+    policy = now.delivery_policy.model_copy(update={"strategy": then.delivery_policy.strategy})
+    spec = then.model_copy(update={"destination": now.destination, "delivery_policy": policy})
+    return application.model_copy(update={"spec": spec})
+
+
+def digest(spec: ApplicationSpec) -> str:
+    """Of what an Application asks for, whatever templates make of it."""
+    return hashing.digest(content(spec), length=10)
+
+
+def content(spec: ApplicationSpec) -> dict[str, Any]:
+    """What clusters receive: without the order in which they do."""
+    body = overrides.plain(spec)
+    body["deliveryPolicy"] = {"strategy": body["deliveryPolicy"].get("strategy")}
+    return body

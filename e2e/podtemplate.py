@@ -86,9 +86,12 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
 
 
 def _says_nothing(key: str, value: Any) -> bool:
-    """Lists are atomic unless told otherwise; the 65 names of signals are the kubelet's matter."""
-    return (key, value) == ("x-kubernetes-list-type", "atomic") or (
-        key == "enum" and len(value) > LONGEST_ENUM
+    """Lists are atomic unless told otherwise; the 65 names of signals are the kubelet's matter; the
+    numbers have ranges far below their formats', and the server of the pods knows these."""
+    return (
+        (key, value) == ("x-kubernetes-list-type", "atomic")
+        or (key == "format" and value in ("int32", "int64"))
+        or (key == "enum" and len(value) > LONGEST_ENUM)
     )
 
 

@@ -208,6 +208,11 @@ def test_rules_use_what_kubernetes_1_28_has(kind: Definition) -> None:
             assert called <= OF_1_28, f"{path}: {called - OF_1_28}"
 
 
+def test_a_rule_is_written_without_blanks_around_its_operators() -> None:
+    airy = "!has(self.a) || self.b in ['x, y', r\" = \"] ? self.c == 1 : self.d <= 2"
+    assert rules.compact(airy) == ("!has(self.a)||self.b in ['x, y',r\" = \"]?self.c==1:self.d<=2")
+
+
 @by_kind
 def test_a_rule_says_something_to_people(kind: Definition) -> None:
     for path, node in ours(kind).items():

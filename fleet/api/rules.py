@@ -6,6 +6,7 @@ API server evaluates them, nothing here does. Only functions of Kubernetes 1.28'
 and whatever a rule touches needs a bound (`max_length`), or the server refuses its cost.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from pydantic import GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 VALIDATIONS = "x-kubernetes-validations"
+
+_TEXT = re.compile(r"""("[^"]*"|'[^']*')""")
+_AIRY = re.compile(r"\s*(&&|\|\||[=!<>]=|[?:,+<>])\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +29,7 @@ class Rule:
 
     def as_json(self) -> dict[str, str]:
         """The rule as it stands in a CRD."""
-        result = {"rule": self.rule, "message": self.message}
+        result = {"rule": compact(self.rule), "message": self.message}
         return result | ({"fieldPath": self.field} if self.field else {})
 
 
@@ -56,6 +60,15 @@ class Rules:
         schema.update(self.keywords)
         add(schema, self.rules)
         return schema
+
+
+def compact(rule: str) -> str:
+    """The same expression without the blanks around its operators, texts left alone: a CRD has to
+    fit `kubectl apply`."""
+    parts = _TEXT.split(rule)
+    return "".join(
+        part if number % 2 else _AIRY.sub(r"\1", part) for number, part in enumerate(parts)
+    )
 
 
 def add(schema: dict[str, Any], rules: tuple[Rule, ...]) -> None:

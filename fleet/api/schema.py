@@ -36,6 +36,9 @@ DROPPED = (
     DEFAULT,
     BRIEF,
 )
+LONGEST_ENUM = 20
+"""More words than these are listed by the documents: in a status, which people only read, and
+which a newer engine may write with a word more."""
 REPLICA_PATHS = {
     "specReplicasPath": ".spec.replicas",
     "statusReplicasPath": ".status.replicas",
@@ -148,7 +151,8 @@ def _without_default(node: Schema) -> Schema:
 
 
 def _structural(node: Schema, definitions: Mapping[str, Schema], *, zeros: bool) -> Schema:
-    """`node` as the API server takes it. `zeros` keeps defaults of 0, which columns then show."""
+    """`node` as the API server takes it. `zeros`: a part of a status, which keeps defaults of 0 for
+    its columns."""
     flat = _flatten(node, definitions)
     if flat.get(POD_TEMPLATE):
         described = {key: flat[key] for key in ("description",) if key in flat}
@@ -156,8 +160,7 @@ def _structural(node: Schema, definitions: Mapping[str, Schema], *, zeros: bool)
     result = {key: value for key, value in flat.items() if key not in DROPPED}
     if "description" in result:
         result["description"] = _sentence(result["description"])
-    if "const" in flat:
-        result["enum"] = [flat["const"]]
+    _settle_words(result, flat, is_read=zeros)
     if DEFAULT in flat:
         result["default"] = flat[DEFAULT]
     elif _is_shown(flat.get("default"), zeros=zeros):
@@ -174,6 +177,14 @@ def _structural(node: Schema, definitions: Mapping[str, Schema], *, zeros: bool)
     if "x-kubernetes-int-or-string" in result:
         result.pop("type", None)
     return result
+
+
+def _settle_words(result: Schema, flat: Schema, *, is_read: bool) -> None:
+    """What may stand there, where that is a short list, or people write it."""
+    if is_read and len(result.get("enum", ())) > LONGEST_ENUM:
+        del result["enum"]
+    if "const" in flat:
+        result["enum"] = [flat["const"]]
 
 
 def _flatten(node: Schema, definitions: Mapping[str, Schema]) -> Schema:

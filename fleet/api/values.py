@@ -26,7 +26,7 @@ Span = Annotated[
     str,
     Field(max_length=16, pattern=durations.PATTERN),
     Rules(
-        Rule(rule=f"self.matches(r'{durations.ROUGH}')", message=durations.HELP),
+        Rule(rule=f"self.matches(r'{durations.ROUGH}')", message=durations.BRIEF),
         instead_of=("pattern",),
     ),
 ]

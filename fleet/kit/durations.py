@@ -26,6 +26,9 @@ EXACT_OR_ZERO = rf"^\s*\+?0*({_EXACT}|0s)\s*$"
 
 HELP = "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d"
 
+BRIEF = "write one number and one unit: 30s, 5m, 2h or 7d"
+"""The same where the ranges are not checked."""
+
 _UNITS = {"s": (1, 86_400), "m": (60, 1_440), "h": (3_600, 168), "d": (86_400, 7)}
 _TEXT = re.compile(r"\+?([0-9]{1,18})([smhd])", re.ASCII)
 

@@ -113,6 +113,12 @@ BEYOND = [
         id="a delay of more than a week",
     ),
     pytest.param(
+        gen.manifest(strategy=gen.canary(20, analysis={**gen.analysis(), "interval": "soon"})),
+        "spec.strategy.canary.analysis.interval invalid (is 'soon')",
+        "write one number and one unit: 30s, 5m, 2h or 7d",
+        id="an interval that is no time",
+    ),
+    pytest.param(
         ab(variantBService=""),
         "variantBService cannot be empty",
         "variantBService cannot be empty: name a Service of this namespace",

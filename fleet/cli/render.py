@@ -19,7 +19,8 @@ from fleet.api.meta import Object
 from fleet.api.names import FLEET_GROUP, ClusterName
 from fleet.cli import options
 from fleet.errors import UserError
-from fleet.hub.core.application import occasion, policy, validation
+from fleet.hub.core import policy
+from fleet.hub.core.application import occasion, validation
 from fleet.kit import documents
 from fleet.rendering import environment
 from fleet.rendering.render import Rendered, render

@@ -7,21 +7,18 @@ runs. It never touches a cluster: it freezes inputs into a run, and `plan` does 
 from datetime import datetime
 
 from fleet.api import Application, ClusterRollout, FleetRollout, conditions
-from fleet.api.application import (
-    ApplicationPhase,
-    ApplicationStatus,
-    DeliveryPolicy,
-)
+from fleet.api.application import ApplicationPhase, ApplicationStatus
 from fleet.api.fleetrollout import MEMBERS, ClusterPhase, FleetRolloutSpec, RunPhase, Snapshot
 from fleet.api.names import REQUEST_ANNOTATION, ClusterName
 from fleet.errors import UserError
-from fleet.hub.core import phases
+from fleet.hub.core import phases, policy
 from fleet.hub.core.actions import ApplicationPlan, CreateRun, DeleteRun
-from fleet.hub.core.application import aside, policy, validation
+from fleet.hub.core.application import aside, validation
 from fleet.hub.core.application import occasion as occasions
 from fleet.hub.core.application.occasion import Proposal
 from fleet.hub.core.member import selection
 from fleet.hub.core.observed import ApplicationObserved
+from fleet.hub.core.policy import ResolvedPolicy
 from fleet.hub.core.run import requests, waves
 from fleet.kit import phrases
 
@@ -61,7 +58,7 @@ def accept(application: Application, observed: ApplicationObserved) -> Proposal:
         raise UserError("InvalidSpec", "; ".join(problems))
     _check_size(wanted, len(chosen))
     _check_members(application, observed, chosen)
-    spec = policy.frozen(application.spec, resolved)
+    spec = resolved.frozen(application.spec)
     return Proposal(
         fleet=observed.fleet,
         policy=resolved,
@@ -155,14 +152,14 @@ def _queued(observed: ApplicationObserved, proposal: Proposal) -> str:
     )
 
 
-def _outdated(observed: ApplicationObserved, resolved: DeliveryPolicy) -> tuple[DeleteRun, ...]:
+def _outdated(observed: ApplicationObserved, resolved: ResolvedPolicy) -> tuple[DeleteRun, ...]:
     """Finished runs beyond the limit, oldest first; never one that a cluster stands on."""
     needed = {item.status.last_good.run for item in observed.clusters}
     needed |= {item.status.previous_good.run for item in observed.clusters}
     needed |= {item.spec.want.run for item in observed.clusters if item.spec.want}
     needed |= {run.status.undo_to for run in observed.runs[-1:]}
     done = [run for run in observed.runs[:-1] if run.status.phase in phases.ENDS]
-    limit = (resolved.revision_history_limit or 10) - 1
+    limit = resolved.revision_history_limit - 1
     surplus = done[: max(len(done) - limit, 0)]
     return tuple(DeleteRun(name=run.name) for run in surplus if run.name not in needed)
 

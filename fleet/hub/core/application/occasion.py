@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.api import ClusterRollout, Fleet, FleetRollout, conditions
-from fleet.api.application import ApplicationSpec, DeliveryPolicy
+from fleet.api.application import ApplicationSpec
 from fleet.api.fleetrollout import RunPhase
 from fleet.api.names import ClusterName
 from fleet.hub.core.application import aside
 from fleet.hub.core.cluster import standing
 from fleet.hub.core.observed import ApplicationObserved
+from fleet.hub.core.policy import ResolvedPolicy
 from fleet.hub.core.run import waves
 from fleet.hub.core.run.membership import MEMBERS_CHANGED
 from fleet.kit import hashing
@@ -25,7 +26,7 @@ class Proposal:
     """An accepted spec: what a run made of it now would be."""
 
     fleet: Fleet
-    policy: DeliveryPolicy
+    policy: ResolvedPolicy
     spec: ApplicationSpec
     chosen: tuple[ClusterName, ...]
     revision: str
@@ -107,8 +108,7 @@ def _placed(
     """Those that a run would let go: who belongs to no wave and is left out makes no run."""
     if not names or proposal.policy.unmatched_clusters != "Ignore":
         return tuple(names)
-    planned = proposal.policy.waves or (waves.IMPLICIT,)
-    taken, _ = waves.assign(planned, names, observed.members)
+    taken, _ = waves.assign(proposal.policy.waves, names, observed.members)
     return tuple(name for name in names if name in taken)
 
 

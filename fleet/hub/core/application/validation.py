@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fleet.api import Application, Fleet, values
-from fleet.api.application import DeliveryPolicy, Limits
+from fleet.api.application import Limits
 from fleet.api.names import ClusterName, is_closed
 from fleet.api.waves import Wave
 from fleet.hub.core.application import checks, strategies
+from fleet.hub.core.policy import ResolvedPolicy
 from fleet.hub.core.run import waves
 from fleet.kit import amounts
 from fleet.rendering import overrides
@@ -20,10 +21,10 @@ from fleet.rendering import overrides
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What the checks look at; `policy` is resolved."""
+    """What the checks look at."""
 
     application: Application
-    policy: DeliveryPolicy
+    policy: ResolvedPolicy
     fleet: Fleet
     chosen: Sequence[ClusterName]
 
@@ -108,7 +109,7 @@ def _members(wave: Wave, where: str) -> Iterator[str]:
         yield f"{where}.clusterSelector: is empty: write labels, or remaining: true"
 
 
-def _limits(wave: Wave | DeliveryPolicy, where: str) -> Iterator[str]:
+def _limits(wave: Wave | ResolvedPolicy, where: str) -> Iterator[str]:
     budget = wave.failure_budget
     if budget is not None and not amounts.is_valid(budget):
         yield f"{where}.failureBudget: {budget} is no amount: write a number or 0%…100%"
@@ -129,19 +130,16 @@ def _concurrency(value: str | int | None, where: str) -> Iterator[str]:
 def _policy(subject: Subject) -> Iterator[str]:
     policy = subject.policy
     yield from _limits(policy, "spec.deliveryPolicy")
-    if policy.rollback is not None:
-        most, where = policy.rollback.max_concurrency, "spec.deliveryPolicy.rollback"
-        yield from _concurrency(most, where)
+    most, where = policy.rollback.max_concurrency, "spec.deliveryPolicy.rollback"
+    yield from _concurrency(most, where)
     if policy.limits is not None:
-        yield from _overall(policy, "spec.deliveryPolicy.limits")
-    if policy.unavailable_clusters is not None:
-        where = "spec.deliveryPolicy.unavailableClusters.timeout"
-        yield from checks.duration(where, policy.unavailable_clusters.timeout)
+        yield from _overall(policy.limits, policy.waves, "spec.deliveryPolicy.limits")
+    where = "spec.deliveryPolicy.unavailableClusters.timeout"
+    yield from checks.duration(where, policy.unavailable_clusters.timeout)
 
 
-def _overall(policy: DeliveryPolicy, where: str) -> Iterator[str]:
+def _overall(limits: Limits, planned: Sequence[Wave], where: str) -> Iterator[str]:
     """Limits over all waves."""
-    limits = policy.limits or Limits()
     yield from checks.duration(f"{where}.minInterval", limits.min_interval)
     share = limits.max_traffic_share_on_new_revision
     if share is not None and not re.fullmatch("[1-9][0-9]?%", share):
@@ -149,7 +147,7 @@ def _overall(policy: DeliveryPolicy, where: str) -> Iterator[str]:
             f"{where}.maxTrafficShareOnNewRevision: {share} is no share: "
             "write a percentage from 1% to 99%"
         )
-    names = [wave.name for wave in policy.waves or (waves.IMPLICIT,)]
+    names = [wave.name for wave in planned]
     if limits.until_wave is not None and limits.until_wave not in names:
         yield (
             f"{where}.untilWave: {limits.until_wave} is no wave: write one of {', '.join(names)}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fleet.api import FleetRollout
 from fleet.api.fleetrollout import Appended, FleetRolloutStatus
 from fleet.api.names import ClusterName
-from fleet.hub.core import phases
+from fleet.hub.core import phases, policy
 from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import waves
 from fleet.hub.core.run.story import Told
@@ -33,8 +33,8 @@ def joined(
     names = _new(run, status, observed)[: MOST - len(status.appended)]
     if not names:
         return status, ()
-    planned = run.spec.application.spec.delivery_policy.waves or (waves.IMPLICIT,)
-    taken, _ = waves.assign(planned, names, observed.members)
+    resolved = policy.resolve(run.spec.application.spec.delivery_policy)
+    taken, _ = waves.assign(resolved.waves, names, observed.members)
     new = tuple(Appended(name=name, wave=taken[name]) for name in names if name in taken)
     told = tuple(("MemberAppended", f"{one.name} joins wave {one.wave}") for one in new)
     return status.model_copy(update={"appended": (*status.appended, *new)}), told

@@ -7,33 +7,30 @@ round down: concurrency to at least 1, budgets to perhaps 0.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fleet.api.application import DeliveryPolicy, Limits, RollbackPolicy, UnavailableClusters
+from fleet.api.application import Limits
 from fleet.api.fleetrollout import Plan, PlannedWave
 from fleet.api.names import ClusterName
 from fleet.api.waves import Wave
 from fleet.errors import UserError
 from fleet.hub.core.observed import Member
+from fleet.hub.core.policy import ResolvedPolicy
 from fleet.kit import amounts, durations, phrases
-
-IMPLICIT = Wave(name="all", remaining=True)
-"""The one wave of a policy without waves; one cluster at a time unless it says otherwise."""
 
 NOTES = 100
 """Sentences about members that a plan keeps."""
 
 
 def plan(
-    policy: DeliveryPolicy,
+    policy: ResolvedPolicy,
     chosen: Sequence[ClusterName],
     members: Mapping[ClusterName, Member],
 ) -> Plan:
-    """The plan of a run for the `chosen` members; `policy` is resolved.
+    """The plan of a run for the `chosen` members.
 
     Raises UserError: `UnmatchedClusters` naming the members that no wave takes, `InvalidSpec` for a
     wave that does not fit its members.
     """
-    waves = policy.waves or (IMPLICIT,)
-    taken, notes = assign(waves, chosen, members)
+    taken, notes = assign(policy.waves, chosen, members)
     unmatched = [name for name in chosen if name not in taken]
     if unmatched and policy.unmatched_clusters != "Ignore":
         raise UserError(
@@ -43,23 +40,23 @@ def plan(
         )
     notes += [f"{name} belongs to no wave and is left out" for name in unmatched]
     planned = []
-    for wave in waves:
+    for wave in policy.waves:
         names = tuple(name for name in chosen if taken.get(name) == wave.name)
         if not names:
             notes.append(f"wave {wave.name} is empty and is passed at once")
         planned.append(_planned(wave, names, policy))
-    unavailable = policy.unavailable_clusters or UnavailableClusters()
-    back = (policy.rollback or RollbackPolicy()).max_concurrency
+    unavailable = policy.unavailable_clusters
+    back = policy.rollback.max_concurrency
     return Plan(
         waves=tuple(planned),
-        on_failure=policy.on_failure or "Halt",
+        on_failure=policy.on_failure,
         rollback_concurrency=max(1, amounts.round_down(back, len(taken))),
-        halt_on_first_failed_analysis=policy.halt_on_first_failed_analysis is not False,
+        halt_on_first_failed_analysis=policy.halt_on_first_failed_analysis,
         unavailable=unavailable.policy,
-        membership=policy.membership_changes or "Append",
-        **_limits(policy.limits, waves),
+        membership=policy.membership_changes,
+        **_limits(policy.limits, policy.waves),
         unavailable_timeout_seconds=durations.seconds(unavailable.timeout),
-        on_conflict=policy.on_conflict or "Report",
+        on_conflict=policy.on_conflict,
         notes=tuple(notes[:NOTES]),
     )
 
@@ -128,11 +125,11 @@ def _matches(wave: Wave, name: ClusterName, members: Mapping[ClusterName, Member
     return selector is not None and selector.matches(members[name].labels)
 
 
-def _planned(wave: Wave, names: tuple[ClusterName, ...], policy: DeliveryPolicy) -> PlannedWave:
+def _planned(wave: Wave, names: tuple[ClusterName, ...], policy: ResolvedPolicy) -> PlannedWave:
     total = len(names)
     concurrency = policy.max_concurrency if wave.max_concurrency is None else wave.max_concurrency
     budget = policy.failure_budget if wave.failure_budget is None else wave.failure_budget
-    deadline = wave.progress_deadline or policy.progress_deadline or "30m"
+    deadline = wave.progress_deadline or policy.progress_deadline
     if names and wave.failure_budget is not None and not _within(wave.failure_budget, total):
         raise UserError(
             "InvalidSpec",
@@ -142,10 +139,8 @@ def _planned(wave: Wave, names: tuple[ClusterName, ...], policy: DeliveryPolicy)
     return PlannedWave(
         name=wave.name,
         clusters=names,
-        max_concurrency=max(
-            1, amounts.round_down(1 if concurrency is None else concurrency, total)
-        ),
-        failure_budget=min(amounts.round_down(0 if budget is None else budget, total), total),
+        max_concurrency=max(1, amounts.round_down(concurrency, total)),
+        failure_budget=min(amounts.round_down(budget, total), total),
         progress_deadline_seconds=durations.seconds(deadline),
         soak_seconds=sum(durations.seconds(gate.soak) for gate in wave.after if gate.soak),
         before=wave.before,

@@ -4,7 +4,8 @@ from typing import Any
 
 import jsonpatch
 
-from fleet.hub.core.application import policy, validation
+from fleet.hub.core import policy
+from fleet.hub.core.application import validation
 from tests.hub import gen
 
 POLICY = "/deliveryPolicy"

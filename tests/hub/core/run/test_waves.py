@@ -7,7 +7,7 @@ import pytest
 from fleet.api.application import DeliveryPolicy
 from fleet.api.fleetrollout import Plan
 from fleet.errors import UserError
-from fleet.hub.core.application import policy
+from fleet.hub.core import policy
 from fleet.hub.core.run import waves
 from tests.hub import gen
 

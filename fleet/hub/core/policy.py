@@ -1,0 +1,70 @@
+"""Which setting holds: the wave's, else the Application's, else the Fleet's, else the default.
+
+    DeliveryPolicy of the Application, of its Fleet ──resolve──> ResolvedPolicy ──frozen──> run
+
+The resolved form is what stands in the run, so that nobody has to know the order to read it. Called
+by `application` and `run`; nothing else may fill a gap.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from fleet.api import Fleet
+from fleet.api.application import (
+    ApplicationSpec,
+    DeliveryPolicy,
+    Limits,
+    RollbackPolicy,
+    StrategyPolicy,
+    UnavailableClusters,
+)
+from fleet.api.waves import Wave
+
+IMPLICIT = Wave(name="all", remaining=True)
+"""The one wave of a policy without waves; one cluster at a time unless it says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedPolicy:
+    """A policy that leaves nothing open. Its defaults are fail-safe, and stand only here; their
+    meaning is `DeliveryPolicy`'s."""
+
+    strategy: StrategyPolicy | None = None
+    """The one thing without a default: `validation` misses it."""
+    paused: bool = False
+    waves: tuple[Wave, ...] = (IMPLICIT,)
+    max_concurrency: int | str = 1
+    failure_budget: int | str = 0
+    progress_deadline: str = "30m"
+    on_failure: Literal["Halt", "Rollback", "Continue"] = "Halt"
+    rollback: RollbackPolicy = field(default_factory=RollbackPolicy)
+    halt_on_first_failed_analysis: bool = True
+    unmatched_clusters: Literal["Fail", "Ignore"] = "Fail"
+    unavailable_clusters: UnavailableClusters = field(default_factory=UnavailableClusters)
+    on_new_revision: Literal["Supersede", "Queue"] = "Supersede"
+    membership_changes: Literal["Append", "NextRun", "Abort"] = "Append"
+    limits: Limits | None = None
+    """None: there are none."""
+    revision_history_limit: int = 10
+    on_conflict: Literal["Report", "Force"] = "Report"
+
+    def frozen(self, spec: ApplicationSpec) -> ApplicationSpec:
+        """`spec` as a run keeps it: with this policy; pauses are never frozen."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)} | {"paused": False}
+        # All of it has been validated where it came from.
+        return spec.model_copy(update={"delivery_policy": DeliveryPolicy.model_construct(**values)})
+
+
+def resolve(own: DeliveryPolicy, fleet: Fleet | None = None) -> ResolvedPolicy:
+    """`own` with every gap filled from the fleet's defaults, then from ours."""
+    shared = fleet.spec.defaults.delivery_policy if fleet is not None else None
+    layers = [own] if shared is None else [own, shared]
+    values = {one.name: _first(layers, one.name) for one in fields(ResolvedPolicy)}
+    values["paused"] = any(layer.paused for layer in layers)
+    return ResolvedPolicy(**{name: value for name, value in values.items() if value is not None})
+
+
+def _first(layers: Sequence[DeliveryPolicy], name: str) -> Any:
+    values = (getattr(layer, name) for layer in layers)
+    return next((value for value in values if value is not None and value != ()), None)

@@ -32,6 +32,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "demo": ("test_demo",),
     "world": (
+        "test_hub_cli",
         "test_hub_delivery",
         "test_hub_gates",
         "test_hub_handover",

@@ -19,6 +19,15 @@ from fleet.errors import FleetError, UserError
 FAILED, USAGE = 1, 2
 
 COMMANDS: Mapping[str, str] = {
+    "pause": "Start nothing more, and hold who is in flight at its step.",
+    "resume": "Go on after a pause or a halt, in spite of what has failed so far.",
+    "approve": "Approve the plan for the wave that waits for it.",
+    "promote": "Let a wave through its `paused` gate.",
+    "skip": "Leave out a cluster that has not gone yet, or all such of a wave.",
+    "retry": "Try the failed clusters again, and only them.",
+    "rollback": "Back to what ran well before: a run, a wave or a cluster of it.",
+    "undo": "Deliver a former run again, through the waves.",
+    "abort": "End the run; who is in flight goes back.",
     "rollout": "See and steer one Rollout in one cluster; needs no hub.",
     "cluster": "Register members and look after their access.",
     "render": "Print the objects that each member would get; needs no cluster.",
@@ -26,6 +35,10 @@ COMMANDS: Mapping[str, str] = {
     "run": "Run a controller in the foreground.",
 }
 """`fleet <name>`: the `app` of the module `fleet.cli.<name>`, and what the list says about it."""
+RUNS: Mapping[str, str] = dict.fromkeys(
+    ("pause", "resume", "approve", "promote", "skip", "retry", "rollback", "undo", "abort"), "verbs"
+)
+"""Of these, what asks a hub about its runs: a function in `COMMANDS` of `fleet.cli.runs.<…>`."""
 
 
 class Commands(TyperGroup):
@@ -34,7 +47,8 @@ class Commands(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         for name, sentence in COMMANDS.items():
-            self.commands[name] = TyperCommand(name, help=sentence)
+            panel = "Runs of a fleet" if name in RUNS else "Clusters, files, controllers"
+            self.commands[name] = TyperCommand(name, help=sentence, rich_help_panel=panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that `args` begin with, its module imported."""
@@ -43,8 +57,13 @@ class Commands(TyperGroup):
 
 
 def _load(name: str) -> Any:
-    module = importlib.import_module(f"fleet.cli.{name}")
-    command = typer.main.get_command(module.app)
+    if name in RUNS:
+        module = importlib.import_module(f"fleet.cli.runs.{RUNS[name]}")
+        alone = typer.Typer(add_completion=False)
+        alone.command()(module.COMMANDS[name])
+    else:
+        alone = importlib.import_module(f"fleet.cli.{name}").app
+    command = typer.main.get_command(alone)
     command.name, command.help = name, COMMANDS[name]
     return command
 

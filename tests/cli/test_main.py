@@ -40,6 +40,7 @@ IMPORTS = [
     pytest.param(("--help",), "kubernetes jinja2 fleet.api fleet.hub", id="the list: no models"),
     pytest.param(("render", "--help"), "kubernetes aiohttp kopf", id="render: no client"),
     pytest.param(("rollout", "--help"), "kubernetes aiohttp kopf jinja2", id="rollout: no client"),
+    pytest.param(("pause", "--help"), "kubernetes aiohttp kopf", id="a verb: no client"),
     pytest.param(("run", "--help"), "kubernetes aiohttp kopf fleet.hub", id="run: no controller"),
     pytest.param(("crds", "--help"), "kubernetes aiohttp jinja2", id="crds: models only"),
 ]

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping
 
 from fleet.api.names import (
     APPLICATION_LABEL,
-    APPLICATIONS,
     CLUSTER_LABEL,
-    REQUEST_ANNOTATION,
     REQUESTS,
     request_annotation,
 )
@@ -19,14 +17,14 @@ from fleet.cli.rollouts.family import Family
 from fleet.kulta.core import outlook
 
 ANNOTATIONS = frozenset(request_annotation(verb) for verb in REQUESTS)
-HUB_REQUESTS: Mapping[str, str] = {
-    "abort": "rollback/<id>/{cluster}",
-    "undo": "rollback/<id>/{cluster}",
-    "retry": "retry/<id>/{cluster}",
-    "pause": "pause/<id>",
-    "resume": "resume/<id>",
+HUB_COMMANDS: Mapping[str, str] = {
+    "abort": "rollback {application} --cluster {cluster}",
+    "undo": "rollback {application} --cluster {cluster}",
+    "retry": "retry {application} --cluster {cluster}",
+    "pause": "pause {application}",
+    "resume": "resume {application}",
 }
-"""Verb of the engine → the request to the hub in its place; there a pause is of the whole run."""
+"""Verb of the engine → what to run for it with the hub; there a pause is of the whole run."""
 ONLY_HERE = frozenset({"promote", "promote-full", "conclude-experiment"})
 """What a hub cannot be asked for: the engine of that cluster takes it from who may write there."""
 
@@ -43,13 +41,10 @@ def managed(rollout: Rollout, verb: str) -> str | None:
             "a hub has no request for that; kubectl annotate rollout "
             f"{rollout.name} {request_annotation(verb)}=true asks the engine of this cluster alone"
         )
-    elif verb in HUB_REQUESTS:
-        request = HUB_REQUESTS[verb].format(cluster=labels.get(CLUSTER_LABEL, "<cluster>"))
-        kind = f"{APPLICATIONS.plural}.{APPLICATIONS.group}"
-        words = (
-            f"ask there, with a new id: kubectl annotate {kind} {application} --overwrite "
-            f"{REQUEST_ANNOTATION}={request}"
-        )
+    elif verb in HUB_COMMANDS:
+        cluster = labels.get(CLUSTER_LABEL, "<cluster>")
+        command = HUB_COMMANDS[verb].format(application=application, cluster=cluster)
+        words = f"ask there: fleet {command}"
     else:
         words = f"change the template of Application {application} there"
     return f"managed by a hub ({hub}): {words}"

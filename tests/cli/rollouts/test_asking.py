@@ -11,6 +11,7 @@ from fleet.kulta.core import requests
 from tests import gen
 from tests.cli.rollouts import scenes
 from tests.kulta.world import World
+from tests.test_commands import options, understood
 
 
 def paused_by_request() -> World:
@@ -102,21 +103,20 @@ def test_an_unseen_spec_is_not_judged() -> None:
 HUB = {"fleet.kulta.io/application": "checkout", "fleet.kulta.io/cluster": "eu-7"}
 
 
-ASK = "ask there, with a new id: kubectl annotate applications.fleet.kulta.io checkout --overwrite "
-
-
 @pytest.mark.parametrize(
     ("verb", "instead"),
     [
         pytest.param(
-            "abort", f"{ASK}fleet.kulta.io/request=rollback/<id>/eu-7", id="back in that cluster"
+            "abort",
+            "ask there: fleet rollback checkout --cluster eu-7",
+            id="back in that cluster",
         ),
         pytest.param(
-            "undo", f"{ASK}fleet.kulta.io/request=rollback/<id>/eu-7", id="an older revision"
+            "undo", "ask there: fleet rollback checkout --cluster eu-7", id="an older revision"
         ),
-        pytest.param("retry", f"{ASK}fleet.kulta.io/request=retry/<id>/eu-7", id="once more"),
-        pytest.param("pause", f"{ASK}fleet.kulta.io/request=pause/<id>", id="the whole run stops"),
-        pytest.param("resume", f"{ASK}fleet.kulta.io/request=resume/<id>", id="and goes on"),
+        pytest.param("retry", "ask there: fleet retry checkout --cluster eu-7", id="once more"),
+        pytest.param("pause", "ask there: fleet pause checkout", id="the whole run stops"),
+        pytest.param("resume", "ask there: fleet resume checkout", id="and goes on"),
         pytest.param(
             "promote",
             "a hub has no request for that; kubectl annotate rollout checkout "
@@ -134,10 +134,12 @@ def test_what_a_hub_manages_is_asked_of_the_hub(verb: str, instead: str) -> None
     assert said.partition(who)[2] == instead
 
 
-def test_the_hub_understands_what_people_are_told_to_ask() -> None:
-    asked = {text.partition("/")[0] for text in asking.HUB_REQUESTS.values()}
-    assert asked <= set(hub.VERBS)
-    assert {*asking.HUB_REQUESTS, *asking.ONLY_HERE} >= {*names.REQUESTS} - {"restart", "rollback"}
+def test_people_are_told_commands_that_there_are() -> None:
+    for words in asking.HUB_COMMANDS.values():
+        command, given = understood(words.replace("{", "").replace("}", ""))
+        assert command.name in hub.VERBS
+        assert {word for word in given if word.startswith("--")} <= options(command)
+    assert {*asking.HUB_COMMANDS, *asking.ONLY_HERE} >= {*names.REQUESTS} - {"restart", "rollback"}
 
 
 @pytest.mark.parametrize(

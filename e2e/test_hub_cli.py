@@ -1,0 +1,77 @@
+"""`fleet pause`, `approve`, `retry` and the like against the real hub, as a person would use them.
+
+Which requests there are and what is said about them is in `tests/cli/runs`; here is what only a hub
+can show: its answers, exit codes, and who is taken to have asked.
+"""
+
+import pytest
+
+from e2e.ground.controlplane import ADMIN
+from e2e.ground.waiting import until
+from e2e.tenancy import NAME, Tenant, World
+from tests.shell import Done, fleet
+
+WAVES = [
+    {"name": "canary", "clusters": ["west"], "after": [{"approval": {}}]},
+    {"name": "rest", "remaining": True},
+]
+
+
+class Console:
+    """A person in the namespace of a tenant."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.tenant = tenant
+
+    def __call__(self, *words: str) -> Done:
+        plane = self.tenant.world.plane
+        return fleet(*words, "--kubeconfig", str(plane.kubeconfig), "-n", self.tenant.namespace)
+
+    def said(self, *words: str) -> str:
+        """What a command prints that has to be done."""
+        done = self(*words)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    def refused(self, *words: str) -> str:
+        """What a command says that cannot be done."""
+        done = self(*words)
+        assert (done.returncode, done.stdout) == (1, "")
+        return done.stderr
+
+
+@pytest.fixture
+def tenant(world: World) -> Tenant:
+    return world.tenant()
+
+
+def test_a_run_is_steered_to_its_end(tenant: Tenant) -> None:
+    console = Console(tenant)
+    tenant.deliver("app:v1", waves=WAVES)
+    tenant.puppets["west"].await_image(tenant.namespace, NAME, "app:v1")
+    assert console.said("pause", NAME) == f"{NAME}-1: paused by request\n"
+    assert tenant.await_phase(1, "Paused")["paused"] is True
+    assert console.said("resume", f"fr/{NAME}-1") == f"{NAME}-1: resumed by request\n"
+    tenant.complete("app:v1", "west")
+
+    digest = tenant.await_phase(1, "AwaitingApproval")["planDigest"]
+    wrong = console.refused("approve", NAME, "--plan", "00000000")
+    assert f"then fleet approve {NAME}-1 --plan {digest}" in wrong
+    late = console.refused("approve", NAME, "--wave", "rest")
+    assert late == f"Refused: {NAME}-1: wave rest does not wait for an approval now\n"
+    approved = f"{NAME}-1: wave canary is approved, plan {digest} by {ADMIN}\n"
+    assert console.said("approve", NAME, "--plan", digest) == approved
+    the_failed_again(tenant, console)
+
+
+def the_failed_again(tenant: Tenant, console: Console) -> None:
+    """One fails, is tried again, and the run comes to its end."""
+    tenant.puppets["east"].await_image(tenant.namespace, NAME, "app:v1")
+    tenant.puppets["east"].fail(tenant.namespace, NAME)
+    tenant.await_phase(1, "Halted")
+    assert console.said("retry", NAME) == f"{NAME}-1: retry of 1: east\n"
+    until(lambda: len(tenant.dispatches("east")) == 2, "it is sent again", within=20)
+    tenant.complete("app:v1", "east", "north")
+    tenant.await_phase(1, "Succeeded")
+    assert f"fleet rollback {NAME}-1 takes it back" in console.refused("pause", NAME)
+    assert "no Application or run basket in namespace" in console.refused("pause", "basket")

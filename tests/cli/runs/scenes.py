@@ -1,0 +1,87 @@
+"""Runs as the real planner leaves them, for what commands say about them.
+
+Each scene is a world of `tests.hub.world`: three members, `a` alone in the wave `canary`, the
+others in `rest`. `asked` plays a request of a command to its answer.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from fleet.api.fleetrollout import FleetRollout, RunPhase
+from fleet.cli.runs import asking
+from fleet.cli.runs.asking import Answer, Wish
+from tests.hub import world
+from tests.hub.world import World
+
+WAVE: Mapping[str, Any] = {"name": "canary", "clusterSelector": {"matchLabels": {"ring": "canary"}}}
+REST: Mapping[str, Any] = {"name": "rest", "remaining": True}
+Scene = Callable[[], World]
+
+
+def new(*after: Mapping[str, Any], **policy: Any) -> World:
+    """Before the first run; `after` are the gates behind the wave `canary`."""
+    waves = [{**WAVE, "after": list(after)}, REST]
+    return world.new("a", "b", "c", labels={"a": "canary"}, waves=waves, **policy)
+
+
+def until(here: World, phase: RunPhase) -> World:
+    """Ticks until the newest run is in that phase."""
+    for _ in range(60):
+        here = world.tick(here)
+        if here.runs and here.run.status.phase is phase:
+            return here
+    raise AssertionError(here.run.status)
+
+
+def progressing() -> World:
+    return until(new(), RunPhase.PROGRESSING)
+
+
+def awaiting_approval() -> World:
+    return until(new({"approval": {}}), RunPhase.AWAITING_APPROVAL)
+
+
+def awaiting_promotion() -> World:
+    return until(new({"paused": True}), RunPhase.PAUSED)
+
+
+def soaking() -> World:
+    return until(new({"soak": "10m"}), RunPhase.SOAKING)
+
+
+def succeeded() -> World:
+    return world.settle(new())
+
+
+def delivered(here: World, image: str) -> World:
+    """The tenant writes another image; the waves stay."""
+    waves = here.application.spec.delivery_policy.manifest()["waves"]
+    return world.deliver(here, image, waves=waves)
+
+
+def second() -> World:
+    """The second run is on its way in the wave `canary`."""
+    return until(delivered(succeeded(), "shop:v2"), RunPhase.PROGRESSING)
+
+
+def third() -> World:
+    """The third run is on its way, after two good ones."""
+    return until(delivered(world.settle(second()), "shop:v3"), RunPhase.PROGRESSING)
+
+
+def halted() -> World:
+    """The second revision failed its analysis in `a`."""
+    return world.settle(replace(second(), bad=frozenset({"a"})))
+
+
+def paused() -> World:
+    return world.tick(replace(progressing(), request="pause/0"))
+
+
+def asked(here: World, wish: Wish, identity: str = "x1") -> tuple[FleetRollout, Answer | None]:
+    """The run after that request, and what the command says."""
+    before = here.run
+    text = asking.text(wish, before, before.spec.number, identity)
+    after = world.tick(replace(here, request=text)).run
+    return after, asking.answer(before.status.history, after, wish.verb, identity)

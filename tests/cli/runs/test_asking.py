@@ -1,0 +1,191 @@
+"""What the verbs write and hear, with the hub's own planner on the other side."""
+
+import pytest
+
+from fleet.cli.main import COMMANDS, RUNS
+from fleet.cli.runs import asking
+from fleet.cli.runs.asking import Wish
+from fleet.errors import UserError
+from fleet.hub.core.run import requests
+from tests.cli.runs import scenes
+from tests.cli.runs.scenes import Scene
+
+DONE = [
+    pytest.param(Wish(verb="pause"), scenes.progressing, "paused by request", id="a run is paused"),
+    pytest.param(Wish(verb="resume"), scenes.paused, "resumed by request", id="and goes on"),
+    pytest.param(
+        Wish(verb="resume"),
+        scenes.halted,
+        "resumed by request; accepted as failed: a",
+        id="out of a halt",
+    ),
+    pytest.param(
+        Wish(verb="approve"),
+        scenes.awaiting_approval,
+        "wave canary is approved, plan",
+        id="the wave that waits is approved",
+    ),
+    pytest.param(
+        Wish(verb="promote"),
+        scenes.awaiting_promotion,
+        "wave canary is let through",
+        id="the wave that waits is let through",
+    ),
+    pytest.param(
+        Wish(verb="skip", cluster="b"), scenes.progressing, "left out: b", id="one is left out"
+    ),
+    pytest.param(
+        Wish(verb="skip", wave="rest"), scenes.progressing, "left out: b, c", id="or a wave"
+    ),
+    pytest.param(Wish(verb="retry"), scenes.halted, "retry of 1: a", id="the failed again"),
+    pytest.param(
+        Wish(verb="rollback"), scenes.second, "the whole run goes back, asked for", id="all back"
+    ),
+    pytest.param(
+        Wish(verb="rollback", cluster="a"), scenes.second, "a goes back, asked for", id="one back"
+    ),
+    pytest.param(
+        Wish(verb="undo"), scenes.third, "checkout-2 is delivered again, revision", id="the last"
+    ),
+    pytest.param(
+        Wish(verb="undo", to="checkout-1"),
+        scenes.third,
+        "checkout-1 is delivered again, revision",
+        id="a former run",
+    ),
+    pytest.param(Wish(verb="abort"), scenes.progressing, "aborted by request", id="it is ended"),
+]
+
+
+@pytest.mark.parametrize(("wish", "scene", "words"), DONE)
+def test_a_request_is_done_and_its_answer_is_found(wish: Wish, scene: Scene, words: str) -> None:
+    _, answer = scenes.asked(scene(), wish)
+    assert answer is not None
+    assert (answer.refused, answer.text.startswith(words)) == (False, True), answer
+
+
+REFUSED = [
+    pytest.param(
+        Wish(verb="pause"),
+        scenes.succeeded,
+        "fleet rollback checkout-1 takes it back, and a change of Application checkout begins",
+        id="after the end",
+    ),
+    pytest.param(
+        Wish(verb="approve", wave="rest"),
+        scenes.awaiting_approval,
+        "wave rest does not wait for an approval now",
+        id="a wave whose turn has not come",
+    ),
+    pytest.param(
+        Wish(verb="retry", cluster="b"), scenes.halted, "b has not failed in this run", id="no need"
+    ),
+    pytest.param(
+        Wish(verb="undo", to="checkout-9"), scenes.second, "checkout-9", id="a run of no time"
+    ),
+    pytest.param(
+        Wish(verb="skip", cluster="a"), scenes.halted, "no cluster of a still has to go", id="late"
+    ),
+]
+
+
+@pytest.mark.parametrize(("wish", "scene", "words"), REFUSED)
+def test_a_refusal_of_the_hub_is_told_as_such(wish: Wish, scene: Scene, words: str) -> None:
+    _, answer = scenes.asked(scene(), wish)
+    assert answer is not None
+    assert (answer.refused, words in answer.text) == (True, True), answer
+
+
+UNWRITTEN = [
+    pytest.param(
+        Wish(verb="skip", cluster="z"),
+        "--cluster z: checkout-1 has none of that name: name one of a, b, c",
+        id="a cluster that there is not",
+    ),
+    pytest.param(
+        Wish(verb="approve", wave="eu"), "name one of canary, rest", id="a wave that there is not"
+    ),
+    pytest.param(
+        Wish(verb="approve", plan="00000000"),
+        "not 00000000: look at it (kubectl describe fr checkout-1), then fleet approve checkout-1",
+        id="a plan that is another one now",
+    ),
+]
+
+
+@pytest.mark.parametrize(("wish", "words"), UNWRITTEN)
+def test_what_stands_in_no_plan_is_not_written(wish: Wish, words: str) -> None:
+    with pytest.raises(UserError) as error:
+        asking.text(wish, scenes.awaiting_approval().run, 1, "x1")
+    assert words in str(error.value)
+
+
+def test_a_run_that_listens_no_more_names_the_one_that_does() -> None:
+    old = scenes.second().runs["checkout-1"]
+    with pytest.raises(UserError, match="checkout-2 is the newest run: fleet pause checkout"):
+        asking.text(Wish(verb="pause"), old, 2, "x1")
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        pytest.param(Wish(verb="skip"), "skip whom?", id="nobody is named"),
+        pytest.param(
+            Wish(verb="rollback", wave="rest", cluster="a"), "write one of them", id="two are"
+        ),
+    ],
+)
+def test_a_wish_that_could_mean_anything_is_a_typing_error(wish: Wish, words: str) -> None:
+    with pytest.raises(UserError, match=words) as error:
+        asking.checked(wish)
+    assert error.value.reason == "Usage"
+
+
+def test_no_answer_is_heard_before_it_is_given() -> None:
+    run = scenes.progressing().run
+    assert asking.answer(run.status.history, run, "pause", "x1") is None
+
+
+def test_an_answer_is_found_in_a_history_that_is_full() -> None:
+    here = scenes.progressing()
+    entries = here.run.status.history * 20
+    full = here.run.status.model_copy(update={"history": entries[:50]})
+    here.runs["checkout-1"] = here.run.model_copy(update={"status": full})
+    _, answer = scenes.asked(here, Wish(verb="pause"))
+    assert answer == asking.Answer(refused=False, text="paused by request")
+
+
+SPOKEN = [
+    pytest.param(
+        "the request approve/<id>/canary:3f9c21d0",
+        "fleet approve checkout-4 --wave canary --plan 3f9c21d0",
+        id="an approval",
+    ),
+    pytest.param(
+        "for a person: write the request promote/<id>/eu",
+        "for a person: fleet promote checkout-4 --wave eu",
+        id="a promotion",
+    ),
+    pytest.param("write <verb>/<id>", "write <verb>/<id>", id="what names no verb stays"),
+    pytest.param("a/<id>", "a/<id>", id="nor does a word that is none"),
+]
+
+
+@pytest.mark.parametrize(("words", "spoken"), SPOKEN)
+def test_requests_are_told_as_commands(words: str, spoken: str) -> None:
+    assert asking.spoken(words, "checkout-4") == spoken
+
+
+def test_what_the_run_waits_for_is_told_as_a_command_that_works() -> None:
+    run = scenes.awaiting_approval().run
+    digest = run.status.plan_digest
+    assert asking.spoken(run.status.unblock, run.name) == (
+        f"fleet approve checkout-1 --wave canary --plan {digest}"
+    )
+
+
+def test_the_hub_understands_every_verb_that_is_a_command() -> None:
+    assert set(asking.VERBS) <= set(requests.VERBS)
+    verbs = {name for name, module in RUNS.items() if module == "verbs"}
+    assert verbs == set(asking.VERBS)
+    assert set(RUNS) <= set(COMMANDS)

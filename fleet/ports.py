@@ -5,7 +5,7 @@ dict. Nothing here knows a library.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from fleet.api.meta import Manifest
@@ -21,6 +21,10 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never jump."""
+
+    def drift(self) -> timedelta:
+        """How far the clock on the wall has jumped ahead of `now`; negative where it fell back.
+        Only what names a time of day, as windows do, asks for it."""
 
 
 class Kube(Protocol):

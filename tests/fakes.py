@@ -26,11 +26,26 @@ NOON = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 Key = tuple[str, str, str, str]
 
 
+class Machine:
+    """A machine whose clock on the wall can be set."""
+
+    def __init__(self) -> None:
+        self.wall, self.uptime = NOON, 1_000.0
+
+    def run(self, seconds: float, jump: timedelta = timedelta(0)) -> None:
+        self.uptime += seconds
+        self.wall += timedelta(seconds=seconds) + jump
+
+
 class FakeClock:
     """`ports.Clock` that moves only when told to."""
 
     def __init__(self, now: datetime = NOON, monotonic: float = 1_000.0) -> None:
         self._now, self._monotonic = now, monotonic
+        self.jumped = timedelta(0)
+
+    def drift(self) -> timedelta:
+        return self.jumped
 
     def now(self) -> datetime:
         return self._now

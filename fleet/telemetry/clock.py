@@ -1,15 +1,59 @@
-"""The system's clock: the only place that reads the wall time. Everything else gets `now`."""
+"""The system's clocks: the only place that reads the wall time. Everything else gets `now`."""
 
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+JUMP = timedelta(seconds=2)
+"""Clocks that are kept right are moved by less at once, and by less than a thousandth in the long
+run; what is more is a jump."""
+
+
+def wall() -> datetime:
+    """What the clock on the wall shows, in whole milliseconds."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
 
 
 class SystemClock:
-    """`ports.Clock` on this machine."""
+    """The clock on the wall, for commands that end soon."""
 
     def now(self) -> datetime:
-        now = datetime.now(UTC)
-        return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+        return wall()
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def drift(self) -> timedelta:
+        return timedelta(0)
+
+
+class SteadyClock:
+    """`ports.Clock` of a controller: a clock on the wall that jumps does not move it.
+
+    Soaks, pauses and deadlines are stored as times of day. Whoever sets the clock of the machine,
+    or wakes it up, ends none of them early and lets none hang; until the process ends, its present
+    is that of before the jump. While nobody jumps it follows the wall.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], datetime] = wall,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wall, self.monotonic = wall, monotonic
+        self._shown = self._seen = wall()
+        self._at = monotonic()
+
+    def now(self) -> datetime:
+        shown, at = self._wall(), self.monotonic()
+        passed = timedelta(seconds=at - self._at)
+        follows = abs(shown - self._shown - passed) < JUMP + passed / 1_000
+        present = self._seen + (shown - self._shown if follows else passed)
+        self._shown, self._at = shown, at
+        self._seen = present.replace(microsecond=present.microsecond // 1_000 * 1_000)
+        return self._seen
+
+    def drift(self) -> timedelta:
+        now = self.now()
+        return self._shown - now

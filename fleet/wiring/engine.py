@@ -35,7 +35,7 @@ from fleet.kulta.runtime.served import Served
 from fleet.kulta.runtime.sinks import CDEvents, Events, Nowhere, Occurrences, Sink
 from fleet.kulta.runtime.sources import Sources
 from fleet.settings import EngineSettings
-from fleet.telemetry.clock import SystemClock
+from fleet.telemetry.clock import SteadyClock
 from fleet.telemetry.metrics import EngineMetrics
 from fleet.telemetry.server import Health, serving
 from fleet.wiring import connect, watching
@@ -88,7 +88,7 @@ def compose(
     metrics: EngineMetrics,
 ) -> "Engine":
     """The parts, put together and not yet running."""
-    clock = SystemClock()
+    clock = SteadyClock()
     queue: WorkQueue[Key] = WorkQueue(
         concurrency=INFLIGHT, base=BACKOFF_SECONDS, cap=MOST_BACKOFF_SECONDS
     )

@@ -44,7 +44,7 @@ from fleet.hub.runtime.hooks import Hooks
 from fleet.hub.runtime.renders import Renders
 from fleet.rendering import environment
 from fleet.settings import HubSettings
-from fleet.telemetry.clock import SystemClock
+from fleet.telemetry.clock import SteadyClock
 from fleet.telemetry.metrics import HubMetrics
 from fleet.telemetry.server import Health, serving
 from fleet.wiring import connect, watching
@@ -84,7 +84,7 @@ def compose(
     metrics: HubMetrics,
 ) -> "Hub":
     """The parts, put together and not yet running."""
-    clock = SystemClock()
+    clock = SteadyClock()
     elector = connect.elector(chosen, config, session, clock, HUB_LEASE, USER_AGENT)
 
     client = functools.partial(

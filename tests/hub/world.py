@@ -71,6 +71,7 @@ class World:
     engines: engine.Engine = field(default_factory=engine.Imitation)
     request: str = ""
     isolated: bool = False
+    drift: timedelta = timedelta(0)
     gate: bool = False
     """What every hook answers."""
     answers: dict[str, HookAnswer] = field(default_factory=dict)
@@ -254,14 +255,13 @@ def _annotated(world: World) -> Application:
 
 def _run(world: World, name: str) -> None:
     run = world.runs[name]
-    others = [item for item in world.runs.values() if item.name != name]
-    ordered = sorted(others, key=lambda item: item.spec.number)
-    older = [item for item in ordered if item.spec.number < run.spec.number]
+    older = [item for item in world.runs.values() if item.spec.number < run.spec.number]
     observed = RunObserved(
         members=world.members,
         clusters=world.items,
         newest=max(item.spec.number for item in world.runs.values()),
         isolated=world.isolated,
+        drift=world.drift,
         hooks=world.answers if name == world.run.name else {},
         fleet=frozenset(selection.select(world.fleet, world.members).chosen) or None,
         requests=(world.request,) if world.request else (),

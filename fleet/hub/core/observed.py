@@ -6,7 +6,7 @@ them. A failed render or an unreachable member is a value here, so that a plan c
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from fleet.api import ClusterRollout, Fleet, FleetRollout, MemberCluster
@@ -116,6 +116,8 @@ class RunObserved:
     """Older runs of the Application that have not ended: they give way first."""
     former: tuple[FleetRollout, ...] = ()
     """Older runs of the Application that are kept, oldest first."""
+    drift: timedelta = timedelta(0)
+    """How far the clock on the wall has jumped ahead of the present."""
     fleet: frozenset[str] | None = None
     """Names of the fleet's members as it is now; None where that is not known, or it is empty."""
 

@@ -113,6 +113,7 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
         isolated=hub.links.is_hub_suspect(item.namespace, hub.clock.monotonic()),
         requests=_requests(item, found),
         authors=_authors(item, found),
+        drift=hub.clock.drift(),
         hooks=hub.hooks.answers((item.namespace, item.name)),
         deleting=_is_deleted(hub, owner),
         paused=_is_paused(hub, owner, item.spec.application.spec.destination.fleet),

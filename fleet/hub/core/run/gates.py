@@ -53,6 +53,7 @@ class View:
             name=name or (waits.BEFORE if status.started_at is None else waits.AFTER),
             digest=self.status.plan_digest,
             answers=self.observed.hooks,
+            drift=self.observed.drift,
         )
 
 

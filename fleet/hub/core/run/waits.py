@@ -35,6 +35,8 @@ class Side:
     """Of the run's plan."""
     answers: Mapping[str, HookAnswer]
     """What hooks answered, by `<wave>/<place>`."""
+    drift: timedelta = timedelta(0)
+    """How far the clock on the wall, by which windows open, is ahead of `now`."""
 
     @property
     def gates(self) -> tuple[Gate, ...]:
@@ -93,21 +95,21 @@ def approval(question: Question) -> Verdict:
 
 
 def schedule(question: Question) -> Verdict:
-    """The window is open."""
-    gate = question.gate.schedule
+    """The window is open, by the clock on the wall."""
+    gate, drift = question.gate.schedule, question.side.drift
     assert gate is not None
     length = durations.parse(gate.duration)
-    window = windows.at(gate.cron, gate.time_zone, length, question.now)
+    window = windows.at(gate.cron, gate.time_zone, length, question.now + drift)
     if window.closes is not None:
-        return Verdict(due=window.closes)
+        return Verdict(due=window.closes - drift)
     return Verdict(
         stop=Stop(
             reason="OutsideWindow",
             message=f"{question.about} for its window, which opens at {phrases.day(window.opens)}",
-            until=window.opens,
+            until=window.opens - drift,
             unblock="its next window",
         ),
-        due=window.opens,
+        due=window.opens - drift,
     )
 
 

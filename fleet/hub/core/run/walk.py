@@ -127,7 +127,8 @@ def _step(status: WaveStatus, wave: PlannedWave, view: View, now: datetime) -> W
         if any(row.doubt for row in rows):
             still = _stopped(status, now)
             return still.model_copy(update={"phase": WavePhase.SOAKING})
-        since = status.soaking_since or now
+        # Written by a hub whose clock was ahead, it would never end: it begins now.
+        since = min(status.soaking_since or now, now)
         status = status.model_copy(update={"phase": WavePhase.SOAKING, "soaking_since": since})
         if gates.soak_left(wave, status, now) is not None:
             return status

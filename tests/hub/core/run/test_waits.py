@@ -4,6 +4,7 @@ How requests open gates is in `test_requests`, the way of whole
 runs in tests/stories.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -76,6 +77,16 @@ def yes(hours: float, by: str = "jane") -> dict[str, Any]:
             "wave eu waits for its window, which opens at Fri 2026-11-20 14:00Z",
             NOON + 2 * HOUR,
             id="outside the window",
+        ),
+        pytest.param(
+            replace(side(WINDOW), drift=2 * HOUR), "", "", None,
+            id="[MT-19] the clock on the wall was put right: its window is open",
+        ),
+        pytest.param(
+            replace(side(WINDOW), drift=-HOUR), "OutsideWindow",
+            "wave eu waits for its window, which opens at Fri 2026-11-20 14:00Z",
+            NOON + 3 * HOUR,
+            id="[MT-19] put back by an hour: three hours are left, it opens at the same time",
         ),
         pytest.param(
             side({"schedule": {"cron": "0 11 * * *", "duration": "2h"}}), "", "", None,

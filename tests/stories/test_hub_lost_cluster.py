@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from fleet.api.fleetrollout import ClusterPhase, RunPhase
-from tests.hub import gen, world
+from tests.hub import engine, gen, world
+from tests.hub.world import ClusterName
 
 HOURS_3 = 10_800
+A = ClusterName("a")
 Away = Callable[..., world.World]
 
 
@@ -102,3 +104,15 @@ def test_somebodys_service_is_in_the_way_until_it_is_gone() -> None:
     assert not [line for line in here.log if line.startswith("a ")], "nothing half-written"
     del here.objects[world.ClusterName("a")]["services", "checkout", "checkout"]
     assert world.settle(here).phase("a") is ClusterPhase.SUCCEEDED
+
+
+def test_a_member_that_comes_back_from_an_old_backup_is_brought_up_to_date() -> None:
+    """Its etcd is that of the first version; of the run that has ended nobody else hears."""
+    first = world.settle(world.new("a", "b"))
+    backup = {name: engine.clone(one) for name, one in first.objects[A].items()}
+    second = world.settle(world.deliver(first, "shop:v2"))
+    there = world.tick(replace(second, objects={**second.objects, A: backup}, started=[]))
+    assert there.phase("a") is ClusterPhase.APPLYING
+    done = world.settle(there)
+    assert (done.image("a"), done.phase("a")) == ("shop:v2", ClusterPhase.SUCCEEDED)
+    assert (done.run.status, done.started) == (second.run.status, [])

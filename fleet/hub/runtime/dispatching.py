@@ -103,6 +103,7 @@ async def _carry_out(
     written = False
     if plan.fence:
         written = await apply.write_status(hub, CLUSTERROLLOUTS, item, plan.status)
+        _tell(hub, item, plan)
         item = hub.stores.items.get(key, item)
     if plan.actions:
         outcomes = await apply.member(_handle(hub, item), plan.actions)

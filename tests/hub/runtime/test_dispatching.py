@@ -207,6 +207,26 @@ async def test_what_stays_behind_is_told_when_a_member_is_let_go(desk: Desk) -> 
     assert desk.kube.peek(CLUSTERROLLOUTS, KEY[1], TENANT) is None
 
 
+async def test_a_member_that_was_restored_is_told_of_once(desk: Desk) -> None:
+    """It has an older Rollout than had arrived there: dispatched again, and an Event says why."""
+    await dispatching.dispatch(desk.hub, KEY)
+    report(desk, "Completed")
+    await dispatching.dispatch(desk.hub, KEY)
+    old = rollout(desk)
+    old["spec"]["dispatch"]["sequence"] = 0
+    link = desk.link("east")
+    assert link.handle is not None
+    link.handle.informers[ROLLOUTS].store.see(desk.member("east").seed(ROLLOUTS, old))
+    for _ in range(2):
+        await dispatching.dispatch(desk.hub, KEY)
+    assert rollout(desk)["spec"]["dispatch"]["sequence"] == 2
+    told = [event.message for event in desk.sent.events if event.reason == "Redispatched"]
+    assert told == [
+        "east has the Rollout of dispatch 0 where 1 had arrived: it was restored from a backup: "
+        "dispatched again"
+    ]
+
+
 async def test_a_clusterrollout_without_our_finalizer_gets_it_first(desk: Desk) -> None:
     found = desk.kube.peek(CLUSTERROLLOUTS, KEY[1], TENANT)
     assert found is not None

@@ -159,7 +159,11 @@ def _fenced(case: Case) -> DispatchPlan | None:
                 "conditions": known,
             }
         )
-    return DispatchPlan(status=status, actions=writes.missing(case, taken), fence=True)
+    told = writes.loss(case)
+    events = (("Warning", "Redispatched", f"{told}: dispatched again"),) if told else ()
+    return DispatchPlan(
+        status=status, actions=writes.missing(case, taken), fence=True, events=events
+    )
 
 
 def _written(case: Case) -> DispatchPlan | None:

@@ -135,6 +135,21 @@ def _is_new(case: Case, taken: Dispatched) -> bool:
     return case.live.rollout is None or case.live.sequence < taken.rollout
 
 
+def loss(case: Case) -> str:
+    """What the member has lost that it was seen to have, so that it is written anew; else ""."""
+    taken, seen = case.item.status.dispatch, case.live.sequence
+    if case.bar is not None or not case.is_applied:
+        return ""
+    if case.live.rollout is None:
+        return f"the Rollout of dispatch {taken.rollout} is gone from {case.member.name}"
+    if seen >= taken.rollout:
+        return ""
+    return (
+        f"{case.member.name} has the Rollout of dispatch {seen} where {taken.rollout} had arrived: "
+        "it was restored from a backup"
+    )
+
+
 def again(case: Case) -> tuple[Dispatched, ApplyRollout]:
     """The same wish under the next sequence: the own write before anything is deleted."""
     sequence = max(case.item.status.dispatch.sequence, case.live.sequence) + 1

@@ -98,15 +98,23 @@ def test_the_next_sequence(live: int, taken: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "there",
+    ("there", "told"),
     [
-        pytest.param({}, id="somebody deleted the Rollout"),
-        pytest.param(objects(sequence=0), id="the member was restored from an old backup"),
+        pytest.param(
+            {}, "the Rollout of dispatch 1 is gone from a: dispatched again",
+            id="somebody deleted the Rollout",
+        ),
+        pytest.param(
+            objects(sequence=0),
+            "a has the Rollout of dispatch 0 where 1 had arrived: it was restored from a backup: "
+            "dispatched again",
+            id="the member was restored from an old backup",
+        ),
     ],
-)
-def test_what_the_member_lost_is_dispatched_again(there: Objects) -> None:
+)  # fmt: skip
+def test_what_the_member_lost_is_dispatched_again(there: Objects, told: str) -> None:
     plan = dispatch.decide(settled(), look(there, looked=True), NOON)
-    assert plan.fence
+    assert (plan.fence, plan.events) == (True, (("Warning", "Redispatched", told),))
     assert did(plan)[0] == "ApplyRollout"
     assert plan.status.dispatch.sequence == 2
 

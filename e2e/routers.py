@@ -47,6 +47,11 @@ VIRTUAL_SERVICES = {
     },
 }
 """Istio's definition, without its rules about what stands in the spec."""
+BESIDE = {
+    "headerRoutes": [{"name": "X-Team", "value": "checkout"}],
+    "sessionAffinity": {"cookieName": "version"},
+}
+"""Who gets a canary whatever its weight."""
 PAIR = (("web-stable", 100), ("web-canary", 0))
 EVERY = {
     "gatewayAPI": {"httpRoute": "web", "grpcRoutes": [{"name": "web"}]},
@@ -74,11 +79,24 @@ def furnish(plane: ControlPlane, namespace: str) -> None:
         plane.apply(what | {"metadata": {"name": "web", "namespace": namespace}})
 
 
-def rule(plane: ControlPlane, namespace: str) -> dict[str, Any]:
-    """The first rule of the HTTPRoute."""
+def rules(plane: ControlPlane, namespace: str) -> list[dict[str, Any]]:
+    """All rules of the HTTPRoute, in their order."""
     _, found = plane.call("GET", names.HTTPROUTES.path(namespace, "web"))
-    first: dict[str, Any] = found["spec"]["rules"][0]
-    return first
+    return list(found["spec"]["rules"])
+
+
+def headers(plane: ControlPlane, namespace: str) -> list[str]:
+    """The headers that its rules ask for, rule by rule, and those that are given."""
+    found = rules(plane, namespace)
+    matches = (match for x in found for match in x["matches"])
+    asked = [item["name"] for match in matches for item in match.get("headers", [])]
+    filters = (item for x in found for ref in x["backendRefs"] for item in ref.get("filters", []))
+    return [*asked, *(x["responseHeaderModifier"]["add"][0]["name"] for x in filters)]
+
+
+def rule(plane: ControlPlane, namespace: str) -> dict[str, Any]:
+    """The one of them that holds both Services."""
+    return next(x for x in rules(plane, namespace) if len(x["backendRefs"]) == len(PAIR))
 
 
 def weights(plane: ControlPlane, namespace: str) -> list[int] | None:

@@ -143,19 +143,19 @@ def test_a_canary_goes_step_by_step_and_its_weights_are_told(
 ) -> None:
     steps = [{"setWeight": weight, "pause": {"duration": "1s"}} for weight in (0, 20, 50)]
     web = canary(cluster, place, *steps, {"setWeight": 100})
-    web.strategy = {"canary": {**web.strategy["canary"], "mirror": True}}
+    web.strategy = {"canary": {**web.strategy["canary"], "mirror": True, **routers.BESIDE}}
     web.apply("app:v1")
     web.wait(phase="Completed")
     web.apply("app:v2")
     web.wait(phase="Paused", currentWeight=0, updatedReplicas=2)
     assert "RequestMirror" in str(routers.rule(cluster, place))
     status = web.wait(phase="Paused", currentWeight=20)
-    assert weights(web) == [80, 20]
+    told = routers.headers(cluster, place)
+    assert (weights(web), told) == ([80, 20], ["X-Team", "Cookie", "Set-Cookie"])
     done = web.wait(phase="Completed", stablePodHash=status["currentPodHash"])
     after = itertools.dropwhile(lambda item: item["weight"] != 20, done["decisions"])
-    told = [weight for weight, _ in itertools.groupby(item["weight"] for item in after)]
-    assert told == [20, 50, 100]
-    assert weights(web) == [100, 0]
+    assert [x for x, _ in itertools.groupby(item["weight"] for item in after)] == [20, 50, 100]
+    assert (weights(web), routers.headers(cluster, place)) == ([100, 0], [])
     selector = web.service("web-stable")["spec"]["selector"]
     assert selector["rollouts.kulta.io/hash"] == status["currentPodHash"]
 

@@ -136,6 +136,43 @@ def test_the_mirror_of_the_readme_gets_copies_of_all_requests() -> None:
     assert (world.split(), world.ready("shop:v2")) == ((100, 0), 4)
 
 
+def test_headers_and_cookies_of_the_readme_lead_to_the_canary() -> None:
+    found = re.search(r"```yaml\n(canary:\n  headerRoutes:.*?)```", TEXT, re.DOTALL)
+    assert found
+    (strategy,) = gen.canary(routed=True).values()
+    manifest = gen.manifest(strategy={"canary": {**strategy, **yaml.safe_load(found[1])["canary"]}})
+    assert validation.of_manifest(manifest) == ()
+    world = World(manifest)
+    furnish(world, (gen.STABLE, "stable"), (gen.CANARY, "canary"), routed=True)
+    world.settle()
+    world.image("shop:v2")
+    world.run(300)
+    rules = world.routes[gen.ROUTE]["spec"]["rules"]
+    names = [rule["matches"][0]["headers"][0]["name"] for rule in rules[:-1]]
+    assert (names, world.split()) == (["X-Team", "Cookie"], (90, 10))
+    assert "Max-Age=86400" in str(rules[-1])
+    canary = Canary.model_validate({**strategy, "sessionAffinity": {"cookieName": "version"}})
+    assert canary.session_affinity is not None
+    assert (canary.session_affinity.max_age, canary.header_routes) == (86_400, ())
+    assert canary.external_weight is None
+
+
+def test_the_weight_from_outside_of_the_readme_is_followed() -> None:
+    found = re.search(r"`externalWeight: (\d+)`", TEXT)
+    assert found
+    strategy = gen.canary(routed=True, steps=[], externalWeight=int(found[1]))
+    assert validation.of_manifest(gen.manifest(strategy=strategy)) == ()
+    world = canary_world(routed=True)
+    world.manifest["spec"]["strategy"] = strategy
+    world.settle()
+    world.image("shop:v2")
+    world.run(60)
+    assert world.split() == (75, 25)
+    world.annotate("promote")
+    world.settle()
+    assert world.status.phase is Phase.COMPLETED
+
+
 def test_the_blue_green_of_the_readme_does_what_the_text_says() -> None:
     """Judged in its preview, promoted by itself after ten minutes, back at once for five more."""
     found = re.search(r"```yaml\n(scaleDownDelay:.*?blueGreen:.*?)```", TEXT, re.DOTALL)

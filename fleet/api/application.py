@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from fleet.api.analysis import Analysis
+from fleet.api.canaries import AT_LEAST_ONE_STEP, JUDGED_STEPS
 from fleet.api.conditions import Conditions
 from fleet.api.experiment import LETTERS, ABAnalysis, Matches, VariantMatch, VariantWish
 from fleet.api.meta import LabelSelector, Model, Object
 from fleet.api.rules import Rule, Rules, choice
 from fleet.api.strategy import (
-    AT_LEAST_ONE_STEP,
-    JUDGED_STEPS,
     SOMEBODY_GETS_B,
     Choice,
     Preview,

@@ -35,6 +35,19 @@ HeaderName = Annotated[
 ]
 """The name of an HTTP header."""
 
+CookieName = Annotated[
+    str,
+    Field(max_length=256, pattern=_TOKEN),
+    Rules(
+        Rule(
+            rule=f'self.matches(r"{_TOKEN}")',
+            message="write the name of a cookie: letters, digits and dashes, no blanks",
+        ),
+        instead_of=("pattern",),
+    ),
+]
+"""The name of a cookie."""
+
 SERVICE = "name a Service of this namespace"
 
 
@@ -58,17 +71,7 @@ class HeaderMatch(Model):
 class CookieMatch(Model):
     """Requests with this cookie."""
 
-    name: Annotated[
-        str,
-        Field(max_length=256, pattern=_TOKEN),
-        Rules(
-            Rule(
-                rule=f'self.matches(r"{_TOKEN}")',
-                message="write the name of a cookie: letters, digits and dashes, no blanks",
-            ),
-            instead_of=("pattern",),
-        ),
-    ]
+    name: CookieName
     """Which cookie."""
     value: Annotated[
         str,

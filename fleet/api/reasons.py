@@ -145,6 +145,7 @@ SENTENCES: Final[dict[str, str]] = {
     "AnalysisPassed": "All metrics passed.",
     "PauseDurationExpired": "The pause of the step is over.",
     "StrategyChanged": "Another strategy takes over the revision that is on its way.",
+    "WeightChanged": "The weight of the step in work was changed in the spec.",
     "DesignChanged": "Arms, matches or metrics of the experiment changed: it begins anew.",
     "SignificanceReached": "All metrics of the experiment agree on a winner.",
     "ConsensusReached": "The significant metrics of the experiment agree on a winner.",

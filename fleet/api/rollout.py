@@ -234,6 +234,7 @@ class Decision(Model):
         "Superseded",
         "StrategyChanged",
         "DesignChanged",
+        "WeightChanged",
         "SignificanceReached",
         "ConsensusReached",
         "MaxDurationExceeded",

@@ -10,8 +10,18 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from fleet.api import canaries
 from fleet.api.analysis import Analysis
-from fleet.api.experiment import LETTERS, SERVICE, ABAnalysis, Matches, Variant, VariantMatch
+from fleet.api.experiment import (
+    LETTERS,
+    SERVICE,
+    ABAnalysis,
+    CookieName,
+    HeaderMatch,
+    Matches,
+    Variant,
+    VariantMatch,
+)
 from fleet.api.meta import Model
 from fleet.api.routing import GatewayRouting, TrafficRouting
 from fleet.api.rules import Rule, Rules, choice
@@ -136,48 +146,14 @@ Steps = Annotated[
 ]
 """Steps with growing weights."""
 
-JUDGED_STEPS = Rule(
-    rule="!has(self.steps) || !self.steps.exists(step, has(step.analysis)) || "
-    "(has(self.analysis) && has(self.analysis.metrics) && self.analysis.metrics.size() > 0)",
-    message="a step of analysis needs analysis.metrics: [{name: error-rate, threshold: 5}]",
-    field=".analysis",
-)
 
-SCALED_BY_ROUTER = Rule(
-    rule="!has(self.steps) || !self.steps.exists(step, has(step.setCanaryScale)) || "
-    "has(self.trafficRouting)",
-    message="setCanaryScale needs trafficRouting: without a router pods divide the traffic",
-    field=".steps",
-)
+class SessionAffinity(Model):
+    """Who has got the new revision once gets it again, by a cookie of the gateway's."""
 
-RAMPED_BY_ROUTER = Rule(
-    rule="!has(self.promotionSteps) || self.promotionSteps.size() == 0 || "
-    "(has(self.trafficRouting) && !has(self.analyzeAtFull))",
-    message="promotionSteps need trafficRouting, and no analyzeAtFull, "
-    "which gives all the traffic before the promotion",
-    field=".promotionSteps",
-)
-
-RAMPED_UPWARDS = Rule(
-    rule="!has(self.promotionSteps) || !has(self.steps) || self.steps.all(step, "
-    "!has(step.setWeight) || self.promotionSteps.all(weight, weight > step.setWeight))",
-    message="promotionSteps: each weight must be greater than that of the last step",
-    field=".promotionSteps",
-)
-
-JUDGED_AT_FULL = Rule(
-    rule="!has(self.analyzeAtFull) || "
-    "(has(self.analysis) && has(self.analysis.metrics) && self.analysis.metrics.size() > 0)",
-    message="analyzeAtFull needs analysis.metrics: [{name: error-rate, threshold: 5}]",
-    field=".analyzeAtFull",
-)
-
-AT_LEAST_ONE_STEP = Rule(
-    rule="has(self.steps) && self.steps.size() > 0",
-    message="a canary needs at least one step: "
-    "steps: [{setWeight: 20, pause: {duration: 5m}}, {setWeight: 100}]",
-    field=".steps",
-)
+    cookie_name: CookieName
+    """Which cookie; its value is the revision, so that none outlives its rollout."""
+    max_age: Annotated[int, Field(ge=1, le=31_536_000)] = 86_400
+    """Seconds for which it is kept."""
 
 
 BriefRouting = Annotated[GatewayRouting, Field(json_schema_extra={"x-kulta-brief": True})]
@@ -189,12 +165,7 @@ class Canary(Model):
     """Percent by percent: the new revision takes a growing share while it is judged."""
 
     RULES = (
-        AT_LEAST_ONE_STEP,
-        JUDGED_STEPS,
-        SCALED_BY_ROUTER,
-        JUDGED_AT_FULL,
-        RAMPED_BY_ROUTER,
-        RAMPED_UPWARDS,
+        *canaries.RULES,
         Rule(
             rule="self.canaryService != self.stableService || self.canaryService == ''",
             message="canaryService and stableService must be two different Services",
@@ -239,10 +210,20 @@ class Canary(Model):
     """Instead of `spec.maxUnavailable`."""
     mirror: bool = False
     """At a step of weight 0 the new revision gets copies of all requests, unseen by anybody."""
+    header_routes: Annotated[tuple[HeaderMatch, ...], Field(max_length=8)] = ()
+    """Requests with one of these headers get the new revision, whatever its weight."""
+    session_affinity: SessionAffinity | None = None
+    external_weight: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Instead of `steps`: percent that somebody else moves up and down; `kulta.io/promote` ends
+    it."""
 
     @property
     def way(self) -> tuple[Step, ...]:
         """The steps, and those that `promotionSteps` or `analyzeAtFull` add to them."""
+        if self.external_weight is not None:
+            kept = CanaryScale(replicas=1) if self._is_kept else None
+            weight = self.external_weight
+            return (Step(set_weight=weight, set_canary_scale=kept, pause=Pause()),)
         if self.analyze_at_full is not None:
             is_full = weight_at(self.steps, len(self.steps) - 1) == 100
             last = Step(set_weight=None if is_full else 100, analysis=self.analyze_at_full)
@@ -258,6 +239,11 @@ class Canary(Model):
             for weight in self.promotion_steps
         )
         return (*self.steps, *ramp)
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether a pod stays although nobody gets to it, ready for the next weight."""
+        return self.external_weight == 0 and self.traffic_routing is not None
 
 
 Preview = Annotated[int, Field(ge=0, le=604_800)]

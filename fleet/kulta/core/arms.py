@@ -1,7 +1,8 @@
-"""The arms of an experiment as the spec wishes them: what each runs, and who gets there.
+"""The arms of an experiment as the spec wishes them: what each runs, and who gets there; and who
+gets a canary whatever its weight.
 
-Used by the A/B strategy alone; everybody else finds them in `traits`. Pure: the same spec always
-gives the same arms.
+Used by these two strategies alone; everybody else finds them in `traits`. Pure: the same spec gives
+the same arms.
 """
 
 import re
@@ -9,12 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fleet.api.experiment import LETTERS, ContainerChange, CookieMatch, HeaderMatch, Match
-from fleet.api.rollout import ABTesting, RolloutSpec
+from fleet.api.rollout import ABTesting, Canary, RolloutSpec
 from fleet.kit import hashing
-from fleet.kulta.core.routers.base import Branch, Header, Headers
+from fleet.kulta.core.routers.base import Beside, Branch, Cookie, Header, Headers
 from fleet.kulta.core.traits import Arm
 
 Template = Mapping[str, Any]
+
+NEW = "canary"
+"""The name of rules that lead to a canary."""
 
 
 def of(spec: RolloutSpec, wish: ABTesting) -> tuple[Arm, ...]:
@@ -44,6 +48,24 @@ def _arm(letter: str, template: Template, service: str, matches: tuple[Headers, 
         revision=hashing.pod_hash(template),
         template=template,
         branch=Branch(name=role(letter), service=service, matches=matches),
+    )
+
+
+def beside(wish: Canary, revision: str) -> Beside | None:
+    """Who gets a canary whatever its weight; None where nobody is named."""
+    headers = tuple((_header(item),) for item in wish.header_routes)
+    branches = (Branch(name=NEW, service=wish.canary_service, matches=headers),) if headers else ()
+    affinity = wish.session_affinity
+    if affinity is None:
+        return Beside(branches=branches) if branches else None
+    match = (cookie(CookieMatch(name=affinity.cookie_name, value=revision)),)
+    return Beside(
+        branches=branches,
+        cookie=Cookie(
+            name=affinity.cookie_name,
+            text=f"{affinity.cookie_name}={revision}; Path=/; Max-Age={affinity.max_age}; HttpOnly",
+        ),
+        carriers=Branch(name=NEW, service=wish.canary_service, matches=(match,)),
     )
 
 

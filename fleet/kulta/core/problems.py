@@ -44,6 +44,21 @@ def steps(at: str, wanted: tuple[Step, ...], analysis: Analysis | None = None) -
             yield from duration(f"{where}.pause.duration", step.pause.duration)
 
 
+def way(at: str, canary: Canary) -> Iterator[str]:
+    """Steps, or a weight from outside instead of everything that has weights."""
+    if canary.external_weight is None:
+        yield from steps(at, canary.steps, canary.analysis)
+        return
+    own = {
+        "steps": canary.steps,
+        "promotionSteps": canary.promotion_steps,
+        "analyzeAtFull": canary.analyze_at_full,
+    }
+    for field, value in own.items():
+        if value:
+            yield f"{at}.externalWeight and {field} exclude each other; leave out one of them"
+
+
 def _weight(where: str, step: Step, before: int) -> Iterator[str]:
     """`before`: the weight that is in force; -1 at the first step."""
     weight, scale = step.set_weight, step.set_canary_scale
@@ -136,6 +151,18 @@ def mirror(at: str, wanted: Canary) -> Iterator[str]:
             f"{at}.mirror needs a step at which nobody sees the new revision; "
             "write for example steps: [{setWeight: 0, pause: {duration: 5m}}, …]"
         )
+
+
+def beside(at: str, wanted: Canary) -> Iterator[str]:
+    """Requests are told apart by routes of the Gateway API."""
+    routing = wanted.traffic_routing
+    given = {"headerRoutes": wanted.header_routes, "sessionAffinity": wanted.session_affinity}
+    for field, value in given.items():
+        if value and (routing is None or routing.gateway_api is None):
+            yield (
+                f"{at}.{field}: only routes of the Gateway API tell requests apart; "
+                f"write {at}.trafficRouting.gatewayAPI, or leave out {field}"
+            )
 
 
 def analysis(at: str, wanted: Analysis | None, *, has_services: bool = True) -> Iterator[str]:

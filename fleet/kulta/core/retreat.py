@@ -82,7 +82,7 @@ def _switched(draft: Draft) -> Wait | None:
 
 def _relieved(draft: Draft, stable: str, count: int, left: int) -> Wait | None:
     """One route is missing: the others may still lead to what failed."""
-    if not traffic.weight(draft):
+    if not (traffic.weight(draft) or draft.traits.beside):
         return None
     name = draft.traits.stable_service
     return (

@@ -25,6 +25,11 @@ class Goal:
     mirrors: bool = False
     """It gets a copy of every request, and no traffic."""
 
+    @property
+    def is_beside(self) -> bool:
+        """Whether those whom the strategy names may get it already, and not everybody does."""
+        return self.weight < 100 and not self.mirrors
+
     def size(self, total: int) -> int:
         """Pods, where a router divides the traffic; whoever has traffic has one."""
         share = total if self.mirrors else replicas.share(total, self.weight)
@@ -111,7 +116,8 @@ def _shrink(draft: Draft, wanted: int, rest: int) -> None:
 def _weights(draft: Draft, wish: Goal, wanted: int, was: int | None) -> Wait | None:
     current, base = draft.current, draft.stable or draft.current
     ready, aimed = draft.look.ready(current), traffic.aim(draft, base, current)
-    if ready == 0 and draft.look.ready(base) and (wish.mirrors or traffic.weight(draft)):
+    is_served = wish.mirrors or draft.traits.beside or traffic.weight(draft)
+    if ready == 0 and draft.look.ready(base) and is_served:
         traffic.weigh(draft, 0)
     if aimed is not None and not aimed.is_brief:
         return aimed
@@ -121,7 +127,13 @@ def _weights(draft: Draft, wish: Goal, wanted: int, was: int | None) -> Wait | N
     return (
         aimed
         or traffic.endpoints(draft, draft.traits.canary_service, current, needed)
-        or traffic.weigh(draft, wish.weight, was=was, mirrors=wish.mirrors)
+        or traffic.weigh(
+            draft,
+            wish.weight,
+            was=was,
+            mirrors=wish.mirrors,
+            beside=wish.is_beside and wanted > 0,
+        )
     )
 
 

@@ -98,16 +98,24 @@ def weight(draft: Draft) -> int:
 
 
 def weigh(
-    draft: Draft, percent: int, *, was: int | None = None, mirrors: bool = False
+    draft: Draft,
+    percent: int,
+    *,
+    was: int | None = None,
+    mirrors: bool = False,
+    beside: bool = False,
 ) -> Wait | None:
     """The canary Service shall get `percent` of the traffic; None once the gateway has taken it.
 
     `was`: the weight that is known to have been in force, so a difference is somebody's doing.
-    `mirrors`: it shall get a copy of each request besides.
+    `mirrors`: it shall get a copy of each request besides. `beside`: those whom the strategy names
+    shall get it whatever the percentage.
     """
     found = _divisions(draft)
-    if mirrors:
-        found = tuple(replace(item, parts=replace(item.parts, mirrors=True)) for item in found)
+    if mirrors or (beside and draft.traits.beside):
+        ways = draft.traits.beside if beside else None
+        parts = (replace(item.parts, mirrors=mirrors, beside=ways) for item in found)
+        found = tuple(replace(x, parts=part) for x, part in zip(found, parts, strict=True))
     return _divide(draft, found, percent, was == percent)
 
 
@@ -251,7 +259,7 @@ def _divisions(draft: Draft, branches: Collection[Branch] | None = None) -> tupl
 def _problem(draft: Draft, item: Division, percent: int) -> Wait | None:
     """Why `percent` cannot be written into an object."""
     wait = divisions.problem(item, draft.look.observed)
-    if wait is None and item.route is not None and percent:
+    if wait is None and item.route is not None and (percent or item.parts.beside):
         return item.router.misfit(item.route, item.parts)
     return wait
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.api.analysis import Analysis
-from fleet.kulta.core.routers.base import Branch, Target
+from fleet.kulta.core.routers.base import Beside, Branch, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,8 @@ class Traits:
     pods stay it can come back the same way."""
     arms: tuple[Arm, ...] = ()
     """What is tried side by side: first the new revision, then others."""
+    beside: Beside | None = None
+    """Who gets the new revision whatever its weight, while some of the traffic may."""
     analysis: Analysis | None = None
     """How the new revision is judged; None: it is not."""
 

@@ -107,6 +107,24 @@ BEYOND = [
         id="a promotion with falling weights",
     ),
     pytest.param(
+        gen.manifest(strategy=gen.canary(20, headerRoutes=[{"name": "x-team", "value": "us"}])),
+        "headerRoutes: only routes of the Gateway API tell requests apart",
+        "headerRoutes and sessionAffinity need trafficRouting.gatewayAPI",
+        id="headers that nobody can tell apart",
+    ),
+    pytest.param(
+        gen.manifest(strategy=gen.canary(20, sessionAffinity={"cookieName": "version"})),
+        "sessionAffinity: only routes of the Gateway API tell requests apart",
+        "headerRoutes and sessionAffinity need trafficRouting.gatewayAPI",
+        id="a cookie that nobody gives",
+    ),
+    pytest.param(
+        gen.manifest(strategy=gen.canary(20, externalWeight=30)),
+        "externalWeight and steps exclude each other; leave out one of them",
+        "externalWeight replaces steps, promotionSteps and analyzeAtFull: leave them out",
+        id="a weight from outside beside steps",
+    ),
+    pytest.param(
         gen.manifest(scaleDownDelay="8d"),
         "spec.scaleDownDelay invalid",
         "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d, or 0s for none",

@@ -67,6 +67,30 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cookie:
+    """What the gateway gives to those who got the new revision."""
+
+    name: str
+    text: str
+    """The whole `Set-Cookie`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """Who gets the canary Service whatever its weight: by headers, or by the cookie."""
+
+    branches: tuple[Branch, ...] = ()
+    cookie: Cookie | None = None
+    carriers: Branch | None = None
+    """Who has the cookie."""
+
+    def ways(self, weight: int) -> tuple[Branch, ...]:
+        """All branches in force at that weight: a cookie opens nothing that is closed."""
+        is_open = self.carriers is not None and weight > 0
+        return (*self.branches, *([self.carriers] if self.carriers and is_open else []))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backends:
     """The Services between which a Rollout's traffic is divided."""
 
@@ -81,6 +105,8 @@ class Backends:
     """Where matches divide the traffic: a weight of 100 lets all of them be, 0 none."""
     mirrors: bool = field(default=False, compare=False)
     """The canary Service gets a copy of each request."""
+    beside: Beside | None = field(default=None, compare=False)
+    """Rules of ours beside the weights; None: none at present."""
     origin: Origin | None = field(default=None, compare=False)
     """For routers that make objects of their own."""
 

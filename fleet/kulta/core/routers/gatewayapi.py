@@ -1,5 +1,6 @@
 """The Gateway API router: weights in the rules of an HTTPRoute or GRPCRoute that hold both
-Services, or, where matches divide the traffic, rules of our own beside the user's (`rules`).
+Services, or, where matches divide the traffic, rules of our own beside the user's (`rules`); a
+canary may have both.
 
 Matches, filters, time-outs, other rules and other back-ends stay as the user wrote them. The list
 of rules is atomic, so the whole object is written back under its resourceVersion, and only when
@@ -12,8 +13,8 @@ from typing import Any
 
 from fleet.api import names, routes
 from fleet.api.meta import Manifest
-from fleet.kulta.core.routers import mirrors, rules, weights
-from fleet.kulta.core.routers.base import Backends
+from fleet.kulta.core.routers import cookies, mirrors, rules, weights
+from fleet.kulta.core.routers.base import Backends, Beside
 from fleet.kulta.core.wait import Wait
 
 Ref = dict[str, Any]
@@ -55,6 +56,8 @@ class GatewayRouter:
         )
 
     def misfit(self, route: Manifest, backends: Backends) -> Wait | None:
+        if backends.beside is not None:
+            backends = replace(backends, branches=_beside(route, backends).ways(100))
         return rules.misfit(route, backends) if backends.branches else None
 
     def weight(self, route: Manifest, backends: Backends) -> int:
@@ -66,11 +69,11 @@ class GatewayRouter:
         if backends.branches:
             changed = weights.restored(route, backends.rollout, _pairs)
             return rules.applied(changed or route, backends, is_on=weight > 0) or changed
-        stripped = None
-        if backends.rollout in routes.records(route):
-            stripped = rules.applied(route, backends, is_on=False)
-        changed = weights.written(stripped or route, backends, weight, _pairs) or stripped
-        places = _places(route, backends)
+        ruled = _ruled(route, backends, weight)
+        changed = weights.written(ruled or route, backends, weight, _pairs) or ruled
+        places = _places(changed or route, backends)
+        parts = replace(backends, beside=_beside(route, backends))
+        changed = cookies.applied(changed or route, parts, places) or changed
         return mirrors.applied(changed or route, backends, places) or changed
 
     def pending(self, route: Manifest) -> Wait | None:
@@ -89,7 +92,8 @@ class GatewayRouter:
     def kept(self, route: Manifest) -> Mapping[str, Backends]:
         branched = {
             rollout: Backends(rollout=rollout, stable="", canary="")
-            for rollout in (*routes.records(route), *mirrors.records(route))
+            for known in (routes, mirrors, cookies)
+            for rollout in known.records(route)
         }
         return {**branched, **weights.kept(route)}
 
@@ -98,8 +102,23 @@ class GatewayRouter:
         changed = (
             weights.restored(stripped or route, backends.rollout, _pairs, backends) or stripped
         )
-        unmirrored = replace(backends, mirrors=False)
-        return mirrors.applied(changed or route, unmirrored, ()) or changed
+        plain = replace(backends, mirrors=False, beside=None)
+        changed = cookies.applied(changed or route, plain, ()) or changed
+        return mirrors.applied(changed or route, plain, ()) or changed
+
+
+def _beside(route: Manifest, backends: Backends) -> Beside:
+    """What is wanted beside the weights in that kind of route: gRPC knows no cookies."""
+    wish = backends.beside or Beside()
+    return wish if route["kind"] == "HTTPRoute" else Beside(branches=wish.branches)
+
+
+def _ruled(route: Manifest, backends: Backends, weight: int) -> Manifest | None:
+    """The route with the rules that stand beside the weights; None when it has just these."""
+    ways = _beside(route, backends).ways(weight)
+    if not ways and backends.rollout not in routes.records(route):
+        return None
+    return rules.applied(route, replace(backends, branches=ways), is_on=bool(ways))
 
 
 def _pairs(route: Manifest, backends: Backends) -> Iterator[tuple[Ref, Ref]]:

@@ -7,12 +7,12 @@ other filters stay. For which Rollouts we added one stands in an annotation:
 """
 
 import copy
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from fleet.api import names
 from fleet.api.meta import Manifest
+from fleet.kulta.core.routers import notes
 from fleet.kulta.core.routers.base import Backends
 
 Rule = dict[str, Any]
@@ -23,13 +23,7 @@ MOST_FILTERS = 16
 
 def records(route: Manifest) -> dict[str, dict[str, Any]]:
     """What the annotation keeps, Rollout by Rollout; empty where somebody broke it."""
-    text = (route["metadata"].get("annotations") or {}).get(names.MIRRORED)
-    try:
-        found = json.loads(text) if text else {}
-    except ValueError:
-        return {}
-    kept = found.items() if isinstance(found, dict) else ()
-    return {key: value for key, value in kept if isinstance(value, dict)}
+    return notes.read(route, names.MIRRORED)
 
 
 def is_overfull(rules: Iterable[Rule], backends: Backends) -> bool:
@@ -55,7 +49,8 @@ def applied(route: Manifest, backends: Backends, places: Iterable[int]) -> Manif
     for at in lost:
         rule = changed["spec"]["rules"][at]
         rule["filters"] = [*(rule.get("filters") or []), _filter(backends)]
-    _note(changed, backends.rollout, {"canary": backends.canary, "port": backends.port})
+    record = {"canary": backends.canary, "port": backends.port}
+    notes.keep(changed, names.MIRRORED, backends.rollout, record)
     return changed
 
 
@@ -67,7 +62,7 @@ def _without(route: Manifest, rollout: str, canary: str) -> Manifest:
             rule["filters"] = left
             if not left:
                 del rule["filters"]
-    _note(changed, rollout, None)
+    notes.keep(changed, names.MIRRORED, rollout, None)
     return changed
 
 
@@ -83,15 +78,3 @@ def _has(rule: Rule, canary: str) -> bool:
 def _leads(item: dict[str, Any], canary: str) -> bool:
     ref = (item.get("requestMirror") or {}).get("backendRef") or {}
     return item.get("type") == "RequestMirror" and ref.get("name") == canary
-
-
-def _note(route: dict[str, Any], rollout: str, record: dict[str, Any] | None) -> None:
-    """Keep the record of a Rollout, or drop it; the last one takes the annotation along."""
-    kept = {key: value for key, value in records(route).items() if key != rollout}
-    if record is not None:
-        kept[rollout] = record
-    notes = route["metadata"].setdefault("annotations", {})
-    if kept:
-        notes[names.MIRRORED] = json.dumps(kept)
-    else:
-        notes.pop(names.MIRRORED, None)

@@ -48,7 +48,7 @@ def misfit(route: Manifest, backends: Backends) -> Wait | None:
         rules = _arranged(route, backends, is_on=True)
     except Unanswerable as error:
         message = (
-            f"a rule of {name} and the experiment both ask for header {error} by "
+            f"a rule of {name} and {_what(backends)} both ask for header {error} by "
             "regular expression; write an exact value in one of them"
         )
         return Wait(reason="RouteMatchesConflict", message=message)
@@ -59,7 +59,7 @@ def misfit(route: Manifest, backends: Backends) -> Wait | None:
                 f"what Service {branch.service} is for; correct the matches of one of them"
             )
             return Wait(reason="RouteMatchesConflict", message=message)
-    return _overfull(name, [rule for _, rule in rules])
+    return _overfull(name, [rule for _, rule in rules], _what(backends))
 
 
 def applied(route: Manifest, backends: Backends, *, is_on: bool) -> Manifest | None:
@@ -108,6 +108,8 @@ def _clones(rule: Rule, backends: Backends, taken: set[str], anything: Rule) -> 
     """What stands beside a rule of the user's: for each branch one rule for all matches by headers,
     one for those by cookie."""
     stable = reference(rule, backends)
+    if backends.beside is not None and not _holds_both(rule, backends):
+        return
     for branch in backends.branches if stable is not None else ():
         for name, wanted in _kinds(branch):
             found = matches.joined(rule, wanted, anything)
@@ -116,6 +118,11 @@ def _clones(rule: Rule, backends: Backends, taken: set[str], anything: Rule) -> 
                 refs = [{**(stable or {}), "name": branch.service, "weight": 100}]
                 clone = {**rule, "matches": found, "backendRefs": refs}
                 yield made, clone | ({"name": made} if "name" in rule else {})
+
+
+def _holds_both(rule: Rule, backends: Backends) -> bool:
+    """Whether weights divide the requests of this rule."""
+    return any(item.get("name") == backends.canary for item in rule.get("backendRefs") or [])
 
 
 def _kinds(branch: Branch) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -138,7 +145,12 @@ def reference(rule: Rule, backends: Backends) -> Rule | None:
     return found[0] if len(found) == 1 else None
 
 
-def _overfull(name: str, rules: Sequence[Rule]) -> Wait | None:
+def _what(backends: Backends) -> str:
+    """Whose matches they are."""
+    return "the experiment" if backends.beside is None else "the canary"
+
+
+def _overfull(name: str, rules: Sequence[Rule], what: str) -> Wait | None:
     """Why so many rules are too many."""
     each = [len(matches.of(rule)) for rule in rules]
     heads = [len(match.get("headers") or []) for rule in rules for match in matches.of(rule)]
@@ -148,11 +160,11 @@ def _overfull(name: str, rules: Sequence[Rule]) -> Wait | None:
         (sum(each), MOST_IN_ALL, "matches"),
         (max(heads, default=0), MOST_HEADERS, "headers in one match"),
     )
-    for count, most, what in limits:
+    for count, most, items in limits:
         if count > most:
             message = (
-                f"with the experiment {name} would have {count} {what}, and {most} is "
-                "the most; split it, or take matches out of the experiment"
+                f"with {what} {name} would have {count} {items}, and {most} is "
+                f"the most; split it, or take matches out of {what}"
             )
             return Wait(reason="RouteFull", message=message)
     return None

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 
 from fleet.api.rollout import Canary, Phase, RolloutSpec, RolloutStatus, Step
 from fleet.api.strategy import is_weighed, weight_at
+from fleet.kit import hashing
 from fleet.kulta.core import (
-    advice,
+    arms,
     deadlines,
     decisions,
     divisions,
     holds,
+    passages,
     problems,
     promotion,
     replicas,
@@ -30,7 +32,6 @@ from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.strategies import base
 from fleet.kulta.core.traits import Traits
-from fleet.kulta.core.wait import Wait
 
 
 class CanaryStrategy:
@@ -40,12 +41,13 @@ class CanaryStrategy:
         canary = _canary(spec)
         names = {"canaryService": canary.canary_service, "stableService": canary.stable_service}
         yield from problems.services(at, names)
-        yield from problems.steps(at, canary.steps, canary.analysis)
+        yield from problems.way(at, canary)
         yield from problems.scales(at, canary.steps, is_routed=canary.traffic_routing is not None)
         yield from problems.full(at, canary)
         yield from problems.ramp(at, canary)
         yield from problems.routing(at, canary.traffic_routing)
         yield from problems.mirror(at, canary)
+        yield from problems.beside(at, canary)
         yield from problems.analysis(at, canary.analysis)
 
     def traits(self, spec: RolloutSpec) -> Traits:
@@ -59,6 +61,7 @@ class CanaryStrategy:
             canary_service=canary.canary_service,
             port=canary.port,
             targets=targets,
+            beside=arms.beside(canary, hashing.pod_hash(spec.template)),
             stable_stays=bool(targets) and not canary.dynamic_stable_scale,
             analysis=canary.analysis,
         )
@@ -92,7 +95,7 @@ class CanaryStrategy:
             before = draft.status
             if not self._reach(draft, step):
                 return
-            if before.reached_step_index != _index(draft):
+            if not _was_at(before, draft.status, _index(draft)):
                 _arrive(draft, step)
                 finding = _examined(draft)
             if not _may_leave(draft, step, finding):
@@ -106,14 +109,21 @@ class CanaryStrategy:
 
     def _reach(self, draft: Draft, step: Step) -> bool:
         """Bring the step's pods and weight about; whether they are in force."""
-        held, is_reached = holds.of_spec(draft), draft.status.reached_step_index == _index(draft)
+        wish, held = _goal(draft, _index(draft)), holds.of_spec(draft)
+        is_moved = draft.status.current_weight != wish.weight
+        is_reached = draft.status.reached_step_index == _index(draft) and not is_moved
         if held is not None and not is_reached:
-            steps.work(draft, _goal(draft, draft.status.reached_step_index))
+            at = draft.status.reached_step_index
+            wait = steps.work(draft, _goal(draft, at))
+            if wait is None and at == _index(draft):
+                passages.note_weight(draft, at, wish.weight)
             base.pause(draft, held)
             return False
-        wait = steps.work(draft, _goal(draft, _index(draft)), was_reached=is_reached)
+        wait = steps.work(draft, wish, was_reached=is_reached)
         draft.progress = wait
         if wait is None:
+            if is_moved:
+                passages.note_weight(draft, _index(draft), wish.weight)
             return True
         if held is not None:
             base.pause(draft, held)
@@ -128,7 +138,7 @@ class CanaryStrategy:
 
     def _leave(self, draft: Draft, step: Step, finding: Finding) -> None:
         """Go on to the next step, or past the last one."""
-        action, reason = _cause(draft, step, finding)
+        action, reason = passages.cause(draft, step, finding)
         if action == "Promotion":
             requests.consume(draft, "promote")
         left, all_steps = _index(draft), _canary(draft.look.spec).way
@@ -206,6 +216,11 @@ def _examined(draft: Draft) -> Finding:
     return base.examine(draft, iterations=own.iterations if own is not None else None)
 
 
+def _was_at(before: RolloutStatus, now: RolloutStatus, index: int) -> bool:
+    """Whether the step was reached already, with the weight that it has."""
+    return before.reached_step_index == index and before.current_weight == now.current_weight
+
+
 def _arrive(draft: Draft, step: Step) -> None:
     """Pods and weight are in force: the clocks of pause and analysis begin."""
     draft.set(
@@ -223,7 +238,7 @@ def _may_leave(draft: Draft, step: Step, finding: Finding) -> bool:
         return True
     wait = held or holds.of_step(draft, step)
     if wait is not None and draft.phase is not Phase.PAUSED and wait is not held:
-        _note_pause(draft, wait)
+        passages.note_pause(draft, _index(draft), _goal(draft, _index(draft)).weight, wait)
     wait = wait or finding.person
     if wait is not None:
         base.pause(draft, wait)
@@ -249,31 +264,6 @@ def _is_recorded(draft: Draft) -> bool:
         draft.again()
         return draft.status.reached_step_index is None
     return True
-
-
-def _note_pause(draft: Draft, wait: Wait) -> None:
-    decisions.note(
-        draft,
-        "Pause",
-        "StepCompleted",
-        f"step {_index(draft) + 1}: {wait.message}",
-        phase=Phase.PAUSED,
-        to_step=_index(draft),
-        weight=_goal(draft, _index(draft)).weight,
-    )
-
-
-def _cause(draft: Draft, step: Step, finding: Finding) -> tuple[str, str]:
-    """Why the step is left: action and reason of the decision."""
-    if requests.is_asked(draft, "promote"):
-        return "Promotion", "ManualPromotion"
-    if advice.advances(draft, step):
-        return "StepAdvance", "AdvisorAdvance"
-    if step.pause is not None:
-        return "StepAdvance", "PauseDurationExpired"
-    if finding.is_judged:
-        return "StepAdvance", "AnalysisPassed"
-    return "StepAdvance", "StepCompleted"
 
 
 def _is_promotion(draft: Draft, step: Step) -> bool:

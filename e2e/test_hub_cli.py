@@ -54,6 +54,9 @@ def test_a_run_is_steered_to_its_end(tenant: Tenant) -> None:
     assert console.said("resume", f"fr/{NAME}-1") == f"{NAME}-1: resumed by request\n"
     tenant.complete("app:v1", "west")
 
+    waited = console.said("wait", NAME, "--for", "awaitingApproval", "--timeout", "60s")
+    assert waited.startswith(f"{NAME}-1  AwaitingApproval  wave 1/2 canary  1/3 updated")
+    assert console("wait", NAME, "--timeout", "1s").returncode == 3
     digest = tenant.await_phase(1, "AwaitingApproval")["planDigest"]
     wrong = console.refused("approve", NAME, "--plan", "00000000")
     assert f"then fleet approve {NAME}-1 --plan {digest}" in wrong
@@ -68,10 +71,20 @@ def the_failed_again(tenant: Tenant, console: Console) -> None:
     """One fails, is tried again, and the run comes to its end."""
     tenant.puppets["east"].await_image(tenant.namespace, NAME, "app:v1")
     tenant.puppets["east"].fail(tenant.namespace, NAME)
-    tenant.await_phase(1, "Halted")
+    assert console("wait", NAME, "--timeout", "60s").returncode == 1
+    shown = console.said("get", NAME)
+    assert f"{NAME}-1  ✘ Halted  canary, app:v1  namespace {tenant.namespace}" in shown
+    assert "✘ east   rest  Failed" in shown
+    assert "error-rate 37.5 is not below 5" in shown
+    assert f"fleet resume {NAME}-1" in console.said("describe", f"fr/{NAME}-1")
     assert console.said("retry", NAME) == f"{NAME}-1: retry of 1: east\n"
     until(lambda: len(tenant.dispatches("east")) == 2, "it is sent again", within=20)
     tenant.complete("app:v1", "east", "north")
-    tenant.await_phase(1, "Succeeded")
+    seen = console.said("watch", NAME, "--timeout", "60s").splitlines()
+    assert seen[-1].endswith(
+        f"{NAME}-1  Succeeded  wave 2/2 rest  3/3 updated  3 of 3 clusters updated"
+    )
+    assert "✔ Succeeded   3/3" in console.said("history", NAME)
+    assert console.said("get", "-o", "name") == f"application.fleet.kulta.io/{NAME}\n"
     assert f"fleet rollback {NAME}-1 takes it back" in console.refused("pause", NAME)
     assert "no Application or run basket in namespace" in console.refused("pause", "basket")

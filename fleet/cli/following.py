@@ -73,6 +73,10 @@ class Following:
         """What the collection of that topic holds now."""
         return list(self._known[index].values())
 
+    def everything(self) -> list[Object]:
+        """What all the collections hold now; each object has its kind."""
+        return [item for known in self._known for item in known.values()]
+
     def wait(self, seconds: float) -> bool:
         """Until something has changed, at most so long; whether it has. Raises `FleetError`."""
         try:

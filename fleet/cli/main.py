@@ -19,6 +19,11 @@ from fleet.errors import FleetError, UserError
 FAILED, USAGE = 1, 2
 
 COMMANDS: Mapping[str, str] = {
+    "get": "Show a run with its waves and clusters, or list the Applications.",
+    "describe": "Show a run with its plan, and what was decided when and why.",
+    "watch": "Show a run live until its end.",
+    "wait": "Stay until a run has succeeded, or is as you want it; for scripts.",
+    "history": "List the runs of an Application and how they ended.",
     "pause": "Start nothing more, and hold who is in flight at its step.",
     "resume": "Go on after a pause or a halt, in spite of what has failed so far.",
     "approve": "Approve the plan for the wave that waits for it.",
@@ -35,9 +40,13 @@ COMMANDS: Mapping[str, str] = {
     "run": "Run a controller in the foreground.",
 }
 """`fleet <name>`: the `app` of the module `fleet.cli.<name>`, and what the list says about it."""
-RUNS: Mapping[str, str] = dict.fromkeys(
-    ("pause", "resume", "approve", "promote", "skip", "retry", "rollback", "undo", "abort"), "verbs"
-)
+RUNS: Mapping[str, str] = {
+    **dict.fromkeys(("get", "describe"), "show"),
+    **dict.fromkeys(("watch", "wait"), "watching"),
+    "history": "past",
+    **dict.fromkeys(("pause", "resume", "approve", "promote", "skip"), "verbs"),
+    **dict.fromkeys(("retry", "rollback", "undo", "abort"), "verbs"),
+}
 """Of these, what asks a hub about its runs: a function in `COMMANDS` of `fleet.cli.runs.<…>`."""
 
 

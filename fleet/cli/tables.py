@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from fleet.errors import UserError
+from fleet.kit import durations
 
 FORMS = ("table", "wide", "json", "yaml", "name")
 GAP, NARROW = "   ", "  "
@@ -77,3 +78,14 @@ def span(text: str | None, now: datetime) -> str:
         if distance >= length:
             return f"{distance // length}{unit}"
     return f"{int(distance.total_seconds())}s"
+
+
+def until(moment: datetime, now: datetime) -> str:
+    """`in 4m12s`, or `now` for what is due."""
+    left = moment - now
+    return f"in {durations.format_short(left)}" if left.total_seconds() >= 1 else "now"
+
+
+def length(seconds: float) -> str:
+    """`15m`, `1m30s`: so many seconds in at most two units."""
+    return durations.format_short(timedelta(seconds=seconds))

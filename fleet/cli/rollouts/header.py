@@ -9,13 +9,13 @@ from datetime import datetime
 from rich.text import Text
 
 from fleet.api.rollout import Phase, Step
-from fleet.cli import page
+from fleet.cli import page, tables
 from fleet.cli.rollouts import asking, numbers
 from fleet.cli.rollouts import family as families
 from fleet.cli.rollouts.family import Family
 from fleet.cli.rollouts.tree import PHASES
 from fleet.cli.tables import Tone
-from fleet.kit import durations, phrases
+from fleet.kit import phrases
 from fleet.kulta.core import outlook, strategies
 
 BAR = 24
@@ -65,7 +65,7 @@ def _waits(family: Family, now: datetime, width: int | None) -> Iterator[Text]:
     words = Text(found.message)
     if found.until is not None:
         words.append(f" (until {phrases.clock(found.until)}, ")
-        words.append(span(found.until, now), style="yellow").append(")")
+        words.append(tables.until(found.until, now), style="yellow").append(")")
     yield from page.labelled("Waits", words, width)
 
 
@@ -74,7 +74,9 @@ def _deadline(family: Family, now: datetime, width: int | None) -> Iterator[Text
     if due is not None and family.rollout.status.current_pod_hash != (
         family.rollout.status.stable_pod_hash
     ):
-        words = f"taken back at {phrases.clock(due)} ({span(due, now)}) unless something moves"
+        words = (
+            f"taken back at {phrases.clock(due)} ({tables.until(due, now)}) unless something moves"
+        )
         yield from page.labelled("Deadline", words, width)
 
 
@@ -141,12 +143,6 @@ def _asked(family: Family, now: datetime, width: int | None) -> Iterator[Text]:
     asked = asking.pending(family.rollout)
     if asked:
         yield from page.labelled("Asked", ", ".join(asked), width)
-
-
-def span(moment: datetime, now: datetime) -> str:
-    """`in 4m12s`, or `now` for what is due."""
-    left = moment - now
-    return f"in {durations.format_short(left)}" if left.total_seconds() >= 1 else "now"
 
 
 def _owner(family: Family, now: datetime, width: int | None) -> Iterator[Text]:

@@ -17,8 +17,11 @@ from fleet.kit import phrases
 REFUSED = "RequestRefused"
 _REQUEST = re.compile(
     r"(?:write )?(?:the request )?"
-    r"(?P<verb>[a-z]+)/<id>(?:/(?P<name>[a-z0-9.-]+))?(?P<digest>:[0-9a-z]+)?"
+    r"(?P<verb>[a-z]+)/<id>(?:/(?P<name>[a-z0-9.-]+|<[a-z ]+>))?(?P<digest>:[0-9a-z]+)?"
 )
+_ALONE = re.compile(r"(?:write )?the request (?P<verb>[a-z]+)\b(?!/)")
+_OPTIONS: Mapping[str, str] = {"skip": "--cluster", "undo": "--to"}
+"""What a name is about in the sentences of the hub, where it is no wave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +115,7 @@ def _approval(wish: Wish, run: FleetRollout) -> str:
         raise UserError(
             "Refused",
             f"the plan of {run.name} is {status.plan_digest}, not {wish.plan}: look at it "
-            f"(kubectl describe fr {run.name}), then fleet approve {run.name} "
+            f"(fleet describe {run.name}), then fleet approve {run.name} "
             f"--plan {status.plan_digest}",
         )
     wave = wish.wave or next((one.name for one in status.waves if one.finished_at is None), "")
@@ -126,7 +129,7 @@ def answer(before: Sequence[Entry], run: FleetRollout, verb: str, identity: str)
     if identity not in run.status.handled:
         return None
     wanted = (REFUSED, VERBS[verb].reason)
-    found = next((entry for entry in _since(before, run) if entry.reason in wanted), None)
+    found = next((entry for entry in since(before, run) if entry.reason in wanted), None)
     if found is None:
         return Answer(refused=False, text=spoken(run.status.message, run.name))
     refused = found.reason == REFUSED
@@ -136,7 +139,7 @@ def answer(before: Sequence[Entry], run: FleetRollout, verb: str, identity: str)
     return Answer(refused=refused, text=words + instead)
 
 
-def _since(before: Sequence[Entry], run: FleetRollout) -> Sequence[Entry]:
+def since(before: Sequence[Entry], run: FleetRollout) -> Sequence[Entry]:
     """What the history says since then; old entries leave it at its other end."""
     entries = run.status.history
     last = before[-1] if before else None
@@ -155,12 +158,12 @@ def spoken(words: str, run: str) -> str:
     """A sentence of the hub with commands in the place of the requests that it names."""
 
     def command(found: re.Match[str]) -> str:
-        verb, name = found["verb"], found["name"]
+        verb, said = found["verb"], found.groupdict()
         if verb not in VERBS:
             return found[0]
         parts = [f"fleet {verb} {run}"]
-        parts += [f"--wave {name}"] if name else []
-        parts += [f"--plan {found['digest'][1:]}"] if found["digest"] else []
+        parts += [f"{_OPTIONS.get(verb, '--wave')} {said['name']}"] if said.get("name") else []
+        parts += [f"--plan {said['digest'][1:]}"] if said.get("digest") else []
         return " ".join(parts)
 
-    return _REQUEST.sub(command, words)
+    return _ALONE.sub(command, _REQUEST.sub(command, words))

@@ -99,7 +99,7 @@ class Place:
             "NotFound",
             f"no {what[kind] if kind else 'Application or run'} {name} in "
             f"namespace {self.namespace} of {self.access.server}: -n names another one, "
-            "`kubectl get fapp,fr` lists them",
+            "`fleet get` lists them",
         )
 
     def applications(self, namespace: str | None = "") -> list[dict[str, Any]]:
@@ -125,6 +125,14 @@ class Place:
         except errors.Forbidden:
             return []  # the run's own status says most of it
         return [ClusterRollout.parse(item) for item in found]
+
+    def may_see_clusters(self, application: str) -> bool:
+        """Whether the ClusterRollouts may be looked at: not everybody who may ask may do that."""
+        try:
+            self._list(names.CLUSTERROLLOUTS, self.namespace, labelled(application))
+        except errors.Forbidden:
+            return False
+        return True
 
     def _find(self, resource: names.Resource, name: str) -> dict[str, Any] | None:
         return self.access.find(resource, name, self.namespace)

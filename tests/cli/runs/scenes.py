@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from fleet.api.fleetrollout import FleetRollout, RunPhase
+from fleet.api.names import REQUEST_ANNOTATION, REQUESTED_BY_ANNOTATION
 from fleet.cli.runs import asking
 from fleet.cli.runs.asking import Answer, Wish
+from fleet.cli.runs.view import View
 from tests.hub import world
 from tests.hub.world import World
 
@@ -77,6 +79,46 @@ def halted() -> World:
 
 def paused() -> World:
     return world.tick(replace(progressing(), request="pause/0"))
+
+
+def rolling_back() -> World:
+    """The second run goes back, asked for after its end."""
+    here = world.settle(second())
+    return until(replace(here, request="rollback/0"), RunPhase.ROLLING_BACK)
+
+
+def lost() -> World:
+    """A member of the wave `rest` cannot be reached."""
+    return world.settle(world.lose(second(), "b"))
+
+
+def refused() -> World:
+    """The Application has become one that the hub does not accept."""
+    here = succeeded()
+    gone = here.application.spec.destination.model_copy(update={"namespace": "elsewhere"})
+    spec = here.application.spec.model_copy(update={"destination": gone})
+    return world.tick(replace(here, application=here.application.model_copy(update={"spec": spec})))
+
+
+def waiting() -> World:
+    """A request is written that nobody has answered."""
+    here = halted()
+    meta = here.run.metadata
+    notes = {REQUEST_ANNOTATION: "resume/7", REQUESTED_BY_ANNOTATION: "jane"}
+    meta = meta.model_copy(update={"annotations": notes})
+    here.runs[here.run.name] = here.run.model_copy(update={"metadata": meta})
+    return here
+
+
+def unseen() -> World:
+    """The Application was changed a moment ago."""
+    return delivered(succeeded(), "shop:v2")
+
+
+def seen(here: World) -> View:
+    """The newest run as a command finds it."""
+    items = {str(name): item for name, item in here.items.items()}
+    return View(run=here.run, application=here.application, items=items)
 
 
 def asked(here: World, wish: Wish, identity: str = "x1") -> tuple[FleetRollout, Answer | None]:

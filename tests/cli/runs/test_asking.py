@@ -107,7 +107,7 @@ UNWRITTEN = [
     ),
     pytest.param(
         Wish(verb="approve", plan="00000000"),
-        "not 00000000: look at it (kubectl describe fr checkout-1), then fleet approve checkout-1",
+        "not 00000000: look at it (fleet describe checkout-1), then fleet approve checkout-1",
         id="a plan that is another one now",
     ),
 ]

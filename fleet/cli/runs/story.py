@@ -1,0 +1,86 @@
+"""What was decided for a run, in words, and the runs of an Application. Pure.
+
+The lower half of `fleet describe`, and all of `fleet history`.
+"""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from fleet.api.fleetrollout import FleetRollout
+from fleet.cli import page, tables
+from fleet.cli.page import Cells
+from fleet.cli.runs import asking, picture
+from fleet.cli.runs import view as views
+from fleet.cli.runs.view import View
+from fleet.hub.core.run import story
+from fleet.kit import durations, phrases
+
+RUNS = ("RUN", "REVISION", "PHASE", "UPDATED", "FAILED", "BEGAN", "TOOK", "WHY", "IMAGES")
+POLICY: dict[str, str] = {
+    "Halt": "halts when a budget is overspent",
+    "Rollback": "goes back when a budget is overspent",
+    "Continue": "goes on when a budget is overspent",
+}
+
+
+def plan(run: FleetRollout, width: int | None) -> list[Text]:
+    """What holds for all waves, and what a reader should know."""
+    planned, digest = run.spec.plan, run.status.plan_digest
+    rules = [POLICY[planned.on_failure]]
+    rules += ["halts at the first failed analysis"] * planned.halt_on_first_failed_analysis
+    seconds = tables.length(planned.unavailable_timeout_seconds)
+    rules += [f"{planned.unavailable} for members out of reach, {seconds} at most"]
+    if planned.min_interval_seconds:
+        rules += [f"{tables.length(planned.min_interval_seconds)} between two starts"]
+    if planned.traffic_percent < 100:
+        most = f"{planned.traffic_percent}% of the traffic on the new revision"
+        rules += [f"at most {most} before wave {planned.traffic_wave}"]
+    result = [Text(), *page.labelled("Plan", "; ".join(rules), width)]
+    result += page.labelled("Digest", digest, width) if digest else []
+    why = run.spec.trigger
+    previous = run.spec.previous_revision
+    since = f", after revision {previous}" if previous else ""
+    result += page.labelled("Why", f"{why}: revision {run.spec.revision}{since}", width)
+    for note in planned.notes:
+        result += page.labelled("Note", note, width)
+    return result
+
+
+def past(run: FleetRollout, width: int | None) -> list[Text]:
+    """The decisions that the run remembers, oldest first."""
+    entries = run.status.history
+    if not entries:
+        return []
+    indent = len("12:00:05Z  ") + max(len(entry.reason) for entry in entries) + 2
+    result = [Text(), Text("DECISIONS", style=page.HEAD)]
+    for entry in entries:
+        when = phrases.clock(entry.time) if entry.time else "-"
+        style = "red" if entry.reason in story.WARNINGS else ""
+        said = Text(asking.spoken(entry.message, run.name), style=style)
+        result += page.labelled(f"{when}  {entry.reason}", said, width, indent=indent)
+    return result
+
+
+def runs(found: Sequence[FleetRollout]) -> list[Text]:
+    """The runs of an Application, newest first."""
+    rows = [_run(run) for run in sorted(found, key=lambda run: -run.spec.number)]
+    return page.columns(RUNS, rows)
+
+
+def _run(run: FleetRollout) -> Cells:
+    status, counts = run.status, run.status.counts
+    took = ""
+    if status.started_at and status.finished_at:
+        took = durations.format_short(status.finished_at - status.started_at)
+    return (
+        Text(run.name, style=page.STRONG),
+        run.spec.revision[: picture.SHORT],
+        page.marked(views.RUN[status.phase], status.phase or "Unseen"),
+        f"{counts.updated}/{counts.total}",
+        Text(str(counts.failed), style="bold red" if counts.failed else ""),
+        phrases.day(status.started_at) if status.started_at else "",
+        took,
+        run.spec.trigger,
+        View(run=run, items={}).images,
+    )

@@ -313,6 +313,7 @@ class ApplicationPhase(StrEnum):
     READY = "Ready"
     PROGRESSING = "Progressing"
     DEGRADED = "Degraded"
+    WAITING_APPROVAL = "WaitingApproval"
     DELETING = "Deleting"
 
 

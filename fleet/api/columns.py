@@ -71,9 +71,11 @@ MEMBERCLUSTER = (
     _wide("Message", ".status.message"),
 )
 FLEET = (
+    _text("Phase", ".status.phase"),
     _count("Members", ".status.members"),
     _count("Reachable", ".status.reachable"),
     AGE,
+    _wide("Message", ".status.message"),
 )
 APPLICATION = (
     _text("Fleet", ".spec.destination.fleet"),

@@ -1,5 +1,6 @@
 """Fleet: which members belong together, and what they share where an Application says nothing."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -50,15 +51,29 @@ class FleetSpec(Model):
     defaults: Defaults = Defaults()
 
 
+class FleetPhase(StrEnum):
+    """One word for the whole fleet."""
+
+    READY = "Ready"
+    PROGRESSING = "Progressing"
+    DEGRADED = "Degraded"
+
+
 class FleetStatus(Model):
     """Who belongs to the fleet now, and who answers."""
 
+    phase: FleetPhase | None = None
+    """One word for the whole fleet."""
     observed_generation: int = 0
     """The generation of the spec that this status speaks of."""
     members: int = 0
     """How many members there are."""
     reachable: int = 0
     """How many of them answer."""
+    missing: int = 0
+    """How many more are named and do not exist."""
+    message: str = ""
+    """Who is missing or not well, and why."""
     conditions: Conditions = ()
     """Aspects of health, each with reason and sentence."""
 

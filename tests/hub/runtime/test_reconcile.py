@@ -175,7 +175,7 @@ async def test_fleets(desk: Desk, members: dict[str, Any], said: tuple[Any, ...]
     desk.put(FLEETS, gen.fleet(members=members))
     await reconcile.fleet(desk.hub, (TENANT, "production"))
     found = status(desk, FLEETS, "production")
-    (ready,) = found["conditions"]
+    ready = next(item for item in found["conditions"] if item["type"] == "Ready")
     assert said == (
         found.get("members", 0),
         found.get("reachable", 0),

@@ -220,6 +220,8 @@ def _phase(newest: FleetRollout | None, create: CreateRun | None) -> tuple[Appli
     told = f"run {newest.name}: {newest.status.message or 'begins'}"
     if newest.status.phase is RunPhase.SUCCEEDED:
         return ApplicationPhase.READY, told
+    if newest.status.phase is RunPhase.AWAITING_APPROVAL:
+        return ApplicationPhase.WAITING_APPROVAL, told
     bad = (
         RunPhase.HALTED,
         RunPhase.ABORTED,

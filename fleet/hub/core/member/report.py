@@ -3,12 +3,12 @@
 Called by the runtime's `membership` and `reconcile`. A status does not move while nothing does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from fleet.api import Fleet, MemberCluster, conditions
 from fleet.api.conditions import Condition, condition
-from fleet.api.fleet import FleetStatus
+from fleet.api.fleet import FleetPhase, FleetStatus
 from fleet.api.membercluster import EngineStatus, MemberClusterStatus
 from fleet.api.meta import write_time
 from fleet.api.names import ClusterName
@@ -16,6 +16,10 @@ from fleet.hub.core.member import freshness, selection
 from fleet.hub.core.member.connectivity import Connectivity
 from fleet.hub.core.member.identity import Identity
 from fleet.hub.core.observed import Member
+from fleet.kit import phrases
+
+TOLD = 3
+"""Members that are not well and are told of one by one."""
 
 
 def member(
@@ -50,7 +54,7 @@ def member(
 
 
 def fleet(item: Fleet, members: Mapping[ClusterName, Member], now: datetime) -> FleetStatus:
-    """The status of a Fleet: who belongs to it, and who answers."""
+    """The status of a Fleet: who belongs to it, who answers, and who is well."""
     selected = selection.select(item, members)
     lacking = [selected.left_out[name] for name in item.spec.members.names if name not in members]
     if not selected.chosen:
@@ -62,14 +66,41 @@ def fleet(item: Fleet, members: Mapping[ClusterName, Member], now: datetime) -> 
         ready = condition("Ready", False, "MemberNotFound", "; ".join(lacking))
     else:
         ready = condition("Ready", True, "Accepted")
+    chosen = [members[name] for name in selected.chosen]
+    healthy = _health(chosen)
+    good = ready.status == "True"
     return FleetStatus(
+        phase=WORDS[healthy.status] if good else FleetPhase.DEGRADED,
         observed_generation=item.metadata.generation,
-        members=len(selected.chosen),
-        reachable=sum(members[name].reachable for name in selected.chosen),
+        members=len(chosen),
+        reachable=sum(member.reachable for member in chosen),
+        missing=len(lacking),
+        message="; ".join(text for text in (ready.message, healthy.message) if text),
         conditions=conditions.updated(
-            item.status.conditions, (ready,), now, item.metadata.generation
+            item.status.conditions, (ready, healthy), now, item.metadata.generation
         ),
     )
+
+
+WORDS = {
+    "True": FleetPhase.READY,
+    "False": FleetPhase.DEGRADED,
+    "Unknown": FleetPhase.PROGRESSING,
+}
+
+
+def _health(chosen: Sequence[Member]) -> Condition:
+    """Whether the reports of all of them count; Unknown while that is only a matter of moments."""
+    doubtful = [member for member in chosen if not member.fresh]
+    lost = [member for member in doubtful if member.connecting_until is None]
+    if not doubtful:
+        return condition("Healthy", True, "Reachable")
+    if not lost:
+        names = phrases.listed([member.name for member in doubtful])
+        return condition("Healthy", None, "Connecting", f"{names} to be connected")
+    told = [f"{member.name}: {member.message or member.reason}" for member in lost[:TOLD]]
+    more = f"; and {len(lost) - TOLD} more" if len(lost) > TOLD else ""
+    return condition("Healthy", False, lost[0].reason, "; ".join(told) + more)
 
 
 def _fresh(believed: Connectivity) -> Condition:

@@ -288,6 +288,9 @@ def test_history_keeps_what_clusters_stand_on() -> None:
     [
         pytest.param(RunPhase.SUCCEEDED, ApplicationPhase.READY, id="succeeded"),
         pytest.param(RunPhase.SOAKING, ApplicationPhase.PROGRESSING, id="on its way"),
+        pytest.param(
+            RunPhase.AWAITING_APPROVAL, ApplicationPhase.WAITING_APPROVAL, id="a person is asked"
+        ),
         pytest.param(RunPhase.HALTED, ApplicationPhase.DEGRADED, id="halted"),
         pytest.param(RunPhase.SUCCEEDED_WITH_FAILURES, ApplicationPhase.DEGRADED, id="failures"),
     ],

@@ -77,6 +77,46 @@ def test_a_fleet(
         for name in known
     }
     status = report.fleet(gen.fleet(members={"names": names}), found, NOON)
-    (ready,) = status.conditions
+    ready = next(item for item in status.conditions if item.type == "Ready")
     assert (status.members, status.reachable) == counts
     assert (ready.reason, ready.message) == (reason, message)
+
+
+LOST = gen.member("c", reachable=False)
+NEW = gen.meet(gen.member("d"), NOON + timedelta(seconds=30))
+
+
+@pytest.mark.parametrize(
+    ("members", "phase", "healthy", "message"),
+    [
+        pytest.param([], "Ready", "True", "", id="all are well"),
+        pytest.param([LOST], "Degraded", "False", "c: connection refused",
+                     id="[KH-07] one does not answer"),
+        pytest.param([gen.lose(gen.member("e"), reachable=True)], "Degraded", "False",
+                     f"e: {gen.SILENT}", id="an engine that is dead is not taken for healthy"),
+        pytest.param([NEW], "Progressing", "Unknown", "d to be connected", id="one is new"),
+        pytest.param([NEW, LOST], "Degraded", "False", "c: connection refused",
+                     id="what is bad wins over what is new"),
+        pytest.param([gen.member(f"z{number}", reachable=False) for number in range(5)],
+                     "Degraded", "False",
+                     "z0: connection refused; z1: connection refused; z2: connection refused; "
+                     "and 2 more", id="many are counted"),
+    ],
+)  # fmt: skip
+def test_the_phase_of_a_fleet(
+    members: list[Member], phase: str, healthy: str, message: str
+) -> None:
+    """Beside two that are well."""
+    found = {**gen.members("a", "b"), **{member.name: member for member in members}}
+    status = report.fleet(gen.fleet(), found, NOON)
+    said = {item.type: item.status for item in status.conditions}
+    assert (status.phase, said["Healthy"], status.message) == (phase, healthy, message)
+    assert status.members - status.reachable == sum(not one.reachable for one in members)
+
+
+def test_a_fleet_counts_who_is_missing() -> None:
+    """[KH-03] The name is told; who is there is served."""
+    fleet = gen.fleet(members={"names": ["a", "b", "m3"]})
+    status = report.fleet(fleet, gen.members("a", "b"), NOON)
+    assert (status.phase, status.members, status.reachable, status.missing) == ("Degraded", 2, 2, 1)
+    assert "m3 is named by fleet production" in status.message

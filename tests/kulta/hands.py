@@ -18,7 +18,7 @@ def act(world: Any, action: kinds.Action) -> None:
             _change(world, name, replicas=size)
         case kinds.RelabelReplicaSet(name=name, role=role):
             _change(world, name, role=role)
-        case kinds.RelabelPod() | kinds.MarkPod():
+        case kinds.RelabelPod() | kinds.MarkPod() if action.name in world.pods:
             marked = isinstance(action, kinds.MarkPod)
             change = {"leaving": True} if marked else {"role": action.role}
             world.pods[action.name] = replace(world.pods[action.name], **change)

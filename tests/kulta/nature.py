@@ -17,7 +17,7 @@ from tests import gen
 def turn(world: Any) -> None:
     """Everybody but the engine does what is to be done."""
     for item in world.sets.values():
-        _replicate(world, item)
+        replicate(world, item)
     grown = world.now - timedelta(seconds=world.startup)
     left = dict(world.able)
     for key, pod in world.pods.items():
@@ -35,7 +35,7 @@ def turn(world: Any) -> None:
         world.slices = {name: addresses(world, item) for name, item in world.services.items()}
     for key, item in world.routes.items() if world.gateway else ():
         if key not in world.deaf and "parentRefs" in item["spec"]:
-            _accept(world, key, item)
+            accept(world, key, item)
 
 
 def addresses(world: Any, item: Service) -> frozenset[str]:
@@ -86,7 +86,8 @@ def advise(world: Any, question: Question) -> Consulted:
     )
 
 
-def _replicate(world: Any, item: ReplicaSet) -> None:
+def replicate(world: Any, item: ReplicaSet) -> None:
+    """The set makes the pods that it lacks, and gives up the newest of those that are too many."""
     own = [key for key, pod in world.pods.items() if pod.hash == item.hash]
     for _ in range(item.replicas - len(own)):
         number = next(world.numbers)
@@ -95,12 +96,14 @@ def _replicate(world: Any, item: ReplicaSet) -> None:
             name=name, uid=f"pod-{number}", hash=item.hash, role=item.role, ready=False
         )
         world.born[name] = world.now
+    own.reverse()
     own.sort(key=lambda key: (world.pods[key].ready, not world.pods[key].leaving))
     for key in own[: max(len(own) - item.replicas, 0)]:
         del world.pods[key]
 
 
-def _accept(world: Any, key: str, item: dict[str, Any]) -> None:
+def accept(world: Any, key: str, item: dict[str, Any]) -> None:
+    """The gateway takes the route as it is."""
     generation = item["metadata"]["generation"]
     parents = [gen.report(ref, generation) for ref in item["spec"]["parentRefs"]]
     if item["status"]["parents"] != parents:

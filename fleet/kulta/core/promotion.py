@@ -10,7 +10,7 @@ set shrinks while the new one grows, as bounds allow.
 
 from fleet.api.rollout import Phase
 from fleet.kit import durations
-from fleet.kulta.core import deadlines, decisions, replicas, traffic
+from fleet.kulta.core import deadlines, decisions, replicas, returns, traffic
 from fleet.kulta.core.actions import DeleteReplicaSet
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.observed import ReplicaSet
@@ -117,8 +117,10 @@ def grow(draft: Draft) -> int:
 
 
 def idle(draft: Draft) -> list[str]:
-    """Old revisions at which no Service points: their pods have nothing left to do."""
-    busy = {traffic.target(draft, name) for name in draft.traits.services}
+    """Old revisions that get nothing by any Service, by its selector or by addresses that have not
+    followed that yet: their pods have nothing left to do."""
+    pointed = {traffic.target(draft, name) for name in draft.traits.services}
+    busy = pointed.union(*(returns.reached(draft, name) for name in draft.traits.services))
     return [item for item in draft.others() if item not in busy]
 
 
@@ -139,7 +141,10 @@ def _switch(draft: Draft, needed: int) -> Wait | None:
     """Point Services and routes at the new revision, in the order that leaves no gap."""
     if not draft.traits.stable_service:
         return None
-    wait = traffic.collect(draft, draft.current, needed)
+    left = returns.remaining(draft) if draft.stable == draft.current else 0
+    wait = traffic.collect(draft, draft.current, needed, left)
+    if wait is None and left:
+        return traffic.taking_back(draft.stable)
     return wait or traffic.follow(draft, draft.current)
 
 

@@ -8,6 +8,7 @@ gives up, so whoever carries on after a crash sees what is left to do. Where no 
 (`maxSurge` 0), the set shrinks by `maxUnavailable` first. It waits while anything is on its way.
 """
 
+from fleet.kulta.core import returns
 from fleet.kulta.core.actions import MarkPod
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.events.emit import Emit
@@ -30,7 +31,8 @@ def begin(draft: Draft) -> bool:
 def go_on(draft: Draft) -> None:
     """The next size on the way to a set without marked pods; nothing where there are none.
 
-    A move is made when the one before has arrived: the set has its pods, the new ones are ready.
+    A move is made when the one before has arrived: the set has its pods, the new ones are ready,
+    and they have their traffic.
     """
     revision = _serving(draft)
     own = _pods(draft, revision)
@@ -44,6 +46,8 @@ def go_on(draft: Draft) -> None:
     if not low <= size <= high:
         return  # somebody has changed `replicas`: that comes first
     has_arrived = len(own) == size and all(item.ready for item in new)
+    if has_arrived and size == high and surge:  # who goes is missed by nobody
+        has_arrived = returns.is_served(draft, revision, [item.uid for item in new])
     draft.scale(revision, size if not has_arrived else high if size == low else low)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from fleet.api.analysis import MetricResult
 from fleet.api.rollout import Phase
-from fleet.kulta.core import decisions, promotion, replicas, traffic
+from fleet.kulta.core import decisions, promotion, replicas, returns, traffic
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.replicas import Bounds
 from fleet.kulta.core.wait import Wait, for_pods
@@ -64,10 +64,10 @@ def _switched(draft: Draft) -> Wait | None:
     ready = draft.look.ready(stable)
     if total and not ready:
         return _nowhere(stable)
-    left = _remaining(draft, ready)
+    left = returns.remaining(draft)
     wait = traffic.collect(draft, stable, min(ready, 1), left, was=_was(draft))
     if wait is None and left:
-        wait = for_pods(f"the stable revision {stable} takes back traffic as its pods are ready")
+        wait = traffic.taking_back(stable)
     if wait is not None and wait.reason not in ABSENT:
         return wait
     if wait is not None and wait.reason != "ServiceNotFound":
@@ -95,14 +95,6 @@ def _relieved(draft: Draft, stable: str, count: int, left: int) -> Wait | None:
 def _was(draft: Draft) -> int | None:
     """0 when the weights were back already: the failed pods go only then."""
     return None if draft.look.replicas(draft.current) else 0
-
-
-def _remaining(draft: Draft, ready: int) -> int:
-    """Percent that the stable revision cannot take yet; 0 where it kept all its pods."""
-    total = draft.look.total
-    if draft.traits.stable_stays or not total:
-        return 0
-    return min(traffic.weight(draft), 100 - 100 * min(ready, total) // total)
 
 
 def _counted(draft: Draft) -> Wait | None:

@@ -7,7 +7,7 @@ changed by hand, and takes traffic from a revision that has lost all its pods.
 from dataclasses import dataclass
 
 from fleet.api.strategy import Canary, CanaryScale, scale_at, weight_at
-from fleet.kulta.core import promotion, replicas, traffic
+from fleet.kulta.core import promotion, replicas, returns, traffic
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.wait import PODS, Wait, for_pods
 
@@ -85,7 +85,7 @@ def _routed(draft: Draft, wish: Goal, was: int | None) -> Wait | None:
     """
     look, current, stable = draft.look, draft.current, draft.stable
     wanted, rest = wish.size(look.total), look.total
-    if not draft.traits.stable_stays:
+    if not draft.traits.stable_stays and not returns.is_given_up(draft):
         least = replicas.split(look.bounds, wish.weight).stable
         rest = max(least, look.total - wanted)
     if stable in look.sets:
@@ -115,9 +115,11 @@ def _shrink(draft: Draft, wanted: int, rest: int) -> None:
 
 def _weights(draft: Draft, wish: Goal, wanted: int, was: int | None) -> Wait | None:
     current, base = draft.current, draft.stable or draft.current
-    ready, aimed = draft.look.ready(current), traffic.aim(draft, base, current)
+    is_given_up = returns.is_given_up(draft)
+    left = returns.remaining(draft) if is_given_up else 0
+    ready, aimed = draft.look.ready(current), traffic.aim(draft, base, current, left=left)
     is_served = wish.mirrors or draft.traits.beside or traffic.weight(draft)
-    if ready == 0 and draft.look.ready(base) and is_served:
+    if ready == 0 and draft.look.ready(base) and is_served and not is_given_up:
         traffic.weigh(draft, 0)
     if aimed is not None and not aimed.is_brief:
         return aimed

@@ -216,15 +216,15 @@ def collect(
     )
 
 
-def aim(draft: Draft, stable: str, new: str | Mapping[str, str]) -> Wait | None:
+def aim(draft: Draft, stable: str, new: str | Mapping[str, str], *, left: int = 0) -> Wait | None:
     """The stable Service at `stable`; the others at `new`, without traffic meanwhile.
 
-    `new`: a revision, or one for each Service.
+    `new`: a revision, or one for each Service. `left`: percent that must stay where it is for now.
     """
     wait = survey(draft) or _served(draft, stable)
     wait = wait or point(draft, draft.traits.stable_service, stable)
     for name in draft.traits.new_services:
-        wait = wait or _lead(draft, name, new if isinstance(new, str) else new[name])
+        wait = wait or _lead(draft, name, new if isinstance(new, str) else new[name], left)
     return wait
 
 
@@ -234,13 +234,20 @@ def follow(draft: Draft, revision: str) -> Wait | None:
     return next((wait for wait in waits if wait is not None), None)
 
 
-def _lead(draft: Draft, name: str, revision: str) -> Wait | None:
+def _lead(draft: Draft, name: str, revision: str, left: int) -> Wait | None:
     service = draft.look.observed.services.get(name)
     wait = None
     if service is not None and target(draft, name) != revision:
         undone = services.is_undone(service, draft.look.rollout)
-        wait = None if undone else weigh(draft, 0)
+        wait = None if undone else weigh(draft, left)
+    if wait is None and left:
+        return taking_back(draft.stable)
     return wait or point(draft, name, revision)
+
+
+def taking_back(stable: str) -> Wait:
+    """Traffic comes back as fast as pods do."""
+    return for_pods(f"the stable revision {stable} takes back traffic as its pods are ready")
 
 
 def _served(draft: Draft, revision: str) -> Wait | None:

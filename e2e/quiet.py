@@ -81,7 +81,7 @@ def is_renewal_or_watch(request: Request) -> bool:
 def checks(minute: Minute) -> float:
     """How many queries the site's Prometheus has answered."""
     url = f"{minute.realm.site.prometheus.url}/metrics"
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         rows = answer.read().decode().splitlines()
     mine = [r for r in rows if r.startswith("prometheus_http_requests_total") and "/query" in r]
     return sum(float(row.rpartition(" ")[2]) for row in mine)
@@ -93,7 +93,7 @@ def begun(realm: Realm) -> Iterator[Minute]:
     tenant = realm.tenant("quiet", "site")
     gateway = realm.site.gateway.url
     loads = [
-        LoadGenerator(Load(url=gateway, host=f"{name}.example.com", rate=8, duration=SECONDS * 3))
+        LoadGenerator(Load(url=gateway, host=f"{name}.example.com", rate=8, duration=SECONDS * 15))
         for name in ("paused", "failed")
     ]
     _deliver(tenant, "v1", "v1")

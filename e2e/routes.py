@@ -28,7 +28,7 @@ def send(site: Site, host: str = HOST, path: str = "/", **more: Any) -> Answer:
     url = more.pop("url", site.gateway.url)
     request = urllib.request.Request(f"{url}{path}", headers=headers, **more)
     try:
-        with urllib.request.build_opener(Still).open(request, timeout=10) as answer:
+        with urllib.request.build_opener(Still).open(request, timeout=30) as answer:
             answer.read()
             return _answer(answer.status, answer.headers)
     except urllib.error.HTTPError as error:

@@ -6,7 +6,6 @@ is to be measured.
 """
 
 import functools
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -199,11 +198,11 @@ class Tenant:
     def _await(
         self, ask: Callable[[], dict[str, Any]], what: str, phases: tuple[str, ...], within: float
     ) -> dict[str, Any]:
-        deadline = time.monotonic() + within
-        found: dict[str, Any] = {}
-        while time.monotonic() < deadline:
+        def there() -> dict[str, Any] | None:
             found = ask()
-            if found.get("phase") in phases:
-                return found
-            time.sleep(0.01)
-        raise TimeoutError(f"{self.namespace}: {what} is {found}, not {' or '.join(phases)}")
+            return found if found.get("phase") in phases else None
+
+        try:
+            return until(there, f"{self.namespace}: {what}", within=within, every=0.01)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; it is {ask()}, not {' or '.join(phases)}") from None

@@ -32,7 +32,7 @@ def place(site: Site, replicas: Replicas) -> Iterator[str]:
     """A namespace of its own; what runs there ends with it."""
     name = site.plane.add_namespace(f"traffic-{next(_numbers)}")
     yield name
-    site.plane.kubectl("delete", "rollouts", "--all", "-n", name, "--timeout=20s")
+    site.plane.kubectl("delete", "rollouts", "--all", "-n", name, "--timeout=120s")
     site.plane.kubectl("delete", "namespace", name, "--wait=false")
 
 
@@ -78,7 +78,7 @@ def measured(subject: Subject, image: str) -> dict[str, Any]:
 @contextmanager
 def requests_to(site: Site, place: str) -> Iterator[LoadGenerator]:
     """Sixty a second, meanwhile."""
-    load = Load(url=site.gateway.url, host=f"web.{place}.example.com", rate=60, duration=45)
+    load = Load(url=site.gateway.url, host=f"web.{place}.example.com", rate=60, duration=600)
     generator, loop = LoadGenerator(load), background.Loop()
     sending = threading.Thread(target=lambda: loop.call(generator.run()))
     sending.start()

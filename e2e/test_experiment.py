@@ -31,7 +31,7 @@ def place(site: Site, replicas: Replicas) -> Iterator[str]:
     """A namespace of its own; what runs there ends with it."""
     name = site.plane.add_namespace("experiment")
     yield name
-    site.plane.kubectl("delete", "rollouts", "--all", "-n", name, "--timeout=20s")
+    site.plane.kubectl("delete", "rollouts", "--all", "-n", name, "--timeout=120s")
     site.plane.kubectl("delete", "namespace", name, "--wait=false")
 
 
@@ -93,7 +93,7 @@ def test_the_best_of_three_wins_by_its_numbers(site: Site, place: str) -> None:
     host = f"web.{place}.example.com"
     clients = {
         arm: LoadGenerator(
-            Load(url=site.gateway.url, host=host, rate=30, duration=110, headers=headers)
+            Load(url=site.gateway.url, host=host, rate=30, duration=600, headers=headers)
         )
         for arm, headers in CLIENTS.items()
     }

@@ -310,5 +310,5 @@ def test_a_part_that_cannot_start_says_why_and_leaves_nothing(tmp_path: Path) ->
 
 
 def test_waiting_ends_with_a_sentence() -> None:
-    with pytest.raises(TimeoutError, match=r"the moon is full: not within 0\.1 s"):
+    with pytest.raises(TimeoutError, match=r"the moon is full: not within 0\.4 s"):
         until(lambda: False, "the moon is full", within=0.1)

@@ -21,12 +21,12 @@ READY = "/readyz"
 
 @contextlib.asynccontextmanager
 async def client(plane: ControlPlane, url: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """An administrator's client that verifies TLS and gives up after 3 s."""
+    """An administrator's client that verifies TLS and gives up after 30 s."""
     async with aiohttp.ClientSession(
         url,
         connector=aiohttp.TCPConnector(ssl=plane.authority.context()),
         headers={"Authorization": f"Bearer {plane.admin_token}"},
-        timeout=aiohttp.ClientTimeout(total=3),
+        timeout=aiohttp.ClientTimeout(total=30),
     ) as session:
         yield session
 
@@ -42,7 +42,7 @@ async def test_latency_counts_in_both_directions(plane: ControlPlane) -> None:
         proxy.latency = 0.1
         began = time.monotonic()
         await api.get(READY)
-        assert 0.2 <= time.monotonic() - began < 1
+        assert 0.2 <= time.monotonic() - began < 10
 
 
 async def test_a_cut_resets_connections_and_lets_new_ones_pass(plane: ControlPlane) -> None:
@@ -178,5 +178,5 @@ async def test_a_client_that_leaves_ends_its_watch_at_the_server_too(
         plane.call("POST", maps(namespace), note("seen"))
         await watch.content.readline()
         assert not proxy.no_watch.is_set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await proxy.no_watch.wait()

@@ -100,7 +100,7 @@ class Engine:
     def get(self, path: str) -> tuple[int, str]:
         """Status code and text of its own server's answer."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:  # it holds the connection

@@ -19,7 +19,7 @@ import aiohttp
 
 from e2e.ground import binaries, files, processes, xds
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds for Envoy to take what it is offered; it needs a few milliseconds."""
 POLL = 0.005
 OPTIONS = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "warn")
@@ -121,7 +121,7 @@ class Envoy:
         """What each `<namespace>/<service>/<port>` has answered since Envoy's start. Blocking."""
         found: dict[str, Counters] = {}
         query = urllib.parse.urlencode({"format": "json", "filter": r"^cluster\..*upstream_rq_"})
-        with urllib.request.urlopen(f"{self._admin}/stats?{query}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self._admin}/stats?{query}", timeout=30) as answer:
             rows = json.load(answer)["stats"]
         for row in rows:
             if match := COUNTER.fullmatch(row.get("name", "")):

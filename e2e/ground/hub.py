@@ -101,7 +101,7 @@ class Hub:
 
     def metrics(self) -> str:
         """What Prometheus would scrape."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=30) as answer:
             return str(answer.read().decode())
 
     def __enter__(self) -> Self:

@@ -55,7 +55,7 @@ def cluster(backend: Backend, source: str) -> Resource:
         "@type": CLUSTER,
         "name": backend.name,
         "type": "EDS",
-        "connect_timeout": "1s",
+        "connect_timeout": "10s",
         "eds_cluster_config": {"eds_config": watched(source)},
     }
 

@@ -27,6 +27,7 @@ from e2e.ground.loadgen import LoadGenerator
 from e2e.ground.prometheus import Prometheus
 from e2e.ground.proxy import Proxy
 from e2e.ground.site import Site
+from e2e.ground.waiting import until
 from e2e.tenancy import Tenant, World
 from fleet.api.names import APPLICATIONS, FLEETS
 
@@ -35,6 +36,8 @@ BODIES = AuditPolicy(bodies=("rollouts.kulta.io", "replicasets.apps"))
 ADDRESS = "http://prometheus.monitoring:9090"
 """The site's Prometheus, by the name that the reference's manifests use."""
 PORT = 9090
+ENOUGH = 15
+"""Answers after which it is clear who gives them."""
 META = "__meta_kubernetes_pod_label_rollouts_kulta_io"
 RELABEL: list[dict[str, Any]] = [
     {"source_labels": [f"{META}_rollout"], "regex": ".+", "action": "keep"},
@@ -139,6 +142,16 @@ def sending(*generators: LoadGenerator) -> Iterator[None]:
         for thread in threads:
             thread.join()
         loop.close()
+
+
+def all_from(version: str, *clients: LoadGenerator) -> None:
+    """Wait until the last answers of each of these clients come from that version."""
+
+    def there() -> bool:
+        last = [item.version for one in clients for item in one.answers[-ENOUGH:]]
+        return len(last) == ENOUGH * len(clients) and set(last) == {version}
+
+    until(there, f"{version} answers everybody", within=30)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from e2e.ground.envoy import Counters
 from e2e.ground.loadgen import NOBODY, Answer, Load, LoadGenerator
 from e2e.ground.subject import Subject, route, service
 from e2e.ground.waiting import until
-from e2e.realm import Realm, sending
+from e2e.realm import ENOUGH, Realm, all_from, sending
 
 COMPAT = Path(__file__).parent / "data" / "compat"
 VERSIONS = ("v1alpha1", "v1beta1")
@@ -32,8 +32,10 @@ RATE = 60.0
 REFUSED = "remote connection failure"
 EARLY = 3.0
 """Seconds in which a pod may not listen yet; its start is known to the second."""
-WINDOW = 2.5
-"""Seconds in which a weight is measured: 150 requests, so 15 points are 3.7 deviations or more."""
+SAMPLE = 180
+"""Requests by which a weight is measured: 15 points are 4 deviations or more."""
+LONGEST = 600.0
+"""Seconds after which a client that nobody stops ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,17 +63,25 @@ class Shop:
 
 def measure(realm: Realm, shops: Mapping[str, Shop]) -> dict[str, tuple[float, float]]:
     """Percent of the next requests that the canary Service took, and that v2.1.0 answered."""
-    ask, since = realm.site.gateway.counters, time.monotonic()
-    before = ask()
-    time.sleep(WINDOW)
-    after = ask()
-    found = {}
-    for version, shop in shops.items():
-        counted = zip(shop.counted(before), shop.counted(after), strict=True)
-        stable, canary = (b - a for a, b in counted)
-        answered = shop.load.share(since).get("v2.1.0", 0)
-        found[version] = (100 * canary / (stable + canary), 100 * answered)
-    return found
+    since, before = time.monotonic(), realm.site.gateway.counters()
+
+    def taken() -> dict[str, tuple[int, int]] | None:
+        """Requests of each stable and canary Service since, once there are enough of each shop."""
+        after, found = realm.site.gateway.counters(), {}
+        for version, shop in shops.items():
+            counted = zip(shop.counted(before), shop.counted(after), strict=True)
+            stable, canary = (b - a for a, b in counted)
+            found[version] = (stable, canary)
+        return found if min(map(sum, found.values())) >= SAMPLE else None
+
+    counts = until(taken, f"{SAMPLE} requests of each", within=20, every=0.2)
+    return {
+        version: (
+            100 * counts[version][1] / sum(counts[version]),
+            100 * shop.load.share(since).get("v2.1.0", 0),
+        )
+        for version, shop in shops.items()
+    }
 
 
 def written(name: str, version: str) -> str:
@@ -167,8 +177,8 @@ def _open(realm: Realm, version: str) -> Shop:
         mailer=subject(plane, place, "simple", version),
         billing=subject(plane, place, "bluegreen", version),
         search=subject(plane, place, "abtesting", version),
-        load=LoadGenerator(Load(url=url, host=orders, rate=RATE, duration=110)),
-        bills=LoadGenerator(Load(url=url, host=billing, rate=RATE, duration=60)),
+        load=LoadGenerator(Load(url=url, host=orders, rate=RATE, duration=LONGEST)),
+        bills=LoadGenerator(Load(url=url, host=billing, rate=RATE, duration=LONGEST)),
     )
 
 
@@ -188,7 +198,7 @@ def test_the_canary_takes_all_four_weights_and_no_request_fails(
             for one in orders.values():
                 one.request("promote")
         done = {version: one.wait(phase="Completed") for version, one in orders.items()}
-        time.sleep(1)
+        all_from("v2.1.0", *(shop.load for shop in shops.values()))
     for version, one in orders.items():
         expected = [pytest.approx((weight, weight), abs=15) for weight in WEIGHTS]
         assert [shares[version] for shares in measured] == expected, version
@@ -214,7 +224,7 @@ def test_the_blue_green_stands_in_its_preview_until_it_is_promoted(
             assert "currentStepIndex" not in status
             assert weights(shop.billing, "billing-route") == [100, 0]
             assert roles(shop.billing) == {"active": 3, "preview": 3}
-        time.sleep(1)
+        all_from("7", *(shop.bills for shop in all_))
         assert {item.version for shop in all_ for item in shop.bills.answers} == {"7"}
         for shop in all_:
             shop.billing.request("promote")
@@ -224,7 +234,7 @@ def test_the_blue_green_stands_in_its_preview_until_it_is_promoted(
             assert weights(shop.billing, "billing-route") == [100, 0]
             selector = shop.billing.service("billing-active")["spec"]["selector"]
             assert selector["rollouts.kulta.io/hash"] == done["stablePodHash"]
-        time.sleep(1)
+        all_from("8", *(shop.bills for shop in all_))
     for shop in all_:
         assert [item for item in shop.bills.answers if item.status != 200] == []
         assert shop.bills.answers[-1].version == "8"
@@ -237,7 +247,13 @@ def test_the_experiment_is_for_those_who_ask_for_it(realm: Realm, shops: dict[st
     url = realm.site.gateway.url
     clients = {
         (version, who): LoadGenerator(
-            Load(url=url, host=f"search-{version}.example.com", rate=15, headers=headers)
+            Load(
+                url=url,
+                host=f"search-{version}.example.com",
+                rate=15,
+                duration=LONGEST,
+                headers=headers,
+            )
         )
         for version in all_
         for who, headers in AUDIENCE.items()
@@ -248,7 +264,11 @@ def test_the_experiment_is_for_those_who_ask_for_it(realm: Realm, shops: dict[st
         one.wait(phase="Experimenting", within=60)
         assert roles(one) == {"variant-a": 4, "variant-b": 4}
     with sending(*clients.values()):
-        time.sleep(WINDOW)
+        until(
+            lambda: all(len(one.answers) >= ENOUGH for one in clients.values()),
+            "everybody has been answered often",
+            within=30,
+        )
         found = {key: {x.version for x in client.answers} for key, client in clients.items()}
         for one in all_.values():
             one.request("conclude-experiment")
@@ -257,7 +277,7 @@ def test_the_experiment_is_for_those_who_ask_for_it(realm: Realm, shops: dict[st
             one.request("promote")
         for one in all_.values():
             one.wait(phase="Completed", within=60)
-        time.sleep(1)
+        all_from("c", *clients.values())
     assert found == {
         (version, who): {"b" if who.startswith("nobody") else "c"}
         for version in all_

@@ -37,7 +37,7 @@ def test_a_run_goes_through_the_preview_and_loses_no_request(realm: Realm) -> No
     deliver(tenant, routed(application(NAME, "sample:v1", STRATEGY)))
     until(lambda: state(tenant, 1).get("phase") == "Succeeded", "the first run", within=60)
     host = f"{NAME}.example.com"
-    load = LoadGenerator(Load(url=realm.site.gateway.url, host=host, rate=50, duration=90))
+    load = LoadGenerator(Load(url=realm.site.gateway.url, host=host, rate=50, duration=600))
     with sending(load):
         deliver(tenant, routed(application(NAME, "sample:v2", STRATEGY)))
         shown = until(lambda: previewed(tenant), "the preview is shown", within=60)

@@ -20,7 +20,7 @@ import pytest
 from e2e import groups, quiet, tenancy
 from e2e import realm as realms
 from e2e import replicas as pairs
-from e2e.ground import background
+from e2e.ground import background, engine
 from e2e.ground import binaries as parts
 from e2e.ground import hub as hubs
 from e2e.ground.controlplane import ControlPlane, Options
@@ -34,7 +34,7 @@ from tests.strictness import pytest_sessionfinish
 __all__ = ["pytest_sessionfinish"]
 
 HERE = Path(__file__).parent
-TIME_OUT = 240
+TIME_OUT = 600
 BODIES = AuditPolicy(
     bodies=(
         "rollouts.kulta.io",
@@ -43,6 +43,7 @@ BODIES = AuditPolicy(
         "replicasets.apps",
     )
 )
+PLAYED = ("rollouts.kulta.io", "replicasets.apps", "leases.coordination.k8s.io")
 LEAN = Options(controller_manager=False, scheduler=False, audit=BODIES)
 SAMPLE = (sys.executable, "-I", "-S", str(HERE / "sample" / "app.py"), "{tag}")
 IMAGES = table(
@@ -133,6 +134,15 @@ def our_kinds(plane: ControlPlane) -> ControlPlane:
     """The shared control plane with our CRDs, installed as the README says."""
     plane.kubectl("apply", "-f", str(HERE.parent / "crds"))
     plane.await_crds()
+    return plane
+
+
+@pytest.fixture(scope="session")
+def kwok(shared: Planes) -> ControlPlane:
+    """The shared control plane whose pods become ready at once; Rollouts are defined, routes not
+    yet. One engine at a time runs beside it: that of the test or its file."""
+    (plane,) = shared("kwok", options=Options(kwok_nodes=1, audit=AuditPolicy(bodies=PLAYED)))
+    engine.prepare(plane)
     return plane
 
 

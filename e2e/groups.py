@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from xdist.scheduler import LoadScopeScheduling
 
-SHARED = ("realm", "site", "world", "our_kinds", "newcomers")
+SHARED = ("realm", "site", "world", "our_kinds", "newcomers", "kwok")
 """Fixtures that start much and live as long as the session; the group has the fixture's name."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "realm": (
@@ -30,6 +30,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "test_node_end",
         "test_replicas",  # last: it judges a minute that began with the first
     ),
+    "kwok": (
+        "test_engine_outputs",
+        "test_engine_advisor",
+        "test_rollout_cli",
+        "test_engine_faults",  # brings the definitions of routes in its midst
+        "test_engine",
+    ),
     "demo": ("test_demo",),
     "world": (
         "test_hub_cli",
@@ -47,12 +54,11 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "test_hub_refusals",
         "test_hub_requests",
         "test_manifests",
+        "test_proxy",
         "test_rollout_refusals",
     ),
     "mistakes": ("test_bad_input",),
-    "faults": ("test_engine_faults",),
     "ground": ("test_ground",),
-    "engine": ("test_engine",),
     "newcomers": ("test_cluster_add", "test_cluster_refusals"),
 }
 """In the order in which they begin: the longest first. Files run in their order here."""

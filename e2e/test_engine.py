@@ -17,42 +17,38 @@ import yaml
 
 from e2e import routers
 from e2e.ground import background, binaries, definitions, engine
-from e2e.ground.controlplane import ControlPlane, Options
+from e2e.ground.controlplane import ControlPlane
 from e2e.ground.engine import Engine
-from e2e.ground.flags import AuditPolicy
 from e2e.ground.gateway import LocalGateway
-from e2e.ground.planes import Planes
 from e2e.ground.site import GATEWAY
 from e2e.ground.subject import Subject, route, service
 from e2e.ground.waiting import until
 from fleet.kit import hashing
 
 COMPAT = Path(__file__).parent / "data" / "compat"
-BODIES = AuditPolicy(bodies=("rollouts.kulta.io", "replicasets.apps"))
 NOWHERE = {"nodeSelector": {"no": "such-node"}}
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def cluster(planes: Planes) -> Iterator[ControlPlane]:
-    """A plane whose pods become ready at once and whose routes are accepted."""
-    (plane,) = planes("engine", options=Options(kwok_nodes=1, audit=BODIES))
-    definitions.install(plane, binaries.find("gateway-api"))
+def cluster(kwok: ControlPlane) -> Iterator[ControlPlane]:
+    """The shared plane, where routes are accepted now."""
+    definitions.install(kwok, binaries.find("gateway-api"))
     path = "/apis/gateway.networking.k8s.io/v1/httproutes"
-    until(lambda: plane.call("GET", path)[0] == 200, "routes are served", within=20)
-    plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateways"}})
-    engine.prepare(plane)
-    with background.running(routers.Routed(plane, plane.folder / "envoy")):
-        plane.apply(LocalGateway.gateway_class, GATEWAY)
-        yield plane
+    until(lambda: kwok.call("GET", path)[0] == 200, "routes are served", within=20)
+    kwok.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateways"}})
+    with background.running(routers.Routed(kwok, kwok.folder / "envoy")):
+        kwok.apply(LocalGateway.gateway_class, GATEWAY)
+        yield kwok
 
 
 @pytest.fixture(scope="module")
 def running(cluster: ControlPlane) -> Iterator[Engine]:
     """The engine, for all tests here; nothing that it asked was refused."""
+    mark = cluster.audit.mark()
     with Engine(cluster, cluster.folder, KULTA_LEADER_ELECTION="true") as started:
         yield started
-    refused = cluster.audit.read(user=engine.ACCOUNT, code=403)
+    refused = cluster.audit.read(since=mark, user=engine.ACCOUNT, code=403)
     assert [(item.verb, item.uri) for item in refused] == []
 
 

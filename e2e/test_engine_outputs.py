@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
-from e2e.ground import background, engine
-from e2e.ground.controlplane import ControlPlane, Options
+from e2e.ground import background
+from e2e.ground.controlplane import ControlPlane
 from e2e.ground.engine import Engine
 from e2e.ground.mailbox import Mailbox
-from e2e.ground.planes import Planes
 from e2e.ground.proxy import HttpProxy
 from e2e.ground.subject import Subject, service
 from e2e.ground.waiting import until
@@ -34,11 +33,9 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def cluster(planes: Planes) -> ControlPlane:
-    """A plane whose pods become ready at once; no gateway."""
-    (plane,) = planes("outputs", options=Options(kwok_nodes=1))
-    engine.prepare(plane)
-    return plane
+def cluster(kwok: ControlPlane) -> ControlPlane:
+    """The shared plane."""
+    return kwok
 
 
 @pytest.fixture
@@ -148,7 +145,7 @@ def _round(told: Story, proxy: HttpProxy, number: int) -> bool:
     return died
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_the_engine_died_after_every_write_of_a_rollout(story: Story) -> None:
     assert story.killed_after == list(range(1, len(story.killed_after) + 1))
     assert len(story.killed_after) >= 12

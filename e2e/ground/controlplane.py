@@ -213,7 +213,7 @@ class ControlPlane:
             raise RuntimeError(f"{self.name}: token of {namespace}/{account}: {answer}")
         return str(answer["status"]["token"])
 
-    def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> str:
+    def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 240) -> str:
         """What kubectl prints as administrator; KubectlFailed with its words when it fails."""
         done = subprocess.run(
             [
@@ -310,7 +310,7 @@ class ControlPlane:
     def _run(self, part: str) -> None:
         argv = [str(binaries.find(part)), *flags.PARTS[part].argv(self._at)]
         log, stage = self.folder / f"{part}.log", flags.PARTS[part].stage
-        self.processes[part] = processes.start(part, argv, log=log, stage=stage)
+        self.processes[part] = processes.start(part, argv, log=log, stage=stage, env=flags.GARBAGE)
 
     def _start_server(self) -> None:
         shutil.rmtree(self.folder / "etcd", ignore_errors=True)

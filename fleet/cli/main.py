@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "describe": "Show a run with its plan, and what was decided when and why.",
     "watch": "Show a run live until its end.",
     "wait": "Stay until a run has succeeded, or is as you want it; for scripts.",
+    "plan": "Say who would go when, before anything does; with files alone, or with a hub.",
     "history": "List the runs of an Application and how they ended.",
     "pause": "Start nothing more, and hold who is in flight at its step.",
     "resume": "Go on after a pause or a halt, in spite of what has failed so far.",
@@ -43,6 +44,7 @@ COMMANDS: Mapping[str, str] = {
 RUNS: Mapping[str, str] = {
     **dict.fromkeys(("get", "describe"), "show"),
     **dict.fromkeys(("watch", "wait"), "watching"),
+    "plan": "planning",
     "history": "past",
     **dict.fromkeys(("pause", "resume", "approve", "promote", "skip"), "verbs"),
     **dict.fromkeys(("retry", "rollback", "undo", "abort"), "verbs"),

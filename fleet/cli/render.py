@@ -57,7 +57,7 @@ def command(
     """Print the objects that each member would get; needs no cluster."""
     if output not in ("yaml", "json", "name"):
         raise UserError("Usage", f"--output {output}: write yaml, json or name")
-    objects = list(_read(files))
+    objects = list(read(files))
     members = _members(objects, cluster or [], labels, variables)
     applications_ = [item for item in objects if isinstance(item, Application)]
     if not applications_:
@@ -74,7 +74,8 @@ def command(
             typer.echo(_text(member.name, found, output), nl=False)
 
 
-def _read(files: Sequence[Path]) -> Iterator[Object[Any, Any]]:
+def read(files: Sequence[Path]) -> Iterator[Object[Any, Any]]:
+    """Our objects in files that a person wrote. Raises UserError naming file, object and field."""
     for path in files:
         try:
             found = [item for item in documents.every(path.read_text(encoding="utf-8")) if item]

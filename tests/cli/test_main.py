@@ -42,6 +42,7 @@ IMPORTS = [
     pytest.param(("rollout", "--help"), "kubernetes aiohttp kopf jinja2", id="rollout: no client"),
     pytest.param(("pause", "--help"), "kubernetes aiohttp kopf", id="a verb: no client"),
     pytest.param(("get", "--help"), "kubernetes aiohttp kopf", id="get: no client"),
+    pytest.param(("plan", "--help"), "kubernetes aiohttp kopf", id="plan: no client"),
     pytest.param(("run", "--help"), "kubernetes aiohttp kopf fleet.hub", id="run: no controller"),
     pytest.param(("crds", "--help"), "kubernetes aiohttp jinja2", id="crds: models only"),
 ]

@@ -12,7 +12,7 @@ from fleet.api import names
 from fleet.api.fleetrollout import PlannedWave, WavePhase, WaveStatus
 from fleet.cli import page, tables
 from fleet.cli.page import Cells
-from fleet.cli.runs import asking
+from fleet.cli.runs import asking, story
 from fleet.cli.runs import view as views
 from fleet.cli.runs.view import View
 from fleet.cli.tables import Tone
@@ -23,8 +23,6 @@ from fleet.kit import durations, phrases
 BAR = 24
 WAVES = ("WAVE", "PHASE", "UPDATED", "FAILED", "BUDGET", "AT ONCE", "GATES")
 CLUSTERS = ("CLUSTER", "WAVE", "PHASE", "STEP", "WEIGHT", "MESSAGE")
-SHORT = 6
-"""Digits of a revision in a column."""
 SHOWN = 20
 """Clusters of a picture; `-o wide` shows all that the run lists, and those that are done."""
 
@@ -184,23 +182,8 @@ def _wave(view: View, wave: PlannedWave, status: WaveStatus, now: datetime) -> C
         Text(str(status.failed), style="bold red" if status.failed else ""),
         str(wave.failure_budget),
         str(wave.max_concurrency),
-        _gates(wave, status, now),
+        story.gates(wave, {item.gate for item in status.passes}, soak(wave, status, now)),
     )
-
-
-def _gates(wave: PlannedWave, status: WaveStatus, now: datetime) -> str:
-    """`approval before; soak 15m (10m left) after`."""
-    passed = {item.gate for item in status.passes}
-    sides = []
-    for side, gates in (("before", wave.before), ("after", wave.after)):
-        told = [soak(wave, status, now)] if side == "after" and wave.soak_seconds else []
-        told += [
-            f"{gate.kind} ✔" if f"{side}[{index}]" in passed else gate.kind
-            for index, gate in enumerate(gates)
-            if gate.kind != "soak"
-        ]
-        sides += [f"{', '.join(told)} {side}"] if told else []
-    return "; ".join(sides)
 
 
 def soak(wave: PlannedWave, status: WaveStatus, now: datetime) -> str:

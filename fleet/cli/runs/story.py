@@ -3,20 +3,22 @@
 The lower half of `fleet describe`, and all of `fleet history`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.text import Text
 
-from fleet.api.fleetrollout import FleetRollout
+from fleet.api.fleetrollout import FleetRollout, Plan, PlannedWave
 from fleet.cli import page, tables
 from fleet.cli.page import Cells
-from fleet.cli.runs import asking, picture
+from fleet.cli.runs import asking
 from fleet.cli.runs import view as views
 from fleet.cli.runs.view import View
 from fleet.hub.core.run import story
 from fleet.kit import durations, phrases
 
 RUNS = ("RUN", "REVISION", "PHASE", "UPDATED", "FAILED", "BEGAN", "TOOK", "WHY", "IMAGES")
+SHORT = 6
+"""Digits of a revision in a column."""
 POLICY: dict[str, str] = {
     "Halt": "halts when a budget is overspent",
     "Rollback": "goes back when a budget is overspent",
@@ -24,24 +26,44 @@ POLICY: dict[str, str] = {
 }
 
 
+def rules(planned: Plan) -> list[str]:
+    """What holds for all waves."""
+    said = [POLICY[planned.on_failure]]
+    said += ["halts at the first failed analysis"] * planned.halt_on_first_failed_analysis
+    most = tables.length(planned.unavailable_timeout_seconds)
+    said += [f"{planned.unavailable} for members out of reach, {most} at most"]
+    if planned.min_interval_seconds:
+        said += [f"{tables.length(planned.min_interval_seconds)} between two starts"]
+    if planned.traffic_percent < 100:
+        share = f"{planned.traffic_percent}% of the traffic on the new revision"
+        said += [f"at most {share} before wave {planned.traffic_wave}"]
+    return said
+
+
+def gates(wave: PlannedWave, passed: Collection[str] = (), soak: str = "") -> str:
+    """`schedule before; soak 15m, approval after`; `passed` are the places of those let through."""
+    sides = []
+    soak = soak or f"soak {tables.length(wave.soak_seconds)}"
+    for side, found in (("before", wave.before), ("after", wave.after)):
+        told = [soak] if side == "after" and wave.soak_seconds else []
+        told += [
+            f"{gate.kind} ✔" if f"{side}[{index}]" in passed else gate.kind
+            for index, gate in enumerate(found)
+            if gate.kind != "soak"
+        ]
+        sides += [f"{', '.join(told)} {side}"] if told else []
+    return "; ".join(sides)
+
+
 def plan(run: FleetRollout, width: int | None) -> list[Text]:
     """What holds for all waves, and what a reader should know."""
     planned, digest = run.spec.plan, run.status.plan_digest
-    rules = [POLICY[planned.on_failure]]
-    rules += ["halts at the first failed analysis"] * planned.halt_on_first_failed_analysis
-    seconds = tables.length(planned.unavailable_timeout_seconds)
-    rules += [f"{planned.unavailable} for members out of reach, {seconds} at most"]
-    if planned.min_interval_seconds:
-        rules += [f"{tables.length(planned.min_interval_seconds)} between two starts"]
-    if planned.traffic_percent < 100:
-        most = f"{planned.traffic_percent}% of the traffic on the new revision"
-        rules += [f"at most {most} before wave {planned.traffic_wave}"]
-    result = [Text(), *page.labelled("Plan", "; ".join(rules), width)]
+    result = [Text(), *page.labelled("Plan", "; ".join(rules(planned)), width)]
     result += page.labelled("Digest", digest, width) if digest else []
-    why = run.spec.trigger
     previous = run.spec.previous_revision
     since = f", after revision {previous}" if previous else ""
-    result += page.labelled("Why", f"{why}: revision {run.spec.revision}{since}", width)
+    why = f"{run.spec.trigger}: revision {run.spec.revision}{since}"
+    result += page.labelled("Why", why, width)
     for note in planned.notes:
         result += page.labelled("Note", note, width)
     return result
@@ -75,7 +97,7 @@ def _run(run: FleetRollout) -> Cells:
         took = durations.format_short(status.finished_at - status.started_at)
     return (
         Text(run.name, style=page.STRONG),
-        run.spec.revision[: picture.SHORT],
+        run.spec.revision[:SHORT],
         page.marked(views.RUN[status.phase], status.phase or "Unseen"),
         f"{counts.updated}/{counts.total}",
         Text(str(counts.failed), style="bold red" if counts.failed else ""),

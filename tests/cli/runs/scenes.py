@@ -12,7 +12,9 @@ from fleet.api.fleetrollout import FleetRollout, RunPhase
 from fleet.api.names import REQUEST_ANNOTATION, REQUESTED_BY_ANNOTATION
 from fleet.cli.runs import asking
 from fleet.cli.runs.asking import Answer, Wish
+from fleet.cli.runs.inputs import Inputs
 from fleet.cli.runs.view import View
+from fleet.hub.core.observed import ApplicationObserved
 from tests.hub import world
 from tests.hub.world import World
 
@@ -119,6 +121,18 @@ def seen(here: World) -> View:
     """The newest run as a command finds it."""
     items = {str(name): item for name, item in here.items.items()}
     return View(run=here.run, application=here.application, items=items)
+
+
+def known(here: World) -> Inputs:
+    """The same as `plan` and `simulate` find it."""
+    observed = ApplicationObserved(
+        fleet=here.fleet,
+        members=here.members,
+        runs=tuple(sorted(here.runs.values(), key=lambda run: run.spec.number)),
+        clusters=tuple(here.items.values()),
+        templates=world.TEMPLATES.digest,
+    )
+    return Inputs(application=here.application, observed=observed)
 
 
 def asked(here: World, wish: Wish, identity: str = "x1") -> tuple[FleetRollout, Answer | None]:

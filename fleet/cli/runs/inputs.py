@@ -1,0 +1,184 @@
+"""What a run would be made of: an Application with its fleet and members, from files or a hub.
+
+Used by `plan`, `simulate` and `diff`. Files with a Fleet and its MemberClusters need no hub; what
+they lack is read from one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet import settings
+from fleet.api import conditions, names
+from fleet.api.application import Application
+from fleet.api.clusterrollout import ClusterRollout
+from fleet.api.fleet import Fleet
+from fleet.api.fleetrollout import FleetRollout, Plan
+from fleet.api.membercluster import MemberCluster
+from fleet.api.names import ClusterName
+from fleet.cli import render
+from fleet.cli.runs import place
+from fleet.cli.runs.place import Place
+from fleet.errors import UserError
+from fleet.hub.core.application import decision, occasion
+from fleet.hub.core.application.occasion import Occasion, Proposal
+from fleet.hub.core.member import freshness
+from fleet.hub.core.observed import ApplicationObserved, Member
+from fleet.hub.core.run import waves
+from fleet.rendering import environment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Everything that is known beforehand."""
+
+    application: Application
+    observed: ApplicationObserved
+
+    @property
+    def newest(self) -> FleetRollout | None:
+        """The newest run; None before the first."""
+        return self.observed.runs[-1] if self.observed.runs else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """The run that is due, or that would be if anything were."""
+
+    proposal: Proposal
+    occasion: Occasion | None
+    """None: the newest run delivers this already."""
+    plan: Plan
+    number: int
+
+
+def due(inputs: Inputs) -> Due:
+    """What the hub would make of it now. Raises UserError where it would accept nothing."""
+    proposal = decision.accept(inputs.application, inputs.observed)
+    found = occasion.find(inputs.observed, proposal)
+    clusters = found.clusters if found else proposal.chosen
+    plan = waves.plan(proposal.policy, clusters, inputs.observed.members)
+    if found is not None and not found.soak:
+        plan = waves.without_trial(plan)
+    known = [run.spec.number for run in inputs.observed.runs]
+    number = 1 + max([inputs.application.status.runs, *known])
+    return Due(proposal=proposal, occasion=found, plan=plan, number=number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the options of a command name."""
+
+    name: str
+    files: Sequence[Path]
+    kubeconfig: Path | None
+    context: str
+    namespace: str
+
+
+def read(asked: Asked) -> Inputs:
+    """From the files, from the hub, or from both. Raises UserError that says what is missing."""
+    if not asked.files:
+        if not asked.name:
+            raise UserError("Usage", "which Application? write APP, or -f FILE")
+        with place.reached(asked.kubeconfig, asked.context, asked.namespace) as hub:
+            return _with_hub(hub, _stored(hub, asked.name), None, [])
+    objects = list(render.read(asked.files))
+    application = _chosen([x for x in objects if isinstance(x, Application)], asked.name)
+    fleets = [x for x in objects if isinstance(x, Fleet)]
+    wanted = application.spec.destination.fleet
+    fleet = next((one for one in fleets if one.name == wanted), None)
+    members = [x for x in objects if isinstance(x, MemberCluster)]
+    if fleet is not None and members:
+        return _alone(application, fleet, members)
+    space = asked.namespace or application.namespace
+    with place.reached(asked.kubeconfig, asked.context, space) as hub:
+        return _with_hub(hub, _merged(hub, application), fleet, members)
+
+
+def _chosen(found: Sequence[Application], name: str) -> Application:
+    known = [item for item in found if name in ("", item.name)]
+    if len(known) == 1:
+        return known[0]
+    if not known:
+        what = f"no Application {name}" if name else "no Application"
+        raise UserError("Usage", f"{what} in the files: add one with -f")
+    names_ = ", ".join(item.name for item in known)
+    raise UserError("Usage", f"the files hold {names_}: write which one")
+
+
+def _alone(application: Application, fleet: Fleet, members: Sequence[MemberCluster]) -> Inputs:
+    """From files alone: every member is taken to answer."""
+    found = {
+        ClusterName(one.name): Member(cluster=one, reachable=True, fresh=True) for one in members
+    }
+    observed = ApplicationObserved(fleet=fleet, members=found, templates=_templates())
+    if not application.namespace:
+        meta = application.metadata.model_copy(update={"namespace": "default"})
+        application = application.model_copy(update={"metadata": meta})
+    return Inputs(application=application, observed=observed)
+
+
+def _stored(hub: Place, word: str) -> Application:
+    """The Application of that name, or of the run of that name."""
+    target = hub.target(word)
+    if target.application is not None:
+        return target.application
+    assert target.run is not None
+    found = hub.target(f"fapp/{target.run.spec.application.name}").application
+    assert found is not None
+    return found
+
+
+def _merged(hub: Place, application: Application) -> Application:
+    """The file's spec as the next generation of what the hub has, if it has it."""
+    stored = hub.access.find(names.APPLICATIONS, application.name, hub.namespace)
+    if stored is None:
+        meta = application.metadata.model_copy(update={"namespace": hub.namespace})
+        return application.model_copy(update={"metadata": meta})
+    return Application.parse(stored).model_copy(update={"spec": application.spec})
+
+
+def _with_hub(
+    hub: Place, application: Application, fleet: Fleet | None, members: Sequence[MemberCluster]
+) -> Inputs:
+    """What the files do not say is as the hub sees it."""
+    if fleet is None:
+        wanted = application.spec.destination.fleet
+        stored = hub.access.find(names.FLEETS, wanted, hub.namespace)
+        fleet = Fleet.parse(stored) if stored is not None else None
+    if not members:
+        listed = hub.access.list(names.MEMBERCLUSTERS, hub.namespace)
+        members = [MemberCluster.parse(item) for item in listed]
+    observed = ApplicationObserved(
+        fleet=fleet,
+        members={ClusterName(one.name): member(one) for one in members},
+        runs=tuple(hub.runs(application.name)),
+        clusters=tuple(hub.clusters(application.name)),
+        templates=_templates(),
+    )
+    return Inputs(application=application, observed=observed)
+
+
+def member(cluster: MemberCluster) -> Member:
+    """A member as far as its status believes it; who has none yet is taken to answer."""
+    status = cluster.status
+    seen = conditions.find(cluster.status.conditions, freshness.FRESH)
+    reachable = status.reachable is not False
+    fresh = reachable and (seen is None or seen.status == "True")
+    return Member(
+        cluster=cluster,
+        reachable=reachable,
+        fresh=fresh,
+        message="" if fresh else status.message or status.engine.message,
+    )
+
+
+def _templates() -> str:
+    """Digest of the templates of this installation, which are taken to be the hub's."""
+    return environment.read(settings.files("templates")).digest
+
+
+def previous(inputs: Inputs) -> dict[str, ClusterRollout]:
+    """The Application's clusters as they stand, by name."""
+    return {item.spec.cluster: item for item in inputs.observed.clusters}

@@ -1,0 +1,163 @@
+"""What `fleet plan` says is what the hub does; and what it says of those who are left out."""
+
+from pathlib import Path
+
+import pytest
+
+from fleet.cli.runs import inputs, planned
+from fleet.hub.core.actions import CreateRun
+from fleet.hub.core.application import decision
+from tests.cli.rollouts.test_pictures import on_paper
+from tests.cli.runs import scenes
+from tests.cli.runs.scenes import Scene
+from tests.conftest import NOON, Golden
+from tests.hub import gen, world
+from tests.hub.world import World
+from tests.shell import fleet
+
+FOLDER = Path(__file__).parents[2] / "golden" / "runs"
+FILE = """
+apiVersion: fleet.kulta.io/v1alpha1
+kind: MemberCluster
+metadata: {name: %s, namespace: shop, labels: {ring: %s}}
+spec: {kubeconfig: {secretRef: {name: x}}, allowedNamespaces: [checkout]}
+"""
+EXAMPLES = Path(__file__).parents[3] / "examples" / "demo"
+
+
+def first() -> World:
+    return scenes.new({"soak": "15m"}, {"approval": {}})
+
+
+def more_replicas() -> World:
+    """Only replicas differ: no soak, no approval."""
+    here = scenes.until(scenes.new({"soak": "1m"}), scenes.RunPhase.SUCCEEDED)
+    workload = here.application.spec.workload.model_copy(update={"replicas": 9})
+    spec = here.application.spec.model_copy(update={"workload": workload})
+    here.application = here.application.model_copy(update={"spec": spec})
+    return here
+
+
+def joined() -> World:
+    here = scenes.succeeded()
+    here.members["d"] = gen.member("d", ring="rest")
+    return here
+
+
+DUE = [
+    pytest.param(first, id="the first run"),
+    pytest.param(scenes.unseen, id="a new revision"),
+    pytest.param(more_replicas, id="replicas alone"),
+    pytest.param(joined, id="a member that joined"),
+]
+
+
+@pytest.mark.parametrize("scene", DUE)
+def test_what_is_planned_is_what_the_hub_makes(scene: Scene) -> None:
+    here = scene()
+    found = scenes.known(here)
+    due = inputs.due(found)
+    (made,) = (
+        action
+        for action in decision.decide(here.application, found.observed, NOON).actions
+        if isinstance(action, CreateRun)
+    )
+    assert due.occasion is not None
+    assert (made.name, made.spec.plan) == (f"checkout-{due.number}", due.plan)
+    assert (made.spec.trigger, made.spec.revision) == (
+        due.occasion.trigger,
+        due.proposal.revision,
+    )
+
+
+def test_nothing_is_due_where_the_newest_run_serves() -> None:
+    found = scenes.known(scenes.succeeded())
+    due = inputs.due(found)
+    assert due.occasion is None
+    text = on_paper(planned.lines(found, due, None), None)
+    assert "nothing would begin: checkout-1 delivers this already (Succeeded)" in text
+
+
+def unequal() -> World:
+    """One away, one of another fleet, one of no wave; the last run took its time."""
+    here = world.lose(scenes.unseen(), "b")
+    here.members["x"] = gen.member("x", tier="test")
+    here.members["z"] = gen.member("z", ring="none")
+    policy = here.application.spec.delivery_policy.manifest()
+    policy["waves"][1] = {"name": "rest", "clusters": ["b", "c"], "maxConcurrency": 2}
+    policy |= {"unmatchedClusters": "Ignore", "limits": {"minInterval": "1m"}}
+    policy.pop("strategy")
+    return world.deliver(here, "shop:v2", **policy)
+
+
+@pytest.mark.parametrize(
+    ("name", "scene", "width"),
+    [
+        pytest.param("plan-first", first, 120, id="the first run"),
+        pytest.param("plan-unequal", unequal, 80, id="some who do not go with the others"),
+    ],
+)
+def test_a_plan_is_as_it_was_read(
+    golden: Golden, name: str, scene: Scene, width: int | None
+) -> None:
+    found = scenes.known(scene())
+    lines = planned.lines(found, inputs.due(found), width)
+    golden.check(FOLDER / f"{name}.txt", on_paper(lines, width))
+
+
+LENGTHS = [
+    pytest.param({"clusters": ("a", "b", "c"), "max_concurrency": 2}, 0, 200, id="two rounds"),
+    pytest.param({"clusters": ("a",), "soak_seconds": 60}, 0, 160, id="a soak"),
+    pytest.param({"clusters": ("a", "b", "c"), "max_concurrency": 3}, 90, 280, id="an interval"),
+    pytest.param({"clusters": (), "soak_seconds": 60}, 0, 0, id="an empty wave does not soak"),
+]
+
+
+@pytest.mark.parametrize(("wave", "interval", "seconds"), LENGTHS)
+def test_a_wave_takes_so_long(wave: dict[str, object], interval: int, seconds: float) -> None:
+    one = gen.wave("eu", *wave.pop("clusters"), **wave)  # type: ignore[misc]
+    plan = gen.run(one, min_interval_seconds=interval).spec.plan
+    assert planned.length(plan, one, 100.0) == seconds
+
+
+def test_history_goes_before_a_guess() -> None:
+    """Each took 40 s of the world's clock."""
+    found = planned.estimate(scenes.known(scenes.succeeded()))
+    assert (found.seconds, found.source) == (40.0, "median of 3 clusters that it ran in last")
+
+
+def test_files_alone_are_enough(tmp_path: Path) -> None:
+    members = tmp_path / "members.yaml"
+    rings = {"alpha": "canary", "beta": "rest", "gamma": "rest"}
+    members.write_text("---".join(FILE % each for each in rings.items()))
+    done = fleet(
+        "plan",
+        "-f",
+        str(EXAMPLES / "application.yaml"),
+        "-f",
+        str(EXAMPLES / "fleet.yaml"),
+        "-f",
+        str(members),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "checkout-1 would begin: SpecChanged" in done.stdout
+    assert "production: 3 of 3 members go in 2 waves" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param((), "write APP, or -f FILE", id="nothing is named"),
+        pytest.param(
+            ("basket", "-f", str(EXAMPLES / "application.yaml")),
+            "no Application basket in the files",
+            id="another one is named",
+        ),
+        pytest.param(
+            ("-f", str(EXAMPLES / "fleet.yaml")), "no Application in the files", id="there is none"
+        ),
+    ],
+)
+def test_what_is_missing_is_a_typing_error(words: tuple[str, ...], said: str) -> None:
+    done = fleet("plan", *words)
+    assert (done.returncode, said in done.stderr) == (2, True), done

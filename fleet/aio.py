@@ -56,10 +56,14 @@ class WorkQueue(Generic[K]):
     logged, and its key comes back after a growing delay; `forget` ends the growth.
     """
 
-    def __init__(self, *, concurrency: int = 16, base: float = 0.2, cap: float = 60.0) -> None:
-        """`concurrency` handlers at once; back-off from `base` to `cap` seconds."""
+    def __init__(
+        self, *, concurrency: int = 16, base: float = 0.2, cap: float = 60.0, calm: float = 0.0
+    ) -> None:
+        """`concurrency` handlers at once; back-off from `base` to `cap` seconds. A key that was
+        handled rests for `calm` seconds: what comes meanwhile is handled as one."""
         self.concurrency = concurrency
-        self._base, self._cap = base, cap
+        self._base, self._cap, self._calm = base, cap, calm
+        self._resting: dict[K, asyncio.TimerHandle] = {}
         self._waiting: deque[K] = deque()
         self._queued: set[K] = set()
         self._handled: set[K] = set()
@@ -71,7 +75,7 @@ class WorkQueue(Generic[K]):
 
     def add(self, key: K) -> None:
         """Handle `key` soon; once more afterwards if it is being handled right now."""
-        if key in self._handled:
+        if key in self._handled or key in self._resting:
             self._again.add(key)
         elif key not in self._queued:
             self._queued.add(key)
@@ -113,7 +117,10 @@ class WorkQueue(Generic[K]):
         finally:
             for timer in self._timers.values():
                 timer.handle.cancel()
+            for rest in self._resting.values():
+                rest.cancel()
             self._timers.clear()
+            self._resting.clear()
 
     def drain(self) -> None:
         """Begin nothing new: `run` returns when the handlers that are under way have ended."""
@@ -138,9 +145,17 @@ class WorkQueue(Generic[K]):
                 self.retry(key)
             finally:
                 self._handled.discard(key)
-                if key in self._again:
-                    self._again.discard(key)
-                    self.add(key)
+                if self._calm:
+                    loop = asyncio.get_running_loop()
+                    self._resting[key] = loop.call_later(self._calm, self._rested, key)
+                else:
+                    self._rested(key)
+
+    def _rested(self, key: K) -> None:
+        self._resting.pop(key, None)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
 
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)

@@ -77,6 +77,30 @@ async def test_a_key_added_while_it_is_handled_is_handled_once_more() -> None:
     assert (at_once, handler.done) == (1, ["a", "a"])
 
 
+async def test_a_key_that_was_handled_rests() -> None:
+    """What comes meanwhile is one piece of news; other keys do not wait."""
+    queue, handler = WorkQueue[str](calm=3_600), Handler()
+    queue.add("a")
+    async with working(queue, handler):
+        await until(lambda: handler.done == ["a"])
+        for _ in range(100):
+            queue.add("a")
+            queue.add("b")
+        await until(lambda: handler.done == ["a", "b"])
+        assert handler.done == ["a", "b"]
+
+
+async def test_a_key_that_has_rested_is_handled_once_for_all_the_news() -> None:
+    queue, handler = WorkQueue[str](calm=0.05), Handler()
+    queue.add("a")
+    async with working(queue, handler):
+        await until(lambda: handler.done == ["a"])
+        for _ in range(100):
+            queue.add("a")
+        await until(lambda: handler.done == ["a", "a"])
+        assert handler.times[1] - handler.times[0] >= 0.05
+
+
 async def test_different_keys_are_handled_together_within_the_bound() -> None:
     queue, handler = WorkQueue[str](concurrency=3), Handler()
     handler.gate.clear()

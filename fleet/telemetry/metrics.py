@@ -5,7 +5,7 @@ speaks of an object ends with the object: `forget_…` removes its gauges.
 """
 
 from collections import Counter as Count
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LONG_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+_HOURS_SECONDS = (1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
+_BYTES = (1_000.0, 5_000.0, 10_000.0, 25_000.0, 50_000.0, 100_000.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,51 @@ ENGINE = (
 HUB = (
     MetricRow("fleet_rollouts", "gauge", "FleetRollouts that exist, by phase.", ("phase",)),
     MetricRow(
+        "fleet_rollout_phase",
+        "gauge",
+        "1 for the phase of an Application's newest run.",
+        ("namespace", "application", "phase"),
+    ),
+    MetricRow(
+        "fleet_rollout_clusters",
+        "gauge",
+        "Clusters of an Application's newest run, by state.",
+        ("namespace", "application", "state"),
+    ),
+    MetricRow(
+        "fleet_rollout_traffic_percent",
+        "gauge",
+        "Share of the traffic on the revision of an Application's newest run.",
+        ("namespace", "application"),
+    ),
+    MetricRow(
+        "fleet_decisions_total",
+        "counter",
+        "What runs decided for clusters (start, back, hold, release), by the run's reason then.",
+        ("action", "reason"),
+    ),
+    MetricRow(
+        "fleet_wave_seconds",
+        "histogram",
+        "From the start of a wave to its end, gates and soak included.",
+        (),
+        _HOURS_SECONDS,
+    ),
+    MetricRow(
+        "fleet_approval_wait_seconds",
+        "histogram",
+        "How long a wave waited for a person.",
+        (),
+        _HOURS_SECONDS,
+    ),
+    MetricRow(
+        "fleet_rollout_status_bytes",
+        "histogram",
+        "Size of each status of a run that was written.",
+        (),
+        _BYTES,
+    ),
+    MetricRow(
         "fleet_cluster_reachable",
         "gauge",
         "1 when the cluster answers and is watched, else 0.",
@@ -122,6 +169,22 @@ HUB = (
         _SECONDS,
     ),
 )
+
+
+DELIVERY = ("fleet_rollout_phase", "fleet_rollout_clusters", "fleet_rollout_traffic_percent")
+"""What is shown of each Application's newest run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A run as its metrics show it."""
+
+    number: int
+    phase: str
+    states: Mapping[str, int]
+    """Clusters by state."""
+    traffic: int
+    """Percent."""
 
 
 class Metrics:
@@ -215,6 +278,7 @@ class HubMetrics(Metrics):
         super().__init__(HUB)
         self._runs: dict[tuple[str, str], tuple[str, ...]] = {}
         self._clusters: set[str] = set()
+        self._deliveries: dict[tuple[str, str], Delivery] = {}
 
     def reconciled(self, kind: str, *, result: Literal["success", "error"], seconds: float) -> None:
         """Count a reconcile of `kind` and its duration."""
@@ -243,6 +307,46 @@ class HubMetrics(Metrics):
         """The FleetRollout is deleted; nothing happens when it was never shown."""
         if self._runs.pop((namespace, name), None) is not None:
             self._show_counts("fleet_rollouts", Count(self._runs.values()))
+
+    def show_delivery(self, owner: tuple[str, str], shown: Delivery) -> None:
+        """A run of the Application `owner` (namespace, name), unless a newer one is shown."""
+        before = self._deliveries.get(owner)
+        if before == shown or (before is not None and before.number > shown.number):
+            return
+        self._drop(owner)
+        self._deliveries[owner] = shown
+        self._gauges["fleet_rollout_phase"].labels(*owner, shown.phase).set(1)
+        self._gauges["fleet_rollout_traffic_percent"].labels(*owner).set(shown.traffic)
+        for state, clusters in shown.states.items():
+            self._gauges["fleet_rollout_clusters"].labels(*owner, state).set(clusters)
+
+    def forget_delivery(self, owner: tuple[str, str], number: int) -> None:
+        """That run is deleted; nothing happens when another one is shown."""
+        shown = self._deliveries.get(owner)
+        if shown is not None and shown.number == number:
+            del self._deliveries[owner]
+            self._drop(owner)
+
+    def _drop(self, owner: tuple[str, str]) -> None:
+        labels = dict(zip(("namespace", "application"), owner, strict=True))
+        for name in DELIVERY:
+            self._gauges[name].remove_by_labels(labels)
+
+    def decided(self, action: str, reason: str) -> None:
+        """Count what a run has decided for a cluster."""
+        self._counters["fleet_decisions_total"].labels(action, reason).inc()
+
+    def wave_done(self, seconds: float) -> None:
+        """A wave ended that began `seconds` ago."""
+        self._histograms["fleet_wave_seconds"].observe(seconds)
+
+    def approved(self, seconds: float) -> None:
+        """A person let a wave go on that had waited for `seconds`."""
+        self._histograms["fleet_approval_wait_seconds"].observe(seconds)
+
+    def status_written(self, size: int) -> None:
+        """The status of a run was written, `size` bytes long."""
+        self._histograms["fleet_rollout_status_bytes"].observe(size)
 
     def show_cluster(self, cluster: str, *, reachable: bool, age: Callable[[], float]) -> None:
         """A member; `age` is called at each scrape and gives seconds."""

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fleet.telemetry import metrics
-from fleet.telemetry.metrics import EngineMetrics, HubMetrics, Metrics
+from fleet.telemetry.metrics import Delivery, EngineMetrics, HubMetrics, Metrics
 
 
 def samples(of: Metrics, name: str = "") -> dict[str, float]:
@@ -122,6 +122,33 @@ def test_runs_are_counted_by_phase_until_they_are_gone() -> None:
     assert samples(hub, "fleet_rollouts") == {'fleet_rollouts{phase="Soaking"}': 1.0}
 
 
+def delivery(number: int, phase: str, traffic: int = 0, **states: int) -> Delivery:
+    return Delivery(number=number, phase=phase, states=states, traffic=traffic)
+
+
+def test_an_application_shows_its_newest_run_and_nothing_of_its_clusters_one_by_one() -> None:
+    hub, owner = HubMetrics(), ("shop", "checkout")
+    hub.show_delivery(owner, delivery(2, "Progressing", updated=3, failed=0))
+    hub.show_delivery(owner, delivery(3, "Halted", traffic=18, updated=1, failed=2))
+    hub.show_delivery(owner, delivery(2, "Superseded", updated=3, failed=0))
+    hub.forget_delivery(owner, 2)
+    of = 'application="checkout",namespace="shop"'
+    assert samples(hub, "fleet_rollout_") == {
+        f'fleet_rollout_phase{{{of},phase="Halted"}}': 1.0,
+        f'fleet_rollout_clusters{{{of},state="updated"}}': 1.0,
+        f'fleet_rollout_clusters{{{of},state="failed"}}': 2.0,
+        f"fleet_rollout_traffic_percent{{{of}}}": 18.0,
+    } | {name: value for name, value in samples(hub, "fleet_rollout_status_bytes").items()}
+    for _ in range(2):
+        hub.forget_delivery(owner, 3)
+    assert samples(hub, "fleet_rollout_phase") == {}
+    assert samples(hub, "fleet_rollout_clusters") == {}
+
+
+def test_no_metric_has_a_series_for_each_cluster_of_each_application() -> None:
+    assert [row.name for row in metrics.HUB if {"cluster", "application"} <= {*row.labels}] == []
+
+
 def test_the_age_of_a_cluster_is_of_the_moment_of_the_scrape() -> None:
     hub, age = HubMetrics(), 1.0
     hub.show_cluster("eu-7", reachable=True, age=lambda: age)
@@ -144,6 +171,10 @@ def test_what_the_hub_measures() -> None:
     hub = HubMetrics()
     hub.dispatched(0.02)
     hub.halted(0.3)
+    hub.wave_done(60)
+    hub.approved(600)
+    hub.status_written(2_000)
+    hub.decided("start", "WaitingForClusters")
     hub.reconciled("FleetRollout", result="error", seconds=0.01)
     hub.request(cluster="eu-7", verb="GET", code="200", seconds=0.01)
     counts = {
@@ -154,6 +185,10 @@ def test_what_the_hub_measures() -> None:
     assert counts == {
         "fleet_dispatch_seconds_count": 1.0,
         "fleet_time_to_halt_seconds_count": 1.0,
+        "fleet_wave_seconds_count": 1.0,
+        "fleet_approval_wait_seconds_count": 1.0,
+        "fleet_rollout_status_bytes_count": 1.0,
+        'fleet_decisions_total{action="start",reason="WaitingForClusters"}': 1.0,
         'fleet_reconciliations_total{kind="FleetRollout",result="error"}': 1.0,
         'fleet_reconciliation_seconds_count{kind="FleetRollout"}': 1.0,
         'fleet_api_requests_total{code="200",verb="GET"}': 1.0,

@@ -84,6 +84,10 @@ class Stores:
         return tuple(run for run in runs if run.status.phase not in phases.ENDS)
 
 
+RUN_SECONDS = 0.1
+"""Least time between two looks at a run, and so between two writes of its status."""
+
+
 class Dispatches:
     """Work queues of ClusterRollouts, one per member: a slow or dead one delays nobody else."""
 
@@ -141,7 +145,10 @@ class Queues:
     """Many at once: each may wait for a dead member."""
     fleets: aio.WorkQueue[Key] = field(default_factory=lambda: aio.WorkQueue(concurrency=4))
     applications: aio.WorkQueue[Key] = field(default_factory=lambda: aio.WorkQueue(concurrency=8))
-    runs: aio.WorkQueue[Key] = field(default_factory=lambda: aio.WorkQueue(concurrency=16))
+    runs: aio.WorkQueue[Key] = field(
+        default_factory=lambda: aio.WorkQueue(concurrency=16, calm=RUN_SECONDS)
+    )
+    """The first news of a run is acted on at once, a storm of them ten times a second."""
     dispatches: Dispatches = field(default_factory=Dispatches)
 
 

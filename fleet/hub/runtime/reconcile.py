@@ -12,10 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from fleet.aio import WorkQueue
-from fleet.api import Application, FleetRollout, conditions
+from fleet.api import Application, conditions
 from fleet.api.application import ApplicationPhase, ApplicationStatus
 from fleet.api.conditions import condition
-from fleet.api.fleetrollout import RunPhase
 from fleet.api.meta import ObjectMeta
 from fleet.api.names import (
     APPLICATIONS,
@@ -39,14 +38,11 @@ from fleet.errors import (
 from fleet.hub.core.application import decision
 from fleet.hub.core.member import report
 from fleet.hub.core.run import plan as plans
-from fleet.hub.runtime import apply, dispatching, membership, observe
+from fleet.hub.runtime import apply, dispatching, measures, membership, observe
 from fleet.hub.runtime.context import Context
 from fleet.telemetry import logs
 
 log = logging.getLogger(__name__)
-
-STOPPED = frozenset({RunPhase.HALTED, RunPhase.ROLLING_BACK})
-"""No further cluster starts."""
 
 Handle = Callable[[Context, Key], Awaitable[None]]
 
@@ -117,7 +113,7 @@ async def run(hub: Context, key: Key) -> None:
         }
         for kind, reason, message in plan.events:
             hub.recorder.event(about, kind=kind, reason=reason, message=message)
-        _measure_halt(hub, item, plan.status.phase)
+        measures.written(hub, item, plan)
     hub.hooks.ask(item, plan.asks, hub.queues.runs)
     _wake(hub, hub.queues.runs, key, plan.recheck_at)
 
@@ -212,13 +208,6 @@ def _wake(hub: Context, queue: WorkQueue[Key], key: Key, moment: datetime | None
     queue.forget(key)
     if moment is not None:
         queue.add_after(key, (moment - hub.clock.now()).total_seconds() + 0.001)
-
-
-def _measure_halt(hub: Context, item: FleetRollout, phase: RunPhase | None) -> None:
-    """From the first failed verdict that was seen to the halt, or the way back, now written."""
-    if phase in STOPPED and item.status.phase not in STOPPED:
-        owner = (item.namespace, item.spec.application.name)
-        hub.timers.halted(hub.stores.items_of.get(owner))
 
 
 def _readable(manifest: Mapping[str, Any]) -> dict[str, Any]:

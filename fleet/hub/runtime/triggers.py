@@ -26,6 +26,7 @@ from fleet.hub.core.member import freshness
 from fleet.hub.core.member.connectivity import is_news
 from fleet.hub.core.member.engine import Obstacle
 from fleet.hub.core.run import story
+from fleet.hub.runtime import measures
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.links import Link
 
@@ -96,10 +97,11 @@ def run_changed(hub: Context, change: Change[FleetRollout]) -> None:
         _active(hub, owner)
     if change.type == "DELETED":
         hub.metrics.forget_run(*change.key)
+        hub.metrics.forget_delivery(owner, run.spec.number)
         if before not in phases.ENDS:
             _tell(hub, run)
     else:
-        hub.metrics.show_run(*change.key, phase=str(run.status.phase or "Planned"))
+        measures.shown(hub, run)
 
 
 def item_changed(hub: Context, change: Change[ClusterRollout]) -> None:

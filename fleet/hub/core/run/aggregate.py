@@ -12,6 +12,7 @@ from fleet.api.fleetrollout import (
     ClusterRow,
     Display,
     FleetRolloutSpec,
+    FleetRolloutStatus,
     WaveStatus,
 )
 from fleet.hub.core.run.row import Row
@@ -20,6 +21,9 @@ from fleet.kit import phrases
 
 MESSAGE = 160
 """Most characters of a message in a row; the whole text is in the ClusterRollout."""
+
+LEAST = 10
+"""Clusters that every status lists, if so many are not done."""
 
 SHORT = 6
 """Digits of a revision in a column."""
@@ -77,8 +81,16 @@ def waves(before: Sequence[WaveStatus], rows: Sequence[Row]) -> tuple[WaveStatus
     return tuple(result)
 
 
-def listed(rows: Sequence[Row]) -> tuple[tuple[ClusterRow, ...], int]:
-    """The clusters that are not done, failed first, and how many more there are."""
+def room(status: FleetRolloutStatus) -> int:
+    """How many clusters a status lists: fewer where it has many names to remember, so that a
+    thousand clusters stay under 100 KB."""
+    undo = status.undo.clusters if status.undo else ()
+    known = (status.accepted, status.retrying, status.skipped, status.appended, undo)
+    return max(ROWS - sum(map(len, known)) // 10, LEAST)
+
+
+def listed(rows: Sequence[Row], most: int = ROWS) -> tuple[tuple[ClusterRow, ...], int]:
+    """The first `most` clusters that are not done, failed first, and how many more there are."""
     open_ = sorted(
         (row for row in rows if not row.is_updated), key=lambda row: _ORDER.get(row.phase, 3)
     )
@@ -90,7 +102,7 @@ def listed(rows: Sequence[Row]) -> tuple[tuple[ClusterRow, ...], int]:
             step=row.step,
             message=phrases.short(row.message, MESSAGE),
         )
-        for row in open_[:ROWS]
+        for row in open_[:most]
     )
     return shown, len(open_) - len(shown)
 

@@ -55,7 +55,7 @@ def status(
     """The whole next status, and all that is to be told of the way there."""
     before = run.status
     rows = view.rows
-    shown, omitted = aggregate.listed(rows)
+    shown, omitted = aggregate.listed(rows, aggregate.room(view.status))
     ended = state.phase in phases.ENDS
     begun = [item.started_at for item in view.status.waves if item.started_at]
     after = view.status.model_copy(

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from fleet.api import FleetRollout
-from fleet.api.fleetrollout import ClusterPhase, RunPhase
+from fleet.api.fleetrollout import ClusterPhase, Entry, Pass, RunPhase, WaveStatus
 from fleet.hub.core.actions import HoldCluster, ReleaseCluster
 from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import plan
@@ -314,6 +314,35 @@ def test_holds_and_releases_are_not_repeated() -> None:
     kinds = [type(action) for action in plan.next(run, world, NOON).actions]
     assert HoldCluster not in kinds
     assert ReleaseCluster not in kinds
+
+
+def test_a_thousand_clusters_that_a_person_has_accepted_fit() -> None:
+    """[MT-18] The worst case: the longest names, all remembered one by one, every wave let through
+    by somebody, a full history. Fewer rows are listed, the counts stay exact."""
+    names = [f"c{number:04}-{'x' * 57}" for number in range(1_000)]
+    gate = {"approval": {}}
+    waves = [gen.wave(f"w{n:02}", *names[n * 20 : n * 20 + 20], after=(gate,)) for n in range(50)]
+    passed = Pass(gate="after[0]", by="system:serviceaccount:shop:releases", time=NOON)
+    done = [
+        WaveStatus(
+            name=wave.name,
+            phase="Done",
+            total=20,
+            failed=20,
+            started_at=NOON,
+            finished_at=NOON,
+            passes=(passed,),
+        )
+        for wave in waves
+    ]
+    told = tuple(Entry(time=NOON, reason="AnalysisFailed", message="h" * 200) for _ in range(50))
+    run = begun(gen.run(*waves), *done, halted_at=NOON, phase=RunPhase.HALTED, history=told)
+    items = [gen.item(name, BAD, reason="AnalysisFailed", message="m" * 1_000) for name in names]
+    world = observed(*names, items=items, requests=("resume/2",))
+    status = plan.next(run, world, NOON).status
+    assert (len(status.accepted), status.counts.failed) == (1_000, 1_000)
+    assert (len(status.clusters), status.clusters_omitted) == (10, 990)
+    assert len(status.model_dump_json(by_alias=True)) < 100_000
 
 
 def test_a_thousand_clusters_fit() -> None:

@@ -4,7 +4,7 @@ Not checked here: complexity and arguments (ruff), imports (import-linter).
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -38,13 +38,20 @@ def files() -> Mapping[Path, Facts]:
 
 
 def facts(tree: ast.Module) -> Facts:
-    nodes = list(ast.walk(tree))
-    functions = [item for item in nodes if isinstance(item, Function)]
+    functions = [item for item in statements(tree) if isinstance(item, Function)]
     return Facts(
         is_explained=bool(ast.get_docstring(tree)),
         functions=tuple((item.name, length(item)) for item in functions),
-        awaits=any(isinstance(item, ast.Await | ast.AsyncFunctionDef) for item in nodes),
+        awaits=any(isinstance(item, ast.AsyncFunctionDef) for item in functions),
     )
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements in `node`; what they are made of holds no function that has a name."""
+    for part in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for item in getattr(node, part, ()):
+            yield item
+            yield from statements(item)
 
 
 def length(node: Function) -> int:

@@ -40,7 +40,7 @@ Answer = Callable[[str], float | None]
 
 STEPS = 2_000
 """More turns than any story needs."""
-RARELY = 8
+RARELY = 32
 """Every so many turns a Rollout that was read anew must give the same plan."""
 
 
@@ -104,7 +104,7 @@ class World:
     """The engine dies in every plan that acts: before the first action, after it, after the second
     …, and before the status is written; then it gets through once."""
     survived: int = 0
-    lives: int = 200
+    lives: int = 40
     """So often it can die; a verdict that dies with its measurements would never be written."""
     after_each: "Callable[[World], None]" = lambda world: None
     """Called after every action and every answer of the world."""

@@ -68,6 +68,7 @@ MEMBERCLUSTER = (
     AGE,
     _wide("Mode", ".spec.engine.mode"),
     _wide("Engine-Version", ".status.engine.version"),
+    _wide("Active", ".status.engine.active", "integer"),
     _wide("Message", ".status.message"),
 )
 FLEET = (

@@ -74,6 +74,8 @@ class EngineStatus(Model):
     """Why it is not healthy."""
     rollouts: int = 0
     """Rollouts in the member that the hub watches."""
+    active: int = 0
+    """Those of them that are on their way."""
 
 
 class MemberClusterStatus(Model):

@@ -44,6 +44,8 @@ class Member:
     """Until when it is waited for as one that the hub has just met; None where it is not."""
     server: str = ""
     """Identity of the API server that answers (uid of its kube-system); empty while unknown."""
+    fields: frozenset[str] = frozenset()
+    """What its Rollout CRD declares (`cluster.schema`); empty while unknown."""
 
     @property
     def name(self) -> ClusterName:

@@ -30,7 +30,7 @@ from fleet.hub.core.actions import (
 from fleet.hub.core.cluster import dispatch as dispatches
 from fleet.hub.core.cluster import refusals, standing
 from fleet.hub.core.observed import Place
-from fleet.hub.runtime import apply, observe
+from fleet.hub.runtime import apply, observe, schemas
 from fleet.hub.runtime.apply import Outcome
 from fleet.hub.runtime.context import Context
 
@@ -49,6 +49,8 @@ async def dispatch(hub: Context, key: Key) -> None:
     been reported.
     """
     await _await_run(hub, key)
+    if (known := hub.stores.items.get(key)) is not None:
+        await schemas.learn_again(hub, known)
     looked_up: Objects | None = None
     is_deleted = False
     for _ in range(ROUNDS):

@@ -86,6 +86,12 @@ class Link:
     uid: str = ""
     """Identity of the API server (kube-system's uid), once it has answered."""
     kubernetes: str = ""
+    active: int = 0
+    """Rollouts on their way, as last reported."""
+    fields: frozenset[str] = frozenset()
+    """What its Rollout CRD declares, once that has been read."""
+    learned_at: float = -math.inf
+    """Monotonic time at which it was read."""
     renew_at: datetime | None = None
     patience: datetime | None = None
     """Until when the token is not renewed once more."""
@@ -242,6 +248,7 @@ class Links:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._links: dict[Key, Link] = {}
+        self._fields: dict[frozenset[str], frozenset[str]] = {}
 
     def __iter__(self) -> Iterator[Link]:
         return iter(tuple(self._links.values()))
@@ -259,6 +266,10 @@ class Links:
             made = Link(key=key, met_at=self._clock.monotonic(), connecting_until=until)
             self._links[key] = made
         return self._links[key]
+
+    def shared(self, fields: frozenset[str]) -> frozenset[str]:
+        """The one copy of that set: most members have the same CRD."""
+        return self._fields.setdefault(fields, fields)
 
     def drop(self, key: Key) -> None:
         """The MemberCluster is gone."""

@@ -16,7 +16,6 @@ from fleet import errors
 from fleet.api import MemberCluster
 from fleet.api.membercluster import MemberClusterStatus
 from fleet.api.names import (
-    CRDS,
     MEMBERCLUSTERS,
     NAMESPACES,
     ROLLOUTS,
@@ -32,11 +31,10 @@ from fleet.hub.core.member import connectivity, identity
 from fleet.hub.core.member import engine as engine_of
 from fleet.hub.core.member import report as reports
 from fleet.hub.core.member.connectivity import Trouble
-from fleet.hub.runtime import apply, credentials, engines, triggers
+from fleet.hub.runtime import apply, credentials, engines, schemas, triggers
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.links import Link
 
-CRD = f"{ROLLOUTS.plural}.{ROLLOUTS.group}"
 RENEW_RETRY = timedelta(minutes=10)
 
 log = logging.getLogger(__name__)
@@ -98,7 +96,8 @@ def name(key: Key) -> ClusterName:
 def report(cluster: MemberCluster, link: Link, note: str, now: datetime) -> MemberClusterStatus:
     """The status to write; `note` is what `engines.keep` returned."""
     seen = link.seen(cluster.spec.engine.mode)
-    engine = engine_of.report(seen, len(link.rollouts), note)
+    engine = engine_of.report(seen, link.rollouts.values(), note)
+    link.active = engine.active
     return reports.member(cluster, link.identity, link.told, engine, now)
 
 
@@ -113,7 +112,7 @@ async def _connect(hub: Context, cluster: MemberCluster, link: Link) -> None:
         await _engage(hub, link, config)
         link.source = source
     if not link.uid:
-        await _identify(link)
+        await _identify(hub, link)
         _wake_twins(hub, link)
     _refuse_twin(hub, cluster, link)
 
@@ -156,14 +155,14 @@ async def _engage(hub: Context, link: Link, config: ClientConfig) -> None:
     link.alarm_at = token.alarm_at if token else None
 
 
-async def _identify(link: Link) -> None:
+async def _identify(hub: Context, link: Link) -> None:
     client = link.client
     system = await client.get(NAMESPACES, SYSTEM_NAMESPACE)
     version = orjson.loads(await client.request("GET", "/version", retry=True))
     try:
-        await client.get(CRDS, CRD)
+        await schemas.learn(hub, link)
     except errors.NotFound:
-        text = f"the CRD {CRD} is not installed there: `fleet cluster add` installs it"
+        text = f"the CRD {schemas.CRD} is not installed there: `fleet cluster add` installs it"
         raise UserError("CrdsMissing", text) from None
     link.uid = str(system["metadata"]["uid"])
     link.kubernetes = str(version.get("gitVersion", ""))

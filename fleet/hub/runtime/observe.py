@@ -54,6 +54,7 @@ def member(hub: Context, cluster: MemberCluster) -> Member:
         message=believed.message,
         connecting_until=link.connecting_until if link and believed.connecting else None,
         server=link.uid if link else "",
+        fields=link.fields if link else frozenset(),
     )
 
 

@@ -22,7 +22,7 @@ from fleet.api.rollout import Phase
 from fleet.clusters.store import Change
 from fleet.hub.core import phases
 from fleet.hub.core.cluster import removal
-from fleet.hub.core.member import freshness
+from fleet.hub.core.member import engine, freshness
 from fleet.hub.core.member.connectivity import is_news
 from fleet.hub.core.member.engine import Obstacle
 from fleet.hub.core.run import story
@@ -33,6 +33,8 @@ from fleet.hub.runtime.links import Link
 CALM_SECONDS = 0.1
 """An Application looks at its runs and clusters once for a burst of news: while a change is on its
 way to the members, nothing waits for what it says."""
+ACTIVE_SECONDS = 5.0
+"""A member says within this time how many of its Rollouts are on their way."""
 
 
 def connect(hub: Context) -> None:
@@ -136,6 +138,8 @@ def rollout_changed(hub: Context, link: Link, change: Change[Mapping[str, Any]])
     """A Rollout in a member: the ClusterRollout that it belongs to."""
     if link.wait is Obstacle.ROLLOUT:
         hub.queues.members.add(link.key)
+    elif engine.active(link.rollouts.values()) != link.active:
+        hub.queues.members.add_after(link.key, ACTIVE_SECONDS)
     manifest = change.new or change.old or {}
     labels = (manifest.get("metadata") or {}).get("labels") or {}
     namespace, name = link.key

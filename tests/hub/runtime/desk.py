@@ -35,8 +35,8 @@ from fleet.hub.runtime import triggers, watches
 from fleet.hub.runtime.context import Context, EngineWish
 from fleet.hub.runtime.hooks import Hooks
 from fleet.hub.runtime.links import Link
-from fleet.hub.runtime.membership import CRD
 from fleet.hub.runtime.renders import Renders
+from fleet.hub.runtime.schemas import CRD
 from fleet.telemetry.metrics import HubMetrics
 from tests.fakes import FakeClock, FakeKube, Sent
 from tests.hub import gen

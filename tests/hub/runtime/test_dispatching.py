@@ -1,13 +1,16 @@
 """One ClusterRollout over fake API servers: the order of writes, and what refusals mean."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import yaml
 
 from fleet.api.names import (
     CLUSTERROLLOUT_FINALIZER,
     CLUSTERROLLOUTS,
+    CRDS,
     FLEETROLLOUTS,
     FLEETS,
     HTTPROUTES,
@@ -16,9 +19,10 @@ from fleet.api.names import (
     SERVICES,
 )
 from fleet.errors import Conflict, Forbidden, Unreachable
-from fleet.hub.runtime import dispatching, membership
+from fleet.hub.runtime import dispatching, membership, schemas
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk
+from tests.readme import ROOT
 
 KEY = (TENANT, "checkout.east")
 
@@ -242,3 +246,30 @@ async def test_a_clusterrollout_without_our_finalizer_gets_it_first(desk: Desk) 
 async def test_a_key_of_nothing_is_nothing(desk: Desk) -> None:
     await dispatching.dispatch(desk.hub, (TENANT, "gone.east"))
     assert desk.kube.writes() == [] or desk.kube.writes()[-1].kind == "MemberCluster"
+
+
+async def test_a_crd_that_is_too_old_is_named_and_looked_at_again(desk: Desk) -> None:
+    """Nothing is sent that the member would not know; when its CRD is new, it goes on by itself."""
+    crd = yaml.safe_load((ROOT / "crds/rollouts.yaml").read_text())
+    older = copy.deepcopy(crd)
+    for version in older["spec"]["versions"]:
+        del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["strategy"]
+    member, link = desk.member("east"), desk.link("east")
+    member.seed(CRDS, older)
+    await schemas.learn(desk.hub, link)
+    await dispatching.dispatch(desk.hub, KEY)
+    assert (status(desk)["phase"], status(desk)["reason"]) == ("Failed", "EngineTooOld")
+    assert status(desk)["message"] == (
+        "the Rollout CRD of east does not know spec.strategy: run `fleet cluster add east` again, "
+        "or leave that out"
+    )
+    assert desk.queues.dispatches.later[KEY] == pytest.approx(60, abs=0.1)
+    assert member.writes() == []
+    member.seed(CRDS, crd)
+    await dispatching.dispatch(desk.hub, KEY)
+    assert member.writes() == [], "it is not read at each look"
+    desk.clock.advance(31)
+    desk.live("east")
+    await dispatching.dispatch(desk.hub, KEY)
+    assert rollout(desk)["spec"]["dispatch"]["sequence"] == 1
+    assert status(desk)["phase"] == "Applying"

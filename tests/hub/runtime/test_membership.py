@@ -10,7 +10,7 @@ from fleet.clusters.errors import CircuitOpen
 from fleet.errors import FleetError, Forbidden, Unauthorized, Unreachable, Untrusted
 from fleet.hub.runtime import membership
 from fleet.hub.runtime.links import Problem
-from fleet.hub.runtime.membership import CRD
+from fleet.hub.runtime.schemas import CRD
 from tests.conftest import NOON
 from tests.hub.runtime.desk import TENANT, Desk, jwt, kubeconfig
 

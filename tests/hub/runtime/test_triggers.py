@@ -136,6 +136,7 @@ def deleted(desk: Desk) -> None:
 
 
 RUN, ITEM, APP = {"checkout-2"}, {"checkout.east"}, {"checkout"}
+EAST = {"members": {"east"}}
 
 
 @pytest.mark.parametrize(
@@ -279,16 +280,22 @@ def seen(desk: Desk, phase: str, version: int = 5, revision: str = "", **labels:
 @pytest.mark.parametrize(
     ("labels", "keys"),
     [
-        pytest.param({}, {"dispatches": ITEM}, id="ours"),
-        pytest.param({"fleet.kulta.io/namespace": "other"}, {}, id="another tenant's"),
-        pytest.param({"fleet.kulta.io/cluster": "west"}, {}, id="another name's"),
+        pytest.param({}, EAST | {"dispatches": ITEM}, id="ours"),
+        pytest.param({"fleet.kulta.io/namespace": "other"}, EAST, id="another tenant's"),
+        pytest.param({"fleet.kulta.io/cluster": "west"}, EAST, id="another name's"),
     ],
 )
 async def test_a_members_rollout_wakes_its_dispatch(
     desk: Desk, labels: dict[str, str], keys: dict[str, set[str]]
 ) -> None:
+    """And its member, which soon tells that one more is on its way."""
     seen(desk, "Progressing", **labels)
     assert woken(desk) == keys
+    assert desk.link("east").active == 0
+    await membership.reconcile(desk.hub, (TENANT, "east"))
+    empty(desk)
+    seen(desk, "Paused", version=6, **labels)
+    assert "members" not in woken(desk), "no news"
 
 
 async def test_a_rollout_that_ends_lets_a_late_engine_come(desk: Desk) -> None:

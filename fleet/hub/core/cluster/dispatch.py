@@ -103,7 +103,9 @@ def _barred(case: Case) -> DispatchPlan | None:
     reason, message = case.bar
     if case.is_applied:
         message = f"the Rollout is gone from the member and cannot be written: {message}"
-    return _told(case, ClusterPhase.FAILED, reason, message)
+    # A CRD is not watched either.
+    wake = case.now + RECHECK if reason == "EngineTooOld" else None
+    return _told(case, ClusterPhase.FAILED, reason, message, wake)
 
 
 def _conflict(case: Case) -> DispatchPlan | None:

@@ -19,7 +19,7 @@ from fleet.hub.core.actions import (
     ReleaseRollout,
     UpdateObject,
 )
-from fleet.hub.core.cluster import inventory, ownership, standing
+from fleet.hub.core.cluster import inventory, ownership, schema, standing
 from fleet.hub.core.cluster import live as lives
 from fleet.hub.core.cluster.live import Live
 from fleet.hub.core.observed import DispatchObserved, Member
@@ -66,7 +66,7 @@ class Case:
             observed=observed,
             live=Live.of(item, observed),
             digest=hashing.digest(rendered),
-            bar=_bar(member, observed),
+            bar=_bar(item, member, observed),
             now=now,
         )
 
@@ -93,18 +93,38 @@ class Case:
         return next(each for each in self.observed.rendered if each.resource is ROLLOUTS)
 
 
-def _bar(member: Member, observed: DispatchObserved) -> tuple[str, str] | None:
-    """Why nothing may be written: there are no manifests, or the namespace is closed by now."""
+def _bar(
+    item: ClusterRollout, member: Member, observed: DispatchObserved
+) -> tuple[str, str] | None:
+    """Why nothing may be written: there are no manifests, the namespace is closed by now, or the
+    member would not know what is written."""
     if not observed.rendered:
         return "TemplateError", observed.render_error or "nothing is rendered for this cluster"
     allowed = member.cluster.spec.allowed_namespaces
     closed = sorted({each.namespace for each in observed.rendered} - set(allowed))
     if not closed:
-        return None
+        return _too_old(item, member, observed)
     return (
         "NamespaceNotAllowed",
         f"namespace {closed[0]} is not allowed in {member.name}: an administrator adds it to "
         "spec.allowedNamespaces of the MemberCluster",
+    )
+
+
+def _too_old(
+    item: ClusterRollout, member: Member, observed: DispatchObserved
+) -> tuple[str, str] | None:
+    """What is rendered and the member's CRD does not declare; what has arrived was understood."""
+    if standing.is_taken(item) and item.spec.want and item.status.applied_run == item.spec.want.run:
+        return None
+    specs = (one.manifest.get("spec") for one in observed.rendered if one.resource is ROLLOUTS)
+    path = next((found for one in specs if (found := schema.lacking(member.fields, one))), "")
+    if not path:
+        return None
+    return (
+        "EngineTooOld",
+        f"the Rollout CRD of {member.name} does not know {path}: run `fleet cluster add "
+        f"{member.name}` again, or leave that out",
     )
 
 

@@ -7,7 +7,7 @@ on its way, and only a few in the fleet at once, so that a bad version stops aft
 one that is dead is mended at once. Who does not own an engine only watches it.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -177,22 +177,32 @@ def is_through(seen: EngineObserved, digest: str) -> bool:
 
 def busy(rollouts: Iterable[Mapping[str, Any]]) -> str:
     """The name of a Rollout that is on its way, or nothing."""
+    found = next(_active(rollouts), None)
+    return f"Rollout {found['namespace']}/{found['name']}" if found else ""
+
+
+def active(rollouts: Iterable[Mapping[str, Any]]) -> int:
+    """How many Rollouts are on their way."""
+    return sum(1 for _ in _active(rollouts))
+
+
+def _active(rollouts: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     for rollout in rollouts:
-        phase = (rollout.get("status") or {}).get("phase")
-        if phase not in IDLE:
-            meta = rollout["metadata"]
-            return f"Rollout {meta['namespace']}/{meta['name']}"
-    return ""
+        if (rollout.get("status") or {}).get("phase") not in IDLE:
+            yield rollout["metadata"]
 
 
-def report(seen: EngineObserved, rollouts: int, note: str) -> EngineStatus:
-    """What to say of the engine; `note` is what `keep` had to say."""
+def report(
+    seen: EngineObserved, rollouts: Collection[Mapping[str, Any]], note: str
+) -> EngineStatus:
+    """What to say of the engine and its `rollouts`; `note` is what `keep` had to say."""
     healthy, message = health(seen)
     return EngineStatus(
         healthy=healthy,
         version=seen.term.version if seen.term else "",
         message=note or message,
-        rollouts=rollouts,
+        rollouts=len(rollouts),
+        active=active(rollouts),
     )
 
 

@@ -1,6 +1,7 @@
 """The engine in the core: whose it is, when it may be exchanged, and in what words it does."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,10 @@ ALIVE = EngineObserved(
     mode=EngineMode.MANAGED, believed=GOOD, deployed=OLD, term=Term(holder="pod-1", version="0.9")
 )
 WRITE = Upkeep(write=True)
+
+
+def rollout(phase: str | None) -> dict[str, Any]:
+    return {"metadata": {"namespace": "web", "name": "a"}, "status": {"phase": phase}}
 
 
 @pytest.mark.parametrize(
@@ -139,12 +144,13 @@ NAME = "Deployment kulta-system/kulta-controller"
     ],
 )  # fmt: skip
 def test_health(seen: EngineObserved, healthy: bool | None, message: str) -> None:
-    told = engine.report(seen, 3, "")
-    assert (told.healthy, told.message, told.rollouts) == (healthy, message, 3)
+    told = engine.report(seen, [rollout("Completed"), rollout("Paused"), rollout(None)], "")
+    assert (told.healthy, told.message) == (healthy, message)
+    assert (told.rollouts, told.active) == (3, 2)
 
 
 def test_the_version_is_the_engines_own_word_and_a_note_comes_first() -> None:
-    told = engine.report(ALIVE, 0, "a newer engine waits")
+    told = engine.report(ALIVE, [], "a newer engine waits")
     assert (told.version, told.message) == ("0.9", "a newer engine waits")
 
 
@@ -159,5 +165,4 @@ def test_the_version_is_the_engines_own_word_and_a_note_comes_first() -> None:
     ],
 )
 def test_what_keeps_an_engine_busy(phase: str | None, name: str) -> None:
-    rollout = {"metadata": {"namespace": "web", "name": "a"}, "status": {"phase": phase}}
-    assert engine.busy([rollout]) == name
+    assert engine.busy([rollout(phase)]) == name

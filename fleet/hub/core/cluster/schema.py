@@ -1,0 +1,60 @@
+"""What a member's Rollout CRD declares, so that nothing is sent there that it would not know.
+
+Called by the runtime's `membership`, which reads the CRD, and by `writes`, which asks. An
+API server answers an unknown field of a server-side apply with an error that says little, and other
+writes lose it silently.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+ANYTHING = "**"
+"""Stands for all that is below a field which keeps what it does not know."""
+
+
+def fields(crd: Mapping[str, Any], version: str) -> frozenset[str]:
+    """The paths that `spec` may have in that version, as `spec.strategy.canary.steps[].setWeight`,
+    `.*` for any key; empty where the CRD says nothing about them."""
+    versions = (crd.get("spec") or {}).get("versions") or ()
+    schemas = (one.get("schema") or {} for one in versions if one.get("name") == version)
+    for schema in schemas:
+        spec = ((schema.get("openAPIV3Schema") or {}).get("properties") or {}).get("spec")
+        if isinstance(spec, Mapping):
+            return frozenset(_paths(spec, "spec"))
+    return frozenset()
+
+
+def lacking(known: frozenset[str], value: Any, path: str = "spec") -> str:
+    """The first path of `value` that is not declared; empty where all are, or nothing is known."""
+    if not known or f"{path}.{ANYTHING}" in known:
+        return ""
+    if isinstance(value, Mapping):
+        return _first(_lacking(known, value, path))
+    if isinstance(value, list | tuple):
+        return _first(lacking(known, item, f"{path}[]") for item in value)
+    return ""
+
+
+def _lacking(known: frozenset[str], value: Mapping[str, Any], path: str) -> Iterator[str]:
+    for key, part in value.items():
+        place = f"{path}.{key}"
+        if place not in known and f"{path}.*" not in known:
+            yield place
+        else:
+            yield lacking(known, part, place if place in known else f"{path}.*")
+
+
+def _first(found: Iterator[str]) -> str:
+    return next((path for path in found if path), "")
+
+
+def _paths(schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    yield path
+    if schema.get("x-kubernetes-preserve-unknown-fields"):
+        yield f"{path}.{ANYTHING}"
+    for name, part in (schema.get("properties") or {}).items():
+        yield from _paths(part, f"{path}.{name}")
+    if isinstance(schema.get("items"), Mapping):
+        yield from _paths(schema["items"], f"{path}[]")
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        yield from _paths(schema["additionalProperties"], f"{path}.*")

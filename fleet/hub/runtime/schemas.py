@@ -1,0 +1,37 @@
+"""What members' Rollout CRDs declare: read with each connection, and again while it matters.
+
+Called by `membership` when it meets a member and by `dispatching` where a cluster could not be
+served because of its CRD. Decides nothing: what is lacking is `core.cluster.schema`'s.
+"""
+
+from fleet import errors
+from fleet.api import ClusterRollout
+from fleet.api.names import CRDS, ROLLOUTS
+from fleet.hub.core.cluster import schema
+from fleet.hub.runtime.context import Context
+from fleet.hub.runtime.links import Link
+
+CRD = f"{ROLLOUTS.plural}.{ROLLOUTS.group}"
+AGAIN_SECONDS = 30.0
+"""Least time between two looks at a CRD that lacks something."""
+
+
+async def learn(hub: Context, link: Link) -> None:
+    """Read the CRD. Raises NotFound where there is none, and what the member's client raises."""
+    found = await link.client.get(CRDS, CRD)
+    link.learned_at = hub.clock.monotonic()
+    link.fields = hub.links.shared(schema.fields(found, ROLLOUTS.version))
+
+
+async def learn_again(hub: Context, item: ClusterRollout) -> None:
+    """Look whether the CRD that was too old has been brought up to date; a member that does not
+    answer is believed to be what it was."""
+    link = hub.links.get((item.namespace, item.spec.cluster))
+    if item.status.reason != "EngineTooOld" or link is None or link.handle is None:
+        return
+    if hub.clock.monotonic() - link.learned_at < AGAIN_SECONDS:
+        return
+    try:
+        await learn(hub, link)
+    except errors.FleetError:
+        link.learned_at = hub.clock.monotonic()

@@ -17,7 +17,6 @@ from e2e.ground.waiting import until
 from e2e.tenancy import NAME, STEPS, Tenant, World
 from fleet.api.names import (
     APPLICATIONS,
-    CLUSTERROLLOUTS,
     DEPLOYMENTS,
     ENGINE_NAME,
     ENGINE_NAMESPACE,
@@ -133,16 +132,17 @@ async def test_every_right_is_used_and_none_is_lacking(world: World, tenant: Ten
     )
     assert len(told) == 1
     until(lambda: any(item["count"] > 1 for item in events(tenant)), "and once more", within=10)
-    world.plane.call("DELETE", CLUSTERROLLOUTS.path(tenant.namespace, f"{NAME}.{WHERE}"))
-    world.plane.call("DELETE", APPLICATIONS.path(tenant.namespace, NAME))
+    others = [name for name in world.puppets if name != WHERE]
+    tenant.put(FLEETS, {"metadata": {"name": "all"}, "spec": {"members": {"names": others}}})
     until(lambda: not tenant.cluster(WHERE), "nothing is left in the member", within=15)
-    others = [puppet.plane for puppet in world.puppets.values()]
+    world.plane.call("DELETE", APPLICATIONS.path(tenant.namespace, NAME))
+    every = [puppet.plane for puppet in world.puppets.values()]
     here = granted(hubs.ROOT / "deploy/hub/rbac.yaml")
     there = granted(hubs.ROOT / "clusters/member-rbac.yaml")
     renewal = ("update", "leases.coordination.k8s.io")
     until(lambda: renewal in used(hubs.USER, world.plane), "the hub renews its Lease", within=10)
     assert here - used(hubs.USER, world.plane) == set()
-    assert there - used(members.HUB_USER, *others) == set()
-    for account, planes in ((hubs.USER, [world.plane]), (members.HUB_USER, others)):
+    assert there - used(members.HUB_USER, *every) == set()
+    for account, planes in ((hubs.USER, [world.plane]), (members.HUB_USER, every)):
         refused = [one for each in planes for one in each.audit.read(user=account, code=403)]
         assert [(request.verb, request.uri) for request in refused] == []

@@ -55,5 +55,5 @@ def test_the_rollback_of_the_readme_does_what_the_text_says() -> None:
 
 
 def test_every_request_of_the_readme_is_one() -> None:
-    named = set(re.findall(r"`([a-z]+)/<id>", TEXT))
+    named = set(re.findall(r"`([a-z-]+)/<id>", TEXT))
     assert named == set(requests.VERBS)

@@ -268,6 +268,14 @@ class DeliveryPolicy(Model):
     """Finished runs that are kept; default 10."""
     on_conflict: Literal["Report", "Force"] | None = None
     """Fields that somebody else owns: report (default) or take."""
+    deletion_policy: Literal["Delete", "Orphan"] | None = None
+    """What becomes of the objects in a member that leaves, or when the Application is deleted:
+    they go too (default), or stay there and are let go of."""
+    deletion_timeout: Duration | None = None
+    """How long a member out of reach is waited for until its objects are given up; default 24h."""
+    max_prune: Amount | None = None
+    """Of the Application's clusters, those that may leave the fleet without a question; default
+    10%, at least 1. More wait for the request `confirm-prune`."""
 
 
 class ApplicationSpec(Model):

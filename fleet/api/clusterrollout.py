@@ -5,7 +5,7 @@ says what the planner decided; `status.dispatch` is the fence that every write i
 carries.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,15 @@ class Want(Model):
     """Place of its wave in the plan, from 0: what is taken away goes in the reverse order."""
 
 
+class Deletion(Model):
+    """What becomes of the objects in the member when the ClusterRollout is deleted."""
+
+    policy: Literal["Delete", "Orphan"] = "Delete"
+    """`deliveryPolicy.deletionPolicy` as it was seen last."""
+    timeout_seconds: Annotated[int, Field(ge=1)] = 86_400
+    """How long a member out of reach is waited for."""
+
+
 class ClusterRolloutSpec(Model):
     """What the planner decided for this cluster."""
 
@@ -55,6 +64,7 @@ class ClusterRolloutSpec(Model):
     want: Want | None = None
     hold: Annotated[str, Field(max_length=256)] = ""
     """A reason holds the cluster at its step; empty lets it go on."""
+    deletion: Deletion = Deletion()
 
 
 class Dispatched(Model):

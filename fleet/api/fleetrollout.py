@@ -337,6 +337,8 @@ class FleetRolloutStatus(Model):
     appended: Annotated[tuple[Appended, ...], Field(max_length=100)] = ()
     """Members that joined during the run."""
     undo: Undo | None = None
+    prune_confirmed: Annotated[str, Field(max_length=64)] = ""
+    """Digest of the clusters that have left the fleet and that a person lets go."""
     undo_to: Annotated[str, Field(max_length=253)] = ""
     """The former run that is delivered again, in a run of its own: asked for with `undo`."""
     history: Annotated[tuple[Entry, ...], Field(max_length=50)] = ()

@@ -91,6 +91,9 @@ SENTENCES: Final[dict[str, str]] = {
     "OtherHub": "Another hub manages this Rollout.",
     "Released": "The member or its access is gone; what is there stays and is managed no more.",
     "Deleting": "What was made in the member is being taken away.",
+    "Orphaned": "What was made in the member stays there, as the policy says.",
+    "PruneNeedsConfirmation": "More clusters have left than may go without a question.",
+    "PruneConfirmed": "A person lets the clusters go that have left.",
     # engine
     "WriteRefused": "A write is refused until something changes; the message says why.",
     "UnexpectedState": "Something that cannot be: a bug of ours; the log says more.",

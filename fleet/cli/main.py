@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "rollback": "Back to what ran well before: a run, a wave or a cluster of it.",
     "undo": "Deliver a former run again, through the waves.",
     "abort": "End the run; who is in flight goes back.",
+    "confirm-prune": "Let those go that have left the fleet.",
     "rollout": "See and steer one Rollout in one cluster; needs no hub.",
     "cluster": "Register members and look after their access.",
     "render": "Print the objects that each member would get; needs no cluster.",
@@ -47,7 +48,7 @@ RUNS: Mapping[str, str] = {
     "plan": "planning",
     "history": "past",
     **dict.fromkeys(("pause", "resume", "approve", "promote", "skip"), "verbs"),
-    **dict.fromkeys(("retry", "rollback", "undo", "abort"), "verbs"),
+    **dict.fromkeys(("retry", "rollback", "undo", "abort", "confirm-prune"), "verbs"),
 }
 """Of these, what asks a hub about its runs: a function in `COMMANDS` of `fleet.cli.runs.<…>`."""
 

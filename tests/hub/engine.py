@@ -77,6 +77,9 @@ def do(cluster: str, objects: Objects, action: Any) -> str:
             assert rollout["metadata"]["resourceVersion"] == action.version
             assert rollout["spec"]["dispatch"]["sequence"] < action.sequence
             rollout["spec"]["dispatch"] = {"hub": action.hub, "sequence": action.sequence}
+            if action.released:
+                rollout["spec"]["dispatch"]["released"] = True
+                rollout["spec"].pop("hold", None)
             rollout["metadata"]["generation"] += 1
             written(rollout)
             return f"fence {action.sequence}"

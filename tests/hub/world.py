@@ -8,8 +8,6 @@ never be. A crash is a budget of writes after which everything stops; what has b
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout
@@ -25,8 +23,10 @@ from fleet.hub.core.actions import (
     Finalizer,
     HoldCluster,
     LookUp,
+    PruneCluster,
     ReleaseCluster,
     RunAction,
+    SetDeletion,
     StartCluster,
 )
 from fleet.hub.core.application import decision
@@ -41,11 +41,10 @@ from fleet.hub.core.observed import (
 )
 from fleet.hub.core.run import plan
 from fleet.rendering import render
-from fleet.rendering.environment import TemplateSet, read
 from tests.conftest import NOON
-from tests.hub import checker, engine, gen
+from tests.hub import checker, engine, gen, leaving
+from tests.hub.renders import TEMPLATES, Same, rendered_once
 
-TEMPLATES: TemplateSet = read(Path(__file__).parents[2] / "templates")
 HUB = "hub-1"
 ROUNDS = 8
 
@@ -241,6 +240,10 @@ def _application(world: World) -> None:
             case DeleteRun():
                 del world.runs[action.name]
                 world.wrote()
+            case SetDeletion() | PruneCluster():
+                name = ClusterName(action.name.rpartition(".")[2])
+                world.items[name] = leaving.told(world.items[name], action, world.now)
+                world.wrote()
     if decided.status != world.application.status:
         world.application = world.application.model_copy(update={"status": decided.status})
         world.wrote()
@@ -348,7 +351,7 @@ def _observed(world: World, item: ClusterRollout, looked: Objects | None) -> Dis
     run = world.runs.get(item.spec.want.run) if item.spec.want else None
     if run is not None and member is not None:
         try:
-            rendered = _rendered(Same(run.spec), Same(member.cluster), Same(world.fleet))
+            rendered = rendered_once(Same(run.spec), Same(member.cluster), Same(world.fleet))
         except UserError as problem:
             error = str(problem)
     answers = member is not None and member.reachable
@@ -373,25 +376,6 @@ def _siblings(world: World, item: ClusterRollout) -> dict[ClusterName, ClusterRo
         for name, other in world.items.items()
         if removal.place(other) > removal.place(item) and world.members[name].fresh
     }
-
-
-class Same:
-    """A key that is equal for the same object only, and keeps it."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and other.value is self.value
-
-
-@lru_cache(maxsize=1_000)
-def _rendered(spec: Same, cluster: Same, fleet: Same) -> tuple[render.Rendered, ...]:
-    application, revision = spec.value.application, spec.value.revision
-    return render.render(TEMPLATES, application, "shop", cluster.value, fleet.value, revision)
 
 
 def _do(world: World, name: ClusterName, action: Any) -> None:

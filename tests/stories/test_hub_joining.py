@@ -107,7 +107,7 @@ def test_who_leaves_drops_out_and_the_others_go_on() -> None:
     done = world.settle(leaves(going(), "d"))
     assert (done.run.status.phase, done.run.status.counts.total) == (RunPhase.SUCCEEDED, 3)
     assert "d" not in done.started
-    assert done.image("d") == "shop:v1", "what is there stays"
+    assert done.objects[ClusterName("d")] == {}, "what was there is taken away"
 
 
 def test_a_fleet_that_selects_nobody_by_mistake_stops_nothing() -> None:

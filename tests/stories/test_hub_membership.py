@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from fleet.api.conditions import find
 from fleet.api.fleetrollout import ClusterPhase, RunPhase
 from tests.hub import gen, world
 from tests.hub.world import ClusterName, World
@@ -39,6 +40,13 @@ def anew(here: World, name: str) -> World:
     )
 
 
+def leave(here: World, *names: str) -> World:
+    """These have another tier, which the Fleet does not select."""
+    for name in names:
+        here = relabelled(here, name, tier="other")
+    return here
+
+
 def later(here: World, ticks: int = 30) -> World:
     for _ in range(ticks):
         here = world.tick(here)
@@ -71,8 +79,9 @@ def test_who_belongs_to_no_wave_starts_no_run() -> None:
 
 def test_who_comes_back_is_brought_to_the_newest_revision() -> None:
     here = world.settle(world.new("a", "b"))
-    here = world.settle(world.deliver(relabelled(here, "b", tier="none"), "shop:v2"))
-    assert [here.image(name) for name in "ab"] == ["shop:v2", "shop:v1"]
+    left = relabelled(here, "b", tier="none")
+    here = world.settle(world.deliver(left, "shop:v2", maxPrune=0))
+    assert [here.image(name) for name in "ab"] == ["shop:v2", "shop:v1"], "nobody lets it go"
     back = later(relabelled(here, "b"))
     assert (back.run.spec.trigger, back.run.status.phase) == ("MembersJoined", RunPhase.SUCCEEDED)
     assert [back.image(name) for name in "ab"] == ["shop:v2", "shop:v2"]
@@ -138,3 +147,37 @@ def test_what_is_in_another_api_server_is_left_there_and_said() -> None:
     here.items[ClusterName("a")] = item.model_copy(update={"metadata": meta})
     done = world.tick(here)
     assert (done.items, len(done.objects[ClusterName("a")])) == ({}, 4)
+
+
+def test_who_leaves_in_flight_drops_out_and_goes_by_the_policy() -> None:
+    """[MT-04] The others go on; what had been made there is taken away."""
+    here = world.new("a", "b", "c", maxConcurrency=2)
+    here = world.settle(here)
+    here = world.tick(world.deliver(here, "shop:v2", maxConcurrency=2))
+    wants = [here.items[ClusterName(name)].spec.want for name in "abc"]
+    assert [want.run for want in wants if want] == ["checkout-2", "checkout-2", "checkout-1"]
+    done = world.settle(leave(here, "a"))
+    assert (done.run.status.phase, done.run.status.counts.total) == (RunPhase.SUCCEEDED, 2)
+    assert sorted(done.items) == ["b", "c"]
+    assert done.objects[ClusterName("a")] == {}
+
+
+def test_an_orphan_keeps_what_it_has() -> None:
+    here = world.settle(world.new("a", "b", deletionPolicy="Orphan"))
+    done = later(leave(here, "a"), 5)
+    assert sorted(done.items) == ["b"]
+    kept = done.objects[ClusterName("a")]
+    assert sorted(place[0] for place in kept) == ["httproutes", "rollouts", "services", "services"]
+    assert kept["rollouts", "checkout", "checkout"]["spec"]["dispatch"]["released"] is True
+
+
+def test_many_that_leave_wait_for_a_person() -> None:
+    names = [f"c{number}" for number in range(20)]
+    here = world.settle(world.new(*names, maxConcurrency="100%"))
+    here = later(leave(here, *names[:5]), 5)
+    assert len(here.items) == 20
+    found = find(here.application.status.conditions, "Pruned")
+    assert found is not None
+    digest = found.message.rpartition("/")[2]
+    done = later(replace(here, request=f"confirm-prune/1/{digest}"), 5)
+    assert sorted(done.items) == sorted(names[5:])

@@ -46,6 +46,7 @@ VERBS: Mapping[str, Verb] = {
     "rollback": Verb(reason="RollingBack", takes=("wave", "cluster")),
     "undo": Verb(reason="Undone", takes=("to",)),
     "abort": Verb(reason="Aborted"),
+    "confirm-prune": Verb(reason="PruneConfirmed", takes=("plan",)),
 }
 """What the hub understands (`hub.core.run.requests`), in the order of the list of commands."""
 
@@ -58,7 +59,7 @@ class Wish:
     wave: str = ""
     cluster: str = ""
     plan: str = ""
-    """The digest of the plan that was seen; empty: of the plan as it is."""
+    """The digest of what was seen: of a plan, empty of the plan as it is, or of who has left."""
     to: str = ""
     """A former run."""
 
@@ -93,7 +94,7 @@ def text(wish: Wish, run: FleetRollout, newest: int, identity: str) -> str:
             f"fleet {wish.verb} {application}",
         )
     _check_names(wish, run)
-    said = wish.wave or wish.cluster or wish.to
+    said = wish.wave or wish.cluster or wish.to or wish.plan
     argument = _approval(wish, run) if wish.verb == "approve" else said
     return "/".join(part for part in (wish.verb, identity, argument) if part)
 

@@ -33,7 +33,7 @@ Cluster = Annotated[
     str, typer.Option(help="A cluster of the run.", autocompletion=place.complete_cluster)
 ]
 Plan = Annotated[
-    str, typer.Option(help="Digest of the plan that you have seen; another one is refused.")
+    str, typer.Option(help="Digest of the plan, or of those who left, that you have seen.")
 ]
 Former = Annotated[
     str,

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from fleet.api.application import ApplicationStatus
-from fleet.api.clusterrollout import ClusterRolloutStatus, Want
+from fleet.api.clusterrollout import ClusterRolloutStatus, Deletion, Want
 from fleet.api.fleetrollout import FleetRolloutSpec, FleetRolloutStatus
 from fleet.api.names import ClusterName, Resource
 
@@ -30,11 +30,30 @@ class DeleteRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetDeletion:
+    """Write into the ClusterRollout `name` what becomes of its objects when it is deleted."""
+
+    name: str
+    deletion: Deletion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneCluster:
+    """Delete exactly the ClusterRollout that was seen: its cluster has left."""
+
+    name: str
+    uid: str
+
+
+ApplicationAction = CreateRun | DeleteRun | SetDeletion | PruneCluster
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationPlan:
     """One decision about an Application."""
 
     status: ApplicationStatus
-    actions: tuple[CreateRun | DeleteRun, ...] = ()
+    actions: tuple[ApplicationAction, ...] = ()
     wake_at: datetime | None = None
 
 
@@ -141,6 +160,7 @@ class FenceRollout:
     """Write `spec.dispatch` alone into the Rollout of exactly this version, before it is deleted.
 
     The member's API server refuses it to a deposed leader, who so never comes to the deletion.
+    `released` lets go of it instead: any hub may take it over, and nobody holds it any more.
     """
 
     name: str
@@ -148,6 +168,7 @@ class FenceRollout:
     version: str
     hub: str
     sequence: int
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,9 @@ from fleet.api.application import (
     StrategyPolicy,
     UnavailableClusters,
 )
+from fleet.api.clusterrollout import Deletion
 from fleet.api.waves import Wave
+from fleet.kit import durations
 
 IMPLICIT = Wave(name="all", remaining=True)
 """The one wave of a policy without waves; one cluster at a time unless it says otherwise."""
@@ -48,6 +50,16 @@ class ResolvedPolicy:
     """None: there are none."""
     revision_history_limit: int = 10
     on_conflict: Literal["Report", "Force"] = "Report"
+    deletion_policy: Literal["Delete", "Orphan"] = "Delete"
+    deletion_timeout: str = "24h"
+    max_prune: int | str = "10%"
+
+    @property
+    def deletion(self) -> Deletion:
+        """What each cluster is told to do with what it has. Raises ValueError for a duration that
+        `validation` refuses."""
+        seconds = durations.seconds(self.deletion_timeout)
+        return Deletion(policy=self.deletion_policy, timeout_seconds=seconds)
 
     def frozen(self, spec: ApplicationSpec) -> ApplicationSpec:
         """`spec` as a run keeps it: with this policy; pauses are never frozen."""

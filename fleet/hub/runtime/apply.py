@@ -29,7 +29,9 @@ from fleet.api.names import (
 from fleet.clusters.handles import Handle
 from fleet.clusters.store import Store
 from fleet.errors import AlreadyExists, Conflict, FleetError, NotFound
+from fleet.hub.core import policy
 from fleet.hub.core.actions import (
+    ApplicationAction,
     ApplyRollout,
     CreateObject,
     CreateRun,
@@ -40,9 +42,11 @@ from fleet.hub.core.actions import (
     HoldRollout,
     LookUp,
     MemberAction,
+    PruneCluster,
     ReleaseCluster,
     ReleaseRollout,
     RunAction,
+    SetDeletion,
     StartCluster,
     UpdateObject,
 )
@@ -97,8 +101,8 @@ async def reread(hub: Context, resource: Resource, key: Key) -> None:
     store.correct(key, found[0] if found else None, since)
 
 
-async def application(hub: Context, owner: Application, action: CreateRun | DeleteRun) -> None:
-    """One action of an ApplicationPlan."""
+async def application(hub: Context, owner: Application, action: ApplicationAction) -> None:
+    """One action of an ApplicationPlan. Raises Conflict when a ClusterRollout moved meanwhile."""
     match action:
         case CreateRun():
             await _create_run(hub, owner, action)
@@ -106,6 +110,12 @@ async def application(hub: Context, owner: Application, action: CreateRun | Dele
             await hub.kube.delete(
                 FLEETROLLOUTS, action.name, owner.namespace, uid=_uid(hub, owner, action.name)
             )
+        case SetDeletion():
+            item = hub.stores.items.get((owner.namespace, action.name))
+            if item is not None:
+                await _patch_item(hub, item, {"deletion": action.deletion})
+        case PruneCluster():
+            await hub.kube.delete(CLUSTERROLLOUTS, action.name, owner.namespace, uid=action.uid)
         case _:
             assert_never(action)
 
@@ -184,6 +194,7 @@ async def _create_item(hub: Context, run: FleetRollout, cluster: ClusterName, wa
         cluster=cluster,
         namespace=_destination(hub, run, want),
         want=want,
+        deletion=policy.resolve(snapshot.spec.delivery_policy).deletion,
     ).manifest()
     try:
         hub.stores.items.see(await hub.kube.create(CLUSTERROLLOUTS, manifest))
@@ -208,6 +219,7 @@ async def _patch_item(hub: Context, item: ClusterRollout, wish: Mapping[str, Any
             "want": _whole(spec.want) if spec.want else None,
             "hold": spec.hold or None,
             "namespace": spec.namespace,
+            "deletion": spec.deletion.model_dump(mode="json", by_alias=True),
         },
     }
     hub.stores.items.see(await hub.kube.patch(CLUSTERROLLOUTS, item.name, item.namespace, body))
@@ -261,8 +273,7 @@ async def _do(handle: Handle, action: MemberAction) -> Mapping[str, Any] | None:
         case ReleaseRollout():
             answer = await _patch_rollout(handle, action, {"hold": None})
         case FenceRollout():
-            fence = {"hub": action.hub, "sequence": action.sequence}
-            answer = await _patch_rollout(handle, action, {"dispatch": fence})
+            answer = await _patch_rollout(handle, action, _fence(action))
         case CreateObject():
             answer = await handle.client.create(action.resource, action.manifest)
         case UpdateObject():
@@ -278,6 +289,13 @@ async def _do(handle: Handle, action: MemberAction) -> Mapping[str, Any] | None:
         case _:
             assert_never(action)
     return answer
+
+
+def _fence(action: FenceRollout) -> dict[str, Any]:
+    fence: dict[str, Any] = {"hub": action.hub, "sequence": action.sequence}
+    if action.released:
+        return {"dispatch": {**fence, "released": True}, "hold": None}
+    return {"dispatch": fence}
 
 
 async def _apply_rollout(handle: Handle, action: ApplyRollout) -> Mapping[str, Any]:

@@ -51,6 +51,8 @@ class Stores:
     applications: Store[Application] = field(
         default_factory=lambda: Store(APPLICATIONS, Application.parse)
     )
+    departed: dict[Key, Application] = field(default_factory=dict)
+    """Those that are gone, as they were last, until their clusters have learnt what they said."""
     runs: Store[FleetRollout] = field(
         default_factory=lambda: Store(FLEETROLLOUTS, FleetRollout.parse)
     )

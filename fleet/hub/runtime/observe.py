@@ -95,6 +95,14 @@ async def application(hub: Context, item: Application) -> ApplicationObserved:
     )
 
 
+def departed(hub: Context, item: Application) -> ApplicationObserved:
+    """What `application.leaving` needs of an Application that is gone."""
+    return ApplicationObserved(
+        fleet=hub.stores.fleets.get((item.namespace, item.spec.destination.fleet)),
+        clusters=tuple(hub.stores.items_of.get((item.namespace, item.name)).values()),
+    )
+
+
 def run(hub: Context, item: FleetRollout) -> RunObserved:
     """What `run.plan` needs."""
     owner = (item.namespace, item.spec.application.name)

@@ -35,7 +35,7 @@ from fleet.errors import (
     UnexpectedState,
     UserError,
 )
-from fleet.hub.core.application import decision
+from fleet.hub.core.application import decision, leaving
 from fleet.hub.core.member import report
 from fleet.hub.core.run import plan as plans
 from fleet.hub.runtime import apply, dispatching, measures, membership, observe
@@ -79,8 +79,9 @@ async def application(hub: Context, key: Key) -> None:
         return
     item = hub.stores.applications.get(key)
     if item is None:
-        hub.renders.forget(key)
+        await _bury(hub, key)
         return
+    hub.stores.departed.pop(key, None)
     observed = await observe.application(hub, item)
     plan = decision.decide(item, observed, hub.now())
     for action in plan.actions:
@@ -95,6 +96,16 @@ async def application(hub: Context, key: Key) -> None:
             raise
     await apply.write_status(hub, APPLICATIONS, item, plan.status)
     _wake(hub, hub.queues.applications, key, plan.wake_at)
+
+
+async def _bury(hub: Context, key: Key) -> None:
+    """An Application is gone: its clusters go by what it said last, be it a moment before."""
+    hub.renders.forget(key)
+    gone = hub.stores.departed.get(key)
+    if gone is not None:
+        for action in leaving.settled(gone, observe.departed(hub, gone)):
+            await apply.application(hub, gone, action)
+        hub.stores.departed.pop(key, None)
 
 
 async def run(hub: Context, key: Key) -> None:

@@ -77,6 +77,8 @@ def fleet_changed(hub: Context, change: Change[Fleet]) -> None:
 def application_changed(hub: Context, change: Change[Application]) -> None:
     """An Application: itself, and its runs, which read its requests and its pause: the active ones
     and the newest, which may have ended and be asked to try again."""
+    if change.type == "DELETED" and change.old is not None:
+        hub.stores.departed[change.key] = change.old
     hub.queues.applications.add(change.key)
     _active(hub, change.key)
     runs = hub.stores.runs_of.get(change.key)
@@ -93,8 +95,11 @@ def run_changed(hub: Context, change: Change[FleetRollout]) -> None:
     hub.queues.runs.add(change.key)
     owner = (run.namespace, run.spec.application.name)
     before, after = (item and item.status.phase for item in (change.old, change.new))
-    undo = [item and item.status.undo_to for item in (change.old, change.new)]
-    if before != after or undo[0] != undo[1] or change.type != "MODIFIED":
+    asked = [
+        item and (item.status.undo_to, item.status.prune_confirmed)
+        for item in (change.old, change.new)
+    ]
+    if before != after or asked[0] != asked[1] or change.type != "MODIFIED":
         hub.queues.applications.add_after(owner, CALM_SECONDS)
         _active(hub, owner)
     if change.type == "DELETED":

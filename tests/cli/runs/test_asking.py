@@ -53,6 +53,12 @@ DONE = [
         "checkout-1 is delivered again, revision",
         id="a former run",
     ),
+    pytest.param(
+        Wish(verb="confirm-prune", plan="3f2a9c01"),
+        scenes.succeeded,
+        "those who have left may go",
+        id="those who left may go, also after the end",
+    ),
     pytest.param(Wish(verb="abort"), scenes.progressing, "aborted by request", id="it is ended"),
 ]
 

@@ -83,6 +83,44 @@ async def test_what_is_settled_is_not_written_again(desk: Desk) -> None:
     assert len(desk.sent.events) == told
 
 
+def deletion(desk: Desk) -> dict[str, Any]:
+    """What the ClusterRollout in `east` says of its end."""
+    found = desk.kube.peek(CLUSTERROLLOUTS, "checkout.east", TENANT)
+    assert found is not None
+    said: dict[str, Any] = found["spec"].get("deletion") or {}
+    return said
+
+
+async def test_clusters_know_what_an_application_said_a_moment_before_its_end(desk: Desk) -> None:
+    desk.put(APPLICATIONS, gen.application(deletionTimeout="1h"))
+    await reconcile.application(desk.hub, APP)
+    await reconcile.run(desk.hub, FIRST)
+    assert deletion(desk) == {"timeoutSeconds": 3_600}, "from the first"
+    desk.put(APPLICATIONS, gen.application(deletionTimeout="2h"))
+    await reconcile.application(desk.hub, APP)
+    assert deletion(desk) == {"policy": "Delete", "timeoutSeconds": 7_200}
+    desk.put(APPLICATIONS, gen.application(deletionPolicy="Orphan"))
+    await desk.kube.delete(APPLICATIONS, "checkout", TENANT)
+    desk.see(APPLICATIONS, "checkout")
+    await reconcile.application(desk.hub, APP)
+    assert deletion(desk) == {"policy": "Orphan", "timeoutSeconds": 86_400}
+    writes = len(desk.kube.writes())
+    await reconcile.application(desk.hub, APP)
+    assert len(desk.kube.writes()) == writes, "it is said once"
+
+
+async def test_who_left_the_fleet_is_deleted_as_it_was_seen(desk: Desk) -> None:
+    await reconcile.application(desk.hub, APP)
+    await reconcile.run(desk.hub, FIRST)
+    desk.put(FLEETS, gen.fleet(members={"names": ["west"]}))
+    await reconcile.application(desk.hub, APP)
+    (call,) = [one for one in desk.kube.writes() if one.verb == "delete"]
+    assert (call.kind, call.name) == ("ClusterRollout", "checkout.east")
+    found = desk.kube.peek(CLUSTERROLLOUTS, "checkout.east", TENANT)
+    assert found is not None
+    assert "deletionTimestamp" in found["metadata"], "what is in the member goes first"
+
+
 async def test_a_hook_is_asked_and_its_answer_starts_the_wave(desk: Desk) -> None:
     hook = {"hook": {"url": "https://gate.example.com/ok"}}
     waves = [{"name": "all", "remaining": True, "before": [hook]}]

@@ -13,8 +13,9 @@ from fleet.api.names import REQUEST_ANNOTATION, ClusterName
 from fleet.errors import UserError
 from fleet.hub.core import phases, policy
 from fleet.hub.core.actions import ApplicationPlan, CreateRun, DeleteRun
-from fleet.hub.core.application import aside, validation
+from fleet.hub.core.application import aside, leaving, validation
 from fleet.hub.core.application import occasion as occasions
+from fleet.hub.core.application.leaving import Leaving
 from fleet.hub.core.application.occasion import Proposal
 from fleet.hub.core.member import selection
 from fleet.hub.core.observed import ApplicationObserved
@@ -22,21 +23,28 @@ from fleet.hub.core.policy import ResolvedPolicy
 from fleet.hub.core.run import requests, waves
 from fleet.kit import phrases
 
+PRUNED = "Pruned"
+"""Condition, only while it is False: clusters that have left wait for a person."""
+
 
 def decide(
     application: Application, observed: ApplicationObserved, now: datetime
 ) -> ApplicationPlan:
     """The next run if one is due, the old runs that can go, and the Application's status."""
     if application.metadata.deletion_timestamp is not None:
-        return _deleting(application)
+        return _deleting(application, observed)
     try:
         proposal = accept(application, observed)
         create = _due(application, observed, proposal)
     except UserError as error:
         return refused(application, observed, error, now)
+    left = leaving.prune(observed, proposal)
     status = _status(application, observed, proposal, create, now)
-    actions = ((create,) if create else ()) + _outdated(observed, proposal.policy)
-    return ApplicationPlan(status=status, actions=actions)
+    begun = ((create,) if create else ()) + _outdated(observed, proposal.policy)
+    return ApplicationPlan(
+        status=_asking(application, status, left, now),
+        actions=(*begun, *leaving.settled(application, observed), *left.actions),
+    )
 
 
 def accept(application: Application, observed: ApplicationObserved) -> Proposal:
@@ -257,10 +265,22 @@ def refused(
             ),
         }
     )
-    return ApplicationPlan(status=status)
+    return ApplicationPlan(status=status, actions=leaving.settled(application, observed))
 
 
-def _deleting(application: Application) -> ApplicationPlan:
+def _asking(
+    application: Application, status: ApplicationStatus, left: Leaving, now: datetime
+) -> ApplicationStatus:
+    """With the question for a person, where many clusters have left."""
+    others = tuple(item for item in status.conditions if item.type != PRUNED)
+    if not left.waits:
+        return status.model_copy(update={"conditions": others})
+    asked = conditions.condition(PRUNED, False, "PruneNeedsConfirmation", left.waits)
+    told = conditions.updated(status.conditions, (asked,), now, application.metadata.generation)
+    return status.model_copy(update={"conditions": told})
+
+
+def _deleting(application: Application, observed: ApplicationObserved) -> ApplicationPlan:
     status = application.status.model_copy(
         update={
             "phase": ApplicationPhase.DELETING,
@@ -268,4 +288,4 @@ def _deleting(application: Application) -> ApplicationPlan:
             "message": "its objects in the members are being taken away",
         }
     )
-    return ApplicationPlan(status=status)
+    return ApplicationPlan(status=status, actions=leaving.settled(application, observed))

@@ -136,6 +136,11 @@ def _policy(subject: Subject) -> Iterator[str]:
         yield from _overall(policy.limits, policy.waves, "spec.deliveryPolicy.limits")
     where = "spec.deliveryPolicy.unavailableClusters.timeout"
     yield from checks.duration(where, policy.unavailable_clusters.timeout)
+    where = "spec.deliveryPolicy.deletionTimeout"
+    yield from checks.duration(where, policy.deletion_timeout)
+    if not amounts.is_valid(policy.max_prune):
+        where = "spec.deliveryPolicy.maxPrune"
+        yield f"{where}: {policy.max_prune} is no amount: write a number or 0%…100%"
 
 
 def _overall(limits: Limits, planned: Sequence[Wave], where: str) -> Iterator[str]:

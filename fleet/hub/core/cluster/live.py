@@ -66,7 +66,7 @@ class Live:
     @property
     def is_released(self) -> bool:
         """Whether its hub lets another one take over."""
-        return part(self.rollout, "spec", "dispatch").get("released") is True
+        return is_released(self.rollout)
 
     @property
     def holders(self) -> tuple[str, ...]:
@@ -120,6 +120,11 @@ def other_hub(rollout: Manifest | None, hub: str) -> str:
     dispatch = part(rollout, "spec", "dispatch")
     owner = str(dispatch.get("hub", ""))
     return owner if owner not in ("", hub) and not dispatch.get("released") else ""
+
+
+def is_released(rollout: Manifest | None) -> bool:
+    """Whether its hub lets another one take over."""
+    return part(rollout, "spec", "dispatch").get("released") is True
 
 
 def version(manifest: Manifest | None) -> str:

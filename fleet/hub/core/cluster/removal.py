@@ -1,12 +1,16 @@
 """Taking away what was made in a member, when the ClusterRollout is deleted.
 
-Called by `dispatch`. The Rollout goes first, so that its engine restores Services and routes; they
-follow in reverse order. Only what the inventory names and our labels mark is deleted. Where the
+    Delete   the Rollout, so that its engine restores Services and routes, then these in reverse
+    Orphan   the Rollout is marked as released, and everything stays
+
+Called by `dispatch`. Only what the inventory names and our labels mark is touched. Where the
 Application is gone, later waves are cleared before earlier ones. A member that cannot be reached is
-waited for, at most a day, and nobody waits for it; one whose access is gone is let be, and said so.
+waited for until `deletionTimeout`, and nobody waits for it; one whose access is gone is let be, and
+said so.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fleet.api import ClusterRollout
@@ -20,9 +24,8 @@ from fleet.hub.core.cluster import live as lives
 from fleet.hub.core.cluster.assessment import Assessment
 from fleet.hub.core.cluster.live import Live
 from fleet.hub.core.observed import DispatchObserved
-from fleet.kit import phrases
+from fleet.kit import durations, phrases
 
-TIMEOUT = timedelta(hours=24)
 RECHECK = timedelta(seconds=10)
 """Services and routes are not watched: their end is looked for after this time."""
 
@@ -39,7 +42,7 @@ def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> D
     if observed.member is not None and observed.member.reachable:
         if standing.is_replaced(item, observed.member):
             return _released(item, f"another API server answers as {item.spec.cluster} now")
-        return _in_turn(item, observed, now) or _away(item, observed, now)
+        return _in_turn(item, observed, now) or _let_go(item, observed, now)
     if why := _lost(item, observed, now):
         return _released(item, why)
     return _waiting(item, observed, now)
@@ -52,16 +55,25 @@ def _lost(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> st
     if observed.member.reason in GONE:
         return observed.member.message
     if now >= _end(item, now):
-        return f"out of reach for 24h: {observed.member.message}"
+        return f"out of reach for {_shown(item)}: {observed.member.message}"
     return ""
 
 
 def _end(item: ClusterRollout, now: datetime) -> datetime:
-    """A day after the member was lost, or after the deletion where it was lost before that.
+    """The timeout after the member was lost, or after the deletion where it was lost before that.
 
     A hub that has just begun knows of no loss yet: then it begins now.
     """
-    return max(standing.lost_since(item) or now, item.metadata.deletion_timestamp or now) + TIMEOUT
+    since = max(standing.lost_since(item) or now, item.metadata.deletion_timestamp or now)
+    return since + _timeout(item)
+
+
+def _timeout(item: ClusterRollout) -> timedelta:
+    return timedelta(seconds=item.spec.deletion.timeout_seconds)
+
+
+def _shown(item: ClusterRollout) -> str:
+    return durations.format_short(_timeout(item))
 
 
 def place(item: ClusterRollout) -> int:
@@ -75,7 +87,7 @@ def _in_turn(
     """Wait for later waves; not in the midst of it, and not for ever."""
     begun = item.status.dispatch.sequence and not item.status.dispatch.run
     asked = item.metadata.deletion_timestamp or now
-    if begun or now >= asked + TIMEOUT:
+    if begun or now >= asked + _timeout(item):
         return None
     later = observed.siblings.items()
     ahead = sorted(name for name, other in later if _is_to_be_cleared(other))
@@ -92,8 +104,8 @@ def _is_to_be_cleared(item: ClusterRollout) -> bool:
     return goes and CLUSTERROLLOUT_FINALIZER in meta.finalizers and bool(item.status.inventory)
 
 
-def _away(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
-    """The Rollout, then, when it is gone, the rest; before each an own dispatch."""
+def _let_go(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
+    """By the policy, unless another hub has the Rollout."""
     live = Live.of(item, observed)
     listed = item.status.inventory
     found = [live.find(inventory.place(one)) for one in listed if one.plural == ROLLOUTS.plural]
@@ -103,6 +115,36 @@ def _away(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> Di
     for rollout in rollouts:
         if hub := lives.other_hub(rollout, observed.hub):
             return _released(item, f"another hub ({hub}) manages the Rollout")
+    match item.spec.deletion.policy:
+        case "Delete":
+            return _away(item, observed, live, rollouts, now)
+        case "Orphan":
+            return _orphaned(item, observed, rollouts, now)
+
+
+def _orphaned(
+    item: ClusterRollout, observed: DispatchObserved, rollouts: Sequence[Manifest], now: datetime
+) -> DispatchPlan:
+    """Everything stays as it runs; a Rollout that is marked so may be taken over by any hub."""
+    kept = [one for one in rollouts if not lives.is_released(one)]
+    if not kept:
+        return _done(item, "Normal", "Orphaned", f"deletionPolicy: Orphan; {_left(item)}")
+    status = _status(item, observed, "letting go of the Rollout", now)
+    taken, fence = _sequence(item, rollouts)
+    marks = tuple(replace(mark, released=True) for mark in _marks(kept, observed, taken))
+    status = status.model_copy(update={"dispatch": taken})
+    return DispatchPlan(status=status, actions=marks, fence=fence)
+
+
+def _away(
+    item: ClusterRollout,
+    observed: DispatchObserved,
+    live: Live,
+    rollouts: Sequence[Manifest],
+    now: datetime,
+) -> DispatchPlan:
+    """The Rollout, then, when it is gone, the rest; before each an own dispatch."""
+    listed = item.status.inventory
     left, deletions = inventory.leaving(listed, live, inventory.Owner.of(item, observed.hub))
     if not left:
         return DispatchPlan(status=item.status, finalizer=Finalizer.REMOVE)
@@ -133,13 +175,28 @@ def _fenced(
 
     A dispatch without run is one that takes away.
     """
+    taken, is_new = _sequence(item, rollouts)
+    behind = [one for one in rollouts if lives.sequence(one) < taken.sequence]
+    if not is_new and not behind:
+        return None
+    status = status.model_copy(update={"dispatch": taken})
+    return DispatchPlan(status=status, actions=_marks(behind, observed, taken), fence=is_new)
+
+
+def _sequence(item: ClusterRollout, rollouts: Sequence[Manifest]) -> tuple[Dispatched, bool]:
+    """The dispatch that takes away, and whether it has yet to be taken."""
     before = item.status.dispatch
-    taken = before
-    if before.run:
-        sequence = max([before.sequence, *(lives.sequence(one) for one in rollouts)]) + 1
-        taken = Dispatched(sequence=sequence, rollout=sequence)
-        status = status.model_copy(update={"dispatch": taken})
-    actions = tuple(
+    if not before.run and before.sequence:
+        return before, False
+    sequence = max([before.sequence, *(lives.sequence(one) for one in rollouts)]) + 1
+    return Dispatched(sequence=sequence, rollout=sequence), True
+
+
+def _marks(
+    rollouts: Sequence[Manifest], observed: DispatchObserved, taken: Dispatched
+) -> tuple[FenceRollout, ...]:
+    """The write of that dispatch into each of them."""
+    return tuple(
         FenceRollout(
             name=str(one["metadata"]["name"]),
             namespace=str(one["metadata"]["namespace"]),
@@ -148,11 +205,7 @@ def _fenced(
             sequence=taken.sequence,
         )
         for one in rollouts
-        if lives.sequence(one) < taken.sequence
     )
-    if taken is before and not actions:
-        return None
-    return DispatchPlan(status=status, actions=actions, fence=taken is not before)
 
 
 def _waiting(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
@@ -163,11 +216,18 @@ def _waiting(item: ClusterRollout, observed: DispatchObserved, now: datetime) ->
 
 def _released(item: ClusterRollout, why: str) -> DispatchPlan:
     """Let go, and say what stays behind."""
-    names = ", ".join(f"{each.kind} {each.namespace}/{each.name}" for each in item.status.inventory)
-    message = f"{why}; left behind in the member: {names}"
-    status = item.status.model_copy(update={"reason": "Released", "message": message})
-    told = (("Warning", "Released", message),)  # the object itself is gone in a moment
+    return _done(item, "Warning", "Released", f"{why}; {_left(item)}")
+
+
+def _done(item: ClusterRollout, kind: str, reason: str, message: str) -> DispatchPlan:
+    status = item.status.model_copy(update={"reason": reason, "message": message})
+    told = ((kind, reason, message),)  # the object itself is gone in a moment
     return DispatchPlan(status=status, finalizer=Finalizer.REMOVE, events=told)
+
+
+def _left(item: ClusterRollout) -> str:
+    names = ", ".join(f"{each.kind} {each.namespace}/{each.name}" for each in item.status.inventory)
+    return f"left behind in the member: {names}"
 
 
 def _status(

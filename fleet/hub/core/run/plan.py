@@ -109,6 +109,7 @@ def _ended(
         update={
             "handled": status.handled,
             "undo_to": status.undo_to,
+            "prune_confirmed": status.prune_confirmed,
             "history": history,
         }
     )

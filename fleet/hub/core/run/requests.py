@@ -133,10 +133,8 @@ def _retry(case: Case) -> Reply:
             "retrying": tuple(sorted({*status.retrying, *failed})),
         }
     )
-    count = len(failed)
-    return Reply(
-        status=after, reason="Retried", message=f"retry of {count}: {', '.join(failed[:5])}"
-    )
+    told = f"retry of {len(failed)}: {', '.join(failed[:5])}"
+    return Reply(status=after, reason="Retried", message=told)
 
 
 def _abort(case: Case) -> Reply:
@@ -198,6 +196,14 @@ def _undo(case: Case) -> Reply:
     by = f", asked for by {case.by}" if case.by else ""
     told = f"{found.name} is delivered again, revision {found.spec.revision}{by}"
     return Reply(status=after, reason="Undone", message=told)
+
+
+def _confirm_prune(case: Case) -> Reply:
+    """Those who have left the fleet may go: the digest says who, so that nobody else goes."""
+    if not case.argument:
+        return _refused(case.status, "write confirm-prune/<id>/<digest>: condition Pruned says it")
+    after = case.status.model_copy(update={"prune_confirmed": case.argument[:64]})
+    return Reply(status=after, reason="PruneConfirmed", message="those who have left may go")
 
 
 def _unknown(case: Case) -> str:
@@ -280,13 +286,15 @@ VERBS: Mapping[str, Verb] = {
     "rollback": _rollback,
     "undo": _undo,
     "abort": _abort,
+    "confirm-prune": _confirm_prune,
 }
 AFTER_THE_END: Mapping[str, frozenset[RunPhase]] = {
     "retry": frozenset({RunPhase.SUCCEEDED_WITH_FAILURES}),
     "rollback": frozenset({RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES, RunPhase.ABORTED}),
     "undo": phases.ENDS,
+    "confirm-prune": phases.ENDS,
 }
 """What a run listens to when it is over, by how it ended."""
-ON_THE_WAY_BACK = frozenset({"rollback", "undo", "abort"})
+ON_THE_WAY_BACK = frozenset({"rollback", "undo", "abort", "confirm-prune"})
 """What a run listens to that goes back as a whole."""
 HELP = f"write <verb>/<id>[/<argument>] with one of {', '.join(VERBS)} and a new id"

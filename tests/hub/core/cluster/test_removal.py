@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fleet.api import ClusterRollout
+from fleet.api.clusterrollout import Deletion
 from fleet.api.meta import OwnerReference
 from fleet.api.names import ROLLOUTS, ClusterName
 from fleet.hub.core.actions import DeleteObject, DispatchPlan, FenceRollout, Finalizer
@@ -172,6 +173,69 @@ def test_members_out_of_reach(
     assert (plan.actions, plan.finalizer, plan.status.message) == ((), finalizer, message)
     told = (("Warning", "Released", message),) if finalizer else ()
     assert plan.events == told, "the object that says it is gone in a moment"
+
+
+def told(item: ClusterRollout, **deletion: Any) -> ClusterRollout:
+    """The same, with that to be done with its objects."""
+    spec = item.spec.model_copy(update={"deletion": Deletion(**deletion)})
+    return item.model_copy(update={"spec": spec})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        pytest.param(3_600, "60m", id="[KH-84] an hour"),
+        pytest.param(7 * 86_400, "7d", id="a week"),
+    ],
+)
+def test_a_lost_member_is_given_up_after_the_timeout_of_the_policy(
+    seconds: int, shown: str
+) -> None:
+    item = told(going(settled()), timeout_seconds=seconds)
+    item = after(item, answer(item, LOST, 0))
+    hours = seconds / 3_600
+    assert answer(item, LOST, hours - 0.01).finalizer is None
+    plan = answer(item, LOST, hours)
+    assert (plan.finalizer, plan.status.message) == (
+        REMOVE,
+        f"out of reach for {shown}: connection refused; {LEFT}",
+    )
+
+
+def test_an_orphan_is_marked_and_everything_stays() -> None:
+    item, there = told(going(settled()), policy="Orphan"), objects()
+    plan = dispatch.decide(item, look(there), NOON)
+    (mark,) = plan.actions
+    assert mark == FenceRollout(
+        name="checkout",
+        namespace="checkout",
+        version="7",
+        hub="hub-1",
+        sequence=2,
+        released=True,
+    )
+    assert (plan.fence, plan.finalizer, plan.status.dispatch.sequence) == (True, None, 2)
+    again = dispatch.decide(after(item, plan), look(there), NOON)
+    assert (again.actions, again.fence) == ((mark,), False), "until it is seen"
+    there["rollouts", "checkout", "checkout"]["spec"]["dispatch"] = {
+        "hub": "hub-1", "sequence": 2, "released": True,
+    }  # fmt: skip
+    done = dispatch.decide(after(item, plan), look(there), NOON)
+    message = f"deletionPolicy: Orphan; {LEFT}"
+    assert (done.actions, done.finalizer) == ((), REMOVE)
+    assert done.events == (("Normal", "Orphaned", message),)
+
+
+def test_an_orphan_without_its_rollout_is_let_go_at_once() -> None:
+    item, there = told(going(settled()), policy="Orphan"), objects()
+    del there["rollouts", "checkout", "checkout"]
+    plan = dispatch.decide(item, look(there, looked=True), NOON)
+    assert (plan.actions, plan.finalizer) == ((), REMOVE)
+
+
+def test_an_orphan_out_of_reach_is_waited_for_too() -> None:
+    """Its Rollout must be marked, or no other hub may have it."""
+    assert answer(told(going(settled()), policy="Orphan"), LOST, 1).finalizer is None
 
 
 OWNER = OwnerReference(api_version="v1", kind="Application", name="checkout", uid="u")

@@ -221,7 +221,10 @@ def check_end(here: World) -> None:
     assert status.phase in phases.ENDS or status.message, "it ends, or says what it waits for"
     active = [run for run in here.runs.values() if run.status.phase not in phases.ENDS]
     assert len(active) <= 1
+    chosen = selection.select(here.fleet, here.members).chosen
     for name in NAMES:
+        if name not in chosen and not here.objects[ClusterName(name)]:
+            continue  # who has left is cleared, unless a person has yet to say so
         assert here.image(name) in ("shop:v1", "shop:v2", "shop:v3", "shop:bad")
     if status.phase is RunPhase.ROLLED_BACK:
         bad = here.run.spec.application.spec.workload.template["spec"]["containers"][0]["image"]

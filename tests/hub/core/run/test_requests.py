@@ -75,13 +75,15 @@ from tests.hub.scene import DONE, FAILED, THREE, begun, did, observed
         pytest.param(
             "dance/2", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
             "the request dance/2 is not understood: write <verb>/<id>[/<argument>] with one of "
-            "pause, resume, approve, promote, skip, retry, rollback, undo, abort and a new id",
+            "pause, resume, approve, promote, skip, retry, rollback, undo, abort, confirm-prune "
+            "and a new id",
             id="an unknown verb is answered",
         ),
         pytest.param(
             "pause", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
             "the request pause is not understood: write <verb>/<id>[/<argument>] with one of "
-            "pause, resume, approve, promote, skip, retry, rollback, undo, abort and a new id",
+            "pause, resume, approve, promote, skip, retry, rollback, undo, abort, confirm-prune "
+            "and a new id",
             id="a request without an id is answered",
         ),
     ],

@@ -15,7 +15,7 @@ from pathlib import Path
 from e2e.demo import claims, evidence, stage, story
 from e2e.demo.screen import Screen
 
-BEFORE_V2, AFTERMATH = 2.0, 4.0
+BEFORE_V2, AFTERMATH = 2.0, 2.0
 """Seconds of traffic before the second version, and after the rollback of the third."""
 
 
@@ -60,6 +60,7 @@ async def _play(world: stage.Stage, stack: AsyncExitStack, screen: Screen) -> li
         await story.deliver(world, notes, claims.V3)
         screen.line(f"{claims.CANARY}: {evidence.failed_metric(world, claims.CANARY)}", "red")
         await asyncio.sleep(AFTERMATH)
+        await story.answered(world, claims.CANARY, claims.ENOUGH)
     verdicts = await asyncio.to_thread(claims.judge, world, notes)
     screen.verdicts(verdicts)
     return verdicts

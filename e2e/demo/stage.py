@@ -25,7 +25,7 @@ NAMESPACE = "shop"
 HOST = "checkout.example.com"
 RATE = 40.0
 """Requests per second to each member."""
-LONGEST = 400.0
+LONGEST = 2000.0
 """Seconds after which the load ends, whatever happens."""
 READY = 120.0
 """Seconds for a registration (about 3) and until every engine is healthy (about 6)."""

@@ -17,7 +17,7 @@ from e2e.ground import binaries
 from fleet.api import names
 
 ENDS = ("Succeeded", "SucceededWithFailures", "Halted", "Superseded", "Aborted")
-LIMIT = 150.0
+LIMIT = 600.0
 """Seconds for one delivery; v2 takes about 55."""
 SHARE_WINDOW = 2.5
 
@@ -61,6 +61,16 @@ async def deliver(stage: Stage, notes: Notes, version: str) -> dict[str, Any]:
     notes.spans[version] = (begin, time.monotonic())
     notes.ends[version] = run
     return run
+
+
+async def answered(stage: Stage, member: str, count: int) -> None:
+    """Wait until a member's clients have had so many answers more."""
+    load = stage.load[member]
+    enough, deadline = len(load.answers) + count, time.monotonic() + LIMIT
+    while time.monotonic() < deadline:
+        if len(load.answers) >= enough:
+            return
+        await asyncio.sleep(0.1)
 
 
 async def _ended(stage: Stage, run: str) -> dict[str, Any]:

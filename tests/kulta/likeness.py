@@ -30,6 +30,7 @@ def identity(world: Any) -> Hashable:
         world.left,
         world.mood,
         world.flipped,
+        world.floor,
         fixed,
         tuple(_age(item, now) for item in times),
         wish,

@@ -39,6 +39,8 @@ class Small(World):
     """What the metrics say: good, bad, or nothing."""
     flipped: bool = False
     """Pods have failed by themselves."""
+    floor: int = 0
+    """The fewest pods that people have asked for so far: more of them take their time."""
     before: "Standing | None" = None
 
 
@@ -60,7 +62,7 @@ def small(made: World, *people: str, left: int = 1) -> Small:
     world.startup, world.sliced, world.gateway, world.reader = 0.0, False, False, LIBRARY
     world.answer = answers(world)
     world.after_each = check
-    return _child(world)
+    return _child(world, floor=world.rollout.spec.replicas)
 
 
 def answers(world: Small) -> Callable[[str], float | None]:
@@ -219,7 +221,7 @@ def _faults(world: Small, looked: Small) -> Iterator[tuple[str, Small]]:
         yield f"metrics: {mood}", child
     if "die" in world.people and looked.plans:
         for number in range(1, len(looked.plans[-1].actions) + 1):
-            child = _child(world)
+            child = _child(world, plans=looked.plans)
             for action in looked.plans[-1].actions[:number]:
                 child._do(action)
             child.restart()
@@ -238,7 +240,9 @@ def _wishes(world: Small) -> Iterator[tuple[str, Small]]:
             case "back":
                 child.image("shop:v1")
             case "grow" | "shrink":
-                child.update(replicas=size + (1 if verb == "grow" else -1))
+                child.update(replicas=max(size + (1 if verb == "grow" else -1), 0))
+                child.floor = min(child.floor, child.manifest["spec"]["replicas"])
+                child.strict = child.strict and size > 1  # who asks for nobody gets nobody
             case "hold":
                 child.update(hold={"reason": "halted"})
             case "contest":
@@ -274,7 +278,7 @@ def check(world: Any) -> None:
     if was is None:
         return
     spec = world.rollout.spec
-    least = replicas.bounds(spec.replicas, *spec.amounts.values()).least
+    least = replicas.bounds(world.floor, *spec.amounts.values()).least
     if now.ready < min(was.ready, least):
         raise Impossible(f"{now.ready} serve of {was.ready}, at least {least}: {world.log[-1]}")
     for name, count in now.serving.items():

@@ -1,12 +1,14 @@
 """What the search through every state found (`tests.kulta.core.test_exploration`), one by one."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from fleet.api.rollout import Phase
 from tests import gen
 from tests.kulta import nature
-from tests.kulta.world import World
+from tests.kulta.world import World, blue_green_world
 from tests.stories.test_engine_canary import running
 
 OLD, NEW = gen.revision("shop:v1"), gen.revision("shop:v2")
@@ -52,7 +54,7 @@ def test_addresses_that_lag_keep_the_pods_of_a_promotion_that_is_superseded() ->
     world.image("shop:v3")
     world.run(60)
     assert leads_to(world, gen.STABLE, OLD)
-    assert (world.split(), served(world)) == ((100, 0), 1)
+    assert served(world) == world.size("shop:v2") == 1
     world.sliced = True
     world.settle()
     assert (world.size("shop:v2"), world.ready("shop:v3")) == (0, 1)
@@ -111,3 +113,52 @@ def test_what_has_no_ready_pod_left_keeps_no_traffic_until_the_stable_one_has_gr
     world.run(1)
     assert (world.size("shop:v1"), world.ready("shop:v1")) == (4, 1)
     assert world.split() == (100, 0)
+
+
+def alone(weight: int = 50) -> World:
+    """At 50 %, and then every pod of the stable revision fails."""
+    world = running((weight, None), 75, routed=True, replicas=2)
+    world.image("shop:v2")
+    world.run(30)
+    assert world.split() == (50, 50)
+    world.strict, world.able = False, {OLD: 0}
+    world.run()
+    world.after_each = lambda _: _some(world)
+    return world
+
+
+def _some(world: World) -> None:
+    assert served(world)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"template": gen.template("shop:v3")}, id="superseded"),
+        pytest.param({"template": gen.template("shop:v1")}, id="given up"),
+        pytest.param({"hold": {"reason": "halted"}}, id="held"),
+    ],
+)
+def test_traffic_stays_at_the_only_pods_that_are_ready(change: dict[str, Any]) -> None:
+    world = alone()
+    world.update(**change)
+    world.run(5)
+    assert world.split() == (50, 50)
+    world.able = {}
+    world.update(hold=None)
+    world.run(60)
+    assert world.ready("shop:v1") == 2
+
+
+def test_promote_full_makes_room_before_it_fills_it() -> None:
+    """Active at v2 already, preview too; v3 supersedes it and is wanted at once: never three."""
+    world = blue_green_world(after=5, replicas=2).settle()
+    world.image("shop:v2")
+    until(world, lambda: leads_to(world, gen.ACTIVE, NEW))
+    nature.turn(world)
+    world.image("shop:v3")
+    world.tick()
+    world.annotate("promote-full")
+    world.settle()
+    assert (world.status.phase, world.ready("shop:v3")) == (Phase.COMPLETED, 2)
+    assert (world.size("shop:v1"), world.size("shop:v2")) == (0, 0)

@@ -34,7 +34,7 @@ def promote(draft: Draft) -> bool:
 def exchange(draft: Draft) -> Wait | None:
     """Pods and traffic of the current revision in place of the old one's; None when done."""
     needed = grow(draft)
-    return _missing(draft, needed) or _switch(draft, needed) or _outlived(draft)
+    return clear(draft) or _missing(draft, needed) or _switch(draft, needed) or _outlived(draft)
 
 
 def settle(draft: Draft) -> None:
@@ -101,8 +101,8 @@ def grow(draft: Draft) -> int:
     if not draft.traits.is_counted:
         if draft.traits.cuts_over and draft.size(draft.stable) > total:
             draft.scale(draft.stable, total)
-        draft.scale(current, total)
         draft.arrange(dict.fromkeys(idle(draft), 0))
+        draft.scale(current, max(min(total, _room(draft)), draft.size(current)))
         return min(total, 1) if draft.stable == current else total
     kept = _behind_service(draft)
     wanted = {current: total, **dict.fromkeys(draft.others(), 0)}
@@ -114,6 +114,22 @@ def grow(draft: Draft) -> int:
     if kept and draft.size(kept) > 0:
         return min(total, max(draft.look.bounds.most - 1, 1))
     return total
+
+
+def _room(draft: Draft) -> int:
+    """Pods that the current revision may have beside all others."""
+    total, traits = draft.look.total, draft.traits
+    sides = 1 + len(traits.arms) if traits.arms else 2
+    most = sides * total + (0 if traits.arms or traits.cuts_over else draft.look.bounds.surge)
+    return most - sum(draft.size(x) for x in {draft.stable, *draft.others()} - {draft.current, ""})
+
+
+def clear(draft: Draft) -> Wait | None:
+    """Where what was given up leaves no room, it loses its traffic first, and then its pods."""
+    current = draft.current
+    if draft.traits.is_counted or draft.size(current) >= draft.look.total:
+        return None
+    return traffic.aim(draft, draft.stable or current, current)
 
 
 def idle(draft: Draft) -> list[str]:

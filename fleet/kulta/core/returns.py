@@ -35,13 +35,15 @@ def is_given_up(draft: Draft) -> bool:
 
 
 def remaining(draft: Draft) -> int:
-    """Percent that the stable revision cannot take back yet, while the other one can serve it; 0
-    where it kept all its pods."""
+    """Percent that the stable revision cannot take back yet, while the other one can serve it: all
+    of it where nobody there is ready, else 0 where it kept all its pods."""
     total, stable = draft.look.total, draft.stable
-    if draft.traits.stable_stays or not total or stable not in draft.look.sets:
+    if not total or stable not in draft.look.sets:
         return 0
     if not draft.look.ready(traffic.target(draft, draft.traits.canary_service)):
         return 0
     addresses = draft.look.observed.endpoints.get(draft.traits.stable_service, frozenset())
     serving = len(addresses & draft.look.ready_pods(stable))
+    if serving and draft.traits.stable_stays:
+        return 0
     return min(traffic.weight(draft), 100 - 100 * min(serving, total) // total)

@@ -116,8 +116,8 @@ def _shrink(draft: Draft, wanted: int, rest: int) -> None:
 def _weights(draft: Draft, wish: Goal, wanted: int, was: int | None) -> Wait | None:
     current, base = draft.current, draft.stable or draft.current
     is_given_up = returns.is_given_up(draft)
-    left = returns.remaining(draft) if is_given_up else 0
-    ready, aimed = draft.look.ready(current), traffic.aim(draft, base, current, left=left)
+    left, ready = returns.remaining(draft), draft.look.ready(current)
+    aimed = traffic.aim(draft, base, current, left=left if is_given_up else 0)
     is_served = wish.mirrors or draft.traits.beside or traffic.weight(draft)
     if ready == 0 and draft.look.ready(base) and is_served and not is_given_up:
         traffic.weigh(draft, 0)
@@ -131,11 +131,12 @@ def _weights(draft: Draft, wish: Goal, wanted: int, was: int | None) -> Wait | N
         or traffic.endpoints(draft, draft.traits.canary_service, current, needed)
         or traffic.weigh(
             draft,
-            wish.weight,
+            max(wish.weight, left),
             was=was,
             mirrors=wish.mirrors,
             beside=wish.is_beside and wanted > 0,
         )
+        or (traffic.taking_back(base) if left > wish.weight else None)
     )
 
 

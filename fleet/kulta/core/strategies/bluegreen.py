@@ -227,6 +227,8 @@ def _lead(draft: Draft) -> Wait | None:
     if not draft.stable or current == draft.stable or not look.total:
         return None
     promotion.grow(draft)
+    if crowd := promotion.clear(draft):
+        return crowd
     if not look.ready(current) and look.ready(draft.stable):
         traffic.collect(draft, draft.stable, 1)
         return for_pods("it has lost all its pods; traffic is back meanwhile")

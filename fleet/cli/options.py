@@ -34,14 +34,14 @@ TimeOut = Annotated[
 Output = Annotated[str, typer.Option("--output", "-o", help="table, wide, json, yaml or name.")]
 
 
-def span(text: str) -> float | None:
+def span(text: str, option: str = "--timeout") -> float | None:
     """`10m` in seconds, None for an empty text. Raises UserError that says what to write."""
     if not text:
         return None
     try:
         return float(durations.seconds(text))
     except ValueError as error:
-        raise errors.UserError("Usage", f"--timeout: {error}") from None
+        raise errors.UserError("Usage", f"{option}: {error}") from None
 
 
 def pairs(text: str, option: str) -> dict[str, str]:

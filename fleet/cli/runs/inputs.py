@@ -34,6 +34,8 @@ class Inputs:
 
     application: Application
     observed: ApplicationObserved
+    is_alone: bool = False
+    """No hub was asked: nothing is known of what ran before."""
 
     @property
     def newest(self) -> FleetRollout | None:
@@ -116,7 +118,7 @@ def _alone(application: Application, fleet: Fleet, members: Sequence[MemberClust
     if not application.namespace:
         meta = application.metadata.model_copy(update={"namespace": "default"})
         application = application.model_copy(update={"metadata": meta})
-    return Inputs(application=application, observed=observed)
+    return Inputs(application=application, observed=observed, is_alone=True)
 
 
 def _stored(hub: Place, word: str) -> Application:

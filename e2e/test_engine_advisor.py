@@ -1,4 +1,5 @@
-"""Advisors as real HTTP servers beside a real engine: what they may do, and that none is needed."""
+"""Advisors and hooks as real HTTP servers beside a real engine: what they may do, and that no
+advisor is needed."""
 
 import itertools
 import time
@@ -98,6 +99,38 @@ def test_a_held_step_waits_for_a_person(running: Engine, place: str) -> None:
         web.request("promote")
         web.wait(phase="Completed", stablePodHash=revision(web, "app:v2"))
     assert [item["reason"] for item in web.decided("Promotion")] == ["ManualPromotion"]
+
+
+def test_a_hook_holds_a_step_and_another_is_told_of_the_end(running: Engine, place: str) -> None:
+    with Mailbox(status=409) as gate, Mailbox(status=204) as chat:
+        names = {"stableService": "web", "canaryService": "web-canary"}
+        web = Subject(
+            plane=running.plane,
+            namespace=place,
+            name="web",
+            strategy={"canary": {**names, "steps": [{"setWeight": 50, "hooks": ["gate"]}]}},
+            spec={
+                "hooks": [
+                    {"name": "gate", "url": gate.url},
+                    {"name": "chat", "type": "post-rollout", "url": chat.url},
+                ]
+            },
+        )
+        web.apply("app:v1")
+        web.wait(phase="Completed")
+        web.apply("app:v2")
+        found = until(lambda: _refused(web), "the step is held", within=20)
+        assert "hook gate says no" in found["message"]
+        web.request("promote")
+        web.wait(phase="Completed", stablePodHash=revision(web, "app:v2"))
+        until(lambda: len(chat.letters) == 2, "both ends are told", within=20)
+    assert {(item["type"], item["weight"]) for item in gate.letters} == {("step", 50)}
+    assert [item["action"] for item in chat.letters] == ["Complete", "Complete"]
+
+
+def _refused(web: Subject) -> dict[str, Any]:
+    found = web.condition("Progressing")
+    return found if found.get("reason") == "HookRefused" else {}
 
 
 def _held(web: Subject) -> dict[str, Any]:

@@ -4,12 +4,14 @@ That its commands exist is in `test_commands`.
 """
 
 import re
+from typing import get_args
 
 import pytest
 import yaml
 
 from fleet import settings
 from fleet.api.application import DeliveryPolicy
+from fleet.api.hooks import Hook
 from fleet.api.rollout import Canary, Phase
 from fleet.api.strategy import StepAnalysis
 from fleet.kulta.core import validation
@@ -171,6 +173,28 @@ def test_the_weight_from_outside_of_the_readme_is_followed() -> None:
     world.annotate("promote")
     world.settle()
     assert world.status.phase is Phase.COMPLETED
+
+
+def test_the_hooks_of_the_readme_are_asked() -> None:
+    """With what is said of their defaults and types."""
+    found = re.search(r"```yaml\n(spec:\n  hooks:.*?)```", TEXT, re.DOTALL)
+    assert found
+    spec = yaml.safe_load(found[1])["spec"]
+    (steps,) = spec["strategy"].values()
+    manifest = gen.manifest(strategy=gen.canary(routed=True, **steps), hooks=spec["hooks"])
+    assert validation.of_manifest(manifest) == ()
+    world = World(manifest)
+    furnish(world, (gen.STABLE, "stable"), (gen.CANARY, "canary"), routed=True)
+    world.settle()
+    world.image("shop:v2")
+    world.settle()
+    assert world.status.phase is Phase.COMPLETED
+    points = [("gate", "entry"), ("load", "step 0"), ("load", "step 1")]
+    assert list(world.hooks.called) == points
+    hook = Hook.model_validate(spec["hooks"][0])
+    assert (hook.timeout_seconds, hook.retries, hook.metadata) == (10, 2, {})
+    types = get_args(get_args(Hook.model_fields["type"].annotation)[0])
+    assert [f"| `{item}` |" in TEXT for item in types] == [True] * 8
 
 
 def test_the_blue_green_of_the_readme_does_what_the_text_says() -> None:

@@ -13,6 +13,7 @@ from fleet.api.analysis import Analysis
 from fleet.api.canaries import AT_LEAST_ONE_STEP, JUDGED_STEPS
 from fleet.api.conditions import Conditions
 from fleet.api.experiment import LETTERS, ABAnalysis, Matches, VariantMatch, VariantWish
+from fleet.api.hooks import Hooks
 from fleet.api.meta import LabelSelector, Model, Object
 from fleet.api.rules import Rule, Rules, choice
 from fleet.api.strategy import (
@@ -240,6 +241,8 @@ class DeliveryPolicy(Model):
     """From revision to fleet: inside a cluster, and from cluster to cluster."""
 
     strategy: StrategyPolicy | None = None
+    hooks: Hooks = ()
+    """HTTP servers that the engine of each cluster asks, or tells, on the way."""
     paused: bool = False
     """Nothing new starts while this is true; what is in flight is held at its step."""
     waves: Waves = ()

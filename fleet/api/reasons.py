@@ -45,7 +45,7 @@ SENTENCES: Final[dict[str, str]] = {
     "Approved": "A person approved the plan for a wave.",
     "Promoted": "A person let a wave through its `paused` gate.",
     "OutsideWindow": "A wave waits for its window of time.",
-    "AwaitingHook": "A wave waits until an HTTP gate answers 2xx.",
+    "AwaitingHook": "A wave, or a step, waits until an HTTP gate answers 2xx.",
     "BudgetExceeded": "More clusters failed than the wave's failure budget allows.",
     "Connecting": "The hub has just met a member of the wave; the wave waits for it a moment.",
     "Deferred": "Clusters cannot be reached and are put off to the end.",
@@ -157,6 +157,8 @@ SENTENCES: Final[dict[str, str]] = {
     "AdvisorPause": "The advisor recommends to wait, or to take the revision back.",
     "AdvisorRollback": "The advisor recommended it, and the rollout is Driven.",
     "AdvisorAdvance": "The advisor ended a timed pause, and the rollout is Driven.",
+    "HookRefused": "A hook does not say yes; it is asked again every 10 s.",
+    "HookRollback": "A hook of type rollback asked for it.",
     "ManualPromotion": "A person asked for it.",
     "ManualRollback": "A person asked for it, or the template is the stable one again.",
 }

@@ -24,6 +24,7 @@ from fleet.api.analysis import (
 )
 from fleet.api.conditions import Conditions
 from fleet.api.experiment import ExperimentStatus
+from fleet.api.hooks import Hook, Hooks
 from fleet.api.meta import LabelSelector, Model, Object, Time
 from fleet.api.providers import Prometheus
 from fleet.api.routing import GatewayAPI, GatewayRouting, TrafficRouting
@@ -59,6 +60,7 @@ __all__ = [
     "GatewayAPI",
     "GatewayRouting",
     "Hold",
+    "Hook",
     "Metric",
     "MetricResult",
     "MetricStatus",
@@ -189,6 +191,8 @@ class RolloutSpec(Model):
     """How long the old revision's pods stay after a promotion; `0s` is allowed here."""
     revision_history_limit: Annotated[int, Field(ge=0, le=100)] = 10
     """Old ReplicaSets (0 replicas) that are kept."""
+    hooks: Hooks = ()
+    """HTTP servers that are asked, or told, on the way."""
 
     @property
     def amounts(self) -> Mapping[str, str | int]:
@@ -235,6 +239,8 @@ class Decision(Model):
         "StrategyChanged",
         "DesignChanged",
         "WeightChanged",
+        "HookRefused",
+        "HookRollback",
         "SignificanceReached",
         "ConsensusReached",
         "MaxDurationExceeded",

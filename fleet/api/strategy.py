@@ -22,6 +22,7 @@ from fleet.api.experiment import (
     Variant,
     VariantMatch,
 )
+from fleet.api.hooks import HookName
 from fleet.api.meta import Model
 from fleet.api.routing import GatewayRouting, TrafficRouting
 from fleet.api.rules import Rule, Rules, choice
@@ -80,7 +81,8 @@ class Step(Model):
 
     RULES = (
         Rule(
-            rule="has(self.setWeight) || has(self.analysis) || has(self.setCanaryScale)",
+            rule="has(self.setWeight) || has(self.analysis) || has(self.setCanaryScale) || "
+            "has(self.hooks)",
             message="setWeight is required: write the pause into the step whose weight it holds",
         ),
         Rule(
@@ -103,6 +105,8 @@ class Step(Model):
     """Pods apart from the weight, until the next `setWeight`; only with `trafficRouting`."""
     analysis: StepAnalysis | None = None
     pause: Pause | None = None
+    hooks: Annotated[tuple[HookName, ...], Field(max_length=8)] = ()
+    """Names of `spec.hooks` that must say yes before the step is left."""
 
 
 def weight_at(steps: Sequence[Step], index: int) -> int:

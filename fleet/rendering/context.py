@@ -33,6 +33,7 @@ def context(
             "service": _service(spec.workload, name, sides.of(policy)),
             "route": _plain(spec.workload.route),
             "strategy": _strategy(policy, cluster, fleet),
+            "hooks": [item.manifest() for item in spec.delivery_policy.hooks],
         },
         "cluster": {
             "name": cluster.name,

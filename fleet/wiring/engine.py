@@ -26,6 +26,7 @@ from fleet.kulta.runtime import handlers
 from fleet.kulta.runtime.advisors import Consultations, HttpAdvisor
 from fleet.kulta.runtime.apply import World
 from fleet.kulta.runtime.credentials import Credentials
+from fleet.kulta.runtime.hooks import Caller, Errands, Told
 from fleet.kulta.runtime.measure import Measurements
 from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.outbox import Outbox
@@ -111,8 +112,7 @@ def compose(
     rollouts = Rollouts()
     recorder = EventRecorder(kube, clock, component=COMPONENT, instance=settings.identity)
     net = Web(user_agent=USER_AGENT, allow_loopback=settings.allow_loopback)
-    sources = Sources(net, Credentials(kube, clock))
-    measurements = Measurements(sources, clock, queue.add)
+    measurements = Measurements(Sources(net, Credentials(kube, clock)), clock, queue.add)
     events = Events(kube, clock, component=COMPONENT, instance=settings.identity)
     outbox = Outbox({"events": events, **_sinks(settings, net)}, metrics)
     consultations = Consultations(HttpAdvisor(net), clock, metrics, queue.add, outbox.say)
@@ -121,6 +121,7 @@ def compose(
         queue=queue,
         measurements=measurements,
         consultations=consultations,
+        errands=Errands(Caller(net), clock, queue.add),
         outbox=outbox,
         metrics=metrics,
         clock=clock,
@@ -144,7 +145,8 @@ def compose(
 
 def _sinks(settings: EngineSettings, net: Web) -> dict[str, Sink]:
     """Who is told of decisions outside of the cluster."""
-    sinks: dict[str, Sink] = {"cdevents": Nowhere(), "occurrences": Nowhere()}
+    sinks: dict[str, Sink] = {"hooks": Told(Caller(net))}
+    sinks |= {"cdevents": Nowhere(), "occurrences": Nowhere()}
     if settings.cdevents and settings.cdevents_sink:
         sinks["cdevents"] = CDEvents(net, settings.cdevents_sink)
     elif settings.cdevents:
@@ -192,6 +194,7 @@ class Engine:
         """End what is under way outside the queue."""
         await self.reconciler.measurements.close()
         await self.reconciler.consultations.close()
+        await self.reconciler.errands.close()
         await self.reconciler.outbox.close()
         await self.net.close()
 

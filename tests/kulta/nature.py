@@ -4,13 +4,15 @@
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from fleet.api import names
+from fleet.kulta.core.actions import Plan
 from fleet.kulta.core.counsel import Question
-from fleet.kulta.core.observed import Consulted, Pod, ReplicaSet, Service
+from fleet.kulta.core.observed import Consulted, Heard, Inquiry, Pod, ReplicaSet, Service
 from tests import gen
 
 
@@ -84,6 +86,27 @@ def advise(world: Any, question: Question) -> Consulted:
         recommendation=said,
         answered_at=answered_at if said else None,
     )
+
+
+class Hooks(dict[Inquiry, Heard]):
+    """What hooks said: at once, and all of them yes unless `says` tells why not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.says: Callable[[str], str] = lambda name: ""
+        self.called: tuple[tuple[str, str], ...] = ()
+        """Who was asked, and at which point."""
+
+
+def consult(world: Any, plan: Plan) -> None:
+    """Ask the advisor and the hooks, as the plan wants it."""
+    for question in plan.questions:
+        world.questions.append(question)
+        world.consulted = advise(world, question)
+    for errand in plan.errands:
+        name, why = errand.hook.name, world.hooks.says(errand.hook.name)
+        world.hooks.called += ((name, errand.inquiry.point),)
+        world.hooks[errand.inquiry] = Heard(is_yes=not why, at=world.now, said=why)
 
 
 def replicate(world: Any, item: ReplicaSet) -> None:

@@ -90,8 +90,8 @@ class World:
     advisor: Callable[[Question], Recommendation | None] = lambda question: None
     """What an advisor says; None: it does not answer."""
     questions: list[Question] = field(default_factory=list)
-    """What it was asked."""
     consulted: Consulted | None = None
+    hooks: nature.Hooks = field(default_factory=nature.Hooks)
     heard: list[Transition] = field(default_factory=list)
     """What was handed over."""
     gone: bool = False
@@ -132,6 +132,7 @@ class World:
     def restart(self) -> None:
         """The engine's process ends, and the next one begins."""
         self.measurements, self.under_way = {}, set()
+        self.hooks.clear()
         self.told, self.emitted, self.consulted, self.consumed = 0, 0, None, set()
 
     def annotate(self, verb: str, value: str = "true") -> None:
@@ -170,6 +171,7 @@ class World:
             unseen=dict(self.unseen),
             measurements=dict(self.measurements),
             consulted=self.consulted,
+            heard=dict(self.hooks),
             told=self.told,
             emitted=self.emitted,
             consumed=frozenset(self.consumed),
@@ -266,10 +268,8 @@ class World:
         for action in decided.after:
             self._do(action)
         asked = [self._ask(query) for query in decided.queries]
-        for question in decided.questions:
-            self.questions.append(question)
-            self.consulted = nature.advise(self, question)
-        said = decided.after or decided.transitions or decided.questions
+        nature.consult(self, decided)
+        said = decided.after or decided.transitions or decided.questions or decided.errands
         return bool(decided.actions or wrote or said or any(asked))
 
     def _decide(self) -> Plan:

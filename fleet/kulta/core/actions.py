@@ -11,6 +11,7 @@ from typing import Any
 
 from fleet.api.rollout import RolloutStatus
 from fleet.kulta.core.counsel import Question
+from fleet.kulta.core.errands import Errand
 from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.core.events.transition import Transition
 from fleet.kulta.core.observed import Query
@@ -131,6 +132,8 @@ class Plan:
     """Ask these, remember the answers in the next look, and plan again at once."""
     questions: tuple[Question, ...] = ()
     """The same for the advisor; at most one."""
+    errands: tuple[Errand, ...] = ()
+    """The same for hooks."""
     transitions: tuple[Transition, ...] = ()
     """What everybody is to be told, once the status write has succeeded."""
     told: int = 0

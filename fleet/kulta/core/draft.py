@@ -13,8 +13,9 @@ from fleet.api.rollout import Phase, RolloutStatus
 from fleet.kulta.core import phases
 from fleet.kulta.core.actions import Action
 from fleet.kulta.core.counsel import Question
+from fleet.kulta.core.errands import Errand
 from fleet.kulta.core.look import Look
-from fleet.kulta.core.observed import Query
+from fleet.kulta.core.observed import Inquiry, Query
 from fleet.kulta.core.traits import Traits
 from fleet.kulta.core.wait import Wait
 
@@ -38,6 +39,8 @@ class Draft:
     queries: list[Query] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     """For the advisor: at most one."""
+    errands: dict[Inquiry, Errand] = field(default_factory=dict)
+    """Hooks that are to be asked."""
     wakes: list[datetime] = field(default_factory=list)
     progress: Wait | None = None
     """Why the rollout does not get on."""

@@ -112,6 +112,28 @@ class Consulted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """A question to a hook. The same again has the same answer."""
+
+    hook: str
+    url: str
+    revision: str
+    """What it is about."""
+    point: str
+    """Where on the way of the revision."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a hook said to it, or that it said nothing."""
+
+    is_yes: bool
+    at: datetime
+    said: str = ""
+    """Why it is no yes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """One look at everything that belongs to one Rollout."""
 
@@ -131,6 +153,8 @@ class Observed:
     """Its latest answer; kept in memory by the runtime."""
     consulted: Consulted | None = None
     """How the advisor was asked last; kept in memory by the runtime."""
+    heard: Mapping[Inquiry, Heard] = field(default_factory=dict)
+    """What hooks said; kept in memory by the runtime."""
     told: int = 0
     """The last decision that this process has handed over for delivery; 0 after its start."""
     emitted: int = 0

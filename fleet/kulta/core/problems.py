@@ -64,7 +64,8 @@ def _weight(where: str, step: Step, before: int) -> Iterator[str]:
     weight, scale = step.set_weight, step.set_canary_scale
     if scale is not None and 100 in (weight, before):
         yield f"{where}.setCanaryScale: 100% of the traffic needs all pods; leave it out there"
-    if weight is None and (before < 0 if step.analysis is not None else scale is None):
+    is_empty = scale is None and not step.hooks
+    if weight is None and (before < 0 if step.analysis is not None else is_empty):
         yield f"{where}.setWeight is required; a pause stands in the step whose weight it holds"
     elif weight is not None and weight <= before:
         yield (

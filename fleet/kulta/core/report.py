@@ -65,6 +65,7 @@ def finish(draft: Draft, strategy: Strategy) -> Plan:
         after=(*warnings, *draft.after),
         queries=tuple(draft.queries),
         questions=tuple(draft.questions),
+        errands=tuple(draft.errands.values()),
         wake_at=min((item for item in draft.wakes if item > draft.now), default=None),
         urgent=urgent,
     )

@@ -7,7 +7,7 @@ changed by hand, and takes traffic from a revision that has lost all its pods.
 from dataclasses import dataclass
 
 from fleet.api.strategy import Canary, CanaryScale, scale_at, weight_at
-from fleet.kulta.core import promotion, replicas, returns, traffic
+from fleet.kulta.core import hooks, promotion, replicas, returns, traffic
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.wait import PODS, Wait, for_pods
 
@@ -73,7 +73,7 @@ def work(draft: Draft, wish: Goal, *, was_reached: bool = False) -> Wait | None:
     """
     was = wish.weight if was_reached else None
     wait = _routed(draft, wish, was) if draft.traits.is_routed else _counted(draft, wish)
-    if wait is not None and wait.reason != PODS:
+    if wait is not None and wait.reason not in {PODS, *hooks.WAITS}:
         draft.detour = wait
     return wait
 
@@ -129,6 +129,7 @@ def _weights(draft: Draft, wish: Goal, wanted: int, was: int | None) -> Wait | N
     return (
         aimed
         or traffic.endpoints(draft, draft.traits.canary_service, current, needed)
+        or (hooks.before_traffic(draft) if wanted else None)
         or traffic.weigh(
             draft,
             max(wish.weight, left),

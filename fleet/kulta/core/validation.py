@@ -14,6 +14,7 @@ from fleet.api.advisor import ASKED, NO_ENDPOINT
 from fleet.api.rollout import Rollout, RolloutSpec
 from fleet.errors import UserError
 from fleet.kit import amounts, durations, memory
+from fleet.kulta.core import hooks
 from fleet.kulta.core.strategies import STRATEGIES
 
 NAME_LIMIT = 63
@@ -111,6 +112,7 @@ RULES: tuple[Callable[[RolloutSpec], Iterator[str]], ...] = (
     _selector,
     _delay,
     _advisor,
+    hooks.problems,
 )
 """Asked in this order; all of them are asked."""
 

@@ -23,6 +23,7 @@ from fleet.kulta.core.observed import Observed
 from fleet.kulta.runtime import stalled
 from fleet.kulta.runtime.advisors import Consultations
 from fleet.kulta.runtime.apply import Turn, Vanished, World
+from fleet.kulta.runtime.hooks import Errands
 from fleet.kulta.runtime.measure import Measurements
 from fleet.kulta.runtime.outbox import Outbox
 from fleet.ports import Clock
@@ -57,6 +58,7 @@ class Reconciler:
     queue: WorkQueue[Key]
     measurements: Measurements
     consultations: Consultations
+    errands: Errands
     outbox: Outbox
     metrics: EngineMetrics
     clock: Clock
@@ -121,6 +123,7 @@ class Reconciler:
             told=known.told,
             emitted=known.emitted,
             consulted=consulted,
+            heard=self.errands.of(key),
             consumed=consumed,
         )
         plan = self.decide(rollout, seen, now)
@@ -132,6 +135,7 @@ class Reconciler:
         await turn.perform(plan.after)
         self.measurements.ask(key, plan.queries)
         self.consultations.ask(key, plan.questions)
+        self.errands.ask(key, plan.errands)
         return plan
 
     def _is_due(self, key: Key, rollout: Rollout, plan: Plan) -> bool:
@@ -204,6 +208,7 @@ class Reconciler:
         self.queue.forget(key)
         self.measurements.forget(key)
         self.consultations.forget(key)
+        self.errands.forget(key)
         self.metrics.forget_rollout(*key)
         self.world.observer.forget(key)
 

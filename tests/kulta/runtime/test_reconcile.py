@@ -29,6 +29,7 @@ from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.runtime.advisors import Consultations, Silent
 from fleet.kulta.runtime.apply import World
+from fleet.kulta.runtime.hooks import Caller, Errands
 from fleet.kulta.runtime.measure import Measurements
 from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.outbox import Outbox
@@ -81,6 +82,7 @@ class Bench:
             world=self.world,
             queue=self.queue,
             measurements=Measurements(self.source, self.clock, lambda _: None),
+            errands=Errands(cast(Caller, None), self.clock, lambda _: None),
             consultations=Consultations(
                 Silent(), self.clock, self.metrics, lambda _: None, self.outbox.say
             ),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fleet.api import Application, Fleet, values
+from fleet.api import Application, Fleet, hooks, values
 from fleet.api.application import Limits
 from fleet.api.names import ClusterName, is_closed
 from fleet.api.waves import Wave
@@ -52,7 +52,13 @@ def _names(subject: Subject) -> Iterator[str]:
 
 def _strategy(subject: Subject) -> Iterator[str]:
     where, workload = "spec.deliveryPolicy.strategy", subject.application.spec.workload
-    yield from strategies.problems(where, subject.policy.strategy, workload)
+    strategy = subject.policy.strategy
+    yield from strategies.problems(where, strategy, workload)
+    own = subject.application.spec.delivery_policy.hooks
+    for kind in strategy.given if strategy is not None else ():
+        canary = strategy.canary if strategy is not None else None
+        steps = [step.hooks for step in canary.steps] if canary is not None else []
+        yield from hooks.faults(own, kind, steps, "spec.deliveryPolicy.hooks", f"{where}.{kind}")
 
 
 def _workload(subject: Subject) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core import advice, deadlines, holds, retreat
+from fleet.kulta.core import advice, deadlines, holds, hooks, retreat
 from fleet.kulta.core.analysis import checks
 from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
@@ -32,6 +32,11 @@ def fails(draft: Draft, finding: Finding) -> bool:
         message = f"revision {draft.current} was taken back: {finding.failure}"
         retreat.fail(draft, finding.reason, message, finding.metrics)
         return True
+    asker = hooks.takes_back(draft)
+    if asker:
+        message = f"revision {draft.current} was taken back, as hook {asker} asked for"
+        retreat.fail(draft, "HookRollback", message, finding.metrics)
+        return True
     if deadlines.is_late(draft):
         seconds = draft.look.spec.progress_deadline_seconds
         message = f"revision {draft.current} made no progress for {seconds} seconds"
@@ -43,7 +48,7 @@ def fails(draft: Draft, finding: Finding) -> bool:
 def begins(draft: Draft) -> bool:
     """Whether a rollout without steps may begin: a hold stops what has no pods yet."""
     held = holds.of_spec(draft)
-    if held is not None and draft.current not in draft.look.sets:
+    if held is not None and not draft.look.replicas(draft.current):
         pause(draft, held)
         return False
     draft.move(Phase.PROGRESSING)
@@ -51,7 +56,11 @@ def begins(draft: Draft) -> bool:
 
 
 def pause(draft: Draft, why: Wait) -> None:
-    """Stand still for `why`, with the clock stopped."""
+    """Stand still for `why`, with the clock stopped; an answer that is on its way is no pause."""
+    deadlines.stop(draft)
+    if why.reason == hooks.ASKED:
+        draft.progress = why
+        draft.move(Phase.PROGRESSING)
+        return
     draft.paused = why
     draft.move(Phase.PAUSED)
-    deadlines.stop(draft)

@@ -18,6 +18,7 @@ from fleet.kulta.core import (
     decisions,
     divisions,
     holds,
+    hooks,
     problems,
     promotion,
     requests,
@@ -119,7 +120,9 @@ class BlueGreenStrategy:
         if requests.is_asked(draft, "promote") and not holds.is_firm(draft):
             return True
         draft.paused = holds.of_spec(draft) or finding.person
-        draft.progress = finding.wait or gate(draft)
+        draft.progress = (
+            finding.wait or hooks.at_preview(draft) or gate(draft) or hooks.at_end(draft)
+        )
         return draft.paused is None and draft.progress is None
 
     def _open(self, draft: Draft, finding: Finding) -> None:

@@ -19,6 +19,7 @@ from fleet.kulta.core import (
     decisions,
     divisions,
     holds,
+    hooks,
     passages,
     problems,
     promotion,
@@ -130,7 +131,9 @@ class CanaryStrategy:
             return False
         if not is_reached:
             draft.move(Phase.PROGRESSING)
-        if draft.phase is Phase.PROGRESSING:
+        if wait.reason in hooks.WAITS:
+            deadlines.stop(draft)
+        elif draft.phase is Phase.PROGRESSING:
             deadlines.run(draft)
         else:
             draft.paused = holds.of_step(draft, step)
@@ -243,9 +246,11 @@ def _may_leave(draft: Draft, step: Step, finding: Finding) -> bool:
     if wait is not None:
         base.pause(draft, wait)
         return False
-    if finding.wait is not None:
+    index, count = _index(draft), len(_canary(draft.look.spec).way)
+    wait = finding.wait or hooks.at_step(draft, step, index, is_last=index + 1 == count)
+    if wait is not None:
         draft.move(Phase.PROGRESSING)
-        draft.progress = finding.wait
+        draft.progress = wait
         deadlines.stop(draft)
         return False
     return True

@@ -7,7 +7,7 @@ one full passing check after the warm-up completes it; a failure brings the old 
 from collections.abc import Iterator
 
 from fleet.api.rollout import RolloutSpec, Simple
-from fleet.kulta.core import deadlines, decisions, holds, problems, promotion, requests
+from fleet.kulta.core import deadlines, decisions, holds, hooks, problems, promotion, requests
 from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.strategies import base
@@ -55,7 +55,7 @@ class SimpleStrategy:
         if wait is not None:
             draft.progress = wait
             deadlines.run(draft)
-        elif self._passes(draft, finding):
+        elif self._passes(draft, finding) and _is_confirmed(draft):
             promotion.complete(draft)
 
     def _passes(self, draft: Draft, finding: Finding) -> bool:
@@ -90,6 +90,19 @@ class SimpleStrategy:
             and draft.stable != draft.current
             and draft.look.total > 0
         )
+
+
+def _is_confirmed(draft: Draft) -> bool:
+    """Whether no hook is against it, or a person does not care."""
+    wait = hooks.at_end(draft)
+    if wait is None or draft.status.reached_step_index == SKIPPED:
+        return True
+    if requests.is_asked(draft, "promote"):
+        requests.consume(draft, "promote")
+        return True
+    draft.progress = wait
+    deadlines.stop(draft)
+    return False
 
 
 def _simple(spec: RolloutSpec) -> Simple:

@@ -46,6 +46,12 @@ CASES = [
         id="a falling weight",
     ),
     pytest.param(
+        [put(f"{CANARY}/steps/0/hooks", ["load"])],
+        "spec.deliveryPolicy.strategy.canary.steps[0].hooks: there is no load in "
+        "spec.deliveryPolicy.hooks; add {name: load, url: …}",
+        id="a step that names a hook that there is not",
+    ),
+    pytest.param(
         [put(f"{CANARY}/steps/0/pause", {"duration": "90d"})],
         "spec.deliveryPolicy.strategy.canary.steps[0].pause.duration: '90d' is out of range: "
         "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",

@@ -1,0 +1,176 @@
+"""Hooks at real HTTP servers: asked and told in the background, with attempts that end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from fleet.api.hooks import Hook
+from fleet.api.rollout import Rollout
+from fleet.clusters.web import Web
+from fleet.errors import PermanentError, TemporaryError
+from fleet.kulta.core.errands import Errand
+from fleet.kulta.core.events.transition import Transition
+from fleet.kulta.core.observed import Heard, Inquiry
+from fleet.kulta.runtime.hooks import Caller, Errands, Told
+from tests import gen
+from tests.fakes import NOON, FakeClock
+from tests.kulta.runtime.told import KEY, Mailbox, transition
+from tests.waiting import until
+
+OTHER = ("shop", "cart")
+
+
+def errand(url: str, point: str = "step 0", **more: Any) -> Errand:
+    hook = Hook(name="gate", url=url, **{"type": "rollout", **more})
+    rollout = Rollout.parse(gen.manifest())
+    status = rollout.status.model_copy(update={"current_step_index": 0, "current_weight": 20})
+    return Errand(
+        inquiry=Inquiry(hook="gate", url=url, revision="abc", point=point),
+        hook=hook,
+        rollout=rollout.model_copy(update={"status": status}),
+    )
+
+
+@asynccontextmanager
+async def calling(*, loopback: bool = True) -> AsyncIterator[Caller]:
+    net = Web(user_agent="kulta-engine/test", allow_loopback=loopback)
+    try:
+        yield Caller(net, soonest=0.0)
+    finally:
+        await net.close()
+
+
+@asynccontextmanager
+async def asking() -> AsyncIterator[tuple[Errands, list[Any]]]:
+    woken: list[Any] = []
+    async with calling() as caller:
+        asked = Errands(caller, FakeClock(), woken.append)
+        try:
+            yield asked, woken
+        finally:
+            await asked.close()
+
+
+async def test_a_hook_is_asked_by_post_and_says_yes() -> None:
+    box = Mailbox(204)
+    async with box.open() as url, asking() as (asked, woken):
+        wanted = errand(url, metadata={"team": "checkout"})
+        asked.ask(KEY, [wanted, wanted])
+        await until(lambda: woken == [KEY])
+        assert asked.of(KEY) == {wanted.inquiry: Heard(is_yes=True, at=NOON)}
+        assert asked.of(OTHER) == {}
+        asked.forget(KEY)
+        assert asked.of(KEY) == {}
+    assert [line for line, _ in box.requests] == ["POST /events?shop=1"]
+    assert box.letters == [
+        {
+            "name": "checkout",
+            "namespace": "shop",
+            "hook": "gate",
+            "type": "rollout",
+            "checksum": "abc",
+            "phase": "",
+            "step": 0,
+            "weight": 20,
+            "metadata": {"team": "checkout"},
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_yes", "attempts"),
+    [
+        pytest.param((409,), False, 1, id="a no is an answer"),
+        pytest.param((302,), False, 1, id="a redirect is not followed"),
+        pytest.param((503, 200), True, 2, id="an outage is tried again"),
+        pytest.param((0, 0, 200), True, 3, id="a cut connection too"),
+        pytest.param((503,), False, 3, id="until its attempts are over"),
+    ],
+)
+async def test_answers(answers: tuple[int, ...], is_yes: bool, attempts: int) -> None:
+    box = Mailbox(*answers)
+    async with box.open() as url, asking() as (asked, woken):
+        asked.ask(KEY, [errand(url)])
+        await until(lambda: bool(woken))
+        (heard,) = asked.of(KEY).values()
+    assert (heard.is_yes, len(box.requests)) == (is_yes, attempts)
+    assert is_yes or "http://127.0.0.1" in heard.said
+    assert "shop=1" not in heard.said, "a query may hold a secret"
+
+
+async def test_a_silent_hook_keeps_nobody_else_waiting() -> None:
+    slow, quick = Mailbox(delay=60.0), Mailbox()
+    async with slow.open() as one, quick.open() as other, asking() as (asked, woken):
+        asked.ask(KEY, [errand(one)])
+        asked.ask(OTHER, [errand(other)])
+        await until(lambda: woken == [OTHER])
+        assert asked.of(KEY) == {}
+
+
+async def test_answers_about_another_revision_are_forgotten() -> None:
+    async with Mailbox().open() as url, asking() as (asked, woken):
+        for revision in ("abc", "def"):
+            wanted = errand(url)
+            inquiry = Inquiry(hook="gate", url=url, revision=revision, point="step 0")
+            asked.ask(KEY, [Errand(inquiry=inquiry, hook=wanted.hook, rollout=wanted.rollout)])
+            await until(lambda: len(woken) > 0)
+            woken.clear()
+        assert [item.revision for item in asked.of(KEY)] == ["def"]
+
+
+@pytest.mark.parametrize("url", ["http://169.254.169.254/latest", "http://127.0.0.1:1/x"])
+async def test_addresses_that_no_hook_may_have(url: str) -> None:
+    """Link-local and metadata never, loopback only where a setting allows it."""
+    async with calling(loopback=False) as caller:
+        with pytest.raises(TemporaryError, match="is refused"):
+            await caller.call(Hook(name="gate", url=url, retries=0), {})
+
+
+def decided(*urls: str, action: str = "Rollback", **more: Any) -> Transition:
+    """A decision about a Rollout that wants to be told of it."""
+    item = transition(action=action)
+    hooks = [
+        {"name": f"hook-{number}", "type": "event", "url": url, **more}
+        for number, url in enumerate(urls)
+    ]
+    rollout = Rollout.parse(gen.manifest(hooks=hooks))
+    return Transition(
+        rollout=rollout.model_copy(update={"status": item.status}), decision=item.decision
+    )
+
+
+async def test_a_decision_is_told_to_each_that_wants_it() -> None:
+    box = Mailbox()
+    async with box.open() as url, calling() as caller:
+        sink, news = Told(caller), decided(url, url, metadata={"team": "checkout"})
+        letter = sink.write(news)
+        assert letter is not None
+        await sink.send(letter)
+    assert sorted(item["hook"] for item in box.letters) == ["hook-0", "hook-1"]
+    (first, _) = box.letters
+    assert (first["id"], first["action"]) == (news.uuid, "Rollback")
+    assert first["metadata"] == {
+        "team": "checkout",
+        "eventMessage": "number 1",
+        "eventType": "Warning",
+        "timestamp": "2026-11-20T12:00:00Z",
+    }
+
+
+async def test_those_without_hooks_cost_nothing() -> None:
+    async with calling() as caller:
+        assert Told(caller).write(transition()) is None
+
+
+async def test_a_dead_hook_is_given_up_and_the_others_are_told() -> None:
+    dead, box = Mailbox(500), Mailbox()
+    async with dead.open() as one, box.open() as other, calling() as caller:
+        sink = Told(caller)
+        letter = sink.write(decided(one, other, retries=1))
+        assert letter is not None
+        with pytest.raises(PermanentError, match="answered 500"):
+            await asyncio.wait_for(sink.send(letter), 60)
+    assert (len(dead.requests), len(box.letters)) == (2, 1)

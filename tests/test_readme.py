@@ -12,7 +12,7 @@ import yaml
 from fleet import settings
 from fleet.api.application import DeliveryPolicy
 from fleet.api.hooks import Hook
-from fleet.api.rollout import Canary, Phase
+from fleet.api.rollout import Canary, Phase, RolloutSpec
 from fleet.api.strategy import StepAnalysis
 from fleet.kulta.core import validation
 from fleet.kulta.core.strategies import STRATEGIES
@@ -173,6 +173,22 @@ def test_the_weight_from_outside_of_the_readme_is_followed() -> None:
     world.annotate("promote")
     world.settle()
     assert world.status.phase is Phase.COMPLETED
+
+
+def test_the_rollback_window_of_the_readme_spares_the_steps() -> None:
+    found = re.search(r"`rollbackWindow: (\d+)`", TEXT)
+    assert found
+    world = canary_world((20, None), 100, routed=True, rollbackWindow=int(found[1]))
+    world.settle()
+    world.image("shop:v2")
+    world.settle()
+    assert world.status.phase is Phase.PAUSED
+    world.annotate("promote-full")
+    world.settle()
+    world.image("shop:v1")
+    world.settle()
+    assert world.status.phase is Phase.COMPLETED
+    assert RolloutSpec.model_fields["rollback_window"].default == 0
 
 
 def test_the_hooks_of_the_readme_are_asked() -> None:

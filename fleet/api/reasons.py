@@ -157,6 +157,7 @@ SENTENCES: Final[dict[str, str]] = {
     "AdvisorPause": "The advisor recommends to wait, or to take the revision back.",
     "AdvisorRollback": "The advisor recommended it, and the rollout is Driven.",
     "AdvisorAdvance": "The advisor ended a timed pause, and the rollout is Driven.",
+    "KnownRevision": "The revision has run well here lately: it needs no steps.",
     "HookRefused": "A hook does not say yes; it is asked again every 10 s.",
     "HookRollback": "A hook of type rollback asked for it.",
     "ManualPromotion": "A person asked for it.",

@@ -191,6 +191,8 @@ class RolloutSpec(Model):
     """How long the old revision's pods stay after a promotion; `0s` is allowed here."""
     revision_history_limit: Annotated[int, Field(ge=0, le=100)] = 10
     """Old ReplicaSets (0 replicas) that are kept."""
+    rollback_window: Annotated[int, Field(ge=0, le=10)] = 0
+    """So many revisions that were stable before the present one need no steps and no analysis."""
     hooks: Hooks = ()
     """HTTP servers that are asked, or told, on the way."""
 
@@ -239,6 +241,7 @@ class Decision(Model):
         "StrategyChanged",
         "DesignChanged",
         "WeightChanged",
+        "KnownRevision",
         "HookRefused",
         "HookRollback",
         "SignificanceReached",
@@ -290,6 +293,8 @@ class RolloutStatus(Model):
     """Hash of the wanted revision: of `spec.template`, or of the arm that won against it."""
     stable_pod_hash: str = ""
     """Hash of the revision that has proved itself and takes the traffic on failure."""
+    proven_pod_hashes: tuple[str, ...] = ()
+    """Revisions that have been stable, the newest first; at most 11."""
     previous_pod_hash: str = ""
     """The revision that the last promotion replaced; its pods stay for `scaleDownDelay`."""
     overruled_pod_hash: str = ""

@@ -73,6 +73,10 @@ def begin(draft: Draft, strategy: Strategy) -> None:
         message = f"revision {draft.current} takes over again at once: its pods are still there"
         decisions.note(draft, "Rollback", "ManualRollback", message)
         return
+    if stepwise and _is_known(draft):
+        reason = "KnownRevision"
+        strategy.skip(draft)
+        index, weight = draft.status.current_step_index, draft.status.current_weight
     decisions.note(
         draft,
         "Initialize",
@@ -81,6 +85,13 @@ def begin(draft: Draft, strategy: Strategy) -> None:
         to_step=index,
         weight=weight,
     )
+
+
+def _is_known(draft: Draft) -> bool:
+    """Whether the revision was stable within the window before the present one."""
+    window = draft.look.spec.rollback_window
+    before = [item for item in draft.status.proven_pod_hashes if item != draft.stable]
+    return draft.look.hash in before[:window]
 
 
 def go_back(draft: Draft, strategy: Strategy) -> None:

@@ -16,6 +16,9 @@ from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.observed import ReplicaSet
 from fleet.kulta.core.wait import PODS, Wait, for_pods
 
+PROVEN = 11
+"""Revisions that are remembered: the present one, and as many as a rollback window can have."""
+
 
 def promote(draft: Draft) -> bool:
     """Make the current revision the stable one; whether that is done."""
@@ -190,8 +193,10 @@ def complete(draft: Draft) -> None:
         to_step=draft.status.current_step_index,
         weight=draft.status.current_weight,
     )
+    proven = (item for item in draft.status.proven_pod_hashes if item != revision)
     draft.set(
         stable_pod_hash=revision,
+        proven_pod_hashes=(revision, *proven)[:PROVEN],
         previous_pod_hash=replaced,
         promoted_at=draft.now if replaced else draft.status.promoted_at,
         pause_start_time=None,

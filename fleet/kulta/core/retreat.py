@@ -37,8 +37,10 @@ def fail(
         from_step=step,
         weight=draft.status.current_weight if alone else 0,
     )
+    proven = (item for item in draft.status.proven_pod_hashes if item != draft.current)
     draft.set(
         failed_pod_hash=draft.current,
+        proven_pod_hashes=tuple(proven),
         current_weight=draft.status.current_weight if alone else 0,
         pause_start_time=None,
         progress_started_at=None,

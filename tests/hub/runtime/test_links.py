@@ -5,7 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from fleet.api.names import FLEETROLLOUTS, LEASES, MEMBERCLUSTERS, ROLLOUTS
+from fleet.api.names import (
+    ENGINE_LEASE,
+    ENGINE_NAMESPACE,
+    FLEETROLLOUTS,
+    LEASES,
+    MEMBERCLUSTERS,
+    ROLLOUTS,
+)
 from fleet.clusters.health import Breaker, Circuit
 from fleet.errors import Forbidden, Unauthorized, Unreachable
 from fleet.hub.core.member.connectivity import Trouble
@@ -248,3 +255,33 @@ async def test_a_member_that_answers_again_is_connected_at_once(desk: Desk) -> N
     heard(desk, link)
     assert link.is_back
     assert link.key == (TENANT, "eu-7")
+
+
+@pytest.mark.parametrize(
+    "hours",
+    [pytest.param(1, id="ahead"), pytest.param(-1, id="behind"), pytest.param(0, id="none")],
+)
+async def test_the_clock_of_a_member_may_be_an_hour_away(desk: Desk, hours: int) -> None:
+    """Its engine writes its own time into the Lease: that it was written is what counts."""
+    link = desk.link("eu-7")
+    assert link.handle is not None
+
+    def renew() -> None:
+        told = desk.clock.now() + timedelta(hours=hours)
+        spec = {"holderIdentity": "engine", "renewTime": told.isoformat()}
+        meta = {"name": ENGINE_LEASE, "namespace": ENGINE_NAMESPACE}
+        made = desk.member("eu-7").seed(LEASES, {"metadata": meta, "spec": spec})
+        link.handle.informers[LEASES].store.see(made)  # type: ignore[union-attr]
+        heard(desk, link)
+
+    def believed() -> tuple[bool, str]:
+        found = link.connectivity(desk.clock.monotonic())
+        return found.fresh, found.reason
+
+    for _ in range(4):
+        desk.clock.advance(20)
+        renew()
+        assert believed() == (True, "Reachable")
+    desk.clock.advance(31)
+    heard(desk, link)
+    assert believed() == (False, "Stale"), "within half a minute, whatever time it has there"

@@ -21,7 +21,7 @@ def stand_in(application: Application, observed: ApplicationObserved) -> tuple[A
     to be delivered again is gone.
     """
     newest = observed.runs[-1] if observed.runs else None
-    if newest is None:
+    if newest is None or not (newest.status.undo_to or newest.spec.instead_of):
         return application, ""
     own = digest(application.spec)
     if wanted := newest.status.undo_to:

@@ -1,5 +1,6 @@
 """Which small worlds are one for `exploring`: all that can make a difference, and nothing else."""
 
+import re
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from datetime import datetime
@@ -14,6 +15,9 @@ from fleet.api.rollout import RolloutStatus
 
 LONG = 30.0
 """Seconds after which it makes no difference any more how long ago something was."""
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+"""As models write times."""
 
 UNTOLD = {"message", "conditions", "decisions", "analysis", "emitted"}
 """What stands in a status for people; what matters of it is taken apart below."""
@@ -108,6 +112,8 @@ def _shape(same: Same) -> tuple[Hashable, tuple[datetime, ...]]:
 
 
 def _plain(value: Any, times: list[datetime]) -> Any:
+    if isinstance(value, str) and TIME.fullmatch(value):
+        value = datetime.fromisoformat(value)
     if isinstance(value, datetime):
         times.append(value)
         return "a time"

@@ -90,6 +90,12 @@ VARIABLES = (
         ("KULTA_CLUSTER_NAME",), "–", "engine", "name of the cluster, which occurrences carry"
     ),
     Variable(
+        ("KULTA_MAX_ACTIVE",),
+        "`0`: no limit",
+        "engine",
+        "so many rollouts may be active at once; the others wait (`Queued`) before they begin",
+    ),
+    Variable(
         ("KULTA_ALLOW_LOOPBACK",),
         "`false`",
         "both",
@@ -145,6 +151,8 @@ class EngineSettings(Settings):
 
     prometheus: str = PROMETHEUS
     allow_loopback: bool = False
+    max_active: int = 0
+    """So many rollouts may be active at once; 0 is no limit."""
     cluster: str | None = None
     cdevents: bool = False
     """Whether CDEvents are sent, to `cdevents_sink`; without one nobody gets them."""
@@ -180,6 +188,7 @@ def engine(environment: Environment | None = None) -> EngineSettings:
         leader_election=_switch(env, "KULTA_LEADER_ELECTION", default=False),
         prometheus=_address(env, "KULTA_PROMETHEUS_ADDRESS", PROMETHEUS),
         allow_loopback=_switch(env, "KULTA_ALLOW_LOOPBACK", default=False),
+        max_active=_number(env, "KULTA_MAX_ACTIVE"),
         cluster=env.get("KULTA_CLUSTER_NAME") or None,
         cdevents=cdevents,
         cdevents_sink=_sink(env) if cdevents else "",
@@ -278,6 +287,14 @@ def _switch(env: Environment, name: str, *, default: bool) -> bool:
     """`true` and `1` are on; anything else that is set is off, as in the KULTA reference."""
     value = env.get(name)
     return default if not value else value in ("true", "1")
+
+
+def _number(env: Environment, name: str) -> int:
+    """A whole number from 0; 0 where nothing is set."""
+    text = env.get(name) or "0"
+    if not text.isdecimal() or len(text) > 6:
+        raise UserError(REASON, f"{name}: {text!r} is no number; write 0 to 999999")
+    return int(text)
 
 
 def _address(env: Environment, name: str, default: str) -> str:

@@ -71,7 +71,7 @@ SENTENCES: Final[dict[str, str]] = {
     "Aborted": "The run was given up.",
     "RollingBack": "Clusters go back to what ran well there before, the last wave first.",
     "Skipped": "Clusters are left out of the run: a person asked for it, or they are out of reach.",
-    "Queued": "A new revision waits for the end of the run in work.",
+    "Queued": "A new revision waits for the end of the run, or of the rollouts, in work.",
     "Blocked": "A member out of reach lets its wave wait.",
     "MinInterval": "The least time between two starts is not over.",
     "TrafficShare": "With the next cluster more of the fleet would run the revision than allowed.",

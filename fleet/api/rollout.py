@@ -251,6 +251,7 @@ class Decision(Model):
         "UserPaused",
         "PauseRequested",
         "Held",
+        "Queued",
         "NotPaused",
         "AdvisorPause",
         "AdvisorRollback",

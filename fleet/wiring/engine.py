@@ -35,6 +35,8 @@ from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.kulta.runtime.served import Served
 from fleet.kulta.runtime.sinks import CDEvents, Events, Nowhere, Occurrences, Sink
 from fleet.kulta.runtime.sources import Sources
+from fleet.kulta.runtime.turns import Turns
+from fleet.ports import Clock, Kube
 from fleet.settings import EngineSettings
 from fleet.telemetry.clock import SteadyClock
 from fleet.telemetry.metrics import EngineMetrics
@@ -113,8 +115,7 @@ def compose(
     recorder = EventRecorder(kube, clock, component=COMPONENT, instance=settings.identity)
     net = Web(user_agent=USER_AGENT, allow_loopback=settings.allow_loopback)
     measurements = Measurements(Sources(net, Credentials(kube, clock)), clock, queue.add)
-    events = Events(kube, clock, component=COMPONENT, instance=settings.identity)
-    outbox = Outbox({"events": events, **_sinks(settings, net)}, metrics)
+    outbox = Outbox(_sinks(settings, net, kube, clock), metrics)
     consultations = Consultations(HttpAdvisor(net), clock, metrics, queue.add, outbox.say)
     reconciler = Reconciler(
         world=World(kube=kube, observer=observer, rollouts=rollouts, recorder=recorder),
@@ -122,6 +123,7 @@ def compose(
         measurements=measurements,
         consultations=consultations,
         errands=Errands(Caller(net), clock, queue.add),
+        turns=Turns(settings.max_active, rollouts.statuses, queue.add),
         outbox=outbox,
         metrics=metrics,
         clock=clock,
@@ -143,9 +145,10 @@ def compose(
     )
 
 
-def _sinks(settings: EngineSettings, net: Web) -> dict[str, Sink]:
-    """Who is told of decisions outside of the cluster."""
-    sinks: dict[str, Sink] = {"hooks": Told(Caller(net))}
+def _sinks(settings: EngineSettings, net: Web, kube: Kube, clock: Clock) -> dict[str, Sink]:
+    """Who is told of decisions."""
+    events = Events(kube, clock, component=COMPONENT, instance=settings.identity)
+    sinks: dict[str, Sink] = {"events": events, "hooks": Told(Caller(net))}
     sinks |= {"cdevents": Nowhere(), "occurrences": Nowhere()}
     if settings.cdevents and settings.cdevents_sink:
         sinks["cdevents"] = CDEvents(net, settings.cdevents_sink)

@@ -4,7 +4,7 @@ They stop steps only; analysis, rollback and a promotion under way go on. Used b
 """
 
 from fleet.api.rollout import Step
-from fleet.kulta.core import advice, deadlines, hooks
+from fleet.kulta.core import advice, deadlines, hooks, turns
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.wait import Wait
 
@@ -21,7 +21,7 @@ def of_spec(draft: Draft) -> Wait | None:
             reason="PauseRequested",
             message='paused by kulta.io/pause; set the annotation kulta.io/resume: "true" to go on',
         )
-    return advice.hold(draft) or hooks.at_entry(draft)
+    return advice.hold(draft) or hooks.at_entry(draft) or turns.wait(draft)
 
 
 def is_firm(draft: Draft) -> bool:

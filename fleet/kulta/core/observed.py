@@ -155,6 +155,8 @@ class Observed:
     """How the advisor was asked last; kept in memory by the runtime."""
     heard: Mapping[Inquiry, Heard] = field(default_factory=dict)
     """What hooks said; kept in memory by the runtime."""
+    is_full: bool = False
+    """As many other rollouts are active as the engine may have."""
     told: int = 0
     """The last decision that this process has handed over for delivery; 0 after its start."""
     emitted: int = 0

@@ -26,6 +26,7 @@ from fleet.kulta.runtime.apply import Turn, Vanished, World
 from fleet.kulta.runtime.hooks import Errands
 from fleet.kulta.runtime.measure import Measurements
 from fleet.kulta.runtime.outbox import Outbox
+from fleet.kulta.runtime.turns import Turns
 from fleet.ports import Clock
 from fleet.telemetry import logs
 from fleet.telemetry.metrics import EngineMetrics
@@ -59,6 +60,7 @@ class Reconciler:
     measurements: Measurements
     consultations: Consultations
     errands: Errands
+    turns: Turns
     outbox: Outbox
     metrics: EngineMetrics
     clock: Clock
@@ -124,9 +126,11 @@ class Reconciler:
             emitted=known.emitted,
             consulted=consulted,
             heard=self.errands.of(key),
+            is_full=self.turns.is_full(key),
             consumed=consumed,
         )
         plan = self.decide(rollout, seen, now)
+        self.turns.note(key, plan.status)
         await turn.perform(plan.actions)
         if self._is_due(key, rollout, plan):
             await turn.report(stalled.cleared(plan.status))
@@ -209,6 +213,7 @@ class Reconciler:
         self.measurements.forget(key)
         self.consultations.forget(key)
         self.errands.forget(key)
+        self.turns.forget(key)
         self.metrics.forget_rollout(*key)
         self.world.observer.forget(key)
 

@@ -6,14 +6,16 @@ JSON; those in use are kept parsed as well.
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
 from fleet.api.names import ROLLOUTS, Key
-from fleet.api.rollout import Rollout
+from fleet.api.rollout import Rollout, RolloutStatus
 from fleet.clusters.store import Change, Store
 
 PARSED = 1_000
@@ -46,6 +48,13 @@ class Rollouts:
         """The object as the API server gave it, without managed fields."""
         body = self.known.get(key)
         return None if body is None else orjson.loads(body)
+
+    def statuses(self) -> Iterator[tuple[Key, RolloutStatus]]:
+        """Of all; those that cannot be read are nowhere."""
+        for key in list(self.known):
+            manifest = self.manifest(key) or {}
+            with contextlib.suppress(ValidationError):
+                yield key, RolloutStatus.model_validate(manifest.get("status") or {})
 
     def remember(self, manifest: Mapping[str, Any], rollout: Rollout) -> None:
         """Keep the answer to our own write, of which `rollout` is the parsed form.

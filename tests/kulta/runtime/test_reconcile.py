@@ -35,6 +35,7 @@ from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.outbox import Outbox
 from fleet.kulta.runtime.reconcile import CONFLICT_SECONDS, COUNTERS_SECONDS, Reconciler
 from fleet.kulta.runtime.rollouts import Rollouts
+from fleet.kulta.runtime.turns import Turns
 from fleet.telemetry.metrics import EngineMetrics
 from tests.fakes import NOON, FakeClock, FakeKube, Samples, Sent
 from tests.kulta.runtime import objects
@@ -82,6 +83,7 @@ class Bench:
             world=self.world,
             queue=self.queue,
             measurements=Measurements(self.source, self.clock, lambda _: None),
+            turns=Turns(0, lambda: (), lambda _: None),
             errands=Errands(cast(Caller, None), self.clock, lambda _: None),
             consultations=Consultations(
                 Silent(), self.clock, self.metrics, lambda _: None, self.outbox.say

@@ -5,13 +5,14 @@ A test that only needs an API server takes `plane` and a `namespace` of its own;
 bound, several clusters or special flags takes `planes`, which starts each name once per file; one
 that needs pods that run and answer takes `site`.
 
-Files that share what lives as long as the session are a group (`groups`): several workers each take
-whole groups, so nothing is started twice.
+Files that share a ground are a group (`groups`): several workers each take whole groups, so nothing
+is started twice. A ground ends with its group: one that idles would still cost a part of a core.
 """
 
 import itertools
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,12 @@ IMAGES = table(
 
 MEMBERS = ("east", "north", "west")
 """The members of `world`."""
-TENANTS = 24
+TENANTS = 32
 """How many tenants `world` can have."""
 
 _numbers = itertools.count(1)
+_grounds = ExitStack()
+"""What the group of the moment has started."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -98,8 +101,22 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         parts.ready()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the ground of a group after its last test."""
+    if nextitem is None or groups.group(nextitem.path.stem) != groups.group(item.path.stem):
+        _grounds.close()
+
+
 def _is_here(item: pytest.Item) -> bool:
     return item.path.is_relative_to(HERE)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end() -> Iterator[None]:
+    """End the last ground, also where a run is broken off."""
+    yield
+    _grounds.close()
 
 
 @pytest.fixture(scope="session")
@@ -115,17 +132,18 @@ def planes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planes]:
         yield started
 
 
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planes]:
-    """Control planes that live as long as the session."""
-    with Planes(tmp_path_factory.mktemp("shared")) as started:
-        yield started
+def _shared(
+    folders: pytest.TempPathFactory, *names: str, options: Options
+) -> tuple[ControlPlane, ...]:
+    """Control planes that live as long as the group."""
+    return _grounds.enter_context(Planes(folders.mktemp("shared")))(*names, options=options)
 
 
 @pytest.fixture(scope="session")
-def plane(shared: Planes) -> ControlPlane:
+def plane(tmp_path_factory: pytest.TempPathFactory) -> ControlPlane:
     """The shared control plane: API server and controllers, no scheduler, bodies of ours logged."""
-    (plane,) = shared("shared", options=Options(scheduler=False, audit=BODIES))
+    options = Options(scheduler=False, audit=BODIES)
+    (plane,) = _shared(tmp_path_factory, "shared", options=options)
     return plane
 
 
@@ -138,10 +156,11 @@ def our_kinds(plane: ControlPlane) -> ControlPlane:
 
 
 @pytest.fixture(scope="session")
-def kwok(shared: Planes) -> ControlPlane:
+def kwok(tmp_path_factory: pytest.TempPathFactory) -> ControlPlane:
     """The shared control plane whose pods become ready at once; Rollouts are defined, routes not
     yet. One engine at a time runs beside it: that of the test or its file."""
-    (plane,) = shared("kwok", options=Options(kwok_nodes=1, audit=AuditPolicy(bodies=PLAYED)))
+    options = Options(kwok_nodes=1, audit=AuditPolicy(bodies=PLAYED))
+    (plane,) = _shared(tmp_path_factory, "kwok", options=options)
     engine.prepare(plane)
     return plane
 
@@ -153,45 +172,41 @@ def namespace(plane: ControlPlane) -> str:
 
 
 @pytest.fixture(scope="session")
-def newcomers(shared: Planes) -> tuple[ControlPlane, ControlPlane]:
+def newcomers(tmp_path_factory: pytest.TempPathFactory) -> tuple[ControlPlane, ControlPlane]:
     """A hub, and a member that it does not know; nothing runs in them."""
-    hub, member = shared("home", "newcomer", options=LEAN)
+    hub, member = _shared(tmp_path_factory, "home", "newcomer", options=LEAN)
     hubs.prepare(hub)
     return hub, member
 
 
 @pytest.fixture(scope="session")
-def world(shared: Planes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """The shared hub with three members whose engines are puppets."""
-    plane, *others = shared("fleet-hub", *MEMBERS, options=LEAN)
+    plane, *others = _shared(tmp_path_factory, "fleet-hub", *MEMBERS, options=LEAN)
     folder = tmp_path_factory.mktemp("hub")
-    with tenancy.running(plane, tuple(others), folder, TENANTS) as started:
-        yield started
+    return _grounds.enter_context(tenancy.running(plane, tuple(others), folder, TENANTS))
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The shared cluster with pods, traffic and metrics; it runs on while a test blocks."""
-    with background.running(Site("site", tmp_path_factory.mktemp("site"), images=IMAGES)) as shared:
-        yield shared
+    made = Site("site", tmp_path_factory.mktemp("site"), images=IMAGES)
+    return _grounds.enter_context(background.running(made))
 
 
 @pytest.fixture(scope="session")
-def replicas(site: Site) -> Iterator[pairs.Replicas]:
+def replicas(site: Site) -> pairs.Replicas:
     """Two replicas of the engine in the shared cluster, from the first test that needs them on."""
-    with pairs.begun(site) as started:
-        yield started
+    return _grounds.enter_context(pairs.begun(site))
 
 
 @pytest.fixture(scope="session")
-def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[realms.Realm]:
+def realm(tmp_path_factory: pytest.TempPathFactory) -> realms.Realm:
     """The shared hub with members whose engines are real."""
-    with realms.running(tmp_path_factory.mktemp("realm"), IMAGES) as started:
-        yield started
+    return _grounds.enter_context(realms.running(tmp_path_factory.mktemp("realm"), IMAGES))
 
 
 @pytest.fixture(scope="session")
-def minute(realm: realms.Realm) -> Iterator[quiet.Minute]:
+def minute(realm: realms.Realm) -> quiet.Minute:
     """A minute of silence, which has begun."""
-    with quiet.begun(realm) as started:
-        yield started
+    return _grounds.enter_context(quiet.begun(realm))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from e2e.ground import binaries, definitions, engine
 from e2e.ground import hub as hubs
 from e2e.ground import member as members
 from e2e.ground.authority import Authority
-from e2e.ground.controlplane import ControlPlane, KubectlFailed, Options
+from e2e.ground.controlplane import LEAN, ControlPlane, KubectlFailed, Options
 from e2e.ground.engine import Engine
 from e2e.ground.hub import Hub
 from e2e.ground.planes import Planes
@@ -209,16 +210,12 @@ class Ground:
 @contextmanager
 def ground(planes: Planes, folder: Path) -> Iterator[Ground]:
     """Everything that answers: hub and engine run with the rights that are written, no others."""
-    (hub,) = planes("mistaken-hub", options=Options(controller_manager=False, scheduler=False))
-    (member,) = planes("mistaken", options=Options(kwok_nodes=1))
-    hubs.prepare(hub)
-    hub.add_namespace(NAMESPACE)
-    members.prepare(member, OPEN, "elsewhere")
-    definitions.install(member, binaries.find("gateway-api"))
-    engine.prepare(member)
-    with ExitStack() as stack:
-        stack.enter_context(Engine(member, folder, KULTA_LEADER_ELECTION="true"))
-        stack.enter_context(Hub(hub, folder))
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        sides = (
+            pool.submit(_hub, planes, stack, folder),
+            pool.submit(_member, planes, stack, folder),
+        )
+        hub, member = (side.result() for side in sides)
         hour_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         found = Ground(hub=hub, member=member, folder=folder, expiry=hour_ago)
         hub.apply(found.registered("eu", members.kubeconfig(member)))
@@ -230,6 +227,23 @@ def ground(planes: Planes, folder: Path) -> Iterator[Ground]:
             within=60,
         )
         yield found
+
+
+def _hub(planes: Planes, stack: ExitStack, folder: Path) -> ControlPlane:
+    (plane,) = planes("mistaken-hub", options=LEAN)
+    hubs.prepare(plane)
+    plane.add_namespace(NAMESPACE)
+    stack.enter_context(Hub(plane, folder))
+    return plane
+
+
+def _member(planes: Planes, stack: ExitStack, folder: Path) -> ControlPlane:
+    (plane,) = planes("mistaken", options=Options(kwok_nodes=1))
+    members.prepare(plane, OPEN, "elsewhere")
+    definitions.install(plane, binaries.find("gateway-api"))
+    engine.prepare(plane)
+    stack.enter_context(Engine(plane, folder, KULTA_LEADER_ELECTION="true"))
+    return plane
 
 
 def fleet(name: str, clusters: list[str], **members_: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A minute in which nothing happens: what stands still meanwhile, and who asked for what.
 
-Used by `test_quiet`, which judges it. One Rollout is paused while its metrics are asked each
-second, one has failed, one is complete, and a run soaks.
+Begins in `test_standstill`; `test_quiet` judges it. One Rollout is paused while its metrics are
+asked each second, one has failed, one is complete, and a run soaks.
 """
 
 import time
@@ -63,6 +63,11 @@ class Minute:
             for name, request in asked(self.realm)
             if self.began <= request.received < end
         ]
+
+
+def stands(minute: Minute, name: str) -> bool:
+    """Whether that Application is where it was when the minute began."""
+    return _is(minute.tenant, name, WANTED[name])
 
 
 def asked(realm: Realm) -> Iterator[tuple[str, Request]]:

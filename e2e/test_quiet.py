@@ -6,6 +6,8 @@ may renew their Leases and start watches anew, and nothing else.
 
 from collections import Counter
 
+import pytest
+
 from e2e import quiet
 from e2e.quiet import Minute
 
@@ -20,6 +22,11 @@ def test_watches_and_lease_renewals_and_nothing_else(minute: Minute) -> None:
     assert loud == {}
     renewals = Counter(name for name, request in requests if request.verb == "update")
     assert renewals.keys() == {"hub", *minute.realm.members}
+
+
+@pytest.mark.parametrize("name", quiet.WANTED)
+def test_nothing_has_moved(minute: Minute, name: str) -> None:
+    assert quiet.stands(minute, name)
 
 
 def test_the_metrics_of_the_paused_one_were_asked_all_the_time(minute: Minute) -> None:

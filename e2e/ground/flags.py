@@ -16,7 +16,7 @@ SCHEDULER = "system:kube-scheduler"
 KWOK = "kwok"
 FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
 """The annotation of nodes that kwok plays; other nodes of the plane are left alone."""
-GARBAGE: Mapping[str, str] = {"GOGC": "400", "GOMEMLIMIT": "700MiB"}
+GARBAGE: Mapping[str, str] = {"GOGC": "400", "GOMEMLIMIT": "600MiB"}
 """Variables of every part: it looks for garbage when it has grown fivefold, or to this size. Its
 start and each definition then cost a fifth less."""
 CLIENT_RATE = "1000"

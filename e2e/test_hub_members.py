@@ -15,6 +15,7 @@ import yaml
 from e2e.ground import hub as hubs
 from e2e.ground import member as members
 from e2e.ground import ports
+from e2e.ground.audit import Request
 from e2e.ground.authority import Authority
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.hub import Hub
@@ -129,13 +130,12 @@ def test_credentials_change_without_a_restart(world: World, plane: ControlPlane)
     text = members.kubeconfig(plane)
     tenant.put(SECRETS, members.secret(tenant.namespace, "east", text))
 
-    def is_used() -> bool:
-        watches = plane.audit.read(since=before, user=members.HUB_USER, verbs=["watch"])
-        return any(request.resource == "rollouts.kulta.io" for request in watches)
+    def asked(verb: str) -> tuple[Request, ...]:
+        log, user = plane.audit, members.HUB_USER
+        return log.read(since=before, user=user, verbs=[verb], resource="rollouts.kulta.io")
 
-    until(is_used, "the watch goes on with the new token", within=5)
-    asked = plane.audit.read(since=before, user=members.HUB_USER, verbs=["list"])
-    assert asked == (), "what was known stays known"
+    until(lambda: asked("watch"), "the watch goes on with the new token", within=5)
+    assert asked("list") == (), "what was known stays known"
     assert tenant.condition("east", "Reachable")[0] == "True"
     wrong = edited(plane, user(token="wrong"))
     tenant.put(SECRETS, members.secret(tenant.namespace, "east", wrong))

@@ -15,12 +15,12 @@ from tests.cli.rollouts.test_pictures import on_paper
 from tests.cli.runs import scenes
 from tests.cli.runs.scenes import Scene
 from tests.conftest import Golden
+from tests.hub.world import World
 
 FOLDER = Path(__file__).parents[2] / "golden" / "runs"
 
 
-def described(scene: Scene, width: int | None) -> list[Text]:
-    here = scene()
+def described(here: World, width: int | None) -> list[Text]:
     found = scenes.seen(here)
     return [
         *picture.whole(found, here.now, width, wide=True),
@@ -48,7 +48,9 @@ PICTURES = [
 def test_a_picture_is_as_it_was_read(
     golden: Golden, name: str, scene: Scene, width: int | None
 ) -> None:
-    golden.check(FOLDER / f"{name}.txt", on_paper(described(scene, width), width))
+    here = scene()
+    text = scenes.lasting(on_paper(described(here, width), width), *here.runs.values())
+    golden.check(FOLDER / f"{name}.txt", text)
 
 
 TOLD = [

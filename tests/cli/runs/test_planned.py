@@ -101,8 +101,9 @@ def test_a_plan_is_as_it_was_read(
     golden: Golden, name: str, scene: Scene, width: int | None
 ) -> None:
     found = scenes.known(scene())
-    lines = planned.lines(found, inputs.due(found), width)
-    golden.check(FOLDER / f"{name}.txt", on_paper(lines, width))
+    due = inputs.due(found)
+    text = on_paper(planned.lines(found, due, width), width)
+    golden.check(FOLDER / f"{name}.txt", scenes.lasting(text, revision=due.proposal.revision))
 
 
 LENGTHS = [

@@ -171,8 +171,9 @@ def test_a_story_is_as_it_was_read(golden: Golden) -> None:
         losses=[Loss(names=frozenset({"a"}), begin=60.0)],
     )
     guess = planned.Estimate(seconds=600.0, source="as you say")
-    lines = tale.lines(told(here, script), script, guess, 100)
-    golden.check(FOLDER / "story.txt", on_paper(lines, 100))
+    played = told(here, script)
+    text = on_paper(tale.lines(played, script, guess, 100), 100)
+    golden.check(FOLDER / "story.txt", scenes.lasting(text, played.run))
 
 
 WRITTEN = [

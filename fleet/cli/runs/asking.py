@@ -17,10 +17,14 @@ from fleet.kit import phrases
 REFUSED = "RequestRefused"
 _REQUEST = re.compile(
     r"(?:write )?(?:the request )?"
-    r"(?P<verb>[a-z]+)/<id>(?:/(?P<name>[a-z0-9.-]+|<[a-z ]+>))?(?P<digest>:[0-9a-z]+)?"
+    r"(?P<verb>[a-z]+(?:-[a-z]+)?)/<id>(?:/(?P<name>[a-z0-9.-]+|<[a-z ]+>))?(?P<digest>:[0-9a-z]+)?"
 )
 _ALONE = re.compile(r"(?:write )?(?:the )?request (?P<verb>[a-z]+)\b(?!/| came)")
-_OPTIONS: Mapping[str, str] = {"skip": "--cluster", "undo": "--to"}
+_OPTIONS: Mapping[str, str] = {
+    "skip": "--cluster",
+    "undo": "--to",
+    "confirm-prune": "--plan",
+}
 """What a name is about in the sentences of the hub, where it is no wave."""
 
 

@@ -172,6 +172,24 @@ SPOKEN = [
         "for a person: fleet promote checkout-4 --wave eu",
         id="a promotion",
     ),
+    pytest.param(
+        "confirm with the request confirm-prune/<id>/3f2a9c01",
+        "confirm with fleet confirm-prune checkout-4 --plan 3f2a9c01",
+        id="a confirmation",
+    ),
+    pytest.param(
+        "the request skip/<id>/eu-7", "fleet skip checkout-4 --cluster eu-7", id="a cluster"
+    ),
+    pytest.param(
+        "paused by request: write the request resume",
+        "paused by request: fleet resume checkout-4",
+        id="a verb alone",
+    ),
+    pytest.param(
+        "the request pause came after the end of the run: Succeeded",
+        "the request pause came after the end of the run: Succeeded",
+        id="what was asked for stays as it was asked",
+    ),
     pytest.param("write <verb>/<id>", "write <verb>/<id>", id="what names no verb stays"),
     pytest.param("a/<id>", "a/<id>", id="nor does a word that is none"),
 ]

@@ -43,7 +43,7 @@ def turn(world: Any) -> None:
 def addresses(world: Any, item: Service) -> frozenset[str]:
     """Uids of the ready pods that a Service selects."""
     labels = {
-        **world.manifest["spec"]["template"]["metadata"]["labels"],
+        **world.manifest["spec"]["template"].get("metadata", {}).get("labels", {}),
         names.ROLLOUT_LABEL: world.manifest["metadata"]["name"],
     }
     ready = [pod for pod in world.pods.values() if pod.ready]

@@ -1,6 +1,6 @@
 """What follows from a frozen value alone, worked out once for each value.
 
-Used by the engine's core, which looks at the same spec again and again. A value is known by its
+Used by both cores, which look at the same values again and again. A value is known by its
 identity: to compare two large specs would cost what is to be saved. Never for what can change.
 """
 

@@ -17,6 +17,7 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.rollout import Phase
 from fleet.errors import UserError
 from fleet.hub.core.observed import Member
+from fleet.kit import memory
 
 TEXT_LIMIT = 500
 """Most characters that a member's sentence takes in the hub; its names are cut like labels."""
@@ -48,8 +49,12 @@ WAITING = {
 SUCCEEDED = Assessment(phase=ClusterPhase.SUCCEEDED, reason="Succeeded")
 
 
+@memory.once
 def parse(live: Mapping[str, Any] | None) -> Rollout | None:
-    """The live Rollout as a model; None where there is none or it cannot be read."""
+    """The live Rollout as a model; None where there is none or it cannot be read.
+
+    `live` is what was seen, and never changes: a look that saw the same one reads it no more.
+    """
     if live is None:
         return None
     try:

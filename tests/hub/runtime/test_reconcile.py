@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from fleet.api.names import (
 )
 from fleet.errors import Conflict, FleetError, Forbidden, Invalid, NotFound, Throttled, Unreachable
 from fleet.hub.runtime import dispatching, membership, reconcile
-from fleet.hub.runtime.context import Context, Dispatches
+from fleet.hub.runtime.context import RUN_SECONDS, Context, Dispatches, Queues
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk, Keys
 from tests.waiting import until
@@ -258,6 +259,24 @@ async def test_errors_become_waiting(
     assert [record.levelno for record in caplog.records] == [level]
     text = desk.hub.metrics.exposition().decode()
     assert 'fleet_reconciliations_total{kind="ClusterRollout",result="error"} 1.0' in text
+
+
+async def test_a_storm_of_reports_makes_few_statuses_of_a_run() -> None:
+    """At most one each tenth of a second, the first at once."""
+    runs, handled = Queues().runs, 0
+    began = time.monotonic()
+
+    async def handle(_: Key) -> None:
+        nonlocal handled
+        handled += 1
+
+    task = asyncio.create_task(runs.run(handle))
+    for _ in range(1_000):
+        runs.add(FIRST)
+        await asyncio.sleep(0)
+    await until(lambda: handled >= 2)
+    await aio.cancel(task)
+    assert handled <= 2 + (time.monotonic() - began) / RUN_SECONDS
 
 
 async def test_a_dead_member_delays_nobody_else() -> None:

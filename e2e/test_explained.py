@@ -115,8 +115,8 @@ def test_the_table_of_rollouts_is_that_of_the_reference(
         ),
         pytest.param(
             "fleet.yaml",
-            {"members": 3, "reachable": 2},
-            "NAME MEMBERS REACHABLE AGE",
+            {"phase": "Ready", "members": 3, "reachable": 2},
+            "NAME PHASE MEMBERS REACHABLE AGE",
             id="fleets",
         ),
         pytest.param(

@@ -162,3 +162,13 @@ def test_promote_full_makes_room_before_it_fills_it() -> None:
     world.settle()
     assert (world.status.phase, world.ready("shop:v3")) == (Phase.COMPLETED, 2)
     assert (world.size("shop:v1"), world.size("shop:v2")) == (0, 0)
+
+
+def test_a_stable_revision_that_is_to_shrink_leaves_room_for_the_next_one() -> None:
+    """Fewer replicas and another revision at once, where the stable set shrinks with the weight."""
+    world = running((50, None), routed=True)
+    world.manifest["spec"]["strategy"]["canary"]["dynamicStableScale"] = True
+    world.update(replicas=2, template=gen.template("shop:v2"))
+    world.run(30)
+    assert (world.status.phase, world.split()) == (Phase.PAUSED, (50, 50))
+    assert (world.ready("shop:v1"), world.ready("shop:v2")) == (1, 1)

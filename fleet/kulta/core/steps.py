@@ -89,7 +89,7 @@ def _routed(draft: Draft, wish: Goal, was: int | None) -> Wait | None:
         least = replicas.split(look.bounds, wish.weight).stable
         rest = max(least, look.total - wanted)
     if stable in look.sets:
-        draft.scale(stable, max(rest, draft.size(stable)) if rest < look.total else rest)
+        draft.scale(stable, max(rest, min(draft.size(stable), look.total)))
     draft.arrange(dict.fromkeys(promotion.idle(draft), 0))
     taken = draft.size(stable) + sum(draft.size(item) for item in draft.others())
     room = max(look.bounds.most + wanted - taken, 0)

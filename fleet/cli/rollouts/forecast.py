@@ -176,6 +176,8 @@ def _step(scene: Scene, step: Step, number: int, *, is_reached: bool) -> Iterato
     if step.analysis is not None:
         times = step.analysis.iterations
         yield Move(text=f"it has to pass {'1 check' if times == 1 else f'{times} checks'}")
+    for hook in step.hooks:
+        yield Move(text=f"hook {hook} has to say yes")
     if step.pause is not None:
         began = status.pause_start_time if is_reached else None
         yield _pause(scene, step.pause, percent, began)

@@ -10,7 +10,12 @@ from fleet.kulta.core.wait import Wait
 
 
 def of_spec(draft: Draft) -> Wait | None:
-    """Who holds the rollout from outside its steps; None: nobody."""
+    """Who or what holds the rollout from outside its steps; None: nobody."""
+    return of_people(draft) or hooks.at_entry(draft) or turns.wait(draft)
+
+
+def of_people(draft: Draft) -> Wait | None:
+    """Who holds it, so that no look at the world is needed to know; an advisor is one of them."""
     spec = draft.look.spec
     if spec.paused:
         return Wait(reason="UserPaused", message="spec.paused is true; set it to false to go on")
@@ -21,7 +26,7 @@ def of_spec(draft: Draft) -> Wait | None:
             reason="PauseRequested",
             message='paused by kulta.io/pause; set the annotation kulta.io/resume: "true" to go on',
         )
-    return advice.hold(draft) or hooks.at_entry(draft) or turns.wait(draft)
+    return advice.hold(draft)
 
 
 def is_firm(draft: Draft) -> bool:

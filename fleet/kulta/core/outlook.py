@@ -57,7 +57,7 @@ def waiting(rollout: Rollout, now: datetime) -> Wait | None:
     draft = draft_of(rollout, now)
     if not draft.is_active:
         return _ended(draft)
-    return holds.of_spec(draft) or _clock(draft) or _told(draft)
+    return holds.of_people(draft) or _clock(draft) or _told(draft)
 
 
 def deadline(rollout: Rollout) -> datetime | None:

@@ -97,6 +97,15 @@ def test_what_stands_in_the_way_is_told() -> None:
     assert "TrafficReady is False: ServiceNotFound" in text
 
 
+def test_hooks_that_a_step_names_are_foretold() -> None:
+    world = scenes.paused()
+    canary = world.manifest["spec"]["strategy"]["canary"]
+    canary["steps"][1]["hooks"] = ["load"]
+    world.update(hooks=[{"name": "load", "url": "http://load.ops:8080/run"}])
+    text = on_paper(drawn(world, scenes.family(world), 80), 80)
+    assert "hook load has to say yes" in text
+
+
 def test_colours_are_never_the_only_sign() -> None:
     """Every mark is another character."""
     marks = [tone.mark for tone in Tone if tone.mark]

@@ -43,6 +43,20 @@ def says(type_: str, value: bool, reason: str, message: str = "why") -> dict[str
         ),
         pytest.param({"paused": True}, {}, "UserPaused", None, id="a person: it is paused"),
         pytest.param(
+            {"hooks": [{"name": "gate", "type": "confirm-rollout", "url": "http://gate:80/"}]},
+            {},
+            "",
+            None,
+            id="nothing: whether a hook was asked only the engine knows",
+        ),
+        pytest.param(
+            {"hooks": [{"name": "gate", "type": "confirm-rollout", "url": "http://gate:80/"}]},
+            says("Paused", True, "HookRefused"),
+            "HookRefused",
+            None,
+            id="a hook: it says no",
+        ),
+        pytest.param(
             {},
             says("TrafficReady", False, "RouteNotFound"),
             "RouteNotFound",

@@ -1,0 +1,68 @@
+"""What APP and RUN may look like, and what is meant by them."""
+
+import pytest
+
+from fleet.api import names
+from fleet.api.fleetrollout import Appended
+from fleet.cli.runs import place
+from fleet.cli.runs.place import Target
+from fleet.errors import UserError
+from tests.cli.runs import scenes
+from tests.shell import fleet
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        pytest.param("checkout", None, id="a name alone"),
+        pytest.param("fapp/checkout", names.APPLICATIONS, id="the short form of Applications"),
+        pytest.param("Application/checkout", names.APPLICATIONS, id="their kind"),
+        pytest.param(
+            "applications.fleet.kulta.io/checkout", names.APPLICATIONS, id="as kubectl prints them"
+        ),
+        pytest.param("fr/checkout", names.FLEETROLLOUTS, id="the short form of runs"),
+        pytest.param(
+            "fleetrollout.fleet.kulta.io/checkout", names.FLEETROLLOUTS, id="as get -o name does"
+        ),
+    ],
+)
+def test_a_name_may_have_its_kind(word: str, kind: names.Resource | None) -> None:
+    assert place.plain(word) == (kind, "checkout")
+
+
+@pytest.mark.parametrize("word", ["ro/checkout", "fr/"])
+def test_another_kind_is_a_mistake(word: str) -> None:
+    with pytest.raises(UserError, match="write fapp/NAME, fr/NAME or NAME") as error:
+        place.plain(word)
+    assert error.value.reason == "Usage"
+
+
+def test_an_application_is_seen_once_the_hub_has_looked_at_its_spec() -> None:
+    before, after = scenes.unseen(), scenes.second()
+    assert Target(application=before.application, run=before.run).is_unseen
+    assert not Target(application=after.application, run=after.run).is_unseen
+    assert not Target(application=None, run=after.run).is_unseen
+
+
+def test_who_joined_is_a_cluster_of_the_run() -> None:
+    run = scenes.second().run
+    joined = run.status.model_copy(update={"appended": (Appended(name="d", wave="rest"),)})
+    assert place.clusters_of(run.model_copy(update={"status": joined})) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(("skip", "checkout"), "write --cluster NAME or --wave NAME", id="nobody"),
+        pytest.param(
+            ("rollback", "x", "--wave", "w", "--cluster", "c"), "write one of them", id="two"
+        ),
+        pytest.param(("wait", "x", "--for", "luck"), "--for luck: write one of", id="no phase"),
+        pytest.param(("wait", "x", "--timeout", "soon"), "--timeout: 'soon'", id="no time"),
+        pytest.param(("watch", "x", "-o", "json"), "write table or wide", id="no such form"),
+        pytest.param(("simulate", "x", "--each", "soon"), "--each: 'soon'", id="no length"),
+    ],
+)
+def test_a_typing_error_is_told_before_anybody_is_asked(words: tuple[str, ...], said: str) -> None:
+    done = fleet(*words)
+    assert (done.returncode, said in done.stderr) == (2, True), done

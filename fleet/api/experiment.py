@@ -19,6 +19,9 @@ LETTERS = "ABCDEF"
 BUILT_IN = ("error-rate", "conversion-rate", "latency-p50", "latency-p95", "latency-p99")
 """Metrics of experiments that need no queries of the user's."""
 
+PLACEHOLDERS = ("namespace", "rollout", "revision", "role", "service", "window")
+"""What may stand between double braces in queries of the user's."""
+
 _TOKEN = r"^[A-Za-z0-9!#$%&'*+.^_|~-]+$"
 _COOKIE = r"^[A-Za-z0-9!#$%&'()*+./:<=>?@^_`{|}~-]+$"
 

@@ -7,6 +7,7 @@ sentences that name the field, the value and the correction.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from fleet.api import faults
 from fleet.api.application import (
     ABTestingPolicy,
     BlueGreenPolicy,
@@ -67,12 +68,8 @@ def _ab_testing(where: str, body: ABTestingPolicy, workload: Workload) -> Iterat
     if body.analysis is not None:
         yield from checks.duration(f"{where}.analysis.minDuration", body.analysis.min_duration)
         yield from checks.duration(f"{where}.analysis.interval", body.analysis.interval)
-        shares, arms = body.analysis.planned_shares, 2 + len(body.variants)
-        if shares and len(shares) != arms:
-            yield (
-                f"{where}.analysis.plannedShares: {len(shares)} shares for {arms} arms: "
-                "write one for each, A first"
-            )
+    for path, sentence in faults.experiment(body, workload.template):
+        yield f"{where}.{path}: {sentence}"
     if workload.service is None and workload.route is None:
         yield (
             "spec.workload.service: is missing: abTesting gives each arm a service: "

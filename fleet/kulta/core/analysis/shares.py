@@ -15,7 +15,6 @@ from fleet.kulta.core.analysis.queries import QUANTILES, SECONDS, Series, escape
 
 CONVERSIONS = "http_conversions_total"
 COUNT = SECONDS.replace("_bucket", "_count")
-KNOWN = ("namespace", "rollout", "revision", "role", "service", "window")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +115,3 @@ def filled(text: str, subject: Subject, window: str) -> str:
         "window": window,
     }
     return placeholders.filled(text, values, escaped)
-
-
-def strangers(text: str) -> tuple[str, ...]:
-    """Placeholders that mean nothing."""
-    return tuple(name for name in placeholders.names(text) if name not in KNOWN)

@@ -56,3 +56,52 @@ CASES = [
 @pytest.mark.parametrize(("changes", "sentence"), CASES)
 def test_each_check_says_what_to_write(changes: list[dict[str, Any]], sentence: str) -> None:
     assert problems(*changes) == (sentence,)
+
+
+EXPERIMENT = {"variantBMatch": {"cookie": {"name": "variant", "value": "b"}}}
+LESS = {"name": "error-rate", "direction": "lower"}
+ARM = {"matches": [{"cookie": {"name": "v", "value": "c"}}], "containers": [{"name": "web"}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        pytest.param(
+            {"variantBMatch": {"header": {"name": "x", "value": "(", "type": "RegularExpression"}}},
+            "variantBMatch.header.value: '(' is no regular expression; correct it, or type: Exact",
+            id="a pattern that is none",
+        ),
+        pytest.param(
+            {"matches": [{"headers": [{"name": "A", "value": "1"}, {"name": "a", "value": "2"}]}]},
+            "matches[0].headers[1].name: a is there twice; write it once",
+            id="a header twice",
+        ),
+        pytest.param(
+            {"variants": [ARM]},
+            "variants[0].containers[0].name: web is no container of the template; write one of app",
+            id="a container that is not there",
+        ),
+        pytest.param(
+            {"maxDuration": "1h", "analysis": {"minDuration": "2h"}},
+            "analysis.minDuration: 2h is longer than maxDuration 1h; write a shorter one",
+            id="less time than the least",
+        ),
+        pytest.param(
+            {"analysis": {"metrics": [LESS, LESS]}},
+            "analysis.metrics[1].name: error-rate is there twice; write it once",
+            id="a metric twice",
+        ),
+        pytest.param(
+            {"analysis": {"metrics": [{**LESS, "name": "own", "numerator": "a{{ zone }}",
+                                       "denominator": "b"}]}},
+            "analysis.metrics[0].numerator: has {{ zone }}, which means nothing; write one of "
+            "namespace, rollout, revision, role, service, window",
+            id="a placeholder that means nothing",
+        ),
+    ],
+)  # fmt: skip
+def test_an_experiment_that_engines_would_refuse_is_refused_at_once(
+    change: dict[str, Any], sentence: str
+) -> None:
+    found = problems(put(f"{POLICY}/strategy", {"abTesting": {**EXPERIMENT, **change}}))
+    assert found == (f"spec.deliveryPolicy.strategy.abTesting.{sentence}",)

@@ -124,8 +124,8 @@ CASES = [
                 {"abTesting": {**EXPERIMENT, "analysis": {"plannedShares": [50, 25, 25]}}},
             )
         ],
-        "spec.deliveryPolicy.strategy.abTesting.analysis.plannedShares: 3 shares for 2 arms: "
-        "write one for each, A first",
+        "spec.deliveryPolicy.strategy.abTesting.analysis.plannedShares: has 3 shares for 2 "
+        "arms; write one for each, A first",
         id="shares of an arm that is not there",
     ),
     pytest.param(

@@ -5,6 +5,7 @@ Used by both cores and both reporters; `now` is an argument.
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -39,6 +40,7 @@ Conditions = Annotated[
 """At most one condition of each type."""
 
 
+@lru_cache(maxsize=1_024)  # every look says the same few again, and they are frozen
 def condition(type_: str, value: bool | None, reason: str, message: str = "") -> Condition:
     """A condition without its time; None is Unknown. Long messages are cut."""
     status: Literal["True", "False", "Unknown"] = (

@@ -114,15 +114,15 @@ def compose(
     rollouts = Rollouts()
     recorder = EventRecorder(kube, clock, component=COMPONENT, instance=settings.identity)
     net = Web(user_agent=USER_AGENT, allow_loopback=settings.allow_loopback)
-    measurements = Measurements(Sources(net, Credentials(kube, clock)), clock, queue.add)
-    outbox = Outbox(_sinks(settings, net, kube, clock), metrics)
+    caller = Caller(Web(user_agent=USER_AGENT, allow_loopback=settings.allow_loopback))
+    outbox = Outbox(_sinks(settings, net, caller, kube, clock), metrics)
     consultations = Consultations(HttpAdvisor(net), clock, metrics, queue.add, outbox.say)
     reconciler = Reconciler(
         world=World(kube=kube, observer=observer, rollouts=rollouts, recorder=recorder),
         queue=queue,
-        measurements=measurements,
+        measurements=Measurements(Sources(net, Credentials(kube, clock)), clock, queue.add),
         consultations=consultations,
-        errands=Errands(Caller(net), clock, queue.add),
+        errands=Errands(caller, clock, queue.add),
         turns=Turns(settings.max_active, rollouts.statuses, queue.add),
         outbox=outbox,
         metrics=metrics,
@@ -145,10 +145,12 @@ def compose(
     )
 
 
-def _sinks(settings: EngineSettings, net: Web, kube: Kube, clock: Clock) -> dict[str, Sink]:
+def _sinks(
+    settings: EngineSettings, net: Web, caller: Caller, kube: Kube, clock: Clock
+) -> dict[str, Sink]:
     """Who is told of decisions."""
     events = Events(kube, clock, component=COMPONENT, instance=settings.identity)
-    sinks: dict[str, Sink] = {"events": events, "hooks": Told(Caller(net))}
+    sinks: dict[str, Sink] = {"events": events, "hooks": Told(caller)}
     sinks |= {"cdevents": Nowhere(), "occurrences": Nowhere()}
     if settings.cdevents and settings.cdevents_sink:
         sinks["cdevents"] = CDEvents(net, settings.cdevents_sink)
@@ -197,8 +199,8 @@ class Engine:
         """End what is under way outside the queue."""
         await self.reconciler.measurements.close()
         await self.reconciler.consultations.close()
-        await self.reconciler.errands.close()
         await self.reconciler.outbox.close()
+        await self.reconciler.errands.close()
         await self.net.close()
 
     async def _run(self) -> None:

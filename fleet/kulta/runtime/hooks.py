@@ -35,10 +35,15 @@ log = logging.getLogger(__name__)
 
 
 class Caller:
-    """POSTs to hooks; all attempts of a call end within a few minutes."""
+    """POSTs to hooks; all attempts of a call end within a few minutes. `net` is its own, so that
+    hooks that are silent keep no connection from those who ask for metrics."""
 
     def __init__(self, net: Web, *, soonest: float = SOONEST_SECONDS) -> None:
         self._web, self._soonest = net, soonest
+
+    async def close(self) -> None:
+        """End every connection; nobody calls any more."""
+        await self._web.close()
 
     async def call(self, hook: Hook, body: dict[str, Any]) -> None:
         """Returns after a yes. Raises PermanentError with a sentence for a no, TemporaryError where
@@ -86,8 +91,9 @@ class Errands:
         self._known.pop(key, None)
 
     async def close(self) -> None:
-        """End what is under way."""
+        """End what is under way, and the caller with it."""
         await aio.cancel(*self._asking.values())
+        await self._caller.close()
 
     async def _ask(self, key: Key, errand: Errand) -> None:
         inquiry, why = errand.inquiry, ""

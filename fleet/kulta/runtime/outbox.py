@@ -32,6 +32,8 @@ CAPACITY = 10_000
 """Letters that wait for one sink; what comes on top is dropped."""
 AT_ONCE = 4
 """Letters that one sink gets side by side: Events must not take the API server from our writes."""
+APART: Mapping[str, int] = {"hooks": 64}
+"""The same for sinks that are many servers: those who are silent keep the others' slots free."""
 GIVE_UP = timedelta(days=1)
 SOONEST_SECONDS, LATEST_SECONDS = 0.5, 60.0
 
@@ -81,7 +83,7 @@ class _Route:
 
     name: str
     sink: Sink
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    slots: asyncio.Semaphore
     lanes: dict[Key, deque[_Letter]] = field(default_factory=dict)
     tasks: dict[Key, "asyncio.Task[None]"] = field(default_factory=dict)
     waiting: int = 0
@@ -101,7 +103,10 @@ class Outbox:
         capacity: int = CAPACITY,
     ) -> None:
         """`sinks` by the names that metrics and logs call them."""
-        self._routes = tuple(_Route(name, sink) for name, sink in sinks.items())
+        self._routes = tuple(
+            _Route(name, sink, asyncio.Semaphore(APART.get(name, AT_ONCE)))
+            for name, sink in sinks.items()
+        )
         self._metrics = metrics
         self._soonest, self._give_up, self._capacity = soonest, give_up, capacity
         self._ledgers: dict[Key, _Ledger] = {}

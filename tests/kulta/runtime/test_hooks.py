@@ -15,6 +15,8 @@ from fleet.kulta.core.errands import Errand
 from fleet.kulta.core.events.transition import Transition
 from fleet.kulta.core.observed import Heard, Inquiry
 from fleet.kulta.runtime.hooks import Caller, Errands, Told
+from fleet.kulta.runtime.outbox import AT_ONCE, Outbox
+from fleet.telemetry.metrics import EngineMetrics
 from tests import gen
 from tests.fakes import NOON, FakeClock
 from tests.kulta.runtime.told import KEY, Mailbox, transition
@@ -158,6 +160,18 @@ async def test_a_decision_is_told_to_each_that_wants_it() -> None:
         "eventType": "Warning",
         "timestamp": "2026-11-20T12:00:00Z",
     }
+
+
+async def test_many_silent_hooks_leave_room_for_the_others() -> None:
+    """More of them than any other sink has slots."""
+    slow, box = Mailbox(delay=60.0), Mailbox()
+    async with slow.open() as silent, box.open() as url, calling() as caller:
+        outbox = Outbox({"hooks": Told(caller)}, EngineMetrics())
+        for number in range(AT_ONCE + 2):
+            outbox.put(("shop", f"silent-{number}"), "uid", [decided(silent)], 1)
+        outbox.put(KEY, "uid", [decided(url)], 1)
+        await until(lambda: len(box.letters) == 1)
+        await outbox.close()
 
 
 async def test_those_without_hooks_cost_nothing() -> None:

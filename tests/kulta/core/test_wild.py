@@ -82,7 +82,7 @@ def lived(manifest: dict[str, Any], dice: Random) -> World | str:
         world.manifest["spec"]["replicas"] = dice.choice([0, 1, 7])
     world.services = {name: gen.service(name, role) for name, role in SERVICES.items()}
     world.routes = {gen.ROUTE: gen.route(100, 0)} if dice.random() < 0.8 else {}
-    world.answer = lambda _: dice.choice([0.5, 50.0, None, float("nan"), float("inf"), -1.0])
+    world.answer = lambda _: dice.choice([0.5, 50.0, None, 1e308, -1.0])
     for turn in range(TURNS):
         if not world.tick():
             world.now = max(world._next() or world.now, world.now)

@@ -15,6 +15,7 @@ from fleet.api import Fleet, MemberCluster
 from fleet.api.application import ApplicationSpec
 from fleet.api.fleetrollout import Snapshot
 from fleet.errors import UserError
+from fleet.kit import documents
 from fleet.rendering import context, render
 from fleet.rendering.environment import read
 from tests.conftest import Golden
@@ -25,7 +26,7 @@ INPUTS = sorted(FOLDER.glob("*.input.yaml"))
 
 
 def values(path: Path) -> tuple[Snapshot, MemberCluster, Fleet]:
-    body = yaml.safe_load(path.read_text())
+    body = documents.one(path.read_text())
     spec = ApplicationSpec.model_validate(body["application"], extra="forbid")
     cluster = {"kubeconfig": {"secretRef": {"name": "eu-7"}}, **body.get("cluster", {})}
     labels = {"region": "eu", **body.get("labels", {})}

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import BaseModel
 
 from fleet.api import meta
 from fleet.api.meta import LabelSelector, LabelSelectorRequirement, Model
 from fleet.api.rollout import Rollout
 from fleet.errors import UserError
+from fleet.kit import documents
 
 ROOT = Path(__file__).parent.parent.parent
-CANARY = yaml.safe_load((ROOT / "examples/valid/rollout-canary.yaml").read_text())
+CANARY = documents.one((ROOT / "examples/valid/rollout-canary.yaml").read_text())
 
 Change = Callable[[dict[str, Any]], object]
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from fleet.api import Application, Fleet, FleetRollout, MemberCluster, Rollout
 from fleet.api.columns import KINDS
 from fleet.api.fleetrollout import ClusterPhase, RunPhase
 from fleet.api.rollout import Decision, FailurePolicy, MetricResult, Phase, RolloutStatus
-from fleet.kit import amounts
+from fleet.kit import amounts, documents
 from fleet.kulta.core import validation
 
 ROOT = Path(__file__).parent.parent.parent
@@ -25,13 +24,13 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def read(path: Path) -> dict[str, Any]:
-    manifest: dict[str, Any] = yaml.safe_load(path.read_text())
+    manifest: dict[str, Any] = documents.one(path.read_text())
     return manifest
 
 
 def rollout(strategy: str) -> Rollout:
     manifest = read(ROOT / "examples/valid/rollout-two-steps.yaml")
-    manifest["spec"]["strategy"] = yaml.safe_load(strategy)
+    manifest["spec"]["strategy"] = documents.one(strategy)
     return Rollout.parse(manifest, strict=True)
 
 

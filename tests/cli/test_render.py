@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet.kit import documents
 from tests import shell
 from tests.readme import ROOT
 
 APPLICATION = ROOT / "examples/demo/application.yaml"
-SPEC: dict[str, Any] = yaml.safe_load(APPLICATION.read_text())
+SPEC: dict[str, Any] = documents.one(APPLICATION.read_text())
 
 
 def render(*words: str) -> shell.Done:
@@ -40,7 +41,7 @@ def test_names_tell_what_a_member_would_get() -> None:
 
 def test_yaml_can_be_read_back() -> None:
     done = render("-f", str(APPLICATION), "--cluster", "eu-7")
-    kinds = [item["kind"] for item in yaml.safe_load_all(done.stdout) if item]
+    kinds = [item["kind"] for item in documents.every(done.stdout) if item]
     assert kinds == ["Rollout", "Service", "Service", "HTTPRoute"]
 
 

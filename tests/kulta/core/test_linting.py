@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from e2e.examples import INVALID, VALID
 from e2e.test_rollout_refusals import ROLLOUTS
 from fleet.api import rules, schema
 from fleet.api.rollout import Rollout
+from fleet.kit import documents
 from fleet.kulta.core import linting
 from tests import gen
 
 BAD = {
     item["metadata"]["name"]: item
-    for item in yaml.safe_load_all((INVALID / "rollouts.yaml").read_text())
+    for item in documents.every((INVALID / "rollouts.yaml").read_text())
 }
 HEADER = {"name": "X-Variant", "value": "b"}
 TOO_LONG = "169h"
@@ -41,7 +41,7 @@ def test_what_the_server_refuses_is_told_offline(name: str, words: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(VALID.glob("rollout-*.yaml")), ids=lambda path: path.stem)
 def test_good_examples_have_no_problem(path: Any) -> None:
-    assert told(yaml.safe_load(path.read_text())) == []
+    assert told(documents.one(path.read_text())) == []
 
 
 def ab(**more: Any) -> dict[str, Any]:

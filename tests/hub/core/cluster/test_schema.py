@@ -5,19 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from fleet.api import Application
 from fleet.api.fleetrollout import Snapshot
 from fleet.api.names import ROLLOUTS
 from fleet.hub.core.cluster import schema
+from fleet.kit import documents
 from fleet.rendering import render
 from tests.hub import gen
 from tests.hub.place import rendered
 from tests.hub.world import TEMPLATES
 
 ROOT = Path(__file__).parents[4]
-CRD = yaml.safe_load((ROOT / "crds/rollouts.yaml").read_text())
+CRD = documents.one((ROOT / "crds/rollouts.yaml").read_text())
 OURS = schema.fields(CRD, ROLLOUTS.version)
 SMALL = frozenset(
     {"spec", "spec.replicas", "spec.steps", "spec.steps[]", "spec.steps[].setWeight"}
@@ -47,7 +47,7 @@ APPLICATIONS = sorted((ROOT / "examples/valid").glob("application-*.yaml"))
 
 @pytest.mark.parametrize("path", APPLICATIONS, ids=lambda path: path.stem)
 def test_what_the_templates_write_is_in_our_own_crd(path: Path) -> None:
-    application = Application.parse(yaml.safe_load(path.read_text()))
+    application = Application.parse(documents.one(path.read_text()))
     snapshot = Snapshot(name=application.name, spec=application.spec)
     found = render.render(TEMPLATES, snapshot, "shop", gen.cluster("a"), gen.fleet(), "rev1")
     assert found[0].resource == ROLLOUTS

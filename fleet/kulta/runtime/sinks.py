@@ -81,18 +81,11 @@ class CDEvents:
 
 
 class Occurrences:
-    """FALSE occurrences, a line each, in a file that is replaced before it grows too large.
-
-    The file may be slow, so a thread writes it. What comes meanwhile goes together with the next
-    write: a thread that takes its turn from the event loop for each line would cost most of it.
-    """
+    """FALSE occurrences, a line each, in a file that is replaced before it grows too large."""
 
     def __init__(self, folder: Path, cluster: str = "", *, largest: int = LARGEST) -> None:
         self._folder, self._cluster, self._largest = folder, cluster, largest
         self._lock = threading.Lock()
-        self._turn = asyncio.Lock()
-        self._waiting: list[bytes] = []
-        self._next: asyncio.Task[None] | None = None
 
     def write(self, news: News) -> bytes | None:
         if isinstance(news, Advised):
@@ -101,32 +94,24 @@ class Occurrences:
         return None if occurrence is None else orjson.dumps(occurrence) + b"\n"
 
     async def send(self, letter: bytes) -> None:
-        self._waiting.append(letter)
-        if self._next is None:
-            self._next = asyncio.create_task(self._write())
         try:
-            await asyncio.shield(self._next)  # whoever else waits for it wants it
+            await asyncio.to_thread(self._append, letter)
         except OSError as error:
             why = f"{self._folder / FILE}: {(error.strerror or str(error)).lower()}"
             raise (TemporaryError if error.errno in _FULL else PermanentError)(why) from None
 
-    async def _write(self) -> None:
-        async with self._turn:
-            lines, self._waiting, self._next = b"".join(self._waiting), [], None
-            await asyncio.to_thread(self._append, lines)
-
-    def _append(self, lines: bytes) -> None:
-        """Whole lines or nothing: what a full disk took of them is taken back."""
+    def _append(self, line: bytes) -> None:
+        """A whole line or nothing: what a full disk took of it is taken back."""
         path = self._folder / FILE
         with self._lock:
             self._folder.mkdir(parents=True, exist_ok=True)
-            if path.exists() and path.stat().st_size + len(lines) > self._largest:
+            if path.exists() and path.stat().st_size + len(line) > self._largest:
                 path.replace(self._folder / OLDER)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             handle = os.open(path, flags, 0o644)
             try:
                 before = os.fstat(handle).st_size
-                if os.write(handle, lines) < len(lines):
+                if os.write(handle, line) < len(line):
                     os.ftruncate(handle, before)
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:

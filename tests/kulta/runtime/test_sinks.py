@@ -1,6 +1,5 @@
 """The sinks: one attempt each at real HTTP servers, real files and an API server's Events."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -116,35 +115,6 @@ async def test_occurrences_are_lines_of_a_file_in_a_folder_that_is_made(tmp_path
     assert orjson.loads(path.read_bytes().splitlines()[0])["context"]["cluster"] == "prod"
 
 
-class Counted(Occurrences):
-    """Tells how many lines went to the file at once."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.batches: list[int] = []
-
-    def _append(self, lines: bytes) -> None:
-        self.batches.append(lines.count(b"\n"))
-        super()._append(lines)
-
-
-async def test_what_comes_while_a_line_is_written_goes_together(tmp_path: Path) -> None:
-    sink = Counted(tmp_path)
-    letters = [letter(sink, sequence) for sequence in range(1, 5)]
-    await asyncio.gather(*(sink.send(each) for each in letters))
-    await sink.send(letters[0])
-    assert sink.batches == [4, 1]
-    assert (tmp_path / "occurrence.json").read_bytes() == b"".join([*letters, letters[0]])
-
-
-async def test_all_who_went_together_learn_that_it_failed(closed: Path) -> None:
-    sink = Counted(closed)
-    sent = (sink.send(letter(sink, sequence)) for sequence in range(1, 5))
-    answers = await asyncio.gather(*sent, return_exceptions=True)
-    assert [type(answer) for answer in answers] == [PermanentError] * 4
-    assert sink.batches == [4]
-
-
 async def test_a_large_file_is_put_aside(tmp_path: Path) -> None:
     """[F15] Its lines are in a second file; together they are never more than twice the limit."""
     sink = Occurrences(tmp_path)
@@ -192,10 +162,10 @@ async def test_a_full_disk_may_have_room_again() -> None:
     """The device that is always full."""
 
     class Full(Occurrences):
-        def _append(self, lines: bytes) -> None:
+        def _append(self, line: bytes) -> None:
             handle = os.open("/dev/full", os.O_WRONLY)
             try:
-                os.write(handle, lines)
+                os.write(handle, line)
             finally:
                 os.close(handle)
 

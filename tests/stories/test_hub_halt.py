@@ -6,6 +6,8 @@ back for clusters that are done is told in test_hub_rollback.
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -20,7 +22,13 @@ OLD, NEW = "shop:v1", "shop:v2"
 
 @pytest.fixture
 def halted() -> World:
-    """The second version came to a bad cluster."""
+    """The second version came to a bad cluster; a world of one's own."""
+    here = _halted()
+    return replace(here, started=list(here.started))
+
+
+@cache
+def _halted() -> World:
     here = world.settle(world.new("a", "b", "c", **BOTH))
     here.bad = frozenset("a")
     here.started.clear()

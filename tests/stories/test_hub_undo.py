@@ -1,6 +1,7 @@
 """A former run delivered again: one snapshot for everybody, through the waves."""
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -19,11 +20,17 @@ def images(here: World) -> str:
 
 
 def delivered(*images: str, **policy: Any) -> World:
-    """Three clusters that have run every image."""
+    """Three clusters that have run every image, and a world of one's own."""
+    return replace(_delivered(images, tuple(policy.items())), started=[])
+
+
+@cache
+def _delivered(images: tuple[str, ...], given: tuple[tuple[str, Any], ...]) -> World:
+    policy = dict(given)
     here = world.settle(world.new("a", "b", "c", **WAVES, **policy))
     for image in images:
         here = world.settle(world.deliver(here, image, **WAVES, **policy))
-    return replace(here, started=[])
+    return here
 
 
 def test_the_last_good_run_is_delivered_again_through_the_waves() -> None:

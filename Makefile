@@ -8,7 +8,7 @@ READY := .venv/.ready
 # Without compiled files of its own, every start of Python would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check lint types pure cover check-deep bench format clean binaries
+.PHONY: help demo test check lint types pure cover check-deep mutants bench format clean binaries
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,10 @@ cover: $(READY)  ## what the pure tests do not reach in the pure part (minutes)
 check-deep: $(READY)  ## the same searches, 10,000 worlds each (minutes)
 	@$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile deep --timeout 3600 -n auto --hypothesis-show-statistics -rP
 
+mutants: $(READY)  ## which changes of the two cores no test notices (hours; MUTANTS='fleet.kulta.core.replicas*')
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutants
+	@$(BIN)/python -m mutmut run $(MUTANTS) && $(BIN)/python -m mutmut results
+
 bench: binaries  ## figures as JSON and a table
 	@$(BIN)/python -m e2e.bench
 
@@ -54,5 +58,5 @@ format: $(READY)  ## format and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .
 
 clean:  ## remove the virtual environment and caches of this folder (not the built binaries)
-	@rm -rf .venv build dist .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	@rm -rf .venv build dist .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage mutants
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -24,6 +24,7 @@ from fleet.kulta.core.replicas import Count, Split
         pytest.param(2, 80, 1, 2, id="[S14] stable keeps a pod of two"),
         pytest.param(0, 50, 0, 0, id="[S15] none at all"),
         pytest.param(100, 29, 71, 29, id="[S16] exact for round numbers"),
+        pytest.param(100, 1, 99, 1, id="the smallest weight has a pod"),
     ],
 )
 def test_split(total: int, weight: int, stable: int, canary: int) -> None:
@@ -111,3 +112,18 @@ def test_rolling_arrives_and_never_leaves_the_bounds(
         assert ready >= limits.least
         have = {key: Count(replicas=size, ready=size) for key, size in sizes.items()}
     assert sizes == wanted
+
+
+def test_pods_that_go_do_not_count_for_those_that_go_next() -> None:
+    """Four must be ready, three of the new ones are: of two old revisions one pod stays."""
+    have = {
+        "new": Count(replicas=3, ready=3),
+        "old": Count(replicas=4, ready=4),
+        "older": Count(replicas=2, ready=2),
+    }
+    limits = replicas.bounds(4, 1, 0)
+    assert replicas.roll(limits, have, {"new": 4, "old": 0, "older": 0}) == {
+        "new": 4,
+        "old": 1,
+        "older": 0,
+    }

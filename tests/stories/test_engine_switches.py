@@ -6,6 +6,7 @@ Service behind it has a ready pod, although each strategy has Services and roles
 
 import itertools
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -45,6 +46,11 @@ pairs = pytest.mark.parametrize(
 
 def world_of(wish: str) -> World:
     """shop:v1 serves; Services and route are there for any strategy, and a client asks."""
+    return fork(_settled(wish))
+
+
+@cache
+def _settled(wish: str) -> World:
     world = World(gen.manifest(strategy=WISHES[wish]))
     world.answer = lambda text: 0.5
     furnish(world, *SERVICES, routed=True)
@@ -84,13 +90,20 @@ def settle(world: World) -> None:
 
 def moments(wish: str, step: int) -> Iterator[tuple[int, World]]:
     """A rollout of shop:v2 at every `step`-th turn, until it is complete."""
-    world = world_of(wish)
+    for count, world in _moments(wish, step):
+        yield count, fork(world)
+
+
+@cache
+def _moments(wish: str, step: int) -> tuple[tuple[int, World], ...]:
+    world, found = world_of(wish), []
     world.image("shop:v2")
     for count in range(0, TURNS, step):
-        yield count, fork(world)
+        found.append((count, fork(world)))
         turn(world, step)
         if world.status.phase in (Phase.COMPLETED, Phase.CONCLUDED):
-            return
+            break
+    return tuple(found)
 
 
 def test_every_strategy_is_tried_here() -> None:

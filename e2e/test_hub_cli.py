@@ -45,13 +45,21 @@ def tenant(world: World) -> Tenant:
     return world.tenant()
 
 
+def is_held(tenant: Tenant, name: str) -> bool:
+    """Whether the hub holds the Rollout in that member."""
+    found = tenant.puppets[name].rollout(tenant.namespace, NAME)
+    return found is not None and "hold" in found["spec"]
+
+
 def test_a_run_is_steered_to_its_end(tenant: Tenant) -> None:
     console = Console(tenant)
     tenant.deliver("app:v1", waves=WAVES)
     tenant.puppets["west"].await_image(tenant.namespace, NAME, "app:v1")
     assert console.said("pause", NAME) == f"{NAME}-1: paused by request\n"
     assert tenant.await_phase(1, "Paused")["paused"] is True
+    until(lambda: is_held(tenant, "west"), "west is held", within=20)
     assert console.said("resume", f"fr/{NAME}-1") == f"{NAME}-1: resumed by request\n"
+    until(lambda: not is_held(tenant, "west"), "west is let go", within=20)
     tenant.complete("app:v1", "west")
 
     waited = console.said("wait", NAME, "--for", "awaitingApproval", "--timeout", "60s")

@@ -109,9 +109,9 @@ def ask(hub: Place, name: str, wish: Wish, end: float) -> Asked:
             words = asking.text(wish, found, _newest(hub, target, found), identity)
             try:
                 _write(hub, found, words, author)
+                return Asked(before=found, identity=identity)
             except errors.Conflict:
-                continue  # it has moved: judge again
-            return Asked(before=found, identity=identity)
+                busy = "it moves too fast to be asked; try again"
         if time.monotonic() > end:
             raise errors.UserError("Refused", f"{target.name}: {busy}")
         time.sleep(PAUSE)

@@ -208,3 +208,44 @@ def test_a_check_tells_what_is_missing(console: Console) -> None:
         1,
         f"  ✗ access      Secret {console.namespace}/eu-7 does not exist: `fleet cluster add`\n",
     )
+
+
+def test_a_member_is_removed_and_its_access_taken_back(console: Console) -> None:
+    """Namespaces, CRD and the engine's rights stay: something may run there."""
+    console.add("eu-7", "--namespaces", f"{console.namespace}-a")
+    kubeconfig = console.kubeconfig("eu-7")
+    with console.nothing_written():
+        asked = console.fleet("remove", "eu-7")
+    assert asked.code == 1
+    assert asked.err == "Refused: eu-7: what runs there stays: add --yes to remove it\n"
+    done = console.fleet("remove", "eu-7", "--yes", "--kubeconfig", str(console.member.kubeconfig))
+    assert done.code == 0, done.err
+    assert done.lines("deleted") == [
+        f"MemberCluster {console.namespace}/eu-7",
+        f"Secret {console.namespace}/eu-7",
+        f"RoleBinding {console.namespace}-a/kulta-fleet-hub",
+        f"Role {console.namespace}-a/kulta-fleet-hub",
+        "RoleBinding kulta-system/kulta-fleet-hub",
+        "Role kulta-system/kulta-fleet-hub",
+        "ClusterRoleBinding kulta-fleet-hub",
+        "ClusterRole kulta-fleet-hub",
+        "ServiceAccount kulta-system/kulta-fleet-hub",
+    ]
+    assert kubeconfig.exists()
+    again = console.fleet("remove", "eu-7", "--yes")
+    assert (again.code, "does not exist" in again.err) == (1, True)
+
+
+def test_an_engine_is_asked_to_be_another_image(console: Console) -> None:
+    console.add("eu-7", "--namespaces", "checkout")
+    said = console.fleet("upgrade", "eu-7", "--image", "kulta-fleet:0.2.0")
+    assert said.out.startswith("eu-7: engine kulta-fleet:0.2.0, instead of the hub's choice; none")
+    spec = console.get(names.MEMBERCLUSTERS, "eu-7")["spec"]
+    assert spec["engine"] == {"mode": "Managed", "image": "kulta-fleet:0.2.0"}
+    assert console.fleet("upgrade", "eu-7").code == 0
+    assert console.get(names.MEMBERCLUSTERS, "eu-7")["spec"]["engine"] == {"mode": "Managed"}
+    console.add("eu-7", "--engine", "External")
+    refused = console.fleet("upgrade", "eu-7", "--image", "x:1")
+    assert refused.err == (
+        "Refused: eu-7: its engine is External: whoever runs it there replaces it\n"
+    )

@@ -1,9 +1,11 @@
-"""`fleet cluster …`: register members, list them, look at one.
+"""`fleet cluster …`: register members, list them, look at one, upgrade its engine, let it go.
 
-`add` is run by an administrator of both clusters (`registration`); `list` and `check` read only.
+`add` is run by an administrator of both clusters (`registration`), `remove` by one of the hub and
+perhaps of the member (`farewell`); `list` and `check` read only.
 """
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from fleet.api import names
-from fleet.cli import access, inspection, options, registration, tables
-from fleet.errors import UserError
+from fleet.cli import access, farewell, inspection, options, registration, tables
+from fleet.errors import FleetError, UserError
 from fleet.telemetry.clock import SystemClock
 
 FAILED = 1
@@ -20,12 +22,27 @@ MARKS: Mapping[bool | None, str] = {True: "✓", False: "✗", None: "?"}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-Name = Annotated[str, typer.Argument(help="Name of the MemberCluster.")]
+
+def complete(context: typer.Context, incomplete: str) -> list[str]:
+    """Names of MemberClusters that begin so; none where the hub does not answer."""
+    given = context.params
+    try:
+        kubeconfig, where = given.get("hub_kubeconfig"), given.get("hub_context") or None
+        with access.connect(kubeconfig, where, role="hub") as hub:
+            found = hub.list(names.MEMBERCLUSTERS, given.get("namespace") or "default")
+    except FleetError:
+        return []  # a shell that completes has no room for words
+    known = (str(item["metadata"]["name"]) for item in found)
+    return [name for name in known if name.startswith(incomplete)]
+
+
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the MemberCluster.")]
+Name = Annotated[str, typer.Argument(help="Name of the MemberCluster.", autocompletion=complete)]
 
 
 @app.command()
 def add(
-    name: Name,
+    name: NewName,
     kubeconfig: Annotated[
         Path, typer.Option(help="The administrator's kubeconfig of the member.", exists=True)
     ],
@@ -125,6 +142,76 @@ def check_command(
         typer.echo(tables.document(rows, output), nl=False)
     if any(item.good is False for item in findings):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def upgrade(
+    name: Name,
+    image: Annotated[
+        str, typer.Option(help="Engine image; without it the hub's own choice from now on.")
+    ] = "",
+    namespace: options.Namespace = "default",
+    hub_kubeconfig: options.HubKubeconfig = None,
+    hub_context: options.HubContext = "",
+) -> None:
+    """Have a member's engine replaced by another image; the hub waits for its Rollouts to end."""
+    with access.connect(hub_kubeconfig, hub_context or None, role="hub") as hub:
+        cluster = hub.find(names.MEMBERCLUSTERS, name, namespace)
+        if cluster is None:
+            text = f"MemberCluster {namespace}/{name} does not exist: `fleet cluster add`"
+            raise UserError("NotFound", text)
+        spec = cluster["spec"].get("engine") or {}
+        if spec.get("mode") == "External":
+            text = f"{name}: its engine is External: whoever runs it there replaces it"
+            raise UserError("Refused", text)
+        body = {
+            "metadata": {"resourceVersion": cluster["metadata"]["resourceVersion"]},
+            "spec": {"engine": {"image": image or None}},
+        }
+        hub.patch(names.MEMBERCLUSTERS.path(namespace, name), body)
+    status = (cluster.get("status") or {}).get("engine") or {}
+    runs = f"version {status['version']} runs there" if status.get("version") else "none is known"
+    before, after = spec.get("image") or "the hub's choice", image or "the hub's choice"
+    told = "it stays" if before == after else f"instead of {before}"
+    typer.echo(f"{name}: engine {after}, {told}; {runs} (fleet cluster list -n {namespace})")
+
+
+@app.command()
+def remove(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it only say what.")] = False,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            help="The administrator's kubeconfig of the member: takes back the access too.",
+            exists=True,
+        ),
+    ] = None,
+    context: Annotated[str, typer.Option(help="Context in that kubeconfig.")] = "",
+    namespace: options.Namespace = "default",
+    hub_kubeconfig: options.HubKubeconfig = None,
+    hub_context: options.HubContext = "",
+) -> None:
+    """Let a member go: its pods and traffic stay, the hub and its access go."""
+    with ExitStack() as stack:
+        hub = access.connect(hub_kubeconfig, hub_context or None, role="hub")
+        stack.enter_context(hub)
+        found = farewell.look(hub, namespace, name)
+        if not yes:
+            text = f"{name}: {farewell.consequences(found)}: add --yes to remove it"
+            raise UserError("Refused", text)
+        if kubeconfig is not None:
+            member = access.connect(kubeconfig, context or None, role="member")
+            stack.enter_context(member)
+            farewell.identify(member, found)
+        typer.echo(f"hub {hub.server}")
+        for line in farewell.forget(hub, found):
+            typer.echo(line)
+        if kubeconfig is not None:
+            typer.echo(f"member {member.server}")
+            for line in farewell.withdraw(member, found):
+                typer.echo(line)
+    typer.echo(f"{name} is removed: {farewell.consequences(found)}")
 
 
 def _row(cluster: Mapping[str, Any], now: datetime, *, wide: bool) -> dict[str, str]:

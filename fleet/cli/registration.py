@@ -90,13 +90,13 @@ def register(hub: Access, member: Access, wish: Wish) -> Iterator[str]:
     for manifest in wanted:
         outcome = _put(member, manifest)
         is_new |= manifest["kind"] == names.SERVICEACCOUNTS.kind and outcome == "created"
-        yield _line(outcome, manifest)
+        yield line(outcome, manifest)
     text, expires = _working(hub, member, wish, may_keep=not is_new)
     yield f"hub {hub.server}"
     secret = _secret(wish.namespace, wish.name, text)
     until = f"token until {expires:%Y-%m-%d %H:%M} UTC"
-    yield f"{_line(hub.apply(names.SECRETS, secret), secret)}, {until}"
-    yield _line(hub.apply(names.MEMBERCLUSTERS, cluster), cluster)
+    yield f"{line(hub.apply(names.SECRETS, secret), secret)}, {until}"
+    yield line(hub.apply(names.MEMBERCLUSTERS, cluster), cluster)
 
 
 def renew(hub: Access, member: Access, wish: Wish) -> Iterator[str]:
@@ -116,7 +116,7 @@ def renew(hub: Access, member: Access, wish: Wish) -> Iterator[str]:
     prove(changed)
     yield f"hub {hub.server}"
     hub.replace(names.SECRETS, {**secret, "data": {**secret["data"], key: _encoded(changed)}})
-    yield _line("changed", secret) + f", token until {expires:%Y-%m-%d %H:%M} UTC"
+    yield line("changed", secret) + f", token until {expires:%Y-%m-%d %H:%M} UTC"
 
 
 def manifests(namespaces: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -323,7 +323,8 @@ def _documents(path: Path) -> Iterator[dict[str, Any]]:
     yield from (item for item in documents.every(path.read_text(encoding="utf-8")) if item)
 
 
-def _line(outcome: str, manifest: Mapping[str, Any]) -> str:
+def line(outcome: str, manifest: Mapping[str, Any]) -> str:
+    """What was done to which object."""
     metadata = manifest["metadata"]
     place = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
     return f"  {outcome:9}  {manifest['kind']} {place}{metadata['name']}"

@@ -28,7 +28,7 @@ from tests.hub import gen, world
 
 pytestmark = [search.in_time, pytest.mark.hypothesis]
 
-COUNT = 5_000 if search.MANY > 1_000 else 150
+COUNT = 5_000 if search.MANY > 1_000 else 100
 NAMES = ("a", "b")
 
 

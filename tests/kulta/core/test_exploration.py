@@ -60,10 +60,10 @@ FEW = ("image", "abort", "flip", "die")
 
 Row = tuple[str, Made, tuple[str, ...], int]
 SMALL: tuple[Row, ...] = (
-    ("a canary behind a route", lambda: canary(routed=True, replicas=1), FEW, 1),
+    ("a canary behind a route", lambda: canary(routed=True, replicas=1), ("image", "flip"), 1),
     ("a canary by numbers of pods", lambda: canary(replicas=2), ALL, 1),
     ("blue-green", lambda: blue_green(replicas=1), FEW, 1),
-    ("an experiment", lambda: ab(replicas=1), ("image",), 1),
+    ("an experiment", lambda: ab(replicas=1), ("abort",), 1),
     ("a simple one, judged", lambda: simple(replicas=2, **JUDGED), ("flip", "die", "bad"), 1),
 )
 LARGE: tuple[Row, ...] = (

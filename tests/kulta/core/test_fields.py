@@ -19,7 +19,7 @@ from tests.trees import clone
 pytestmark = [search.in_time, pytest.mark.hypothesis]
 
 ALL = search.MANY > 1_000
-SHARE = 40
+SHARE = 60
 """One of so many fields is asked about in `make test`."""
 
 INERT: Mapping[str, str] = {

@@ -19,7 +19,7 @@ from tests.trees import clone
 
 pytestmark = [search.in_time, pytest.mark.hypothesis]
 
-COUNT = 1_500 if search.MANY > 1_000 else 8
+COUNT = 600 if search.MANY > 1_000 else 8
 SERVICES = (gen.STABLE, gen.CANARY, gen.PREVIEW, gen.VARIANT)
 STRATEGIES: tuple[Mapping[str, Any], ...] = (
     gen.canary(20, (50, "5s"), 100, routed=True),

@@ -39,7 +39,7 @@ APPROVAL = (Gate.model_validate({"approval": {"expiresAfter": "1m"}}),)
 
 Row = tuple[str, FleetRollout, tuple[str, ...], int]
 SMALL: tuple[Row, ...] = (
-    ("two clusters", two(), ALL, 1),
+    ("two clusters", two(), (*WORLD, "deliver", "abort"), 1),
     ("what fails takes all back", two(on_failure="Rollback"), WORLD, 1),
 )
 LARGE: tuple[Row, ...] = (

@@ -21,14 +21,19 @@ from fleet.api.names import (
     CLUSTERROLLOUTS,
     EVENTS,
     FLEETROLLOUTS,
+    FLEETS,
+    NAMESPACES,
     ROLLOUTS,
     SECRETS,
     SERVICES,
 )
 
 NAME = "doomed"
+BRIEF = "brief"
+"""An Application that waits only two seconds for a member that is lost."""
 STEPS = {"canary": {"steps": [{"setWeight": 50, "pause": {}}, {"setWeight": 100}]}}
 WAVES = [{"name": "first", "clusters": ["west"]}, {"name": "rest", "remaining": True}]
+BOTH: dict[str, Any] = {"waves": WAVES, "maxConcurrency": 2}
 COLLECTED = 60.0
 """The garbage collector looks for new kinds, and thus for Applications, every 30 seconds."""
 
@@ -55,11 +60,11 @@ def services(tenant: Tenant, member: str) -> list[str]:
     return [item["metadata"]["name"] for item in found["items"]]
 
 
-def written(tenant: Tenant, member: str, mark: int) -> list[datetime]:
-    """When the hub wrote into that member since."""
+def written(tenant: Tenant, member: str, mark: int, name: str) -> list[datetime]:
+    """When the hub wrote objects of that Application in that member since."""
     log = tenant.puppets[member].plane.audit
     found = log.read(since=mark, user=members.HUB_USER, namespace=tenant.namespace, writes=True)
-    return [request.received for request in found]
+    return [request.received for request in found if request.name.startswith(name)]
 
 
 def told(tenant: Tenant, about: str, reason: str) -> list[str]:
@@ -72,39 +77,61 @@ def told(tenant: Tenant, about: str, reason: str) -> list[str]:
     ]
 
 
+def delivered(realm: Realm, proxy: Proxy) -> Tenant:
+    """Three members with two Applications; the first wave has begun with another version of one,
+    and `east` is lost."""
+    tenant = realm.tenant("removal", "site", "west", "east", east=proxy.url)
+    brief = application(BRIEF, "sample:v1", {"simple": {}}, deletionTimeout="2s", **BOTH)
+    deliver(tenant, application(NAME, "sample:v1", STEPS, **BOTH), brief)
+    for name in ("west", "site", "east"):
+        tenant.await_cluster(name, "Succeeded", application=NAME, within=60)
+        tenant.await_cluster(name, "Succeeded", application=BRIEF, within=60)
+    deliver(tenant, application(NAME, "sample:v2", STEPS, **BOTH))
+    tenant.await_cluster("west", "Paused", application=NAME, within=60)
+    return tenant
+
+
+def released(tenant: Tenant, name: str, within: float) -> str:
+    """What is told of the ClusterRollout of that Application in `east`, once it is let go."""
+    orphan = f"{name}.east"
+    until(lambda: not tenant.get(CLUSTERROLLOUTS, orphan), f"{orphan} is let go", within=within)
+    (message,) = until(lambda: told(tenant, orphan, "Released"), "it is told", within=10)
+    assert f"left behind in the member: Rollout removal/{name}, Service removal/{name}" in message
+    return message
+
+
 def test_an_application_is_deleted_in_the_midst_of_a_run(
     realm: Realm, way: tuple[background.Loop, Proxy]
 ) -> None:
-    """[MT-16] The run is aborted, later waves go first, and orphans are reported."""
+    """[MT-16, KH-31, KH-84] The run is aborted, later waves go first, and orphans are reported."""
     loop, proxy = way
-    tenant = realm.tenant("removal", "site", "west", "east", east=proxy.url)
-    both = {"waves": WAVES, "maxConcurrency": 2}
-    deliver(tenant, application(NAME, "sample:v1", STEPS, **both))
-    for name in ("west", "site", "east"):
-        tenant.await_cluster(name, "Succeeded", application=NAME, within=60)
-    deliver(tenant, application(NAME, "sample:v2", STEPS, **both))
-    tenant.await_cluster("west", "Paused", application=NAME, within=60)
+    tenant = delivered(realm, proxy)
     loop.call(proxy.refuse())
     tenant.await_condition("east", "Reachable", "False")
     marks = {name: tenant.puppets[name].plane.audit.mark() for name in ("west", "site")}
-    tenant.world.plane.call("DELETE", APPLICATIONS.path(tenant.namespace, NAME))
+    call = tenant.world.plane.call
+    call("DELETE", FLEETS.path(tenant.namespace, "all"))
+    for name in (NAME, BRIEF):
+        call("DELETE", APPLICATIONS.path(tenant.namespace, name))
     for name in ("site", "west"):
         until(lambda n=name: not tenant.cluster(n, NAME), f"{name} is cleared", within=COLLECTED)
-        assert (there(tenant, name), services(tenant, name)) == ({}, [])
-    later, earlier = (written(tenant, name, marks[name]) for name in ("site", "west"))
+        assert there(tenant, name) == {}
+    later, earlier = (written(tenant, name, marks[name], NAME) for name in ("site", "west"))
     assert max(later) < min(earlier), "the first wave is touched when the second has gone"
     run = f"{NAME}-2"
     until(lambda: not tenant.get(FLEETROLLOUTS, run), "the run goes with it", within=10)
     assert until(lambda: told(tenant, run, "Aborted"), "it is told as aborted", within=10)
+    assert released(tenant, BRIEF, COLLECTED).startswith("out of reach for 2s: ")
     waiting = tenant.cluster("east", NAME)
     assert waiting["reason"] == "Deleting"
     assert waiting["message"].startswith("waiting for the member: ")
-    tenant.world.plane.call("DELETE", SECRETS.path(tenant.namespace, "east"))
-    orphan = f"{NAME}.east"
-    until(lambda: not tenant.get(CLUSTERROLLOUTS, orphan), "east is let go", within=20)
-    (message,) = until(lambda: told(tenant, orphan, "Released"), "it is told", within=10)
-    left = f"left behind in the member: Rollout removal/{NAME}, Service removal/{NAME}"
-    assert left in message
+    call("DELETE", SECRETS.path(tenant.namespace, "east"))
+    released(tenant, NAME, 20)
     assert (
         there(tenant, "east")["spec"]["template"]["spec"]["containers"][0]["image"] == "sample:v1"
     )
+    for name in ("site", "west"):
+        until(lambda n=name: not services(tenant, n), f"{name} is as it was", within=COLLECTED)
+    space = NAMESPACES.path(None, tenant.namespace)
+    call("DELETE", space)
+    until(lambda: call("GET", space)[0] == 404, "the whole tenant can go", within=COLLECTED)

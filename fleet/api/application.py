@@ -271,9 +271,9 @@ class DeliveryPolicy(Model):
     """Finished runs that are kept; default 10."""
     on_conflict: Literal["Report", "Force"] | None = None
     """Fields that somebody else owns: report (default) or take."""
-    deletion_policy: Literal["Delete", "Orphan"] | None = None
+    deletion_policy: Literal["Delete", "Orphan", "Revert"] | None = None
     """What becomes of the objects in a member that leaves, or when the Application is deleted:
-    they go too (default), or stay there and are let go of."""
+    they go too (default), stay there and are let go of, or become what they were before us."""
     deletion_timeout: Duration | None = None
     """How long a member out of reach is waited for until its objects are given up; default 24h."""
     max_prune: Amount | None = None

@@ -38,7 +38,7 @@ class Want(Model):
 class Deletion(Model):
     """What becomes of the objects in the member when the ClusterRollout is deleted."""
 
-    policy: Literal["Delete", "Orphan"] = "Delete"
+    policy: Literal["Delete", "Orphan", "Revert"] = "Delete"
     """`deliveryPolicy.deletionPolicy` as it was seen last."""
     timeout_seconds: Annotated[int, Field(ge=1)] = 86_400
     """How long a member out of reach is waited for."""
@@ -105,6 +105,8 @@ class InventoryItem(Model):
     """Identity: an object of the same name made by somebody else is not ours."""
     digest: str = ""
     """Digest of what was applied last."""
+    before: Annotated[str, Field(max_length=65_536)] = ""
+    """What it was when we adopted it, for `deletionPolicy: Revert`; empty for what we made."""
 
 
 class EngineReport(Model):

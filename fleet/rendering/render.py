@@ -26,6 +26,7 @@ from fleet.api.names import (
     HUB_LABEL,
     HUB_MANAGER,
     MANAGED_BY,
+    NAME_LABEL,
     NAMESPACE_LABEL,
     ROLLOUTS,
     SERVICES,
@@ -99,7 +100,7 @@ def render(
         raise UserError(error.reason, f"cluster {cluster.name}: {error}") from None
     values = context(application.name, namespace, spec, cluster, fleet, revision)
     labels = {
-        "app.kubernetes.io/name": application.name,
+        NAME_LABEL: application.name,
         MANAGED_BY: HUB_MANAGER,
         APPLICATION_LABEL: application.name,
         CLUSTER_LABEL: cluster.name,

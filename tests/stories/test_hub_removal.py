@@ -68,3 +68,24 @@ def test_a_lost_member_is_waited_for() -> None:
     assert list(here.items) == ["a"]
     done = world.settle(world.regain(here, "a"))
     assert (done.items, done.objects["a"]) == ({}, {})  # type: ignore[index]
+
+
+def test_what_was_handed_over_is_put_back() -> None:
+    """A Service of before serves the pods of before; what was made beside it goes."""
+    labels = {
+        "app.kubernetes.io/managed-by": "kulta-fleet",
+        "fleet.kulta.io/application": "checkout",
+        "fleet.kulta.io/namespace": "shop",
+    }
+    spec = {"selector": {"app": "checkout"}, "ports": [{"name": "web", "port": 8000}]}
+    meta = {"name": "checkout", "namespace": "checkout", "uid": "old", "labels": labels}
+    here = world.new("a", deletionPolicy="Revert")
+    place = ("services", "checkout", "checkout")
+    here.objects[ClusterName("a")][place] = {"metadata": meta, "spec": spec}
+    here = world.settle(here)
+    assert here.objects[ClusterName("a")][place]["spec"]["ports"][0]["port"] == 80
+    done = world.settle(delete(here))
+    (left,) = done.objects[ClusterName("a")].items()
+    assert (left[0], left[1]["spec"]) == (place, spec)
+    assert left[1]["metadata"]["labels"] == labels
+    assert done.items == {}

@@ -50,7 +50,7 @@ class ResolvedPolicy:
     """None: there are none."""
     revision_history_limit: int = 10
     on_conflict: Literal["Report", "Force"] = "Report"
-    deletion_policy: Literal["Delete", "Orphan"] = "Delete"
+    deletion_policy: Literal["Delete", "Orphan", "Revert"] = "Delete"
     deletion_timeout: str = "24h"
     max_prune: int | str = "10%"
 

@@ -4,20 +4,25 @@ Called by `dispatch` and `removal`. An object is listed before it is written, so
 between the two leaves nothing behind; its digest is filled in when it has been seen as it shall be.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import InventoryItem
-from fleet.api.names import ROLLOUTS, Resource
+from fleet.api.meta import Manifest
+from fleet.api.names import ROLLOUTS
 from fleet.hub.core.actions import DeleteObject
 from fleet.hub.core.cluster import live as lives
-from fleet.hub.core.cluster import ownership
+from fleet.hub.core.cluster import ownership, reverting
 from fleet.hub.core.cluster.live import Live
 from fleet.hub.core.observed import Place
 from fleet.rendering.render import Rendered
 
 Items = tuple[InventoryItem, ...]
+Done = TypeVar("Done", bound=reverting.Change)
+End = Callable[[InventoryItem, Manifest], Done | None]
+"""What is to be written for an object that leaves; None when it is as it shall be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,7 @@ def planned(items: Items, rendered: Iterable[Rendered], live: Live) -> Items:
             kind=each.resource.kind,
             namespace=each.namespace,
             name=each.name,
+            before=reverting.remembered(live.get(each)),
         )
         for each in rendered
         if lives.place(each) not in known
@@ -84,47 +90,47 @@ def surplus(items: Items, rendered: Iterable[Rendered]) -> Items:
 
 
 def leaving(items: Items, live: Live, owner: Owner) -> tuple[Items, tuple[DeleteObject, ...]]:
-    """(what is still there, the deletions that come now).
+    """(what is still there, the deletions that come now)."""
+    return _ordered(items, live, owner, reverting.delete)
 
-    Rollouts go first and alone, so that their engine restores Services and routes; these follow in
-    reverse order.
-    """
+
+def returning(items: Items, live: Live, owner: Owner) -> tuple[Items, tuple[reverting.Change, ...]]:
+    """(what is not yet as it was before us, the writes that come now)."""
+    return _ordered(items, live, owner, reverting.revert)
+
+
+def _ordered(
+    items: Items, live: Live, owner: Owner, end: End[Done]
+) -> tuple[Items, tuple[Done, ...]]:
+    """Rollouts go first and alone, so that their engine restores Services and routes; these follow
+    in reverse order."""
     rollouts = tuple(item for item in items if item.plural == ROLLOUTS.plural)
     rest = tuple(reversed([item for item in items if item not in rollouts]))
-    left, deletions = doomed(rollouts, live, owner)
+    left, writes = _ending(rollouts, live, owner, end)
     if left:
-        return (*left, *reversed(rest)), deletions
-    return doomed(rest, live, owner)
+        return (*left, *reversed(rest)), writes
+    return _ending(rest, live, owner, end)
 
 
-def doomed(items: Items, live: Live, owner: Owner) -> tuple[Items, tuple[DeleteObject, ...]]:
-    """(those that are still there, the deletions of those that are not going already).
+def _ending(
+    items: Items, live: Live, owner: Owner, end: End[Done]
+) -> tuple[Items, tuple[Done, ...]]:
+    """(those that are still there, the writes for those that are not going already).
 
     What became somebody else's, or was made anew by somebody, is let be.
     """
     left: list[InventoryItem] = []
-    deletions: list[DeleteObject] = []
+    writes: list[Done] = []
     for item in items:
         found = live.find(place(item))
         if found is None or not ownership.is_ours(found, owner.application, owner.namespace):
             continue
         if (item.uid and lives.uid(found) != item.uid) or lives.other_hub(found, owner.hub):
             continue
+        write = end(item, found)
+        if write is None:
+            continue  # it is as it shall be
         left.append(item)
-        if lives.is_going(found):
-            continue
-        deletions.append(
-            DeleteObject(
-                resource=resource(item),
-                namespace=item.namespace,
-                name=item.name,
-                uid=lives.uid(found),
-                version=lives.version(found),
-            )
-        )
-    return tuple(left), tuple(deletions)
-
-
-def resource(item: InventoryItem) -> Resource:
-    """The resource of a listed object."""
-    return Resource(group=item.group, version=item.version, plural=item.plural, kind=item.kind)
+        if not lives.is_going(found):
+            writes.append(write)
+    return tuple(left), tuple(writes)

@@ -132,6 +132,12 @@ def version(manifest: Manifest | None) -> str:
     return str(part(manifest, "metadata").get("resourceVersion", ""))
 
 
+def key(manifest: Manifest | None) -> tuple[str, str]:
+    """The object's namespace and name; empty for none."""
+    meta = part(manifest, "metadata")
+    return str(meta.get("namespace", "")), str(meta.get("name", ""))
+
+
 def uid(manifest: Manifest | None) -> str:
     """The object's uid; empty for none."""
     return str(part(manifest, "metadata").get("uid", ""))

@@ -2,6 +2,7 @@
 
     Delete   the Rollout, so that its engine restores Services and routes, then these in reverse
     Orphan   the Rollout is marked as released, and everything stays
+    Revert   as Delete, but what was there before us becomes what it was
 
 Called by `dispatch`. Only what the inventory names and our labels mark is touched. Where the
 Application is gone, later waves are cleared before earlier ones. A member that cannot be reached is
@@ -12,6 +13,7 @@ said so.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import ClusterRolloutStatus, Dispatched
@@ -19,7 +21,7 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import Manifest
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ROLLOUTS
 from fleet.hub.core.actions import DispatchPlan, FenceRollout, Finalizer, LookUp
-from fleet.hub.core.cluster import inventory, standing
+from fleet.hub.core.cluster import inventory, reverting, standing
 from fleet.hub.core.cluster import live as lives
 from fleet.hub.core.cluster.assessment import Assessment
 from fleet.hub.core.cluster.live import Live
@@ -31,6 +33,14 @@ RECHECK = timedelta(seconds=10)
 
 GONE = frozenset({"SecretNotFound"})
 """Reasons of a member that no waiting mends."""
+
+
+class Leaving(NamedTuple):
+    """What is still there, what is written now, and the live Rollouts."""
+
+    left: inventory.Items
+    writes: tuple[reverting.Change, ...]
+    rollouts: Sequence[Manifest]
 
 
 def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
@@ -110,14 +120,21 @@ def _let_go(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> 
     listed = item.status.inventory
     found = [live.find(inventory.place(one)) for one in listed if one.plural == ROLLOUTS.plural]
     rollouts = [one for one in found if one is not None]
-    if observed.looked_up is None and not rollouts:
+    # A Rollout that was there before us stays, and the rest must be seen then too.
+    stays = item.spec.deletion.policy == "Revert"
+    if observed.looked_up is None and (stays or not rollouts):
         return DispatchPlan(status=item.status, actions=(LookUp(),))
     for rollout in rollouts:
         if hub := lives.other_hub(rollout, observed.hub):
             return _released(item, f"another hub ({hub}) manages the Rollout")
+    owner = inventory.Owner.of(item, observed.hub)
     match item.spec.deletion.policy:
         case "Delete":
-            return _away(item, observed, live, rollouts, now)
+            left, deletions = inventory.leaving(listed, live, owner)
+            return _away(item, observed, Leaving(left, deletions, rollouts), now)
+        case "Revert":
+            left, writes = inventory.returning(listed, live, owner)
+            return _away(item, observed, Leaving(left, writes, rollouts), now)
         case "Orphan":
             return _orphaned(item, observed, rollouts, now)
 
@@ -137,32 +154,28 @@ def _orphaned(
 
 
 def _away(
-    item: ClusterRollout,
-    observed: DispatchObserved,
-    live: Live,
-    rollouts: Sequence[Manifest],
-    now: datetime,
+    item: ClusterRollout, observed: DispatchObserved, leaving: Leaving, now: datetime
 ) -> DispatchPlan:
     """The Rollout, then, when it is gone, the rest; before each an own dispatch."""
-    listed = item.status.inventory
-    left, deletions = inventory.leaving(listed, live, inventory.Owner.of(item, observed.hub))
+    left = leaving.left
     if not left:
         return DispatchPlan(status=item.status, finalizer=Finalizer.REMOVE)
-    status = _status(item, observed, _progress(left), now)
+    status = _status(item, observed, _progress(item, left), now)
     wake = None if left[0].plural == ROLLOUTS.plural else now + RECHECK
-    if not deletions:
+    if not leaving.writes:
         return DispatchPlan(status=status, wake_at=wake)
-    own = {one.uid for one in deletions}
-    fenced = [one for one in rollouts if lives.uid(one) in own]
+    places = {inventory.place(one)[1:] for one in left if one.plural == ROLLOUTS.plural}
+    fenced = [one for one in leaving.rollouts if lives.key(one) in places]
     return _fenced(item, observed, status, fenced) or DispatchPlan(
-        status=status, actions=deletions, wake_at=wake
+        status=status, actions=leaving.writes, wake_at=wake
     )
 
 
-def _progress(left: inventory.Items) -> str:
+def _progress(item: ClusterRollout, left: inventory.Items) -> str:
     if left[0].plural == ROLLOUTS.plural:
         return "waiting for the engine to let go of its Rollout"
-    return f"deleting {', '.join(f'{each.kind} {each.name}' for each in left)}"
+    doing = "putting back" if item.spec.deletion.policy == "Revert" else "deleting"
+    return f"{doing} {', '.join(f'{each.kind} {each.name}' for each in left)}"
 
 
 def _fenced(

@@ -129,18 +129,23 @@ class Puppet:
 
     def report(self, namespace: str, name: str, phase: str, **status: Any) -> None:
         """Write the status that an engine would, about the spec as it is now."""
-        found = self.rollout(namespace, name)
-        assert found is not None, f"there is no Rollout {namespace}/{name}"
-        found["status"] = {
-            "phase": phase,
-            "observedGeneration": found["metadata"]["generation"],
-            "fleetRevision": found["spec"].get("fleetRevision", ""),
-            "currentPodHash": "0123456789",
-            **status,
-        }
         path = ROLLOUTS.path(namespace, name, "status")
-        code, answer = self.plane.call("PUT", path, found)
-        assert code == 200, answer
+
+        def written() -> bool:
+            found = self.rollout(namespace, name)
+            assert found is not None, f"there is no Rollout {namespace}/{name}"
+            found["status"] = {
+                "phase": phase,
+                "observedGeneration": found["metadata"]["generation"],
+                "fleetRevision": found["spec"].get("fleetRevision", ""),
+                "currentPodHash": "0123456789",
+                **status,
+            }
+            code, answer = self.plane.call("PUT", path, found)
+            assert code in (200, 409), answer
+            return code == 200  # the hub may write in between
+
+        until(written, f"{name} is {phase}", within=10, every=0.01)
 
     def complete(self, namespace: str, name: str, image: str) -> None:
         """Wait for that image, then say that it is everywhere."""

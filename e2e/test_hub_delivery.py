@@ -8,6 +8,7 @@ import asyncio
 import functools
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -233,6 +234,22 @@ def test_a_foreign_manager_of_a_field_is_named_and_not_fought(tenant: Tenant) ->
     assert found is not None
     assert found["spec"]["replicas"] == 2
     tenant.await_cluster("east", "Succeeded")
+    _restored_by_force(tenant, owned)
+
+
+def _restored_by_force(tenant: Tenant, owned: Callable[..., None]) -> None:
+    """[KH-81] A policy that forces takes its fields back at once; what was added stays."""
+    tenant.deliver("app:v3", onConflict="Force", **ALL)
+    tenant.complete("app:v3")
+    tenant.await_phase(3, "Succeeded")
+    owned(replicas=9, progressDeadlineSeconds=700)
+
+    def spec() -> dict[str, Any]:
+        found = tenant.puppets["east"].rollout(tenant.namespace, NAME)
+        return found["spec"] if found else {}
+
+    until(lambda: spec()["replicas"] == 2, "the hub has taken it back", within=30)
+    assert spec()["progressDeadlineSeconds"] == 700
 
 
 def gitops(tenant: Tenant, name: str, **spec: Any) -> None:

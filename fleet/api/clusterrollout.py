@@ -161,6 +161,9 @@ class ClusterRolloutStatus(Model):
     """The run whose objects are all in the member."""
     inventory: Annotated[tuple[InventoryItem, ...], Field(max_length=64)] = ()
     """What we made or adopted there."""
+    owned: Annotated[str, Field(max_length=64)] = ""
+    """Digest of the fields of its Rollout that were ours when it had arrived: another one means
+    that somebody changed them."""
     engine: EngineReport = EngineReport()
     last_good: LastGood = LastGood()
     previous_good: LastGood = LastGood()

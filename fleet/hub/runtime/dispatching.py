@@ -118,6 +118,8 @@ async def _carry_out(
         else:
             hub.timers.touched(key)
         written = True
+        if not plan.fence:
+            _tell(hub, item, plan)
     if not plan.fence:
         written = await apply.write_status(hub, CLUSTERROLLOUTS, item, plan.status) or written
     return written or plan.finalizer is Finalizer.ADD, looked_up

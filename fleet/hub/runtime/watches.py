@@ -28,6 +28,7 @@ from fleet.clusters.client import Client
 from fleet.clusters.store import Change
 from fleet.clusters.watch import Informer
 from fleet.errors import FleetError, PermanentError
+from fleet.hub.core.cluster import drift
 from fleet.hub.core.member.engine import Deployed, Keeper, Term
 from fleet.hub.runtime.links import Link, Problem
 
@@ -115,10 +116,11 @@ class Ears:
 def slim(manifest: Manifest) -> Manifest:
     """A Rollout without what is large and never read: its pods and its managed fields.
 
-    Of these, only who holds it is kept.
+    Of these, only who holds it is kept, and whether somebody else has been at it.
     """
     spec = manifest.get("spec") or {}
     metadata = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}
+    metadata |= drift.signed(manifest)
     if "hold" in spec:
         fields: Mapping[str, Any] = {"f:spec": {"f:hold": {}}}
         metadata["managedFields"] = [

@@ -248,6 +248,37 @@ async def test_a_key_of_nothing_is_nothing(desk: Desk) -> None:
     assert desk.kube.writes() == [] or desk.kube.writes()[-1].kind == "MemberCluster"
 
 
+async def test_what_somebody_edited_is_restored_by_force_and_told(desk: Desk) -> None:
+    """[KH-81] Fields of others stay; the Event names who it was."""
+    desk.put(FLEETROLLOUTS, gen.run(gen.wave("all", "east"), on_conflict="Force"))
+    link, member = desk.link("east"), desk.member("east")
+    assert link.handle is not None
+    store = link.handle.informers[ROLLOUTS].store
+
+    def see(*managers: str, **spec: Any) -> None:
+        """The member's server says who owns what: `replicas` is the last one's."""
+        found = rollout(desk)
+        found["spec"] |= spec
+        entries = [
+            {"manager": name, "operation": "Apply", "fieldsV1": {"f:spec": {f"f:{name}": {}}}}
+            for name in managers
+        ]
+        entries[-1]["fieldsV1"]["f:spec"]["f:replicas"] = {}
+        found["metadata"]["managedFields"] = entries
+        store.see(member.seed(ROLLOUTS, found))
+
+    await dispatching.dispatch(desk.hub, KEY)
+    see("kulta-fleet")
+    report(desk, "Completed")
+    await dispatching.dispatch(desk.hub, KEY)
+    see("kulta-fleet", "kubectl-edit", replicas=9, paused=True)
+    await dispatching.dispatch(desk.hub, KEY)
+    found = rollout(desk)["spec"]
+    assert (found["replicas"], found["paused"], found["dispatch"]["sequence"]) == (4, True, 1)
+    told = [event.message for event in desk.sent.events if event.reason == "Drifted"]
+    assert told == ["kubectl-edit changed what the hub had written into the Rollout: restored"]
+
+
 async def test_a_crd_that_is_too_old_is_named_and_looked_at_again(desk: Desk) -> None:
     """Nothing is sent that the member would not know; when its CRD is new, it goes on by itself."""
     crd = yaml.safe_load((ROOT / "crds/rollouts.yaml").read_text())

@@ -11,12 +11,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fleet.api import ClusterRollout, conditions
-from fleet.api.clusterrollout import ClusterRolloutStatus, EngineReport, LastGood
+from fleet.api.clusterrollout import EngineReport, LastGood
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER
 from fleet.hub.core import phases
 from fleet.hub.core.actions import DeleteObject, DispatchPlan, Finalizer, LookUp
-from fleet.hub.core.cluster import assessment, inventory, ownership, removal, standing, writes
+from fleet.hub.core.cluster import (
+    assessment,
+    drift,
+    inventory,
+    ownership,
+    removal,
+    standing,
+    writes,
+)
 from fleet.hub.core.cluster.assessment import Assessment
 from fleet.hub.core.cluster.writes import Case
 from fleet.hub.core.observed import DispatchObserved, Member
@@ -153,6 +161,7 @@ def _fenced(case: Case) -> DispatchPlan | None:
                 "message": "",
                 "server": case.member.server or status.server,
                 "applied_run": "",
+                "owned": "",
                 "inventory": inventory.planned(status.inventory, case.observed.rendered, case.live),
                 "engine": status.engine.model_copy(update={"revision": "", "step": ""}),
                 "finished_at": None,
@@ -181,7 +190,12 @@ def _written(case: Case) -> DispatchPlan | None:
     else:
         found = Assessment(phase=ClusterPhase.APPLYING, reason="Applying")
     status = standing.status(case.item, found, case.now)
-    return DispatchPlan(status=status, actions=actions)
+    if not writes.drifted(case):
+        return DispatchPlan(status=status, actions=actions)
+    # Whatever the server makes of it is what we wrote: it is sent once for each change.
+    status = status.model_copy(update={"owned": ""})
+    told = f"{drift.told(case.live.rollout)}: restored"
+    return DispatchPlan(status=status, actions=actions, events=(("Warning", "Drifted", told),))
 
 
 STEPS: tuple[Callable[[Case], DispatchPlan | None], ...] = (
@@ -197,11 +211,12 @@ def _reported(case: Case) -> DispatchPlan:
     """Everything is there: believe what is seen, and say where the cluster stands."""
     found = _assessed(case)
     status = case.item.status
-    items = status.inventory
+    items, owned = status.inventory, status.owned
     deletions: tuple[DeleteObject, ...] = ()
     left: inventory.Items = ()
     if case.bar is None and not case.inputs_changed:
         items = inventory.confirmed(items, case.observed.rendered, case.live)
+        owned = (case.is_applied and owned) or drift.owned(case.live.rollout)
     if case.observed.looked_up is not None and _surplus(case):
         extra = inventory.surplus(items, case.observed.rendered)
         owner = inventory.Owner.of(case.item, case.observed.hub)
@@ -210,12 +225,13 @@ def _reported(case: Case) -> DispatchPlan:
     rollout = assessment.parse(case.live.rollout)
     update: dict[str, Any] = {
         "inventory": items,
+        "owned": owned,
         "server": status.server or case.member.server,
         "applied_run": case.want.run if case.bar is None else status.applied_run,
         "engine": assessment.report(rollout, case.want.revision) if rollout else EngineReport(),
     }
     if found.phase is ClusterPhase.SUCCEEDED:
-        update |= _good(status, LastGood(run=case.want.run, revision=case.want.revision))
+        update |= standing.good(status, LastGood(run=case.want.run, revision=case.want.revision))
     after = standing.status(
         case.item,
         Assessment(
@@ -233,14 +249,6 @@ def _reported(case: Case) -> DispatchPlan:
     taken, write = writes.again(case)
     after = after.model_copy(update={"dispatch": taken})
     return DispatchPlan(status=after, actions=(write, *deletions), fence=True, wake_at=wake)
-
-
-def _good(before: ClusterRolloutStatus, now: LastGood) -> dict[str, LastGood]:
-    """What ran well here last, and before it: who went back has nothing before it any more."""
-    last, previous = before.last_good, before.previous_good
-    if last.run == now.run or not last.run:
-        return {"last_good": now}
-    return {"last_good": now, "previous_good": LastGood() if previous.run == now.run else last}
 
 
 def _assessed(case: Case) -> Assessment:

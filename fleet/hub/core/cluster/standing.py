@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from fleet.api import ClusterRollout, conditions
-from fleet.api.clusterrollout import ClusterRolloutStatus, Dispatched
+from fleet.api.clusterrollout import ClusterRolloutStatus, Dispatched, LastGood
 from fleet.api.conditions import Condition
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.hub.core import phases
@@ -85,6 +85,14 @@ def status(item: ClusterRollout, found: Assessment, now: datetime) -> ClusterRol
             **found.update,
         }
     )
+
+
+def good(before: ClusterRolloutStatus, now: LastGood) -> dict[str, LastGood]:
+    """What ran well here last, and before it: who went back has nothing before it any more."""
+    last, previous = before.last_good, before.previous_good
+    if last.run == now.run or not last.run:
+        return {"last_good": now}
+    return {"last_good": now, "previous_good": LastGood() if previous.run == now.run else last}
 
 
 def reachable(member: Member | None) -> Condition:

@@ -19,7 +19,7 @@ from fleet.hub.core.actions import (
     ReleaseRollout,
     UpdateObject,
 )
-from fleet.hub.core.cluster import inventory, ownership, schema, standing
+from fleet.hub.core.cluster import drift, inventory, ownership, schema, standing
 from fleet.hub.core.cluster import live as lives
 from fleet.hub.core.cluster.live import Live
 from fleet.hub.core.observed import DispatchObserved, Member
@@ -227,7 +227,17 @@ def _has_arrived(case: Case, dispatch: Dispatched) -> bool:
     """The live Rollout carries this dispatch and its content."""
     if case.live.rollout is None or case.live.sequence != dispatch.rollout:
         return False
-    return case.live.digest == case.rollout.digest or case.inputs_changed
+    if case.inputs_changed:
+        return True
+    return case.live.digest == case.rollout.digest and not drifted(case)
+
+
+def drifted(case: Case) -> bool:
+    """Whether somebody has changed what we wrote, since it arrived."""
+    if case.bar is not None or not case.is_applied or case.inputs_changed:
+        return False
+    before, now = case.item.status.owned, drift.owned(case.live.rollout)
+    return bool(before and now and before != now)
 
 
 def _apply(case: Case, dispatch: Dispatched) -> ApplyRollout:

@@ -1,0 +1,49 @@
+"""Somebody has changed in a member what the hub had written there.
+
+Called by `dispatch` and `writes`, and by the runtime's watch of Rollouts, which keeps of the
+managed fields only what `signed` says. A field of ours that somebody changes or takes away is ours
+no more: the digest of those that are moves with it. What others add stays theirs and moves nothing,
+and who scales a Rollout, by hand or by an autoscaler, does what scaling is for.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fleet.api.names import HOLD_MANAGER, HUB_MANAGER
+from fleet.hub.core.cluster.live import part
+from fleet.kit import hashing
+
+OWNED, EDITORS = "owned", "editors"
+"""Keys beside the metadata of a watched Rollout."""
+
+
+def signed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The digest of the hub's own fields of the spec, and who else has written there; empty where
+    the API server does not say."""
+    entries = [entry for entry in part(manifest, "metadata").get("managedFields") or () if entry]
+    own = [dict(part(entry, "fieldsV1", "f:spec")) for entry in entries if _is_own(entry)]
+    if own and any(entry.get("subresource") == "scale" for entry in entries):
+        own[0]["f:replicas"] = {}
+    others = {
+        str(entry.get("manager", "?"))
+        for entry in entries
+        if part(entry, "fieldsV1", "f:spec") and not entry.get("subresource")
+    }
+    found = {OWNED: hashing.digest(own[0], length=10)} if own and own[0] else {}
+    names = sorted(others - {HUB_MANAGER, HOLD_MANAGER})
+    return {**found, EDITORS: names} if names else found
+
+
+def owned(live: Mapping[str, Any] | None) -> str:
+    """The digest of the hub's own fields; empty where that is not known."""
+    return str(part(live, "metadata").get(OWNED, ""))
+
+
+def told(live: Mapping[str, Any] | None) -> str:
+    """Who has been at it, as a sentence."""
+    names = part(live, "metadata").get(EDITORS) or ("somebody",)
+    return f"{', '.join(names)} changed what the hub had written into the Rollout"
+
+
+def _is_own(entry: Mapping[str, Any]) -> bool:
+    return entry.get("manager") == HUB_MANAGER and entry.get("operation") == "Apply"

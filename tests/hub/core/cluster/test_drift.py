@@ -1,0 +1,92 @@
+"""Somebody edits what the hub wrote: it is written again once, and told."""
+
+from typing import Any
+
+import pytest
+
+from fleet.api.names import HOLD_MANAGER, HUB_MANAGER
+from fleet.hub.core.actions import ApplyRollout
+from fleet.hub.core.cluster import dispatch, drift
+from tests.conftest import NOON
+from tests.hub.place import NEW, Objects, after, look, objects
+
+OURS = {"f:replicas": {}, "f:template": {}}
+
+
+def entry(manager: str, operation: str = "Update", **fields: Any) -> dict[str, Any]:
+    return {"manager": manager, "operation": operation, "fieldsV1": {"f:spec": fields}}
+
+
+def manifest(*entries: dict[str, Any]) -> dict[str, Any]:
+    return {"metadata": {"managedFields": list(entries)}}
+
+
+OWN = entry(HUB_MANAGER, "Apply", **OURS)
+SAME = drift.signed(manifest(OWN))["owned"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "is_same", "editors"),
+    [
+        pytest.param([OWN], True, None, id="as it was written"),
+        pytest.param([OWN, entry("kubectl-edit", **{"f:paused": {}})], True, ["kubectl-edit"],
+                     id="what others add moves nothing"),
+        pytest.param([entry(HUB_MANAGER, "Apply", **{"f:template": {}}),
+                      entry("kubectl-edit", **{"f:replicas": {}})], False, ["kubectl-edit"],
+                     id="a field that somebody changed"),
+        pytest.param([entry(HUB_MANAGER, "Apply", **{"f:template": {}})], False, None,
+                     id="a field that somebody took away"),
+        pytest.param([OWN, entry(HOLD_MANAGER, "Apply", **{"f:hold": {}}),
+                      entry(HUB_MANAGER, **{"f:dispatch": {}})], True, None,
+                     id="the hub's other writes"),
+        pytest.param([entry(HUB_MANAGER, "Apply", **{"f:template": {}}),
+                      {**entry("hpa", **{"f:replicas": {}}), "subresource": "scale"}], True,
+                     None, id="one that scales it is no editor"),
+    ],
+)  # fmt: skip
+def test_what_is_kept_of_managed_fields(
+    entries: list[dict[str, Any]], is_same: bool, editors: list[str] | None
+) -> None:
+    found = drift.signed(manifest(*entries))
+    assert (found["owned"] == SAME, found.get("editors")) == (is_same, editors)
+
+
+def test_a_server_that_says_nothing_is_believed() -> None:
+    assert drift.signed({"metadata": {}}) == {}
+
+
+def seen(owned: str, *editors: str) -> Objects:
+    """The member's objects, with that digest of our fields."""
+    there = objects(phase="Completed")
+    there["rollouts", "checkout", "checkout"]["metadata"] |= {"owned": owned, "editors": editors}
+    return there
+
+
+def arrived() -> Any:
+    """A cluster in which all has been seen as it was written."""
+    item = after(NEW, dispatch.decide(NEW, look(looked=True), NOON))
+    return after(item, dispatch.decide(item, look(seen("before"), looked=True), NOON))
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_what_was_edited_is_written_again(force: bool) -> None:
+    """[KH-81] By force where the policy says so; else the member's server names who is in the way.
+    It takes no sequence: the wish is the same."""
+    item = arrived()
+    plan = dispatch.decide(item, look(seen("after", "kubectl-edit"), force=force), NOON)
+    (action,) = plan.actions
+    assert isinstance(action, ApplyRollout)
+    assert (action.force, action.manifest["spec"]["dispatch"]["sequence"]) == (force, 1)
+    assert (plan.fence, plan.status.phase) == (False, "Succeeded")
+    told = "kubectl-edit changed what the hub had written into the Rollout: restored"
+    assert plan.events == (("Warning", "Drifted", told),)
+
+
+def test_it_is_written_once_for_each_change_whatever_the_server_makes_of_it() -> None:
+    item = arrived()
+    there = seen("after", "kubectl-edit")
+    item = after(item, dispatch.decide(item, look(there), NOON))
+    plan = dispatch.decide(item, look(there), NOON)
+    assert (plan.actions, plan.status.owned) == ((), "after")
+    item = after(item, plan)
+    assert dispatch.decide(item, look(there), NOON).actions == ()

@@ -48,6 +48,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "test_hub_delivery",
         "test_hub_gates",
         "test_hub_handover",
+        "test_hub_leaving",
         "test_hub_members",
         "test_hub_outages",
         "test_hub_rights",

@@ -90,6 +90,12 @@ VARIABLES = (
         ("KULTA_CLUSTER_NAME",), "–", "engine", "name of the cluster, which occurrences carry"
     ),
     Variable(
+        ("KULTA_ONLY_NAMESPACE",),
+        "all",
+        "engine",
+        "the one namespace whose Rollouts it carries out, with a Role there; also `--namespace`",
+    ),
+    Variable(
         ("KULTA_MAX_ACTIVE",),
         "`0`: no limit",
         "engine",
@@ -151,6 +157,8 @@ class EngineSettings(Settings):
 
     prometheus: str = PROMETHEUS
     allow_loopback: bool = False
+    only: str | None = None
+    """The one namespace whose Rollouts it carries out; None: all."""
     max_active: int = 0
     """So many rollouts may be active at once; 0 is no limit."""
     cluster: str | None = None
@@ -188,6 +196,7 @@ def engine(environment: Environment | None = None) -> EngineSettings:
         leader_election=_switch(env, "KULTA_LEADER_ELECTION", default=False),
         prometheus=_address(env, "KULTA_PROMETHEUS_ADDRESS", PROMETHEUS),
         allow_loopback=_switch(env, "KULTA_ALLOW_LOOPBACK", default=False),
+        only=env.get("KULTA_ONLY_NAMESPACE") or None,
         max_active=_number(env, "KULTA_MAX_ACTIVE"),
         cluster=env.get("KULTA_CLUSTER_NAME") or None,
         cdevents=cdevents,

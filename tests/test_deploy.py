@@ -54,7 +54,26 @@ RUNNING = [path for path in FILES if deployments(path)]
 
 
 def test_the_hub_and_the_engine_run_in_clusters() -> None:
-    assert {path.parent.name for path in RUNNING} == {"hub", "engine"}
+    assert {path.relative_to(ROOT / "deploy").parts[0] for path in RUNNING} == {"hub", "engine"}
+
+
+def test_an_engine_for_one_namespace_has_the_same_rights_there() -> None:
+    """But for definitions, which belong to no namespace; and its Lease stands beside its work."""
+    everywhere = documents(ROOT / "clusters" / "engine-rbac.yaml")
+    here = documents(ROOT / "deploy" / "engine" / "namespaced" / "engine.yaml")
+    granted = [rule for item in everywhere for rule in item.get("rules", ())]
+    wanted = [rule for rule in granted if rule["apiGroups"] != ["apiextensions.k8s.io"]]
+    assert [rule for item in here for rule in item.get("rules", ())] == wanted
+    assert not [item["kind"] for item in here if item["kind"].startswith("Cluster")]
+    assert {item["metadata"]["namespace"] for item in here} == {"shop"}
+    (alone,), (all_,) = (
+        deployments(ROOT / "deploy" / "engine" / path)
+        for path in ("namespaced/engine.yaml", "deployment.yaml")
+    )
+    (container,) = alone["spec"]["template"]["spec"]["containers"]
+    assert container.pop("args") == ["run", "engine", "--namespace", "$(POD_NAMESPACE)"]
+    del all_["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert alone["spec"] == all_["spec"]
 
 
 @pytest.mark.parametrize("path", RUNNING, ids=named)

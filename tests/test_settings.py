@@ -45,6 +45,8 @@ def test_the_hub_elects_unless_told_not_to() -> None:
         pytest.param({"KULTA_PROMETHEUS_ADDRESS": "http://prom:9090/"}, "prometheus",
                      "http://prom:9090", id="an address of Prometheus"),
         pytest.param({"KULTA_CLUSTER_NAME": "eu-7"}, "cluster", "eu-7", id="a cluster's name"),
+        pytest.param({}, "only", None, id="all namespaces"),
+        pytest.param({"KULTA_ONLY_NAMESPACE": "shop"}, "only", "shop", id="one of them"),
         pytest.param({}, "max_active", 0, id="no limit of active rollouts"),
         pytest.param({"KULTA_MAX_ACTIVE": "20"}, "max_active", 20, id="a limit of them"),
         pytest.param({"KULTA_CDEVENTS_ENABLED": "true"}, "cdevents", True, id="CDEvents on"),

@@ -40,10 +40,17 @@ class Engine:
     """One engine; a context manager, or `start` and `stop`. Blocking."""
 
     def __init__(
-        self, plane: ControlPlane, folder: Path, *, name: str = "engine", **environment: str
+        self,
+        plane: ControlPlane,
+        folder: Path,
+        *,
+        name: str = "engine",
+        only: str = "",
+        **environment: str,
     ) -> None:
-        """`environment` is added to a small fixed one; `name` is its POD_NAME and its log's."""
-        self.plane, self.folder, self.name = plane, folder, name
+        """`environment` is added to a small fixed one; `name` is its POD_NAME and its log's; `only`
+        is the one namespace that it works and lives in, with the account there."""
+        self.plane, self.folder, self.name, self.only = plane, folder, name, only
         self.url = ""
         self._environment = environment
         self._process: Process | None = None
@@ -66,17 +73,18 @@ class Engine:
         self.folder.mkdir(parents=True, exist_ok=True)
         (port,) = ports.free(1)
         self.url = f"http://127.0.0.1:{port}"
-        token = self.plane.mint(ACCOUNT, NAMESPACE)
+        token = self.plane.mint(ACCOUNT, self.only or NAMESPACE)
         path = self.folder / f"{self.name}.kubeconfig"
         kubeconfig = self.plane.write_kubeconfig(path, token, server)
-        where = ("--host", "127.0.0.1", "--port", str(port), "--kubeconfig", str(kubeconfig))
+        where = ["--host", "127.0.0.1", "--port", str(port), "--kubeconfig", str(kubeconfig)]
+        where += ["--namespace", self.only] if self.only else []
         self._process = processes.start(
             self.name,
             [sys.executable, "-m", "fleet", "run", "engine", "--log-format=text", *where],
             log=self.folder / f"{self.name}.log",
             env={
                 "POD_NAME": self.name,
-                "POD_NAMESPACE": NAMESPACE,
+                "POD_NAMESPACE": self.only or NAMESPACE,
                 "KULTA_ALLOW_LOOPBACK": "true",
                 "KULTA_OCCURRENCE_DIR": str(self.occurrences),
                 **self._environment,

@@ -33,6 +33,7 @@ LogFormat = Annotated[
 CDEventsSink = Annotated[
     str, typer.Option("--cdevents-sink", help="URL that gets CDEvents; default: as the variables.")
 ]
+Only = Annotated[str, typer.Option("--namespace", help="Only the Rollouts of this namespace.")]
 OccurrenceDir = Annotated[
     str, typer.Option("--occurrence-dir", help="Folder of FALSE occurrences, or off.")
 ]
@@ -46,6 +47,7 @@ def engine(
     log_format: LogFormat = "",
     cdevents_sink: CDEventsSink = "",
     occurrence_dir: OccurrenceDir = "",
+    namespace: Only = "",
 ) -> None:
     """Run the engine: it carries out the Rollouts of the cluster it runs in."""
     # Imported late: the other commands need neither kopf nor the controllers.
@@ -55,6 +57,8 @@ def engine(
     if cdevents_sink:
         url = settings.sink(cdevents_sink, "--cdevents-sink")
         chosen = replace(chosen, cdevents=True, cdevents_sink=url)
+    if namespace:
+        chosen = replace(chosen, only=namespace)
     if occurrence_dir:
         chosen = replace(chosen, occurrences=settings.folder(occurrence_dir))
     _log(chosen, log_format)

@@ -32,7 +32,7 @@ from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.outbox import Outbox
 from fleet.kulta.runtime.reconcile import Reconciler
 from fleet.kulta.runtime.rollouts import Rollouts
-from fleet.kulta.runtime.served import Served
+from fleet.kulta.runtime.served import Assumed, Served
 from fleet.kulta.runtime.sinks import CDEvents, Events, Nowhere, Occurrences, Sink
 from fleet.kulta.runtime.sources import Sources
 from fleet.kulta.runtime.turns import Turns
@@ -45,8 +45,9 @@ from fleet.wiring import connect, watching
 
 COMPONENT = "kulta-engine"
 USER_AGENT = f"kulta-engine/{__version__}"
-FINISH_SECONDS = 20.0
-"""How long reconciles under way may take when the process is asked to end."""
+FINISH_SECONDS = 9.0
+"""How long reconciles under way, and what is still to be told, may take when the process is asked
+to end: it does so within 10 s."""
 FLUSH_SECONDS = 2.0
 SETTLE_SECONDS = 0.1
 """Changes of children come in bursts; a Rollout is looked at once for each burst."""
@@ -110,18 +111,18 @@ def compose(
         kube,
         lambda key: queue.add_after(key, SETTLE_SECONDS),
         lambda key: queue.add_after(key, ECHO_SECONDS),
+        settings.only,
     )
     rollouts = Rollouts()
     recorder = EventRecorder(kube, clock, component=COMPONENT, instance=settings.identity)
     net = Web(user_agent=USER_AGENT, allow_loopback=settings.allow_loopback)
     caller = Caller(Web(user_agent=USER_AGENT, allow_loopback=settings.allow_loopback))
     outbox = Outbox(_sinks(settings, net, caller, kube, clock), metrics)
-    consultations = Consultations(HttpAdvisor(net), clock, metrics, queue.add, outbox.say)
     reconciler = Reconciler(
         world=World(kube=kube, observer=observer, rollouts=rollouts, recorder=recorder),
         queue=queue,
         measurements=Measurements(Sources(net, Credentials(kube, clock)), clock, queue.add),
-        consultations=consultations,
+        consultations=Consultations(HttpAdvisor(net), clock, metrics, queue.add, outbox.say),
         errands=Errands(caller, clock, queue.add),
         turns=Turns(settings.max_active, rollouts.statuses, queue.add),
         outbox=outbox,
@@ -133,7 +134,7 @@ def compose(
     return Engine(
         health=health,
         kube=kube,
-        definition=Served(kube, names.ROLLOUTS),
+        definition=Assumed(settings.only) if settings.only else Served(kube, names.ROLLOUTS),
         watching=handlers.registry(
             rollouts.known, queue.add, config, user_agent=USER_AGENT, watching=rollouts.listed.set
         ),
@@ -167,7 +168,7 @@ class Engine:
 
     health: Health
     kube: Client
-    definition: Served
+    definition: Served | Assumed
     watching: handlers.Registry
     queue: WorkQueue[Key]
     elector: Alone | Elector
@@ -230,11 +231,11 @@ class Engine:
 
     async def _watch(self) -> None:
         """kopf watches Rollouts while their definition is there; without it there are none."""
-        known = self.reconciler.world.rollouts.known
+        known, only = self.reconciler.world.rollouts.known, self.definition.namespace
         while True:
             await self.definition.begun()
             await watching.discovered(self.kube, names.ROLLOUTS)
-            watch = watching.watch(self.watching, self.health.shutdown.listen)
+            watch = watching.watch(self.watching, self.health.shutdown.listen, only)
             running = asyncio.create_task(watch)
             ended = asyncio.create_task(self.definition.ended())
             try:

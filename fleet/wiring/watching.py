@@ -97,13 +97,17 @@ async def _is_listed(kube: Client, resource: Resource) -> bool:
     return any(item["name"] == resource.plural for item in kinds)
 
 
-async def watch(handlers: kopf.OperatorRegistry, started: Callable[[], None]) -> None:
-    """Run kopf until cancelled. `started` is called once it has taken the signals, to take them
-    back. Raises UnexpectedState when one of kopf's tasks ends: the process must be started anew."""
+async def watch(
+    handlers: kopf.OperatorRegistry, started: Callable[[], None], namespace: str | None = None
+) -> None:
+    """Run kopf until cancelled, in all namespaces or in one. `started` is called once it has taken
+    the signals, to take them back. Raises UnexpectedState when one of kopf's tasks ends: the
+    process must be started anew."""
     tasks = await kopf.spawn_tasks(
         registry=handlers,
         settings=settings(),
-        clusterwide=True,
+        clusterwide=namespace is None,
+        namespaces=[namespace] if namespace else [],
         standalone=True,
         stop_flag=asyncio.Event(),
     )

@@ -36,9 +36,10 @@ class Observer:
         kube: Client,
         wake: Callable[[Key], None],
         later: Callable[[Key], None] | None = None,
+        namespace: str | None = None,
     ) -> None:
-        """`later` is called instead of `wake` for what we wrote to a set or a pod ourselves: what
-        it brings about wakes by itself."""
+        """Sees all namespaces, or one. `later` is called instead of `wake` for what we wrote to a
+        set or a pod ourselves: what it brings about wakes by itself."""
         self._wake, self._later = wake, later or wake
         self._is_own = False
         self.bereaved: set[Key] = set()
@@ -54,22 +55,33 @@ class Observer:
             names.REPLICASETS,
             decode=decode.replica_set,
             on=self._set_changed,
+            namespace=namespace,
             selector=MANAGED,
         )
         self.pods = Informer(
-            kube, names.PODS, decode=decode.pod, on=self._pod_changed, selector=MANAGED
+            kube,
+            names.PODS,
+            decode=decode.pod,
+            on=self._pod_changed,
+            namespace=namespace,
+            selector=MANAGED,
         )
         self.services = Informer(
-            kube, names.SERVICES, decode=decode.service, on=self._service_changed
+            kube,
+            names.SERVICES,
+            decode=decode.service,
+            on=self._service_changed,
+            namespace=namespace,
         )
         self.slices = Informer(
             kube,
             names.ENDPOINTSLICES,
             decode=decode.endpoint_slice,
             on=self._slice_changed,
+            namespace=namespace,
             selector=MANAGED,
         )
-        self.routes = Routes(kube, wake)
+        self.routes = Routes(kube, wake, namespace)
 
     async def run(self) -> None:
         """Watch everything until cancelled."""

@@ -34,19 +34,22 @@ SYNC_SECONDS = 10.0
 
 
 class Demand:
-    """What `Served` is for kinds that every cluster knows: they are watched from the moment on when
-    somebody asks for one, or one of ours is left from before."""
+    """What `Served` is for kinds that every cluster knows, and for all where definitions may not be
+    looked at: they are watched from the moment on when somebody asks for one, or, of kinds that
+    have them, one of ours is left from before."""
 
     has_looked = False
     """It is never known that there is no such kind."""
 
-    def __init__(self, kube: Client, resource: Resource) -> None:
+    def __init__(self, kube: Client, resource: Resource, namespace: str | None = None) -> None:
         self._asked = asyncio.Event()
+        self._has_ours = resource is names.INGRESSES
         self.ours = Informer(
             kube,
             resource,
             decode=lambda manifest: True,
             on=lambda change: self.ask(),
+            namespace=namespace,
             selector=f"{names.MANAGED_LABEL}=true",
         )
 
@@ -60,7 +63,7 @@ class Demand:
 
     async def run(self) -> None:
         """Look for ours until cancelled."""
-        await self.ours.run()
+        await (self.ours.run() if self._has_ours else asyncio.Event().wait())
 
     async def looked(self) -> None:
         """Nobody has to wait for it."""
@@ -86,8 +89,10 @@ class Watched:
 class Routes:
     """See the module."""
 
-    def __init__(self, kube: Client, wake: Callable[[Key], None]) -> None:
-        self._wake = wake
+    def __init__(
+        self, kube: Client, wake: Callable[[Key], None], namespace: str | None = None
+    ) -> None:
+        self._wake, self._namespace = wake, namespace
         self._users: References[Key, Asked] = References()
         """Rollouts by what they ask for: kind, namespace and name; no name: by labels."""
         self._kinds: dict[str, set[Key]] = {kind: set() for kind in names.ROUTES}
@@ -105,12 +110,14 @@ class Routes:
         informer = Informer(
             kube,
             resource,
+            namespace=self._namespace,
             decode=decode.route(resource),
             on=lambda change: self._changed(resource.kind, change),
             on_error=failed,
         )
-        is_built_in = resource is names.INGRESSES
-        served = Demand(kube, resource) if is_built_in else Served(kube, resource, failed)
+        served: Served | Demand = Demand(kube, resource, self._namespace)
+        if self._namespace is None and resource is not names.INGRESSES:
+            served = Served(kube, resource, failed)
         return Watched(informer=informer, served=served)
 
     async def run(self) -> None:

@@ -15,8 +15,35 @@ from fleet.clusters.watch import Informer
 from fleet.errors import FleetError
 
 
+class Assumed:
+    """What `Served` is for those who may not look beyond one namespace, where no definition is: it
+    is there."""
+
+    is_now = has_looked = True
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+
+    async def run(self) -> None:
+        """Nothing, until cancelled."""
+        await asyncio.Event().wait()
+
+    async def looked(self) -> None:
+        """Nobody has to wait for it."""
+
+    async def begun(self) -> None:
+        """It has."""
+
+    async def ended(self) -> None:
+        """Never."""
+        await asyncio.Event().wait()
+
+
 class Served:
     """`is_now` follows the definition once `run` has looked."""
+
+    namespace: str | None = None
+    """Its objects are looked at in all of them."""
 
     def __init__(
         self,

@@ -1,14 +1,17 @@
 """Looking at routes: kinds, names and labels, and what is no absence but not seen yet."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from fleet.api import names
 from fleet.api.rollout import Rollout
+from fleet.clusters.client import Client
 from fleet.errors import Forbidden
+from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.routing import Demand
-from fleet.kulta.runtime.served import Served
+from fleet.kulta.runtime.served import Assumed, Served
 from tests import gen
+from tests.fakes import FakeKube
 from tests.kulta.runtime import objects
 from tests.kulta.runtime.objects import KEY
 from tests.kulta.runtime.test_observe import Looking
@@ -63,6 +66,23 @@ def test_what_has_not_been_seen_is_no_absence() -> None:
     informer.synced.set()
     assert looking.look().unseen == {}
     assert looking.look().unserved == frozenset()
+
+
+async def test_in_one_namespace_nobody_looks_at_definitions_or_beyond_it() -> None:
+    """Kinds of routes are watched once somebody asks for them."""
+    looking = asking(httpRoute="checkout")
+    looking.observer = Observer(cast(Client, FakeKube()), looking.woken.append, namespace="shop")
+    kinds = looking.observer.routes.kinds
+    informers = [looking.informer(kind) for kind in ("ReplicaSet", "Pod", "Service", *kinds)]
+    served = {kind: item.served for kind, item in kinds.items()}
+    assert {item.namespace for item in [*informers, looking.observer.slices]} == {"shop"}
+    assert [kind for kind, item in served.items() if not isinstance(item, Demand)] == []
+    looking.look()
+    assert [kind for kind, item in served.items() if item.is_now] == ["HTTPRoute"]
+    assumed = Assumed("shop")
+    await assumed.looked()
+    await assumed.begun()
+    assert assumed.is_now
 
 
 def test_a_definition_that_may_not_be_seen_is_told_too() -> None:

@@ -51,6 +51,12 @@ def is_held(tenant: Tenant, name: str) -> bool:
     return found is not None and "hold" in found["spec"]
 
 
+def is_done(tenant: Tenant, phase: str) -> bool:
+    """Whether the run has come so far; as an engine does, west reports again till then."""
+    tenant.complete("app:v1", "west")
+    return bool(tenant.run(1)["phase"] == phase)
+
+
 def test_a_run_is_steered_to_its_end(tenant: Tenant) -> None:
     console = Console(tenant)
     tenant.deliver("app:v1", waves=WAVES)
@@ -60,8 +66,7 @@ def test_a_run_is_steered_to_its_end(tenant: Tenant) -> None:
     until(lambda: is_held(tenant, "west"), "west is held", within=20)
     assert console.said("resume", f"fr/{NAME}-1") == f"{NAME}-1: resumed by request\n"
     until(lambda: not is_held(tenant, "west"), "west is let go", within=20)
-    tenant.complete("app:v1", "west")
-
+    until(lambda: is_done(tenant, "AwaitingApproval"), "west is done", within=60)
     waited = console.said("wait", NAME, "--for", "awaitingApproval", "--timeout", "60s")
     assert waited.startswith(f"{NAME}-1  AwaitingApproval  wave 1/2 canary  1/3 updated")
     assert console("wait", NAME, "--timeout", "1s").returncode == 3

@@ -20,6 +20,7 @@ from fleet.api.application import (
     UnavailableClusters,
 )
 from fleet.api.clusterrollout import Deletion
+from fleet.api.hooks import Hook
 from fleet.api.waves import Wave
 from fleet.kit import durations
 
@@ -34,6 +35,7 @@ class ResolvedPolicy:
 
     strategy: StrategyPolicy | None = None
     """The one thing without a default: `validation` misses it."""
+    hooks: tuple[Hook, ...] = ()
     paused: bool = False
     waves: tuple[Wave, ...] = (IMPLICIT,)
     max_concurrency: int | str = 1

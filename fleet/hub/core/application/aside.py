@@ -13,6 +13,9 @@ from fleet.hub.core.observed import ApplicationObserved
 from fleet.kit import hashing
 from fleet.rendering import overrides
 
+INSIDE = ("strategy", "hooks")
+"""What of a delivery policy goes into each cluster, and so belongs to its revision."""
+
 
 def stand_in(application: Application, observed: ApplicationObserved) -> tuple[Application, str]:
     """The Application as it is to be delivered, and the digest of what that puts aside.
@@ -39,7 +42,8 @@ def stand_in(application: Application, observed: ApplicationObserved) -> tuple[A
 def _like(application: Application, run: FleetRollout) -> Application:
     """What that run delivered, on the way and to the place of today."""
     now, then = application.spec, run.spec.application.spec
-    policy = now.delivery_policy.model_copy(update={"strategy": then.delivery_policy.strategy})
+    inside = {name: getattr(then.delivery_policy, name) for name in INSIDE}
+    policy = now.delivery_policy.model_copy(update=inside)
     spec = then.model_copy(update={"destination": now.destination, "delivery_policy": policy})
     return application.model_copy(update={"spec": spec})
 
@@ -52,5 +56,8 @@ def digest(spec: ApplicationSpec) -> str:
 def content(spec: ApplicationSpec) -> dict[str, Any]:
     """What clusters receive: without the order in which they do."""
     body = overrides.plain(spec)
-    body["deliveryPolicy"] = {"strategy": body["deliveryPolicy"].get("strategy")}
+    policy = body["deliveryPolicy"]
+    body["deliveryPolicy"] = {"strategy": policy.get("strategy")}
+    if policy.get("hooks"):  # no word where there are none: revisions of before stay what they are
+        body["deliveryPolicy"]["hooks"] = policy["hooks"]
     return body

@@ -52,13 +52,12 @@ def _names(subject: Subject) -> Iterator[str]:
 
 def _strategy(subject: Subject) -> Iterator[str]:
     where, workload = "spec.deliveryPolicy.strategy", subject.application.spec.workload
-    strategy = subject.policy.strategy
+    strategy, listed = subject.policy.strategy, subject.policy.hooks
     yield from strategies.problems(where, strategy, workload)
-    own = subject.application.spec.delivery_policy.hooks
     for kind in strategy.given if strategy is not None else ():
         canary = strategy.canary if strategy is not None else None
         steps = [step.hooks for step in canary.steps] if canary is not None else []
-        yield from hooks.faults(own, kind, steps, "spec.deliveryPolicy.hooks", f"{where}.{kind}")
+        yield from hooks.faults(listed, kind, steps, "spec.deliveryPolicy.hooks", f"{where}.{kind}")
 
 
 def _workload(subject: Subject) -> Iterator[str]:

@@ -5,7 +5,7 @@
 
 Called by `decision`. What has been made in a member goes by its ClusterRollout, which therefore
 knows the policy: the Application may be gone by then. A fleet that is gone or empty prunes nobody,
-nor does a MemberCluster that is gone: what is there stays.
+nor does a MemberCluster that is gone or going: what is there stays.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,12 @@ def settled(application: Application, observed: ApplicationObserved) -> tuple[Se
 
 def prune(observed: ApplicationObserved, proposal: Proposal) -> Leaving:
     """Those that belong to the fleet no more; all of them, or, if they are many, nobody yet."""
-    known = [item for item in observed.clusters if item.spec.cluster in observed.members]
+    here = {
+        name
+        for name, member in observed.members.items()
+        if member.cluster.metadata.deletion_timestamp is None
+    }
+    known = [item for item in observed.clusters if item.spec.cluster in here]
     left = sorted(
         (item for item in known if _has_left(item, observed, proposal)),
         key=lambda item: item.spec.cluster,

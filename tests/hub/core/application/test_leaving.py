@@ -1,5 +1,6 @@
 """Who leaves a fleet: who is pruned at once, who waits for a person, what each takes along."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from fleet.api import Application, ClusterRollout, FleetRollout, conditions
 from fleet.api.application import ApplicationStatus
 from fleet.api.clusterrollout import Deletion
 from fleet.api.fleetrollout import ClusterPhase, RunPhase
+from fleet.api.names import ClusterName
 from fleet.hub.core.actions import ApplicationPlan, PruneCluster, SetDeletion
 from fleet.hub.core.application import decision
 from fleet.hub.core.observed import ApplicationObserved
@@ -133,6 +135,22 @@ def test_those_that_are_going_count_and_are_not_asked_again() -> None:
 
 def test_a_membercluster_that_is_gone_prunes_nothing() -> None:
     assert pruned(decide(*map(has, "abc"), members="ab", fleet="ab")) == ""
+
+
+def test_a_membercluster_that_is_going_prunes_nothing() -> None:
+    """A finalizer of somebody else's, or foreground deletion, lets it be seen a while longer."""
+    members = gen.members(*"abc")
+    last = members[ClusterName("c")]
+    meta = last.cluster.metadata.model_copy(update={"deletion_timestamp": NOON})
+    going = replace(last, cluster=last.cluster.model_copy(update={"metadata": meta}))
+    observed = ApplicationObserved(
+        fleet=gen.fleet(),
+        members={**members, ClusterName("c"): going},
+        runs=(run(),),
+        clusters=tuple(map(has, "abc")),
+        templates="t1",
+    )
+    assert pruned(decision.decide(gen.application(), observed, NOON)) == ""
 
 
 def test_a_spec_that_is_refused_prunes_nothing() -> None:

@@ -64,6 +64,8 @@ def _lost(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> st
         return "the MemberCluster is gone"
     if observed.member.reason in GONE:
         return observed.member.message
+    if observed.member.connecting_until is not None:
+        return ""  # a hub that has just begun: nobody knows yet whether it answers
     if now >= _end(item, now):
         return f"out of reach for {_shown(item)}: {observed.member.message}"
     return ""
@@ -222,9 +224,11 @@ def _marks(
 
 
 def _waiting(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
-    why = observed.member.message if observed.member else ""
+    why, met = "", None
+    if observed.member is not None:
+        why, met = observed.member.message, observed.member.connecting_until
     status = _status(item, observed, f"waiting for the member: {why}", now)
-    return DispatchPlan(status=status, wake_at=_end(item, now))
+    return DispatchPlan(status=status, wake_at=max(_end(item, now), met or now))
 
 
 def _released(item: ClusterRollout, why: str) -> DispatchPlan:

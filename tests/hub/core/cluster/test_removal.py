@@ -175,6 +175,17 @@ def test_members_out_of_reach(
     assert plan.events == told, "the object that says it is gone in a moment"
 
 
+def test_a_member_that_the_hub_has_just_met_is_not_given_up() -> None:
+    """Lost before the deletion, and the hub away past the timeout: now it may answer again."""
+    item = going(settled())
+    item = after(item, answer(item, LOST, 0))
+    met = NOON + timedelta(hours=30, seconds=60)
+    plan = answer(item, gen.meet(LOST, met), 30)
+    assert (plan.finalizer, plan.wake_at) == (None, met)
+    assert plan.status.message == "waiting for the member: not connected yet"
+    assert answer(after(item, plan), LOST, 30.1).finalizer is REMOVE, "as long as it does not"
+
+
 def told(item: ClusterRollout, **deletion: Any) -> ClusterRollout:
     """The same, with that to be done with its objects."""
     spec = item.spec.model_copy(update={"deletion": Deletion(**deletion)})

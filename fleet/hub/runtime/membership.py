@@ -70,7 +70,7 @@ async def reconcile(hub: Context, key: Key) -> None:
         # What was true before a restart is not news after it: wait for what will be seen.
         hub.queues.members.add_after(key, connectivity.SETTLE_SECONDS)
         return
-    status = report(cluster, link, note, hub.now())
+    status = report(cluster, link, note, hub.now(), hub.clock.drift())
     await apply.write_status(hub, MEMBERCLUSTERS, cluster, status)
 
 
@@ -93,12 +93,18 @@ def name(key: Key) -> ClusterName:
     return ClusterName("/".join(key))
 
 
-def report(cluster: MemberCluster, link: Link, note: str, now: datetime) -> MemberClusterStatus:
-    """The status to write; `note` is what `engines.keep` returned."""
+def report(
+    cluster: MemberCluster,
+    link: Link,
+    note: str,
+    now: datetime,
+    drift: timedelta = timedelta(0),
+) -> MemberClusterStatus:
+    """The status to write; `note` is what `engines.keep` returned, `drift` what the clock says."""
     seen = link.seen(cluster.spec.engine.mode)
     engine = engine_of.report(seen, link.rollouts.values(), note)
     link.active = engine.active
-    return reports.member(cluster, link.identity, link.told, engine, now)
+    return reports.member(cluster, link.identity, link.told, engine, now, drift)
 
 
 async def _connect(hub: Context, cluster: MemberCluster, link: Link) -> None:
@@ -170,7 +176,7 @@ async def _identify(hub: Context, link: Link) -> None:
 
 async def _maintain(hub: Context, cluster: MemberCluster, link: Link) -> str:
     """Renew the token when due, keep the engine; returns the engine's note."""
-    now = hub.now()
+    now = _wall(hub)
     if link.renew_at is not None and now >= link.renew_at:
         where = (cluster.namespace, cluster.spec.kubeconfig.secret_ref.name)
         try:
@@ -197,10 +203,15 @@ def _schedule(hub: Context, link: Link) -> None:
         queue.retry(link.key)
         return
     queue.forget(link.key)
-    now = hub.now()
+    now = _wall(hub)
     due = [moment for moment in (link.renew_at, link.alarm_at) if moment and moment > now]
     if due:
         queue.add_after(link.key, (min(due) - now).total_seconds())
+
+
+def _wall(hub: Context) -> datetime:
+    """The time of day, by which tokens end: the hub's own present does not follow a jump."""
+    return hub.now() + hub.clock.drift()
 
 
 def _wake_twins(hub: Context, link: Link) -> None:

@@ -238,6 +238,21 @@ async def test_a_token_is_renewed_when_a_seventh_of_its_life_is_over(desk: Desk)
     assert desk.member("eu-7").tokens == 1
 
 
+async def test_a_clock_that_jumps_does_not_let_a_token_run_out(desk: Desk) -> None:
+    """The machine slept for five days: the hub's present did not, the token did."""
+    token = jwt(issued=NOON.timestamp())
+    await connected(desk, text=kubeconfig("eu-7", token), **EXTERNAL)
+    desk.clock.jumped = timedelta(days=5)
+    desk.member("eu-7").failures.append(("token", Forbidden("no right to make tokens")))
+    await membership.reconcile(desk.hub, (TENANT, "eu-7"))
+    assert condition(desk, "CredentialsExpire")[0] == "True"
+    assert desk.queues.members.later[TENANT, "eu-7"] == 600
+    desk.clock.advance(601)
+    desk.live("eu-7")
+    await membership.reconcile(desk.hub, (TENANT, "eu-7"))
+    assert desk.member("eu-7").tokens == 1
+
+
 async def test_a_member_whose_clock_is_days_behind_is_not_asked_without_end(desk: Desk) -> None:
     """Its new tokens look as if they were due again at once."""
     member = desk.member("eu-7")

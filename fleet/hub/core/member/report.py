@@ -4,7 +4,7 @@ Called by the runtime's `membership` and `reconcile`. A status does not move whi
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fleet.api import Fleet, MemberCluster, conditions
 from fleet.api.conditions import Condition, condition
@@ -28,8 +28,10 @@ def member(
     believed: Connectivity,
     engine: EngineStatus,
     now: datetime,
+    drift: timedelta = timedelta(0),
 ) -> MemberClusterStatus:
-    """The status to write; it does not move while nothing does."""
+    """The status to write; it does not move while nothing does. A token ends by the clock on the
+    wall, which is ahead of `now` by `drift`."""
     old = cluster.status
     reachable = condition("Reachable", believed.reachable, believed.reason, believed.message)
     if believed.reachable:
@@ -46,7 +48,7 @@ def member(
         message=believed.message,
         conditions=conditions.updated(
             old.conditions,
-            (reachable, _fresh(believed), _engine(engine), *_expiry(identity, now)),
+            (reachable, _fresh(believed), _engine(engine), *_expiry(identity, now + drift)),
             now,
             cluster.metadata.generation,
         ),

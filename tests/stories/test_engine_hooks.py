@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fleet.api.rollout import Phase
+from fleet.api.rollout import Phase, RolloutStatus
 from fleet.kulta.core import errands, validation
 from tests import gen
 from tests.kulta.world import World, blue_green_world, canary_world
@@ -117,6 +117,29 @@ def test_a_yes_of_the_hook_that_takes_back() -> None:
     before = len(world.hooks.called)
     world.run(100)
     assert len(world.hooks.called) == before, "nobody is asked of what is over"
+
+
+def test_what_was_said_of_a_former_attempt_says_nothing() -> None:
+    """Neither who let it through then nor who took it back; nor once a status is lost."""
+    world = hooked(canary_world((20, None), 100, routed=True), *ALL[:2], "rollback", no=())
+    world.image("shop:v2")
+    world.run(60)
+    assert world.status.phase is Phase.FAILED
+    before = len(world.hooks.called)
+    world.hooks.says = refusing("confirm-rollout", "rollback")
+    world.annotate("retry")
+    world.run(60)
+    assert waits(world) == (Phase.PAUSED, "HookRefused")
+    world.hooks.says = refusing("rollback")
+    world.run(60)
+    assert (world.state, world.split()) == ((Phase.PAUSED, 0, 20), (80, 20))
+    again = set(world.hooks.called[before:])
+    assert again == {ENTRY, PODS, ("rollback", "rollback")}
+    before = len(world.hooks.called)
+    world.status = RolloutStatus()
+    world.run(60)
+    assert (world.state, world.split()) == ((Phase.PAUSED, 0, 20), (80, 20))
+    assert PODS in world.hooks.called[before:]
 
 
 def test_a_step_asks_the_hooks_that_it_names() -> None:

@@ -113,8 +113,17 @@ def _heard(draft: Draft, hook: Hook, point: str) -> Heard | None:
     """What it said last; asked, or asked again, when that is due."""
     inquiry = Inquiry(hook=hook.name, url=hook.url, revision=draft.current, point=point)
     heard = draft.look.observed.heard.get(inquiry)
+    if heard is not None and _is_of_before(draft, heard):
+        heard = None
     if heard is not None and (heard.is_yes or draft.now < heard.at + POLL):
         draft.wake(None if heard.is_yes else heard.at + POLL)
         return heard
     draft.errands[inquiry] = Errand(inquiry=inquiry, hook=hook, rollout=draft.look.rollout)
     return heard
+
+
+def _is_of_before(draft: Draft, heard: Heard) -> bool:
+    """Whether the present attempt has begun since: what was said of a former one says nothing. A
+    beginning that is still to come was written by another's clock."""
+    begun = (x.timestamp for x in draft.status.decisions if x.action == "Initialize")
+    return any(item is not None and heard.at < item <= draft.now for item in begun)

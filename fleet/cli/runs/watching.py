@@ -63,9 +63,24 @@ class Shown:
 
 
 def is_seen(view: View) -> bool:
-    """Whether the run is what the Application asks for now."""
+    """Whether the hub has looked at what the Application asks for now, and no run is missing here.
+
+    A run that is undone has a successor in a moment; one that the Application knows already may
+    come later than it does, because each kind is watched by itself.
+    """
     found = view.application
-    return found is None or found.status.observed_generation == found.metadata.generation
+    if found is None:
+        return True
+    if found.status.observed_generation != found.metadata.generation:
+        return False
+    is_newest = found.status.run == view.run.name and not view.run.status.undo_to
+    return is_newest or is_refused(view)
+
+
+def is_queued(view: View) -> bool:
+    """Whether what the Application asks for now waits for the end of this run."""
+    found = view.application
+    return found is not None and found.status.revision != view.run.spec.revision
 
 
 def is_refused(view: View) -> bool:
@@ -89,12 +104,13 @@ def end_of(condition: str) -> End:
             return None
         if is_refused(view):
             return FAILED
-        over = phase in phases.ENDS
+        queued = is_queued(view)
+        over = phase in phases.ENDS and not queued
         if word == "ended":
             return DONE if over else None
         if word == REST:
             return DONE if over or is_resting(view) else None
-        if phase is not None and phase.lower() == word:
+        if phase is not None and phase.lower() == word and not queued:
             return DONE
         is_halted = phase is RunPhase.HALTED and word == RunPhase.SUCCEEDED.lower()
         return FAILED if over or is_halted else None
@@ -115,7 +131,7 @@ def is_over(view: View) -> int | None:
         return None
     if is_refused(view):
         return FAILED
-    if view.run.status.phase not in phases.ENDS:
+    if view.run.status.phase not in phases.ENDS or is_queued(view):
         return None
     return DONE if view.run.status.phase is RunPhase.SUCCEEDED else FAILED
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from fleet.api.fleetrollout import FleetRollout, RunPhase
-from fleet.api.names import REQUEST_ANNOTATION, REQUESTED_BY_ANNOTATION
+from fleet.api.names import REQUEST_ANNOTATION, REQUESTED_BY_ANNOTATION, ClusterName
 from fleet.cli.runs import asking
 from fleet.cli.runs.asking import Answer, Wish
 from fleet.cli.runs.inputs import Inputs
 from fleet.cli.runs.view import View
 from fleet.hub.core.observed import ApplicationObserved
-from tests.hub import world
+from tests.hub import gen, world
 from tests.hub.world import World
 
 WAVE: Mapping[str, Any] = {"name": "canary", "clusterSelector": {"matchLabels": {"ring": "canary"}}}
@@ -58,10 +58,10 @@ def succeeded() -> World:
     return world.settle(new())
 
 
-def delivered(here: World, image: str) -> World:
+def delivered(here: World, image: str, **policy: Any) -> World:
     """The tenant writes another image; the waves stay."""
     waves = here.application.spec.delivery_policy.manifest()["waves"]
-    return world.deliver(here, image, waves=waves)
+    return world.deliver(here, image, waves=waves, **policy)
 
 
 def second() -> World:
@@ -115,6 +115,44 @@ def waiting() -> World:
 def unseen() -> World:
     """The Application was changed a moment ago."""
     return delivered(succeeded(), "shop:v2")
+
+
+def queued() -> World:
+    """The second run has just succeeded, a third revision has waited for that."""
+    here = delivered(second(), "shop:v3", onNewRevision="Queue")
+    return until(here, RunPhase.SUCCEEDED)
+
+
+def queued_behind_a_halt() -> World:
+    """A third revision waits for the second run, which waits for a person."""
+    return world.tick(delivered(halted(), "shop:v3", onNewRevision="Queue"))
+
+
+def undone() -> World:
+    """The second run has succeeded and is asked to be undone; the third is not made yet."""
+    return world.tick(replace(world.settle(second()), request="undo/0"))
+
+
+def announced() -> World:
+    """The Application tells of a second run that has not been heard of yet."""
+    here = second()
+    del here.runs["checkout-2"]
+    return here
+
+
+def joined() -> World:
+    """The same for a run of the same revision: somebody has joined the fleet."""
+    here = succeeded()
+    name = ClusterName("d")
+    here = world.tick(
+        replace(
+            here,
+            members={**here.members, name: gen.member("d", ring="rest")},
+            objects={**here.objects, name: {}},
+        )
+    )
+    del here.runs["checkout-2"]
+    return here
 
 
 def seen(here: World) -> View:

@@ -73,6 +73,12 @@ def condition(tenant: Tenant, kind: str) -> tuple[str, str]:
     return next(((item["reason"], item["message"]) for item in found), ("", ""))
 
 
+def told(tenant: Tenant, reason: str) -> set[str]:
+    """The objects of which Events tell that."""
+    _, found = tenant.world.plane.call("GET", EVENTS.path(tenant.namespace))
+    return {item["involvedObject"]["name"] for item in found["items"] if item["reason"] == reason}
+
+
 def test_who_leaves_in_flight_drops_out_and_is_cleared(tenant: Tenant) -> None:
     """[MT-04, KH-26] The others go on; a fleet without anybody clears nobody."""
     tenant.deliver("app:v2", **ALL)
@@ -114,9 +120,9 @@ def test_many_that_leave_wait_for_a_person_and_orphans_stay(tenant: Tenant) -> N
         assert rollout["spec"]["dispatch"]["released"] is True
         assert there(tenant, name) == (True, 1), "everything stays"
     until(lambda: not condition(tenant, "Pruned")[0], "nothing waits any more", within=20)
-    _, events = tenant.world.plane.call("GET", EVENTS.path(tenant.namespace))
-    told = [item for item in events["items"] if item["reason"] == "Orphaned"]
-    assert {item["involvedObject"]["name"] for item in told} == {f"{NAME}.east", f"{NAME}.west"}
+    left = {f"{NAME}.east", f"{NAME}.west"}
+    until(lambda: told(tenant, "Orphaned") >= left, "both are told", within=10)
+    assert told(tenant, "Orphaned") == left
 
 
 def test_what_was_handed_over_is_put_back(world: World) -> None:

@@ -79,7 +79,8 @@ def do(cluster: str, objects: Objects, action: Any) -> str:
             rollout["spec"]["dispatch"] = {"hub": action.hub, "sequence": action.sequence}
             if action.released:
                 rollout["spec"]["dispatch"]["released"] = True
-                rollout["spec"].pop("hold", None)
+                if not action.spares_hold:
+                    rollout["spec"].pop("hold", None)
             rollout["metadata"]["generation"] += 1
             written(rollout)
             return f"fence {action.sequence}"

@@ -120,7 +120,8 @@ class RunPlan:
 class LookUp:
     """Read the live objects, then plan again with `DispatchObserved.looked_up`.
 
-    All that are rendered and all of the inventory. The Rollout only where the informer has none.
+    All that are rendered and all of the inventory. A Rollout only where the informer has none, or
+    one without our digest: what is adopted is remembered, and the informer keeps no pods.
     """
 
 
@@ -160,7 +161,7 @@ class FenceRollout:
     """Write `spec.dispatch` alone into the Rollout of exactly this version, before it is deleted.
 
     The member's API server refuses it to a deposed leader, who so never comes to the deletion.
-    `released` lets go of it instead: any hub may take it over, and nobody holds it any more.
+    `released` lets go of it instead: any hub may take it over, and ours holds it no more.
     """
 
     name: str
@@ -169,6 +170,8 @@ class FenceRollout:
     hub: str
     sequence: int
     released: bool = False
+    spares_hold: bool = False
+    """The hold in it is not ours: it stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -293,9 +293,10 @@ async def _do(handle: Handle, action: MemberAction) -> Mapping[str, Any] | None:
 
 def _fence(action: FenceRollout) -> dict[str, Any]:
     fence: dict[str, Any] = {"hub": action.hub, "sequence": action.sequence}
-    if action.released:
-        return {"dispatch": {**fence, "released": True}, "hold": None}
-    return {"dispatch": fence}
+    if not action.released:
+        return {"dispatch": fence}
+    end: dict[str, Any] = {} if action.spares_hold else {"hold": None}
+    return {"dispatch": {**fence, "released": True}, **end}
 
 
 async def _apply_rollout(handle: Handle, action: ApplyRollout) -> Mapping[str, Any]:

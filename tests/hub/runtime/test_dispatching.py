@@ -1,6 +1,7 @@
 """One ClusterRollout over fake API servers: the order of writes, and what refusals mean."""
 
 import copy
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,13 +9,16 @@ import pytest
 import yaml
 
 from fleet.api.names import (
+    APPLICATION_LABEL,
     CLUSTERROLLOUT_FINALIZER,
     CLUSTERROLLOUTS,
     CRDS,
     FLEETROLLOUTS,
     FLEETS,
     HTTPROUTES,
+    MANAGED_BY,
     MEMBERCLUSTERS,
+    NAMESPACE_LABEL,
     ROLLOUTS,
     SERVICES,
 )
@@ -277,6 +281,51 @@ async def test_what_somebody_edited_is_restored_by_force_and_told(desk: Desk) ->
     assert (found["replicas"], found["paused"], found["dispatch"]["sequence"]) == (4, True, 1)
     told = [event.message for event in desk.sent.events if event.reason == "Drifted"]
     assert told == ["kubectl-edit changed what the hub had written into the Rollout: restored"]
+
+
+async def test_a_rollout_that_is_handed_over_is_remembered_with_its_pods(desk: Desk) -> None:
+    """What the watch shows of it has none; `deletionPolicy: Revert` brings back what was read."""
+    mine = {"replicas": 3, "template": {"spec": {"containers": [{"name": "app", "image": "old"}]}}}
+    labels = {
+        MANAGED_BY: "kulta-fleet",
+        APPLICATION_LABEL: "checkout",
+        NAMESPACE_LABEL: TENANT,
+    }
+    meta = {"name": "checkout", "namespace": "checkout", "labels": labels}
+    link = desk.link("east")
+    assert link.handle is not None
+    seeded = desk.member("east").seed(ROLLOUTS, {"metadata": meta, "spec": mine})
+    link.handle.informers[ROLLOUTS].store.see(seeded)
+    assert link.rollouts["checkout", "checkout"]["spec"]["template"] == {}
+    await dispatching.dispatch(desk.hub, KEY)
+    kept = [entry["before"] for entry in status(desk)["inventory"] if entry.get("before")]
+    assert [json.loads(text)["spec"] for text in kept] == [mine]
+
+
+@pytest.mark.parametrize(
+    ("manager", "stays"),
+    [
+        pytest.param("kulta-fleet-hold", False, id="ours goes with us"),
+        pytest.param("kubectl-edit", True, id="a person's stays"),
+    ],
+)
+async def test_the_hold_of_a_rollout_that_is_let_go(desk: Desk, manager: str, stays: bool) -> None:
+    await dispatching.dispatch(desk.hub, KEY)
+    found, link = rollout(desk), desk.link("east")
+    found["spec"]["hold"] = {"reason": "wait", "sequence": 1}
+    entry = {"manager": manager, "fieldsV1": {"f:spec": {"f:hold": {}}}}
+    found["metadata"]["managedFields"] = [entry]
+    assert link.handle is not None
+    link.handle.informers[ROLLOUTS].store.see(desk.member("east").seed(ROLLOUTS, found))
+    item = desk.kube.peek(CLUSTERROLLOUTS, KEY[1], TENANT)
+    assert item is not None
+    item["metadata"]["deletionTimestamp"] = "2026-11-20T12:00:00Z"
+    item["spec"]["deletion"] = {"policy": "Orphan"}
+    desk.put(CLUSTERROLLOUTS, item)
+    await dispatching.dispatch(desk.hub, KEY)
+    spec = rollout(desk)["spec"]
+    assert spec["dispatch"]["released"] is True
+    assert bool(spec.get("hold")) is stays
 
 
 async def test_a_crd_that_is_too_old_is_named_and_looked_at_again(desk: Desk) -> None:

@@ -62,7 +62,7 @@ def planned(items: Items, rendered: Iterable[Rendered], live: Live) -> Items:
             kind=each.resource.kind,
             namespace=each.namespace,
             name=each.name,
-            before=reverting.remembered(live.get(each)),
+            before=reverting.remembered(live.whole(lives.place(each))),
         )
         for each in rendered
         if lives.place(each) not in known
@@ -99,6 +99,17 @@ def returning(items: Items, live: Live, owner: Owner) -> tuple[Items, tuple[reve
     return _ordered(items, live, owner, reverting.revert)
 
 
+def mine(item: InventoryItem, live: Live, owner: Owner) -> Manifest | None:
+    """What is listed, as it is there; None where it is gone, became somebody else's, or was made
+    anew by somebody: that is let be."""
+    found = live.find(place(item))
+    if found is None or not ownership.is_ours(found, owner.application, owner.namespace):
+        return None
+    if (item.uid and lives.uid(found) != item.uid) or lives.other_hub(found, owner.hub):
+        return None
+    return found
+
+
 def _ordered(
     items: Items, live: Live, owner: Owner, end: End[Done]
 ) -> tuple[Items, tuple[Done, ...]]:
@@ -115,17 +126,12 @@ def _ordered(
 def _ending(
     items: Items, live: Live, owner: Owner, end: End[Done]
 ) -> tuple[Items, tuple[Done, ...]]:
-    """(those that are still there, the writes for those that are not going already).
-
-    What became somebody else's, or was made anew by somebody, is let be.
-    """
+    """(those that are still there, the writes for those that are not going already)."""
     left: list[InventoryItem] = []
     writes: list[Done] = []
     for item in items:
-        found = live.find(place(item))
-        if found is None or not ownership.is_ours(found, owner.application, owner.namespace):
-            continue
-        if (item.uid and lives.uid(found) != item.uid) or lives.other_hub(found, owner.hub):
+        found = mine(item, live, owner)
+        if found is None:
             continue
         write = end(item, found)
         if write is None:

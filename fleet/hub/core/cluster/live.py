@@ -40,6 +40,10 @@ class Live:
         seen = self.rollouts.get(where[1:]) if where[0] == ROLLOUTS.plural else None
         return seen if seen is not None else (self.others or {}).get(where)
 
+    def whole(self, where: Place) -> Manifest | None:
+        """The object at that place as it was looked up; the watch keeps no pods of a Rollout."""
+        return (self.others or {}).get(where) or self.find(where)
+
     @property
     def rollout(self) -> Manifest | None:
         """The Rollout that the wish is about."""
@@ -57,7 +61,7 @@ class Live:
     @property
     def hold(self) -> str:
         """The reason of the hold that is in force in the member."""
-        return str(part(self.rollout, "spec", "hold").get("reason", ""))
+        return hold(self.rollout)
 
     @property
     def version(self) -> str:
@@ -71,18 +75,12 @@ class Live:
     @property
     def holders(self) -> tuple[str, ...]:
         """Field managers of the hold in force, where the API server says them."""
-        fields = part(self.rollout, "metadata").get("managedFields") or ()
-        return tuple(
-            str(entry.get("manager", "?"))
-            for entry in fields
-            if isinstance(entry, Mapping) and "f:hold" in part(entry, "fieldsV1", "f:spec")
-        )
+        return holders(self.rollout)
 
     @property
     def foreign_hold(self) -> str:
         """Who holds the Rollout, if that is not the hub."""
-        ours = not self.hold or HOLD_MANAGER in self.holders
-        return "" if ours else ", ".join(self.holders)
+        return foreign_hold(self.rollout)
 
     def other_hub(self, hub: str) -> str:
         """The hub that holds the Rollout, if that is not `hub` and has not released it."""
@@ -120,6 +118,26 @@ def other_hub(rollout: Manifest | None, hub: str) -> str:
     dispatch = part(rollout, "spec", "dispatch")
     owner = str(dispatch.get("hub", ""))
     return owner if owner not in ("", hub) and not dispatch.get("released") else ""
+
+
+def hold(rollout: Manifest | None) -> str:
+    """The reason of the hold that is in force in a Rollout; empty where none is."""
+    return str(part(rollout, "spec", "hold").get("reason", ""))
+
+
+def holders(rollout: Manifest | None) -> tuple[str, ...]:
+    """Field managers of that hold, where the API server says them."""
+    return tuple(
+        str(entry.get("manager", "?"))
+        for entry in part(rollout, "metadata").get("managedFields") or ()
+        if isinstance(entry, Mapping) and "f:hold" in part(entry, "fieldsV1", "f:spec")
+    )
+
+
+def foreign_hold(rollout: Manifest | None) -> str:
+    """Who holds a Rollout, if that is not the hub."""
+    names = holders(rollout)
+    return "" if not hold(rollout) or HOLD_MANAGER in names else ", ".join(names)
 
 
 def is_released(rollout: Manifest | None) -> bool:

@@ -138,19 +138,31 @@ def _let_go(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> 
             left, writes = inventory.returning(listed, live, owner)
             return _away(item, observed, Leaving(left, writes, rollouts), now)
         case "Orphan":
-            return _orphaned(item, observed, rollouts, now)
+            ours = [
+                one
+                for each in listed
+                if each.plural == ROLLOUTS.plural
+                and (one := inventory.mine(each, live, owner)) is not None
+            ]
+            return _orphaned(item, observed, ours, now)
 
 
 def _orphaned(
     item: ClusterRollout, observed: DispatchObserved, rollouts: Sequence[Manifest], now: datetime
 ) -> DispatchPlan:
-    """Everything stays as it runs; a Rollout that is marked so may be taken over by any hub."""
+    """Everything stays as it runs; a Rollout that is marked so may be taken over by any hub.
+
+    Our hold ends, for nobody would be there to end it; somebody else's stays.
+    """
     kept = [one for one in rollouts if not lives.is_released(one)]
     if not kept:
         return _done(item, "Normal", "Orphaned", f"deletionPolicy: Orphan; {_left(item)}")
     status = _status(item, observed, "letting go of the Rollout", now)
     taken, fence = _sequence(item, rollouts)
-    marks = tuple(replace(mark, released=True) for mark in _marks(kept, observed, taken))
+    marks = tuple(
+        replace(mark, released=True, spares_hold=bool(lives.foreign_hold(one)))
+        for one, mark in zip(kept, _marks(kept, observed, taken), strict=True)
+    )
     status = status.model_copy(update={"dispatch": taken})
     return DispatchPlan(status=status, actions=marks, fence=fence)
 

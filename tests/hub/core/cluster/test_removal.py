@@ -237,6 +237,39 @@ def test_an_orphan_is_marked_and_everything_stays() -> None:
     assert done.events == (("Normal", "Orphaned", message),)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"labels": {"app": "x"}}, id="it lost our labels"),
+        pytest.param({"uid": "another"}, id="somebody made it anew under its name"),
+    ],
+)
+def test_an_orphan_that_became_somebody_elses_is_not_marked(change: dict[str, Any]) -> None:
+    item, there = told(going(settled()), policy="Orphan"), objects()
+    there["rollouts", "checkout", "checkout"]["metadata"] |= change
+    plan = dispatch.decide(item, look(there, looked=True), NOON)
+    assert (plan.actions, plan.finalizer) == ((), REMOVE)
+
+
+@pytest.mark.parametrize(
+    ("manager", "stays"),
+    [
+        pytest.param("kulta-fleet-hold", False, id="ours ends: nobody would be there to end it"),
+        pytest.param("kubectl-edit", True, id="a person's does not"),
+    ],
+)
+def test_the_hold_of_an_orphan(manager: str, stays: bool) -> None:
+    there = objects()
+    rollout = there["rollouts", "checkout", "checkout"]
+    rollout["spec"]["hold"] = {"reason": "wait", "sequence": 1}
+    entry = {"manager": manager, "fieldsV1": {"f:spec": {"f:hold": {}}}}
+    rollout["metadata"]["managedFields"] = [entry]
+    plan = dispatch.decide(told(going(settled()), policy="Orphan"), look(there), NOON)
+    (mark,) = plan.actions
+    assert isinstance(mark, FenceRollout)
+    assert mark.spares_hold is stays
+
+
 def test_an_orphan_without_its_rollout_is_let_go_at_once() -> None:
     item, there = told(going(settled()), policy="Orphan"), objects()
     del there["rollouts", "checkout", "checkout"]

@@ -93,6 +93,9 @@ class Web:
                 return await self._ask(call, httpx.URL(call.url), where)
         except TimeoutError:
             raise Unanswered(f"{where} did not answer within {call.seconds:g} s") from None
+        except UnicodeError:
+            words = "a part of its host name is empty, longer than 63 characters or misspelt"
+            raise Refused(f"{where} is not an address: {words}{hint}") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise TemporaryError(f"{where} does not answer: {_why(error)}{hint}") from None
 

@@ -94,8 +94,9 @@ async def test_it_has_its_time() -> None:
 
 
 async def test_addresses_that_are_refused() -> None:
+    refused = {"127.0.0.1:9": "loopback", "169.254.169.254": "metadata", "a..b": "not an address"}
     async with asking(loopback=False) as advisor:
-        for host, words in (("127.0.0.1:9", "loopback"), ("169.254.169.254", "metadata")):
+        for host, words in refused.items():
             with pytest.raises(TemporaryError, match=words):
                 await advisor.ask(question(f"http://{host}/"))
 

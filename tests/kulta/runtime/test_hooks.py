@@ -131,6 +131,35 @@ async def test_addresses_that_no_hook_may_have(url: str) -> None:
             await caller.call(Hook(name="gate", url=url, retries=0), {})
 
 
+HOSTS = [
+    pytest.param("http://gate..ops/x", id="a host name with a hole"),
+    pytest.param("http://.ops/x", id="one that begins with a dot"),
+    pytest.param(f"http://{'a' * 64}.ops/x", id="one with a part that is too long"),
+    pytest.param("http://xn--a/x", id="one that stands for none"),
+]
+
+
+@pytest.mark.parametrize("url", HOSTS)
+async def test_a_host_name_that_cannot_be_is_a_no(url: str) -> None:
+    """It fits the pattern of the CRD, and no resolver takes it."""
+    async with asking() as (asked, woken):
+        asked.ask(KEY, [errand(url, retries=0)])
+        await until(lambda: woken == [KEY])
+        (heard,) = asked.of(KEY).values()
+    assert not heard.is_yes
+    assert "is not an address: a part of its host name is empty" in heard.said
+
+
+@pytest.mark.parametrize("url", HOSTS)
+async def test_a_host_name_that_cannot_be_is_told_nothing_for_ever(url: str) -> None:
+    async with calling() as caller:
+        sink = Told(caller)
+        letter = sink.write(decided(url, retries=0))
+        assert letter is not None
+        with pytest.raises(PermanentError, match="is not an address"):
+            await sink.send(letter)
+
+
 def decided(*urls: str, action: str = "Rollback", **more: Any) -> Transition:
     """A decision about a Rollout that wants to be told of it."""
     item = transition(action=action)

@@ -16,6 +16,7 @@ from fleet.kulta.runtime.credentials import Credentials
 from fleet.kulta.runtime.measure import EACH, KEPT, Measurements
 from fleet.kulta.runtime.sources import Sources
 from tests.fakes import NOON, FakeClock, FakeKube, Samples
+from tests.waiting import until
 
 KEY = ("shop", "checkout")
 
@@ -212,5 +213,18 @@ async def test_a_silent_name_server_is_asked_once_for_a_name() -> None:
         await asyncio.sleep(0.05)
         errors = {item.error for item in measurements.of(KEY).values()}
         assert errors == {"the host name prometheus cannot be resolved"}
+    await measurements.close()
+    await net.close()
+
+
+async def test_a_host_name_that_cannot_be_is_an_error() -> None:
+    """Of a Prometheus and of a JSON API: no data, said in words, and not a question for ever."""
+    net, woken = Web(user_agent="test"), []
+    measurements = Measurements(sources(net, 5), FakeClock(), woken.append)
+    wanted = [Query(address="http://a..b:9090", text="up"), Query(address="http://.b/", path="x")]
+    measurements.ask(KEY, wanted)
+    await until(lambda: len(woken) == len(wanted))
+    errors = [measurements.of(KEY)[item].error for item in wanted]
+    assert all("is not an address: a part of its host name" in error for error in errors)
     await measurements.close()
     await net.close()

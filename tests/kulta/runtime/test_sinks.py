@@ -79,6 +79,7 @@ async def test_a_sink_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
         pytest.param("http://127.0.0.1:9/", "a loopback address", id="this machine"),
         pytest.param("http://169.254.169.254/", "a cloud metadata address", id="the metadata"),
         pytest.param("http://169.254.7.7/", "a link-local address", id="link-local"),
+        pytest.param("http://sink..ops/", "is not an address", id="a host name with a hole"),
     ],
 )
 async def test_addresses_that_are_refused(url: str, words: str) -> None:

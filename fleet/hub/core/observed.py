@@ -148,4 +148,5 @@ class DispatchObserved:
     """Where the Application is gone: its ClusterRollouts of later waves whose members answer."""
     looked_up: Mapping[Place, Mapping[str, Any]] | None = None
     """Live objects, every rendered one and every one of the inventory; None while not looked up.
-    Rollouts stand here only where `rollouts` has none: without our labels, somebody else's."""
+    Rollouts stand here only where `rollouts` has none that we wrote: somebody else's, or one that
+    is to be adopted."""

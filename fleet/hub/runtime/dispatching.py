@@ -28,7 +28,7 @@ from fleet.hub.core.actions import (
     UpdateObject,
 )
 from fleet.hub.core.cluster import dispatch as dispatches
-from fleet.hub.core.cluster import refusals, standing
+from fleet.hub.core.cluster import live, refusals, standing
 from fleet.hub.core.observed import Place
 from fleet.hub.runtime import apply, observe, schemas
 from fleet.hub.runtime.apply import Outcome
@@ -62,7 +62,8 @@ async def dispatch(hub: Context, key: Key) -> None:
         if any(isinstance(action, LookUp) for action in plan.actions):
             handle = _handle(hub, item)
             wanted = observe.wanted(item, observed)
-            looked_up = dict(await apply.look(handle, wanted, observed.rollouts))
+            ours = [place for place, one in observed.rollouts.items() if live.digest(one)]
+            looked_up = dict(await apply.look(handle, wanted, ours))
             continue
         if plan.finalizer is Finalizer.ADD:
             await apply.add_finalizer(hub, item)

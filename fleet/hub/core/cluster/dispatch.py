@@ -134,11 +134,12 @@ def _conflict(case: Case) -> DispatchPlan | None:
 def _looked_up(case: Case) -> DispatchPlan | None:
     """Ask for the live objects before anything that depends on them.
 
-    A Rollout that the watch does not show may be there without our labels.
+    A Rollout that the watch does not show may be there without our labels; one that we did not
+    write is read whole before it is adopted.
     """
     if case.observed.looked_up is not None or case.bar is not None:
         return None
-    if case.live.rollout is not None and not writes.unconfirmed(case) and not _surplus(case):
+    if case.live.digest and not writes.unconfirmed(case) and not _surplus(case):
         return None
     return DispatchPlan(status=case.item.status, actions=(LookUp(),))
 

@@ -6,6 +6,7 @@ the engine's fields are part of it. What we made ourselves was nothing before, a
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from fleet.api.clusterrollout import InventoryItem
@@ -16,7 +17,8 @@ from fleet.hub.core.cluster import live as lives
 from fleet.kit import hashing
 
 LARGEST = 64_000
-"""Characters of an object that is remembered; a larger one is let be as it is then."""
+"""Characters of an object that is remembered; a larger one is let be as it is then, and so is a
+Rollout whose pods were not read."""
 
 Change = DeleteObject | UpdateObject | ApplyRollout
 
@@ -33,7 +35,7 @@ def remembered(live: Manifest | None) -> str:
         "spec": dict(lives.part(live, "spec")),
     }
     text = hashing.canonical(kept)
-    return text if len(text) <= LARGEST else "{}"
+    return text if len(text) <= LARGEST and _is_whole(kept) else "{}"
 
 
 def delete(item: InventoryItem, live: Manifest) -> DeleteObject:
@@ -52,7 +54,7 @@ def revert(item: InventoryItem, live: Manifest) -> Change | None:
     if not item.before:
         return delete(item, live)
     before: dict[str, Any] = json.loads(item.before)
-    if not lives.digest(live) or not before:
+    if not lives.digest(live) or not before or not _is_whole(before):
         return None
     if item.plural == ROLLOUTS.plural:
         return ApplyRollout(manifest=_rollout(item, before, live), force=True)
@@ -78,6 +80,11 @@ def _rollout(item: InventoryItem, before: dict[str, Any], live: Manifest) -> dic
             "dispatch": {**lives.part(live, "spec", "dispatch"), "released": True},
         },
     }
+
+
+def _is_whole(before: Mapping[str, Any]) -> bool:
+    """Whether it was read: a Rollout of the watch comes without its pods."""
+    return lives.part(before, "spec").get("template") != {}
 
 
 def _notes(before: dict[str, Any], live: Manifest) -> dict[str, Any]:

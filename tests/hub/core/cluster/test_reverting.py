@@ -1,6 +1,7 @@
 """What was there before us: remembered when it is adopted, and put back when we go."""
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -17,8 +18,11 @@ from fleet.hub.core.actions import (
     UpdateObject,
 )
 from fleet.hub.core.cluster import dispatch, reverting
+from fleet.hub.runtime import watches
+from fleet.kit import hashing
 from tests.conftest import NOON
-from tests.hub.place import NEW, Objects, after, did, look, objects, settled
+from tests.hub import engine
+from tests.hub.place import NEW, Objects, after, did, look, objects, rendered, settled
 
 HANDED_OVER = {
     MANAGED_BY: "kulta-fleet",
@@ -78,6 +82,31 @@ def test_only_what_was_there_is_remembered_before_anything_is_written() -> None:
 )
 def test_what_is_remembered(live: dict[str, Any] | None, kept: str) -> None:
     assert reverting.remembered(live) == kept
+
+
+def slimmed(there: Objects) -> dict[tuple[str, str], Any]:
+    """What the hub's watch shows of it."""
+    return {key: watches.slim(one) for key, one in engine.seen(there).items()}
+
+
+def test_a_rollout_is_remembered_as_it_was_read_and_not_as_the_watch_shows_it() -> None:
+    there: Objects = {ROLLOUT: theirs(MINE)}
+    alone = rendered()[:1]
+    asked = dispatch.decide(NEW, look(rendered=alone, rollouts=slimmed(there)), NOON)
+    assert did(asked) == ["LookUp"], "its pods are not known yet"
+    known = look(there, looked=True, rendered=alone, rollouts=slimmed(there))
+    kept = before(after(NEW, dispatch.decide(NEW, known, NOON)))
+    assert json.loads(kept["Rollout checkout"])["spec"] == MINE
+
+
+def test_a_rollout_whose_pods_were_not_read_is_let_be() -> None:
+    there: Objects = {ROLLOUT: theirs(MINE)}
+    late = look({}, looked=True, rollouts=slimmed(there))
+    assert before(after(NEW, dispatch.decide(NEW, late, NOON))) == {"Rollout checkout": "{}"}
+    kept = hashing.canonical({"labels": {}, "annotations": {}, "spec": {"template": {}}})
+    item = going(settled(), adopting(ROLLOUT, MINE))
+    entry = item.status.inventory[0].model_copy(update={"before": kept})
+    assert reverting.revert(entry, objects()[ROLLOUT]) is None, "what an older hub remembered"
 
 
 def going(item: ClusterRollout, memory: ClusterRollout | None = None) -> ClusterRollout:

@@ -73,26 +73,31 @@ class Errands:
     def __init__(self, caller: Caller, clock: Clock, answered: Callable[[Key], None]) -> None:
         self._caller, self._clock, self._answered = caller, clock, answered
         self._known: dict[Key, dict[Inquiry, Heard]] = {}
-        self._asking: dict[tuple[Key, Inquiry], asyncio.Task[None]] = {}
+        self._asking: dict[Key, dict[Inquiry, asyncio.Task[None]]] = {}
 
     def of(self, key: Key) -> dict[Inquiry, Heard]:
         """What the hooks of a Rollout said last."""
         return dict(self._known.get(key, {}))
 
     def ask(self, key: Key, errands: Iterable[Errand]) -> None:
-        """Ask whom nobody is asking; returns at once."""
+        """Ask whom nobody is asking; returns at once. Who is still asked about another revision of
+        the Rollout is not asked any more."""
         for errand in errands:
-            if (key, errand.inquiry) not in self._asking:
-                asking = asyncio.create_task(self._ask(key, errand))
-                self._asking[key, errand.inquiry] = asking
+            asking, inquiry = self._asking.setdefault(key, {}), errand.inquiry
+            for old in [item for item in asking if item.revision != inquiry.revision]:
+                asking.pop(old).cancel()
+            if inquiry not in asking:
+                asking[inquiry] = asyncio.create_task(self._ask(key, errand))
 
     def forget(self, key: Key) -> None:
-        """The Rollout is gone."""
+        """The Rollout is gone: what is still asked about it is no answer to one of its name."""
         self._known.pop(key, None)
+        for asking in self._asking.pop(key, {}).values():
+            asking.cancel()
 
     async def close(self) -> None:
         """End what is under way, and the caller with it."""
-        await aio.cancel(*self._asking.values())
+        await aio.cancel(*(task for asking in self._asking.values() for task in asking.values()))
         await self._caller.close()
 
     async def _ask(self, key: Key, errand: Errand) -> None:
@@ -102,7 +107,9 @@ class Errands:
         except (PermanentError, TemporaryError) as error:
             why = str(error)
         finally:
-            del self._asking[key, inquiry]
+            is_wanted = self._ends(key, inquiry)
+        if not is_wanted:
+            return
         about = {"namespace": key[0], "rollout": key[1], "hook": inquiry.hook}
         log.info("a hook was asked", extra={**about, "why": why or "yes"})
         kept = self._known.setdefault(key, {})
@@ -110,6 +117,16 @@ class Errands:
             del kept[old]
         kept[inquiry] = Heard(is_yes=not why, at=self._clock.now(), said=why)
         self._answered(key)
+
+    def _ends(self, key: Key, inquiry: Inquiry) -> bool:
+        """The task that runs has asked; whether anybody wants to know."""
+        asking = self._asking.get(key, {})
+        if asking.get(inquiry) is not asyncio.current_task():
+            return False
+        del asking[inquiry]
+        if not asking:
+            del self._asking[key]
+        return True
 
 
 class Told:

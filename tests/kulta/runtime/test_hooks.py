@@ -25,12 +25,12 @@ from tests.waiting import until
 OTHER = ("shop", "cart")
 
 
-def errand(url: str, point: str = "step 0", **more: Any) -> Errand:
+def errand(url: str, point: str = "step 0", revision: str = "abc", **more: Any) -> Errand:
     hook = Hook(name="gate", url=url, **{"type": "rollout", **more})
     rollout = Rollout.parse(gen.manifest())
     status = rollout.status.model_copy(update={"current_step_index": 0, "current_weight": 20})
     return Errand(
-        inquiry=Inquiry(hook="gate", url=url, revision="abc", point=point),
+        inquiry=Inquiry(hook="gate", url=url, revision=revision, point=point),
         hook=hook,
         rollout=rollout.model_copy(update={"status": status}),
     )
@@ -115,12 +115,36 @@ async def test_a_silent_hook_keeps_nobody_else_waiting() -> None:
 async def test_answers_about_another_revision_are_forgotten() -> None:
     async with Mailbox().open() as url, asking() as (asked, woken):
         for revision in ("abc", "def"):
-            wanted = errand(url)
-            inquiry = Inquiry(hook="gate", url=url, revision=revision, point="step 0")
-            asked.ask(KEY, [Errand(inquiry=inquiry, hook=wanted.hook, rollout=wanted.rollout)])
+            asked.ask(KEY, [errand(url, revision=revision)])
             await until(lambda: len(woken) > 0)
             woken.clear()
         assert [item.revision for item in asked.of(KEY)] == ["def"]
+
+
+async def test_who_is_made_again_gets_no_answer_of_its_former_life() -> None:
+    """The same question, which was under way when the Rollout went."""
+    box = Mailbox(202, 409, delay=0.1)
+    async with box.open() as url, asking() as (asked, woken):
+        asked.ask(KEY, [errand(url)])
+        await until(lambda: len(box.requests) == 1)
+        asked.forget(KEY)
+        asked.ask(KEY, [errand(url)])
+        await until(lambda: bool(woken))
+        assert [item.is_yes for item in asked.of(KEY).values()] == [False]
+        assert (len(box.requests), woken) == (2, [KEY])
+
+
+async def test_a_late_answer_about_another_revision_is_none() -> None:
+    slow, quick = Mailbox(delay=0.1), Mailbox()
+    async with slow.open() as one, quick.open() as other, asking() as (asked, woken):
+        asked.ask(KEY, [errand(one)])
+        await until(lambda: len(slow.requests) == 1)
+        asked.ask(KEY, [errand(other, revision="def")])
+        await until(lambda: len(slow.letters) == 1)
+        asked.ask(OTHER, [errand(one)])
+        await until(lambda: OTHER in woken)
+        assert [item.revision for item in asked.of(KEY)] == ["def"]
+        assert woken == [KEY, OTHER]
 
 
 @pytest.mark.parametrize("url", ["http://169.254.169.254/latest", "http://127.0.0.1:1/x"])

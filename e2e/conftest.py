@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = [item for item in items if _is_here(item)]
     needs: dict[str, set[str]] = {}
     for item in here:
-        needs.setdefault(item.path.stem, set()).update(getattr(item, "fixturenames", ()))
+        needs.setdefault(item.path.stem, set()).update(_ours(item))
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TIME_OUT))
     for file, fixtures in needs.items():
@@ -106,6 +106,12 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """End the ground of a group after its last test."""
     if nextitem is None or groups.group(nextitem.path.stem) != groups.group(item.path.stem):
         _grounds.close()
+
+
+def _ours(item: pytest.Item) -> set[str]:
+    """The fixtures of this file that a test needs; a file may have its own of the same name."""
+    found = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
+    return {name for name, all_of_it in found.items() if all_of_it[-1].baseid == HERE.name}
 
 
 def _is_here(item: pytest.Item) -> bool:

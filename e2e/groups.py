@@ -11,6 +11,7 @@ from pathlib import PurePath
 from xdist.scheduler import LoadScopeScheduling
 
 SHARED: Mapping[str, str] = {
+    "plane": "realm",
     "realm": "realm",
     "our_kinds": "realm",
     "site": "site",

@@ -156,6 +156,14 @@ def test_fake_nodes_run_pods_that_the_scheduler_bound(
     assert plane.kubectl("get", "nodes", "-o", "name").split() == ["node/kwok-0", "node/kwok-1"]
 
 
+@pytest.fixture(scope="module")
+def plane(planes: Planes) -> ControlPlane:
+    """A control plane of this file's own: the shared one may have ended with its group."""
+    bodies = AuditPolicy(bodies=("replicasets.apps",))
+    (made,) = planes("controllers", options=Options(scheduler=False, audit=bodies))
+    return made
+
+
 def test_kubeconfigs_verify_the_server(plane: ControlPlane, tmp_path: Path) -> None:
     (cluster,) = yaml.safe_load(plane.kubeconfig.read_text())["clusters"]
     assert set(cluster["cluster"]) == {"server", "certificate-authority-data"}

@@ -346,7 +346,13 @@ class HttpProxy:
             data=await request.read(),
             allow_redirects=False,
         ) as answer:
-            yield answer
+            try:
+                yield answer
+            finally:
+                # What is broken off says no good-bye: TLS would wait for the server's answer to
+                # it, and a test's loop may be closed before.
+                if answer.connection is not None and answer.connection.transport is not None:
+                    answer.connection.transport.abort()
 
     async def _watch(
         self, request: web.BaseRequest, answer: aiohttp.ClientResponse

@@ -49,8 +49,6 @@ async def dispatch(hub: Context, key: Key) -> None:
     been reported.
     """
     await _await_run(hub, key)
-    if (known := hub.stores.items.get(key)) is not None:
-        await schemas.learn_again(hub, known)
     looked_up: Objects | None = None
     is_deleted = False
     for _ in range(ROUNDS):
@@ -59,6 +57,8 @@ async def dispatch(hub: Context, key: Key) -> None:
             return
         observed = observe.dispatch(hub, item, looked_up)
         plan = dispatches.decide(item, observed, hub.now())
+        if plan.status.reason == "EngineTooOld" and await schemas.learn_again(hub, item):
+            continue
         if any(isinstance(action, LookUp) for action in plan.actions):
             handle = _handle(hub, item)
             wanted = observe.wanted(item, observed)

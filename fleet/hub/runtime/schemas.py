@@ -1,7 +1,7 @@
 """What members' Rollout CRDs declare: read with each connection, and again while it matters.
 
-Called by `membership` when it meets a member and by `dispatching` where a cluster could not be
-served because of its CRD. Decides nothing: what is lacking is `core.cluster.schema`'s.
+Called by `membership` when it meets a member and by `dispatching` before it believes that a cluster
+cannot be served because of its CRD. Decides nothing: what is lacking is `core.cluster.schema`'s.
 """
 
 from fleet import errors
@@ -23,15 +23,17 @@ async def learn(hub: Context, link: Link) -> None:
     link.fields = hub.links.shared(schema.fields(found, ROLLOUTS.version))
 
 
-async def learn_again(hub: Context, item: ClusterRollout) -> None:
-    """Look whether the CRD that was too old has been brought up to date; a member that does not
-    answer is believed to be what it was."""
+async def learn_again(hub: Context, item: ClusterRollout) -> bool:
+    """Look whether the CRD that seems too old has been brought up to date; whether it was read. A
+    member that does not answer is believed to be what it was."""
     link = hub.links.get((item.namespace, item.spec.cluster))
-    if item.status.reason != "EngineTooOld" or link is None or link.handle is None:
-        return
+    if link is None or link.handle is None:
+        return False
     if hub.clock.monotonic() - link.learned_at < AGAIN_SECONDS:
-        return
+        return False
     try:
         await learn(hub, link)
     except errors.FleetError:
         link.learned_at = hub.clock.monotonic()
+        return False
+    return True

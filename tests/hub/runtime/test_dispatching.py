@@ -328,15 +328,31 @@ async def test_the_hold_of_a_rollout_that_is_let_go(desk: Desk, manager: str, st
     assert bool(spec.get("hold")) is stays
 
 
-async def test_a_crd_that_is_too_old_is_named_and_looked_at_again(desk: Desk) -> None:
-    """Nothing is sent that the member would not know; when its CRD is new, it goes on by itself."""
-    crd = yaml.safe_load((ROOT / "crds/rollouts.yaml").read_text())
+async def outdated(desk: Desk) -> dict[str, Any]:
+    """The hub has met the member with a CRD that knows no strategy; the present one."""
+    crd: dict[str, Any] = yaml.safe_load((ROOT / "crds/rollouts.yaml").read_text())
     older = copy.deepcopy(crd)
     for version in older["spec"]["versions"]:
         del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["strategy"]
-    member, link = desk.member("east"), desk.link("east")
-    member.seed(CRDS, older)
-    await schemas.learn(desk.hub, link)
+    desk.member("east").seed(CRDS, older)
+    await schemas.learn(desk.hub, desk.link("east"))
+    return crd
+
+
+async def test_a_crd_is_looked_at_again_before_a_cluster_fails_of_it(desk: Desk) -> None:
+    """What the hub knows of it may be as old as the connection."""
+    desk.member("east").seed(CRDS, await outdated(desk))
+    desk.clock.advance(31)
+    desk.live("east")
+    await dispatching.dispatch(desk.hub, KEY)
+    assert status(desk)["phase"] == "Applying"
+    assert rollout(desk)["spec"]["dispatch"]["sequence"] == 1
+
+
+async def test_a_crd_that_is_too_old_is_named_and_looked_at_again(desk: Desk) -> None:
+    """Nothing is sent that the member would not know; when its CRD is new, it goes on by itself."""
+    member = desk.member("east")
+    crd = await outdated(desk)
     await dispatching.dispatch(desk.hub, KEY)
     assert (status(desk)["phase"], status(desk)["reason"]) == ("Failed", "EngineTooOld")
     assert status(desk)["message"] == (

@@ -164,10 +164,8 @@ def upgrade(
         if spec.get("mode") == "External":
             text = f"{name}: its engine is External: whoever runs it there replaces it"
             raise UserError("Refused", text)
-        body = {
-            "metadata": {"resourceVersion": cluster["metadata"]["resourceVersion"]},
-            "spec": {"engine": {"image": image or None}},
-        }
+        # One field, whatever the hub writes into the status meanwhile.
+        body = {"spec": {"engine": {"image": image or None}}}
         hub.patch(names.MEMBERCLUSTERS.path(namespace, name), body)
     status = (cluster.get("status") or {}).get("engine") or {}
     runs = f"version {status['version']} runs there" if status.get("version") else "none is known"

@@ -1,0 +1,52 @@
+"""`fleet cluster …` beside a hub that never stands still."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import pytest
+
+from fleet import errors
+from fleet.api import names
+from tests.shell import fleet
+
+
+class Hub:
+    """Writes the status of its one member each time after somebody has looked."""
+
+    def __init__(self) -> None:
+        self.version = 1
+        self.patches: list[Mapping[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def find(self, resource: names.Resource, name: str, namespace: str) -> dict[str, Any]:
+        metadata = {"name": name, "namespace": namespace, "resourceVersion": str(self.version)}
+        self.version += 1
+        return {"metadata": metadata, "spec": {"engine": {"mode": "Managed"}}}
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> None:
+        version = body.get("metadata", {}).get("resourceVersion", str(self.version))
+        if version != str(self.version):
+            raise errors.Conflict("the object has been modified")
+        self.patches.append(body)
+
+
+@pytest.mark.parametrize(
+    ("words", "image"),
+    [
+        pytest.param(("--image", "kulta-fleet:0.2.0"), "kulta-fleet:0.2.0", id="an image"),
+        pytest.param((), None, id="the hub's choice"),
+    ],
+)
+def test_an_upgrade_is_written_between_two_reports(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], image: str | None
+) -> None:
+    hub = Hub()
+    monkeypatch.setattr("fleet.cli.access.connect", lambda *_, **__: hub)
+    done = fleet("cluster", "upgrade", "eu-7", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert hub.patches == [{"spec": {"engine": {"image": image}}}]

@@ -113,6 +113,13 @@ class Place:
         runs = [FleetRollout.parse(item) for item in found]
         return sorted(runs, key=lambda run: run.spec.number)
 
+    def newest(self, run: FleetRollout) -> int:
+        """The number of the newest run of its Application. Raises UserError where none is left."""
+        found = self.runs(run.spec.application.name)
+        if not found:
+            raise errors.UserError("NotFound", f"{run.name} was deleted meanwhile")
+        return found[-1].spec.number
+
     def all_runs(self, namespace: str | None) -> list[FleetRollout]:
         """The runs of all Applications of a namespace, or of all namespaces."""
         found = self._list(names.FLEETROLLOUTS, namespace, {})

@@ -77,7 +77,7 @@ def seen(hub: Place, target: Target) -> View:
     name = target.run.spec.application.name
     is_newest = target.application is not None
     if not is_newest:
-        is_newest = hub.runs(name)[-1].spec.number == target.run.spec.number
+        is_newest = hub.newest(target.run) == target.run.spec.number
     # The run's own status says most of it to those who may not look at the clusters.
     items = hub.clusters(name) if hub.may_see_clusters(name) else []
     return View(

@@ -133,7 +133,7 @@ def _newest(hub: Place, target: Target, found: FleetRollout) -> int:
     """The number of the newest run of that Application."""
     if target.application is not None:
         return found.spec.number
-    return hub.runs(found.spec.application.name)[-1].spec.number
+    return hub.newest(found)
 
 
 _REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}

@@ -1,11 +1,14 @@
 """What APP and RUN may look like, and what is meant by them."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from fleet.api import names
 from fleet.api.fleetrollout import Appended
-from fleet.cli.runs import place
-from fleet.cli.runs.place import Target
+from fleet.cli.runs import place, show
+from fleet.cli.runs.place import Place, Target
 from fleet.errors import UserError
 from tests.cli.runs import scenes
 from tests.shell import fleet
@@ -48,6 +51,20 @@ def test_who_joined_is_a_cluster_of_the_run() -> None:
     run = scenes.second().run
     joined = run.status.model_copy(update={"appended": (Appended(name="d", wave="rest"),)})
     assert place.clusters_of(run.model_copy(update={"status": joined})) == ["a", "b", "c", "d"]
+
+
+class Emptied:
+    """A hub whose runs have gone since the command looked first."""
+
+    def request(self, method: str, path: str, *, query: Mapping[str, str]) -> dict[str, Any]:
+        return {"items": []}
+
+
+def test_a_run_that_goes_meanwhile_is_told() -> None:
+    hub = Place(access=Emptied(), namespace="shop")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="checkout-2 was deleted meanwhile") as error:
+        show.seen(hub, Target(application=None, run=scenes.second().run))
+    assert error.value.reason == "NotFound"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from fleet.hub.core.observed import Member
 from fleet.hub.core.run import story
 from fleet.kit import durations, phrases
 
-_LOSS = re.compile(r"(?P<who>[^@]+)(@(?P<begin>[0-9]+[smhd])?(-(?P<end>[0-9]+[smhd]))?)?")
+_LOSS = re.compile(r"(?P<who>[^@]+)(@(?=.)(?P<begin>[0-9]+[smhd])?(-(?P<end>[0-9]+[smhd]))?)?")
 TONES: Mapping[str, Tone] = {
     "Started": Tone.BUSY,
     "Done": Tone.GOOD,

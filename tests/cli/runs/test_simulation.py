@@ -196,6 +196,7 @@ def test_losses_are_written_so(
     ("word", "said"),
     [
         pytest.param("z", "name one of a, b, c, or write label=value", id="nobody"),
+        pytest.param("a@", "a@: write NAME or label=value, @10m for later", id="a time left out"),
         pytest.param("a@soon", "@10m for later, @10m-2h for a while", id="no time"),
         pytest.param("a@9999m", "out of range", id="too late"),
         pytest.param("a@2h-1h", "it would end before it begins", id="backwards"),

@@ -11,6 +11,7 @@ import pytest
 from fleet.api.rollout import Phase, RolloutStatus
 from fleet.kulta.core import errands, validation
 from tests import gen
+from tests.kulta.ab import ab_world
 from tests.kulta.world import World, blue_green_world, canary_world
 
 URL = "http://gate.shop:8080/check"
@@ -166,6 +167,49 @@ def test_a_person_who_promotes_does_not_wait_for_hooks() -> None:
     world.run(60)
     assert waits(world)[1] == "HookRefused"
     world.annotate("promote")
+    world.settle()
+    assert world.status.phase is Phase.COMPLETED
+
+
+WORLDS = {
+    "canary": lambda: canary_world((20, "1s"), 100, routed=True),
+    "canary without a route": lambda: canary_world((20, "1s"), 100),
+    "blueGreen": blue_green_world,
+    "abTesting": ab_world,
+    "simple": lambda: World(gen.manifest(strategy={"simple": {}})),
+}
+
+
+@pytest.mark.parametrize("make", WORLDS.values(), ids=WORLDS)
+@pytest.mark.parametrize("refuses", ["confirm-rollout", "pre-rollout"])
+def test_who_comes_at_once_asks_nobody(make: Callable[[], World], refuses: str) -> None:
+    """As somebody asks for it, and as its revision is known."""
+    world = hooked(make(), refuses, no=(refuses,))
+    world.update(rollbackWindow=1)
+    world.image("shop:v2")
+    world.run(30)
+    assert waits(world)[1] == "HookRefused"
+    world.annotate("promote-full")
+    world.settle()
+    assert (world.status.phase, world.ready("shop:v2")) == (Phase.COMPLETED, 4)
+    world.run(60)
+    before = len(world.hooks.called)
+    world.hooks.clear()
+    world.image("shop:v1")
+    world.run(120)
+    assert (world.status.phase, world.ready("shop:v1")) == (Phase.COMPLETED, 4)
+    assert len(world.hooks.called) == before
+
+
+@pytest.mark.parametrize("refuses", ["confirm-rollout", "pre-rollout"])
+def test_a_person_who_promotes_waits_for_what_comes_before_the_step(refuses: str) -> None:
+    world = hooked(canary_world((20, None), routed=True), refuses, no=(refuses,))
+    world.image("shop:v2")
+    world.run(10)
+    world.annotate("promote")
+    world.run(60)
+    assert (waits(world)[1], world.split()) == ("HookRefused", (100, 0))
+    world.hooks.says = refusing()
     world.settle()
     assert world.status.phase is Phase.COMPLETED
 

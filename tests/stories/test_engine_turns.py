@@ -46,6 +46,24 @@ def test_who_waits_has_no_pods_and_begins_by_itself(strategy: dict[str, Any]) ->
         assert (world.status.phase, world.ready(image)) == (Phase.COMPLETED, 4)
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
+def test_who_is_known_or_wanted_at_once_does_not_wait(strategy: dict[str, Any]) -> None:
+    world = Crowd(gen.manifest(strategy=strategy, rollbackWindow=1), is_full=False)
+    for name in (gen.ACTIVE, gen.PREVIEW) if "blueGreen" in strategy else ():
+        world.services[name] = gen.service(name, "active" if name == gen.ACTIVE else "preview")
+    world.settle()
+    world.is_full = True
+    world.image("shop:v2")
+    world.run(60)
+    assert world.condition("Paused") == ("True", "Queued")
+    world.annotate("promote-full")
+    world.settle()
+    assert (world.status.phase, world.ready("shop:v2")) == (Phase.COMPLETED, 4)
+    world.image("shop:v1")
+    world.settle()
+    assert (world.status.phase, world.ready("shop:v1")) == (Phase.COMPLETED, 4)
+
+
 def test_who_has_begun_goes_on_and_who_returns_needs_no_place() -> None:
     world = Crowd(gen.manifest(strategy=gen.canary((50, None), 100)), is_full=False)
     world.settle()

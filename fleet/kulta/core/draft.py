@@ -78,6 +78,16 @@ class Draft:
         """The revision that has proved itself; empty while none has."""
         return self.status.stable_pod_hash
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether nobody is asked any more if the current revision may begin: there is something
+        of it, or it comes at once, since it is known or a person wants it."""
+        index, canary = self.status.current_step_index, self.look.spec.strategy.canary
+        last = len(canary.way) if canary is not None else 1
+        is_past = bool(self.stable) and index is not None and index >= last
+        is_there = self.status.reached_step_index is not None or self.look.replicas(self.current)
+        return is_past or bool(is_there)
+
     def set(self, **changes: Any) -> None:
         """Change fields of the next status."""
         self.status = self.status.model_copy(update=changes)

@@ -2,14 +2,15 @@
 
     confirm-rollout           before there is anything of the new revision
     pre-rollout               when its pods are ready, before anybody gets them; where pods are the
-                              traffic, before there are any
+                              traffic, and for experiments, before there are any
     rollout, step.hooks       before a step, or a preview, is left
     confirm-traffic-increase  the same, for canaries
     confirm-promotion         before the promotion
     rollback                  all the time: a yes takes the revision back
 
 Called by strategies. A no holds and is asked again; so does silence. What is asked stands in the
-draft, what was answered in `observed`; a person who promotes does not wait for hooks.
+draft, what was answered in `observed`. A person who promotes does not wait for those of the step or
+preview that he leaves; what goes to 100% at once waits for none.
 """
 
 from collections.abc import Collection, Iterator
@@ -40,7 +41,7 @@ def problems(spec: RolloutSpec) -> Iterator[str]:
 
 def at_entry(draft: Draft) -> Wait | None:
     """Who must say yes before there is anything of the new revision."""
-    if draft.status.reached_step_index is not None or draft.look.replicas(draft.current):
+    if draft.has_begun:
         return None
     types = {"confirm-rollout"}
     if not (draft.traits.cuts_over or (draft.traits.is_routed and not draft.traits.arms)):

@@ -15,9 +15,8 @@ QUEUED = "Queued"
 
 def wait(draft: Draft) -> Wait | None:
     """Why a revision has to wait before there is anything of it; None when it is its turn."""
-    has_begun = draft.status.reached_step_index is not None or draft.look.replicas(draft.current)
     is_change = draft.current != draft.stable and draft.look.total > 0
-    if not draft.look.observed.is_full or has_begun or not is_change:
+    if not draft.look.observed.is_full or draft.has_begun or not is_change:
         return None
     message = "as many rollouts are active as the engine may have; this one begins when one ends"
     return Wait(reason=QUEUED, message=message)

@@ -15,8 +15,9 @@ import pytest
 from e2e.ground import background, binaries, definitions, engine
 from e2e.ground.controlplane import LEAN, ControlPlane
 from e2e.ground.engine import Engine
+from e2e.ground.faults import Seen
 from e2e.ground.planes import Planes
-from e2e.ground.proxy import HttpProxy, Seen
+from e2e.ground.proxy import HttpProxy
 from e2e.ground.subject import Subject, route, service
 from e2e.ground.waiting import until
 from fleet.api.names import ROLLOUTS

@@ -14,9 +14,10 @@ import pytest
 from e2e.ground import background
 from e2e.ground import hub as hubs
 from e2e.ground import member as members
+from e2e.ground.faults import Seen
 from e2e.ground.hub import Hub
 from e2e.ground.member import image_of
-from e2e.ground.proxy import HttpProxy, Seen
+from e2e.ground.proxy import HttpProxy
 from e2e.ground.waiting import until
 from e2e.tenancy import NAME, Tenant, World
 from fleet.api.names import HUB_LEASE, LEASES, ROLLOUTS

@@ -14,7 +14,8 @@ import aiohttp
 import pytest
 
 from e2e.ground.controlplane import ControlPlane
-from e2e.ground.proxy import HttpProxy, Proxy, Seen
+from e2e.ground.faults import Seen
+from e2e.ground.proxy import HttpProxy, Proxy
 
 READY = "/readyz"
 

@@ -16,8 +16,9 @@ from e2e.ground import background
 from e2e.ground import engine as engines
 from e2e.ground import member as members
 from e2e.ground.audit import Request
+from e2e.ground.faults import Seen
 from e2e.ground.member import image_of
-from e2e.ground.proxy import HttpProxy, Proxy, Seen
+from e2e.ground.proxy import HttpProxy, Proxy
 from e2e.ground.waiting import until
 from e2e.realm import Realm, application, deliver
 from e2e.tenancy import Tenant

@@ -17,8 +17,7 @@ import contextlib
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -28,10 +27,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from e2e.ground.authority import Authority
+from e2e.ground.faults import Caught, Fault, Seen, When, always, writing
 
 CHUNK = 64 * 1024
 HOST = "127.0.0.1"
-WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 HOP_BY_HOP = frozenset({"connection", "host", "keep-alive", "transfer-encoding", "content-length"})
 
 
@@ -139,70 +138,6 @@ def _reset(ends: Iterable[asyncio.StreamWriter]) -> None:
         raw = end.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         end.transport.abort()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One request that reached the HTTP proxy."""
-
-    method: str
-    path: str
-    """With its query."""
-
-    @property
-    def is_write(self) -> bool:
-        return self.method in WRITES
-
-    @property
-    def is_watch(self) -> bool:
-        return "watch=" in self.path
-
-
-When = Callable[[Seen], bool]
-
-
-def always(_: Seen) -> bool:
-    """Every request."""
-    return True
-
-
-def writing(seen: Seen) -> bool:
-    """Every request that changes something."""
-    return seen.is_write
-
-
-@dataclass(slots=True, kw_only=True)
-class Fault:
-    """What happens to the next `times` requests for which `when` holds."""
-
-    when: When
-    times: int
-    status: int | None
-    """Answered in the server's place; None = the server acts, but its answer is lost."""
-
-    def takes(self, request: Seen) -> bool:
-        """Whether this fault is for `request`; it is used up by that."""
-        if self.times <= 0 or not self.when(request):
-            return False
-        self.times -= 1
-        return True
-
-
-@dataclass(slots=True, kw_only=True)
-class Caught:
-    """A request that is on its way until `let_go`; tests in other threads may ask and call."""
-
-    when: When
-    loop: asyncio.AbstractEventLoop
-    has_come: bool = False
-    status: int = 0
-    """How the server has answered it, late."""
-    answer: str = ""
-    free: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def let_go(self) -> None:
-        """It may arrive now."""
-        self.loop.call_soon_threadsafe(self.free.set)
 
 
 class HttpProxy:
@@ -349,10 +284,7 @@ class HttpProxy:
             try:
                 yield answer
             finally:
-                # What is broken off says no good-bye: TLS would wait for the server's answer to
-                # it, and a test's loop may be closed before.
-                if answer.connection is not None and answer.connection.transport is not None:
-                    answer.connection.transport.abort()
+                _break_off(answer)
 
     async def _watch(
         self, request: web.BaseRequest, answer: aiohttp.ClientResponse
@@ -396,6 +328,12 @@ async def _relay(answer: aiohttp.ClientResponse, response: web.StreamResponse) -
 def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
     """The headers that are not about one connection only."""
     return CIMultiDict((k, v) for k, v in headers.items() if k.lower() not in HOP_BY_HOP)
+
+
+def _break_off(answer: aiohttp.ClientResponse) -> None:
+    """End an answer that has not come to its end: a TLS good-bye might outlive a test's loop."""
+    if answer.connection is not None and answer.connection.transport is not None:
+        answer.connection.transport.abort()
 
 
 def _cut(request: web.BaseRequest) -> web.Response:

@@ -282,6 +282,15 @@ class Entry(Model):
     """What was decided, with the numbers behind it."""
 
 
+class Asked(Model):
+    """What the Application asked for when an `undo` was written: another wish after it holds."""
+
+    generation: int
+    """The Application's generation."""
+    digest: Annotated[str, Field(max_length=64)]
+    """Of what would have been delivered."""
+
+
 class FleetRolloutStatus(Model):
     """Progress."""
 
@@ -341,6 +350,7 @@ class FleetRolloutStatus(Model):
     """Digest of the clusters that have left the fleet and that a person lets go."""
     undo_to: Annotated[str, Field(max_length=253)] = ""
     """The former run that is delivered again, in a run of its own: asked for with `undo`."""
+    undo_of: Asked | None = None
     history: Annotated[tuple[Entry, ...], Field(max_length=50)] = ()
     """What was decided, newest last."""
     conditions: Conditions = ()

@@ -29,7 +29,7 @@ from fleet.hub.core.actions import (
     SetDeletion,
     StartCluster,
 )
-from fleet.hub.core.application import decision
+from fleet.hub.core.application import aside, decision
 from fleet.hub.core.cluster import dispatch, removal
 from fleet.hub.core.member import connectivity, selection
 from fleet.hub.core.observed import (
@@ -259,6 +259,7 @@ def _annotated(world: World) -> Application:
 def _run(world: World, name: str) -> None:
     run = world.runs[name]
     older = [item for item in world.runs.values() if item.spec.number < run.spec.number]
+    undoes = run.status.undo_to or world.request.startswith("undo/")
     observed = RunObserved(
         members=world.members,
         clusters=world.items,
@@ -268,6 +269,7 @@ def _run(world: World, name: str) -> None:
         hooks=world.answers if name == world.run.name else {},
         fleet=frozenset(selection.select(world.fleet, world.members).chosen) or None,
         requests=(world.request,) if world.request else (),
+        asked=aside.asked(world.application) if undoes else None,
         deleting=world.application.metadata.deletion_timestamp is not None,
         paused=world.application.spec.delivery_policy.paused,
         former=tuple(older),

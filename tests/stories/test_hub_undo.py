@@ -125,6 +125,57 @@ def test_an_invalid_application_is_undone_too() -> None:
     assert (images(done), done.run.status.phase) == ("111", RunPhase.SUCCEEDED)
 
 
+BROKEN = {"waves": [*WAVES["waves"], {"name": "late", "clusters": ["b"]}]}
+"""Nobody may come after those that remain."""
+
+HELD = {"waves": [{**WAVES["waves"][0], "after": [{"approval": {}}]}, WAVES["waves"][1]]}
+
+
+def test_what_is_asked_for_after_a_hindered_undo_is_not_swallowed() -> None:
+    here = world.settle(world.deliver(delivered("shop:v2"), "shop:v2", **BROKEN), request="undo/1")
+    assert (images(here), here.run.status.undo_to) == ("222", "checkout-1"), "its waves hinder it"
+    done = world.settle(world.deliver(here, "shop:v4", **WAVES))
+    assert (images(done), done.run.name, done.run.spec.trigger) == (
+        "444", "checkout-3", "SpecChanged",
+    )  # fmt: skip
+    later = world.settle(world.deliver(done, "shop:v2", **WAVES))
+    assert (images(later), later.run.spec.instead_of) == ("222", "")
+
+
+def test_an_undo_that_was_hindered_comes_when_that_is_mended() -> None:
+    here = world.settle(world.deliver(delivered("shop:v2"), "shop:v2", **BROKEN), request="undo/1")
+    done = world.settle(world.deliver(here, "shop:v2", **WAVES))
+    assert (images(done), done.run.spec.trigger) == ("111", "Undone"), "its waves are no content"
+
+
+def test_who_goes_back_to_what_runs_ends_a_hindered_undo() -> None:
+    """No run follows that could take over from the one that gives way: it goes on."""
+    here = world.settle(world.deliver(delivered("shop:v2"), "shop:v3", **HELD))
+    wrong = world.deliver(here, "shop:v4", **BROKEN)
+    hindered = world.settle(wrong, request="undo/1/checkout-1")
+    assert hindered.run.status.reason == "GivingWay"
+    done = world.settle(world.deliver(hindered, "shop:v3", **HELD))
+    assert (images(done), done.run.status.phase) == ("322", RunPhase.AWAITING_APPROVAL)
+    assert done.run.status.history[-2].message == (
+        "checkout-1 is not delivered again: the Application has changed since"
+    )
+
+
+def test_an_abort_after_the_end_gives_up_a_hindered_undo() -> None:
+    here = world.settle(world.deliver(delivered("shop:v2"), "shop:v2", **BROKEN), request="undo/1")
+    here = world.settle(here, request="abort/2")
+    done = world.settle(world.deliver(here, "shop:v2", **WAVES))
+    assert (images(done), done.run.status.phase) == ("222", RunPhase.SUCCEEDED)
+
+
+def test_an_abort_gives_up_a_hindered_undo_too() -> None:
+    here = world.settle(world.deliver(delivered("shop:v2"), "shop:v3", **HELD))
+    here = world.settle(world.deliver(here, "shop:v3", **BROKEN), request="undo/1/checkout-1")
+    here = world.settle(here, request="abort/2")
+    done = world.settle(world.deliver(here, "shop:v3", **HELD))
+    assert (images(done), done.run.status.phase) == ("322", RunPhase.ABORTED)
+
+
 def test_history_keeps_what_is_to_be_delivered_again() -> None:
     policy = {"revisionHistoryLimit": 1}
     here = delivered("shop:v2", **policy)

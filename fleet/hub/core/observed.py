@@ -11,6 +11,7 @@ from typing import Any
 
 from fleet.api import ClusterRollout, Fleet, FleetRollout, MemberCluster
 from fleet.api.clusterrollout import Want
+from fleet.api.fleetrollout import Asked
 from fleet.api.names import ClusterName
 from fleet.rendering.render import Rendered
 
@@ -118,6 +119,8 @@ class RunObserved:
     """Older runs of the Application that have not ended: they give way first."""
     former: tuple[FleetRollout, ...] = ()
     """Older runs of the Application that are kept, oldest first."""
+    asked: Asked | None = None
+    """What the Application asks for now; looked at only where an undo is about."""
     drift: timedelta = timedelta(0)
     """How far the clock on the wall has jumped ahead of the present."""
     fleet: frozenset[str] | None = None

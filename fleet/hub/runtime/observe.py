@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleet.api import Application, ClusterRollout, FleetRollout, MemberCluster
-from fleet.api.fleetrollout import Snapshot
+from fleet.api.fleetrollout import Asked, Snapshot
 from fleet.api.names import (
     REQUEST_ANNOTATION,
     REQUESTED_BY_ANNOTATION,
@@ -21,7 +21,7 @@ from fleet.api.names import (
 from fleet.clusters.store import Unreadable
 from fleet.errors import UserError
 from fleet.hub.core import phases
-from fleet.hub.core.application import decision
+from fleet.hub.core.application import aside, decision
 from fleet.hub.core.application.occasion import Proposal
 from fleet.hub.core.cluster import removal
 from fleet.hub.core.member import selection
@@ -121,6 +121,7 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
         newest=max([item.spec.number, *(other.spec.number for other in others)]),
         isolated=hub.links.is_hub_suspect(item.namespace, hub.clock.monotonic()),
         requests=_requests(item, found),
+        asked=_asked(item, found),
         authors=_authors(item, found),
         drift=hub.clock.drift(),
         hooks=hub.hooks.answers((item.namespace, item.name)),
@@ -299,6 +300,13 @@ def _authors(item: FleetRollout, owner: Application | None) -> dict[str, str]:
         for note in notes
         if REQUEST_ANNOTATION in note
     }
+
+
+def _asked(item: FleetRollout, owner: Application | None) -> Asked | None:
+    """What the Application asks for, where an undo is about: it takes time to tell."""
+    texts = _requests(item, owner)
+    is_about = item.status.undo_to or any(text.startswith("undo/") for text in texts)
+    return aside.asked(owner) if owner is not None and is_about else None
 
 
 def _requests(item: FleetRollout, owner: Application | None) -> tuple[str, ...]:

@@ -4,12 +4,15 @@ Called by `decision` before anything else is judged. What the Application asks f
 changed; where it goes, and how from cluster to cluster, is what it says now: nobody skips a gate.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from fleet.api import Application, FleetRollout
 from fleet.api.application import ApplicationSpec
+from fleet.api.fleetrollout import Asked
 from fleet.errors import UserError
 from fleet.hub.core.observed import ApplicationObserved
+from fleet.hub.core.run import former
 from fleet.kit import hashing
 from fleet.rendering import overrides
 
@@ -37,6 +40,22 @@ def stand_in(application: Application, observed: ApplicationObserved) -> tuple[A
     if newest.spec.instead_of != own:
         return application, ""
     return _like(application, newest), own
+
+
+def current(application: Application, observed: ApplicationObserved) -> ApplicationObserved:
+    """What is seen, without an undo that something has hindered until the Application changed."""
+    newest = observed.runs[-1] if observed.runs else None
+    if newest is None or not newest.status.undo_to:
+        return observed
+    if not former.is_over(newest.status, asked(application)):
+        return observed
+    newest = newest.model_copy(update={"status": former.forgotten(newest.status)})
+    return replace(observed, runs=(*observed.runs[:-1], newest))
+
+
+def asked(application: Application) -> Asked:
+    """What it asks for, as a run keeps it with an undo."""
+    return Asked(generation=application.metadata.generation, digest=digest(application.spec))
 
 
 def _like(application: Application, run: FleetRollout) -> Application:

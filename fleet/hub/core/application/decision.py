@@ -33,6 +33,7 @@ def decide(
     """The next run if one is due, the old runs that can go, and the Application's status."""
     if application.metadata.deletion_timestamp is not None:
         return _deleting(application, observed)
+    observed = aside.current(application, observed)
     try:
         proposal = accept(application, observed)
         create = _due(application, observed, proposal)
@@ -49,6 +50,7 @@ def decide(
 
 def accept(application: Application, observed: ApplicationObserved) -> Proposal:
     """The Application as it would be delivered now. Raises UserError where it cannot be."""
+    observed = aside.current(application, observed)
     application, instead_of = aside.stand_in(application, observed)
     wanted = application.spec.destination.fleet
     if observed.fleet is None:

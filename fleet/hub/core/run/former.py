@@ -1,13 +1,14 @@
 """Which former run of an Application an `undo` delivers again.
 
-Called by `requests`. A rollback leads each cluster back to its own last good run and ends there; an
-undo is a run like any other: one snapshot for everybody, through the waves with their gates.
+Called by `requests`, `plan` and the Application's `aside`. A rollback leads each cluster back to
+its own last good run and ends there; an undo is a run like any other: one snapshot for everybody,
+through the waves with their gates.
 """
 
 from collections.abc import Sequence
 
 from fleet.api import FleetRollout
-from fleet.api.fleetrollout import RunPhase
+from fleet.api.fleetrollout import Asked, FleetRolloutStatus, RunPhase
 from fleet.errors import UserError
 from fleet.kit import phrases
 
@@ -41,6 +42,27 @@ def target(run: FleetRollout, former: Sequence[FleetRollout], name: str) -> Flee
             f"{run.name} does not: change spec.destination of the Application",
         )
     return found
+
+
+def begin(
+    status: FleetRolloutStatus, found: FleetRollout, asked: Asked | None
+) -> FleetRolloutStatus:
+    """From now on `found` is to be delivered again, in place of what the Application asks for."""
+    return status.model_copy(update={"undo_to": found.name, "undo_of": asked})
+
+
+def is_over(status: FleetRolloutStatus, asked: Asked | None) -> bool:
+    """Whether the Application has asked for something else since an undo that has not come about:
+    what a person wrote last holds."""
+    then = status.undo_of if status.undo_to else None
+    if then is None or asked is None:
+        return False
+    return asked.generation > then.generation and asked.digest != then.digest
+
+
+def forgotten(status: FleetRolloutStatus) -> FleetRolloutStatus:
+    """Without the undo."""
+    return status.model_copy(update={"undo_to": "", "undo_of": None})
 
 
 def is_good(run: FleetRollout) -> bool:

@@ -23,7 +23,18 @@ from fleet.hub.core.actions import (
     StartCluster,
 )
 from fleet.hub.core.observed import RunObserved
-from fleet.hub.core.run import gates, membership, report, requests, rows, story, undo, waits, walk
+from fleet.hub.core.run import (
+    former,
+    gates,
+    membership,
+    report,
+    requests,
+    rows,
+    story,
+    undo,
+    waits,
+    walk,
+)
 from fleet.hub.core.run import state as states
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.report import State
@@ -37,11 +48,12 @@ HOLD_REASON = 256
 
 def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     """What the run does now, what it reports, and when to look again."""
-    before, news = membership.joined(run, _begun(run, observed, now), observed)
+    begun, lapsed = _lapsed(run, _begun(run, observed, now), observed)
+    before, news = membership.joined(run, begun, observed)
     looked = rows.look(run.model_copy(update={"status": before}), observed, now)
     answer = _request(run, observed, before, looked, now)
     status = answer.status if answer else before
-    told = (*news, *(((answer.reason, answer.message),) if answer else ()))
+    told = (*lapsed, *news, *(((answer.reason, answer.message),) if answer else ()))
     if status.phase in phases.ENDS and status.finished_at is not None:
         return _ended(run, status, told, now)
     closing = _closing(run, observed, answer)
@@ -109,6 +121,7 @@ def _ended(
         update={
             "handled": status.handled,
             "undo_to": status.undo_to,
+            "undo_of": status.undo_of,
             "prune_confirmed": status.prune_confirmed,
             "history": history,
         }
@@ -127,6 +140,16 @@ def _begun(run: FleetRollout, observed: RunObserved, now: datetime) -> FleetRoll
     return run.status.model_copy(
         update={"waves": waves, "isolated_until": until, "plan_digest": digest}
     )
+
+
+def _lapsed(
+    run: FleetRollout, status: FleetRolloutStatus, observed: RunObserved
+) -> tuple[FleetRolloutStatus, tuple[Told, ...]]:
+    """Without an undo that something has hindered until the Application changed."""
+    if observed.newest > run.spec.number or not former.is_over(status, observed.asked):
+        return status, ()
+    message = f"{status.undo_to} is not delivered again: the Application has changed since"
+    return former.forgotten(status), (("RequestRefused", message),)
 
 
 def _digest(run: FleetRollout) -> str:
@@ -154,6 +177,7 @@ def _request(
         rows=rows,
         authors=observed.authors,
         former=observed.former,
+        asked=observed.asked,
         now=now,
     )
     return requests.handle(texts, case)

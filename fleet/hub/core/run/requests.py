@@ -10,6 +10,7 @@ from datetime import datetime
 
 from fleet.api import FleetRollout
 from fleet.api.fleetrollout import (
+    Asked,
     FleetRolloutStatus,
     Pass,
     PlannedWave,
@@ -39,6 +40,8 @@ class Case:
     """Who wrote which request, as far as that is known."""
     former: Sequence[FleetRollout] = ()
     """The Application's runs before this one, oldest first."""
+    asked: Asked | None = None
+    """What the Application asks for, where that is known."""
     argument: str = ""
     by: str = ""
 
@@ -77,7 +80,8 @@ def handle(texts: Sequence[str], case: Case) -> Reply | None:
     if verb not in VERBS or not rest:
         return _refused(marked, f"the request {text[:100]} is not understood: {HELP}")
     ends = AFTER_THE_END.get(verb, frozenset())
-    if status.phase in phases.ENDS and status.phase not in ends:
+    late = status.phase in phases.ENDS and status.phase not in ends
+    if late and not (verb == "abort" and status.undo_to):
         return _refused(marked, f"the request {verb} came after the end of the run: {status.phase}")
     if status.undo is not None and status.undo.fleet and verb not in ON_THE_WAY_BACK:
         return _refused(marked, f"the request {verb} came too late: the run is rolled back")
@@ -107,15 +111,10 @@ def _resume(case: Case) -> Reply:
     """Go on: out of a pause, and out of a halt in spite of what has failed so far."""
     status = case.status
     failed = tuple(row.name for row in case.rows if row.is_failed) if status.halted_at else ()
-    after = status.model_copy(
-        update={
-            "paused": False,
-            "halted_at": None,
-            "accepted": tuple(sorted({*status.accepted, *failed})),
-        }
-    )
-    accepted = f"; accepted as failed: {', '.join(failed[:5])}" if failed else ""
-    return Reply(status=after, reason="Resumed", message=f"resumed by request{accepted}")
+    accepted = tuple(sorted({*status.accepted, *failed}))
+    after = status.model_copy(update={"paused": False, "halted_at": None, "accepted": accepted})
+    told = f"; accepted as failed: {', '.join(failed[:5])}" if failed else ""
+    return Reply(status=after, reason="Resumed", message=f"resumed by request{told}")
 
 
 def _retry(case: Case) -> Reply:
@@ -138,7 +137,8 @@ def _retry(case: Case) -> Reply:
 
 
 def _abort(case: Case) -> Reply:
-    return Reply(status=case.status, reason="Aborted", message="aborted by request", abort=True)
+    after = former.forgotten(case.status)
+    return Reply(status=after, reason="Aborted", message="aborted by request", abort=True)
 
 
 def _skip(case: Case) -> Reply:
@@ -192,7 +192,7 @@ def _undo(case: Case) -> Reply:
         found = former.target(case.run, case.former, case.argument)
     except UserError as error:
         return _refused(case.status, str(error))
-    after = case.status.model_copy(update={"undo_to": found.name})
+    after = former.begin(case.status, found, case.asked)
     by = f", asked for by {case.by}" if case.by else ""
     told = f"{found.name} is delivered again, revision {found.spec.revision}{by}"
     return Reply(status=after, reason="Undone", message=told)

@@ -176,6 +176,15 @@ def test_an_abort_gives_up_a_hindered_undo_too() -> None:
     assert (images(done), done.run.status.phase) == ("322", RunPhase.ABORTED)
 
 
+def test_a_hub_that_makes_another_digest_of_it_does_not_bring_it_back() -> None:
+    """A newer hub knows fields that an older one did not."""
+    here = world.settle(delivered("shop:v2"), request="undo/1")
+    spec = here.run.spec.model_copy(update={"instead_of": "0123456789"})
+    runs = {**here.runs, here.run.name: here.run.model_copy(update={"spec": spec})}
+    done = world.settle(replace(here, runs=runs))
+    assert (images(done), done.run.name) == ("111", "checkout-3")
+
+
 def test_history_keeps_what_is_to_be_delivered_again() -> None:
     policy = {"revisionHistoryLimit": 1}
     here = delivered("shop:v2", **policy)

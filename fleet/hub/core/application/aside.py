@@ -37,8 +37,9 @@ def stand_in(application: Application, observed: ApplicationObserved) -> tuple[A
                 "Refused", f"undo: run {wanted} is gone: ask with undo/<id>/<run> for another"
             )
         return _like(application, found), own
-    if newest.spec.instead_of != own:
-        return application, ""
+    generation = newest.spec.application.generation
+    if newest.spec.instead_of != own and application.metadata.generation != generation:
+        return application, ""  # not for the digest alone: a new hub may make another one of it
     return _like(application, newest), own
 
 

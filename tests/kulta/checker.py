@@ -24,6 +24,7 @@ def check(world: Any) -> None:
         most = 2 * spec.replicas
     if spec.strategy.ab_testing is not None:
         most = (2 + len(spec.strategy.ab_testing.variants)) * spec.replicas
+    most += spec.replicas if _is_stranded(world) else 0
     before, world.wished = world.wished, sum(sizes)
     if before < world.wished > most:  # what was there before somebody scaled down is no fault
         raise Impossible(f"{sizes} pods, at most {most}")
@@ -34,6 +35,33 @@ def check(world: Any) -> None:
             _check_weight(world, name, item, cuts_over=spec.strategy.blue_green is not None)
     _check_failed(world)
     _check_reasons(world)
+
+
+def _is_stranded(world: Any) -> bool:
+    """Whether a third revision has traffic that the stable one lacks the pods for."""
+    status = world.plans[-1].status if world.plans else world.status
+    stable, known = status.stable_pod_hash, (status.stable_pod_hash, status.current_pod_hash)
+    ready = [pod.hash for pod in world.pods.values() if pod.ready]
+    thirds = {item for item in ready if item not in known and share(world, item)}
+    return bool(thirds and world.routes and ready.count(stable) < world.rollout.spec.replicas)
+
+
+def check_shift(world: Any, before: Any, after: Any) -> None:
+    """No weight goes from pods that are ready to a Service that has none."""
+    if "deletionTimestamp" in world.manifest["metadata"] or not world.rollout.spec.replicas:
+        return
+    had, has = _weights(before), _weights(after)
+    ready = {name: world.addresses(world.services[name]) for name in has if name in world.services}
+    lost = [name for name in ready if has[name] < had.get(name, 0) and ready[name]]
+    won = [name for name in ready if has[name] > had.get(name, 0) and not ready[name]]
+    if lost and won:
+        raise Impossible(f"weight goes from {lost} to {won}, without a ready pod: {had} → {has}")
+
+
+def _weights(route: Any) -> dict[str, int]:
+    """Service → weight, where a rule divides the traffic."""
+    rules = [rule.get("backendRefs") or [] for rule in route["spec"].get("rules") or []]
+    return {ref["name"]: ref.get("weight", 1) for refs in rules if len(refs) > 1 for ref in refs}
 
 
 def _check_reasons(world: Any) -> None:

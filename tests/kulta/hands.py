@@ -6,6 +6,7 @@ from typing import Any
 from fleet.api import names
 from fleet.kulta.core import actions as kinds
 from fleet.kulta.core.observed import ReplicaSet
+from tests.kulta import checker
 from tests.trees import clone, name
 
 
@@ -95,3 +96,5 @@ def _route(world: Any, made: Any) -> None:
         changed["metadata"]["generation"] += 1
     changed["metadata"]["resourceVersion"] = str(int(known["metadata"]["resourceVersion"]) + 1)
     world.routes[place] = changed
+    if known["kind"] != "Ingress":
+        checker.check_shift(world, known, changed)

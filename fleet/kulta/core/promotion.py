@@ -122,6 +122,8 @@ def grow(draft: Draft) -> int:
 def _room(draft: Draft) -> int:
     """Pods that the current revision may have beside all others."""
     total, traits = draft.look.total, draft.traits
+    if _is_stranded(draft):
+        return total
     sides = 1 + len(traits.arms) if traits.arms else 2
     most = sides * total + (0 if traits.arms or traits.cuts_over else draft.look.bounds.surge)
     return most - sum(draft.size(x) for x in {draft.stable, *draft.others()} - {draft.current, ""})
@@ -130,9 +132,15 @@ def _room(draft: Draft) -> int:
 def clear(draft: Draft) -> Wait | None:
     """Where what was given up leaves no room, it loses its traffic first, and then its pods."""
     current = draft.current
-    if draft.traits.is_counted or draft.size(current) >= draft.look.total:
+    if draft.traits.is_counted or draft.size(current) >= draft.look.total or _is_stranded(draft):
         return None
     return traffic.aim(draft, draft.stable or current, current)
+
+
+def _is_stranded(draft: Draft) -> bool:
+    """Whether the stable revision cannot take back what one that is given up serves: the new pods
+    come beside both then, since to serve counts more than the bounds of pods."""
+    return returns.is_given_up(draft) and returns.remaining(draft) > 0
 
 
 def idle(draft: Draft) -> list[str]:

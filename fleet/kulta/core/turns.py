@@ -22,11 +22,15 @@ def wait(draft: Draft) -> Wait | None:
     return Wait(reason=QUEUED, message=message)
 
 
+def is_on_its_way(status: RolloutStatus) -> bool:
+    """Whether another revision than the stable one is to come."""
+    return phases.is_active(status.phase) and status.current_pod_hash != status.stable_pod_hash
+
+
 def is_active(status: RolloutStatus) -> bool:
     """Whether a Rollout with this status has one of the places: a revision is on its way and has
     pods. A return to the stable one needs none."""
-    is_on_its_way = status.current_pod_hash != status.stable_pod_hash
-    return phases.is_active(status.phase) and is_on_its_way and status.updated_replicas > 0
+    return is_on_its_way(status) and status.updated_replicas > 0
 
 
 def is_queued(status: RolloutStatus) -> bool:

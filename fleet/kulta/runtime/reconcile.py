@@ -130,7 +130,9 @@ class Reconciler:
             consumed=consumed,
         )
         plan = self.decide(rollout, seen, now)
-        self.turns.note(key, plan.status)
+        stable = plan.status.stable_pod_hash
+        others = [item for item in seen.replica_sets if item.hash != stable and item.replicas]
+        self.turns.note(key, plan.status, has_pods=bool(others))
         await turn.perform(plan.actions)
         if self._is_due(key, rollout, plan):
             await turn.report(stalled.cleared(plan.status))

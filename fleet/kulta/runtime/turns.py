@@ -30,15 +30,20 @@ class Turns:
             self._active = {known for known, status in self._known() if turns.is_active(status)}
         return key not in self._active and len(self._active) >= self._limit
 
-    def note(self, key: Key, status: RolloutStatus) -> None:
-        """This is where it stands now."""
+    def note(self, key: Key, status: RolloutStatus, *, has_pods: bool = False) -> None:
+        """This is where it stands now. `has_pods`: of some revision that is not the stable one,
+        such as one that has just been replaced."""
         if self._active is None:
             return
-        if turns.is_active(status):
+        is_full = self.is_full(key)
+        keeps = key in self._active and has_pods and turns.is_on_its_way(status)
+        if turns.is_active(status) or keeps:
             self._active.add(key)
         else:
             self._active.discard(key)
-        if turns.is_queued(status):
+        # Who could begin and does not, as its spec is invalid or it is being deleted, is no more
+        # in line, though its status says so.
+        if is_full and turns.is_queued(status):
             self._queue.setdefault(key)
         else:
             self._queue.pop(key, None)

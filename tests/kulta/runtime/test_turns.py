@@ -40,3 +40,35 @@ def test_the_first_who_waits_is_next() -> None:
     assert (turns.is_full(THREE), woken) == (True, [TWO])
     turns.forget(TWO)
     assert woken == [TWO, THREE]
+
+
+def test_who_could_begin_and_does_not_keeps_nobody_waiting() -> None:
+    """Its spec has become invalid, or it is being deleted: its status says still that it waits."""
+    woken: list[Key] = []
+    turns = Turns(1, list, woken.append)
+    turns.is_full(ONE)
+    for key, status in ((ONE, ACTIVE), (TWO, QUEUED), (THREE, QUEUED), (TWO, QUEUED)):
+        turns.note(key, status)
+    turns.note(ONE, DONE)
+    assert woken == [TWO]
+    for _ in range(3):
+        assert not turns.is_full(TWO)
+        turns.note(TWO, QUEUED)
+    assert set(woken[1:]) == {THREE}
+    turns.note(THREE, ACTIVE)
+    turns.note(TWO, QUEUED)
+    turns.note(THREE, DONE)
+    assert woken[-1] == TWO, "it waits again as long as it must"
+
+
+def test_a_revision_without_pods_yet_keeps_the_place_of_the_one_that_it_replaces() -> None:
+    turns = Turns(1, list, lambda _: None)
+    turns.is_full(ONE)
+    replaced = ACTIVE.model_copy(update={"updated_replicas": 0})
+    turns.note(ONE, replaced, has_pods=True)
+    assert not turns.is_full(TWO), "what a completed rollout leaves for a while counts for nothing"
+    turns.note(ONE, ACTIVE)
+    turns.note(ONE, replaced, has_pods=True)
+    assert turns.is_full(TWO)
+    turns.note(ONE, replaced)
+    assert not turns.is_full(TWO)

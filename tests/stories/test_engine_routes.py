@@ -209,6 +209,32 @@ def test_routes_that_have_not_been_seen_yet_are_awaited(why: str, told: tuple[st
     assert world.settle().status.phase is Phase.COMPLETED
 
 
+@pytest.mark.parametrize(
+    ("why", "unserved", "gone"),
+    [
+        pytest.param("", set(), False, id="not yet: it waits"),
+        pytest.param("forbidden", set(), True, id="never: it goes"),
+        pytest.param("", {"HTTPRoute", "GRPCRoute"}, True, id="there are none: it goes"),
+    ],
+)
+def test_deletion_waits_for_routes_that_have_not_been_seen_yet(
+    why: str, unserved: set[str], gone: bool
+) -> None:
+    world = routed_by(ALL, (20, None), 100)
+    world.image("shop:v2")
+    world.run(5)
+    routes, world.routes = world.routes, {}
+    world.unseen, world.unserved = {"HTTPRoute": why, "GRPCRoute": why}, unserved
+    world.manifest["metadata"]["deletionTimestamp"] = "2026-11-20T13:00:00Z"
+    world.strict = False
+    world.run(1)
+    assert world.gone == gone
+    world.unseen, world.routes = {}, routes
+    world.run(1)
+    splits = {world.split(name) for name in routes}
+    assert (world.gone, splits) == (True, {(80, 20) if gone else (100, 0)})
+
+
 class TestExperiments:
     """Arms that are asked for by headers, over several routes."""
 

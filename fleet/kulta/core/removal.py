@@ -17,8 +17,12 @@ from fleet.kulta.core.traits import Traits
 
 
 def plan(rollout: Rollout, observed: Observed, traits: Traits | None) -> Plan:
-    """Everything of the user's as it was, then the finalizer; nothing when it is gone already."""
-    if names.ROLLOUT_FINALIZER not in rollout.metadata.finalizers:
+    """Everything of the user's as it was, then the finalizer; nothing when it is gone already, or
+    as long as routes have just not been seen yet. Where they cannot be seen nobody waits for ever.
+    """
+    awaited = [kind for kind, why in observed.unseen.items() if not why]
+    has = names.ROLLOUT_FINALIZER in rollout.metadata.finalizers
+    if not has or not observed.unserved.issuperset(awaited):
         return Plan(status=rollout.status)
     actions = (*_routes(observed, rollout, traits), *_services(observed, rollout, None))
     return Plan(status=rollout.status, actions=(*actions, SetFinalizer(present=False)))

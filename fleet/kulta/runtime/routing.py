@@ -189,6 +189,8 @@ class Routes:
         return {item.informer.resource: item.informer for item in self.kinds.values()}
 
     async def _follow(self, kind: str, item: Watched) -> None:
+        await item.served.looked()
+        self._tell(kind)  # a Rollout that is being deleted waits no more for what there is not
         while True:
             await item.served.begun()
             watching = asyncio.create_task(item.informer.run())

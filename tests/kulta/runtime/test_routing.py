@@ -1,11 +1,15 @@
 """Looking at routes: kinds, names and labels, and what is no absence but not seen yet."""
 
+import asyncio
 import json
 from typing import Any, cast
+
+import pytest
 
 from fleet.api import names
 from fleet.api.rollout import Rollout
 from fleet.clusters.client import Client
+from fleet.clusters.watch import Informer
 from fleet.errors import Forbidden
 from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.routing import Demand
@@ -17,6 +21,12 @@ from tests.kulta.runtime.objects import KEY
 from tests.kulta.runtime.test_observe import Looking
 
 ROUTED = {"canary": {**objects.CANARY["canary"], "trafficRouting": {"gatewayAPI": {}}}}
+
+
+async def turns() -> None:
+    """As many of the loop as anybody needs."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 def asking(**gateway: Any) -> Looking:
@@ -83,6 +93,32 @@ async def test_in_one_namespace_nobody_looks_at_definitions_or_beyond_it() -> No
     await assumed.looked()
     await assumed.begun()
     assert assumed.is_now
+
+
+@pytest.mark.parametrize("namespace", [None, "shop"], ids=["all namespaces", "one namespace"])
+async def test_whoever_waits_for_a_kind_is_woken_when_it_is_known(
+    namespace: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Rollout that is being deleted keeps its finalizer until then."""
+    looking = asking(httpRoute="checkout")
+    looking.observer = Observer(cast(Client, FakeKube()), looking.woken.append, namespace=namespace)
+    watched = looking.observer.routes.kinds["HTTPRoute"]
+    monkeypatch.setattr(Informer, "run", lambda self: asyncio.Event().wait())
+    assert looking.look().unseen == {"HTTPRoute": ""}
+    following = asyncio.create_task(looking.observer.routes._follow("HTTPRoute", watched))
+    await turns()
+    if isinstance(watched.served, Served):
+        assert looking.woken == []
+        watched.served.informer.synced.set()
+        await turns()
+        assert (looking.woken, looking.look().unserved) == ([KEY], {"HTTPRoute"})
+        watched.served._no.clear()
+        watched.served._yes.set()
+    looking.woken.clear()
+    watched.informer.synced.set()
+    await turns()
+    assert (looking.woken, looking.look().unseen) == ([KEY], {})
+    following.cancel()
 
 
 def test_a_definition_that_may_not_be_seen_is_told_too() -> None:

@@ -236,6 +236,12 @@ def shown(address: str) -> str:
     return scheme + mark + host.rpartition("@")[2] + slash + path.partition("?")[0]
 
 
+def site(address: str) -> str:
+    """Scheme and host of the address alone, where its path may be a secret too."""
+    scheme, mark, rest = shown(address).partition("://")
+    return scheme + mark + rest.partition("/")[0].partition("?")[0]
+
+
 def cut(words: str, longest: int = LONGEST_WORDS) -> str:
     """No more of a stranger's words than a status can hold."""
     return words if len(words) <= longest else f"{words[: longest - 1]}…"

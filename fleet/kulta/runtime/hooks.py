@@ -57,14 +57,16 @@ class Caller:
         await attempts(self._once, hook, orjson.dumps(body))
 
     async def _once(self, hook: Hook, body: bytes) -> None:
+        where = web.site(hook.url)
         call = Call(
             method="POST",
             url=hook.url,
+            name=where,
             headers={"Content-Type": "application/json"},
             body=body,
             seconds=float(hook.timeout_seconds),
         )
-        web.check(await self._web.ask(call), web.shown(hook.url), LONGEST_WORDS)
+        web.check(await self._web.ask(call), where, LONGEST_WORDS)
 
 
 class Errands:
@@ -142,16 +144,15 @@ class Told:
         return orjson.dumps(rows) if rows else None
 
     async def send(self, letter: bytes) -> None:
+        rows = [(Hook.model_validate(x["hook"]), x["body"]) for x in orjson.loads(letter)]
         results = await asyncio.gather(
-            *(
-                self._caller.call(Hook.model_validate(row["hook"]), row["body"])
-                for row in orjson.loads(letter)
-            ),
-            return_exceptions=True,
+            *(self._caller.call(hook, body) for hook, body in rows), return_exceptions=True
         )
-        errors = [item for item in results if isinstance(item, BaseException)]
-        for error in errors:
-            if not isinstance(error, PermanentError | TemporaryError):
+        errors = []
+        for (hook, _), error in zip(rows, results, strict=True):
+            if isinstance(error, PermanentError | TemporaryError):
+                errors.append(f"hook {hook.name}: {error}")
+            elif error is not None:
                 raise error
         if errors:
-            raise PermanentError("; ".join(map(str, errors)))
+            raise PermanentError("; ".join(errors))

@@ -1,5 +1,6 @@
 """Stories of canaries that some get whatever the weight: by a header, or by a cookie."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -303,3 +304,33 @@ def test_a_weight_that_is_edited_in_its_step_is_no_quarrel() -> None:
     world.update(strategy={"canary": canary})
     world.run(10)
     assert (world.split(), world.status.current_weight, world.status.restores) == ((70, 30), 30, 0)
+
+
+def test_headers_that_are_edited_in_their_step_are_no_quarrel() -> None:
+    world = asking(headerRoutes=[HEADER])
+    world.image("shop:v2")
+    world.run(10)
+    for number in range(4):
+        edited = [{**HEADER, "value": f"team-{number}"}]
+        canary = {**world.manifest["spec"]["strategy"]["canary"], "headerRoutes": edited}
+        world.update(strategy={"canary": canary})
+        world.run(10)
+    assert "team-3" in str(rules(world))
+    assert world.status.restores == 0
+
+
+def test_pods_that_are_lost_and_come_back_are_no_quarrel() -> None:
+    """We took the weight away, and nobody else."""
+    world = asking()
+    world.image("shop:v2")
+    world.run(10)
+    world.strict = False
+    for _ in range(4):
+        for key, pod in world.pods.items():
+            if pod.hash == V2:
+                world.pods[key] = replace(pod, ready=False)
+                world.born[key] = world.now
+        world.run(1)
+        assert world.split() == (100, 0)
+        world.run(10)
+        assert (world.split(), world.status.restores) == ((80, 20), 0)

@@ -6,6 +6,7 @@ changed by hand, and takes traffic from a revision that has lost all its pods.
 
 from dataclasses import dataclass
 
+from fleet.api import conditions
 from fleet.api.strategy import Canary, CanaryScale, scale_at, weight_at
 from fleet.kulta.core import hooks, promotion, replicas, returns, traffic
 from fleet.kulta.core.draft import Draft
@@ -71,11 +72,20 @@ def work(draft: Draft, wish: Goal, *, was_reached: bool = False) -> Wait | None:
 
     `was_reached`: it has been in force, so a difference is known to be somebody's doing.
     """
-    was = wish.weight if was_reached else None
+    was = wish.weight if was_reached and not _is_excused(draft) else None
     wait = _routed(draft, wish, was) if draft.traits.is_routed else _counted(draft, wish)
     if wait is not None and wait.reason not in {PODS, *hooks.WAITS}:
         draft.detour = wait
     return wait
+
+
+def _is_excused(draft: Draft) -> bool:
+    """Whether a difference may be our own doing: the spec was edited since the last look, or pods
+    were missing, and traffic with them."""
+    stored = draft.look.rollout.status
+    told = conditions.find(stored.conditions, "Progressing")
+    lacked = told is not None and told.reason in (PODS, "EndpointsPending")
+    return lacked or stored.observed_generation != draft.look.rollout.metadata.generation
 
 
 def _routed(draft: Draft, wish: Goal, was: int | None) -> Wait | None:

@@ -12,7 +12,7 @@ from typing import Any
 from fleet.api.experiment import LETTERS, ContainerChange, CookieMatch, HeaderMatch, Match
 from fleet.api.rollout import ABTesting, Canary, RolloutSpec
 from fleet.kit import hashing
-from fleet.kulta.core.routers.base import Beside, Branch, Cookie, Header, Headers
+from fleet.kulta.core.routers.base import AMONG, Beside, Branch, Cookie, Header, Headers
 from fleet.kulta.core.traits import Arm
 
 Template = Mapping[str, Any]
@@ -91,8 +91,8 @@ def _header(wish: HeaderMatch) -> Header:
 def cookie(wish: CookieMatch) -> Header:
     """A header that has this cookie, whole, wherever it stands among others."""
     name, value = _escaped(wish.name), _escaped(wish.value)
-    pattern = rf"^(.*;[ \t]*)?{name}={value}([ \t]*;.*)?$"
-    return Header(name="Cookie", value=pattern, type="RegularExpression")
+    before, after = AMONG
+    return Header(name="Cookie", value=f"{before}{name}={value}{after}", type="RegularExpression")
 
 
 def _escaped(text: str) -> str:

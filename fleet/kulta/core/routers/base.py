@@ -55,6 +55,9 @@ class Header:
 Headers = tuple[Header, ...]
 """All of them at once."""
 
+AMONG = (r"^(.*;[ \t]*)?", r"([ \t]*;.*)?$")
+"""What stands before and after a cookie in the pattern of the header that has it among others."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:

@@ -8,13 +8,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fleet.kulta.core.routers.base import Headers
+from fleet.kulta.core.routers.base import AMONG, Headers
 
 Match = dict[str, Any]
 
 ANYTHING: Mapping[str, Any] = {"path": {"type": "PathPrefix", "value": "/"}}
 """What a rule without matches asks for, as servers fill it in; that of a GRPCRoute stays empty."""
 REGEX = "RegularExpression"
+TEXT = r"(?:\\.|[^\\()|*+?{])*"
+PLAIN = re.compile(
+    rf"{TEXT}(?:[*+?{{]{TEXT}){{0,2}}|{re.escape(AMONG[0])}{TEXT}{re.escape(AMONG[1])}"
+)
+"""Patterns that are tried at once: without groups but those of our cookies, and with so few
+repetitions that none takes long for any value."""
 
 
 class Unanswerable(Exception):
@@ -69,6 +75,8 @@ def _met(one: Match, other: Match) -> Match | None:
     if all(kinds):
         raise Unanswerable(one["name"])
     pattern, exact = (one, other) if kinds[0] else (other, one)
+    if not PLAIN.fullmatch(pattern["value"]):
+        raise Unanswerable(one["name"])
     try:
         fits = re.fullmatch(pattern["value"], exact["value"])
     except re.error:

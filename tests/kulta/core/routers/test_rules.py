@@ -295,7 +295,13 @@ EXACT, REGEX = "Exact", "RegularExpression"
         pytest.param(("X-Variant", EXACT, "A"), BY_HEADER, None, id="another value: nobody"),
         pytest.param(("X-Variant", REGEX, "[CD]"), BY_HEADER, None, id="a pattern that refuses it"),
         pytest.param(("Cookie", REGEX, ".*x=1.*"), BY_COOKIE, "refused", id="two patterns"),
-        pytest.param(("X-Variant", REGEX, "("), BY_HEADER, "refused", id="a broken pattern"),
+        pytest.param(("X-Variant", REGEX, "["), BY_HEADER, "refused", id="a broken pattern"),
+        pytest.param(
+            ("X-Variant", REGEX, "(a+)+$"),
+            Header(name="X-Variant", value="a" * 60 + "!"),
+            "refused",
+            id="a pattern that would take for ever",
+        ),
     ],
 )
 def test_one_header_is_asked_for_once(asked: Any, wanted: Header, found: Any) -> None:

@@ -163,6 +163,29 @@ def _filters(rule: dict[str, Any]) -> list[Any]:
     return [item for ref in rule["backendRefs"] for item in ref.get("filters") or []]
 
 
+def test_a_filter_of_the_users_that_adds_headers_gets_ours_too() -> None:
+    """Each kind of filter may stand there once."""
+    world = asking(sessionAffinity=COOKIE)
+    given_ = {"set": [{"name": "X-A", "value": "a"}], "add": [{"name": "X-B", "value": "b"}]}
+    alone = {"set": [{"name": "X-A", "value": "a"}]}
+    for rule, told in zip(rules(world), (given_, alone), strict=False):
+        ref = next(x for x in rule["backendRefs"] if x["name"] == gen.CANARY)
+        ref["filters"] = [{"type": "ResponseHeaderModifier", "responseHeaderModifier": told}]
+    before = clone(world.routes[gen.ROUTE]["spec"])
+    world.image("shop:v2")
+    world.run(10)
+    text = f"version={V2}; Path=/; Max-Age=600; HttpOnly"
+    ours = {"name": "Set-Cookie", "value": text}
+    weighed = [rule for rule in rules(world) if len(rule["backendRefs"]) > 1]
+    assert [item["responseHeaderModifier"] for rule in weighed for item in _filters(rule)] == [
+        {**given_, "add": [*given_["add"], ours]},
+        {**alone, "add": [ours]},
+    ]
+    world.annotate("rollback")
+    world.settle()
+    assert world.routes[gen.ROUTE]["spec"] == before
+
+
 def test_what_somebody_takes_out_is_put_back_and_told() -> None:
     world = asking(headerRoutes=[HEADER])
     world.image("shop:v2")

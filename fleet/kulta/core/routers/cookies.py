@@ -1,8 +1,9 @@
-"""Cookies: a filter of ours on the reference to the canary Service, in the rules that hold both.
+"""Cookies: a header of ours in a filter on the reference to the canary Service, in the rules that
+hold both. A reference has at most one such filter: where the user has one, ours is added to it.
 
 Used by `gatewayapi`. Whoever got the new revision is told so by `Set-Cookie` and gets it again by a
-rule beside the weights (`rules`). All other filters stay. For which Rollouts we added one stands in
-an annotation:
+rule beside the weights (`rules`). All else in filters stays. For which Rollouts we added one stands
+in an annotation:
 
     {"<rollout>": {"canary": "shop-canary", "cookie": "version"}}
 """
@@ -17,6 +18,9 @@ from fleet.kulta.core.routers import notes
 from fleet.kulta.core.routers.base import Backends, Cookie
 
 Ref = dict[str, Any]
+
+FILTER, KEY = "ResponseHeaderModifier", "responseHeaderModifier"
+"""A filter's type, and where it holds what it does."""
 
 
 def records(route: Manifest) -> dict[str, dict[str, Any]]:
@@ -44,14 +48,23 @@ def applied(route: Manifest, backends: Backends, places: Iterable[int]) -> Manif
 
 
 def _add(rule: Ref, canary: str, cookie: Cookie) -> None:
+    header = {"name": "Set-Cookie", "value": cookie.text}
     for ref in _refs(rule, canary):
-        ref["filters"] = [*(ref.get("filters") or []), _filter(cookie)]
+        filters = ref.get("filters") or []
+        known = next((item for item in filters if item.get("type") == FILTER), None)
+        if known is None:
+            filters = [*filters, {"type": FILTER, KEY: {"add": [header]}}]
+        else:
+            told = known.get(KEY) or {}
+            known[KEY] = {**told, "add": [*(told.get("add") or []), header]}
+        ref["filters"] = filters
 
 
 def _strip(route: dict[str, Any], canary: str, cookie: str) -> None:
     for rule in route["spec"].get("rules") or []:
         for ref in _refs(rule, canary):
-            left = [item for item in ref.get("filters") or [] if not _gives(item, cookie)]
+            filters = (_without(item, cookie) for item in ref.get("filters") or [])
+            left = [item for item in filters if item is not None]
             if left:
                 ref["filters"] = left
             else:
@@ -62,15 +75,19 @@ def _refs(rule: Ref, canary: str) -> list[Ref]:
     return [ref for ref in rule.get("backendRefs") or [] if ref.get("name") == canary]
 
 
-def _filter(cookie: Cookie) -> dict[str, Any]:
-    header = {"name": "Set-Cookie", "value": cookie.text}
-    return {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"add": [header]}}
+def _without(item: dict[str, Any], cookie: str) -> dict[str, Any] | None:
+    """A filter without our header; None where nothing else was in it."""
+    told = item.get(KEY) or {}
+    given = told.get("add") or []
+    others = [header for header in given if not _gives(header, cookie)]
+    if len(others) == len(given):
+        return item
+    rest = {key: value for key, value in told.items() if key != "add"}
+    if others:
+        rest["add"] = others
+    return {**item, KEY: rest} if any(rest.values()) else None
 
 
-def _gives(item: dict[str, Any], cookie: str) -> bool:
-    """Whether a filter does nothing but what ours does."""
-    given = (item.get("responseHeaderModifier") or {}).get("add") or []
-    return len(given) == 1 and all(
-        header.get("name") == "Set-Cookie" and str(header.get("value")).startswith(f"{cookie}=")
-        for header in given
-    )
+def _gives(header: dict[str, Any], cookie: str) -> bool:
+    is_cookie = header.get("name") == "Set-Cookie"
+    return is_cookie and str(header.get("value")).startswith(f"{cookie}=")

@@ -137,7 +137,8 @@ def test_two_rollouts_with_one_template_stay_apart(cluster: ControlPlane, place:
 def test_a_canary_goes_step_by_step_and_its_weights_are_told(
     cluster: ControlPlane, place: str
 ) -> None:
-    steps = [{"setWeight": weight, "pause": {"duration": "1s"}} for weight in (0, 20, 50)]
+    pauses = {0: "1s", 20: "5s", 50: "1s"}  # at 20 % weights and rules are looked at, one by one
+    steps = [{"setWeight": key, "pause": {"duration": pauses[key]}} for key in pauses]
     web = canary(cluster, place, *steps, {"setWeight": 100})
     web.strategy = {"canary": {**web.strategy["canary"], "mirror": True, **routers.BESIDE}}
     web.apply("app:v1")

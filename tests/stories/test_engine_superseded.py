@@ -7,6 +7,8 @@ import pytest
 
 from fleet.api.rollout import Phase
 from tests import gen
+from tests.kulta import checker
+from tests.kulta.ab import ab_world
 from tests.kulta.world import World, blue_green_world, canary_world
 
 V1, V2, V3 = (gen.revision(f"shop:v{number}") for number in (1, 2, 3))
@@ -81,3 +83,40 @@ def test_who_is_promoted_at_once_takes_nothing_from_ready_pods_before(
     world.run(120)
     assert (world.status.phase, world.status.stable_pod_hash) == (Phase.COMPLETED, V3)
     assert (world.split(), world.size("shop:v2")) == ((100, 0), 0)
+
+
+def experimenting() -> World:
+    """An experiment that leads those who have a cookie to shop:v2."""
+    world = ab_world()
+    world.settle()
+    world.image("shop:v2")
+    world.run(10)
+    return world
+
+
+HELD = [
+    pytest.param(switching, id="blue-green on its way over"),
+    pytest.param(experimenting, id="an experiment"),
+    pytest.param(lambda: half(dynamic=True, is_known=True), id="a canary, then one without steps"),
+]
+
+
+@pytest.mark.parametrize("begun", HELD)
+def test_who_is_given_up_loses_its_traffic_though_the_next_may_not_begin(
+    begun: Callable[[], World],
+) -> None:
+    world = begun()
+    assert share(world) > 0
+    world.update(paused=True)
+    world.image("shop:v3")
+    world.run(120)
+    assert (world.condition("Paused"), world.size("shop:v3")) == (("True", "UserPaused"), 0)
+    assert share(world) == 0
+    assert world.behind(gen.ACTIVE if gen.ACTIVE in world.services else gen.STABLE) == {V1}
+
+
+def share(world: World) -> int:
+    """Percent that leads to another Service than the stable one."""
+    if gen.VARIANT in world.services:
+        return 100 if gen.VARIANT in checker.leads(world) else 0
+    return world.split()[1]

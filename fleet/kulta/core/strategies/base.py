@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core import advice, deadlines, holds, hooks, retreat
+from fleet.kulta.core import advice, deadlines, holds, hooks, retreat, returns, traffic
 from fleet.kulta.core.analysis import checks
 from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
-from fleet.kulta.core.wait import Wait
+from fleet.kulta.core.wait import PODS, Wait
 
 
 def examine(draft: Draft, *, iterations: int | None = None) -> Finding:
@@ -49,10 +49,23 @@ def begins(draft: Draft) -> bool:
     """Whether a rollout without steps may begin: a hold stops what has no pods yet."""
     held = holds.of_spec(draft)
     if held is not None and not draft.look.replicas(draft.current):
+        _take_back(draft)
         pause(draft, held)
         return False
     draft.move(Phase.PROGRESSING)
     return True
+
+
+def _take_back(draft: Draft) -> None:
+    """What a revision that is given up has of the traffic goes back, as far as there are pods."""
+    stable, is_divided = draft.stable, traffic.weight(draft) > 0
+    if not draft.look.ready(stable) or not (is_divided or traffic.is_away(draft)):
+        return
+    if is_divided:
+        draft.scale(stable, draft.look.total)
+    wait = traffic.collect(draft, stable, 1, returns.remaining(draft))
+    if wait is not None and wait.reason != PODS:
+        draft.detour = wait
 
 
 def pause(draft: Draft, why: Wait) -> None:

@@ -73,6 +73,7 @@ REASONS: Mapping[str, str] = {
     "Timeout": "timeout",
     "ManualRollback": "manual_rollback",
     "AdvisorRollback": "advisor_rollback",
+    "HookRollback": "hook_rollback",
 }
 """Why a revision is taken back: the decision's reason → the event's."""
 

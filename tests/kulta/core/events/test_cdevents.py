@@ -88,6 +88,15 @@ def test_a_failed_analysis_is_a_rollback() -> None:
     assert custom(told(world)[-1])["step"]["index"] == 0
 
 
+def test_a_hook_that_takes_back_is_the_reason() -> None:
+    world = running(20, (50, None), 100)
+    url = "http://gate.shop:8080/check"
+    world.update(hooks=[{"name": "gate", "type": "rollback", "url": url}])
+    world.image("shop:v2")
+    world.run(60)
+    assert reasons(world)[-1] == ("rolledback", "hook_rollback")
+
+
 def test_completion_is_published() -> None:
     """[E4] Without an artifact, and once."""
     world = fresh(running(20, 100))

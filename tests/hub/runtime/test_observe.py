@@ -214,6 +214,25 @@ async def test_requests(desk: Desk, own: str, application: str, requests: tuple[
     assert observe.run(desk.hub, run).requests == requests
 
 
+@pytest.mark.parametrize(
+    ("request_", "undo_to", "known"),
+    [
+        pytest.param("undo/1", "", True, id="an undo is asked for"),
+        pytest.param("", "checkout-1", True, id="one has not come about yet"),
+        pytest.param("pause/1", "", False, id="nothing of that kind"),
+    ],
+)
+async def test_what_the_application_asks_for_is_told_where_an_undo_is_about(
+    desk: Desk, request_: str, undo_to: str, known: bool
+) -> None:
+    run = put_run(desk, undoTo=undo_to, metadata={"annotations": {REQUEST_ANNOTATION: request_}})
+    asked = observe.run(desk.hub, run).asked
+    assert (asked is not None) is known
+    if asked is not None:
+        generation = desk.hub.stores.applications[TENANT, "checkout"].metadata.generation
+        assert (asked.generation, len(asked.digest)) == (generation, 10)
+
+
 async def test_who_asks_stands_beside_the_request(desk: Desk) -> None:
     notes = {REQUEST_ANNOTATION: "pause/1", REQUESTED_BY_ANNOTATION: "jane"}
     run = put_run(desk, metadata={"annotations": notes})

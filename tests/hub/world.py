@@ -160,6 +160,16 @@ def regain(world: World, *names: str) -> World:
     return _members(world, names, lambda member: gen.regain(member, world.now))
 
 
+def age(world: World, *names: str) -> World:
+    """Their CRDs know nothing of what the hub writes; `renew` brings them up to date."""
+    return _members(world, names, lambda member: replace(member, fields=frozenset({"spec"})))
+
+
+def renew(world: World, *names: str) -> World:
+    """Somebody has run `fleet cluster add` again."""
+    return _members(world, names, lambda member: replace(member, fields=frozenset()))
+
+
 def meet(world: World, *names: str) -> World:
     """The hub has just begun, or just seen these members: it is not connected to them yet."""
     until = world.now + timedelta(seconds=connectivity.CONNECT_SECONDS)
@@ -363,6 +373,7 @@ def _observed(world: World, item: ClusterRollout, looked: Objects | None) -> Dis
         hub=HUB,
         rendered=rendered,
         render_error=error,
+        run_phase=run.status.phase if run else None,
         rollouts=engine.seen(there),
         siblings=_siblings(world, item),
         looked_up=looked,

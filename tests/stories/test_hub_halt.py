@@ -112,3 +112,47 @@ def test_the_ways_out(halted: World, request_: str, phase: RunPhase, touched: st
     halted.started.clear()
     done = world.settle(halted, request=request_)
     assert (done.run.status.phase, "".join(sorted(set(done.started)))) == (phase, touched)
+
+
+@pytest.fixture
+def outdated() -> World:
+    """The CRD of `a` lacks what the second version needs: nothing was sent there."""
+    here = world.settle(world.new("a", "b"))
+    here = world.settle(world.deliver(world.age(here, "a"), NEW))
+    assert (here.run.status.phase, here.cluster("a").status.reason) == ("Halted", "EngineTooOld")
+    return here
+
+
+def later(here: World) -> World:
+    """Two hours, in which whoever has to look has looked."""
+    return world.tick(world.tick(here, seconds=3600), seconds=3600)
+
+
+def test_what_stood_in_the_way_is_gone_and_nothing_starts_after_a_halt(outdated: World) -> None:
+    """Only the engine's own work is held by a halt; what was never sent is not sent then."""
+    here = later(world.renew(outdated, "a"))
+    status = here.cluster("a").status
+    assert (here.image("a"), here.run.status.phase) == (OLD, "Halted")
+    assert (status.phase, status.reason, status.message) == (
+        "Failed",
+        "Halted",
+        "what stood in the way is gone, but checkout-2 is Halted: fleet retry checkout",
+    )
+    done = world.settle(here, request="retry/1")
+    assert (done.image("a"), done.run.status.phase) == (NEW, "Succeeded")
+
+
+def test_nothing_starts_in_a_run_that_was_given_up(outdated: World) -> None:
+    here = later(world.renew(world.settle(outdated, request="abort/1"), "a"))
+    assert (here.image("a"), here.run.status.phase) == (OLD, "Aborted")
+    said = "what stood in the way is gone, but checkout-2 is Aborted"
+    assert here.cluster("a").status.message == said
+
+
+def test_in_a_run_under_way_it_goes_on_by_itself() -> None:
+    here = world.settle(world.new("a", "b"))
+    here = world.tick(world.deliver(world.age(here, "a"), NEW, failureBudget=1))
+    while here.phase("a") is not ClusterPhase.FAILED:
+        here = world.tick(here)
+    done = world.settle(world.renew(here, "a"))
+    assert (done.image("a"), done.run.status.phase) == (NEW, "Succeeded")

@@ -11,7 +11,7 @@ from typing import Any
 
 from fleet.api import ClusterRollout, Fleet, FleetRollout, MemberCluster
 from fleet.api.clusterrollout import Want
-from fleet.api.fleetrollout import Asked
+from fleet.api.fleetrollout import Asked, RunPhase
 from fleet.api.names import ClusterName
 from fleet.rendering.render import Rendered
 
@@ -144,6 +144,8 @@ class DispatchObserved:
     render_error: str = ""
     force: bool = False
     """`onConflict: Force` of the wanted run."""
+    run_phase: RunPhase | None = None
+    """Where the wanted run stands; None where it is not known."""
     rollouts: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     """(namespace, name) → live Rollout with our labels, of those that are rendered or listed; what
     the watch does not show is not here (or nothing is known: see `member.reachable`)."""

@@ -40,6 +40,9 @@ RUN_MOVES: Mapping[R, frozenset[R]] = {
     R.ABORTED: frozenset({R.ROLLING_BACK, R.ROLLED_BACK}),
 }
 
+STOPPED = frozenset({R.PAUSED, R.HALTED, R.ROLLING_BACK, R.ROLLED_BACK, R.SUPERSEDED, R.ABORTED})
+"""Nothing starts in such a run, whatever was in its way before."""
+
 FAILURES = frozenset({C.FAILED, C.TIMED_OUT, C.CONFLICT})
 """What counts against a budget at once; Unreachable counts after its time-out."""
 

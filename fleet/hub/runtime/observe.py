@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleet.api import Application, ClusterRollout, FleetRollout, MemberCluster
-from fleet.api.fleetrollout import Asked, Snapshot
+from fleet.api.fleetrollout import Asked, RunPhase, Snapshot
 from fleet.api.names import (
     REQUEST_ANNOTATION,
     REQUESTED_BY_ANNOTATION,
@@ -146,6 +146,7 @@ def dispatch(
         rendered=rendered,
         render_error=error,
         force=force,
+        run_phase=_phase(hub, item),
         rollouts=_rollouts(hub, item, rendered),
         siblings=_siblings(hub, item),
         looked_up=looked_up,
@@ -213,6 +214,13 @@ def _rendered(
     except UserError as error:
         return (), str(error), force
     return rendered, "", force
+
+
+def _phase(hub: Context, item: ClusterRollout) -> RunPhase | None:
+    """Where the wanted run stands."""
+    want = item.spec.want
+    found = hub.stores.runs.get((item.namespace, want.run)) if want is not None else None
+    return found.status.phase if found is not None else None
 
 
 def _siblings(hub: Context, item: ClusterRollout) -> dict[ClusterName, ClusterRollout]:

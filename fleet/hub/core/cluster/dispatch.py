@@ -7,7 +7,7 @@ look finds how far it came and does the rest; nothing that arrived is sent twice
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from fleet.api import ClusterRollout, conditions
@@ -18,9 +18,9 @@ from fleet.hub.core import phases
 from fleet.hub.core.actions import DeleteObject, DispatchPlan, Finalizer, LookUp
 from fleet.hub.core.cluster import (
     assessment,
+    bars,
     drift,
     inventory,
-    ownership,
     removal,
     standing,
     writes,
@@ -28,9 +28,6 @@ from fleet.hub.core.cluster import (
 from fleet.hub.core.cluster.assessment import Assessment
 from fleet.hub.core.cluster.writes import Case
 from fleet.hub.core.observed import DispatchObserved, Member
-
-RECHECK = timedelta(seconds=60)
-"""A foreign object is not watched; it is looked at again after this time."""
 
 
 def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> DispatchPlan:
@@ -104,33 +101,6 @@ def _replaced(item: ClusterRollout, now: datetime) -> DispatchPlan:
     return DispatchPlan(status=status)
 
 
-def _barred(case: Case) -> DispatchPlan | None:
-    """Nothing may be written anew: what has arrived is watched and held, what has not fails."""
-    if case.bar is None or case.has_arrived:
-        return None
-    reason, message = case.bar
-    if case.is_applied:
-        message = f"the Rollout is gone from the member and cannot be written: {message}"
-    # A CRD is not watched either.
-    wake = case.now + RECHECK if reason == "EngineTooOld" else None
-    return _told(case, ClusterPhase.FAILED, reason, message, wake)
-
-
-def _conflict(case: Case) -> DispatchPlan | None:
-    """Somebody else's object, or another hub's Rollout: reported, never fought."""
-    application, namespace = case.item.spec.application, case.item.metadata.namespace
-    for each in case.observed.rendered:
-        live = case.live.get(each)
-        if live is not None and not ownership.is_ours(live, application, namespace):
-            message = ownership.foreign(live, each.resource.kind)
-            return _told(case, ClusterPhase.CONFLICT, "ForeignObject", message, case.now + RECHECK)
-    other = case.live.other_hub(case.observed.hub)
-    if not other:
-        return None
-    message = ownership.elsewhere(case.live.main[1], other)
-    return _told(case, ClusterPhase.CONFLICT, "OtherHub", message)
-
-
 def _looked_up(case: Case) -> DispatchPlan | None:
     """Ask for the live objects before anything that depends on them.
 
@@ -200,9 +170,10 @@ def _written(case: Case) -> DispatchPlan | None:
 
 
 STEPS: tuple[Callable[[Case], DispatchPlan | None], ...] = (
-    _barred,
-    _conflict,
+    bars.barred,
+    bars.conflict,
     _looked_up,
+    bars.spent,
     _fenced,
     _written,
 )
@@ -282,16 +253,3 @@ def _inputs(case: Case) -> tuple[conditions.Condition, ...]:
         return ()
     message = "labels, vars or defaults of the cluster changed its manifests"
     return (conditions.condition(standing.INPUTS_CHANGED, True, "ClusterInputsChanged", message),)
-
-
-def _told(
-    case: Case, phase: ClusterPhase, reason: str, message: str, wake_at: datetime | None = None
-) -> DispatchPlan:
-    """Nothing is written; this is why."""
-    found = Assessment(
-        phase=phase,
-        reason=reason,
-        message=message,
-        conditions=(standing.reachable(case.member),),
-    )
-    return DispatchPlan(status=standing.status(case.item, found, case.now), wake_at=wake_at)

@@ -35,6 +35,11 @@ def is_taken(item: ClusterRollout) -> bool:
     )
 
 
+def is_current(item: ClusterRollout) -> bool:
+    """Its status speaks of the present wish; a hold that has just come or gone changes nothing."""
+    return is_taken(item) or item.status.observed_generation >= item.metadata.generation
+
+
 def is_replaced(item: ClusterRollout, member: Member) -> bool:
     """Whether another API server answers than the one that was written to."""
     known = item.status.server

@@ -55,11 +55,6 @@ def _row(moment: Moment, wave: PlannedWave, status: WaveStatus, member: Member) 
     return _again(row, member) if retried else row
 
 
-def _is_current(item: ClusterRollout) -> bool:
-    """Its status speaks of the present wish; a hold that has just come or gone changes nothing."""
-    return standing.is_taken(item) or (item.status.observed_generation >= item.metadata.generation)
-
-
 def _again(row: Row, member: Member) -> Row:
     """A failed cluster that a retry gave a second chance waits like one that never went."""
     row = replace(
@@ -101,7 +96,7 @@ def _waiting(moment: Moment, wave: PlannedWave, status: WaveStatus, member: Memb
 def _started(moment: Moment, wave: PlannedWave, member: Member, item: ClusterRollout) -> Row:
     """A cluster that this run let go."""
     run, status, engine = moment.run, item.status, item.status.engine
-    phase = status.phase if _is_current(item) else ClusterPhase.APPLYING
+    phase = status.phase if standing.is_current(item) else ClusterPhase.APPLYING
     row = Row(
         name=member.name,
         wave=wave.name,
@@ -138,7 +133,7 @@ def home(run: FleetRollout, item: ClusterRollout) -> LastGood | None:
 def _sent_back(moment: Moment, wave: PlannedWave, member: Member, item: ClusterRollout) -> Row:
     """A cluster that this run has sent to what ran well there before."""
     status = item.status
-    phase = status.phase if _is_current(item) else ClusterPhase.APPLYING
+    phase = status.phase if standing.is_current(item) else ClusterPhase.APPLYING
     row = Row(
         name=member.name,
         wave=wave.name,
@@ -169,7 +164,7 @@ def _timed(moment: Moment, row: Row, wave: PlannedWave, item: ClusterRollout) ->
     since = item.spec.want.since if item.spec.want else None
     if since is None or moment.observed.isolated:
         return row
-    current = _is_current(item)
+    current = standing.is_current(item)
     waited = timedelta(seconds=item.status.waited_seconds if current else 0)
     waiting = item.status.waiting_since if current else None
     limit = timedelta(seconds=wave.progress_deadline_seconds)

@@ -1,0 +1,78 @@
+"""What failed before it had arrived: who goes on by itself, and who waits for a person."""
+
+from typing import Any
+
+import pytest
+
+from fleet.api import ClusterRollout
+from fleet.api.clusterrollout import LastGood
+from fleet.api.fleetrollout import ClusterPhase, RunPhase
+from fleet.hub.core.actions import LookUp
+from fleet.hub.core.cluster import bars, dispatch
+from tests.conftest import NOON
+from tests.hub.place import NEW, after, look, objects
+
+REFUSED = {"phase": ClusterPhase.FAILED, "reason": "Forbidden", "message": "no right"}
+BARRED = {"phase": ClusterPhase.FAILED, "reason": "EngineTooOld", "observed_generation": 1}
+TAKEN_AWAY = {"phase": ClusterPhase.CONFLICT, "reason": "ForeignObject", "observed_generation": 1}
+
+
+def told(item: ClusterRollout, **status: Any) -> ClusterRollout:
+    return item.model_copy(update={"status": item.status.model_copy(update=status)})
+
+
+def wished(item: ClusterRollout, **want: Any) -> ClusterRollout:
+    assert item.spec.want is not None
+    wish = item.spec.want.model_copy(update=want)
+    return item.model_copy(update={"spec": item.spec.model_copy(update={"want": wish})})
+
+
+SENT = after(NEW, dispatch.decide(NEW, look(looked=True), NOON))
+"""Its sequence is taken, and nothing has arrived."""
+
+
+@pytest.mark.parametrize(
+    ("item", "run", "goes"),
+    [
+        pytest.param(told(NEW, **BARRED), RunPhase.PROGRESSING, True, id="the run is under way"),
+        pytest.param(told(NEW, **BARRED), RunPhase.SUCCEEDED_WITH_FAILURES, True,
+                     id="the run was never stopped"),
+        pytest.param(told(NEW, **BARRED), RunPhase.HALTED, False, id="after a halt"),
+        pytest.param(told(NEW, **BARRED), RunPhase.PAUSED, False, id="in a pause"),
+        pytest.param(told(NEW, **BARRED), RunPhase.ROLLED_BACK, False, id="after a rollback"),
+        pytest.param(told(NEW, **TAKEN_AWAY), RunPhase.HALTED, False, id="a conflict that is over"),
+        pytest.param(told(SENT, **REFUSED), RunPhase.HALTED, False, id="a write that was refused"),
+        pytest.param(told(SENT, **REFUSED), RunPhase.PROGRESSING, True,
+                     id="a write that was refused is sent again"),
+        pytest.param(NEW, RunPhase.HALTED, True, id="what has not failed is held on its way"),
+        pytest.param(told(NEW, **BARRED, last_good=LastGood(run="checkout-1")), RunPhase.ABORTED,
+                     True, id="what ran well there comes back"),
+        pytest.param(wished(told(NEW, **BARRED), undoes="checkout-2"), RunPhase.ABORTED, True,
+                     id="who is sent back goes"),
+        pytest.param(wished(told(SENT, **REFUSED, observed_generation=0), attempt=1),
+                     RunPhase.HALTED, True, id="a retry is another wish"),
+    ],
+)  # fmt: skip
+def test_who_starts_when_nothing_is_in_the_way(
+    item: ClusterRollout, run: RunPhase, goes: bool
+) -> None:
+    plan = dispatch.decide(item, look(looked=True, run_phase=run), NOON)
+    assert bool(plan.actions) is goes
+    if not goes:
+        assert plan.status.phase is item.status.phase
+        assert plan.wake_at == NOON + bars.RECHECK, "the run may go on"
+
+
+def test_a_refusal_is_told_as_long_as_nobody_tries_again() -> None:
+    plan = dispatch.decide(
+        told(SENT, **REFUSED), look(looked=True, run_phase=RunPhase.HALTED), NOON
+    )
+    assert (plan.status.reason, plan.status.message) == ("Forbidden", "no right")
+
+
+def test_what_has_arrived_is_followed_whatever_the_run_does() -> None:
+    item = told(SENT, **REFUSED)
+    plan = dispatch.decide(item, look(objects(), run_phase=RunPhase.HALTED), NOON)
+    assert (plan.actions, plan.status.phase) == ((LookUp(),), "Failed")
+    plan = dispatch.decide(item, look(objects(), looked=True, run_phase=RunPhase.HALTED), NOON)
+    assert (plan.actions, plan.status.phase) == ((), "Progressing")

@@ -214,11 +214,22 @@ def test_a_member_is_removed_and_its_access_taken_back(console: Console) -> None
     """Namespaces, CRD and the engine's rights stay: something may run there."""
     console.add("eu-7", "--namespaces", f"{console.namespace}-a")
     kubeconfig = console.kubeconfig("eu-7")
+    other = opened((console.hub, console.member), console.folder)
+    other.add("europe", "--namespaces", f"{console.namespace}-b")
+    whole = ("remove", "eu-7", "--yes", "--kubeconfig", str(console.member.kubeconfig))
     with console.nothing_written():
         asked = console.fleet("remove", "eu-7")
+        shared = console.fleet(*whole)
     assert asked.code == 1
     assert asked.err == "Refused: eu-7: what runs there stays: add --yes to remove it\n"
-    done = console.fleet("remove", "eu-7", "--yes", "--kubeconfig", str(console.member.kubeconfig))
+    assert shared.code == 1
+    assert f"{other.namespace}/europe" in shared.err
+    assert shared.err.endswith("this access too: leave out --kubeconfig\n")
+    _, found = console.hub.call("GET", names.MEMBERCLUSTERS.path())
+    for meta in (item["metadata"] for item in found["items"]):
+        if meta["namespace"] != console.namespace:  # those of earlier tests too
+            console.hub.call("DELETE", names.MEMBERCLUSTERS.path(meta["namespace"], meta["name"]))
+    done = console.fleet(*whole)
     assert done.code == 0, done.err
     assert done.lines("deleted") == [
         f"MemberCluster {console.namespace}/eu-7",

@@ -186,6 +186,13 @@ def remove(
         ),
     ] = None,
     context: Annotated[str, typer.Option(help="Context in that kubeconfig.")] = "",
+    unshared: Annotated[
+        bool,
+        typer.Option(
+            "--unshared",
+            help="No other namespace of the hub has this member, where you may not look.",
+        ),
+    ] = False,
     namespace: options.Namespace = "default",
     hub_kubeconfig: options.HubKubeconfig = None,
     hub_context: options.HubContext = "",
@@ -201,7 +208,8 @@ def remove(
         if kubeconfig is not None:
             member = access.connect(kubeconfig, context or None, role="member")
             stack.enter_context(member)
-            farewell.identify(member, found)
+            uid = farewell.identify(member, found)
+            farewell.check_alone(hub, found, uid, assured=unshared)
         typer.echo(f"hub {hub.server}")
         for line in farewell.forget(hub, found):
             typer.echo(line)

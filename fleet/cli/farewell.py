@@ -4,7 +4,7 @@ What runs in the member stays: pods, traffic, engine, CRD. Nothing is deleted th
 before: each DELETE names the uid that was seen.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,8 +75,9 @@ def consequences(found: Parting) -> str:
     return "; ".join(parts)
 
 
-def identify(member: Access, found: Parting) -> None:
-    """Raises UserError where that kubeconfig leads to another cluster than the one registered."""
+def identify(member: Access, found: Parting) -> str:
+    """The uid of kube-system there. Raises UserError where that kubeconfig leads to another cluster
+    than the one registered."""
     known = registration.identity(found.cluster)
     uid = str(member.get(names.NAMESPACES, names.SYSTEM_NAMESPACE)["metadata"]["uid"])
     if known not in ("", uid):
@@ -85,6 +86,37 @@ def identify(member: Access, found: Parting) -> None:
             f"--kubeconfig: {member.server} is not the cluster that {found.name} was registered "
             f"for (kube-system {uid}, not {known}): use the kubeconfig of that one",
         )
+    return uid
+
+
+def check_alone(hub: Access, found: Parting, uid: str, *, assured: bool) -> None:
+    """The account and the rights in a member are one for all namespaces of a hub: raises UserError
+    where another uses them too, or may, as long as nobody has `assured` that none does."""
+    try:
+        clusters = hub.list(names.MEMBERCLUSTERS)
+    except errors.Forbidden as error:
+        if assured:
+            return
+        raise errors.UserError(
+            "Refused",
+            f"--kubeconfig: whether another namespace uses this access too cannot be seen: {error}"
+            "; or leave out --kubeconfig, or add --unshared if you know that none does",
+        ) from None
+    if others := sharing(clusters, found, uid):
+        verb = "uses" if len(others) == 1 else "use"
+        text = f"{phrases.listed(others)} {verb} this access too: leave out --kubeconfig"
+        raise errors.UserError("Refused", text)
+
+
+def sharing(clusters: Sequence[Mapping[str, Any]], found: Parting, uid: str) -> list[str]:
+    """The other MemberClusters for that API server, as `namespace/name`."""
+    keys = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in clusters]
+    own = (found.cluster["metadata"]["namespace"], found.name)
+    return [
+        "/".join(key)
+        for key, item in zip(keys, clusters, strict=True)
+        if key != own and registration.identity(item) == uid
+    ]
 
 
 def forget(hub: Access, found: Parting) -> Iterator[str]:

@@ -80,7 +80,7 @@ SENTENCES: Final[dict[str, str]] = {
     # clusters
     "Pending": "It is not this cluster's turn yet.",
     "MemberReplaced": "Another API server answers than the one that was written to.",
-    "Drifted": "Somebody changed in a member what the hub had written; it was restored.",
+    "Drifted": "Somebody changed what the hub had written in a member: restored, or left as it is.",
     "Redispatched": "The member has lost what had arrived there; it is dispatched again.",
     "Applying": "Objects are being written into the member.",
     "Analyzing": "The step is held until the metrics say enough.",

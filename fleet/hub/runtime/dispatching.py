@@ -123,6 +123,8 @@ async def _carry_out(
             _tell(hub, item, plan)
     if not plan.fence:
         written = await apply.write_status(hub, CLUSTERROLLOUTS, item, plan.status) or written
+    if not plan.fence and not plan.actions and plan.finalizer is None:
+        _tell(hub, item, plan)
     return written or plan.finalizer is Finalizer.ADD, looked_up
 
 

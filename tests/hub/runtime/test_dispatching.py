@@ -252,30 +252,44 @@ async def test_a_key_of_nothing_is_nothing(desk: Desk) -> None:
     assert desk.kube.writes() == [] or desk.kube.writes()[-1].kind == "MemberCluster"
 
 
+def see(desk: Desk, *managers: str, **spec: Any) -> None:
+    """The member's server says who owns what: `replicas` is the last one's."""
+    found = rollout(desk)
+    found["spec"] |= spec
+    entries = [
+        {"manager": name, "operation": "Apply", "fieldsV1": {"f:spec": {f"f:{name}": {}}}}
+        for name in managers
+    ]
+    entries[-1]["fieldsV1"]["f:spec"]["f:replicas"] = {}
+    found["metadata"]["managedFields"] = entries
+    link = desk.link("east")
+    assert link.handle is not None
+    link.handle.informers[ROLLOUTS].store.see(desk.member("east").seed(ROLLOUTS, found))
+
+
+async def test_what_somebody_took_away_is_told_and_left_without_force(desk: Desk) -> None:
+    """It has no owner, so that no server would refuse to have it written again."""
+    await dispatching.dispatch(desk.hub, KEY)
+    see(desk, "kulta-fleet")
+    report(desk, "Completed")
+    await dispatching.dispatch(desk.hub, KEY)
+    writes = len(desk.member("east").writes())
+    see(desk, "kulta-fleet", "kulta-fleet-hold")
+    for _ in range(2):
+        await dispatching.dispatch(desk.hub, KEY)
+    assert len(desk.member("east").writes()) == writes
+    told = [event.message for event in desk.sent.events if event.reason == "Drifted"]
+    assert told == ["somebody changed what the hub had written into the Rollout: left as it is"]
+
+
 async def test_what_somebody_edited_is_restored_by_force_and_told(desk: Desk) -> None:
     """[KH-81] Fields of others stay; the Event names who it was."""
     desk.put(FLEETROLLOUTS, gen.run(gen.wave("all", "east"), on_conflict="Force"))
-    link, member = desk.link("east"), desk.member("east")
-    assert link.handle is not None
-    store = link.handle.informers[ROLLOUTS].store
-
-    def see(*managers: str, **spec: Any) -> None:
-        """The member's server says who owns what: `replicas` is the last one's."""
-        found = rollout(desk)
-        found["spec"] |= spec
-        entries = [
-            {"manager": name, "operation": "Apply", "fieldsV1": {"f:spec": {f"f:{name}": {}}}}
-            for name in managers
-        ]
-        entries[-1]["fieldsV1"]["f:spec"]["f:replicas"] = {}
-        found["metadata"]["managedFields"] = entries
-        store.see(member.seed(ROLLOUTS, found))
-
     await dispatching.dispatch(desk.hub, KEY)
-    see("kulta-fleet")
+    see(desk, "kulta-fleet")
     report(desk, "Completed")
     await dispatching.dispatch(desk.hub, KEY)
-    see("kulta-fleet", "kubectl-edit", replicas=9, paused=True)
+    see(desk, "kulta-fleet", "kubectl-edit", replicas=9, paused=True)
     await dispatching.dispatch(desk.hub, KEY)
     found = rollout(desk)["spec"]
     assert (found["replicas"], found["paused"], found["dispatch"]["sequence"]) == (4, True, 1)

@@ -184,6 +184,11 @@ def _reported(case: Case) -> DispatchPlan:
     found = _assessed(case)
     status = case.item.status
     items, owned = status.inventory, status.owned
+    # What is not restored is told once.
+    events: tuple[tuple[str, str, str], ...] = ()
+    if writes.edited(case):
+        owned, told = "", f"{drift.told(case.live.rollout)}: left as it is"
+        events = (("Warning", "Drifted", told),)
     deletions: tuple[DeleteObject, ...] = ()
     left: inventory.Items = ()
     if case.bar is None and not case.inputs_changed:
@@ -217,10 +222,12 @@ def _reported(case: Case) -> DispatchPlan:
     )
     wake = case.now + removal.RECHECK if left else None
     if not deletions:
-        return DispatchPlan(status=after, wake_at=wake)
+        return DispatchPlan(status=after, events=events, wake_at=wake)
     taken, write = writes.again(case)
     after = after.model_copy(update={"dispatch": taken})
-    return DispatchPlan(status=after, actions=(write, *deletions), fence=True, wake_at=wake)
+    return DispatchPlan(
+        status=after, actions=(write, *deletions), fence=True, events=events, wake_at=wake
+    )
 
 
 def _assessed(case: Case) -> Assessment:

@@ -6,7 +6,7 @@ no more: the digest of those that are moves with it. What others add stays their
 and who scales a Rollout, by hand or by an autoscaler, does what scaling is for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleet.api.names import HOLD_MANAGER, HUB_MANAGER
@@ -39,9 +39,14 @@ def owned(live: Mapping[str, Any] | None) -> str:
     return str(part(live, "metadata").get(OWNED, ""))
 
 
+def editors(live: Mapping[str, Any] | None) -> Sequence[str]:
+    """Who else has written into the spec, as far as the API server says."""
+    return tuple(part(live, "metadata").get(EDITORS) or ())
+
+
 def told(live: Mapping[str, Any] | None) -> str:
     """Who has been at it, as a sentence."""
-    names = part(live, "metadata").get(EDITORS) or ("somebody",)
+    names = editors(live) or ("somebody",)
     return f"{', '.join(names)} changed what the hub had written into the Rollout"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import Dispatched, Want
+from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import ROLLOUTS, request_annotation
 from fleet.hub.core.actions import (
     ApplyRollout,
@@ -233,6 +234,17 @@ def _has_arrived(case: Case, dispatch: Dispatched) -> bool:
 
 
 def drifted(case: Case) -> bool:
+    """Whether somebody has changed what we wrote, and it is written again.
+
+    An engine would begin a failed revision anew. Without force it is for the member's server to
+    name who is in the way: a field that is only taken away has nobody, and would come back.
+    """
+    is_refusable = case.observed.force or drift.editors(case.live.rollout)
+    has_failed = case.item.status.phase is ClusterPhase.FAILED
+    return bool(is_refusable) and not has_failed and edited(case)
+
+
+def edited(case: Case) -> bool:
     """Whether somebody has changed what we wrote, since it arrived."""
     if case.bar is not None or not case.is_applied or case.inputs_changed:
         return False

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import HOLD_MANAGER, HUB_MANAGER
 from fleet.hub.core.actions import ApplyRollout
 from fleet.hub.core.cluster import dispatch, drift
@@ -90,3 +91,28 @@ def test_it_is_written_once_for_each_change_whatever_the_server_makes_of_it() ->
     assert (plan.actions, plan.status.owned) == ((), "after")
     item = after(item, plan)
     assert dispatch.decide(item, look(there), NOON).actions == ()
+
+
+@pytest.mark.parametrize(
+    ("phase", "engine", "editors", "force"),
+    [
+        pytest.param("Failed", "Failed", ["kubectl-edit"], True,
+                     id="a revision that failed is not begun anew"),
+        pytest.param("Succeeded", "Completed", [], False,
+                     id="without force what somebody only took away stays away"),
+    ],
+)  # fmt: skip
+def test_what_is_left_as_it_is_is_told_once(
+    phase: str, engine: str, editors: list[str], force: bool
+) -> None:
+    item, there = arrived(), seen("after", *editors)
+    item = item.model_copy(
+        update={"status": item.status.model_copy(update={"phase": ClusterPhase(phase)})}
+    )
+    there["rollouts", "checkout", "checkout"]["status"]["phase"] = engine
+    plan = dispatch.decide(item, look(there, force=force), NOON)
+    assert (plan.actions, plan.status.phase, plan.status.owned) == ((), phase, "after")
+    who = editors[0] if editors else "somebody"
+    told = f"{who} changed what the hub had written into the Rollout: left as it is"
+    assert plan.events == (("Warning", "Drifted", told),)
+    assert dispatch.decide(after(item, plan), look(there, force=force), NOON).events == ()

@@ -13,10 +13,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from fleet import aio
 from fleet.api.names import Key
+from fleet.clusters import web
 from fleet.errors import TemporaryError, Unanswered
 from fleet.kulta.core.observed import Measurement, Query
 from fleet.ports import Clock
@@ -94,7 +94,7 @@ class Measurements:
         self._answered(key)
 
     async def _asked(self, key: Key, query: Query) -> float | None:
-        server = urlsplit(query.address).netloc
+        server = web.site(query.address)
         lane = (key, server)
         before, _ = self._silences.get(lane, (0, ""))
         async with self._slot(server):

@@ -8,7 +8,7 @@ READY := .venv/.ready
 # Without compiled files of its own, every start of Python would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check lint types pure cover check-deep mutants bench format clean binaries
+.PHONY: help demo test check lint types pure pure-engine pure-rest cover check-deep mutants bench format clean binaries
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,7 +30,7 @@ test: check binaries  ## everything: lint, types, contracts, pure tests, tests o
 	@$(BIN)/python -m pytest e2e --numprocesses auto
 
 check: $(READY)  ## lint, types, import contracts and the pure tests (no cluster, seconds)
-	@$(MAKE) --no-print-directory --jobs 3 lint types pure
+	@$(MAKE) --no-print-directory --jobs 4 --output-sync lint types pure-engine pure-rest
 
 lint: $(READY)
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
@@ -38,8 +38,15 @@ lint: $(READY)
 types: $(READY)
 	@$(BIN)/mypy --no-error-summary
 
+# Two halves that take equally long: workers of one run would each collect everything.
 pure: $(READY)
-	@$(BIN)/python -m pytest tests --numprocesses auto --dist worksteal --quiet
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync pure-engine pure-rest
+
+pure-engine: $(READY)
+	@$(BIN)/python -m pytest tests/kulta tests/stories --quiet
+
+pure-rest: $(READY)
+	@$(BIN)/python -m pytest tests --ignore tests/kulta --ignore tests/stories --quiet
 
 cover: $(READY)  ## what the pure tests do not reach in the pure part (minutes)
 	@$(BIN)/coverage run -m pytest tests --quiet --timeout 300 && $(BIN)/coverage report

@@ -41,10 +41,12 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "test_engine_outputs",
         "test_engine_advisor",
         "test_rollout_cli",
+        "test_engine_life",
         "test_engine_faults",  # brings the definitions of routes in its midst
         "test_engine",
     ),
     "world": (
+        "test_hub_perturbed",  # first: each start of the hub connects it to all tenants so far
         "test_hub_cli",
         "test_hub_delivery",
         "test_hub_gates",

@@ -139,6 +139,8 @@ def _controller_manager(at: Layout) -> list[str]:
         f"--kube-api-qps={CLIENT_RATE}",
         f"--kube-api-burst={CLIENT_RATE}",
         "--concurrent-replicaset-syncs=20",
+        # An autoscaler is looked at first after so long; nobody here has many.
+        "--horizontal-pod-autoscaler-sync-period=1s",
     ]
 
 

@@ -51,6 +51,12 @@ class Stores:
     applications: Store[Application] = field(
         default_factory=lambda: Store(APPLICATIONS, Application.parse)
     )
+    clusters_of: Index[MemberCluster] = field(
+        default_factory=lambda: Index(
+            lambda key, one: (key[0], one.spec.kubeconfig.secret_ref.name)
+        )
+    )
+    """By the key of the Secret that they name."""
     departed: dict[Key, Application] = field(default_factory=dict)
     """Those that are gone, as they were last, until their clusters have learnt what they said."""
     runs: Store[FleetRollout] = field(
@@ -88,6 +94,10 @@ class Stores:
 
 RUN_SECONDS = 0.1
 """Least time between two looks at a run, and so between two writes of its status."""
+
+
+FLEET_SECONDS = 0.5
+"""The same for a Fleet, which counts its members: a thousand may connect one after another."""
 
 
 class Dispatches:
@@ -145,7 +155,9 @@ class Queues:
         default_factory=lambda: aio.WorkQueue(concurrency=128, base=0.5, cap=60.0)
     )
     """Many at once: each may wait for a dead member."""
-    fleets: aio.WorkQueue[Key] = field(default_factory=lambda: aio.WorkQueue(concurrency=4))
+    fleets: aio.WorkQueue[Key] = field(
+        default_factory=lambda: aio.WorkQueue(concurrency=4, calm=FLEET_SECONDS)
+    )
     applications: aio.WorkQueue[Key] = field(default_factory=lambda: aio.WorkQueue(concurrency=8))
     runs: aio.WorkQueue[Key] = field(
         default_factory=lambda: aio.WorkQueue(concurrency=16, calm=RUN_SECONDS)

@@ -110,6 +110,8 @@ class Link:
     """The last time that a new engine was written over this connection."""
     told: Connectivity = field(default_factory=Connectivity)
     """The connectivity that everybody has been told."""
+    calm_until: float = -math.inf
+    """Monotonic time until which time alone changes nothing of what has been told."""
     fresh_at: float | None = None
     """Monotonic time since when the member is fresh; None while it is not."""
     lost_at: float | None = None
@@ -170,9 +172,26 @@ class Link:
         """The Rollouts that hubs made there, by namespace and name; empty while not engaged."""
         return self.handle.informers[ROLLOUTS].store if self.handle else {}
 
+    def is_calm(self, now: float) -> bool:
+        """Whether what has been told is still so at monotonic `now`, without a look: a member that
+        is well is known to be so for a while, and everything else that is seen of it pokes."""
+        if now >= self.calm_until or self.handle is None or self.trouble is not None:
+            return False
+        return self.handle.client.breaker.state is Circuit.CLOSED
+
     def connectivity(self, now: float) -> Connectivity:
         """What to believe at monotonic `now`."""
         return connectivity.of(self.sight(now))
+
+    def believed(self, now: float) -> Connectivity:
+        """The same, without a look where what has been told is known to be so still."""
+        return self.told if self.is_calm(now) else self.connectivity(now)
+
+    def look(self, now: float) -> Connectivity:
+        """What to believe at monotonic `now`, and until when that is certain."""
+        sight = self.sight(now)
+        self.calm_until = now + connectivity.lasts(sight)
+        return connectivity.of(sight)
 
     def sight(self, now: float) -> Sight:
         """What is seen of the member at monotonic `now`."""
@@ -229,7 +248,7 @@ class Link:
 
     def forget(self) -> None:
         """What was seen over a connection that is gone."""
-        self.handle = None
+        self.handle, self.calm_until = None, -math.inf
         self.wait, self.exchange = Obstacle.NOTHING, None
         self.signs = Signs()
 

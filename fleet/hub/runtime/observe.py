@@ -44,7 +44,7 @@ def member(hub: Context, cluster: MemberCluster) -> Member:
     """A MemberCluster and how far it is believed now."""
     link = hub.links.get((cluster.namespace, cluster.name))
     believed = (
-        link.connectivity(hub.clock.monotonic()) if link else Connectivity(message="not known yet")
+        link.believed(hub.clock.monotonic()) if link else Connectivity(message="not known yet")
     )
     return Member(
         cluster=cluster,

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
+from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster, conditions
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import Model, Object
 from fleet.api.names import (
@@ -21,7 +21,7 @@ from fleet.api.names import (
 from fleet.api.rollout import Phase
 from fleet.clusters.store import Change
 from fleet.hub.core import phases
-from fleet.hub.core.cluster import removal
+from fleet.hub.core.cluster import removal, standing
 from fleet.hub.core.member import engine, freshness
 from fleet.hub.core.member.connectivity import is_news
 from fleet.hub.core.member.engine import Obstacle
@@ -48,16 +48,37 @@ def connect(hub: Context) -> None:
 
 def cluster_changed(hub: Context, change: Change[MemberCluster]) -> None:
     """A MemberCluster: its own reconcile; everybody who could deliver there if more moved."""
+    hub.stores.clusters_of.update(change)
     if change.type == "ADDED":
         hub.links.make(change.key)  # met now, however many are connected before it
     hub.queues.members.add(change.key)
     since = [freshness.lost_since(one) if one else None for one in (change.old, change.new)]
-    if _is_meant(change) or since[0] != since[1]:
+    is_meant = _is_meant(change)
+    if is_meant or since[0] != since[1]:
         everybody(hub, change.key)
         for key in hub.stores.fleets:
             _add_in(hub.queues.fleets, key, change.key[0])
-        for key in hub.stores.applications:
-            _add_in(hub.queues.applications, key, change.key[0])
+        for key, application in hub.stores.applications.items():
+            if is_meant or not _is_served(hub, application, change.key):
+                _add_in(hub.queues.applications, key, change.key[0])
+
+
+def _is_served(hub: Context, application: Application, member: Key) -> bool:
+    """Whether the member has what the Application asks for: that it is lost or back moves nothing
+    then. Without this each such member would cost a look of each Application at all members."""
+    item = hub.stores.items.get((member[0], f"{application.name}.{member[1]}"))
+    cluster = hub.stores.memberclusters.get(member)
+    link = hub.links.get(member)
+    want = item.spec.want if item is not None else None
+    if item is None or cluster is None or want is None or link is None:
+        return False
+    is_changed = conditions.is_true(item.status.conditions, standing.INPUTS_CHANGED)
+    return (
+        not is_changed
+        and want.revision == item.status.last_good.revision == application.status.revision
+        and want.member in ("", cluster.metadata.uid)
+        and item.status.server in ("", link.uid)
+    )
 
 
 def fleet_changed(hub: Context, change: Change[Fleet]) -> None:
@@ -133,17 +154,15 @@ def item_changed(hub: Context, change: Change[ClusterRollout]) -> None:
 
 def secret_changed(hub: Context, change: Change[str]) -> None:
     """A labelled Secret: the MemberClusters that name it."""
-    for key, cluster in hub.stores.memberclusters.items():
-        named = (key[0], cluster.spec.kubeconfig.secret_ref.name)
-        if named == change.key:
-            hub.queues.members.add(key)
+    for key in hub.stores.clusters_of.get(change.key):
+        hub.queues.members.add(key)
 
 
 def rollout_changed(hub: Context, link: Link, change: Change[Mapping[str, Any]]) -> None:
     """A Rollout in a member: the ClusterRollout that it belongs to."""
     if link.wait is Obstacle.ROLLOUT:
         hub.queues.members.add(link.key)
-    elif engine.active(link.rollouts.values()) != link.active:
+    elif engine.is_active(change.old) != engine.is_active(change.new):
         hub.queues.members.add_after(link.key, ACTIVE_SECONDS)
     manifest = change.new or change.old or {}
     labels = (manifest.get("metadata") or {}).get("labels") or {}
@@ -161,7 +180,7 @@ def poke(hub: Context, link: Link) -> None:
     now = hub.clock.monotonic()
     if link.is_back:
         hub.queues.members.add(link.key)
-    believed = link.connectivity(now)
+    believed = link.look(now)
     if not is_news(link.told, believed):
         link.told = believed
         return
@@ -267,10 +286,17 @@ async def pulse(hub: Context, every: float = 0.5) -> None:
     """Notice until cancelled what only time changes: a member that falls silent sends no event."""
     suspicious: frozenset[str] = frozenset()
     while True:
-        for link in hub.links:
+        for link in restless(hub):
             poke(hub, link)
         suspicious = doubts(hub, suspicious)
         await asyncio.sleep(every)
+
+
+def restless(hub: Context) -> tuple[Link, ...]:
+    """The links about which time alone may have changed something; in a fleet that is well, none:
+    looking at a thousand of them twice a second would keep the hub busy for ever."""
+    now = hub.clock.monotonic()
+    return tuple(link for link in hub.links if not link.is_calm(now))
 
 
 def doubts(hub: Context, before: frozenset[str]) -> frozenset[str]:
@@ -278,6 +304,8 @@ def doubts(hub: Context, before: frozenset[str]) -> frozenset[str]:
     now = hub.clock.monotonic()
     namespaces = {link.key[0] for link in hub.links if link.lost_at is not None}
     after = frozenset(name for name in namespaces if hub.links.is_hub_suspect(name, now))
+    if before == after:
+        return after
     for key, run in hub.stores.runs.items():
         if key[0] in before ^ after and run.status.phase not in phases.ENDS:
             hub.queues.runs.add(key)

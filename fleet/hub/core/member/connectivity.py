@@ -122,6 +122,14 @@ def of(sight: Sight) -> Connectivity:
     )
 
 
+def lasts(sight: Sight) -> float:
+    """For how many seconds a member that is seen so is believed if nothing else is seen of it; 0
+    for one that is not: what is not well has to be looked at."""
+    if not of(sight).fresh or sight.problem is not None:
+        return 0.0
+    return freshness.lasts(watch_age=sight.silence, lease_age=sight.lease_age)
+
+
 def lease_age(*, changed: float, since: float, now: float) -> float:
     """The age of a Lease that was last seen to change at `changed`, over a connection that has
     been there `since`: one that has not changed for as long as it may is as old as that."""

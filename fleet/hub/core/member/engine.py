@@ -181,6 +181,11 @@ def busy(rollouts: Iterable[Mapping[str, Any]]) -> str:
     return f"Rollout {found['namespace']}/{found['name']}" if found else ""
 
 
+def is_active(rollout: Mapping[str, Any] | None) -> bool:
+    """Whether it is there and on its way."""
+    return rollout is not None and any(_active((rollout,)))
+
+
 def active(rollouts: Iterable[Mapping[str, Any]]) -> int:
     """How many Rollouts are on their way."""
     return sum(1 for _ in _active(rollouts))

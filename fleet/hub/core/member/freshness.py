@@ -4,6 +4,7 @@ Ages are seconds on the hub's monotonic clock; the runtime measures them, `obser
 the answer. A member's own timestamps are never compared.
 """
 
+import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,6 +59,14 @@ def doubt(*, watch_age: float, lease_age: float | None) -> Doubt | None:
     return None
 
 
+def lasts(*, watch_age: float, lease_age: float | None) -> float:
+    """For how many seconds reports of that age go on to count although nothing more is seen; 0
+    where they do not count now."""
+    if lease_age is None:
+        return 0.0
+    return max(min(LEASE_SECONDS - lease_age, WATCH_SECONDS - watch_age), 0.0)
+
+
 def lost_since(cluster: MemberCluster) -> datetime | None:
     """Since when its reports do not count; None while they do, and while that is not known."""
     seen = conditions.find(cluster.status.conditions, FRESH)
@@ -72,18 +81,22 @@ def is_isolated(lost: Sequence[float], fresh: Sequence[float], total: int, now: 
     others have been fresh. Where most of the others have been so for ten minutes, the hub's network
     works, and who is lost is really lost.
     """
-    times = sorted(lost)
-    last = max((window[-1] for window in _windows(times) if _is_many(window, total)), default=None)
+    last = max(
+        (end for number, end in _windows(sorted(lost)) if _is_many(number, total)), default=None
+    )
     if last is None:
         return False
     steady = [since for since in fresh if now - max(since, last) >= ISOLATION_END]
     return 2 * len(steady) <= len(fresh)
 
 
-def _windows(times: Sequence[float]) -> Iterator[list[float]]:
-    for start in times:
-        yield [time for time in times if start <= time <= start + ISOLATION_WINDOW]
+def _windows(times: Sequence[float]) -> Iterator[tuple[int, float]]:
+    """How many of the sorted `times` follow each of them within the window, and the last of them:
+    found by halving, because a thousand may be lost at once."""
+    for index, start in enumerate(times):
+        end = bisect.bisect_right(times, start + ISOLATION_WINDOW)
+        yield end - index, times[end - 1]
 
 
-def _is_many(window: Sequence[float], total: int) -> bool:
-    return len(window) >= ISOLATION_LEAST and len(window) > ISOLATION_SHARE * total
+def _is_many(number: int, total: int) -> bool:
+    return number >= ISOLATION_LEAST and number > ISOLATION_SHARE * total

@@ -1,0 +1,162 @@
+"""What a change costs in a large fleet, counted: looks and keys, never seconds.
+
+Nothing here may grow with the members, Applications or Rollouts that do not change.
+"""
+
+from typing import Any
+
+import pytest
+
+from fleet.api.conditions import condition
+from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.names import (
+    APPLICATIONS,
+    CLUSTERROLLOUTS,
+    FLEETS,
+    MEMBERCLUSTERS,
+    ROLLOUTS,
+)
+from fleet.clusters.health import Breaker, Circuit
+from fleet.clusters.store import Change
+from fleet.hub.core.member import freshness
+from fleet.hub.runtime import membership, triggers
+from tests.hub import gen
+from tests.hub.runtime.desk import TENANT, Desk, Keys
+
+MEMBERS = tuple(f"eu-{number}" for number in range(1, 9))
+LOST = {"type": "Fresh", "status": "False", "lastTransitionTime": "2026-11-20T12:00:00Z"}
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """Eight members that are well, and an Application that all of them have."""
+    made = Desk()
+    made.put(FLEETS, gen.fleet())
+    for name in MEMBERS:
+        await membership.reconcile(made.hub, made.register(name))
+        made.live(name)
+    made.put(APPLICATIONS, {**gen.application().manifest(), "status": {"revision": "rev1"}})
+    for name in MEMBERS:
+        made.put(CLUSTERROLLOUTS, gen.item(name, ClusterPhase.SUCCEEDED, good=1))
+    empty(made)
+    return made
+
+
+def empty(desk: Desk) -> None:
+    for queue in vars(desk.queues).values():
+        assert isinstance(queue, Keys)
+        queue.added.clear()
+        queue.later.clear()
+
+
+def lose(desk: Desk, name: str) -> None:
+    body = desk.kube.peek(MEMBERCLUSTERS, name, TENANT)
+    assert body is not None
+    desk.put(MEMBERCLUSTERS, {**body, "status": {**body.get("status", {}), "conditions": [LOST]}})
+
+
+def asked(desk: Desk) -> list[str]:
+    return sorted(key[1] for key in desk.queues.applications.added)
+
+
+async def test_time_alone_makes_nobody_look_at_a_member_that_is_well(desk: Desk) -> None:
+    for _ in range(29):
+        desk.clock.advance(1)
+        assert triggers.restless(desk.hub) == ()
+    desk.clock.advance(2)
+    assert len(triggers.restless(desk.hub)) == len(MEMBERS), "no Lease changes for 30 s"
+
+
+async def test_who_is_not_well_is_looked_at_and_nobody_else(desk: Desk) -> None:
+    cut, gone = desk.link("eu-3"), desk.link("eu-5")
+    desk.member("eu-3").breaker = Breaker(state=Circuit.OPEN, until=desk.clock.monotonic() + 5)
+    gone.forget()
+    for _ in range(3):
+        desk.clock.advance(0.5)
+        assert triggers.restless(desk.hub) == (cut, gone)
+        triggers.poke(desk.hub, cut)
+    assert not cut.told.fresh
+
+
+async def test_what_is_known_of_a_calm_member_is_what_a_look_would_tell(desk: Desk) -> None:
+    for _ in range(35):
+        desk.clock.advance(1)
+        now = desk.clock.monotonic()
+        assert all(link.believed(now) == link.connectivity(now) for link in desk.hub.links)
+
+
+async def test_a_member_that_is_lost_concerns_no_application_that_it_has(desk: Desk) -> None:
+    lose(desk, "eu-3")
+    assert asked(desk) == []
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        pytest.param(None, id="who has not got it"),
+        pytest.param(gen.item("eu-3", number=2, good=1), id="who is to get something else"),
+        pytest.param(gen.item("eu-3"), id="who has not come to its end"),
+        pytest.param(
+            gen.item("eu-3", good=1, conditions=[condition("InputsChanged", True, "X")]),
+            id="whose labels have changed",
+        ),
+        pytest.param(gen.item("eu-3", good=1, server="another"), id="who is another cluster now"),
+    ],
+)
+async def test_a_member_that_lacks_it_does(desk: Desk, item: Any) -> None:
+    if item is None:
+        desk.hub.stores.items.end(desk.hub.stores.items[TENANT, "checkout.eu-3"].manifest())
+    else:
+        desk.put(CLUSTERROLLOUTS, item)
+    empty(desk)
+    lose(desk, "eu-3")
+    assert asked(desk) == ["checkout"]
+
+
+async def test_a_report_of_one_rollout_reads_no_other(desk: Desk) -> None:
+    """The store counts who looks: a member may hold hundreds of them."""
+
+    class Counted(dict[Any, Any]):
+        looks = 0
+
+        def values(self) -> Any:
+            Counted.looks += 1
+            return super().values()
+
+    link = desk.link("eu-1")
+    assert link.handle is not None
+    old = {"metadata": {"name": "checkout"}, "status": {"phase": "Progressing"}}
+    new = {**old, "status": {"phase": "Completed"}}
+    link.handle.informers[ROLLOUTS].store = Counted()  # type: ignore[assignment]
+    for before, after, wakes in ((old, old, False), (old, new, True), (new, new, False)):
+        change = Change(type="MODIFIED", key=(TENANT, "checkout"), old=before, new=after)
+        triggers.rollout_changed(desk.hub, link, change)
+        assert bool(desk.queues.members.later) is wakes
+        empty(desk)
+    assert Counted.looks == 0
+
+
+async def test_a_secret_concerns_who_names_it_without_a_search(desk: Desk) -> None:
+    found = desk.hub.stores.clusters_of
+    assert list(found.get((TENANT, "eu-3"))) == [(TENANT, "eu-3")]
+    body = desk.kube.peek(MEMBERCLUSTERS, "eu-3", TENANT)
+    assert body is not None
+    spec = {**body["spec"], "kubeconfig": {"secretRef": {"name": "other"}}}
+    desk.put(MEMBERCLUSTERS, {**body, "spec": spec})
+    assert not found.get((TENANT, "eu-3"))
+    assert list(found.get((TENANT, "other"))) == [(TENANT, "eu-3")]
+    desk.hub.stores.memberclusters.end(desk.hub.stores.memberclusters[TENANT, "eu-3"].manifest())
+    assert not found.get((TENANT, "other"))
+
+
+def test_a_thousand_that_are_lost_at_once_are_compared_a_few_times_each() -> None:
+    class Moment(float):
+        compared = 0
+
+        def __lt__(self, other: float) -> bool:
+            Moment.compared += 1
+            return super().__lt__(other)
+
+    lost = [Moment(second) for second in range(1_000)]
+    assert not freshness.is_isolated(lost, [0.0] * 3_000, 4_000, 1_000.0)
+    assert Moment.compared < 20 * len(lost)

@@ -139,6 +139,7 @@ def _equipment(context: Context, name: ClusterName, kube: Client) -> Sequence[In
             connectivity=lambda link: triggers.poke(context, link),
             engine=lambda link: context.queues.members.add(link.key),
         ),
+        keep=lambda manifest: context.parts(watches.slim(manifest)),
     )
 
 
@@ -146,7 +147,7 @@ def _items(kube: Client, context: Context) -> Informer[ClusterRollout]:
     informer = Informer(
         kube,
         CLUSTERROLLOUTS,
-        decode=ClusterRollout.parse,
+        decode=lambda manifest: context.parts(ClusterRollout.parse(manifest)),
         on=lambda change: triggers.item_changed(context, change),
         on_error=_complain,
     )

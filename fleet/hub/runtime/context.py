@@ -20,6 +20,7 @@ from fleet.api.names import (
     MEMBERCLUSTERS,
     Key,
 )
+from fleet.api.sharing import Shared
 from fleet.clusters.store import Index, Store
 from fleet.clusters.supervisor import Supervisor
 from fleet.hub.core import phases
@@ -179,6 +180,8 @@ class Context:
     engine: EngineWish
     supervisor: Supervisor
     hooks: Hooks
+    parts: Shared = field(default_factory=Shared)
+    """What ClusterRollouts and Rollouts, of which there are most, have in common."""
     identity: str = ""
     """uid of the hub's kube-system, who fences the writes into members; known before any."""
     stores: Stores = field(default_factory=Stores)

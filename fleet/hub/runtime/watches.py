@@ -42,15 +42,20 @@ class Listener:
     engine: Callable[[Link], None]
 
 
-def informers(link: Link, client: Client, listener: Listener) -> list[Informer[Any]]:
-    """What is watched in a member."""
+def informers(
+    link: Link,
+    client: Client,
+    listener: Listener,
+    keep: Callable[[Manifest], Manifest] | None = None,
+) -> list[Informer[Any]]:
+    """What is watched in a member; `keep` is what stays of a Rollout, as `slim` unless given."""
     ears = Ears(link=link, client=client, listener=listener)
     ours = f"{MANAGED_BY}={HUB_MANAGER}"
     return [
         Informer(
             client,
             ROLLOUTS,
-            decode=slim,
+            decode=keep or slim,
             on=ears.rollout,
             selector=ours,
             on_error=ears.failed(ROLLOUTS),

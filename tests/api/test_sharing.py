@@ -1,0 +1,74 @@
+"""Equal parts are kept once, and nobody can tell."""
+
+from typing import Any
+
+import pytest
+
+from fleet.api import ClusterRollout
+from fleet.api.sharing import Shared
+from tests.hub import gen
+
+
+def manifest(name: str, **status: Any) -> dict[str, Any]:
+    body = gen.item(name, **status).manifest()
+    condition = {"type": "Reachable", "status": "True", "reason": "Reachable"}
+    body["status"]["conditions"] = [{**condition, "lastTransitionTime": "2026-11-20T12:00:00Z"}]
+    return body
+
+
+def test_of_many_objects_only_what_differs_is_new() -> None:
+    shared = Shared()
+    east, west = (shared(ClusterRollout.parse(manifest(name))) for name in ("east", "west"))
+    assert (east.metadata, east.spec) != (west.metadata, west.spec)
+    for one, other in (
+        (east.spec.want, west.spec.want),
+        (east.status, west.status),
+        (east.status.conditions, west.status.conditions),
+        (east.metadata.__pydantic_fields_set__, west.metadata.__pydantic_fields_set__),
+    ):
+        assert one is other
+
+
+def test_what_is_shared_is_what_was_given() -> None:
+    shared = Shared()
+    for name in ("east", "west", "east"):
+        assert shared(ClusterRollout.parse(manifest(name))) == ClusterRollout.parse(manifest(name))
+
+
+def test_a_copy_that_is_changed_changes_nobody_else() -> None:
+    shared = Shared()
+    east, west = (shared(ClusterRollout.parse(manifest(name))) for name in ("east", "west"))
+    moved = east.status.model_copy(update={"message": "moved"})
+    assert (moved.message, west.status.message) == ("moved", "")
+    assert "message" not in west.status.model_fields_set
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        pytest.param({"a": {"b": [1]}}, {"a": {"b": [1]}}, True, id="equal"),
+        pytest.param({"a": {"b": 1}}, {"a": {"b": True}}, False, id="a number and a truth"),
+        pytest.param(
+            {"a": {"b": 1}}, {"a": {"b": 1.0}}, False, id="a whole number and one with .0"
+        ),
+        pytest.param({"a": {"b": "1"}}, {"a": {"b": 1}}, False, id="a text and a number"),
+        pytest.param({"a": {"b": {}}}, {"a": {"b": []}}, False, id="an object and a list"),
+        pytest.param({"a": {"b": 1}}, {"a": {"c": 1}}, False, id="another name"),
+        pytest.param({"a": {}}, {"a": {"b": None}}, False, id="nothing and a null"),
+    ],
+)
+def test_parts_of_json(one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
+    shared = Shared()
+    kept = [shared(value) for value in (one, other)]
+    assert kept == [one, other]
+    assert repr(kept) == repr([one, other])
+    assert (kept[0]["a"] is kept[1]["a"]) is same
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    shared = Shared(kept=50)
+    first = shared({"part": {"of": "all"}})
+    for number in range(200):
+        shared({"part": {"of": f"number {number}"}})
+        assert len(shared._parts) <= 60
+    assert shared({"part": {"of": "all"}}) == first

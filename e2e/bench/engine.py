@@ -58,7 +58,7 @@ def idle(folder: Path, number: int) -> list[Figure]:
         asyncio.run(_complete(plane, running, number))
         running.stop()
         running.start()
-        _calm(plane)
+        _calm(plane, running, number)
         usage = Usage(running.process.pid)
         mark, spent = plane.audit.mark(), usage.cpu_seconds()
         time.sleep(QUIET_SECONDS)
@@ -155,13 +155,14 @@ async def _crowd(
         await aio.cancel(watching)
 
 
-def _calm(plane: ControlPlane) -> None:
-    """Until the engine has done what a start brings along, such as to retell the last Events."""
+def _calm(plane: ControlPlane, running: Engine, number: int) -> None:
+    """Until the engine has done what a start brings along: to look at each, to retell Events."""
     for _ in range(MOST_CALM_TRIES):
         mark = plane.audit.mark()
         time.sleep(SETTLE_SECONDS)
-        if not _kinds(plane, mark):
+        if _looks(running) >= number and not _kinds(plane, mark):
             return
+    raise RuntimeError(f"no calm within {MOST_CALM_TRIES * SETTLE_SECONDS} s of the start")
 
 
 def _looks(running: Engine) -> float:

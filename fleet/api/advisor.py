@@ -5,10 +5,11 @@ revision whose metrics fail is taken back, and silence changes nothing.
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from fleet.api import newer
 from fleet.api.meta import Model, Time
 from fleet.api.providers import ADDRESS
 from fleet.api.rules import Rule, Rules
@@ -67,7 +68,7 @@ class Advisor(Model):
 class Advice(Model):
     """What the advisor said last."""
 
-    action: Literal["Continue", "Pause", "Rollback", "Advance"]
+    action: Annotated[str, newer.words("Continue", "Pause", "Rollback", "Advance")]
     """What it would do."""
     to_weight: int | None = None
     """Where it would advance to."""

@@ -7,10 +7,11 @@ import math
 import re
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from fleet.api import newer
 from fleet.api.meta import Model, Time
 from fleet.api.providers import Prometheus, Provider
 from fleet.api.rules import Rule, Rules
@@ -233,14 +234,15 @@ class Samples(Model):
     """Those that failed, or were too slow."""
 
 
+Verdict = Literal["Passed", "Failed", "Inconclusive", "Undecided", "Error", "Pending"]
+
+
 class MetricStatus(Model):
     """How one metric stands."""
 
     name: str
     """Which metric."""
-    verdict: Literal["Passed", "Failed", "Inconclusive", "Undecided", "Error", "Pending"] = (
-        "Pending"
-    )
+    verdict: Annotated[Verdict, newer.otherwise("Pending", *get_args(Verdict))] = "Pending"
     """What the last check said; Inconclusive waits for data, Undecided for a person."""
     value: float | None = None
     """What was measured last."""

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from fleet.api import newer
 from fleet.api.meta import Model, Time
 from fleet.api.providers import Prometheus
 from fleet.api.rules import Rule, Rules
@@ -283,11 +284,6 @@ class ExperimentArm(Model):
     """Whether requests lead there; not while it has no ready pod."""
 
 
-Conclusion = Literal[
-    "", "SignificanceReached", "ConsensusReached", "MaxDurationExceeded", "ManualConclusion"
-]
-
-
 class ExperimentStatus(Model):
     """How the experiment stands; what is written at each look stays until the next."""
 
@@ -305,7 +301,16 @@ class ExperimentStatus(Model):
     """The last look, metric by metric, arm by arm."""
     winner: str = ""
     """The arm that has won; empty where none has."""
-    conclusion_reason: Conclusion = ""
+    conclusion_reason: Annotated[
+        str,
+        newer.words(
+            "",
+            "SignificanceReached",
+            "ConsensusReached",
+            "MaxDurationExceeded",
+            "ManualConclusion",
+        ),
+    ] = ""
     """Why it was concluded: all metrics agree, those that say anything agree, time, a person."""
     message: str = ""
     """What the last look means."""

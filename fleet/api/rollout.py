@@ -7,11 +7,11 @@ rules in the CRD (`RULES` of each model, read by `api.schema`) and the same sent
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from fleet.api import newer
 from fleet.api.advisor import Advice, Advisor
 from fleet.api.analysis import (
     Analysis,
@@ -23,6 +23,7 @@ from fleet.api.analysis import (
     Samples,
 )
 from fleet.api.conditions import Conditions
+from fleet.api.decision import ON_THE_WAY, Decision, Phase
 from fleet.api.experiment import ExperimentStatus
 from fleet.api.hooks import Hook, Hooks
 from fleet.api.meta import LabelSelector, Model, Object, Time
@@ -80,20 +81,6 @@ __all__ = [
     "TrafficRouting",
 ]
 """All that a reader of Rollouts needs, wherever it is defined."""
-
-
-class Phase(StrEnum):
-    """Where a Rollout stands; legal moves are in `kulta.core.phases`."""
-
-    INITIALIZING = "Initializing"
-    """Where the older KULTA began, and an empty status counts as: nothing moves here any more."""
-    PROGRESSING = "Progressing"
-    PAUSED = "Paused"
-    PREVIEW = "Preview"
-    EXPERIMENTING = "Experimenting"
-    CONCLUDED = "Concluded"
-    COMPLETED = "Completed"
-    FAILED = "Failed"
 
 
 class Hold(Model):
@@ -209,76 +196,6 @@ class RolloutSpec(Model):
         }
 
 
-class Decision(Model):
-    """What the engine decided, when and why; numbered without gaps."""
-
-    sequence: int = 0
-    """Counts from 1 in the life of the Rollout."""
-    timestamp: Time = None
-    """When."""
-    action: Literal[
-        "Initialize",
-        "StepAdvance",
-        "Conclude",
-        "Promotion",
-        "Rollback",
-        "Pause",
-        "Resume",
-        "Complete",
-    ]
-    """What was done."""
-    reason: Literal[
-        "AnalysisPassed",
-        "AnalysisFailed",
-        "PauseDurationExpired",
-        "ManualPromotion",
-        "ManualRollback",
-        "Timeout",
-        "Initialization",
-        "MetricsUnavailable",
-        "StepCompleted",
-        "Superseded",
-        "StrategyChanged",
-        "DesignChanged",
-        "WeightChanged",
-        "KnownRevision",
-        "HookRefused",
-        "HookRollback",
-        "SignificanceReached",
-        "ConsensusReached",
-        "MaxDurationExceeded",
-        "ManualConclusion",
-        "UserPaused",
-        "PauseRequested",
-        "Held",
-        "Queued",
-        "NotPaused",
-        "AdvisorPause",
-        "AdvisorRollback",
-        "AdvisorAdvance",
-        "AnalysisUndecided",
-    ]
-    """Why, for machines."""
-    phase: Phase | None = None
-    """What it led to."""
-    generation: int | None = None
-    """That of the spec."""
-    revision: str = ""
-    """Hash of what it is about."""
-    image: str = ""
-    """That revision's first image."""
-    from_step: int | None = None
-    """Index of the step before."""
-    to_step: int | None = None
-    """Index of the step after; equal to the number of steps when all are done."""
-    weight: int | None = None
-    """Percent of traffic on the new revision after the decision."""
-    message: str = ""
-    """Why, for people."""
-    metrics: Mapping[str, MetricResult] = Field(default_factory=dict)
-    """The numbers behind it, by metric name."""
-
-
 class RolloutStatus(Model):
     """What the engine reports."""
 
@@ -348,6 +265,15 @@ class RolloutStatus(Model):
     """`kulta.io/pause` was asked for, and `kulta.io/resume` not yet."""
     restores: int = 0
     """How often somebody undid our selectors or weights in this rollout."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_newer_engine(cls, body: Any) -> Any:
+        """The rollout goes on from the last phase that we know."""
+        said = body.get("phase") if isinstance(body, Mapping) else None
+        if said is None or said in tuple(Phase):
+            return body
+        return {**body, "phase": newer.phase(body, ON_THE_WAY)}
 
 
 class Rollout(Object[RolloutSpec, RolloutStatus]):

@@ -1,10 +1,11 @@
 """`make bench`: figures beside their goals, as a table, and as JSON in build/bench.json.
 
-    python -m e2e.bench                            # all but idle; engine with 50 and 200
+    python -m e2e.bench                            # all but idle and hub; engine with 50 and 200
     python -m e2e.bench engine --rollouts 500      # one of them
     python -m e2e.bench idle                       # what 5,000 idle Rollouts cost; takes minutes
     python -m e2e.bench experiments                # how honest an A/B verdict is; no cluster
     python -m e2e.bench change --members 20 -o json
+    python -m e2e.bench hub --fleet 10 100 1000    # scale: a real hub, members that are simulated
 
 The exit code is 0 whatever the figures are: a benchmark is no test, and a busy machine no fault.
 """
@@ -22,12 +23,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from e2e.bench import delivery, engine, experiments, figures
+from e2e.bench import delivery, engine, experiments, figures, hub
 from e2e.bench.figures import Figure
 from e2e.ground import binaries
 
-NAMES = ("change", "verdict", "halt", "experiments", "engine", "idle")
+NAMES = ("change", "verdict", "halt", "experiments", "engine", "idle", "hub")
 DEFAULT = ("change", "verdict", "halt", "experiments", "engine")
+FLEET_CHANGES = 5
+"""Most changes that go through a whole simulated fleet."""
 FILE = Path(__file__).parents[2] / "build" / "bench.json"
 
 
@@ -70,6 +73,10 @@ def _options() -> argparse.Namespace:
         "--rollouts", type=int, nargs="+", default=[50, 200], help="Rollouts of the engine"
     )
     options.add_argument("--idle", type=int, default=5_000, help="idle Rollouts of the engine")
+    options.add_argument(
+        "--fleet", type=int, nargs="+", default=[10, 100], help="simulated members of the hub"
+    )
+    options.add_argument("--applications", type=int, default=10, help="in each simulated member")
     options.add_argument("-o", "--output", choices=("table", "json"), default="table")
     chosen = options.parse_args()
     for name in chosen.names:
@@ -106,6 +113,18 @@ def _works(chosen: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Work
             f"engine: {chosen.idle} idle Rollouts",
             functools.partial(engine.idle, place, chosen.idle),
         )
+    if "hub" in wanted:
+        for number in chosen.fleet:
+            place = folder / f"hub-{number}"
+            yield (
+                f"hub: {number} simulated members, {chosen.applications} Applications in each",
+                functools.partial(_fleet, place, number, chosen.applications, chosen.changes),
+            )
+
+
+def _fleet(folder: Path, number: int, applications: int, changes: int) -> list[Figure]:
+    most = min(changes, FLEET_CHANGES)
+    return asyncio.run(hub.measure(folder, number, applications, most))
 
 
 if __name__ == "__main__":

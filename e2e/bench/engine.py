@@ -18,7 +18,7 @@ from typing import Any
 from e2e.bench.crowd import CONNECTIONS, NAMESPACE, Crowd, subjects
 from e2e.bench.figures import Figure, Goal
 from e2e.bench.usage import Usage
-from e2e.ground import engine
+from e2e.ground import engine, flags
 from e2e.ground.controlplane import ControlPlane, Options
 from e2e.ground.engine import Engine
 from fleet import aio
@@ -134,7 +134,9 @@ async def _through(
 
 @contextmanager
 def _running(folder: Path) -> Iterator[tuple[ControlPlane, Engine]]:
-    with ControlPlane("bench", folder / "plane", Options(kwok_nodes=3)) as plane:
+    with ControlPlane(
+        "bench", folder / "plane", Options(kwok_nodes=3, room=flags.MUCH_ROOM)
+    ) as plane:
         engine.prepare(plane)
         plane.add_namespace(NAMESPACE)
         with Engine(plane, folder, KULTA_LEADER_ELECTION="true") as running:

@@ -18,7 +18,7 @@ from e2e.bench.seeing import Manifest, Sighting, Watch
 from e2e.ground import hub as hubs
 from e2e.ground import member as members
 from e2e.ground.controlplane import ControlPlane, Options
-from e2e.ground.flags import AuditPolicy
+from e2e.ground.flags import MUCH_ROOM, AuditPolicy
 from e2e.ground.hub import Hub
 from e2e.ground.planes import Planes
 from fleet.api.names import (
@@ -39,7 +39,7 @@ from fleet.errors import Conflict
 NAMESPACE, NAME = "bench", "checkout"
 RENEW_SECONDS = 5.0
 BODIES = AuditPolicy(bodies=("rollouts.kulta.io",))
-LEAN = Options(controller_manager=False, scheduler=False, audit=BODIES)
+LEAN = Options(controller_manager=False, scheduler=False, audit=BODIES, room=MUCH_ROOM)
 HASH = "0123456789"
 
 

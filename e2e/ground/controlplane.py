@@ -62,6 +62,8 @@ class Options:
     audit: flags.AuditPolicy = field(default_factory=flags.AuditPolicy)
     api_server: tuple[str, ...] = ()
     """More flags of kube-apiserver."""
+    room: int = flags.ROOM
+    """MiB that each part's heap may have before it suffers."""
 
 
 LEAN = Options(controller_manager=False, scheduler=False)
@@ -310,7 +312,8 @@ class ControlPlane:
     def _run(self, part: str) -> None:
         argv = [str(binaries.find(part)), *flags.PARTS[part].argv(self._at)]
         log, stage = self.folder / f"{part}.log", flags.PARTS[part].stage
-        self.processes[part] = processes.start(part, argv, log=log, stage=stage, env=flags.GARBAGE)
+        variables = flags.garbage(self.options.room)
+        self.processes[part] = processes.start(part, argv, log=log, stage=stage, env=variables)
 
     def _start_server(self) -> None:
         shutil.rmtree(self.folder / "etcd", ignore_errors=True)

@@ -16,11 +16,19 @@ SCHEDULER = "system:kube-scheduler"
 KWOK = "kwok"
 FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
 """The annotation of nodes that kwok plays; other nodes of the plane are left alone."""
-GARBAGE: Mapping[str, str] = {"GOGC": "400", "GOMEMLIMIT": "600MiB"}
-"""Variables of every part: it looks for garbage when it has grown fivefold, or to this size. Its
-start and each definition then cost a fifth less."""
+ROOM, MUCH_ROOM = 600, 4_096
+"""MiB of a part's heap beyond which it looks for garbage all the time. Hundreds of Rollouts with
+their pods need more than a test has."""
 CLIENT_RATE = "1000"
 """Requests per second of the plane's own controllers: they must never be the bottleneck."""
+
+
+def garbage(room: int) -> dict[str, str]:
+    """Variables of every part: it looks for garbage when it has grown fivefold, or to `room` MiB.
+
+    Its start and each definition then cost a fifth less.
+    """
+    return {"GOGC": "400", "GOMEMLIMIT": f"{room}MiB"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,8 @@ def do(cluster: str, objects: Objects, action: Any) -> str:
     match action:
         case ApplyRollout():
             apply(objects, action.manifest)
-            return f"apply {action.manifest['spec']['dispatch']['sequence']}"
+            force = " by force" if action.force else ""
+            return f"apply {action.manifest['spec']['dispatch']['sequence']}{force}"
         case HoldRollout():
             rollout = objects["rollouts", action.namespace, action.name]
             hold(rollout, action.reason, action.sequence)

@@ -16,7 +16,7 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import ObjectMeta
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, REQUEST_ANNOTATION, ClusterName
 from fleet.errors import UserError
-from fleet.hub.core import phases
+from fleet.hub.core import phases, policy
 from fleet.hub.core.actions import (
     CreateRun,
     DeleteRun,
@@ -281,7 +281,7 @@ def _run(world: World, name: str) -> None:
         requests=(world.request,) if world.request else (),
         asked=aside.asked(world.application) if undoes else None,
         deleting=world.application.metadata.deletion_timestamp is not None,
-        paused=world.application.spec.delivery_policy.paused,
+        paused=policy.resolve(world.application.spec.delivery_policy, world.fleet).paused,
         former=tuple(older),
         preceding=tuple(item.name for item in older if item.status.phase not in phases.ENDS),
     )

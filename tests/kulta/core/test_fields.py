@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fleet.kulta.core import validation
+from tests import fields as paths
 from tests import gen, search, wild
 from tests.kulta.world import World
 from tests.trees import clone
@@ -61,19 +62,8 @@ def fields() -> tuple[str, ...]:
     """Paths of everything that can be written, but for what is inside pod templates."""
     spec = wild.of("rollouts")["properties"]["spec"]
     return tuple(
-        path for path in _leaves(spec, "") if not path.endswith((".template", "containers"))
+        path for path in paths.leaves(spec) if not path.endswith((".template", "containers"))
     )
-
-
-def _leaves(node: Mapping[str, Any], path: str) -> Iterator[str]:
-    inner = node.get("properties", {})
-    if path.endswith((".template", ".containers")) or not (inner or "items" in node):
-        yield path.lstrip(".")
-    elif inner:
-        for key, item in inner.items():
-            yield from _leaves(item, f"{path}.{key}")
-    else:
-        yield from _leaves(node["items"], f"{path}[]")
 
 
 VALUES: Mapping[str, tuple[Any, Any]] = {
@@ -191,23 +181,6 @@ def body(path: str) -> dict[str, Any]:
     return made
 
 
-def put(spec: dict[str, Any], path: str, given: Any) -> dict[str, Any]:
-    """The spec with the field, and with what must stand around it."""
-    here: Any = spec
-    *way, last = path.split(".")
-    for part in way:
-        key, is_list = part.removesuffix("[]"), part.endswith("[]")
-        around = clone(PARTS.get(part, {}))
-        if is_list:
-            items = here.setdefault(key, [])
-            items.extend([around] if not items else [])
-            here = items[0]
-        else:
-            here = here.setdefault(key, around)
-    here[last.removesuffix("[]")] = [given] if last.endswith("[]") else given
-    return spec
-
-
 def life(spec: Mapping[str, Any], mood: str) -> list[Any]:
     """All that is planned for two revisions, one after the other."""
     world = World({**gen.manifest(), "spec": clone(spec)}, strict=False)
@@ -239,15 +212,12 @@ def life(spec: Mapping[str, Any], mood: str) -> list[Any]:
 
 def lives(path: str) -> str:
     """The mood in which the two values make a difference; empty where none does."""
-    node = wild.of("rollouts")["properties"]["spec"]
-    for part in path.split("."):
-        node = node["properties"][part.removesuffix("[]")]
-        node = node["items"] if part.endswith("[]") else node
+    node = paths.at(wild.of("rollouts")["properties"]["spec"], path)
     place, pair = path, value(node, path.rpartition(".")[2])
     for end, both in WHOLE.items():
         if path.endswith(end):
             place, pair = path.rpartition(".")[0], both
-    specs = [put(body(path), place, given) for given in pair]
+    specs = [paths.put(body(path), place, given, PARTS) for given in pair]
     for spec in specs:
         wrong = list(validation.of_manifest({**gen.manifest(), "spec": spec}))
         assert not wrong, f"{path}: {wrong}"

@@ -16,7 +16,7 @@ SCHEDULER = "system:kube-scheduler"
 KWOK = "kwok"
 FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
 """The annotation of nodes that kwok plays; other nodes of the plane are left alone."""
-ROOM, MUCH_ROOM = 600, 4_096
+ROOM, MUCH_ROOM = 1_000, 4_096
 """MiB of a part's heap beyond which it looks for garbage all the time. Hundreds of Rollouts with
 their pods need more than a test has."""
 CLIENT_RATE = "1000"

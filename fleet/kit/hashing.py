@@ -6,7 +6,7 @@ a collision could be provoked by a tenant.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -50,6 +50,17 @@ def pod_hash(template: Any) -> str:
 @lru_cache(maxsize=2_048)  # byte by byte takes its time, and the same templates come again
 def _short(text: str) -> str:
     return f"{fnv1a64(text.encode()):016x}"[:10]
+
+
+def parts(value: Mapping[str, Any]) -> dict[str, str]:
+    """The canonical form of each member of an object: what does not change is worked out once."""
+    return {name: canonical(item) for name, item in value.items() if item is not None}
+
+
+def joined(forms: Mapping[str, str], length: int = 12) -> str:
+    """The digest of an object whose `parts` these are: the same as of the whole."""
+    text = ",".join(f"{_dumped(name)}:{forms[name]}" for name in sorted(forms))
+    return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:length]
 
 
 def digest(value: Any, length: int = 12) -> str:

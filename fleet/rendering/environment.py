@@ -6,14 +6,15 @@ is an error, never an empty text.
 """
 
 import json
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import DictLoader, StrictUndefined, Undefined
+from jinja2 import DictLoader, StrictUndefined, TemplateSyntaxError, Undefined, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from fleet.errors import UserError
@@ -71,7 +72,10 @@ def environment(templates: TemplateSet) -> "Sandbox":
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja without its dangers: strict, bounded, plain values only."""
+    """Jinja without its dangers: strict, bounded, plain values only.
+
+    `kept` is what its templates made of values lately, for `render`, which bounds it.
+    """
 
     def __init__(self, templates: TemplateSet) -> None:
         super().__init__(
@@ -84,11 +88,37 @@ class Sandbox(ImmutableSandboxedEnvironment):
             keep_trailing_newline=True,
             auto_reload=False,
         )
+        self.kept: OrderedDict[str, Any] = OrderedDict()
+        self._texts = dict(templates.files)
+        self._names: dict[tuple[str, ...], frozenset[str]] = {}
         self.globals = {"range": _range}
         self.filters = {
             name: self.filters[name]
             for name in ("default", "indent", "join", "length", "list", "lower", "replace", "trim")
         } | {"to_json": _to_json, "to_yaml": _to_yaml}
+
+    def names(self, roots: tuple[str, ...]) -> frozenset[str]:
+        """Every name that stands in these templates or in one that they load: what is not here,
+        none of them reads."""
+        if roots not in self._names:
+            self._names[roots] = frozenset(self._written(roots))
+        return self._names[roots]
+
+    def _written(self, roots: tuple[str, ...]) -> Iterator[str]:
+        waiting, seen = list(roots), set[str]()
+        while waiting:
+            name = waiting.pop()
+            if name in seen or name not in self._texts:
+                continue
+            seen.add(name)
+            try:
+                tokens = list(self.lex(self._texts[name]))
+                loaded = list(meta.find_referenced_templates(self.parse(self._texts[name])))
+            except TemplateSyntaxError:
+                continue  # it prints nothing, and whoever renders it says so
+            yield from (str(value) for _, kind, value in tokens if kind == "name")
+            for one in loaded:
+                waiting += [one] if one is not None else self._texts
 
 
 def _range(*bounds: int) -> range:

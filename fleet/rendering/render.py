@@ -5,6 +5,7 @@ treated as a stranger's text: parsed as safe YAML, limited in size and kinds, it
 the Rollout checked against the model with unknown fields refused. Never talks to a cluster.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,9 @@ from fleet.rendering.environment import TemplateSet, environment
 OUTPUT_LIMIT = 1_048_576
 """Most bytes that all templates of one member may print together."""
 
+KEPT = 128
+"""Most renderings of a template set that are kept to be given to the next member as well."""
+
 TEMPLATES = ("rollout.yaml.j2", "services.yaml.j2", "httproute.yaml.j2")
 ENGINE_TEMPLATE = "engine/deployment.yaml.j2"
 KINDS: Mapping[tuple[str, str], Resource] = {
@@ -67,6 +71,38 @@ class Rendered:
     def digest(self) -> str:
         """What stands in its annotation: equal digest = nothing to write."""
         return str(self.manifest["metadata"]["annotations"][APPLIED_ANNOTATION])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Drawn:
+    """One object as templates print it, which may be the same for many members."""
+
+    resource: Resource
+    document: Mapping[str, Any]
+    texts: Mapping[str, str]
+    """The canonical form of all that no member has for itself."""
+
+    @classmethod
+    def of(cls, resource: Resource, document: Mapping[str, Any]) -> "_Drawn":
+        rest = {name: item for name, item in document.items() if name != "metadata"}
+        return cls(resource=resource, document=document, texts=hashing.parts(rest))
+
+    def stamped(self, namespace: str, labels: Mapping[str, str]) -> Rendered:
+        """The object in its namespace, with our labels and the digest of all that."""
+        metadata = self.document["metadata"]
+        clean: dict[str, Any] = {
+            "name": metadata["name"],
+            "namespace": namespace,
+            "labels": {**(metadata.get("labels") or {}), **labels},
+            "annotations": dict(metadata.get("annotations") or {}),
+        }
+        digest = hashing.joined({**self.texts, **hashing.parts({"metadata": clean})})
+        clean["annotations"][APPLIED_ANNOTATION] = digest
+        return Rendered(resource=self.resource, manifest={**self.document, "metadata": clean})
+
+    @property
+    def name(self) -> str:
+        return str(self.document["metadata"]["name"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,20 +143,8 @@ def render(
         NAMESPACE_LABEL: namespace,
     }
     target = spec.destination.namespace or namespace
-    result: dict[tuple[str, str], Rendered] = {}
-    left = OUTPUT_LIMIT
-    for template in TEMPLATES:
-        where = f"cluster {cluster.name}: template {template}"
-        text = _print(templates, template, values, where, left)
-        left -= len(text.encode())
-        for document in _documents(text, where):
-            item = _accept(document, target, labels, where)
-            if result.setdefault((item.resource.plural, item.name), item) is not item:
-                raise UserError(
-                    "TemplateError", f"{where}: {item.resource.kind} {item.name} comes twice"
-                )
-    _check_rollouts(result.values(), cluster.name)
-    return tuple(result.values())
+    drawn = _drawn(templates, values, f"cluster {cluster.name}")
+    return tuple(item.stamped(target, labels) for item in drawn)
 
 
 def engine(templates: TemplateSet, cluster: MemberCluster, setup: EngineSetup) -> Rendered:
@@ -150,8 +174,38 @@ def engine(templates: TemplateSet, cluster: MemberCluster, setup: EngineSetup) -
         NAMESPACE_LABEL: cluster.namespace,
         CLUSTER_LABEL: cluster.name,
     }
-    manifest = _stamped(found[0], ENGINE_NAMESPACE, labels)
-    return Rendered(resource=DEPLOYMENTS, manifest=manifest)
+    return _Drawn.of(DEPLOYMENTS, found[0]).stamped(ENGINE_NAMESPACE, labels)
+
+
+def _drawn(templates: TemplateSet, values: Mapping[str, Any], where: str) -> tuple[_Drawn, ...]:
+    """What the templates make of `values`, read and checked. Few templates read `cluster`: then
+    that is the same for a whole fleet, and is done once."""
+    sandbox = environment(templates)
+    ignored = () if "cluster" in sandbox.names(TEMPLATES) else ("cluster",)
+    seen = json.dumps({name: item for name, item in values.items() if name not in ignored})
+    found: tuple[_Drawn, ...] | None = sandbox.kept.get(seen)
+    if found is None:
+        found = sandbox.kept[seen] = _draw(templates, values, where)
+        if len(sandbox.kept) > KEPT:
+            sandbox.kept.popitem(last=False)
+    return found
+
+
+def _draw(templates: TemplateSet, values: Mapping[str, Any], where: str) -> tuple[_Drawn, ...]:
+    result: dict[tuple[str, str], _Drawn] = {}
+    left = OUTPUT_LIMIT
+    for template in TEMPLATES:
+        here = f"{where}: template {template}"
+        text = _print(templates, template, values, here, left)
+        left -= len(text.encode())
+        for document in _documents(text, here):
+            item = _accept(document, here)
+            if result.setdefault((item.resource.plural, item.name), item) is not item:
+                raise UserError(
+                    "TemplateError", f"{here}: {item.resource.kind} {item.name} comes twice"
+                )
+    _check_rollouts(result.values(), where)
+    return tuple(result.values())
 
 
 def _print(
@@ -209,9 +263,7 @@ def _documents(text: str, where: str) -> Iterator[dict[str, Any]]:
         raise UserError("TemplateError", f"{where}: is nested too deeply") from None
 
 
-def _accept(
-    document: Mapping[str, Any], namespace: str, labels: Mapping[str, str], where: str
-) -> Rendered:
+def _accept(document: Mapping[str, Any], where: str) -> _Drawn:
     key = (str(document.get("apiVersion", "")), str(document.get("kind", "")))
     resource = KINDS.get(key)
     if resource is None:
@@ -233,29 +285,13 @@ def _accept(
             raise UserError(
                 "TemplateError", f"{where}: Rollout {metadata['name']}: {error}"
             ) from None
-    return Rendered(resource=resource, manifest=_stamped(document, namespace, labels))
+    return _Drawn.of(resource, document)
 
 
-def _stamped(
-    document: Mapping[str, Any], namespace: str, labels: Mapping[str, str]
-) -> dict[str, Any]:
-    """The object in its namespace, with our labels and the digest of all that."""
-    metadata = document["metadata"]
-    clean: dict[str, Any] = {
-        "name": metadata["name"],
-        "namespace": namespace,
-        "labels": {**(metadata.get("labels") or {}), **labels},
-        "annotations": dict(metadata.get("annotations") or {}),
-    }
-    result = {**document, "metadata": clean}
-    clean["annotations"][APPLIED_ANNOTATION] = hashing.digest(result)
-    return result
-
-
-def _check_rollouts(items: Any, cluster: str) -> None:
+def _check_rollouts(items: Any, where: str) -> None:
     count = sum(item.resource is ROLLOUTS for item in items)
     if count != 1:
         raise UserError(
             "TemplateError",
-            f"cluster {cluster}: template {TEMPLATES[0]}: {count} Rollouts: exactly one is needed",
+            f"{where}: template {TEMPLATES[0]}: {count} Rollouts: exactly one is needed",
         )

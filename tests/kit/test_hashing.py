@@ -66,6 +66,18 @@ def test_what_has_the_same_digest(left: object, right: object, same: bool) -> No
     assert (hashing.pod_hash(left) == hashing.pod_hash(right)) is same
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param({"spec": {"b": [None, 1], "a": "null"}, "kind": "X"}, id="parts of parts"),
+        pytest.param({"spec": None, "kind": "X", "é": 1}, id="a part that is null"),
+        pytest.param({}, id="nothing"),
+    ],
+)
+def test_parts_have_the_digest_of_the_whole(value: dict[str, object]) -> None:
+    assert hashing.joined(hashing.parts(value)) == hashing.digest(value)
+
+
 def test_canonical_is_compact_sorted_and_readable() -> None:
     assert hashing.canonical({"b": "ü", "a": [1, None]}) == '{"a":[1,null],"b":"ü"}'
 

@@ -6,17 +6,27 @@ metrics for what it does here: whatever is outside of its bounds is brought insi
 """
 
 import itertools
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from e2e.ground import background, engine
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.engine import Engine
+from e2e.ground.mailbox import Mailbox
+from e2e.ground.proxy import Proxy
 from e2e.ground.subject import Subject, service
 from e2e.ground.waiting import until
+from fleet import __version__
+from fleet.api.names import ENGINE_LEASE, LEASES
+from fleet.api.rollout import Rollout
+from fleet.kulta.core.events import cdevents
+from fleet.kulta.core.events.transition import Transition
 
 HPA = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
+STOP_SECONDS = 10.0
 _numbers = itertools.count(1)
 
 
@@ -104,3 +114,111 @@ def test_an_autoscaler_grows_and_shrinks_rollouts_on_their_way(
     until(lambda: sizes(web) == dict(zip(revisions[0], (0, 3), strict=True)), "3 pods", within=10)
     until(lambda: sizes(shop) == dict(zip(revisions[1], (0, 3), strict=True)), "3 pods", within=10)
     cluster.kubectl("delete", "hpa", "--all", "-n", place)
+
+
+def test_another_version_goes_on_in_mid_step(cluster: ControlPlane, place: str) -> None:
+    """What a newer one has decided stands in the diary, although nobody here knows such reasons."""
+    web = canary(cluster, place, {"setWeight": 50, "pause": {}}, {"setWeight": 100})
+    shop = blue_green(cluster, place)
+    both, phases = (web, shop), ("Paused", "Preview")
+    with Engine(cluster, cluster.folder, name="newer", version="9.9.9") as newer:
+        for image in ("app:v1", "app:v2"):
+            for each in both:
+                each.apply(image)
+            for each, phase in zip(both, phases, strict=True):
+                each.wait(phase="Completed" if image == "app:v1" else phase)
+        assert newer.stop() == 0
+    before = []
+    for each in both:
+        status = each.status
+        last = status["decisions"][-1]
+        more = {**last, "sequence": last["sequence"] + 1, "reason": "QuorumReached"}
+        status["decisions"].append(more)
+        code, answer = cluster.call("PATCH", f"{each.path}/status", {"status": status})
+        assert code == 200, answer
+        before.append(status)
+    with Engine(cluster, cluster.folder, name="older", KULTA_LEADER_ELECTION="true") as older:
+        for each, phase, known in zip(both, phases, before, strict=True):
+            each.request("promote")
+            after = each.wait(phase="Completed", stablePodHash=known["currentPodHash"])
+            assert each.condition("InvalidSpec").get("status") != "True", phase
+            count = len(known["decisions"])
+            assert after["decisions"][:count] == known["decisions"]
+            fresh = [item["reason"] for item in after["decisions"][count:]]
+            assert fresh[0] == "ManualPromotion"
+            made = each.asked(verbs=["create"], resource="replicasets.apps", code=201)
+            names = [item.body["metadata"]["name"] for item in made]
+            assert len(names) == len(set(names)) == 4, "two revisions of each"
+        assert older.process.alive
+    agents = {item.agent for item in web.asked(verbs=["update"])}
+    assert {"kulta-engine/9.9.9", f"kulta-engine/{__version__}"} <= agents
+
+
+def ended(running: Engine) -> int | None:
+    """The exit code of an engine that is asked to end."""
+    running.process.signal(signal.SIGTERM)
+    until(lambda: not running.process.alive, "it has ended", within=STOP_SECONDS)
+    return running.process.code
+
+
+def holder(plane: ControlPlane) -> str:
+    """Who holds the engine's Lease."""
+    _, lease = plane.call("GET", LEASES.path(engine.NAMESPACE, ENGINE_LEASE))
+    return str(lease["spec"].get("holderIdentity") or "")
+
+
+def events(subject: Subject) -> set[str]:
+    """The ids of the CDEvents about all that was decided."""
+    rollout = Rollout.parse(subject.object)
+    told = (cdevents.of(Transition(rollout=rollout, decision=x)) for x in rollout.status.decisions)
+    return {event["id"] for event in told if event}
+
+
+def test_it_ends_in_time_while_those_whom_it_asks_and_tells_are_silent(
+    cluster: ControlPlane, place: str
+) -> None:
+    """A source of metrics and a sink that take connections and say nothing."""
+    steps = [{"setWeight": 50}, {"setWeight": 100}]
+    web = canary(cluster, place, *steps)
+    with background.running(Proxy(cluster.port)) as hole, Mailbox() as box:
+        hole.black_hole()
+        silent = f"http://127.0.0.1:{hole.port}"
+        metrics = [{"name": "error-rate", "threshold": 5.0}]
+        analysis = {"prometheus": {"address": silent}, "metrics": metrics, "interval": "1s"}
+        web.strategy = {"canary": {**web.strategy["canary"], "analysis": analysis}}
+        sink = {"KULTA_CDEVENTS_ENABLED": "true", "KULTA_LEADER_ELECTION": "true"}
+        mute = Engine(
+            cluster, cluster.folder, name="mute", KULTA_CDEVENTS_SINK_URL=silent + "/", **sink
+        )
+        mute.start()
+        web.apply("app:v1")
+        web.wait(phase="Completed")
+        web.apply("app:v2")
+        web.wait(phase="Progressing", currentWeight=50, updatedReplicas=1)
+        until(lambda: len(hole.links) >= 2, "it asks and tells", within=10)
+        assert holder(cluster) == mute.name
+        assert ended(mute) == 0
+        assert holder(cluster) == ""
+        expected = events(web)
+        later = {"KULTA_CDEVENTS_SINK_URL": box.url, **sink}
+        with Engine(cluster, cluster.folder, name="later", **later):
+            until(lambda: expected <= {x["id"] for x in box.letters}, "all is told", within=20)
+    assert len(expected) >= 3
+
+
+def test_it_ends_in_time_while_its_api_server_is_silent(cluster: ControlPlane, place: str) -> None:
+    """It is about to write; nobody has asked it to end when the last answer came."""
+    steps = [{"setWeight": 50, "pause": {"duration": "1s"}}, {"setWeight": 100}]
+    web = canary(cluster, place, *steps)
+    lone = Engine(cluster, cluster.folder, name="lone", KULTA_LEADER_ELECTION="true")
+    with background.running(Proxy(cluster.port)) as way:
+        lone.start(server=way.url)
+        web.apply("app:v1")
+        web.wait(phase="Completed")
+        web.apply("app:v2")
+        web.wait(phase="Paused", currentWeight=50)
+        way.black_hole()
+        assert ended(lone) == 0
+    lone.start()
+    web.wait(phase="Completed", readyReplicas=2)
+    assert lone.stop() == 0

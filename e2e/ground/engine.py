@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 NAMESPACE, ACCOUNT = "kulta-system", "kulta-controller"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 START_LIMIT = 60.0
+OTHER = "import fleet; fleet.__version__ = {!r}; from fleet.cli.main import main; main()"
+"""A program that takes itself for another version."""
 
 
 def prepare(plane: ControlPlane) -> None:
@@ -46,12 +48,15 @@ class Engine:
         *,
         name: str = "engine",
         only: str = "",
+        version: str = "",
         **environment: str,
     ) -> None:
         """`environment` is added to a small fixed one; `name` is its POD_NAME and its log's; `only`
-        is the one namespace that it works and lives in, with the account there."""
+        is the one namespace that it works and lives in, with the account there; `version` is what
+        it calls itself, where that is another one than ours."""
         self.plane, self.folder, self.name, self.only = plane, folder, name, only
         self.url = ""
+        self._program = ["-c", OTHER.format(version)] if version else ["-m", "fleet"]
         self._environment = environment
         self._process: Process | None = None
 
@@ -80,7 +85,7 @@ class Engine:
         where += ["--namespace", self.only] if self.only else []
         self._process = processes.start(
             self.name,
-            [sys.executable, "-m", "fleet", "run", "engine", "--log-format=text", *where],
+            [sys.executable, *self._program, "run", "engine", "--log-format=text", *where],
             log=self.folder / f"{self.name}.log",
             env={
                 "POD_NAME": self.name,

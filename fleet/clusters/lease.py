@@ -34,6 +34,8 @@ DEADLINE = 10.0
 """Seconds after a renewal was begun until whoever holds the Lease ends to lead."""
 ATTEMPT = 5.0
 """Seconds for one look or renewal."""
+RELEASE = 2.0
+"""Seconds for letting go: who ends must end, and the next one begins anyhow after `DURATION`."""
 
 log = logging.getLogger(__name__)
 
@@ -264,5 +266,5 @@ class Elector:
             return
         free = {**held, "spec": {**held["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}}
         with contextlib.suppress(FleetError, TimeoutError):
-            async with asyncio.timeout(ATTEMPT):
+            async with asyncio.timeout(RELEASE):
                 await self._kube.replace(LEASES, free)

@@ -20,6 +20,8 @@ from fleet.telemetry import metrics
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS, LATE_SECONDS = 1.0, 30.0
+CLOSE_SECONDS = 2.0
+"""How long requests under way may take at the end of the process."""
 
 Check = Callable[[], str | None]
 """None when all is well, else a sentence; never blocks."""
@@ -99,7 +101,7 @@ async def serving(
     app.add_routes(
         [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", scrape)]
     )
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)

@@ -8,6 +8,7 @@ refused, the revision is echoed. `tests.hub.real` puts the real engine in its pl
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
@@ -44,8 +45,23 @@ def watched(where: Place, manifest: Mapping[str, Any]) -> bool:
 
 
 def seen(objects: Objects) -> dict[tuple[str, str], Manifest]:
-    """The Rollouts that the hub's watch shows, by namespace and name."""
-    return {key[1:]: clone(one) for key, one in objects.items() if watched(key, one)}
+    """The Rollouts that the hub's watch shows, by namespace and name: the same as long as nothing
+    has changed, as an informer keeps them."""
+    found = ((key, one) for key, one in objects.items() if watched(key, one))
+    return {key[1:]: _known(orjson.dumps(one)) for key, one in found}
+
+
+@lru_cache(maxsize=1_000)
+def _known(text: bytes) -> Manifest:
+    known: Manifest = orjson.loads(text)
+    return known
+
+
+def own(objects: Objects, *place: str) -> Manifest:
+    """The object at that place, to be changed: a former world keeps the one that it has."""
+    plural, namespace, name = place
+    copied = objects[plural, namespace, name] = clone(objects[plural, namespace, name])
+    return copied
 
 
 def clone(manifest: Mapping[str, Any]) -> Manifest:
@@ -65,16 +81,16 @@ def do(cluster: str, objects: Objects, action: Any) -> str:
             force = " by force" if action.force else ""
             return f"apply {action.manifest['spec']['dispatch']['sequence']}{force}"
         case HoldRollout():
-            rollout = objects["rollouts", action.namespace, action.name]
+            rollout = own(objects, "rollouts", action.namespace, action.name)
             hold(rollout, action.reason, action.sequence)
             return f"hold {action.sequence} {action.reason}"
         case ReleaseRollout():
-            rollout = objects["rollouts", action.namespace, action.name]
+            rollout = own(objects, "rollouts", action.namespace, action.name)
             assert rollout["metadata"]["resourceVersion"] == action.version
             hold(rollout, "", 0)
             return "release"
         case FenceRollout():
-            rollout = objects["rollouts", action.namespace, action.name]
+            rollout = own(objects, "rollouts", action.namespace, action.name)
             assert rollout["metadata"]["resourceVersion"] == action.version
             assert rollout["spec"]["dispatch"]["sequence"] < action.sequence
             rollout["spec"]["dispatch"] = {"hub": action.hub, "sequence": action.sequence}
@@ -149,12 +165,14 @@ class Imitation:
 
     def step(self, cluster: str, objects: Objects, now: datetime, *, bad: bool) -> None:
         """One tick. It has no finalizer: what is deleted is gone at once."""
-        for key, manifest in objects.items():
+        for key, manifest in list(objects.items()):
             if key[0] == "rollouts":
-                before = clone(manifest["status"])
-                step(manifest, now, bad=bad)
-                if manifest["status"] != before:
-                    written(manifest)
+                after = clone(manifest)
+                step(after, now, bad=bad)
+                if after != manifest:
+                    objects[key] = after
+                if after["status"] != manifest["status"]:
+                    written(after)
 
 
 def step(rollout: Manifest, now: datetime, *, bad: bool = False) -> None:

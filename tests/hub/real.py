@@ -10,9 +10,10 @@ from datetime import datetime
 import orjson
 
 from fleet.api import names
+from fleet.hub.core.observed import Place
 from fleet.kulta.core.observed import Service
 from fleet.kulta.runtime import decode
-from tests.hub.engine import Manifest, Objects, clone, written
+from tests.hub.engine import Manifest, Objects, clone, own, written
 from tests.kulta.world import World
 
 BAD = 12.4
@@ -40,7 +41,7 @@ class Real:
             inside.now = now
             _in(inside, manifest, objects)
             inside.run()
-            _out(inside, manifest, objects)
+            _out(inside, key, objects)
 
 
 def _in(inside: World, manifest: Manifest, objects: Objects) -> None:
@@ -56,8 +57,8 @@ def _in(inside: World, manifest: Manifest, objects: Objects) -> None:
             inside.routes[key[2]] = route
 
 
-def _out(inside: World, manifest: Manifest, objects: Objects) -> None:
-    before = clone(manifest)
+def _out(inside: World, place: Place, objects: Objects) -> None:
+    before, manifest = objects[place], own(objects, *place)
     meta = inside.manifest["metadata"]
     manifest["status"] = inside.status.manifest()
     for part in ("annotations", "finalizers"):
@@ -68,7 +69,7 @@ def _out(inside: World, manifest: Manifest, objects: Objects) -> None:
     for name, route in inside.routes.items():
         objects[names.HTTPROUTES.plural, namespace, name] = clone(route)
     for name, service in inside.services.items():
-        _select(objects[names.SERVICES.plural, namespace, name], service)
+        _select(own(objects, names.SERVICES.plural, namespace, name), service)
 
 
 def _select(there: Manifest, service: Service) -> None:

@@ -42,7 +42,7 @@ from fleet.hub.core.observed import (
 from fleet.hub.core.run import plan
 from fleet.rendering import render
 from tests.conftest import NOON
-from tests.hub import checker, engine, gen, leaving
+from tests.hub import checker, copies, engine, gen, leaving
 from tests.hub.renders import TEMPLATES, Same, rendered_once
 
 HUB = "hub-1"
@@ -124,7 +124,7 @@ def new(
 
 def tick(world: World, seconds: float = 10) -> World:
     """One look of every controller, then one step of every engine, then some time."""
-    after = _copied(world)
+    after = copies.copied(world)
     _await(after)
     try:
         _hub(after)
@@ -140,7 +140,10 @@ def tick(world: World, seconds: float = 10) -> World:
 
 def settle(world: World, ticks: int = 60, **changes: Any) -> World:
     """Ticks until the newest run has ended or nothing changes any more."""
-    world = replace(world, **changes)
+    return copies.once(replace(world, **changes), _settled, ticks)
+
+
+def _settled(world: World, ticks: int) -> World:
     for _ in range(ticks):
         after = tick(world)
         same = (after.runs, after.items, after.objects) == (world.runs, world.items, world.objects)
@@ -192,24 +195,6 @@ def deliver(world: World, image: str, **policy: Any) -> World:
 def _members(world: World, names: tuple[str, ...], change: Callable[[Member], Member]) -> World:
     changed = {ClusterName(name): change(world.members[ClusterName(name)]) for name in names}
     return replace(world, members=world.members | changed)
-
-
-def _copied(world: World) -> World:
-    """Everything that can change is copied; the models are frozen."""
-    return replace(
-        world,
-        members=dict(world.members),
-        objects={name: _clones(items) for name, items in world.objects.items()},
-        runs=dict(world.runs),
-        items=dict(world.items),
-        answers=dict(world.answers),
-        log=list(world.log),
-        started=list(world.started),
-    )
-
-
-def _clones(objects: Objects) -> Objects:
-    return {key: engine.clone(manifest) for key, manifest in objects.items()}
 
 
 def _await(world: World) -> None:
@@ -336,7 +321,7 @@ def _dispatch(world: World, name: ClusterName) -> None:
         decided = dispatch.decide(item, _observed(world, item, looked), world.now)
         if any(isinstance(action, LookUp) for action in decided.actions):
             assert decided.status == item.status, "a look-up reports nothing"
-            looked = _clones(world.objects[name])
+            looked = copies.clones(world.objects[name])
             continue
         if decided.fence:
             world.items[name] = item.model_copy(update={"status": decided.status})

@@ -6,13 +6,21 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from fleet.api import names
 from fleet.kulta.core.actions import Plan
 from fleet.kulta.core.counsel import Question
-from fleet.kulta.core.observed import Consulted, Heard, Inquiry, Pod, ReplicaSet, Service
+from fleet.kulta.core.observed import (
+    Consulted,
+    Heard,
+    Inquiry,
+    Measurement,
+    Pod,
+    ReplicaSet,
+    Service,
+)
 from tests import gen
 
 
@@ -38,6 +46,13 @@ def turn(world: Any) -> None:
     for key, item in world.routes.items() if world.gateway else ():
         if key not in world.deaf and "parentRefs" in item["spec"]:
             accept(world, key, item)
+
+
+def births(world: Any) -> list[datetime]:
+    """When pods that are not ready yet will be."""
+    grown = world.now - (startup := timedelta(seconds=world.startup))
+    born = {world.born[key] for key, pod in world.pods.items() if pod.hash not in world.broken}
+    return [item + startup for item in born if item > grown]
 
 
 def addresses(world: Any, item: Service) -> frozenset[str]:
@@ -69,6 +84,14 @@ def split(route: dict[str, Any]) -> tuple[int, int]:
     return divided[0]["weight"], divided[1]["weight"]
 
 
+def measure(world: Any, text: str) -> Measurement:
+    """What a source of metrics answers."""
+    try:
+        return gen.measured(text, world.answer(text), world.now)
+    except ConnectionError as error:
+        return gen.measured(text, None, world.now, str(error))
+
+
 def advise(world: Any, question: Question) -> Consulted:
     """How asking the advisor goes: at once, and as the runtime remembers it."""
     said, before = world.advisor(question), world.consulted
@@ -88,12 +111,17 @@ def advise(world: Any, question: Question) -> Consulted:
     )
 
 
+def agree(_: str) -> str:
+    """What a hook says that has nothing against it."""
+    return ""
+
+
 class Hooks(dict[Inquiry, Heard]):
     """What hooks said: at once, and all of them yes unless `says` tells why not."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.says: Callable[[str], str] = lambda name: ""
+        self.says: Callable[[str], str] = agree
         self.called: tuple[tuple[str, str], ...] = ()
         """Who was asked, and at which point."""
 

@@ -31,7 +31,7 @@ from fleet.kulta.core.observed import (
 from fleet.kulta.core.plan import plan
 from tests import gen
 from tests.conftest import NOON
-from tests.kulta import checker, hands, nature
+from tests.kulta import checker, copies, hands, nature
 from tests.kulta.checker import Impossible
 from tests.kulta.copies import Reader, anew
 from tests.trees import clone, name
@@ -179,7 +179,7 @@ class World:
 
     def ready(self, image: str) -> int:
         """Ready pods of a revision."""
-        return self._ready(gen.revision(image))
+        return sum(pod.ready for pod in self.pods.values() if pod.hash == gen.revision(image))
 
     def size(self, image: str) -> int:
         """Pods that the set of a revision asks for."""
@@ -230,18 +230,27 @@ class World:
             if due is None or due > end:
                 self.now = max(self.now, end)
                 return self
-            self.now = max(due, self.now + timedelta(milliseconds=1))
+            self._go(max(due, self.now + timedelta(milliseconds=1)))
         raise Impossible("no end: the engine never comes to rest")
 
     def settle(self) -> "World":
         """Until everything that needs no person is over (a day at most)."""
+        return copies.once(self, self._settle)
+
+    def _settle(self) -> None:
         for _ in range(STEPS):
             self.run()
             due = self._next()
             if due is None or due > NOON + timedelta(days=1):
-                return self
-            self.now = due
+                return
+            self._go(due)
         raise Impossible("no end")
+
+    def _go(self, due: datetime) -> None:
+        """To that moment. Where the engine did not want to look then, the world goes first."""
+        self.now = due
+        if min(self._wanted(), default=due) > due:
+            self._world()
 
     def wait(self, seconds: float) -> "World":
         """Let time pass in one go, then see what comes of it."""
@@ -301,7 +310,7 @@ class World:
         if self.slow and self.slow in text:
             self.under_way.add(query)
         else:
-            self.measurements[query] = self._measure(text)
+            self.measurements[query] = nature.measure(self, text)
         return True
 
     def _is_through(self) -> bool:
@@ -311,12 +320,6 @@ class World:
             self.survived = 0
             return True
         return False
-
-    def _measure(self, text: str) -> Measurement:
-        try:
-            return gen.measured(text, self.answer(text), self.now)
-        except ConnectionError as error:
-            return gen.measured(text, None, self.now, str(error))
 
     def _write(self, decided: Plan) -> bool:
         if decided.status == self.status:
@@ -332,12 +335,12 @@ class World:
         return True
 
     def _next(self) -> datetime | None:
-        births = [self.born[key] for key, pod in self.pods.items() if pod.hash not in self.broken]
-        births = [item + timedelta(seconds=self.startup) for item in births]
-        due = [item for item in births if item > self.now]
+        return min((*nature.births(self), *self._wanted()), default=None)
+
+    def _wanted(self) -> list[datetime]:
+        """When the engine wants to look again, or to write."""
         wake = self.plans[-1].wake_at if self.plans else None
-        due += [item for item in (wake, self.counters_due) if item is not None]
-        return min(due, default=None)
+        return [item for item in (wake, self.counters_due) if item is not None]
 
     # --- the engine's hands ---------------------------------------------------------------------
 
@@ -360,9 +363,6 @@ class World:
         if changed:
             self._checked()
         return changed
-
-    def _ready(self, key: str) -> int:
-        return sum(pod.ready for pod in self.pods.values() if pod.hash == key)
 
     def addresses(self, item: Service) -> frozenset[str]:
         """Uids of the ready pods that a Service selects."""

@@ -5,7 +5,6 @@ not pay for a Kubernetes client, nor the engine for the hub. Exit codes: 0 done,
 3 time-out. Every message is a sentence; a stack trace is a bug of ours.
 """
 
-import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from fleet import __version__
+from fleet.cli import loading
 from fleet.errors import FleetError, UserError
 
 FAILED, USAGE = 1, 2
@@ -74,11 +74,11 @@ class Commands(TyperGroup):
 
 def _load(name: str) -> Any:
     if name in RUNS:
-        module = importlib.import_module(f"fleet.cli.runs.{RUNS[name]}")
+        module = loading.command(f"runs.{RUNS[name]}")
         alone = typer.Typer(add_completion=False)
         alone.command()(module.COMMANDS[name])
     else:
-        alone = importlib.import_module(f"fleet.cli.{name}").app
+        alone = loading.command(name).app
     command = typer.main.get_command(alone)
     command.name, command.help = name, COMMANDS[name]
     return command

@@ -12,8 +12,12 @@ from typing import Annotated, TypeVar
 import typer
 
 from fleet import aio, settings
+from fleet.cli import loading
 from fleet.settings import Connection, Settings
 from fleet.telemetry import logs
+
+NEEDLESS = (loading.COMMAND_LINE, "kubernetes")
+"""kopf would know the objects of a client that we do not use here: 14 MB, a tenth of a start."""
 
 S = TypeVar("S", bound=Settings)
 
@@ -50,8 +54,8 @@ def engine(
     namespace: Only = "",
 ) -> None:
     """Run the engine: it carries out the Rollouts of the cluster it runs in."""
-    # Imported late: the other commands need neither kopf nor the controllers.
-    from fleet.wiring.engine import run_engine  # noqa: PLC0415
+    with loading.quickly(*NEEDLESS):
+        from fleet.wiring.engine import run_engine  # noqa: PLC0415
 
     chosen = _chosen(settings.engine(), kubeconfig, host, port)
     if cdevents_sink:
@@ -70,7 +74,8 @@ def hub(
     kubeconfig: Kubeconfig = None, host: Host = "", port: Port = 8080, log_format: LogFormat = ""
 ) -> None:
     """Run the hub: it delivers Applications to the members of their fleets."""
-    from fleet.wiring.hub import run_hub  # noqa: PLC0415
+    with loading.quickly(*NEEDLESS):
+        from fleet.wiring.hub import run_hub  # noqa: PLC0415
 
     chosen = _chosen(settings.hub(), kubeconfig, host, port)
     _log(chosen, log_format)

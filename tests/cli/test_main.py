@@ -3,6 +3,7 @@
 Imports are counted, not timed: what is not imported costs nothing on any machine.
 """
 
+import importlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import sys
 import pytest
 
 from fleet import __version__
+from fleet.cli import loading
 from fleet.cli.main import COMMANDS
 from tests.readme import ROOT
 from tests.shell import fleet
@@ -49,6 +51,7 @@ IMPORTS = {
 }
 """What each command may not import, those that may import least first: one interpreter runs them
 all, and what none of them may import is missing at the end as it is after each."""
+ENGINE = "run engine --kubeconfig /proc/no-such-file"
 
 RUN_ALL = """
 import contextlib, io, json, sys
@@ -63,8 +66,9 @@ for line in sys.argv[1:]:
 @pytest.fixture(scope="module")
 def ran() -> dict[str, tuple[str, set[str]]]:
     """What each command said, and what had been imported by then."""
-    lines = map(json.loads, python("-c", RUN_ALL, *IMPORTS).stdout.splitlines())
-    return {words: (said, {*found}) for words, (said, found) in zip(IMPORTS, lines, strict=True)}
+    commands = [*IMPORTS, ENGINE]
+    lines = map(json.loads, python("-c", RUN_ALL, *commands).stdout.splitlines())
+    return {words: (said, {*found}) for words, (said, found) in zip(commands, lines, strict=True)}
 
 
 @pytest.mark.parametrize("words", IMPORTS)
@@ -74,6 +78,24 @@ def test_a_command_imports_only_what_it_needs(
     said, imported = ran[words]
     assert f"Usage: fleet {words.removesuffix('--help')}".rstrip() in said
     assert imported.isdisjoint(IMPORTS[words].split())
+
+
+def test_a_controller_has_no_client_loaded_that_it_does_not_use(
+    ran: dict[str, tuple[str, set[str]]],
+) -> None:
+    """kopf would load `kubernetes` where it is installed, and httpx a command line of its own."""
+    _, imported = ran[ENGINE]
+    assert {"kopf", "httpx"} <= imported
+    assert imported.isdisjoint(("kubernetes", "httpx._main"))
+
+
+def test_what_seemed_missing_while_loading_is_there_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    with loading.quickly("colorsys"), pytest.raises(ModuleNotFoundError):
+        importlib.import_module("colorsys")
+    assert importlib.import_module("colorsys").__name__ == "colorsys"
 
 
 def test_the_version_is_printed() -> None:

@@ -51,6 +51,18 @@ APPLICATIONS = [
         id="a canary without a Service",
     ),
     pytest.param(
+        "canary-without-route",
+        "spec.workload: Invalid value: promotionSteps, headerRoutes, sessionAffinity need "
+        "workload.route: write route: {parentRefs: [{name: public, namespace: gateways}]}",
+        id="headers that nobody could tell apart",
+    ),
+    pytest.param(
+        "canary-without-surge",
+        f"{POLICY}.rollout.maxSurge: Invalid value: maxSurge and maxUnavailable cannot both be 0: "
+        "no pod could ever be replaced",
+        id="a canary that can replace no pod",
+    ),
+    pytest.param(
         "blue-green-without-service",
         "spec.workload: Invalid value: "
         "blueGreen needs workload.service: write service: {port: 80, targetPort: 8080}",

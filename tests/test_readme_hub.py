@@ -8,12 +8,15 @@ from typing import Any
 
 import yaml
 
-from fleet.api.fleetrollout import RunPhase
+from fleet.api.application import ApplicationSpec
+from fleet.api.fleetrollout import RunPhase, Snapshot
 from fleet.hub.core.run import requests
+from fleet.rendering import environment, render
 from tests import readme
-from tests.hub import world
+from tests.hub import gen, world
 
 TEXT = readme.README.read_text()
+TEMPLATES = readme.README.parent / "templates"
 
 
 def example(begin: str) -> Any:
@@ -37,6 +40,20 @@ def test_the_gates_of_the_readme_do_what_the_text_says() -> None:
     assert here.run.status.until == datetime(2026, 11, 23, 7, tzinfo=UTC)
     here = world.tick(replace(here, now=here.run.status.until))
     assert (here.run.status.reason, here.started) == ("AwaitingHook", ["a"])
+
+
+def test_what_a_rollout_can_be_told_arrives_there() -> None:
+    given = example("deliveryPolicy:\n  rollout:")["deliveryPolicy"]
+    body = {**gen.spec(), "deliveryPolicy": given}
+    spec = ApplicationSpec.model_validate(body, extra="forbid")
+    snapshot, templates = Snapshot(name="checkout", spec=spec), environment.read(TEMPLATES)
+    found = render.render(templates, snapshot, "shop", gen.cluster("a"), gen.fleet(), "6f9c2d81aa")
+    told = found[0].manifest["spec"]
+    assert told == {**told, **given["rollout"]}
+    assert told["strategy"]["canary"] == {
+        **told["strategy"]["canary"],
+        **given["strategy"]["canary"],
+    }
 
 
 def test_the_rollback_of_the_readme_does_what_the_text_says() -> None:

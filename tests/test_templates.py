@@ -73,7 +73,7 @@ def test_the_engine(golden: Golden) -> None:
 
 def paths(value: Any, prefix: str = "") -> set[str]:
     """`application.service.port`, … of a context; maps of the user's own keys are one entry."""
-    own = ("labels", "vars", "template", "selector", "analysis", "route", "others")
+    own = ("labels", "vars", "template", "selector", "analysis", "route", "others", "conduct")
     if not isinstance(value, dict) or prefix.rpartition(".")[2] in own:
         return {prefix}
     return {
@@ -84,7 +84,7 @@ def paths(value: Any, prefix: str = "") -> set[str]:
 
 
 def test_the_readme_lists_every_variable() -> None:
-    snapshot, cluster, fleet = values(FOLDER / "canary-with-route.input.yaml")
+    snapshot, cluster, fleet = values(FOLDER / "canary-without-route.input.yaml")
     found = context.context(snapshot.name, "shop", snapshot.spec, cluster, fleet, "rev")
     readme = (TEMPLATES / "README.md").read_text()
     rows = readme.partition("## Variables")[2]

@@ -9,19 +9,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from fleet.api import canaries
 from fleet.api.analysis import Analysis
-from fleet.api.canaries import AT_LEAST_ONE_STEP, JUDGED_STEPS
 from fleet.api.conditions import Conditions
+from fleet.api.conduct import Conduct, replaceable
 from fleet.api.experiment import LETTERS, ABAnalysis, Matches, VariantMatch, VariantWish
 from fleet.api.hooks import Hooks
 from fleet.api.meta import LabelSelector, Model, Object
 from fleet.api.rules import Rule, Rules, choice
-from fleet.api.strategy import (
-    SOMEBODY_GETS_B,
-    Choice,
-    Preview,
-    Steps,
-)
+from fleet.api.strategy import SOMEBODY_GETS_B, CanaryWay, Choice, Preview, Steps
 from fleet.api.values import (
     APPLICATION_LENGTH,
     Amount,
@@ -35,6 +31,7 @@ from fleet.api.values import (
     letters,
 )
 from fleet.api.waves import Waves
+from fleet.kit import phrases
 
 
 class Destination(Model):
@@ -143,14 +140,13 @@ class Override(Model):
     """Operations of a JSON patch, in order."""
 
 
-class CanaryPolicy(Model):
+class CanaryPolicy(CanaryWay):
     """The canary inside a cluster: steps with growing weights, judged by analysis."""
 
-    RULES = (AT_LEAST_ONE_STEP, JUDGED_STEPS)
+    RULES = canaries.WISHES
 
     steps: Annotated[Steps, Field(min_length=1), Rules(instead_of=("minItems",))]
     """Weights in growing order; after the last step the new revision is promoted."""
-    analysis: Analysis | None = None
 
 
 class BlueGreenPolicy(Model):
@@ -240,7 +236,11 @@ class Limits(Model):
 class DeliveryPolicy(Model):
     """From revision to fleet: inside a cluster, and from cluster to cluster."""
 
+    RULES = (replaceable("self.rollout", "self.strategy.canary"),)
+
     strategy: StrategyPolicy | None = None
+    rollout: Conduct | None = None
+    """How the engine of each cluster goes about it, in any strategy: as in a Rollout's spec."""
     hooks: Hooks = ()
     """HTTP servers that the engine of each cluster asks, or tells, on the way."""
     paused: bool = False
@@ -281,6 +281,10 @@ class DeliveryPolicy(Model):
     10%, at least 1. More wait for the request `confirm-prune`."""
 
 
+ROUTED = ("promotionSteps", "headerRoutes", "sessionAffinity")
+"""Fields of a canary that mean nothing without a route."""
+
+
 class ApplicationSpec(Model):
     """What a tenant wants."""
 
@@ -307,6 +311,14 @@ class ApplicationSpec(Model):
             rule="!has(self.deliveryPolicy.strategy) || "
             "!has(self.deliveryPolicy.strategy.abTesting) || has(self.workload.service)",
             message="abTesting needs workload.service: write service: {port: 80, targetPort: 8080}",
+            field=".workload",
+        ),
+        Rule(
+            rule="has(self.workload.route) || !has(self.deliveryPolicy.strategy) || "
+            "!has(self.deliveryPolicy.strategy.canary) || "
+            + " && ".join(f"!has(self.deliveryPolicy.strategy.canary.{name})" for name in ROUTED),
+            message=f"{phrases.listed(ROUTED)} need workload.route: "
+            "write route: {parentRefs: [{name: public, namespace: gateways}]}",
             field=".workload",
         ),
     )

@@ -1,6 +1,6 @@
 """Rules between the fields of a canary, in CEL; `kulta.core.problems` has the same in its words.
 
-Used by the canaries of Rollouts and of Applications, which have fewer fields.
+Used by the canaries of Rollouts and of Applications, whose route stands beside their workload.
 """
 
 from dataclasses import replace
@@ -68,6 +68,13 @@ BESIDE_BY_GATEWAY = Rule(
     field=".trafficRouting",
 )
 
+RAMPED_ALONE = Rule(
+    rule="!has(self.promotionSteps) || self.promotionSteps.size() == 0 || !has(self.analyzeAtFull)",
+    message="promotionSteps need no analyzeAtFull, "
+    "which gives all the traffic before the promotion",
+    field=".promotionSteps",
+)
+
 RULES = (
     *STEPS_OR_EXTERNAL,
     BESIDE_BY_GATEWAY,
@@ -78,3 +85,6 @@ RULES = (
     RAMPED_UPWARDS,
 )
 """Those of a Rollout."""
+
+WISHES = (AT_LEAST_ONE_STEP, JUDGED_STEPS, JUDGED_AT_FULL, RAMPED_UPWARDS, RAMPED_ALONE)
+"""Those of an Application; what needs its route it says itself."""

@@ -23,6 +23,7 @@ from fleet.api.analysis import (
     Samples,
 )
 from fleet.api.conditions import Conditions
+from fleet.api.conduct import Conduct, replaceable
 from fleet.api.decision import ON_THE_WAY, Decision, Phase
 from fleet.api.experiment import ExperimentStatus
 from fleet.api.hooks import Hook, Hooks
@@ -41,7 +42,7 @@ from fleet.api.strategy import (
     Steps,
     Strategy,
 )
-from fleet.api.values import Amount, Delay, Duration, PodTemplate, Port
+from fleet.api.values import Amount, Duration, PodTemplate, Port
 
 __all__ = [
     "ABTesting",
@@ -103,15 +104,7 @@ class Dispatch(Model):
     """True lets another hub take over."""
 
 
-def _is_none(field: str) -> str:
-    """The CEL expression that this amount, the canary's own if it has one, is 0."""
-    own = f"self.strategy.canary.{field}"
-    asked = f"has(self.strategy.canary) && has({own})"
-    amount = f"{asked} ? string({own}) : has(self.{field}) ? string(self.{field}) : '1'"
-    return f"({amount}).matches('^0+%?$')"
-
-
-class RolloutSpec(Model):
+class RolloutSpec(Conduct):
     """What shall run and how it gets there."""
 
     RULES = (
@@ -124,11 +117,7 @@ class RolloutSpec(Model):
             "copy them there",
             field=".selector",
         ),
-        Rule(
-            rule=f"!({_is_none('maxSurge')} && {_is_none('maxUnavailable')})",
-            message="maxSurge and maxUnavailable cannot both be 0: no pod could ever be replaced",
-            field=".maxSurge",
-        ),
+        replaceable("self", "self.strategy.canary"),
         Rule(
             rule="!has(oldSelf.dispatch) || (has(self.dispatch) && "
             "self.dispatch.sequence >= oldSelf.dispatch.sequence)",
@@ -159,27 +148,12 @@ class RolloutSpec(Model):
     template: PodTemplate
     """A core/v1 PodTemplateSpec; each change of it is a new revision."""
     strategy: Strategy
-    max_surge: Amount = "25%"
-    """Pods above `replicas` while changing; a number or percent, rounded up."""
-    max_unavailable: Amount = "0"
-    """Ready pods that may be missing while changing; a number or percent, rounded up."""
-    progress_deadline_seconds: Annotated[int, Field(ge=0, le=604_800)] = 600
-    """Seconds without any progress after which the rollout is taken back; pauses do not count."""
-    advisor: Advisor = Advisor()
     paused: bool = False
     """The user's pause: steps wait, analysis and rollback go on."""
     hold: Hold | None = None
     dispatch: Dispatch | None = None
     fleet_revision: Annotated[str, Field(max_length=64)] = ""
     """The hub's name for this revision; echoed in the status."""
-    steps_on_first_rollout: bool = False
-    """Go through the steps although there is no earlier revision to compare with."""
-    scale_down_delay: Delay = "30s"
-    """How long the old revision's pods stay after a promotion; `0s` is allowed here."""
-    revision_history_limit: Annotated[int, Field(ge=0, le=100)] = 10
-    """Old ReplicaSets (0 replicas) that are kept."""
-    rollback_window: Annotated[int, Field(ge=0, le=10)] = 0
-    """So many revisions that were stable before the present one need no steps and no analysis."""
     hooks: Hooks = ()
     """HTTP servers that are asked, or told, on the way."""
 

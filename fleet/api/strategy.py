@@ -1,7 +1,7 @@
 """Strategies: how a new revision replaces the old one inside a cluster, and who divides traffic.
 
-Part of a Rollout's spec; an Application's policy shares the steps. One model per strategy; a new
-strategy is a model here and a member of `Strategy`.
+Part of a Rollout's spec; an Application's policy shares what is not the hub's to say. One model per
+strategy; a new strategy is a model here and a member of `Strategy`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -165,7 +165,60 @@ BriefAnalysis = Annotated[Analysis, Field(json_schema_extra={"x-kulta-brief": Tr
 """An Analysis, whose fields the CRD explains under `canary` alone."""
 
 
-class Canary(Model):
+class CanaryWay(Model):
+    """How a canary goes, wherever it is asked for: what a Rollout and an Application share."""
+
+    steps: Steps = ()
+    """Weights in growing order; after the last step the new revision is promoted."""
+    analysis: Analysis | None = None
+    analyze_at_full: StepAnalysis | None = None
+    """After the steps, these checks with all the traffic; only then the promotion."""
+    promotion_steps: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=99)], ...],
+        Field(max_length=10),
+        Rules(
+            Rule(
+                rule="self.isSorted() && self.all(a, self.exists_one(b, b == a))",
+                message="promotionSteps must grow: [70, 90]",
+            )
+        ),
+    ] = ()
+    """Weights on the way to all the traffic, with all the pods; each for `analysis.interval`."""
+    ready_threshold: Annotated[int, Field(ge=1, le=100)] = 100
+    """Percent of the new pods that must be ready for a step; all the traffic needs all of them."""
+    dynamic_stable_scale: bool = False
+    """Scale the stable revision down as the canary grows, although a router divides traffic."""
+    max_surge: Amount | None = None
+    """For this canary, instead of the Rollout's own."""
+    max_unavailable: Amount | None = None
+    """For this canary, instead of the Rollout's own."""
+    mirror: bool = False
+    """At a step of weight 0 the new revision gets copies of all requests, unseen by anybody."""
+    header_routes: Annotated[tuple[HeaderMatch, ...], Field(max_length=8)] = ()
+    """Requests with one of these headers get the new revision, whatever its weight."""
+    session_affinity: SessionAffinity | None = None
+
+    @property
+    def way(self) -> tuple[Step, ...]:
+        """The steps, and those that `promotionSteps` or `analyzeAtFull` add to them."""
+        if self.analyze_at_full is not None:
+            is_full = weight_at(self.steps, len(self.steps) - 1) == 100
+            last = Step(set_weight=None if is_full else 100, analysis=self.analyze_at_full)
+            return (*self.steps, last)
+        if not self.promotion_steps:
+            return self.steps
+        pause = None
+        if self.analysis is not None and self.analysis.metrics:
+            pause = Pause(duration=self.analysis.interval or "30s")
+        scale = CanaryScale(percent=100)
+        ramp = (
+            Step(set_weight=weight, set_canary_scale=scale, pause=pause)
+            for weight in self.promotion_steps
+        )
+        return (*self.steps, *ramp)
+
+
+class Canary(CanaryWay):
     """Percent by percent: the new revision takes a growing share while it is judged."""
 
     RULES = (
@@ -187,62 +240,18 @@ class Canary(Model):
     """The Service that the engine points at the stable revision."""
     port: Port = 80
     """The port whose weights are written where a rule has one Service with several ports."""
-    steps: Steps = ()
-    """Weights in growing order; after the last step the new revision is promoted."""
     traffic_routing: TrafficRouting | None = None
-    analysis: Analysis | None = None
-    analyze_at_full: StepAnalysis | None = None
-    """After the steps, these checks with all the traffic; only then the promotion."""
-    promotion_steps: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=99)], ...],
-        Field(max_length=10),
-        Rules(
-            Rule(
-                rule="self.isSorted() && self.all(a, self.exists_one(b, b == a))",
-                message="promotionSteps must grow: [70, 90]",
-            )
-        ),
-    ] = ()
-    """Weights on the way to all the traffic, with all the pods; each for `analysis.interval`."""
-    ready_threshold: Annotated[int, Field(ge=1, le=100)] = 100
-    """Percent of the new pods that must be ready for a step; all the traffic needs all of them."""
-    dynamic_stable_scale: bool = False
-    """Scale the stable revision down as the canary grows, although a router divides traffic."""
-    max_surge: Amount | None = None
-    """Instead of `spec.maxSurge`."""
-    max_unavailable: Amount | None = None
-    """Instead of `spec.maxUnavailable`."""
-    mirror: bool = False
-    """At a step of weight 0 the new revision gets copies of all requests, unseen by anybody."""
-    header_routes: Annotated[tuple[HeaderMatch, ...], Field(max_length=8)] = ()
-    """Requests with one of these headers get the new revision, whatever its weight."""
-    session_affinity: SessionAffinity | None = None
     external_weight: Annotated[int, Field(ge=0, le=100)] | None = None
     """Instead of `steps`: percent that somebody else moves up and down; `kulta.io/promote` ends
     it."""
 
     @property
     def way(self) -> tuple[Step, ...]:
-        """The steps, and those that `promotionSteps` or `analyzeAtFull` add to them."""
-        if self.external_weight is not None:
-            kept = CanaryScale(replicas=1) if self._is_kept else None
-            weight = self.external_weight
-            return (Step(set_weight=weight, set_canary_scale=kept, pause=Pause()),)
-        if self.analyze_at_full is not None:
-            is_full = weight_at(self.steps, len(self.steps) - 1) == 100
-            last = Step(set_weight=None if is_full else 100, analysis=self.analyze_at_full)
-            return (*self.steps, last)
-        if not self.promotion_steps:
-            return self.steps
-        pause = None
-        if self.analysis is not None and self.analysis.metrics:
-            pause = Pause(duration=self.analysis.interval or "30s")
-        scale = CanaryScale(percent=100)
-        ramp = (
-            Step(set_weight=weight, set_canary_scale=scale, pause=pause)
-            for weight in self.promotion_steps
-        )
-        return (*self.steps, *ramp)
+        """The steps and what is added to them, or the one that somebody else decides."""
+        if self.external_weight is None:
+            return super().way
+        kept = CanaryScale(replicas=1) if self._is_kept else None
+        return (Step(set_weight=self.external_weight, set_canary_scale=kept, pause=Pause()),)
 
     @property
     def _is_kept(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fleet.api import Fleet, MemberCluster
 from fleet.api.application import ApplicationSpec, SimplePolicy, StrategyPolicy, Workload
+from fleet.api.conduct import Conduct
 from fleet.api.names import APPLICATION_LABEL
 from fleet.rendering import sides
 from fleet.rendering.sides import Sides
@@ -33,6 +34,7 @@ def context(
             "service": _service(spec.workload, name, sides.of(policy)),
             "route": _plain(spec.workload.route),
             "strategy": _strategy(policy, cluster, fleet),
+            "conduct": _conduct(spec.delivery_policy.rollout),
             "hooks": [item.manifest() for item in spec.delivery_policy.hooks],
         },
         "cluster": {
@@ -56,6 +58,11 @@ def _template(workload: Workload, name: str) -> dict[str, Any]:
     metadata = dict(workload.template.get("metadata") or {})
     metadata["labels"] = {**(metadata.get("labels") or {}), APPLICATION_LABEL: name}
     return {**workload.template, "metadata": metadata}
+
+
+def _conduct(given: Conduct | None) -> dict[str, Any]:
+    """What is not as engines do by themselves."""
+    return {} if given is None else given.manifest()
 
 
 def _service(workload: Workload, name: str, own: Sides) -> dict[str, Any] | None:

@@ -15,8 +15,9 @@ from fleet.api.application import ApplicationSpec, Override
 from fleet.api.meta import explain
 from fleet.errors import UserError
 
-OPEN = ("/workload", "/deliveryPolicy/strategy")
+OPEN = ("/workload", "/deliveryPolicy/strategy", "/deliveryPolicy/rollout")
 """What a patch may touch."""
+LIMITS = f"a patch may change {', '.join(OPEN[:-1])} and {OPEN[-1]}"
 
 
 def allowed(path: str) -> bool:
@@ -59,8 +60,7 @@ def _patched(body: dict[str, Any], index: int, item: Override) -> dict[str, Any]
         if not allowed(operation.path):
             raise UserError(
                 "InvalidSpec",
-                f"{where}.path: {operation.path} is the same for all clusters: "
-                f"a patch may change {' and '.join(OPEN)}",
+                f"{where}.path: {operation.path} is the same for all clusters: {LIMITS}",
             )
         try:
             body = jsonpatch.apply_patch(body, [step])

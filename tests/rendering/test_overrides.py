@@ -56,7 +56,7 @@ def test_patches_follow_each_other() -> None:
         pytest.param(
             {"op": "replace", "path": "/deliveryPolicy/waves", "value": []},
             "spec.overrides[0].patch[0].path: /deliveryPolicy/waves is the same for all clusters: "
-            "a patch may change /workload and /deliveryPolicy/strategy",
+            "a patch may change /workload, /deliveryPolicy/strategy and /deliveryPolicy/rollout",
             id="the order of clusters",
         ),
     ],

@@ -60,7 +60,7 @@ def _pauses(spec: ApplicationSpec) -> Iterator[float]:
     """Of a canary's steps; a pause without an end is a person's."""
     strategy = spec.delivery_policy.strategy
     canary = strategy.canary if strategy is not None else None
-    for step in canary.steps if canary is not None else ():
+    for step in canary.way if canary is not None else ():
         if step.pause is not None and step.pause.duration:
             yield durations.seconds(step.pause.duration)
 

@@ -20,6 +20,7 @@ from fleet.api.application import (
     UnavailableClusters,
 )
 from fleet.api.clusterrollout import Deletion
+from fleet.api.conduct import Conduct
 from fleet.api.hooks import Hook
 from fleet.api.waves import Wave
 from fleet.kit import durations
@@ -35,6 +36,8 @@ class ResolvedPolicy:
 
     strategy: StrategyPolicy | None = None
     """The one thing without a default: `validation` misses it."""
+    rollout: Conduct | None = None
+    """None: as engines do by themselves."""
     hooks: tuple[Hook, ...] = ()
     paused: bool = False
     waves: tuple[Wave, ...] = (IMPLICIT,)

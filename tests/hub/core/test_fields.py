@@ -114,6 +114,7 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "vars": ({"tag": "v1"}, {"tag": "v2"}),
     "allowedNamespaces[]": ("checkout", "other"),
     "url": ("https://a.example.com", "https://b.example.com"),
+    "endpoint": ("http://a.example.com", "http://b.example.com"),
     "address": ("http://a:9090", "http://b:9090"),
     "name": ("one", "two"),
 }

@@ -16,7 +16,7 @@ from fleet.hub.core.run import former
 from fleet.kit import hashing
 from fleet.rendering import overrides
 
-INSIDE = ("strategy", "hooks")
+INSIDE = ("strategy", "rollout", "hooks")
 """What of a delivery policy goes into each cluster, and so belongs to its revision."""
 
 
@@ -77,7 +77,15 @@ def content(spec: ApplicationSpec) -> dict[str, Any]:
     """What clusters receive: without the order in which they do."""
     body = overrides.plain(spec)
     policy = body["deliveryPolicy"]
-    body["deliveryPolicy"] = {"strategy": policy.get("strategy")}
-    if policy.get("hooks"):  # no word where there are none: revisions of before stay what they are
-        body["deliveryPolicy"]["hooks"] = policy["hooks"]
-    return body
+    inside: dict[str, Any] = {"strategy": policy.get("strategy")}
+    # No word of what nobody asked for: revisions of before a field stay what they are.
+    if spec.delivery_policy.strategy is not None and spec.delivery_policy.strategy.canary:
+        said = spec.delivery_policy.strategy.canary.manifest()
+        inside["strategy"]["canary"] = {
+            name: value for name, value in inside["strategy"]["canary"].items() if name in said
+        }
+    if spec.delivery_policy.rollout is not None:
+        inside |= {"rollout": said} if (said := spec.delivery_policy.rollout.manifest()) else {}
+    if policy.get("hooks"):
+        inside["hooks"] = policy["hooks"]
+    return {**body, "deliveryPolicy": inside}

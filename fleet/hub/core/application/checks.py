@@ -59,7 +59,8 @@ def steps(where: str, given: Sequence[Step]) -> Iterator[str]:
     before = -1
     for index, step in enumerate(given):
         weight, scale = step.set_weight, step.set_canary_scale
-        if weight is None and (before < 0 if step.analysis is not None else scale is None):
+        is_empty = scale is None and not step.hooks
+        if weight is None and (before < 0 if step.analysis is not None else is_empty):
             yield f"{where}[{index}].setWeight: is missing: write a percentage from 0 to 100"
         elif weight is not None and weight <= before:
             yield (

@@ -5,6 +5,7 @@ sentences that name the field, the value and the correction.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from fleet.api import faults
@@ -16,6 +17,7 @@ from fleet.api.application import (
     StrategyPolicy,
     Workload,
 )
+from fleet.api.strategy import weight_at
 from fleet.hub.core.application import checks
 
 Check = Callable[[str, Any, Workload], Iterator[str]]
@@ -35,22 +37,60 @@ def problems(where: str, policy: StrategyPolicy | None, workload: Workload) -> I
 def _canary(where: str, body: CanaryPolicy, workload: Workload) -> Iterator[str]:
     yield from checks.steps(f"{where}.steps", body.steps)
     yield from checks.analysis(f"{where}.analysis", body.analysis)
-    judged = [index for index, step in enumerate(body.steps) if step.analysis is not None]
-    if judged and not (body.analysis and body.analysis.metrics):
-        yield (
-            f"{where}.steps[{judged[0]}].analysis: has nothing to judge by: "
-            f"write {where}.analysis.metrics: [{{name: error-rate, threshold: 5}}]"
-        )
-    scaled = [index for index, step in enumerate(body.steps) if step.set_canary_scale is not None]
-    if scaled and workload.route is None:
-        yield (
-            f"{where}.steps[{scaled[0]}].setCanaryScale: needs spec.workload.route: "
-            "without one pods divide the traffic"
-        )
+    yield from _judged(where, body)
+    yield from _ramp(where, body)
+    yield from _routed(where, body, workload)
     if workload.service is None and workload.route is None:
         yield (
             "spec.workload.service: is missing: a canary divides the traffic of a service: "
             "write service: {port: …, targetPort: …}, or the strategy simple"
+        )
+
+
+def _judged(where: str, body: CanaryPolicy) -> Iterator[str]:
+    """Whatever is to be judged is judged by something."""
+    if body.analysis is not None and body.analysis.metrics:
+        return
+    judged = [f"steps[{n}].analysis" for n, step in enumerate(body.steps) if step.analysis]
+    judged += ["analyzeAtFull"] if body.analyze_at_full is not None else []
+    if judged:
+        yield (
+            f"{where}.{judged[0]}: has nothing to judge by: "
+            f"write {where}.analysis.metrics: [{{name: error-rate, threshold: 5}}]"
+        )
+
+
+def _ramp(where: str, body: CanaryPolicy) -> Iterator[str]:
+    """The weights of the promotion go on where the steps end."""
+    weights, last = body.promotion_steps, weight_at(body.steps, len(body.steps) - 1)
+    if any(after <= before for before, after in pairwise((last, *weights))):
+        yield (
+            f"{where}.promotionSteps: {list(weights)} do not grow from the {last} of the last "
+            "step on: write greater weights, or end the steps below them"
+        )
+    if weights and body.analyze_at_full is not None:
+        yield f"{where}: promotionSteps and analyzeAtFull exclude each other: keep one of them"
+
+
+def _routed(where: str, body: CanaryPolicy, workload: Workload) -> Iterator[str]:
+    """What a router alone can do is asked for where there is one."""
+    given: dict[str, object] = {
+        "promotionSteps": body.promotion_steps,
+        "headerRoutes": body.header_routes,
+        "sessionAffinity": body.session_affinity,
+        "mirror": body.mirror,
+    }
+    for index, step in enumerate(body.steps):
+        given[f"steps[{index}].setCanaryScale"] = step.set_canary_scale
+    asked = [field for field, value in given.items() if value]
+    if asked and workload.route is None:
+        yield (
+            f"{where}.{asked[0]}: needs spec.workload.route: without one pods divide the traffic"
+        )
+    if body.mirror and all(weight_at(body.steps, n) for n in range(len(body.steps))):
+        yield (
+            f"{where}.mirror: needs a step at which nobody sees the new revision: "
+            "write steps: [{setWeight: 0, pause: {duration: 5m}}, …]"
         )
 
 

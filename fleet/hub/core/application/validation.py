@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from fleet.api import Application, Fleet, hooks, values
 from fleet.api.application import Limits
+from fleet.api.conduct import Conduct
 from fleet.api.names import ClusterName, is_closed
 from fleet.api.waves import Wave
 from fleet.hub.core.application import checks, strategies
 from fleet.hub.core.policy import ResolvedPolicy
 from fleet.hub.core.run import waves
-from fleet.kit import amounts
+from fleet.kit import amounts, durations
 from fleet.rendering import overrides
 
 
@@ -58,6 +59,32 @@ def _strategy(subject: Subject) -> Iterator[str]:
         canary = strategy.canary if strategy is not None else None
         steps = [step.hooks for step in canary.steps] if canary is not None else []
         yield from hooks.faults(listed, kind, steps, "spec.deliveryPolicy.hooks", f"{where}.{kind}")
+
+
+def _rollout(subject: Subject) -> Iterator[str]:
+    """How the engines go about it: amounts that can be read, and that let a pod go or come."""
+    strategy, where = subject.policy.strategy, "spec.deliveryPolicy"
+    conduct = subject.policy.rollout or Conduct()
+    canary = strategy.canary if strategy is not None else None
+    none = True
+    for name, field in (("maxSurge", "max_surge"), ("maxUnavailable", "max_unavailable")):
+        given = {f"rollout.{name}": getattr(conduct, field)}
+        if (mine := getattr(canary, field, None)) is not None:
+            given[f"strategy.canary.{name}"] = mine
+        for path, value in given.items():
+            if not amounts.is_valid(value):
+                yield f"{where}.{path}: {value} is no amount: write a number or 0%…100%"
+        *_, counts = given.values()
+        none = none and str(counts).rstrip("%").strip("0") == ""
+    if none:
+        yield (
+            f"{where}: maxSurge and maxUnavailable are both 0, so no pod could ever be replaced: "
+            "write at least 1 for one of them"
+        )
+    try:
+        durations.parse(conduct.scale_down_delay, allow_zero=True)
+    except ValueError as error:
+        yield f"{where}.rollout.scaleDownDelay: {error}, or 0s for none"
 
 
 def _workload(subject: Subject) -> Iterator[str]:
@@ -173,7 +200,7 @@ def _overrides(subject: Subject) -> Iterator[str]:
             if not overrides.allowed(operation.path):
                 yield (
                     f"{where}.patch[{place}].path: {operation.path} is the same for all clusters: "
-                    f"a patch may change {' and '.join(overrides.OPEN)}"
+                    f"{overrides.LIMITS}"
                 )
             if operation.op != "remove" and operation.value is None:
                 yield f"{where}.patch[{place}].value: is missing: {operation.op} needs a value"
@@ -182,6 +209,7 @@ def _overrides(subject: Subject) -> Iterator[str]:
 CHECKS: tuple[Check, ...] = (
     _names,
     _strategy,
+    _rollout,
     _workload,
     _namespace,
     _waves,

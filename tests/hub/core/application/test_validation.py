@@ -301,7 +301,7 @@ CASES = [
             )
         ],
         "spec.overrides[0].patch[0].path: /destination/fleet is the same for all clusters: a patch "
-        "may change /workload and /deliveryPolicy/strategy",
+        "may change /workload, /deliveryPolicy/strategy and /deliveryPolicy/rollout",
         id="an override of the destination",
     ),
     pytest.param(

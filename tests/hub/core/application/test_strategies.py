@@ -1,0 +1,73 @@
+"""What the hub refuses of a strategy before an engine would: input → the exact sentence."""
+
+from typing import Any
+
+import pytest
+
+from tests.hub.core.application.specs import CANARY, POLICY, drop, problems, put
+
+CASES = [
+    pytest.param(
+        [put(f"{CANARY}/analyzeAtFull", {"iterations": 3})],
+        "spec.deliveryPolicy.strategy.canary.analyzeAtFull: has nothing to judge by: write "
+        "spec.deliveryPolicy.strategy.canary.analysis.metrics: [{name: error-rate, threshold: 5}]",
+        id="a judgement of all the traffic by nothing",
+    ),
+    pytest.param(
+        [put(f"{CANARY}/steps", [{"setWeight": 50}]), put(f"{CANARY}/promotionSteps", [40, 90])],
+        "spec.deliveryPolicy.strategy.canary.promotionSteps: [40, 90] do not grow from the 50 of "
+        "the last step on: write greater weights, or end the steps below them",
+        id="a promotion that begins below the steps",
+    ),
+    pytest.param(
+        [
+            put(f"{CANARY}/steps", [{"setWeight": 50}]),
+            put(f"{CANARY}/promotionSteps", [90]),
+            put(f"{CANARY}/analysis", {"metrics": [{"name": "error-rate", "threshold": 5}]}),
+            put(f"{CANARY}/analyzeAtFull", {}),
+        ],
+        "spec.deliveryPolicy.strategy.canary: promotionSteps and analyzeAtFull exclude each "
+        "other: keep one of them",
+        id="a ramp to the promotion beside a judgement of all the traffic",
+    ),
+    pytest.param(
+        [drop("/workload/route"), put(f"{CANARY}/sessionAffinity", {"cookieName": "version"})],
+        "spec.deliveryPolicy.strategy.canary.sessionAffinity: needs spec.workload.route: "
+        "without one pods divide the traffic",
+        id="a cookie without a route",
+    ),
+    pytest.param(
+        [put(f"{CANARY}/mirror", True)],
+        "spec.deliveryPolicy.strategy.canary.mirror: needs a step at which nobody sees the new "
+        "revision: write steps: [{setWeight: 0, pause: {duration: 5m}}, …]",
+        id="copies without a time for them",
+    ),
+    pytest.param(
+        [put(f"{CANARY}/maxSurge", 0)],
+        "spec.deliveryPolicy: maxSurge and maxUnavailable are both 0, so no pod could ever be "
+        "replaced: write at least 1 for one of them",
+        id="a canary that may not surge where nothing may be missing",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/rollout", {"maxSurge": "150%"})],
+        "spec.deliveryPolicy.rollout.maxSurge: 150% is no amount: write a number or 0%…100%",
+        id="a surge that is no amount",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/rollout", {"scaleDownDelay": "9d"})],
+        "spec.deliveryPolicy.rollout.scaleDownDelay: '9d' is out of range: write a whole number "
+        "and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d, or 0s for none",
+        id="old pods of more than a week",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), CASES)
+def test_each_rule_says_what_to_write(changes: list[dict[str, Any]], sentence: str) -> None:
+    assert problems(*changes) == (sentence,)
+
+
+def test_a_step_may_be_nothing_but_a_hook() -> None:
+    hooks = [{"name": "load", "url": "http://load.ops:8080/run"}]
+    steps = [{"setWeight": 20}, {"hooks": ["load"]}, {"setWeight": 100}]
+    assert problems(put(f"{POLICY}/hooks", hooks), put(f"{CANARY}/steps", steps)) == ()

@@ -70,8 +70,11 @@ class EngineStatus(Model):
     """None is Unknown, which is never healthy."""
     version: str = ""
     """The version that the engine reports."""
+    current: bool | None = None
+    """Whether a managed one runs as the hub wants it, all its pods new and healthy; absent where
+    the hub does not keep it."""
     message: str = ""
-    """Why it is not healthy."""
+    """Why it is not healthy, or what a newer one waits for."""
     rollouts: int = 0
     """Rollouts in the member that the hub watches."""
     active: int = 0

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from fleet.api import names
-from fleet.cli import access, farewell, inspection, options, registration, tables
+from fleet.api.membercluster import MemberCluster
+from fleet.cli import access, exchange, farewell, inspection, options, registration, tables
 from fleet.errors import FleetError, UserError
 from fleet.telemetry.clock import SystemClock
 
@@ -150,11 +151,14 @@ def upgrade(
     image: Annotated[
         str, typer.Option(help="Engine image; without it the hub's own choice from now on.")
     ] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until it is exchanged.")] = False,
+    timeout: options.TimeOut = "",
     namespace: options.Namespace = "default",
     hub_kubeconfig: options.HubKubeconfig = None,
     hub_context: options.HubContext = "",
 ) -> None:
     """Have a member's engine replaced by another image; the hub waits for its Rollouts to end."""
+    seconds = options.span(timeout)
     with access.connect(hub_kubeconfig, hub_context or None, role="hub") as hub:
         cluster = hub.find(names.MEMBERCLUSTERS, name, namespace)
         if cluster is None:
@@ -166,12 +170,17 @@ def upgrade(
             raise UserError("Refused", text)
         # One field, whatever the hub writes into the status meanwhile.
         body = {"spec": {"engine": {"image": image or None}}}
-        hub.patch(names.MEMBERCLUSTERS.path(namespace, name), body)
-    status = (cluster.get("status") or {}).get("engine") or {}
-    runs = f"version {status['version']} runs there" if status.get("version") else "none is known"
-    before, after = spec.get("image") or "the hub's choice", image or "the hub's choice"
-    told = "it stays" if before == after else f"instead of {before}"
-    typer.echo(f"{name}: engine {after}, {told}; {runs} (fleet cluster list -n {namespace})")
+        written = hub.patch(names.MEMBERCLUSTERS.path(namespace, name), body)
+        status = (cluster.get("status") or {}).get("engine") or {}
+        version = status.get("version")
+        runs = f"version {version} runs there" if version else "none is known"
+        before, after = spec.get("image") or "the hub's choice", image or "the hub's choice"
+        told = "it stays" if before == after else f"instead of {before}"
+        typer.echo(f"{name}: engine {after}, {told}; {runs} (fleet cluster list -n {namespace})")
+        if wait:
+            raise typer.Exit(
+                exchange.follow(hub, MemberCluster.parse(written), seconds, typer.echo)
+            )
 
 
 @app.command()

@@ -19,7 +19,7 @@ from fleet.api import names
 from fleet.api.application import Application
 from fleet.api.clusterrollout import ClusterRollout
 from fleet.api.fleetrollout import ClusterPhase, Entry, FleetRollout, RunPhase
-from fleet.cli import options, page
+from fleet.cli import options, page, tables
 from fleet.cli.following import Following, Topic
 from fleet.cli.rollouts.show import INTERRUPTED
 from fleet.cli.runs import asking, picture, place
@@ -146,8 +146,7 @@ def watch(
     kubeconfig: options.Kubeconfig = None,
 ) -> None:
     """Show a run live until it has succeeded (exit code 0) or ended otherwise (1)."""
-    if output not in ("table", "wide"):
-        raise errors.UserError("Usage", f"--output {output}: write table or wide")
+    tables.check(output, ("table", "wide"))
     seconds = options.span(timeout)
     shown = Shown(screen=Screen(plain=no_color), wide=output == "wide")
     with place.reached(kubeconfig, context, namespace) as hub:

@@ -58,6 +58,15 @@ async def keep(hub: Context, cluster: MemberCluster, link: Link) -> str:
     return await _write(hub, link, link.handle, wish)
 
 
+def is_current(hub: Context, link: Link) -> bool | None:
+    """Whether the engine is as this hub wants it, and has taken over; None where it keeps none."""
+    if not link.wish or link.handle is None:
+        return None
+    return not _is_on_its_way(hub, link) and engines.is_through(
+        link.seen(EngineMode.MANAGED), link.wish
+    )
+
+
 def wake(hub: Context) -> None:
     """Let as many of those that wait for their turn look again as may go now."""
     waiting = sorted(link.key for link in hub.links if link.wait is Obstacle.TURN)

@@ -71,6 +71,8 @@ async def reconcile(hub: Context, key: Key) -> None:
         hub.queues.members.add_after(key, connectivity.SETTLE_SECONDS)
         return
     status = report(cluster, link, note, hub.now(), hub.clock.drift())
+    engine = status.engine.model_copy(update={"current": engines.is_current(hub, link)})
+    status = status.model_copy(update={"engine": engine})
     await apply.write_status(hub, MEMBERCLUSTERS, cluster, status)
 
 

@@ -8,7 +8,7 @@ READY := .venv/.ready
 # Without compiled files of its own, every start of Python would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check lint types pure pure-engine pure-rest cover check-deep mutants bench format clean binaries
+.PHONY: help parts demo test check lint types pure pure-engine pure-rest cover check-deep mutants bench format clean binaries
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,10 +23,13 @@ $(READY): pyproject.toml
 binaries: $(READY)  ## find or build the real parts: control plane, Prometheus, kwok (cached)
 	@$(BIN)/python -m e2e.ground.binaries
 
+parts: $(READY)
+	@$(BIN)/python -m e2e.ground.binaries all
+
 demo: binaries  ## one change through a hub and three clusters, with a bad version that takes itself back
 	@$(BIN)/python -m e2e.demo
 
-test: check binaries  ## everything: lint, types, contracts, pure tests, tests on real control planes
+test: check parts  ## everything: lint, types, contracts, pure tests, tests on real control planes
 	@$(BIN)/python -m pytest e2e --numprocesses auto
 
 check: $(READY)  ## lint, types, import contracts and the pure tests (no cluster, seconds)

@@ -18,10 +18,11 @@ from typing import Any
 
 import pytest
 
+from e2e import court as courts
 from e2e import groups, quiet, tenancy
 from e2e import realm as realms
 from e2e import replicas as pairs
-from e2e.ground import background, engine
+from e2e.ground import background, engine, seclusion
 from e2e.ground import binaries as parts
 from e2e.ground import hub as hubs
 from e2e.ground.controlplane import ControlPlane, Options
@@ -66,9 +67,21 @@ MEMBERS = ("east", "north", "west")
 TENANTS = 32
 """How many tenants `world` can have."""
 
+NETLESS = seclusion.refusal()
+"""Why this user may not make a network namespace; without one Contour is not asked."""
+collect_ignore_glob = ["test_contour*.py", "test_seclusion.py"] if NETLESS else []
+
 _numbers = itertools.count(1)
 _grounds = ExitStack()
 """What the group of the moment has started."""
+
+
+def pytest_report_header() -> str | None:
+    """Say it when the files of Contour are left out."""
+    if not NETLESS:
+        return None
+    how = "be root, or start with `unshare -r`"
+    return f"left out: {collect_ignore_glob}, no network namespace can be made ({NETLESS}): {how}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -98,7 +111,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        parts.ready()
+        judged = any("court" in _ours(item) for item in session.items if _is_here(item))
+        parts.ready(*(parts.ALL if judged else parts.DEFAULT))
 
 
 @pytest.hookimpl(trylast=True)
@@ -210,6 +224,13 @@ def replicas(site: Site) -> pairs.Replicas:
 def realm(tmp_path_factory: pytest.TempPathFactory) -> realms.Realm:
     """The shared hub with members whose engines are real."""
     return _grounds.enter_context(realms.running(tmp_path_factory.mktemp("realm"), IMAGES))
+
+
+@pytest.fixture(scope="session")
+def court(tmp_path_factory: pytest.TempPathFactory) -> courts.Court:
+    """Contour and the local gateway side by side, in a network of their own; whoever uses it and
+    what starts meanwhile is in that network too."""
+    return _grounds.enter_context(courts.sitting(tmp_path_factory.mktemp("court"), IMAGES))
 
 
 @pytest.fixture(scope="session")

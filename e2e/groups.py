@@ -18,6 +18,7 @@ SHARED: Mapping[str, str] = {
     "world": "world",
     "newcomers": "newcomers",
     "kwok": "kwok",
+    "court": "contour",
 }
 """Fixtures that start much and live as long as their group; which that is."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -66,10 +67,11 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "test_node_end",
         "test_replicas",  # last: it judges a minute that began with the first
     ),
+    "contour": ("test_contour", "test_contour_rollouts"),
     "demo": ("test_demo",),
     "mistakes": ("test_bad_input",),
     "newcomers": ("test_cluster_add", "test_cluster_refusals"),
-    "ground": ("test_ground",),
+    "ground": ("test_ground", "test_seclusion"),
 }
 """In the order in which they begin: the longest first. Files run in their order here."""
 

@@ -22,10 +22,10 @@ class Answer(NamedTuple):
     headers: dict[str, str]
 
 
-def send(site: Site, host: str = HOST, path: str = "/", **more: Any) -> Answer:
-    """One request through the gateway; redirects are not followed."""
+def send(site: Site | None, host: str = HOST, path: str = "/", **more: Any) -> Answer:
+    """One request through the site's gateway, or to `url`; redirects are not followed."""
     headers = {"Host": host} | more.pop("headers", {})
-    url = more.pop("url", site.gateway.url)
+    url = more.pop("url", None) or (site.gateway.url if site else "")
     request = urllib.request.Request(f"{url}{path}", headers=headers, **more)
     try:
         with urllib.request.build_opener(Still).open(request, timeout=30) as answer:

@@ -3,7 +3,8 @@
 The API server refuses loopback addresses in EndpointSlices, and nothing may listen elsewhere; so
 the local node reports one and serves on the other, and whoever connects (gateway, probes,
 Prometheus' targets) translates. `a` belongs to one node on this machine, whoever runs it: it is
-claimed with an abstract socket, which the kernel frees when the process is gone.
+claimed with an abstract socket, which the kernel frees when the process is gone. In a network of
+its own (`seclusion`) a node listens where it says, and nobody translates.
 """
 
 import socket
@@ -21,8 +22,9 @@ def served(reported: str) -> str:
 class Block:
     """One node's addresses, `.2` to `.250`; `.1` is the host's own (its gateway listens there)."""
 
-    def __init__(self, index: int | None = None) -> None:
+    def __init__(self, index: int | None = None, *, is_secluded: bool = False) -> None:
         """Claim block `index` of this machine, or the first free one; OSError when it is taken."""
+        self.is_secluded = is_secluded
         self._claim, self.index = _claim((index,) if index is not None else range(LARGEST + 1))
         self._used: set[str] = set()
         self._last = 1
@@ -35,6 +37,10 @@ class Block:
     def host(self) -> str:
         """The reported address of the node itself."""
         return f"{REPORTED}{self.index}.1"
+
+    def served(self, reported: str) -> str:
+        """Where the process behind a reported address of our network listens."""
+        return reported if self.is_secluded else served(reported)
 
     def take(self) -> str:
         """A reported address: the next one, so that an old one is not soon another pod's."""

@@ -5,7 +5,8 @@ else a build with Go from the versions in `go/<module>/go.mod`. The digest cover
 flags, so a new pin is a new folder. Two builds at once wait for each other (file lock) and a part
 appears whole or not at all (rename). Envoy comes from its Python package.
 
-    python -m e2e.ground.binaries [NAME …]     build the named parts, by default all that tests need
+    python -m e2e.ground.binaries [NAME …]     build the named parts, by default all but Contour
+    python -m e2e.ground.binaries all          build all that tests need
 """
 
 import fcntl
@@ -111,10 +112,11 @@ MODULES = (
 )
 FRESH_LINE = "\r\x1b[K"
 LAZY = ("contour", "contour-crds.yaml", "gateway-api-experimental")
-"""Parts that only one suite needs: built when asked for by name."""
+"""Parts that only one suite needs, the demo and the benchmarks do not."""
 
 _HOME = {part: module for module in MODULES for part in (*module.programs, *module.manifests)}
 DEFAULT = (*(part for part in _HOME if part not in LAZY), "envoy")
+ALL = (*DEFAULT, *LAZY)
 
 
 class BuildFailed(RuntimeError):
@@ -274,7 +276,7 @@ def _say(text: str) -> None:
 def main(names: list[str]) -> int:
     """Build parts and print where they are; 1 when one cannot be built."""
     try:
-        for name, path in ready(*names).items():
+        for name, path in ready(*(ALL if names == ["all"] else names)).items():
             print(f"{name}\t{path}")
     except (BuildFailed, KeyError) as error:
         print(f"binaries: {error}", file=sys.stderr)

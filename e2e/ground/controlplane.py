@@ -40,6 +40,7 @@ USERS: Mapping[str, str] = {
     "kwok": MASTERS,
     "local-node": MASTERS,
     "local-gateway": MASTERS,
+    "contour": MASTERS,
     flags.CONTROLLER_MANAGER: "",
     flags.SCHEDULER: "",
 }

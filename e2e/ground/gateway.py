@@ -57,9 +57,10 @@ class LocalGateway:
         "spec": {"controllerName": CONTROLLER},
     }
 
-    def __init__(self, client: Client, *, folder: Path) -> None:
-        self._block = addresses.Block()
-        self.host = addresses.served(self._block.host)
+    def __init__(self, client: Client, *, folder: Path, is_secluded: bool = False) -> None:
+        """`is_secluded`: in a network of its own, where addresses are what the API shows."""
+        self._block = addresses.Block(is_secluded=is_secluded)
+        self.host = self._block.served(self._block.host)
         self.envoy = Envoy(folder)
         self._client = client
         self._changed = asyncio.Event()
@@ -150,7 +151,10 @@ class LocalGateway:
         source = self.envoy.source
         ports = xds.names(table)
         return Offer(
-            endpoints={name: xds.endpoints(world, one) for name, one in backends.items()},
+            endpoints={
+                name: xds.endpoints(world, one, self._block.served)
+                for name, one in backends.items()
+            },
             clusters={
                 name: xds.cluster(one, source("eds", name)) for name, one in backends.items()
             },

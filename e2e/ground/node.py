@@ -44,7 +44,8 @@ class LocalNode:
 
     `hosts` are names that pods resolve, e.g. Prometheus' service name; it is read at each pod's
     start. `targets` is the file for Prometheus. `backoff` is the first and the longest pause, in
-    seconds, before a crashed container restarts.
+    seconds, before a crashed container restarts. `is_secluded`: in a network of its own, where pods
+    listen on the addresses that the API shows.
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class LocalNode:
         hosts: Mapping[str, str] | None = None,
         targets: Path | None = None,
         backoff: tuple[float, float] = BACKOFF,
+        is_secluded: bool = False,
     ) -> None:
         self.name = name
-        self.block = Block(index)
+        self.block = Block(index, is_secluded=is_secluded)
         self._client = client
         self._around = Surroundings(
             client=client,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from e2e.ground import addresses, discovery, environment, kubelet, podstatus
+from e2e.ground import discovery, environment, kubelet, podstatus
 from e2e.ground.addresses import Block
 from e2e.ground.containers import Command, Container, NotStartable, Place, stamp
 from e2e.ground.discovery import Targets
@@ -46,7 +46,7 @@ class Worker:
         metadata = pod["metadata"]
         self.pod = pod
         self.reported = around.block.take()
-        self.address = addresses.served(self.reported)
+        self.address = around.block.served(self.reported)
         self.folder = around.folder / metadata["namespace"] / metadata["name"] / metadata["uid"]
         self._around = around
         self._changed = asyncio.Event()

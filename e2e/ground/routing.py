@@ -2,7 +2,8 @@
 
 `gateway` gives it the World as the API shows it and gets a Table (for `xds`) and Verdicts (for
 `gatewaystatus`). It follows the Gateway API's rules for parents, hostnames, references and their
-reasons; HTTP listeners only.
+reasons, and Contour where these leave a choice or Contour departs from them (`test_contour` holds
+the two side by side); HTTP listeners only.
 """
 
 import re
@@ -10,17 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from e2e.ground import hostnames
+
 Manifest = Mapping[str, Any]
 Key = tuple[str, str]
 Objects = Mapping[Key, Manifest]
 
 GROUP = "gateway.networking.k8s.io"
-FILTERS = (
-    "RequestHeaderModifier",
-    "ResponseHeaderModifier",
-    "RequestRedirect",
-    "RequestMirror",
-)
+MODIFIERS = ("RequestHeaderModifier", "ResponseHeaderModifier")
+"""The filters of a backendRef."""
+FILTERS = (*MODIFIERS, "RequestRedirect", "RequestMirror", "URLRewrite")
+"""The filters of a rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """One backendRef: None as backend = it cannot be resolved and its share is answered by 500."""
+    """One backendRef: None as backend = it cannot be resolved and the others get its share."""
 
     backend: Backend | None
     weight: int
@@ -119,18 +120,16 @@ def build(world: World, controller: str) -> Table:
                 table.ports.setdefault(listener["port"], {})
                 table.attached[key, listener["name"]] = 0
     for key, route in sorted(world.routes.items(), key=lambda item: _age(item[1])):
-        unsupported = _unsupported(route)
         rules, resolved = _rules(world, route)
         for parent in route["spec"].get("parentRefs") or ():
             gateway = _gateway(world, route, parent)
             if gateway is None or not is_ours(world, gateway, controller):
                 continue
-            places = unsupported or _attach(world, route, parent, gateway)
-            refusal = places if isinstance(places, Refusal) else None
+            refusal = places = _attach(world, route, parent, gateway)
+            if not isinstance(places, Refusal):
+                refusal = _enter(table, gateway, places, rules) or _unsupported(route)
             verdict = Verdict(parent=parent, accepted=refusal, resolved=resolved)
             table.verdicts.setdefault(key, []).append(verdict)
-            if not isinstance(places, Refusal):
-                _enter(table, gateway, places, rules)
     for hosts in table.ports.values():
         for found in hosts.values():
             found.sort(key=lambda rule: rule.order)
@@ -146,11 +145,24 @@ Places = list[tuple[Manifest, list[str]]]
 """Listeners with the hostnames under which a route appears there."""
 
 
-def _enter(table: Table, gateway: Manifest, places: Places, rules: Sequence[Rule]) -> None:
-    for listener, hostnames in places:
+def _enter(
+    table: Table, gateway: Manifest, places: Places, rules: Sequence[Sequence[Rule]]
+) -> Refusal | None:
+    """Put each rule where it belongs, unless a match of it is an older one's there already."""
+    entered = 0
+    for listener, names in places:
         table.attached[_key(gateway), listener["name"]] += 1
-        for hostname in hostnames:
-            table.ports[listener["port"]].setdefault(hostname, []).extend(rules)
+        hosts = table.ports[listener["port"]]
+        for rule in rules:
+            taken = [known.match for name in names for known in hosts.get(name, ())]
+            if any(one.match in taken for one in rule):
+                continue
+            entered += 1
+            for hostname in names:
+                hosts.setdefault(hostname, []).extend(rule)
+    if entered or not rules:
+        return None
+    return Refusal("RuleMatchConflict", "other routes have all of its matches already")
 
 
 def _gateway(world: World, route: Manifest, parent: Manifest) -> Manifest | None:
@@ -175,8 +187,10 @@ def _attach(world: World, route: Manifest, parent: Manifest, gateway: Manifest) 
         message = "allowedRoutes of the listener excludes this kind or namespace"
         return Refusal("NotAllowedByListeners", message)
     own = route["spec"].get("hostnames") or []
-    places = [(listener, intersect(own, listener.get("hostname"))) for listener in allowed]
-    places = [(listener, hostnames) for listener, hostnames in places if hostnames]
+    rest = [one for one in http_listeners(gateway) if one not in allowed]
+    others = [one["hostname"] for one in rest if one.get("hostname")]
+    places = [(one, hostnames.intersect(own, one.get("hostname"), others)) for one in allowed]
+    places = [(listener, found) for listener, found in places if found]
     if not places:
         message = "no hostname of the route fits the listener's hostname"
         return Refusal("NoMatchingListenerHostname", message)
@@ -217,47 +231,35 @@ def selects(selector: Manifest, labels: Mapping[str, str]) -> bool:
     return True
 
 
-def intersect(own: Sequence[str], listener: str | None) -> list[str]:
-    """The hostnames under which a route with `own` appears at a listener."""
-    if not own:
-        return [listener or "*"]
-    if not listener:
-        return list(own)
-    found = []
-    for hostname in own:
-        if hostname == listener or _covers(listener, hostname):
-            found.append(hostname)
-        elif _covers(hostname, listener):
-            found.append(listener)
-    return found
-
-
-def _covers(wildcard: str, hostname: str) -> bool:
-    return wildcard.startswith("*.") and hostname.endswith(wildcard[1:])
-
-
-def _rules(world: World, route: Manifest) -> tuple[list[Rule], Refusal | None]:
-    """All matches of all rules, and the first reason why a reference cannot be resolved."""
-    rules: list[Rule] = []
+def _rules(world: World, route: Manifest) -> tuple[list[list[Rule]], Refusal | None]:
+    """The matches of each rule, and the last reason why a reference cannot be resolved."""
+    rules: list[list[Rule]] = []
     refusals: list[Refusal] = []
     for index, spec in enumerate(route["spec"].get("rules") or ()):
-        shares = _shares(world, route, spec, refusals)
         mirrors = [_resolved(world, route, one, refusals) for one in _mirrored(spec)]
-        for position, match in enumerate(spec.get("matches") or ({},)):
-            rules.append(
+        shares = _shares(world, route, spec, refusals)
+        if not (shares or _redirects(spec)):
+            refusals.append(Refusal("Degraded", "a rule has neither a back-end nor a redirect"))
+            continue
+        timeouts = spec.get("timeouts") or {}
+        matches = [match for match in spec.get("matches") or ({},) if _is_readable(match)]
+        rules.append(
+            [
                 Rule(
                     match=match,
                     shares=shares,
                     filters=tuple(spec.get("filters") or ()),
                     mirrors=tuple(backend for backend in mirrors if backend),
-                    timeout=(spec.get("timeouts") or {}).get("request"),
+                    timeout=timeouts.get("backendRequest") or timeouts.get("request"),
                     order=(*_specificity(match), *_age(route), index, position),
                 )
-            )
+                for position, match in enumerate(matches)
+            ]
+        )
     if not refusals:
         return rules, None
     message = "; ".join(dict.fromkeys(refusal.message for refusal in refusals))
-    return rules, Refusal(refusals[0].reason, message)
+    return rules, Refusal(refusals[-1].reason, message)
 
 
 def _shares(
@@ -281,6 +283,10 @@ def _resolved(
         return found
     refusals.append(found)
     return None
+
+
+def _redirects(spec: Manifest) -> bool:
+    return any(one["type"] == "RequestRedirect" for one in spec.get("filters") or ())
 
 
 def _mirrored(spec: Manifest) -> Iterator[Manifest]:
@@ -318,26 +324,34 @@ def _is_granted(world: World, source: str, target: str, name: str) -> bool:
 
 
 def _unsupported(route: Manifest) -> Refusal | None:
-    """What this gateway cannot do, so that the route is refused rather than half obeyed."""
+    """What this gateway cannot do; the rest of the route is served all the same."""
     for rule in route["spec"].get("rules") or ():
-        used = [*(rule.get("filters") or ())]
-        for reference in rule.get("backendRefs") or ():
-            used += reference.get("filters") or ()
-        for one in used:
-            if one["type"] not in FILTERS:
-                return Refusal("UnsupportedValue", f"filter {one['type']} is not supported")
+        own = [one["type"] for one in rule.get("filters") or ()]
+        refs = rule.get("backendRefs") or ()
+        theirs = [one["type"] for ref in refs for one in ref.get("filters") or ()]
+        lost = {one for one in own if one not in FILTERS}
+        if lost := lost | {one for one in theirs if one not in MODIFIERS}:
+            message = f"not supported here: filter {', '.join(sorted(lost))}"
+            return Refusal("UnsupportedValue", message)
         for match in rule.get("matches") or ():
-            named = [*(match.get("headers") or ()), *(match.get("queryParams") or ())]
-            for part in (match.get("path") or {}, *named):
-                if part.get("type") == "RegularExpression" and not _is_regex(part["value"]):
-                    message = f"{part['value']!r} is not a regular expression"
-                    return Refusal("UnsupportedValue", message)
+            if not all(map(_is_regex, _named(match))):
+                message = "a header or parameter is matched by no regular expression"
+                return Refusal("UnsupportedValue", message)
     return None
 
 
-def _is_regex(text: str) -> bool:
+def _named(match: Manifest) -> list[Manifest]:
+    return [*(match.get("headers") or ()), *(match.get("queryParams") or ())]
+
+
+def _is_readable(match: Manifest) -> bool:
+    """Whether all its expressions are such; else it matches nothing, but others of its rule may."""
+    return all(map(_is_regex, (match.get("path") or {}, *_named(match))))
+
+
+def _is_regex(part: Manifest) -> bool:
     try:
-        re.compile(text)
+        re.compile(part["value"] if part.get("type") == "RegularExpression" else "")
     except re.error:
         return False
     return True

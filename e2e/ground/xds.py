@@ -1,20 +1,19 @@
 """Envoy's configuration as JSON: listeners, routes, clusters, endpoints of a routing Table; pure.
 
 `gateway` puts the World in, `envoy` writes what comes out. Clusters are named
-`<namespace>/<service>/<port>`, so Envoy's counters are readable per Service. A share without a
-backend leads to a cluster that never exists, which the routes answer with 500; a backend without
-ready endpoints gives Envoy's own 503.
+`<namespace>/<service>/<port>`, so Envoy's counters are readable per Service. Shares without a
+backend fall to the others, and to 500 when there are none; a backend without ready endpoints gives
+Envoy's own 503.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from e2e.ground.addresses import served
 from e2e.ground.routing import Backend, Manifest, Rule, Table, World
 
 Resource = dict[str, Any]
 
-NOWHERE = "unresolved"
 ENVOY = "type.googleapis.com/envoy"
 LISTENER = f"{ENVOY}.config.listener.v3.Listener"
 ROUTES = f"{ENVOY}.config.route.v3.RouteConfiguration"
@@ -60,8 +59,9 @@ def cluster(backend: Backend, source: str) -> Resource:
     }
 
 
-def endpoints(world: World, backend: Backend) -> Resource:
-    """The ready addresses of a Service's port, as its EndpointSlices have them, translated."""
+def endpoints(world: World, backend: Backend, served: Callable[[str], str]) -> Resource:
+    """The ready addresses of a Service's port, as its EndpointSlices have them, translated by
+    `served`."""
     found = sorted(set(_ready(world, backend)))
     rows = [{"endpoint": {"address": _address(served(ip), port)}} for ip, port in found]
     return {
@@ -113,19 +113,16 @@ def _route(rule: Rule) -> Resource:
         if one["type"] == "RequestRedirect":
             return {"match": _match(rule.match), "redirect": _redirect(one["requestRedirect"])}
     weighted = [
-        {
-            "name": share.backend.name if share.backend else NOWHERE,
-            "weight": share.weight,
-            **_headers(share.filters),
-        }
+        {"name": share.backend.name, "weight": share.weight, **_headers(share.filters)}
         for share in rule.shares
+        if share.backend
     ]
-    if not sum(share.weight for share in rule.shares):
+    if not sum(share["weight"] for share in weighted):
         return {"match": _match(rule.match), "direct_response": {"status": 500}, **headers}
     action: Resource = {
         "weighted_clusters": {"clusters": weighted},
-        "cluster_not_found_response_code": "INTERNAL_SERVER_ERROR",
         "timeout": duration(rule.timeout) if rule.timeout else TIMEOUT,
+        **_rewrite(rule),
     }
     if rule.mirrors:
         action["request_mirror_policies"] = [{"cluster": one.name} for one in rule.mirrors]
@@ -172,6 +169,27 @@ def _value(one: Manifest, key: str) -> Resource:
     if one.get("type") == "RegularExpression":
         return {"name": one["name"], key: {"safe_regex": {"regex": one["value"]}}}
     return {"name": one["name"], key: {"exact": one["value"]}}
+
+
+def _rewrite(rule: Rule) -> Resource:
+    spec = next((one["urlRewrite"] for one in rule.filters if one["type"] == "URLRewrite"), {})
+    found: Resource = {}
+    if "hostname" in spec:
+        found["host_rewrite_literal"] = spec["hostname"]
+    path = spec.get("path") or {}
+    if path.get("type") == "ReplaceFullPath":
+        found["regex_rewrite"] = _replaced("^/.*$", path["replaceFullPath"] or "/")
+    elif path.get("replacePrefixMatch", "") in ("", "/") and path:
+        # Envoy would leave the slash after the prefix, and one more.
+        prefix = re.escape(rule.match["path"]["value"].rstrip("/"))
+        found["regex_rewrite"] = _replaced(f"^{prefix}/*", "/")
+    elif path:
+        found["prefix_rewrite"] = path["replacePrefixMatch"]
+    return found
+
+
+def _replaced(regex: str, text: str) -> Resource:
+    return {"pattern": {"regex": regex}, "substitution": text}
 
 
 def _redirect(spec: Manifest) -> Resource:

@@ -11,6 +11,8 @@ it starts in a tenth of a second. Behaviours are words in the tag, after the ver
 
 `GET /metrics` is Prometheus text, `GET /healthz` is for probes, `POST /-/ready`, `/-/unready` and
 `/-/crash` change the process's mind at run time. It never logs requests.
+
+Who begins with HTTP/2, as a gateway does for gRPC, gets an empty gRPC message from each call.
 """
 
 import asyncio
@@ -24,6 +26,12 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.
 WORDS = re.compile(
     r"-(?:errors-(?P<errors>\d+)|slow-(?P<slow>\d+)ms|(?P<unready>unready)|(?P<crash>crash))"
 )
+PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
+REST_OF_PREFACE = len(b"SM\r\n\r\n")
+DATA, HEADERS, SETTINGS, PING = 0, 1, 4, 6
+"""Types of HTTP/2 frames; of others there is nothing to heed."""
+END_STREAM = ACK = 1
+END_HEADERS = 4
 TEXTS = {200: "OK", 404: "Not Found", 500: "Internal Server Error", 503: "Service Unavailable"}
 
 
@@ -117,7 +125,10 @@ class Application:
 
     async def exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer; False when the connection is to be closed."""
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        begun = await reader.readuntil(b"\r\n\r\n")
+        if begun == PREFACE:
+            await self.calls(reader, writer)
+        head = begun.decode("latin-1")
         self.open += 1
         self.idle.clear()
         try:
@@ -133,6 +144,25 @@ class Application:
             if not self.open:
                 self.idle.set()
         return not close
+
+    async def calls(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer gRPC calls until the other side closes, which ends in IncompleteReadError."""
+        await reader.readexactly(REST_OF_PREFACE)
+        writer.write(frame(SETTINGS))
+        while True:
+            head = await reader.readexactly(9)
+            length, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
+            payload = await reader.readexactly(length)
+            stream = int.from_bytes(head[5:], "big")
+            if kind in (SETTINGS, PING) and not flags & ACK:
+                writer.write(frame(kind, payload if kind == PING else b"", flags=ACK))
+            elif kind in (DATA, HEADERS) and flags & END_STREAM:
+                said = {"content-type": "application/grpc", "x-version": self.behaviour.version}
+                begin = b"\x88" + fields(said)  # :status: 200
+                writer.write(frame(HEADERS, begin, flags=END_HEADERS, stream=stream))
+                writer.write(frame(DATA, bytes(5), stream=stream))
+                end, over = fields({"grpc-status": "0"}), END_HEADERS | END_STREAM
+                writer.write(frame(HEADERS, end, flags=over, stream=stream))
 
     def render(self, status: int, kind: str, text: str, *, close: bool) -> bytes:
         body = text.encode()
@@ -175,6 +205,20 @@ class Application:
         self.failed -= self.failed >= 1
         self.metrics.observe(status, loop.time() - begin)
         return status, "text/plain", f"{self.behaviour.version} {self.pod}\n"
+
+
+def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = 0) -> bytes:
+    """An HTTP/2 frame."""
+    head = len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big")
+    return head + payload
+
+
+def fields(headers: dict[str, str]) -> bytes:
+    """Headers as HPACK writes them at its plainest: neither indexed nor compressed."""
+    words = ((name.encode(), value.encode()) for name, value in headers.items())
+    return b"".join(
+        b"\0" + bytes((len(name),)) + name + bytes((len(value),)) + value for name, value in words
+    )
 
 
 def main() -> None:

@@ -1,0 +1,57 @@
+"""A network of one's own: it is left as it was entered, and nothing of it outlives its parent."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from e2e.ground import seclusion
+from e2e.ground.waiting import until
+
+ROOT = Path(__file__).parent.parent
+OWN = Path("/proc/thread-self/ns/net")
+POD = ("10.244.3.4", 8080)
+
+
+LIVE_APART_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from e2e.ground import processes, seclusion
+with seclusion.entered():
+    processes.start("sleeper", ["/bin/sh", "-c", "sleep 600"], log=Path(sys.argv[1]) / "log")
+    print(os.readlink("/proc/thread-self/ns/net"), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def _inhabitants(network: str) -> list[Path]:
+    """The processes that are in a network namespace; a zombie is in none."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/ns/net"):
+        with contextlib.suppress(OSError):
+            found += [link] if str(link.readlink()) == network else []
+    return found
+
+
+def test_a_killed_parent_leaves_no_network(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", LIVE_APART_AND_DIE, str(tmp_path)]
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    network = ended.stdout.strip()
+    assert network.startswith("net:")
+    assert network != str(OWN.readlink())
+    until(lambda: not _inhabitants(network), "nobody is left in it", within=15)
+
+
+def test_a_pod_listens_there_and_nowhere_else() -> None:
+    home = OWN.readlink()
+    with seclusion.entered(), socket.create_server(POD):
+        assert OWN.readlink() != home
+        socket.create_connection(POD, timeout=5).close()
+    assert OWN.readlink() == home
+    with pytest.raises(OSError, match="assign requested address"), socket.create_server(POD):
+        pass

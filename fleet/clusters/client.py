@@ -60,6 +60,8 @@ class Page:
     version: str
     token: str = ""
     restarted: bool = False
+    size: int = 0
+    """Bytes of the answer."""
 
 
 @dataclass(eq=False, slots=True)
@@ -261,12 +263,14 @@ class Client(Transport):
         return _object(answer, f"{method} {path}")
 
     async def _page(self, path: str, params: Params) -> Page:
-        said = _object(await self.request("GET", path, params=params, retry=True), f"GET {path}")
+        answer = await self.request("GET", path, params=params, retry=True)
+        said = _object(answer, f"GET {path}")
         meta, items = said.get("metadata"), said.get("items")
         version = meta.get("resourceVersion") if isinstance(meta, dict) else None
         if not version or not isinstance(items, list) or not isinstance(meta, dict):
             raise Unreachable(f"GET {path}: the answer is not a list of an API server")
-        return Page(items=items, version=str(version), token=str(meta.get("continue") or ""))
+        token = str(meta.get("continue") or "")
+        return Page(items=items, version=str(version), token=token, size=len(answer))
 
 
 def _is_passing(error: BaseException) -> bool:

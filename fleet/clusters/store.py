@@ -14,7 +14,7 @@ backup counts from lower. So who tells (`see`, `end`) gives way to what is newer
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -65,8 +65,8 @@ def _nowhere(change: Change[Any]) -> None:
 class Store(Mapping[Key, T]):
     """See the module. `on` is called in the event loop, after the store has changed.
 
-    `decode` raises UserError, ValueError, KeyError or TypeError for an object that makes no sense;
-    such an object keeps its last good value and is named in `unreadable`.
+    `decode` raises UserError, ValueError, KeyError, TypeError or RecursionError for an object that
+    makes no sense; such an object keeps its last good value and is named in `unreadable`.
     """
 
     resource: Resource
@@ -133,15 +133,27 @@ class Store(Mapping[Key, T]):
     ) -> None:
         """Take a whole list that was asked for at the moment `since`. What has been learnt since
         stays, unless the list's `version`, where that is known, is later."""
-        listed = {identity(item)[0]: item for item in manifests}
+        self.settle(self.take(manifests, since, version), since, version)
+
+    def take(
+        self, manifests: Iterable[Mapping[str, Any]], since: int, version: str = ""
+    ) -> set[Key]:
+        """Take a part of such a list, so that the whole is never held at once; what it names."""
+        listed: set[Key] = set()
+        for item in manifests:
+            key, uid, _ = identity(item)
+            listed.add(key)
+            known = self._marks.get(key)
+            is_later = known is not None and _is_later(known, since, version)
+            is_buried = self._graves.get(uid, 0) > since
+            (self.see if is_later or is_buried else self._believe)(item)
+        return listed
+
+    def settle(self, listed: Container[Key], since: int, version: str = "") -> None:
+        """All parts have been taken, and these were in them: what was not is gone."""
         for key, mark in list(self._marks.items()):
             if key not in listed and not _is_later(mark, since, version):
                 self._lose(key)
-        for key, item in listed.items():
-            known = self._marks.get(key)
-            is_later = known is not None and _is_later(known, since, version)
-            is_buried = self._graves.get(identity(item)[1], 0) > since
-            (self.see if is_later or is_buried else self._believe)(item)
         self.moment += 1
         self._absent = self.moment
         self.is_restored = False
@@ -177,7 +189,7 @@ class Store(Mapping[Key, T]):
         old = self._items.get(key)
         try:
             value = self.decode(manifest)
-        except (UserError, ValueError, KeyError, TypeError) as error:
+        except (UserError, ValueError, KeyError, TypeError, RecursionError) as error:
             told = error if isinstance(error, UserError) else UserError("InvalidSpec", str(error))
             self.unreadable[key] = Unreadable(manifest=manifest, error=told)
             self.on(Change(type="UNREADABLE", key=key, old=old, new=None))

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Generic, TypeVar
 
-from fleet.api.names import Resource
+from fleet.api.names import Key, Resource
 from fleet.clusters.client import Client
 from fleet.clusters.store import Change, Store, identity, is_newer
 from fleet.errors import (
@@ -41,6 +41,8 @@ SHORTEST, LONGEST = 0.2, 60.0
 """Seconds between attempts, the most after the first failure and after many."""
 STEADY_SECONDS = 10.0
 """A watch that lasted so long was no failure."""
+LARGEST, MOST_BYTES = 32 * 1024, 4 * 2**20
+"""Where the number of objects is limited: bytes of each on average, and of a list beside that."""
 PATIENCE = 3
 """Failures in a row after which the version is no longer trusted: a restored API server counts
 from lower, and a watch from a version that it has yet to reach stays empty for ever."""
@@ -65,6 +67,8 @@ class Informer(Generic[T]):
     selector: str | None = None
     field_selector: str | None = None
     on_error: Callable[[FleetError], None] = _nowhere
+    most: int | None = None
+    """Objects that are held; None: as many as come."""
     store: Store[T] = field(init=False)
     synced: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     last_byte: float = field(default=-math.inf, init=False)
@@ -97,8 +101,8 @@ class Informer(Generic[T]):
 
     async def _relist(self) -> None:
         since = self.store.moment
-        found: list[dict[str, Any]] = []
-        version = ""
+        found: set[Key] = set()
+        version, size = "", 0
         pages = self.kube.pages(
             self.resource,
             self.namespace,
@@ -112,9 +116,10 @@ class Informer(Generic[T]):
                     found.clear()
                 for manifest in page.items:
                     self._version(manifest)
-                found += page.items
-                version = page.version
-        self.store.replace(found, since, version)
+                version, size = page.version, size + page.size
+                found |= self.store.take(page.items, since, version)
+                self._check_size(len(found), size)
+        self.store.settle(found, since, version)
         self.store.reached, self._is_listed = version, True
         self.synced.set()
 
@@ -132,6 +137,14 @@ class Informer(Generic[T]):
             async for event in events:
                 self._heard()
                 self._see(event)
+
+    def _check_size(self, objects: int, size: int = 0) -> None:
+        """Raises Unreachable where more comes than any cluster has: it harms only itself."""
+        if self.most is None:
+            return
+        if objects > self.most or size > MOST_BYTES + self.most * LARGEST:
+            what = f"{self.resource.plural}: more than {self.most} objects, or too large ones"
+            raise Unreachable(f"{what}: nobody can hold them")
 
     def _heard(self) -> None:
         self.last_byte = self.kube.monotonic()
@@ -151,6 +164,7 @@ class Informer(Generic[T]):
             self._check_order(version)
             take = self.store.end if event.get("type") == "DELETED" else self.store.see
             take(manifest)
+            self._check_size(len(self.store))
         self.store.reached = version
 
     def _check_order(self, version: str) -> None:

@@ -170,9 +170,9 @@ async def test_what_happened_in_a_gap_is_told(client: Client, server: Server, ho
             server.end_watches()
         await relisted(seen)
         assert seen.take() == [
-            ("DELETED", "c", 1, None),
             ("MODIFIED", "b", 1, 4),
             ("ADDED", "d", None, 5),
+            ("DELETED", "c", 1, None),
         ]
         assert seen.errors == []
 

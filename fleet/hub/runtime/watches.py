@@ -32,6 +32,9 @@ from fleet.hub.core.cluster import drift
 from fleet.hub.core.member.engine import Deployed, Keeper, Term
 from fleet.hub.runtime.links import Link, Problem
 
+MOST = 10_000
+"""Rollouts of ours that a member may have; who shows more shows anything."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
@@ -59,6 +62,7 @@ def informers(
             on=ears.rollout,
             selector=ours,
             on_error=ears.failed(ROLLOUTS),
+            most=MOST,
         ),
         Informer(
             client,
@@ -67,6 +71,7 @@ def informers(
             on=ears.lease,
             namespace=ENGINE_NAMESPACE,
             field_selector=f"metadata.name={ENGINE_LEASE}",
+            most=1,
             on_error=ears.failed(LEASES),
         ),
         Informer(
@@ -76,6 +81,7 @@ def informers(
             on=ears.deployment,
             namespace=ENGINE_NAMESPACE,
             field_selector=f"metadata.name={ENGINE_NAME}",
+            most=1,
             on_error=ears.failed(DEPLOYMENTS),
         ),
     ]

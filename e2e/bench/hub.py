@@ -68,7 +68,7 @@ class Story:
         await waited(there, f"{wanted} in {len(names)} members", every=0.25)
 
     async def beside(self, names: Sequence[str]) -> list[float]:
-        """One change while a member is dead and another slow, for the others."""
+        """One change while a member is dead and another slow, for the others; the last of all."""
         application, (dead, slow, *others) = self.world.applications[0], names
         simulation = self.world.simulation
         await asyncio.to_thread(simulation.ask, "moods", **{dead: "dead", slow: "slow"})
@@ -76,8 +76,6 @@ class Story:
         began, wanted = await self.change(application)
         await self.arrived(application, wanted, others)
         found = self._moments(application, wanted)
-        await asyncio.to_thread(simulation.ask, "moods")
-        await self.world.succeeded(application, self.numbers[application])
         return [found[name]["put"] - began for name in others]
 
     async def halt(self, names: Sequence[str]) -> list[float]:
@@ -146,6 +144,11 @@ async def measure(folder: Path, number: int, applications: int, changes: int) ->
         found.append(_one(f"{items} ClusterRollouts: restart → synced", "s", seconds, goals))
         rss = Usage(world.hub.process.pid).peak_mb()
         found.append(_one("hub: peak RSS of a restart", "MiB", rss, (Goal(limit=1_536),)))
+        await asyncio.sleep(CALM_SECONDS)
+        alone, _ = await story.delivered(world.applications[0], names)
+        beside = await story.beside(names)
+        title = f"{number} members: a change → Rollout present in each"
+        found += [_many(title, alone), _many(f"{title} but a dead and a slow one", beside)]
     return found
 
 
@@ -160,7 +163,7 @@ async def _idle(story: Story, number: int, items: int) -> Figure:
 
 
 async def _changes(story: Story, number: int, changes: int) -> list[Figure]:
-    """To everybody, to ten, and to everybody beside a dead and a slow one."""
+    """To everybody, and to ten."""
     names = story.world.simulation.names
     first, *_, small = story.world.applications
     usage = Usage(story.world.hub.process.pid)
@@ -177,13 +180,11 @@ async def _changes(story: Story, number: int, changes: int) -> list[Figure]:
         there, _ = await story.delivered(small, names[:10])
         few += there
     spent = (usage.cpu_seconds() - spent) / SMALL
-    beside = await story.beside(names)
     return [
         _many(f"{number} members: Application change → Rollout present in each", arrivals),
         _many(f"{number} members: verdict → visible in FleetRollouts", verdicts),
         _many(f"{number} members: a change for ten of them → Rollout present", few),
         _one(f"{number} members: hub's CPU of a change for ten of them", "ms", 1_000 * spent),
-        _many(f"{number} members: the same change beside a dead and a slow one", beside),
     ]
 
 

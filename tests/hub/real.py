@@ -49,6 +49,7 @@ def _in(inside: World, manifest: Manifest, objects: Objects) -> None:
     inside.manifest["metadata"].setdefault("annotations", {})
     services = [clone(one) for key, one in objects.items() if key[0] == names.SERVICES.plural]
     inside.services = {one["metadata"]["name"]: decode.service(one) for one in services}
+    inside.routes = {}
     for key, one in objects.items():
         if key[0] == names.HTTPROUTES.plural:
             route = decode.route(names.HTTPROUTES)(clone(one))

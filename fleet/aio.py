@@ -1,4 +1,5 @@
-"""The asyncio that every loop of both controllers shares: a work queue, supervision, an alarm.
+"""The asyncio that every loop of both controllers shares: a work queue, a line, supervision, an
+alarm.
 
 Used by `clusters`, both runtimes and `wiring`. Knows nothing of Kubernetes. This is the one place
 where `except Exception` stands: at the bottom of a loop that must outlive a bug, and it is loud.
@@ -198,6 +199,37 @@ def innermost(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+class Line:
+    """Work that takes a moment each and comes in thousands: one of them per round of the event
+    loop, so that whatever else is due, such as the renewal of a Lease, waits for one at most.
+
+        turn ─> [ third, second, first ] ── one per round ──> goes on
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._is_moving = False
+
+    async def turn(self) -> None:
+        """Until it is the caller's turn, in the order in which they came."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._waiting.append(future)
+        if not self._is_moving:
+            self._is_moving = True
+            loop.call_soon(self._move)
+        await future
+
+    def _move(self) -> None:
+        while self._waiting:
+            first = self._waiting.popleft()
+            if not first.done():  # who was cancelled has gone
+                first.set_result(None)
+                asyncio.get_running_loop().call_soon(self._move)
+                return
+        self._is_moving = False
 
 
 class Alarm:

@@ -304,3 +304,22 @@ def test_the_earliest_of_many_times_counts_on_libuv_too() -> None:
         return times
 
     assert aio.run(handled()) == 1
+
+
+async def test_in_a_line_one_goes_on_per_round_of_the_loop() -> None:
+    """However many come at once: who is not in the line is never kept waiting by two of them."""
+    line, done, most = aio.Line(), [], 0
+
+    async def work(number: int) -> None:
+        await line.turn()
+        done.append(number)
+
+    workers = [asyncio.create_task(work(number)) for number in range(200)]
+    workers[3].cancel()
+    while len(done) < 199:
+        before = len(done)
+        await asyncio.sleep(0)
+        most = max(most, len(done) - before)
+    assert most == 1
+    assert done == [number for number in range(200) if number != 3]
+    await asyncio.wait_for(line.turn(), 1)

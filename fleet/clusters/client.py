@@ -9,7 +9,7 @@ A list counts only when it is one: an empty answer from a proxy is never an empt
 
 import contextlib
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -48,6 +48,10 @@ _SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%?#\s]+")
 _backoff = tenacity.wait_random_exponential(multiplier=0.2, max=10)
 
 
+async def _at_once() -> None:
+    """Waits for nobody."""
+
+
 def _nothing() -> None:
     """Who listens when nobody does."""
 
@@ -73,6 +77,8 @@ class Client(Transport):
     """
 
     attempts: int = field(default=4, kw_only=True)
+    turn: Callable[[], Awaitable[None]] = field(default=_at_once, kw_only=True, repr=False)
+    """Awaited before a page of a list is read, which takes a while for a long one."""
 
     async def get(
         self, resource: Resource, name: str, namespace: str | None = None
@@ -264,6 +270,7 @@ class Client(Transport):
 
     async def _page(self, path: str, params: Params) -> Page:
         answer = await self.request("GET", path, params=params, retry=True)
+        await self.turn()
         said = _object(answer, f"GET {path}")
         meta, items = said.get("metadata"), said.get("items")
         version = meta.get("resourceVersion") if isinstance(meta, dict) else None

@@ -84,7 +84,7 @@ def compose(
     metrics: HubMetrics,
 ) -> "Hub":
     """The parts, put together and not yet running."""
-    clock = SteadyClock()
+    clock, line = SteadyClock(), aio.Line()
     elector = connect.elector(chosen, config, session, clock, HUB_LEASE, USER_AGENT)
 
     client = functools.partial(
@@ -101,6 +101,7 @@ def compose(
         clock=clock,
         recorder=recorder,
         metrics=metrics,
+        line=line,
         renders=Renders(environment.read(settings.files("templates"))),
         engine=EngineWish(
             image=chosen.engine_image,
@@ -108,7 +109,8 @@ def compose(
             environment=chosen.engine_environment,
         ),
         supervisor=Supervisor(
-            connect=client, equip=lambda name, kube: _equipment(context, name, kube)
+            connect=functools.partial(client, turn=line.turn),
+            equip=lambda name, kube: _equipment(context, name, kube),
         ),
         hooks=Hooks(
             Gatekeeper(Web(user_agent=USER_AGENT, allow_loopback=chosen.allow_loopback)),

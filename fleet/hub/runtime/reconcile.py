@@ -145,6 +145,7 @@ def _guarded(
     kind = resource.kind
 
     async def guarded(key: Key) -> None:
+        await hub.line.turn()
         started = hub.clock.monotonic()
         good: bool | None = False
         try:

@@ -3,10 +3,12 @@
 Nothing here may grow with the members, Applications or Rollouts that do not change.
 """
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from fleet import aio
 from fleet.api.conditions import condition
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import (
@@ -19,7 +21,7 @@ from fleet.api.names import (
 from fleet.clusters.health import Breaker, Circuit
 from fleet.clusters.store import Change
 from fleet.hub.core.member import freshness
-from fleet.hub.runtime import membership, triggers
+from fleet.hub.runtime import membership, reconcile, triggers
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk, Keys
 
@@ -160,3 +162,26 @@ def test_a_thousand_that_are_lost_at_once_are_compared_a_few_times_each() -> Non
     lost = [Moment(second) for second in range(1_000)]
     assert not freshness.is_isolated(lost, [0.0] * 3_000, 4_000, 1_000.0)
     assert Moment.compared < 20 * len(lost)
+
+
+async def test_a_restart_looks_at_one_key_per_round_of_the_event_loop(desk: Desk) -> None:
+    """Of all queues together: most looks wait for nothing, and the Lease has to be renewed."""
+    looked: list[str] = []
+
+    async def look(_: Any, key: tuple[str, str]) -> None:
+        looked.append(key[1])
+
+    queues = [aio.WorkQueue[tuple[str, str]](concurrency=4) for _ in range(25)]
+    tasks = []
+    for queue in queues:
+        for number in range(8):
+            queue.add((TENANT, f"checkout.{number}"))
+        guarded = reconcile._guarded(desk.hub, CLUSTERROLLOUTS, look, queue)
+        tasks.append(asyncio.create_task(queue.run(guarded)))
+    most = 0
+    while len(looked) < 200:
+        before = len(looked)
+        await asyncio.sleep(0)
+        most = max(most, len(looked) - before)
+    await aio.cancel(*tasks)
+    assert most == 1

@@ -149,7 +149,7 @@ def test_somebody_who_is_no_administrator_is_told_what_lacks(console: Console) -
     assert (said.err, said.code) == (
         f'error: the member {console.member.server} refuses: namespaces "kulta-system" is '
         f'forbidden: User "{user}" cannot patch resource "namespaces" in API group "" in the '
-        'namespace "kulta-system": use the kubeconfig of an administrator\n',
+        'namespace "kulta-system": use the kubeconfig of an administrator, or have it granted\n',
         1,
     )
 

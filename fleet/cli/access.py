@@ -9,6 +9,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -41,6 +42,10 @@ _CLASSES: Mapping[int, type[errors.FleetError]] = {
     422: errors.Invalid,
     429: errors.Throttled,
 }
+
+
+NO_KIND = "page not found"
+"""What a server says of a kind that it does not know."""
 
 
 class Access:
@@ -218,9 +223,12 @@ class Access:
             text = str(json.loads(text)["message"])
         except (ValueError, KeyError, TypeError):
             text = text[:200].strip()
+        if status == HTTPStatus.NOT_FOUND and self.role == "hub" and NO_KIND in text:
+            text = f"{self.server} is no hub: kubectl apply -f crds/ -f deploy/hub/ there"
+            return errors.UserError("NotFound", text)
         words = {
             401: "does not know these credentials: use a kubeconfig that is valid there",
-            403: f"refuses: {text}: use the kubeconfig of an administrator",
+            403: f"refuses: {text}: use the kubeconfig of an administrator, or have it granted",
         }
         kind = _CLASSES.get(status, errors.Unreachable)
         said = words.get(status) or f"says: {text or f'HTTP {status}'}"

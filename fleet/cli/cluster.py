@@ -6,6 +6,7 @@ perhaps of the member (`farewell`); `list` and `check` read only.
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,7 +31,7 @@ def complete(context: typer.Context, incomplete: str) -> list[str]:
     try:
         kubeconfig, where = given.get("hub_kubeconfig"), given.get("hub_context") or None
         with access.connect(kubeconfig, where, role="hub") as hub:
-            found = hub.list(names.MEMBERCLUSTERS, given.get("namespace") or "default")
+            found = hub.list(names.MEMBERCLUSTERS, given.get("namespace") or hub.namespace)
     except FleetError:
         return []  # a shell that completes has no room for words
     known = (str(item["metadata"]["name"]) for item in found)
@@ -67,7 +68,7 @@ def add(
         str | None, typer.Option(help="Engine image; default: the hub's choice.")
     ] = None,
     renew: Annotated[bool, typer.Option("--renew", help="Only write a fresh token.")] = False,
-    namespace: options.Namespace = "default",
+    namespace: options.Place = "",
     hub_kubeconfig: options.HubKubeconfig = None,
     hub_context: options.HubContext = "",
 ) -> None:
@@ -93,6 +94,8 @@ def add(
         access.connect(hub_kubeconfig, hub_context or None, role="hub") as hub,
         access.connect(kubeconfig, context or None, role="member") as member,
     ):
+        namespace = namespace or hub.namespace
+        wish = replace(wish, namespace=namespace)
         for line in do(hub, member, wish):
             typer.echo(line)
     done = "has a new token" if renew else f"is registered: fleet cluster list -n {namespace}"
@@ -102,16 +105,17 @@ def add(
 @app.command("list")
 def list_command(
     output: options.Output = "table",
-    namespace: options.Namespace = "default",
-    hub_kubeconfig: options.HubKubeconfig = None,
-    hub_context: options.HubContext = "",
+    namespace: options.Place = "",
+    hub_kubeconfig: options.OnlyKubeconfig = None,
+    hub_context: options.OnlyContext = "",
 ) -> None:
     """The members of a namespace and what the hub knows of them."""
     tables.check(output)
     with access.connect(hub_kubeconfig, hub_context or None, role="hub") as hub:
+        namespace = namespace or hub.namespace
         clusters = hub.list(names.MEMBERCLUSTERS, namespace)
     if output in ("json", "yaml"):
-        typer.echo(tables.document(clusters, output), nl=False)
+        typer.echo(tables.document([tables.bare(item) for item in clusters], output), nl=False)
     elif output == "name":
         for cluster in clusters:
             typer.echo(f"membercluster.{names.FLEET_GROUP}/{cluster['metadata']['name']}")
@@ -127,14 +131,14 @@ def list_command(
 def check_command(
     name: Name,
     output: Annotated[str, typer.Option("--output", "-o", help="table, json or yaml.")] = "table",
-    namespace: options.Namespace = "default",
-    hub_kubeconfig: options.HubKubeconfig = None,
-    hub_context: options.HubContext = "",
+    namespace: options.Place = "",
+    hub_kubeconfig: options.OnlyKubeconfig = None,
+    hub_context: options.OnlyContext = "",
 ) -> None:
     """Look at one member with the hub's own kubeconfig; exit with 1 if something is wrong."""
     tables.check(output, ("table", "json", "yaml"))
     with access.connect(hub_kubeconfig, hub_context or None, role="hub") as hub:
-        findings = list(inspection.inspect(hub, namespace, name))
+        findings = list(inspection.inspect(hub, namespace or hub.namespace, name))
     if output == "table":
         for item in findings:
             typer.echo(f"  {MARKS[item.good]} {item.what:10}  {item.text}")
@@ -153,13 +157,14 @@ def upgrade(
     ] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is exchanged.")] = False,
     timeout: options.TimeOut = "",
-    namespace: options.Namespace = "default",
-    hub_kubeconfig: options.HubKubeconfig = None,
-    hub_context: options.HubContext = "",
+    namespace: options.Place = "",
+    hub_kubeconfig: options.OnlyKubeconfig = None,
+    hub_context: options.OnlyContext = "",
 ) -> None:
     """Have a member's engine replaced by another image; the hub waits for its Rollouts to end."""
     seconds = options.span(timeout)
     with access.connect(hub_kubeconfig, hub_context or None, role="hub") as hub:
+        namespace = namespace or hub.namespace
         cluster = hub.find(names.MEMBERCLUSTERS, name, namespace)
         if cluster is None:
             text = f"MemberCluster {namespace}/{name} does not exist: `fleet cluster add`"
@@ -202,7 +207,7 @@ def remove(
             help="No other namespace of the hub has this member, where you may not look.",
         ),
     ] = False,
-    namespace: options.Namespace = "default",
+    namespace: options.Place = "",
     hub_kubeconfig: options.HubKubeconfig = None,
     hub_context: options.HubContext = "",
 ) -> None:
@@ -210,7 +215,7 @@ def remove(
     with ExitStack() as stack:
         hub = access.connect(hub_kubeconfig, hub_context or None, role="hub")
         stack.enter_context(hub)
-        found = farewell.look(hub, namespace, name)
+        found = farewell.look(hub, namespace or hub.namespace, name)
         if not yes:
             text = f"{name}: {farewell.consequences(found)}: add --yes to remove it"
             raise UserError("Refused", text)

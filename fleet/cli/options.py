@@ -8,13 +8,20 @@ import typer
 from fleet import errors
 from fleet.kit import durations
 
-Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace in the hub.")]
 HubKubeconfig = Annotated[
     Path | None,
     typer.Option(
         "--hub-kubeconfig", help="Kubeconfig of the hub; default: as kubectl.", exists=True
     ),
 ]
+OnlyKubeconfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--kubeconfig", "--hub-kubeconfig", help="Kubeconfig of the hub; default: as kubectl."
+    ),
+]
+"""Where no other kubeconfig is meant."""
+OnlyContext = Annotated[str, typer.Option("--context", "--hub-context", help="Context of the hub.")]
 HubContext = Annotated[str, typer.Option("--hub-context", help="Context of the hub.")]
 Kubeconfig = Annotated[
     Path | None,

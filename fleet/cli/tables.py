@@ -62,6 +62,12 @@ def aligned(rows: Sequence[Mapping[str, str]]) -> str:
     )
 
 
+def bare(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An object as kubectl prints it: without the book-keeping about who wrote which field."""
+    metadata = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
+    return {**item, "metadata": metadata}
+
+
 def document(value: Any, output: str) -> str:
     """`value` as JSON or YAML."""
     if output == "json":

@@ -13,6 +13,8 @@ from tests.shell import fleet
 class Hub:
     """Writes the status of its one member each time after somebody has looked."""
 
+    namespace = "shop"
+
     def __init__(self) -> None:
         self.version = 1
         self.patches: list[Mapping[str, Any]] = []

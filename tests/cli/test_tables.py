@@ -23,6 +23,11 @@ def test_no_rows_are_no_table() -> None:
     assert tables.aligned([]) == ""
 
 
+def test_an_object_is_printed_without_its_book_keeping() -> None:
+    stored = {"metadata": {"name": "a", "managedFields": [{}]}, "status": {"failed": 0}}
+    assert tables.bare(stored) == {"metadata": {"name": "a"}, "status": {"failed": 0}}
+
+
 @pytest.mark.parametrize(
     ("distance", "text"),
     [

@@ -8,10 +8,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fleet.api.application import Application
 from fleet.api.fleetrollout import Entry, FleetRollout
 from fleet.cli.runs.place import clusters_of
 from fleet.errors import UserError
 from fleet.hub.core import phases
+from fleet.hub.core.application import decision
 from fleet.kit import phrases
 
 REFUSED = "RequestRefused"
@@ -101,6 +103,21 @@ def text(wish: Wish, run: FleetRollout, newest: int, identity: str) -> str:
     said = wish.wave or wish.cluster or wish.to or wish.plan
     argument = _approval(wish, run) if wish.verb == "approve" else said
     return "/".join(part for part in (wish.verb, identity, argument) if part)
+
+
+def check_leaving(wish: Wish, application: Application) -> None:
+    """Whether that Application waits for a yes to those who have left, and to these.
+
+    Raises UserError `Refused`: a hub would keep the yes and nothing would follow.
+    """
+    asked = [item for item in application.status.conditions if item.type == decision.PRUNED]
+    if not asked:
+        text = f"{application.name}: nobody waits to be let go: its condition Pruned would say so"
+        raise UserError("Refused", text)
+    if not wish.plan or not asked[0].message.endswith(f"/{wish.plan}"):
+        raise UserError(
+            "Refused", f"{application.name}: {spoken(asked[0].message, application.name)}"
+        )
 
 
 def _check_names(wish: Wish, run: FleetRollout) -> None:

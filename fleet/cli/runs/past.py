@@ -3,6 +3,7 @@
 import typer
 
 from fleet.api import names
+from fleet.api.fleetrollout import FleetRollout
 from fleet.cli import options, tables
 from fleet.cli.runs import place, story
 from fleet.cli.screen import Screen
@@ -23,19 +24,15 @@ def history(
         target = hub.target(name)
         if target.run is None:
             raise UserError("NotFound", f"{target.name} has no run yet: {target.message}")
-        found = hub.runs(target.run.spec.application.name)
+        stored = hub.stored_runs(target.run.spec.application.name)
+    found = [FleetRollout.parse(item) for item in stored]
     if output in ("table", "wide"):
         Screen(plain=no_color).show(story.runs(found))
     elif output == "name":
         for run in reversed(found):
             typer.echo(f"fleetrollout.{names.FLEET_GROUP}/{run.name}")
     else:
-        head = {
-            "apiVersion": names.FLEETROLLOUTS.api_version,
-            "kind": names.FLEETROLLOUTS.kind,
-        }
-        items = [head | run.manifest() for run in reversed(found)]
-        listed = {"apiVersion": "v1", "kind": "List", "items": items}
+        listed = {"apiVersion": "v1", "kind": "List", "items": stored[::-1]}
         typer.echo(tables.document(listed, output), nl=False)
 
 

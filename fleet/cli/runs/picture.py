@@ -124,6 +124,9 @@ def _trouble(view: View, now: datetime, width: int | None) -> Iterator[Text]:
     if found.status.observed_generation != found.metadata.generation:
         words = "the hub has not looked at the present spec of the Application yet"
         yield from page.labelled("Trouble", page.marked(Tone.UNKNOWN, words), width)
+    elif view.run.spec.instead_of and not view.run.status.undo_to:
+        words = "an undo has put aside what the Application asks for, until it is changed"
+        yield from page.labelled("Undone", page.marked(Tone.WAITING, words), width)
     for item in found.status.conditions:
         if item.type == "Accepted" and item.status == "False":
             words = f"the Application is not accepted: {item.reason}: {item.message}"

@@ -21,12 +21,11 @@ from fleet.api import names
 from fleet.api.application import Application
 from fleet.api.clusterrollout import ClusterRollout
 from fleet.api.fleetrollout import FleetRollout
+from fleet.cli import tables
 
 if TYPE_CHECKING:
     from fleet.cli.access import Access
 
-NO_KIND = "page not found"
-"""What a server says of a kind that it does not know."""
 KINDS: Mapping[str, names.Resource] = {
     word: resource
     for resource, words in (
@@ -93,7 +92,6 @@ class Place:
             return Target(application=Application.parse(found), run=runs[-1] if runs else None)
         if run is not None:
             return Target(application=None, run=FleetRollout.parse(run))
-        self.applications()  # says so where the kind itself is missing
         what = {names.APPLICATIONS: "Application", names.FLEETROLLOUTS: "run"}
         raise errors.UserError(
             "NotFound",
@@ -113,12 +111,35 @@ class Place:
         runs = [FleetRollout.parse(item) for item in found]
         return sorted(runs, key=lambda run: run.spec.number)
 
+    def owner(self, run: FleetRollout) -> Application:
+        """The Application of a run. Raises UserError where it is gone."""
+        name = run.spec.application.name
+        found = self._find(names.APPLICATIONS, name)
+        if found is None:
+            raise errors.UserError("NotFound", f"Application {name} was deleted meanwhile")
+        return Application.parse(found)
+
     def newest(self, run: FleetRollout) -> int:
         """The number of the newest run of its Application. Raises UserError where none is left."""
         found = self.runs(run.spec.application.name)
         if not found:
             raise errors.UserError("NotFound", f"{run.name} was deleted meanwhile")
         return found[-1].spec.number
+
+    def stored_runs(self, application: str) -> list[dict[str, Any]]:
+        """The same as they are stored, for programs."""
+        found = self._list(names.FLEETROLLOUTS, self.namespace, labelled(application))
+        return sorted(map(tables.bare, found), key=lambda item: int(item["spec"]["number"]))
+
+    def stored(self, target: Target) -> dict[str, Any]:
+        """The object that was named, as it is stored: the run where a run was, else the
+        Application."""
+        is_run = target.application is None
+        resource = names.FLEETROLLOUTS if is_run else names.APPLICATIONS
+        found = self._find(resource, target.name)
+        if found is None:
+            raise errors.UserError("NotFound", f"{target.name} was deleted meanwhile")
+        return tables.bare({"apiVersion": resource.api_version, "kind": resource.kind} | found)
 
     def all_runs(self, namespace: str | None) -> list[FleetRollout]:
         """The runs of all Applications of a namespace, or of all namespaces."""
@@ -144,13 +165,7 @@ class Place:
     def _list(
         self, resource: names.Resource, namespace: str | None, query: Mapping[str, str]
     ) -> list[dict[str, Any]]:
-        try:
-            answer = self.access.request("GET", resource.path(namespace), query=query)
-        except errors.NotFound as error:
-            if NO_KIND not in str(error):
-                raise
-            text = f"{self.access.server} is no hub: kubectl apply -f crds/ -f deploy/hub/ there"
-            raise errors.UserError("NotFound", text) from None
+        answer = self.access.request("GET", resource.path(namespace), query=query)
         kind = {"apiVersion": resource.api_version, "kind": resource.kind}
         return [kind | item for item in answer["items"]]
 
@@ -221,7 +236,10 @@ def _named(context: typer.Context) -> FleetRollout | None:
         with reached(
             given.get("kubeconfig"), given.get("context") or "", given.get("namespace") or ""
         ) as place:
-            return place.target(str(given.get("name") or "")).run
+            # A line that ends with an option without its value is parsed no further: the rest of it
+            # stands in `args`.
+            word = given.get("name") or next(iter(context.args), "")
+            return place.target(str(word)).run
     except errors.FleetError:
         return None
 

@@ -37,12 +37,15 @@ class Estimate:
 
 def estimate(inputs: Inputs) -> Estimate:
     """From the clusters that have come to a good end, else from the strategy."""
-    taken = [found for item in inputs.observed.clusters if (found := _taken(item)) is not None]
+    pauses = sum(_pauses(inputs.application.spec))
+    every = [found for item in inputs.observed.clusters if (found := _taken(item)) is not None]
+    # Who took less than the pauses had nothing to go through: another number of pods, an undo.
+    taken = [seconds for seconds in every if seconds >= pauses]
     if taken:
         what = "1 cluster" if len(taken) == 1 else f"{len(taken)} clusters"
         return Estimate(seconds=median(taken), source=f"median of {what} that it ran in last")
-    pauses = sum(_pauses(inputs.application.spec))
-    source = "the pauses of its strategy and a minute: nothing has run yet"
+    what = "nothing has run through them lately" if every else "nothing has run yet"
+    source = f"the pauses of its strategy and a minute: {what}"
     return Estimate(seconds=pauses + SETTLING, source=source)
 
 

@@ -48,7 +48,7 @@ def get(
             now = SystemClock().now()
             screen.show(picture.whole(view, now, screen.width, wide=output == "wide"))
         else:
-            typer.echo(_document(hub.target(name), output), nl=False)
+            typer.echo(_document(hub.stored(hub.target(name)), output), nl=False)
 
 
 def describe(
@@ -88,23 +88,17 @@ def seen(hub: Place, target: Target) -> View:
     )
 
 
-def _document(target: Target, output: str) -> str:
-    """The object that was named: the run where a run was, else the Application."""
-    resource = names.FLEETROLLOUTS if target.application is None else names.APPLICATIONS
-    found = target.run if target.application is None else target.application
-    assert found is not None
+def _document(found: Mapping[str, Any], output: str) -> str:
     if output == "name":
-        kind = resource.kind.lower()
-        return f"{kind}.{resource.group}/{found.name}\n"
-    head = {"apiVersion": resource.api_version, "kind": resource.kind}
-    return tables.document(head | found.manifest(), output)
+        return f"{found['kind'].lower()}.{names.FLEET_GROUP}/{found['metadata']['name']}\n"
+    return tables.document(found, output)
 
 
 def _list(hub: Place, screen: Screen, output: str, *, everywhere: bool) -> None:
     namespace = None if everywhere else hub.namespace
     items = hub.applications(namespace)
     if output in ("json", "yaml"):
-        found = {"apiVersion": "v1", "kind": "List", "items": items}
+        found = {"apiVersion": "v1", "kind": "List", "items": [tables.bare(x) for x in items]}
         typer.echo(tables.document(found, output), nl=False)
         return
     if output == "name":
@@ -113,7 +107,8 @@ def _list(hub: Place, screen: Screen, output: str, *, everywhere: bool) -> None:
         return
     if not items:
         where = "in any namespace" if everywhere else f"in namespace {namespace}"
-        typer.echo(f"no Applications {where} of {hub.access.server}", err=True)
+        hint = "" if everywhere else ": -n names another one, -A shows all"
+        typer.echo(f"no Applications {where} of {hub.access.server}{hint}", err=True)
         return
     newest = _newest(hub.all_runs(namespace))
     pairs = [(item, newest.get(_key(item["metadata"]))) for item in items]

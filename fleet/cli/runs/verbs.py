@@ -105,6 +105,8 @@ def ask(hub: Place, name: str, wish: Wish, end: float) -> Asked:
         target = hub.target(name)
         found, busy = target.run, _busy(target)
         if not busy and found is not None:
+            if wish.verb == "confirm-prune":
+                asking.check_leaving(wish, hub.owner(found))
             identity = secrets.token_hex(4)
             words = asking.text(wish, found, _newest(hub, target, found), identity)
             try:

@@ -133,6 +133,11 @@ def undone() -> World:
     return world.tick(replace(world.settle(second()), request="undo/0"))
 
 
+def put_aside() -> World:
+    """The first revision is delivered again in place of the second, which is still asked for."""
+    return world.settle(undone())
+
+
 def announced() -> World:
     """The Application tells of a second run that has not been heard of yet."""
     here = second()

@@ -2,6 +2,8 @@
 
 import pytest
 
+from fleet.api.application import Application
+from fleet.api.conditions import Condition
 from fleet.cli.main import COMMANDS, RUNS
 from fleet.cli.runs import asking
 from fleet.cli.runs.asking import Wish
@@ -159,6 +161,38 @@ def test_an_answer_is_found_in_a_history_that_is_full() -> None:
     here.runs["checkout-1"] = here.run.model_copy(update={"status": full})
     _, answer = scenes.asked(here, Wish(verb="pause"))
     assert answer == asking.Answer(refused=False, text="paused by request")
+
+
+ASKED = (
+    "ap-1, ap-2 left fleet production: 2 of 5 clusters are more than maxPrune: 25% lets go: take "
+    "them back into the fleet, or confirm with the request confirm-prune/<id>/3f2a9c01"
+)
+
+
+@pytest.mark.parametrize(
+    ("waits", "plan", "said"),
+    [
+        pytest.param(False, "3f2a9c01", "nobody waits to be let go", id="nobody has left"),
+        pytest.param(True, "00000000", "confirm-prune checkout --plan 3f2a9c01", id="others have"),
+        pytest.param(True, "", "ap-1, ap-2 left fleet production", id="nothing is named"),
+    ],
+)
+def test_a_yes_to_nobodys_question_is_not_given(waits: bool, plan: str, said: str) -> None:
+    application = leaving(waits)
+    with pytest.raises(UserError, match=said):
+        asking.check_leaving(Wish(verb="confirm-prune", plan=plan), application)
+
+
+def test_a_yes_to_the_question_is() -> None:
+    asking.check_leaving(Wish(verb="confirm-prune", plan="3f2a9c01"), leaving(True))
+
+
+def leaving(waits: bool) -> Application:
+    """One whose clusters have left, if they wait for an answer."""
+    found = scenes.succeeded().application
+    asked = Condition(type="Pruned", status="False", reason="PruneNeedsConfirmation", message=ASKED)
+    status = found.status.model_copy(update={"conditions": (asked,) if waits else ()})
+    return found.model_copy(update={"status": status})
 
 
 SPOKEN = [

@@ -59,6 +59,9 @@ TOLD = [
     ),
     pytest.param(scenes.waiting, "resume/7 by jane, not answered yet", id="not answered"),
     pytest.param(scenes.unseen, "the hub has not looked at the present spec", id="not looked at"),
+    pytest.param(
+        scenes.put_aside, "an undo has put aside what the Application asks for", id="put aside"
+    ),
 ]
 
 

@@ -1,5 +1,6 @@
 """What APP and RUN may look like, and what is meant by them."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,6 +52,36 @@ def test_who_joined_is_a_cluster_of_the_run() -> None:
     run = scenes.second().run
     joined = run.status.model_copy(update={"appended": (Appended(name="d", wave="rest"),)})
     assert place.clusters_of(run.model_copy(update={"status": joined})) == ["a", "b", "c", "d"]
+
+
+LINES = [
+    pytest.param(["checkout", "--wave"], "", ["canary", "rest"], id="after the name"),
+    pytest.param(["-n", "shop", "checkout", "--wave"], "r", ["rest"], id="after an option more"),
+    pytest.param(["checkout", "-n", "shop", "--cluster"], "", ["a", "b", "c"], id="clusters"),
+    pytest.param(["--cluster"], "", [], id="before anything is named"),
+]
+
+
+@pytest.mark.parametrize(("words", "begun", "offered"), LINES)
+def test_waves_and_clusters_are_those_of_the_run_that_the_line_names(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], begun: str, offered: list[str]
+) -> None:
+    """A shell asks in the middle of a line, where an option has no value yet."""
+
+    class Hub:
+        def target(self, word: str) -> Target:
+            if word != "checkout":
+                raise UserError("NotFound", word)
+            return Target(application=None, run=scenes.second().run)
+
+    monkeypatch.setattr(place, "reached", lambda *_: contextlib.nullcontext(Hub()))
+    line = " ".join(["fleet", "rollback", *words, begun])
+    done = fleet(
+        COMP_WORDS=line,
+        COMP_CWORD=str(len(words) + 2),
+        _FLEET_COMPLETE="complete_bash",
+    )
+    assert done.stdout.split() == offered
 
 
 class Emptied:

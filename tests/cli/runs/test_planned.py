@@ -106,6 +106,18 @@ def test_a_plan_is_as_it_was_read(
     golden.check(FOLDER / f"{name}.txt", scenes.lasting(text, revision=due.proposal.revision))
 
 
+def test_a_run_that_went_through_no_pauses_says_nothing_of_the_next() -> None:
+    here = scenes.succeeded()
+    short = planned.estimate(scenes.known(here))
+    assert short.source == "median of 3 clusters that it ran in last"
+    steps = [{"setWeight": 20, "pause": {"duration": "1h"}}, {"setWeight": 100}]
+    policy = here.application.spec.delivery_policy.manifest()
+    policy["strategy"] = {"canary": {"steps": steps}}
+    found = planned.estimate(scenes.known(world.deliver(here, "shop:v2", **policy)))
+    assert found.seconds == 3_660.0
+    assert found.source.endswith("nothing has run through them lately")
+
+
 LENGTHS = [
     pytest.param({"clusters": ("a", "b", "c"), "max_concurrency": 2}, 0, 200, id="two rounds"),
     pytest.param({"clusters": ("a",), "soak_seconds": 60}, 0, 160, id="a soak"),

@@ -273,3 +273,17 @@ async def test_what_may_not_be_watched_is_told_by_its_name(
     desk.clock.advance(1)
     link.handle.informers[resource].on_error(Forbidden("403"))
     assert await keep(desk) == told
+
+
+async def test_an_engine_is_current_once_the_new_pod_has_taken_over(desk: Desk) -> None:
+    link = desk.link("eu-7")
+    assert engines.is_current(desk.hub, link) is None
+    await keep(desk)
+    come_up(desk, "eu-7", "pod-1")
+    assert engines.is_current(desk.hub, link) is True
+    await keep(desk, image="kulta-fleet:next")
+    assert engines.is_current(desk.hub, link) is False
+    come_up(desk, "eu-7", "pod-2")
+    assert engines.is_current(desk.hub, link) is True
+    await keep(desk, mode="External")
+    assert engines.is_current(desk.hub, link) is None

@@ -7,6 +7,7 @@ Used by the models (validation), both cores (arithmetic) and the messages (forma
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 PATTERN = r"^\s*\+?[0-9]+[smhd]\s*$"
 """What the CRD schema can say; `parse` also checks the range."""
@@ -33,6 +34,7 @@ _UNITS = {"s": (1, 86_400), "m": (60, 1_440), "h": (3_600, 168), "d": (86_400, 7
 _TEXT = re.compile(r"\+?([0-9]{1,18})([smhd])", re.ASCII)
 
 
+@lru_cache(maxsize=1_024)  # every look reads the same few again
 def parse(text: str, *, allow_zero: bool = False) -> timedelta:
     """The duration that `text` names. Raises ValueError with a sentence that says what to write.
 

@@ -5,6 +5,7 @@ hour that does not exist opens an hour later by the clock on the wall, one whose
 opens the first time; its length is true time, whatever clocks do meanwhile.
 """
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -58,6 +59,12 @@ def at(cron: str, zone: str, length: timedelta, now: datetime) -> Window:
     return Window(closes=closes if now < closes else None, opens=opens)
 
 
+@lru_cache(maxsize=256)
+def _read(cron: str) -> croniter:
+    """To read an expression takes much longer than to find a time with it."""
+    return croniter(cron)
+
+
 def _starts(cron: str, zone: str, now: datetime, *, back: bool) -> Iterator[datetime]:
     """Openings away from `now`, from the other side of it on where clocks are changed near it: the
     clock on the wall then orders them otherwise than time does."""
@@ -65,7 +72,8 @@ def _starts(cron: str, zone: str, now: datetime, *, back: bool) -> Iterator[date
     wall = now.astimezone(there).replace(tzinfo=None, fold=0)
     offsets = {moment.astimezone(there).utcoffset() for moment in (now - _SHIFT, now + _SHIFT)}
     margin = _SHIFT if len(offsets) > 1 else timedelta(minutes=1)
-    walls = croniter(cron, wall + margin if back else wall - margin)
+    walls = copy.copy(_read(cron))
+    walls.set_current(wall + margin if back else wall - margin)
     while True:
         found = walls.get_prev(datetime) if back else walls.get_next(datetime)
         yield found.replace(tzinfo=there).astimezone(UTC)

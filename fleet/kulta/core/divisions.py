@@ -4,7 +4,7 @@ A strategy asks for objects by name or by labels (`Target`); here they are found
 were seen. Used by `traffic`, `removal` and, for what a spec asks for, by strategies. Never writes.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fleet.api.meta import Manifest
@@ -13,7 +13,7 @@ from fleet.api.routing import GatewayAPI, GatewayRouting, TrafficRouting
 from fleet.kulta.core import revisions
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.core.routers import ROUTERS, Backends, Router
-from fleet.kulta.core.routers.base import Branch, Origin, Place, Target
+from fleet.kulta.core.routers.base import Origin, Place, Target
 from fleet.kulta.core.traits import Traits
 from fleet.kulta.core.wait import Wait
 
@@ -95,35 +95,22 @@ def spots(
     return tuple(found.values())
 
 
-def of(
-    rollout: Rollout,
-    traits: Traits,
-    observed: Observed,
-    branches: Collection[Branch] | None = None,
-) -> tuple[Division, ...]:
-    """Every object that divides; `branches`: those of the arms that count, else all. Nobody gets
-    copies of requests."""
+def of(rollout: Rollout, traits: Traits, observed: Observed) -> tuple[Division, ...]:
+    """Every object that divides, with the branches of all arms. Nobody gets copies of requests."""
     return tuple(
         Division(
             spot=spot,
             router=ROUTERS[spot.place[0]],
             source=observed.routes.get(spot.named),
             route=observed.routes.get(spot.place),
-            parts=backends(rollout, traits, spot, observed, branches),
+            parts=backends(rollout, traits, spot, observed),
         )
         for spot in spots(rollout.name, traits.targets, observed.routes)
     )
 
 
-def backends(
-    rollout: Rollout,
-    traits: Traits,
-    spot: Spot,
-    observed: Observed,
-    branches: Collection[Branch] | None = None,
-) -> Backends:
+def backends(rollout: Rollout, traits: Traits, spot: Spot, observed: Observed) -> Backends:
     """Between what the traffic of a Rollout is divided in an object."""
-    all_ = tuple(arm.branch for arm in traits.arms)
     target = spot.target
     origin = Origin(
         source=observed.routes.get(spot.named),
@@ -137,7 +124,7 @@ def backends(
         canary=traits.canary_service,
         port=traits.port,
         rules=target.rules,
-        branches=all_ if branches is None else tuple(branches),
+        branches=tuple(arm.branch for arm in traits.arms),
         origin=origin,
     )
 

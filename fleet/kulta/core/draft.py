@@ -13,6 +13,7 @@ from fleet.api.rollout import Phase, RolloutStatus
 from fleet.kulta.core import phases
 from fleet.kulta.core.actions import Action
 from fleet.kulta.core.counsel import Question
+from fleet.kulta.core.divisions import Division
 from fleet.kulta.core.errands import Errand
 from fleet.kulta.core.look import Look
 from fleet.kulta.core.observed import Inquiry, Query
@@ -50,6 +51,8 @@ class Draft:
     """Who or what pauses the rollout."""
     manages_traffic: bool = False
     """Some Service or route is ours at present."""
+    divisions: tuple[Division, ...] | None = None
+    """What divides the traffic, once somebody has asked."""
 
     @property
     def now(self) -> datetime:

@@ -36,7 +36,7 @@ class Look:
 
     @cached_property
     def bounds(self) -> Bounds:
-        return replicas.bounds(self.spec.replicas, *self.spec.amounts.values())
+        return _bounds(self.spec)
 
     @property
     def total(self) -> int:
@@ -76,6 +76,11 @@ class Look:
     def answers(self) -> Mapping[str, Measurement]:
         """PromQL → its latest answer, for those who ask a single Prometheus."""
         return {query.text: item for query, item in self.observed.measurements.items()}
+
+
+@memory.once
+def _bounds(spec: RolloutSpec) -> Bounds:
+    return replicas.bounds(spec.replicas, *spec.amounts.values())
 
 
 @memory.once

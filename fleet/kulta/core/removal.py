@@ -4,8 +4,7 @@ Pods and sets go by their owner references. Called by `plan` for a Rollout that 
 and for Services and routes that the strategy no longer names.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterator
 
 from fleet.api import names
 from fleet.api.rollout import Rollout
@@ -13,6 +12,7 @@ from fleet.kulta.core import divisions, services
 from fleet.kulta.core.actions import Action, DeleteRoute, Plan, SetFinalizer, WriteRoute
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.core.routers import ROUTERS
+from fleet.kulta.core.routers.base import Place
 from fleet.kulta.core.traits import Traits
 
 
@@ -32,8 +32,7 @@ def left_over(observed: Observed, rollout: Rollout, traits: Traits) -> Iterator[
     """Routes and Services that we manage although the strategy does not name them any more."""
     spots = divisions.spots(rollout.name, traits.targets, observed.routes)
     named = {spot.place for spot in spots}
-    others = {place: route for place, route in observed.routes.items() if place not in named}
-    yield from _routes(replace(observed, routes=others), rollout, None)
+    yield from _routes(observed, rollout, None, named)
     yield from _services(observed, rollout, traits)
 
 
@@ -44,11 +43,18 @@ def holds_any(observed: Observed, rollout: Rollout) -> bool:
     )
 
 
-def _routes(observed: Observed, rollout: Rollout, traits: Traits | None) -> Iterator[Action]:
+def _routes(
+    observed: Observed,
+    rollout: Rollout,
+    traits: Traits | None,
+    spared: Collection[Place] = (),
+) -> Iterator[Action]:
     """Routes with the weights that they had before us; traffic first, so before the Services."""
     targets = traits.targets if traits is not None else ()
     named = {x.place: x for x in divisions.spots(rollout.name, targets, observed.routes)}
     for place, route in observed.routes.items():
+        if place in spared:
+            continue
         router = ROUTERS[place[0]]
         parts = router.kept(route).get(rollout.name)
         if parts is not None and router.makes:

@@ -6,6 +6,7 @@ it goes down; the bounds of `maxSurge` and `maxUnavailable` hold at each moment.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fleet.kit import amounts
 
@@ -27,6 +28,7 @@ class Bounds:
         return max(self.total - self.unavailable, 0)
 
 
+@lru_cache(maxsize=1_024)  # every look asks again
 def bounds(total: int, surge: str | int, unavailable: str | int) -> Bounds:
     """The bounds of `total` pods; percentages are rounded up."""
     return Bounds(

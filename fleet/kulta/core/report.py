@@ -132,8 +132,10 @@ def _label(draft: Draft, revision: str) -> Iterator[Action]:
 def _pods(draft: Draft) -> Iterator[Action]:
     if draft.promotes and draft.is_active:
         return  # replacements are born with the new role already; the others get it at the end
-    for pod in draft.look.observed.pods:
-        role = role_of(draft, pod.hash)
+    pods = draft.look.observed.pods
+    roles = {revision: role_of(draft, revision) for revision in {pod.hash for pod in pods}}
+    for pod in pods:
+        role = roles[pod.hash]
         if pod.role != role and not pod.deleting and draft.size(pod.hash):
             yield RelabelPod(name=pod.name, role=role)
 

@@ -260,7 +260,12 @@ def _served(draft: Draft, revision: str) -> Wait | None:
 
 
 def _divisions(draft: Draft, branches: Collection[Branch] | None = None) -> tuple[Division, ...]:
-    return divisions.of(draft.look.rollout, draft.traits, draft.look.observed, branches)
+    if draft.divisions is None:
+        draft.divisions = divisions.of(draft.look.rollout, draft.traits, draft.look.observed)
+    if branches is None:
+        return draft.divisions
+    kept = tuple(branches)
+    return tuple(replace(x, parts=replace(x.parts, branches=kept)) for x in draft.divisions)
 
 
 def _problem(draft: Draft, item: Division, percent: int) -> Wait | None:

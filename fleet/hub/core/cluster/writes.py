@@ -24,7 +24,7 @@ from fleet.hub.core.cluster import drift, inventory, ownership, schema, standing
 from fleet.hub.core.cluster import live as lives
 from fleet.hub.core.cluster.live import Live
 from fleet.hub.core.observed import DispatchObserved, Member
-from fleet.kit import hashing
+from fleet.kit import hashing, memory
 from fleet.rendering.render import Rendered
 
 RETRY = request_annotation("retry")
@@ -59,14 +59,13 @@ class Case:
         now: datetime,
     ) -> "Case":
         """The case for what is observed."""
-        rendered = [[each.resource.plural, each.name, each.digest] for each in observed.rendered]
         return cls(
             item=item,
             want=want,
             member=member,
             observed=observed,
             live=Live.of(item, observed),
-            digest=hashing.digest(rendered),
+            digest=_digest(observed.rendered),
             bar=_bar(item, member, observed),
             now=now,
         )
@@ -92,6 +91,11 @@ class Case:
     @property
     def rollout(self) -> Rendered:
         return next(each for each in self.observed.rendered if each.resource is ROLLOUTS)
+
+
+@memory.once
+def _digest(rendered: tuple[Rendered, ...]) -> str:
+    return hashing.digest([[each.resource.plural, each.name, each.digest] for each in rendered])
 
 
 def _bar(

@@ -265,7 +265,8 @@ def ruin(view: View) -> Stop | None:
 
 def find(status: FleetRolloutStatus, name: str) -> WaveStatus:
     """How that wave stands; one that is not in the status has not begun."""
-    return next((item for item in status.waves if item.name == name), WaveStatus(name=name))
+    found = next((item for item in status.waves if item.name == name), None)
+    return found if found is not None else WaveStatus(name=name)
 
 
 def soak_left(wave: PlannedWave, status: WaveStatus, now: datetime) -> datetime | None:

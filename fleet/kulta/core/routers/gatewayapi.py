@@ -72,7 +72,9 @@ class GatewayRouter:
         ruled = _ruled(route, backends, weight)
         changed = weights.written(ruled or route, backends, weight, _pairs) or ruled
         places = _places(changed or route, backends)
-        parts = replace(backends, beside=_beside(route, backends))
+        parts = backends
+        if backends.beside is not None:
+            parts = replace(backends, beside=_beside(route, backends))
         changed = cookies.applied(changed or route, parts, places) or changed
         return mirrors.applied(changed or route, backends, places) or changed
 
@@ -160,17 +162,16 @@ def _title(route: Manifest) -> str:
 
 
 def _meant(refs: list[Ref], service: str, port: int, route: Manifest) -> list[Ref]:
-    found = [ref for ref in refs if _names(ref, service, route)]
+    found = [ref for ref in refs if ref.get("name") == service and _is_service(ref, route)]
     return found if len(found) < 2 else [ref for ref in found if ref.get("port") == port]
 
 
-def _names(ref: Ref, service: str, route: Manifest) -> bool:
-    here = route["metadata"].get("namespace")
+def _is_service(ref: Ref, route: Manifest) -> bool:
+    """Whether it is a Service of the route's namespace."""
     return (
-        ref.get("name") == service
-        and (ref.get("kind") or "Service") == "Service"
+        (ref.get("kind") or "Service") == "Service"
         and not ref.get("group")
-        and ref.get("namespace") in (None, "", here)
+        and ref.get("namespace") in (None, "", route["metadata"].get("namespace"))
     )
 
 

@@ -39,7 +39,8 @@ def share(pairs: Iterator[tuple[Ref, Ref]], unsaid: int = 1) -> int:
 def written(route: Manifest, backends: Backends, weight: int, pairs: Pairs) -> Manifest | None:
     """The object with the canary at `weight` percent; None when it says so already."""
     before = kept(route).get(backends.rollout)
-    if before not in (None, replace(backends, branches=())):  # what it had before is let go
+    plain = replace(backends, branches=()) if backends.branches else backends
+    if before not in (None, plain):  # what it had before is let go
         route = restored(route, backends.rollout, pairs, before) or route
     elif all(
         (stable.get("weight"), canary.get("weight")) == (100 - weight, weight)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from fleet.api import rollout as api
 from fleet.errors import UnexpectedState
+from fleet.kit import memory
 from fleet.kulta.core.strategies.abtesting import ABTestingStrategy
 from fleet.kulta.core.strategies.bluegreen import BlueGreenStrategy
 from fleet.kulta.core.strategies.canary import CanaryStrategy
@@ -24,6 +25,7 @@ STRATEGIES: Mapping[str, Strategy] = {
 }
 
 
+@memory.once
 def name(wish: api.Strategy) -> str:
     """The member of `spec.strategy` that is set; empty when none is."""
     given = wish.given

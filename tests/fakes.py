@@ -5,7 +5,6 @@ status apart from spec, finalizers, ownership by field managers. It knows no sch
 no garbage collection and no watch: that is what the real API server of `e2e/` is for.
 """
 
-import copy
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,7 +95,7 @@ class FakeKube:
 
     def seed(self, resource: Resource, manifest: Manifest) -> dict[str, Any]:
         """Put an object there without a call; keeps status, uid and generation where given."""
-        body = copy.deepcopy(dict(manifest))
+        body = trees.clone(manifest)
         key = _key(resource, body["metadata"]["name"], body["metadata"].get("namespace"))
         return self._store(key, resource, body)
 
@@ -109,7 +108,7 @@ class FakeKube:
     ) -> dict[str, Any] | None:
         """The object, or None, without a call."""
         stored = self._objects.get(_key(resource, name, namespace))
-        return copy.deepcopy(stored.manifest) if stored else None
+        return trees.clone(stored.manifest) if stored else None
 
     # --- ports.Kube -----------------------------------------------------------------------------
 
@@ -117,7 +116,7 @@ class FakeKube:
         self, resource: Resource, name: str, namespace: str | None = None
     ) -> dict[str, Any]:
         self._called("get", resource, name, namespace)
-        return copy.deepcopy(self._found(resource, name, namespace).manifest)
+        return trees.clone(self._found(resource, name, namespace).manifest)
 
     async def list(
         self,
@@ -131,7 +130,7 @@ class FakeKube:
         self._called("list", resource, "", namespace)
         _, _, name = (field_selector or "").partition("metadata.name=")
         return [
-            copy.deepcopy(stored.manifest)
+            trees.clone(stored.manifest)
             for (kind, group, where, called), stored in sorted(self._objects.items())
             if (kind, group) == (resource.plural, resource.group)
             and (not name or called == name)
@@ -145,7 +144,7 @@ class FakeKube:
         key = _key(resource, meta["name"], meta.get("namespace"))
         if key in self._objects:
             raise AlreadyExists(f"{resource.plural} {meta['name']!r} already exists")
-        body = {k: v for k, v in copy.deepcopy(dict(manifest)).items() if k != "status"}
+        body = {k: v for k, v in trees.clone(manifest).items() if k != "status"}
         return self._store(key, resource, body)
 
     async def replace(
@@ -155,7 +154,7 @@ class FakeKube:
         self._called("replace", resource, meta["name"], meta.get("namespace"), sub, manifest)
         stored = self._found(resource, meta["name"], meta.get("namespace"))
         self._guard(stored, meta["resourceVersion"])
-        body = copy.deepcopy(dict(manifest))
+        body = trees.clone(manifest)
         return self._update(resource, stored, body, sub)
 
     async def apply(
@@ -166,18 +165,18 @@ class FakeKube:
         key = _key(resource, meta["name"], meta.get("namespace"))
         mine = dict(trees.leaves(_owned(manifest)))
         if key not in self._objects:
-            answer = self._store(key, resource, copy.deepcopy(dict(manifest)))
+            answer = self._store(key, resource, trees.clone(manifest))
             self._objects[key].owners[manager] = set(mine)
             return answer
         stored = self._objects[key]
         self._resolve(stored, mine, manager, force)
-        body = copy.deepcopy(stored.manifest)
+        body = trees.clone(stored.manifest)
         for path in stored.owners.get(manager, set()) - set(mine):
             if not any(path in theirs for who, theirs in stored.owners.items() if who != manager):
                 trees.remove(body, path)
         for path, value in mine.items():
             if value != {} or trees.at(body, path) is None:
-                trees.put(body, path, copy.deepcopy(value))
+                trees.put(body, path, trees.clone(value))
         stored.owners[manager] = set(mine)
         return self._update(resource, stored, body, "")
 
@@ -243,7 +242,7 @@ class FakeKube:
                 name=name,
                 namespace=namespace,
                 sub=sub,
-                body=copy.deepcopy(body),
+                body=trees.clone(body),
             )
         )
         if self.failures:
@@ -273,7 +272,7 @@ class FakeKube:
         body.setdefault("kind", resource.kind)
         self._bump(body)
         self._objects[key] = _Stored(body)
-        return copy.deepcopy(body)
+        return trees.clone(body)
 
     def _update(
         self, resource: Resource, stored: _Stored, body: dict[str, Any], sub: str
@@ -281,7 +280,7 @@ class FakeKube:
         """Store `body`; a status write changes the status alone, any other write never does."""
         old = stored.manifest
         if sub == "status":
-            new = {**copy.deepcopy(old), "status": body.get("status")}
+            new = {**trees.clone(old), "status": body.get("status")}
         else:
             new = {key: value for key, value in body.items() if key != "status"}
             if "status" in old:
@@ -291,13 +290,13 @@ class FakeKube:
             if _substance(new) != _substance(old):
                 new["metadata"]["generation"] += 1
         if new == old:
-            return copy.deepcopy(old)
+            return trees.clone(old)
         self._bump(new)
         stored.manifest = new
         meta = new["metadata"]
         if meta.get("deletionTimestamp") and not meta.get("finalizers"):
             del self._objects[_key(resource, meta["name"], meta.get("namespace"))]
-        return copy.deepcopy(new)
+        return trees.clone(new)
 
     def _resolve(self, stored: _Stored, mine: dict[Path, Any], manager: str, force: bool) -> None:
         """Refuse, or take over, fields that others own with another value."""

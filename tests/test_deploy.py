@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from fleet import __version__, settings
 from fleet.api import Application, Fleet, MemberCluster, Rollout
+from fleet.kit.documents import every
 from tests.readme import ROOT
 
 MODELS = {model.__name__: model for model in (Application, Fleet, MemberCluster, Rollout)}
@@ -34,7 +34,7 @@ def named(path: Path) -> str:
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
-    return [item for item in yaml.safe_load_all(path.read_text()) if item]
+    return [item for item in every(path.read_text()) if item]
 
 
 def deployments(path: Path) -> list[dict[str, Any]]:

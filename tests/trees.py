@@ -1,6 +1,5 @@
 """Paths, merges and selectors over plain JSON trees, for the fake API server."""
 
-import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -50,8 +49,8 @@ def remove(body: dict[str, Any], path: Path) -> None:
 def merged(target: Any, change: Any) -> Any:
     """RFC 7386."""
     if not isinstance(change, Mapping):
-        return copy.deepcopy(change)
-    result = dict(copy.deepcopy(target)) if isinstance(target, Mapping) else {}
+        return clone(change)
+    result: dict[str, Any] = clone(target) if isinstance(target, Mapping) else {}
     for key, value in change.items():
         if value is None:
             result.pop(key, None)

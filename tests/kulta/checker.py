@@ -3,7 +3,10 @@
 from typing import Any
 
 from fleet.api import names, reasons
+from fleet.api.rollout import RolloutSpec
+from fleet.kit import memory
 from fleet.kulta.core import replicas
+from fleet.kulta.core.actions import Plan
 from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.core.observed import Service
 from tests import gen
@@ -16,7 +19,7 @@ class Impossible(AssertionError):
 def check(world: Any) -> None:
     """No more pods than allowed; no traffic for a revision without ready pods."""
     spec = world.rollout.spec
-    limits = replicas.bounds(spec.replicas, *spec.amounts.values())
+    limits = _limits(spec)
     sizes = [item.replicas for item in world.sets.values()]
     is_failing = bool(world.plans) and world.plans[-1].status.phase == "Failed"
     most = limits.most + (max(sizes, default=0) if world.routes or is_failing else 0)
@@ -35,6 +38,11 @@ def check(world: Any) -> None:
             _check_weight(world, name, item, cuts_over=spec.strategy.blue_green is not None)
     _check_failed(world)
     _check_reasons(world)
+
+
+@memory.once
+def _limits(spec: RolloutSpec) -> replicas.Bounds:
+    return replicas.bounds(spec.replicas, *spec.amounts.values())
 
 
 def _is_stranded(world: Any) -> bool:
@@ -66,13 +74,16 @@ def _weights(route: Any) -> dict[str, int]:
 
 def _check_reasons(world: Any) -> None:
     """What people and machines are told is one of the listed reasons."""
-    plan = world.plans[-1] if world.plans else None
-    status = plan.status if plan else world.status
-    said = {item.reason for item in (*status.conditions, *status.decisions[-1:])}
-    if plan:
-        said |= {item.reason for item in plan.after if isinstance(item, Emit)}
-    if unlisted := said - reasons.SENTENCES.keys():
+    if unlisted := _unlisted(world.plans[-1]) if world.plans else None:
         raise Impossible(f"no such reason: {unlisted}")
+
+
+@memory.once
+def _unlisted(plan: Plan) -> set[str]:
+    status = plan.status
+    said = {item.reason for item in (*status.conditions, *status.decisions[-1:])}
+    said |= {item.reason for item in plan.after if isinstance(item, Emit)}
+    return said - reasons.SENTENCES.keys()
 
 
 def share(world: Any, revision: str) -> int:

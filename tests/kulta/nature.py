@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
+
 from fleet.api import names
 from fleet.kulta.core.actions import Plan
 from fleet.kulta.core.counsel import Question
@@ -46,6 +48,11 @@ def turn(world: Any) -> None:
     for key, item in world.routes.items() if world.gateway else ():
         if key not in world.deaf and "parentRefs" in item["spec"]:
             accept(world, key, item)
+
+
+def state(world: Any) -> tuple[Any, ...]:
+    """All that a turn may change."""
+    return dict(world.pods), dict(world.sets), orjson.dumps(world.routes), world.slices
 
 
 def births(world: Any) -> list[datetime]:
@@ -140,6 +147,8 @@ def consult(world: Any, plan: Plan) -> None:
 def replicate(world: Any, item: ReplicaSet) -> None:
     """The set makes the pods that it lacks, and gives up the newest of those that are too many."""
     own = [key for key, pod in world.pods.items() if pod.hash == item.hash]
+    if len(own) == item.replicas:
+        return
     for _ in range(item.replicas - len(own)):
         number = next(world.numbers)
         name = f"{item.name}-{number}"

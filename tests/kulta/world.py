@@ -357,9 +357,9 @@ class World:
     # --- the world's answer ---------------------------------------------------------------------
 
     def _world(self, changed: bool = False) -> bool:
-        before = (dict(self.pods), dict(self.sets), clone(self.routes), self.slices)
+        before = nature.state(self)
         nature.turn(self)
-        changed = changed or before != (self.pods, self.sets, self.routes, self.slices)
+        changed = changed or before != nature.state(self)
         if changed:
             self._checked()
         return changed

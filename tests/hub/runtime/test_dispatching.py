@@ -1,12 +1,11 @@
 """One ClusterRollout over fake API servers: the order of writes, and what refusals mean."""
 
-import copy
 import json
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 import pytest
-import yaml
 
 from fleet.api.names import (
     APPLICATION_LABEL,
@@ -24,6 +23,7 @@ from fleet.api.names import (
 )
 from fleet.errors import Conflict, Forbidden, Unreachable
 from fleet.hub.runtime import dispatching, membership, schemas
+from tests import trees
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk
 from tests.readme import ROOT
@@ -344,8 +344,8 @@ async def test_the_hold_of_a_rollout_that_is_let_go(desk: Desk, manager: str, st
 
 async def outdated(desk: Desk) -> dict[str, Any]:
     """The hub has met the member with a CRD that knows no strategy; the present one."""
-    crd: dict[str, Any] = yaml.safe_load((ROOT / "crds/rollouts.yaml").read_text())
-    older = copy.deepcopy(crd)
+    crd: dict[str, Any] = orjson.loads((ROOT / "crds/rollouts.yaml").read_bytes())
+    older = trees.clone(crd)
     for version in older["spec"]["versions"]:
         del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["strategy"]
     desk.member("east").seed(CRDS, older)

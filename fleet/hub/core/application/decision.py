@@ -182,10 +182,11 @@ def _status(
     now: datetime,
 ) -> ApplicationStatus:
     newest = observed.runs[-1] if observed.runs else None
+    chosen = frozenset(proposal.chosen)
     updated = sum(
         _stands(item, proposal.revision, observed)
         for item in observed.clusters
-        if item.spec.cluster in proposal.chosen
+        if item.spec.cluster in chosen
     )
     numbers = [application.status.runs, *(run.spec.number for run in observed.runs)]
     phase, message = _phase(newest, create)

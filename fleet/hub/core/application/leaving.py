@@ -58,8 +58,10 @@ def prune(observed: ApplicationObserved, proposal: Proposal) -> Leaving:
         if member.cluster.metadata.deletion_timestamp is None
     }
     known = [item for item in observed.clusters if item.spec.cluster in here]
+    chosen = frozenset(proposal.chosen)
+    others = [item for item in known if ClusterName(item.spec.cluster) not in chosen]
     left = sorted(
-        (item for item in known if _has_left(item, observed, proposal)),
+        (item for item in others if _has_left(item, observed, proposal)),
         key=lambda item: item.spec.cluster,
     )
     new = [item for item in left if item.metadata.deletion_timestamp is None]
@@ -74,9 +76,8 @@ def prune(observed: ApplicationObserved, proposal: Proposal) -> Leaving:
 
 
 def _has_left(item: ClusterRollout, observed: ApplicationObserved, proposal: Proposal) -> bool:
-    """Not chosen any more; after a move to another fleet, once that has what it shall have."""
-    if ClusterName(item.spec.cluster) in proposal.chosen:
-        return False
+    """One that is not chosen any more; after a move to another fleet, once that has what it shall
+    have."""
     fleet, want = proposal.fleet.name, item.spec.want
     fleets = {run.name: run.spec.application.spec.destination.fleet for run in observed.runs}
     if want is None or fleets.get(want.run, fleet) == fleet:

@@ -22,6 +22,7 @@ class Selection:
 def select(fleet: Fleet, members: Mapping[ClusterName, Member]) -> Selection:
     """The fleet's members among the MemberClusters of its namespace."""
     wanted = fleet.spec.members
+    named = frozenset(wanted.names)
     chosen: list[ClusterName] = []
     left_out: dict[str, str] = {
         name: f"{name} is named by fleet {fleet.name}, but there is no MemberCluster of that name"
@@ -32,7 +33,7 @@ def select(fleet: Fleet, members: Mapping[ClusterName, Member]) -> Selection:
         selector = wanted.cluster_selector
         if member.cluster.metadata.deletion_timestamp is not None:
             left_out[name] = f"{name} is being deleted"
-        elif name in wanted.names or (selector is not None and selector.matches(member.labels)):
+        elif name in named or (selector is not None and selector.matches(member.labels)):
             chosen.append(name)
         else:
             left_out[name] = f"{name} is neither named nor selected by fleet {fleet.name}"

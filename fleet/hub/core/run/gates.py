@@ -239,7 +239,8 @@ def first_stop(
 
 def failing(view: View) -> Stop | None:
     """What halts the whole run now: a failed analysis, or a budget overspent."""
-    fresh = [row for row in view.rows if row.is_failed and row.name not in view.status.accepted]
+    accepted = frozenset(view.status.accepted)
+    fresh = [row for row in view.rows if row.is_failed and row.name not in accepted]
     judged = [row for row in fresh if row.reason == "AnalysisFailed"]
     if judged and view.plan.halt_on_first_failed_analysis:
         more = f" (and {len(judged) - 1} more)" if len(judged) > 1 else ""
@@ -278,11 +279,8 @@ def soak_left(wave: PlannedWave, status: WaveStatus, now: datetime) -> datetime 
 
 
 def _overspent(view: View, wave: PlannedWave) -> Stop | None:
-    failed = [
-        row
-        for row in view.wave(wave.name)
-        if row.is_failed and row.name not in view.status.accepted
-    ]
+    accepted = frozenset(view.status.accepted)
+    failed = [row for row in view.wave(wave.name) if row.is_failed and row.name not in accepted]
     if len(failed) <= wave.failure_budget:
         return None
     why = failed[0].message or failed[0].reason

@@ -97,8 +97,9 @@ def assign(
     taken: dict[ClusterName, str] = {}
     notes: list[str] = []
     for wave in waves:
+        named = frozenset(wave.clusters)
         for name in chosen:
-            if not _matches(wave, name, members):
+            if not _matches(wave, named, name, members):
                 continue
             first = taken.setdefault(name, wave.name)
             if first != wave.name and not wave.remaining:
@@ -110,17 +111,20 @@ def strangers(
     waves: Sequence[Wave], chosen: Sequence[ClusterName]
 ) -> Iterator[tuple[int, int, str]]:
     """(wave, place, name) of every cluster that a wave names and the fleet does not have."""
+    known = frozenset(chosen)
     for index, wave in enumerate(waves):
         for place, name in enumerate(wave.clusters):
-            if name not in chosen:
+            if name not in known:
                 yield index, place, name
 
 
-def _matches(wave: Wave, name: ClusterName, members: Mapping[ClusterName, Member]) -> bool:
+def _matches(
+    wave: Wave, named: frozenset[str], name: ClusterName, members: Mapping[ClusterName, Member]
+) -> bool:
     if wave.remaining:
         return True
-    if wave.clusters:
-        return name in wave.clusters
+    if named:
+        return name in named
     selector = wave.cluster_selector
     return selector is not None and selector.matches(members[name].labels)
 

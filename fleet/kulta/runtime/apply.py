@@ -18,7 +18,7 @@ from fleet.api import names
 from fleet.api.meta import ObjectMeta
 from fleet.api.names import Key, Resource
 from fleet.api.rollout import Rollout, RolloutStatus
-from fleet.errors import AlreadyExists, Conflict, NotFound, UserError
+from fleet.errors import AlreadyExists, Conflict, Invalid, NotFound, UserError
 from fleet.kulta.core import actions
 from fleet.kulta.core.actions import Action
 from fleet.kulta.core.events.emit import Emit
@@ -27,6 +27,10 @@ from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.ports import Kube, Recorder
 
 _KIND = {"apiVersion": names.ROLLOUTS.api_version, "kind": names.ROLLOUTS.kind}
+
+
+_TYPE = names.TYPE_LABEL.replace("/", "~1")
+"""As a JSON pointer writes it."""
 
 
 class Outcome(Enum):
@@ -141,16 +145,20 @@ class Turn:
         return Outcome.DONE
 
     async def _change_set(self, name: str, group: tuple[Action, ...]) -> Outcome:
-        body: dict[str, Any] = {}
-        for action in group:
-            if isinstance(action, actions.ScaleReplicaSet):
-                body.setdefault("spec", {})["replicas"] = action.replicas
-            elif isinstance(action, actions.RelabelReplicaSet):
-                labels = {"labels": {names.TYPE_LABEL: action.role}}
-                body["metadata"] = labels
-                body.setdefault("spec", {})["template"] = {"metadata": labels}
-        made = await self.world.kube.patch(names.REPLICASETS, name, self.rollout.namespace, body)
-        self.world.observer.remember(names.REPLICASETS, made)
+        """Changes what we have seen: where somebody has scaled the set meanwhile, such as the
+        leader before us, what was decided is not worth anything. Its version would be no guard, as
+        it changes with each of its pods."""
+        kube, observer, place = self.world.kube, self.world.observer, self.rollout.namespace
+        seen = observer.size(place, name)
+        try:
+            made = await kube.patch(names.REPLICASETS, name, place, _changes(seen, group))
+        except Invalid:
+            found = await kube.get(names.REPLICASETS, name, place)
+            if seen is None or found["spec"].get("replicas") == seen:
+                raise
+            observer.remember(names.REPLICASETS, found, is_ours=False)
+            raise Conflict(f"ReplicaSet {name}: somebody else has scaled it") from None
+        observer.remember(names.REPLICASETS, made)
         return Outcome.DONE
 
     async def _delete_set(self, action: actions.DeleteReplicaSet) -> Outcome:
@@ -285,6 +293,21 @@ class Turn:
                 f"ReplicaSet {name} exists and does not belong to this Rollout;"
                 " delete it, or give the Rollout another name",
             )
+
+
+def _changes(seen: int | None, group: tuple[Action, ...]) -> list[dict[str, Any]]:
+    """The changes of one set as a JSON patch, if it has as many pods as was `seen`."""
+    ops: list[dict[str, Any]] = []
+    for action in group:
+        if isinstance(action, actions.ScaleReplicaSet):
+            if seen is not None:
+                ops.append({"op": "test", "path": "/spec/replicas", "value": seen})
+            ops.append({"op": "replace", "path": "/spec/replicas", "value": action.replicas})
+        elif isinstance(action, actions.RelabelReplicaSet):
+            for parent in ("", "/spec/template"):
+                path = f"{parent}/metadata/labels/{_TYPE}"
+                ops.append({"op": "add", "path": path, "value": action.role})
+    return ops
 
 
 def _changed_set(action: Action) -> str:

@@ -8,7 +8,7 @@ from fleet.api import names
 from fleet.api.names import Key
 from fleet.api.rollout import Phase, RolloutStatus
 from fleet.clusters.client import Client
-from fleet.errors import Conflict, Forbidden, UserError
+from fleet.errors import Conflict, Forbidden, Invalid, UserError
 from fleet.kulta.core import actions
 from fleet.kulta.core.actions import Action
 from fleet.kulta.core.routers import ROUTERS, Backends
@@ -100,6 +100,25 @@ async def test_scaling_is_one_patch_and_seen_at_once() -> None:
     assert bench.stored(names.REPLICASETS, SET)["spec"]["replicas"] == 5
     seen = bench.world.observer.observe(bench.turn.rollout, {})
     assert seen.replica_sets[0].replicas == 5
+
+
+async def test_a_set_that_another_has_scaled_meanwhile_is_looked_at_anew() -> None:
+    """The leader before us may have written what our watch has not told yet."""
+    bench = Bench()
+    await bench.kube.patch(names.REPLICASETS, SET, NAMESPACE, {"spec": {"replicas": 4}})
+    with pytest.raises(Conflict, match=f"ReplicaSet {SET}: somebody else has scaled it"):
+        await bench.one(actions.ScaleReplicaSet(name=SET, replicas=0))
+    seen = bench.world.observer.observe(bench.turn.rollout, {})
+    assert [item.replicas for item in seen.replica_sets] == [4]
+    await bench.one(actions.ScaleReplicaSet(name=SET, replicas=5))
+    assert bench.stored(names.REPLICASETS, SET)["spec"]["replicas"] == 5
+
+
+async def test_a_size_that_the_server_refuses_is_no_conflict() -> None:
+    bench = Bench()
+    bench.kube.failures.append(("patch", Invalid("must not be negative")))
+    with pytest.raises(Invalid, match="negative"):
+        await bench.one(actions.ScaleReplicaSet(name=SET, replicas=5))
 
 
 async def test_neighbouring_changes_of_one_set_are_one_request() -> None:

@@ -9,7 +9,7 @@ A list counts only when it is one: an empty answer from a proxy is never an empt
 
 import contextlib
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -48,10 +48,6 @@ _SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%?#\s]+")
 _backoff = tenacity.wait_random_exponential(multiplier=0.2, max=10)
 
 
-async def _at_once() -> None:
-    """Waits for nobody."""
-
-
 def _nothing() -> None:
     """Who listens when nobody does."""
 
@@ -77,8 +73,6 @@ class Client(Transport):
     """
 
     attempts: int = field(default=4, kw_only=True)
-    turn: Callable[[], Awaitable[None]] = field(default=_at_once, kw_only=True, repr=False)
-    """Awaited before a page of a list is read, which takes a while for a long one."""
 
     async def get(
         self, resource: Resource, name: str, namespace: str | None = None

@@ -15,7 +15,7 @@ import math
 import random
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Protocol
 
@@ -54,6 +54,10 @@ def _always() -> bool:
     return True
 
 
+async def _at_once() -> None:
+    """The turn of whoever is alone."""
+
+
 def open_session() -> Session:
     """The session that all clients of the process share; needs a running loop, close it at the end.
 
@@ -89,6 +93,9 @@ class Transport:
     observe: RequestObserver = field(default=_unobserved, repr=False)
     may_write: Callable[[], bool] = field(default=_always, repr=False)
     """Whether this process leads; asked before each write, because it may have slept meanwhile."""
+    turn: Callable[[], Awaitable[None]] = field(default=_at_once, repr=False)
+    """Awaited before each request, each watch, and the reading of each page of a list: where many
+    clusters share an event loop, none of them may fill it."""
     breaker: Breaker = field(default_factory=Breaker, repr=False)
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
     last_failure: FleetError | None = field(default=None, init=False, repr=False)
@@ -117,8 +124,15 @@ class Transport:
     ) -> bytes:
         """One request, once; the body of its 2xx answer. Raises the classes of `fleet.errors`:
         Deposed for a write while `may_write` says no."""
+        async with self._slots:
+            await self.turn()
+            return await self._sent(method, path, params, data, headers)
+
+    async def _sent(
+        self, method: str, path: str, params: Params | None, data: bytes | None, headers: Params
+    ) -> bytes:
         limits = aiohttp.ClientTimeout(total=self.timeout, sock_connect=CONNECT_SECONDS)
-        async with self._slots, self._attempt(method, self.timeout) as attempt:
+        async with self._attempt(method, self.timeout) as attempt:
             if method != "GET" and not self.may_write():
                 attempt.code = "deposed"
                 raise Deposed(f"{method} {path} is not sent: this replica does not lead")
@@ -137,6 +151,7 @@ class Transport:
         limits = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS
         )
+        await self.turn()
         async with contextlib.AsyncExitStack() as stack:
             async with self._attempt("WATCH", SILENCE_SECONDS) as attempt:
                 keywords = self._keywords({}) | {"timeout": limits}

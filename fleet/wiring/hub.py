@@ -93,6 +93,7 @@ def compose(
         user_agent=USER_AGENT,
         observe=metrics.request,
         may_write=lambda: elector.is_leader,
+        turn=line.turn,
     )
     kube = client("hub", config, inflight=INFLIGHT)
     recorder = EventRecorder(kube, clock, component="kulta-fleet-hub", instance=chosen.identity)
@@ -109,7 +110,7 @@ def compose(
             environment=chosen.engine_environment,
         ),
         supervisor=Supervisor(
-            connect=functools.partial(client, turn=line.turn),
+            connect=client,
             equip=lambda name, kube: _equipment(context, name, kube),
         ),
         hooks=Hooks(

@@ -17,6 +17,7 @@ from fleet.api.sharing import Shared
 from fleet.clusters import watch
 from fleet.clusters.client import Client
 from fleet.clusters.store import Change
+from fleet.clusters.transport import Session
 from fleet.clusters.watch import Informer
 from fleet.errors import FleetError, Invalid, Unreachable
 from tests.clusters.server import Server, rollout
@@ -171,3 +172,31 @@ async def test_an_answer_of_a_wrong_type_is_no_list(
         await until(lambda: seen.errors)
     assert isinstance(seen.errors[0], Unreachable)
     assert seen.changes == []
+
+
+async def test_each_request_page_and_watch_waits_for_its_turn(
+    server: Server, session: Session
+) -> None:
+    """Where a thousand clusters share an event loop, whoever comes in bulk stands in line."""
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        turns += 1
+
+    client = Client("eu-7", server.config(), session, turn=turn)
+    server.objects, server.pages = [rollout(name, 5) for name in "abc"], 2
+    for work, expected in ((client.list(ROLLOUTS), 4), (_opened(client), 1)):
+        turns = 0
+        await work
+        assert turns == expected
+    assert len(server.requests) == 3
+
+
+async def _opened(client: Client) -> None:
+    """A watch until its first event."""
+    watch = client.watch(ROLLOUTS, version="10", opened=lambda: None)
+    async with contextlib.aclosing(watch) as events:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await anext(events)

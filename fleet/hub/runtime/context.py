@@ -181,8 +181,8 @@ class Context:
     supervisor: Supervisor
     hooks: Hooks
     line: aio.Line = field(default_factory=aio.Line)
-    """Where every look at a key and every list of a member waits for its turn: a restart asks for
-    a hundred thousand, and most of them wait for no answer in which others could go on."""
+    """Where every look at a key and every request stands in line: a restart begins a hundred
+    thousand, and whatever is due beside them, such as the renewal of the Lease, waits for one."""
     parts: Shared = field(default_factory=Shared)
     """What ClusterRollouts and Rollouts, of which there are most, have in common."""
     identity: str = ""

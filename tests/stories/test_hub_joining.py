@@ -75,6 +75,25 @@ def test_who_joins_after_the_end_gets_a_run_of_its_own() -> None:
     assert (here.run.spec.trigger, here.started[-1]) == ("MembersJoined", "e")
 
 
+def test_who_joins_a_wave_that_was_passed_with_nobody_in_it_finds_its_gate_closed() -> None:
+    """The gate was opened for nobody: only a run of its own brings the revision there."""
+    ring = {"clusterSelector": {"matchLabels": {"ring": "new"}}}
+    gated = [{"name": "new", **ring, "before": [{"approval": {}}]}, *WAVES["waves"]]
+    here = world.settle(world.new("a", "b", "c", "d", labels=RINGS, waves=gated))
+    here = world.deliver(replace(here, started=[]), "shop:v2", waves=gated)
+    while here.run.status.wave != "two":
+        here = world.tick(here)
+    done = world.settle(joins(here, "e", "new"))
+    assert "".join(done.started) == "abcd"
+    assert done.runs["checkout-2"].status.phase is RunPhase.SUCCEEDED
+    assert (done.run.spec.trigger, done.run.status.phase) == (
+        "MembersJoined",
+        RunPhase.AWAITING_APPROVAL,
+    )
+    yes = world.settle(replace(done, request=f"approve/1/new:{done.run.status.plan_digest}"))
+    assert (yes.started[-1], yes.run.status.phase) == ("e", RunPhase.SUCCEEDED)
+
+
 def test_who_may_not_receive_is_not_let_in() -> None:
     here = world.tick(joins(going(), "e", "two", namespaces=("other",)))
     assert here.run.status.appended == ()

@@ -1,8 +1,9 @@
 """Members that join a fleet during a run, and what that does to the run.
 
 Called by `plan` first. Who joins goes with the wave that its labels choose, by the waves that the
-run keeps; when that wave is done already, after all others. The plan itself, and what an approval
-is bound to, does not change. Who leaves drops out (`rows`).
+run keeps; when that wave is done already, after all others. A wave that was passed with nobody in
+it has opened none of its gates: who joins it waits for a run of its own. The plan itself, and what
+an approval is bound to, does not change. Who leaves drops out (`rows`).
 """
 
 from collections.abc import Sequence
@@ -35,9 +36,32 @@ def joined(
         return status, ()
     resolved = policy.resolve(run.spec.application.spec.delivery_policy)
     taken, _ = waves.assign(resolved.waves, names, observed.members)
-    new = tuple(Appended(name=name, wave=taken[name]) for name in names if name in taken)
+    unopened = _unopened(run, status, observed)
+    new = tuple(
+        Appended(name=name, wave=taken[name])
+        for name in names
+        if name in taken and taken[name] not in unopened
+    )
+    if not new:
+        return status, ()
     told = tuple(("MemberAppended", f"{one.name} joins wave {one.wave}") for one in new)
     return status.model_copy(update={"appended": (*status.appended, *new)}), told
+
+
+def _unopened(
+    run: FleetRollout, status: FleetRolloutStatus, observed: RunObserved
+) -> frozenset[str]:
+    """Waves that have begun with nobody to wait for their gates; windows bind every start."""
+    begun = {one.name for one in status.waves if one.started_at is not None}
+    gone = set(status.skipped)
+    found = [(name, wave.name) for wave in run.spec.plan.waves for name in wave.clusters]
+    found += [(one.name, one.wave) for one in status.appended]
+    peopled = {wave for name, wave in found if observed.has(name) and name not in gone}
+    return frozenset(
+        wave.name
+        for wave in run.spec.plan.waves
+        if wave.name in begun - peopled and any(gate.schedule is None for gate in wave.before)
+    )
 
 
 def change(run: FleetRollout, status: FleetRolloutStatus, observed: RunObserved) -> str:

@@ -6,7 +6,7 @@ that is never put to the test is none.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -31,6 +31,8 @@ from tests.hub.world import ClusterName, World
 pytestmark = [search.in_time, pytest.mark.hypothesis]
 
 NAMES = ("a", "b", "c", "d")
+LARGE = (60, 200) if search.MANY > 1_000 else (20,)
+"""Members of large fleets."""
 TICKS = 30
 WORLDS = 60
 SECONDS = 15
@@ -47,13 +49,13 @@ ON_ALL = ("pause", "resume", "retry", "abort", "rollback", "unblock", "gate", "c
 Event = tuple[str, str]
 
 
-def events(dice: Random) -> dict[int, Event]:
+def events(dice: Random, names: Sequence[str] = NAMES) -> dict[int, Event]:
     """What happens at which tick."""
-    found: dict[int, Event] = {0: ("meet", "a")} if dice.random() < 0.2 else {}
+    found: dict[int, Event] = {0: ("meet", names[0])} if dice.random() < 0.2 else {}
     for _ in range(dice.randint(2, 10)):
         found[dice.randint(2, TICKS - 8)] = dice.choice(
             [
-                (dice.choice(ON_ONE), dice.choice(NAMES)),
+                (dice.choice(ON_ONE), dice.choice(names)),
                 (dice.choice(ON_ALL), ""),
                 ("deliver", dice.choice(["shop:v3", "shop:bad"])),
                 ("join", ""),
@@ -62,7 +64,7 @@ def events(dice: Random) -> dict[int, Event]:
     return found
 
 
-def policy(dice: Random) -> dict[str, Any]:
+def policy(dice: Random, names: Sequence[str] = NAMES) -> dict[str, Any]:
     """A valid deliveryPolicy over the members."""
     amounts = [1, 2, "40%", "100%"]
     waves: list[dict[str, Any]] = [{"name": "rest", "remaining": True}]
@@ -72,7 +74,7 @@ def policy(dice: Random) -> dict[str, Any]:
             waves.insert(0, {"name": "none", "clusterSelector": {"matchLabels": {"ring": "none"}}})
         case 1 | 2:
             after = dice.choice([[], [SOAK], [SOAK, APPROVAL], [PAUSED], [HOOK]])
-            first = sorted(dice.sample(NAMES, dice.randint(1, 3)))
+            first = sorted(dice.sample(names, min(dice.randint(1, 3), len(names))))
             waves.insert(0, {"name": "first", "clusters": first, "after": after})
     return {
         "waves": waves,
@@ -148,6 +150,7 @@ def check(before: World, after: World) -> None:
     """The promises of the planner, over one tick. A hub that ends in it may have let somebody go,
     in a wave or out of a halt, without having written that."""
     is_whole = before.crash_at is None or after.crash_at is not None
+    check_deletions(before, after)
     for name, run in after.runs.items():
         if before.runs.get(name) == run and run.status.phase in phases.ENDS:
             continue
@@ -165,6 +168,8 @@ def check(before: World, after: World) -> None:
             own = {row.name for row in rows.of(found, wave.name)}
             fresh = (started - set(known)) & own
             if is_whole:
+                failed = spent(before, run, wave)
+                assert not (fresh and failed), "no start overspends a budget"
                 assert not fresh or status.started_at, "nobody starts before its wave"
                 assert not fresh or is_open(wave, status, before), "nobody before its gates"
             if _has_just_ended(old, status):
@@ -175,6 +180,27 @@ def check(before: World, after: World) -> None:
         check_pace(run, after)
         if run.status.phase not in phases.ENDS and run.status.reason not in ("", "Progressing"):
             assert run.status.unblock, "what it waits for says how that ends"
+
+
+def spent(before: World, run: FleetRollout, wave: PlannedWave) -> bool:
+    """Whether more have failed than the wave bears, but for those that a person accepted or lets
+    try again."""
+    old = before.runs.get(run.name)
+    if old is None or run.spec.plan.on_failure == "Continue":
+        return False
+    let_go = {*run.status.accepted, *run.status.retrying, *old.status.retrying}
+    failed = [row for row in rows.of(look(before, old), wave.name) if row.is_failed]
+    return sum(row.name not in let_go for row in failed) > wave.failure_budget
+
+
+def check_deletions(before: World, after: World) -> None:
+    """Nothing is deleted that an inventory does not name."""
+    for line in after.log[len(before.log) :]:
+        name, verb, *rest = line.split()
+        if verb == "delete":
+            item = before.items[ClusterName(name)]
+            named = {f"{one.plural}/{one.name}" for one in item.status.inventory}
+            assert rest[0] in named, f"{name} has lost {rest[0]}"
 
 
 def is_open(wave: PlannedWave, status: WaveStatus, before: World) -> bool:
@@ -216,13 +242,13 @@ def is_at_rest(before: World, after: World) -> bool:
     )
 
 
-def check_end(here: World) -> None:
+def check_end(here: World, names: Sequence[str] = NAMES) -> None:
     status = here.run.status
     assert status.phase in phases.ENDS or status.message, "it ends, or says what it waits for"
     active = [run for run in here.runs.values() if run.status.phase not in phases.ENDS]
     assert len(active) <= 1
     chosen = selection.select(here.fleet, here.members).chosen
-    for name in NAMES:
+    for name in names:
         if name not in chosen and not here.objects[ClusterName(name)]:
             continue  # who has left is cleared, unless a person has yet to say so
         assert here.image(name) in ("shop:v1", "shop:v2", "shop:v3", "shop:bad")
@@ -233,33 +259,49 @@ def check_end(here: World) -> None:
         assert repeated > 1 or not [name for name in back if here.image(name) == bad]
 
 
+def lived(dice: Random, names: Sequence[str], start: World) -> Iterator[str]:
+    """What a world comes to in which v2 is asked for; its promises are kept all the time."""
+    given_, happening = policy(dice, names), events(dice, names)
+    helped = dice.random() < 0.7
+    bad = frozenset(dice.choice(["", "", names[1 % len(names)], *names[2:4]]))
+    here = world.deliver(replace(start, bad=bad, gate=helped), "shop:v2", **given_)
+    yield from (event for event, _ in happening.values())
+    for number in range(TICKS):
+        if number in happening:
+            here = changed(here, happening[number], number, given_)
+        elif helped and number % 4 == 3:
+            here = replace(here, request=advice(here, number))
+        after = world.tick(here, seconds=SECONDS)
+        check(here, after)
+        yield from set(seen(after))
+        rests = number >= max(happening, default=0) and is_at_rest(here, after)
+        here = after
+        if rests:
+            break
+    check_end(here, names)
+
+
 def test_promises() -> None:
     reached: Counter[str] = Counter()
 
     @settings(max_examples=max(WORLDS, settings.default.max_examples))
     @given(dice=st.randoms(use_true_random=True))
     def promises(dice: Random) -> None:
-        given_, happening, helped = policy(dice), events(dice), dice.random() < 0.7
-        bad = frozenset(dice.choice(["", "", "b", "cd"]))
-        here = world.deliver(replace(START, bad=bad, gate=helped), "shop:v2", **given_)
-        reached.update(event for event, _ in happening.values())
-        for number in range(TICKS):
-            if number in happening:
-                here = changed(here, happening[number], number, given_)
-            elif helped and number % 4 == 3:
-                here = replace(here, request=advice(here, number))
-            after = world.tick(here, seconds=SECONDS)
-            check(here, after)
-            reached.update(set(seen(after)))
-            rests = number >= max(happening, default=0) and is_at_rest(here, after)
-            here = after
-            if rests:
-                break
-        check_end(here)
+        reached.update(lived(dice, NAMES, START))
 
     promises()
     print("reached:", ", ".join(f"{name} {count}" for name, count in sorted(reached.items())))  # noqa: T201
     assert sorted(EXPECTED - reached.keys()) == [], "never reached"
+
+
+@pytest.mark.parametrize("seed", range(400 if search.MANY > 1_000 else 2))
+def test_promises_hold_in_fleets_of_all_sizes(seed: int) -> None:
+    """From one member to two hundred."""
+    dice = Random(seed)
+    names = [f"c{number:03}" for number in range(dice.choice([1, 2, dice.randint(3, 30), *LARGE]))]
+    start = world.settle(world.new(*names, maxConcurrency="100%"))
+    reached = Counter(lived(dice, names, start))
+    print(len(names), "members:", ", ".join(sorted(reached)))  # noqa: T201 - for people
 
 
 def seen(here: World) -> Iterator[str]:
@@ -280,6 +322,7 @@ EXPECTED = (
     | {"AnalysisFailed", "BudgetExceeded", "Blocked", "MinInterval", "TrafficShare", "Deferred"}
     | {"MemberAppended", "MembersChanged", "Queued", "HubIsolated", "RequestRefused"}
     | {"Resumed", "Retried", "EmptyWave", "lose", "silence", "meet", "regain", "crash", "leave"}
+    | {"deliver", "join", "isolate", "gate", "pause", "skip", "rollback", "retry", "abort"}
 )
 """What the worlds have to come to."""
 

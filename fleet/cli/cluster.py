@@ -130,7 +130,7 @@ def list_command(
 @app.command("check")
 def check_command(
     name: Name,
-    output: Annotated[str, typer.Option("--output", "-o", help="table, json or yaml.")] = "table",
+    output: Annotated[str, options.forms("table", "json", "yaml")] = "table",
     namespace: options.Place = "",
     hub_kubeconfig: options.OnlyKubeconfig = None,
     hub_context: options.OnlyContext = "",

@@ -1,12 +1,46 @@
 """Options that several commands share, and the reading of their values."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fleet import errors
+from fleet.api import names
+from fleet.cli import tables
 from fleet.kit import durations
+
+
+def offered(*words: str) -> Callable[[str], list[str]]:
+    """Completion of an option that takes one of these words."""
+
+    def begun(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return begun
+
+
+def forms(*words: str) -> Any:
+    """The option `-o` of a command that has these forms."""
+    said = f"{', '.join(words[:-1])} or {words[-1]}."
+    return typer.Option("--output", "-o", help=said, autocompletion=offered(*words))
+
+
+def complete_namespace(context: typer.Context, incomplete: str) -> list[str]:
+    """Namespaces of the cluster of the line; none where one may not list them."""
+    from fleet.cli import access  # noqa: PLC0415 - most commands do without
+
+    given = context.params
+    file = given.get("hub_kubeconfig") or given.get("kubeconfig")
+    where = given.get("hub_context") or given.get("context") or None
+    try:
+        with access.connect(file, where, role="cluster") as found:
+            known = [str(item["metadata"]["name"]) for item in found.list(names.NAMESPACES)]
+    except errors.FleetError:
+        return []  # a shell that completes has no room for words
+    return [name for name in known if name.startswith(incomplete)]
+
 
 HubKubeconfig = Annotated[
     Path | None,
@@ -29,7 +63,13 @@ Kubeconfig = Annotated[
 ]
 Context = Annotated[str, typer.Option("--context", help="Context in the kubeconfig.")]
 Place = Annotated[
-    str, typer.Option("--namespace", "-n", help="Namespace; default: that of the context.")
+    str,
+    typer.Option(
+        "--namespace",
+        "-n",
+        help="Namespace; default: that of the context.",
+        autocompletion=complete_namespace,
+    ),
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Marks and words only, no colours.")]
 Wait = Annotated[
@@ -38,7 +78,7 @@ Wait = Annotated[
 TimeOut = Annotated[
     str, typer.Option("--timeout", help="Longest stay, e.g. 10m; exit code 3 when it is over.")
 ]
-Output = Annotated[str, typer.Option("--output", "-o", help="table, wide, json, yaml or name.")]
+Output = Annotated[str, forms(*tables.FORMS)]
 
 
 def span(text: str, option: str = "--timeout") -> float | None:

@@ -52,7 +52,7 @@ def command(
     templates: Annotated[
         Path | None, typer.Option(help="Folder of templates; default: those of the hub.")
     ] = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="yaml, json or name.")] = "yaml",
+    output: Annotated[str, options.forms("yaml", "json", "name")] = "yaml",
 ) -> None:
     """Print the objects that each member would get; needs no cluster."""
     if output not in ("yaml", "json", "name"):

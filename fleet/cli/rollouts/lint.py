@@ -45,7 +45,7 @@ def lint(
     files: Annotated[
         list[str], typer.Option("--file", "-f", help="A file, a folder of YAML files, or -.")
     ],
-    output: Annotated[str, typer.Option("--output", "-o", help="table, json or yaml.")] = "table",
+    output: Annotated[str, options.forms("table", "json", "yaml")] = "table",
     no_color: options.NoColor = False,
 ) -> None:
     """Say everything that is wrong with the Rollouts in files; exit with 1 if anything is."""

@@ -49,7 +49,7 @@ def get(
 def watch(
     name: place.Name,
     timeout: options.TimeOut = "",
-    output: Annotated[str, typer.Option("--output", "-o", help="table or wide.")] = "table",
+    output: Annotated[str, options.forms("table", "wide")] = "table",
     no_color: options.NoColor = False,
     namespace: options.Place = "",
     context: options.Context = "",

@@ -21,7 +21,7 @@ def diff(
     name: Subject = "",
     files: Files = None,
     exit_code: ExitCode = False,
-    output: Annotated[str, typer.Option("--output", "-o", help="table, json or yaml.")] = "table",
+    output: Annotated[str, options.forms("table", "json", "yaml")] = "table",
     no_color: options.NoColor = False,
     namespace: options.Place = "",
     context: options.Context = "",

@@ -196,17 +196,21 @@ def plain(word: str) -> tuple[names.Resource | None, str]:
 
 def complete(context: typer.Context, incomplete: str) -> list[str]:
     """Names of Applications and runs that begin so; none where the hub does not answer."""
-    given = context.params
+    given, (kind, slash, _) = context.params, incomplete.partition("/")
+    prefix = kind + slash if slash else ""
+    wanted = KINDS.get(kind.lower()) if slash else None
+    if slash and wanted is None:
+        return []
     try:
         with reached(
             given.get("kubeconfig"), given.get("context") or "", given.get("namespace") or ""
         ) as place:
-            items = place.applications()
-            runs = place.all_runs(place.namespace)
+            items = place.applications() if wanted != names.FLEETROLLOUTS else []
+            runs = place.all_runs(place.namespace) if wanted != names.APPLICATIONS else []
     except errors.FleetError:
         return []  # a shell that completes has no room for words
-    found = sorted(str(item["metadata"]["name"]) for item in items)
-    found += sorted(run.name for run in runs)
+    found = sorted(prefix + str(item["metadata"]["name"]) for item in items)
+    found += sorted(prefix + run.name for run in runs)
     return [name for name in found if name.startswith(incomplete)]
 
 

@@ -28,7 +28,7 @@ FORMS = ("table", "json", "yaml")
 def plan(
     name: Subject = "",
     files: Files = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="table, json or yaml.")] = "table",
+    output: Annotated[str, options.forms("table", "json", "yaml")] = "table",
     no_color: options.NoColor = False,
     namespace: options.Place = "",
     context: options.Context = "",

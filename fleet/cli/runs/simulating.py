@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from fleet.cli import options, tables
-from fleet.cli.runs import inputs, planned, simulation, tale
+from fleet.cli.runs import inputs, place, planned, simulation, tale
 from fleet.cli.runs.imitation import Habits
 from fleet.cli.runs.planning import FORMS, Files, Subject
 from fleet.cli.screen import Screen
@@ -13,12 +13,18 @@ from fleet.telemetry.clock import SystemClock
 
 Failing = Annotated[
     list[str] | None,
-    typer.Option("--fail", help="Who fails the analysis: NAME or label=value; may be repeated."),
+    typer.Option(
+        "--fail",
+        help="Who fails the analysis: NAME or label=value; may be repeated.",
+        autocompletion=place.complete_cluster,
+    ),
 ]
 Losing = Annotated[
     list[str] | None,
     typer.Option(
-        "--lose", help="Who does not answer: NAME or label=value, @10m later, @10m-2h for a while."
+        "--lose",
+        help="Who does not answer: NAME or label=value, @10m later, @10m-2h for a while.",
+        autocompletion=place.complete_cluster,
     ),
 ]
 
@@ -31,7 +37,7 @@ def simulate(
     each: Annotated[
         str, typer.Option(help="What one cluster takes, e.g. 10m; default: as it did before.")
     ] = "",
-    output: Annotated[str, typer.Option("--output", "-o", help="table, json or yaml.")] = "table",
+    output: Annotated[str, options.forms("table", "json", "yaml")] = "table",
     no_color: options.NoColor = False,
     namespace: options.Place = "",
     context: options.Context = "",

@@ -139,7 +139,7 @@ def is_over(view: View) -> int | None:
 def watch(
     name: place.Name,
     timeout: options.TimeOut = "",
-    output: Annotated[str, typer.Option("--output", "-o", help="table or wide.")] = "table",
+    output: Annotated[str, options.forms("table", "wide")] = "table",
     no_color: options.NoColor = False,
     namespace: options.Place = "",
     context: options.Context = "",
@@ -156,7 +156,12 @@ def watch(
 def wait(
     name: place.Name,
     condition: Annotated[
-        str, typer.Option("--for", help="A phase of runs, e.g. succeeded; ended; or rest.")
+        str,
+        typer.Option(
+            "--for",
+            help="A phase of runs, e.g. succeeded; ended; or rest.",
+            autocompletion=options.offered(*CONDITIONS),
+        ),
     ] = "succeeded",
     timeout: options.TimeOut = "",
     no_color: options.NoColor = False,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleet.api import names
-from fleet.api.fleetrollout import Appended
+from fleet.api.fleetrollout import Appended, FleetRollout
 from fleet.cli.runs import place, show
 from fleet.cli.runs.place import Place, Target
 from fleet.errors import UserError
@@ -55,6 +55,10 @@ def test_who_joined_is_a_cluster_of_the_run() -> None:
 
 
 LINES = [
+    pytest.param([], "ch", ["checkout", "checkout-1", "checkout-2"], id="everything with a name"),
+    pytest.param([], "fapp/", ["fapp/checkout"], id="Applications alone"),
+    pytest.param([], "fr/", ["fr/checkout-1", "fr/checkout-2"], id="runs alone"),
+    pytest.param([], "ro/", [], id="what a hub does not have"),
     pytest.param(["checkout", "--wave"], "", ["canary", "rest"], id="after the name"),
     pytest.param(["-n", "shop", "checkout", "--wave"], "r", ["rest"], id="after an option more"),
     pytest.param(["checkout", "-n", "shop", "--cluster"], "", ["a", "b", "c"], id="clusters"),
@@ -63,12 +67,20 @@ LINES = [
 
 
 @pytest.mark.parametrize(("words", "begun", "offered"), LINES)
-def test_waves_and_clusters_are_those_of_the_run_that_the_line_names(
+def test_a_shell_is_offered_what_the_hub_has(
     monkeypatch: pytest.MonkeyPatch, words: list[str], begun: str, offered: list[str]
 ) -> None:
-    """A shell asks in the middle of a line, where an option has no value yet."""
+    """It asks in the middle of a line, where an option has no value yet."""
 
     class Hub:
+        namespace = "shop"
+
+        def applications(self) -> list[dict[str, Any]]:
+            return [{"metadata": {"name": "checkout"}}]
+
+        def all_runs(self, _: str) -> list[FleetRollout]:
+            return list(scenes.second().runs.values())
+
         def target(self, word: str) -> Target:
             if word != "checkout":
                 raise UserError("NotFound", word)

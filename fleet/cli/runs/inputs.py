@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
 from fleet import settings
 from fleet.api import conditions, names
 from fleet.api.application import Application
@@ -36,6 +38,8 @@ class Inputs:
     observed: ApplicationObserved
     is_alone: bool = False
     """No hub was asked: nothing is known of what ran before."""
+    stored: Application | None = None
+    """What the hub has of it, beside its own Fleet."""
 
     @property
     def newest(self) -> FleetRollout | None:
@@ -67,6 +71,25 @@ def due(inputs: Inputs) -> Due:
     return Due(proposal=proposal, occasion=found, plan=plan, number=number)
 
 
+def foreign(inputs: Inputs) -> str:
+    """Why what is said here may not be what the hub does: it makes another revision of the same
+    Application. Empty where it makes the same, or that is not known."""
+    stored = inputs.stored
+    if stored is None or stored.status.observed_generation != stored.metadata.generation:
+        return ""
+    try:
+        ours = decision.accept(stored, inputs.observed).revision
+    except UserError:
+        return ""
+    theirs = stored.status.revision
+    if theirs in ("", ours) or not conditions.is_true(stored.status.conditions, "Accepted"):
+        return ""
+    return (
+        f"the hub makes revision {theirs} of what {stored.name} asks for now, this command {ours}: "
+        "their versions or templates differ, and so may what is said of changes"
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What the options of a command name."""
@@ -79,7 +102,17 @@ class Asked:
 
 
 def read(asked: Asked) -> Inputs:
-    """From the files, from the hub, or from both. Raises UserError that says what is missing."""
+    """From the files, from the hub, or from both; says so where the hub sees them otherwise.
+
+    Raises UserError that says what is missing.
+    """
+    found = _read(asked)
+    if words := foreign(found):
+        typer.echo(f"note: {words}", err=True)
+    return found
+
+
+def _read(asked: Asked) -> Inputs:
     if not asked.files:
         if not asked.name:
             raise UserError("Usage", "which Application? write APP, or -f FILE")
@@ -145,6 +178,8 @@ def _with_hub(
     hub: Place, application: Application, fleet: Fleet | None, members: Sequence[MemberCluster]
 ) -> Inputs:
     """What the files do not say is as the hub sees it."""
+    found = hub.access.find(names.APPLICATIONS, application.name, hub.namespace)
+    known = Application.parse(found) if found is not None and fleet is None else None
     if fleet is None:
         wanted = application.spec.destination.fleet
         stored = hub.access.find(names.FLEETS, wanted, hub.namespace)
@@ -159,7 +194,7 @@ def _with_hub(
         clusters=tuple(hub.clusters(application.name)),
         templates=_templates(),
     )
-    return Inputs(application=application, observed=observed)
+    return Inputs(application=application, observed=observed, stored=known)
 
 
 def member(cluster: MemberCluster) -> Member:

@@ -1,5 +1,6 @@
 """What `fleet plan` says is what the hub does; and what it says of those who are left out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,17 @@ def test_a_run_that_went_through_no_pauses_says_nothing_of_the_next() -> None:
     found = planned.estimate(scenes.known(world.deliver(here, "shop:v2", **policy)))
     assert found.seconds == 3_660.0
     assert found.source.endswith("nothing has run through them lately")
+
+
+def test_a_hub_of_another_version_is_told() -> None:
+    here = scenes.succeeded()
+    found = replace(scenes.known(here), stored=here.application)
+    assert inputs.foreign(found) == ""
+    status = here.application.status.model_copy(update={"revision": "0123456789"})
+    other = here.application.model_copy(update={"status": status})
+    assert "revision 0123456789" in inputs.foreign(replace(found, stored=other))
+    unseen = scenes.unseen().application
+    assert inputs.foreign(replace(found, stored=unseen)) == ""
 
 
 LENGTHS = [

@@ -16,7 +16,7 @@ from e2e.ground import background, engine
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.engine import Engine
 from e2e.ground.mailbox import Mailbox
-from e2e.ground.proxy import Proxy
+from e2e.ground.proxy import HttpProxy, Proxy
 from e2e.ground.subject import Subject, service
 from e2e.ground.waiting import until
 from fleet import __version__
@@ -207,18 +207,21 @@ def test_it_ends_in_time_while_those_whom_it_asks_and_tells_are_silent(
 
 
 def test_it_ends_in_time_while_its_api_server_is_silent(cluster: ControlPlane, place: str) -> None:
-    """It is about to write; nobody has asked it to end when the last answer came."""
-    steps = [{"setWeight": 50, "pause": {"duration": "1s"}}, {"setWeight": 100}]
+    """In the midst of what it wrote; its Lease stays as it is, for there is nobody to tell."""
+    steps = [{"setWeight": 50, "pause": {}}, {"setWeight": 100}]
     web = canary(cluster, place, *steps)
     lone = Engine(cluster, cluster.folder, name="lone", KULTA_LEADER_ELECTION="true")
-    with background.running(Proxy(cluster.port)) as way:
+    with background.running(HttpProxy(cluster.server, cluster.authority)) as way:
         lone.start(server=way.url)
         web.apply("app:v1")
         web.wait(phase="Completed")
         web.apply("app:v2")
         web.wait(phase="Paused", currentWeight=50)
-        way.black_hole()
+        way.hold_after(1)
+        web.request("promote")
+        until(way.held.is_set, "it has written once, and wants to write again", within=10)
         assert ended(lone) == 0
-    lone.start()
-    web.wait(phase="Completed", readyReplicas=2)
-    assert lone.stop() == 0
+        assert holder(cluster) == lone.name
+        way.heal()
+    with Engine(cluster, cluster.folder, name="next"):  # who would wait for the Lease to expire
+        web.wait(phase="Completed", readyReplicas=2)

@@ -94,7 +94,8 @@ class Stores:
 
 
 RUN_SECONDS = 0.1
-"""Least time between two looks at a run, and so between two writes of its status."""
+"""Least time between two looks at a run, and so between two writes of its status, and between two
+looks at an Application."""
 
 
 FLEET_SECONDS = 0.5
@@ -159,7 +160,9 @@ class Queues:
     fleets: aio.WorkQueue[Key] = field(
         default_factory=lambda: aio.WorkQueue(concurrency=4, calm=FLEET_SECONDS)
     )
-    applications: aio.WorkQueue[Key] = field(default_factory=lambda: aio.WorkQueue(concurrency=8))
+    applications: aio.WorkQueue[Key] = field(
+        default_factory=lambda: aio.WorkQueue(concurrency=8, calm=RUN_SECONDS)
+    )
     runs: aio.WorkQueue[Key] = field(
         default_factory=lambda: aio.WorkQueue(concurrency=16, calm=RUN_SECONDS)
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,10 +15,12 @@ from fleet.cli.runs.imitation import Habits
 from fleet.cli.runs.simulation import Loss, Script, Tale
 from fleet.errors import UserError
 from fleet.hub.core import phases
+from tests import search
 from tests.cli.rollouts.test_pictures import on_paper
 from tests.cli.runs import scenes
 from tests.conftest import NOON, Golden
 from tests.hub import world
+from tests.hub.core.run.test_properties import policy
 from tests.hub.world import World
 
 FOLDER = Path(__file__).parents[2] / "golden" / "runs"
@@ -207,3 +210,34 @@ def test_a_loss_that_cannot_be_is_a_typing_error(word: str, said: str) -> None:
     with pytest.raises(UserError, match=said) as error:
         tale.losses([word], members)
     assert error.value.reason == "Usage"
+
+
+START = world.settle(world.new(*NAMES, maxConcurrency=5))
+"""Everybody has v1."""
+ALONE = ("soak", "schedule")
+"""Gates that time opens, without anybody."""
+
+
+def in_order(seed: int) -> None:
+    """A random world, played and lived; when a halt or a time-out comes is not the same in both."""
+    dice = Random(seed)
+    given = policy(dice, NAMES)
+    for wave in given["waves"]:
+        for side in ("before", "after"):
+            wave[side] = [gate for gate in wave.get(side, ()) if next(iter(gate)) in ALONE]
+    bad = frozenset(dice.choice(["", "", "b", "cd"]))
+    lost = dice.choice([(), (), ("a",), ("b", "e")])
+    here = world.deliver(START, "shop:v2", **given)
+    known = len(here.started)
+    script = Script(habits=Habits(each=40.0, failing=bad), losses=[Loss(names=frozenset(lost))])
+    played = told(here, script)
+    real = ran(world.lose(replace(here, bad=bad), *lost))
+    lived = [str(name) for name in real.started[known:]]
+    told_by_both = min(len(lived), len(played.started))
+    assert lived[:told_by_both] == list(played.started[:told_by_both]), f"seed {seed}: {given}"
+    assert bad or lost or len(lived) == len(played.started), f"seed {seed}: {given}"
+
+
+def test_random_worlds_go_in_the_order_of_the_hub() -> None:
+    for seed in range(400 if search.MANY > 1_000 else 4):
+        in_order(seed)

@@ -32,6 +32,11 @@ def always(_: Seen) -> bool:
     return True
 
 
+def never(_: Seen) -> bool:
+    """No request."""
+    return False
+
+
 def writing(seen: Seen) -> bool:
     """Every request that changes something."""
     return seen.is_write
@@ -69,3 +74,88 @@ class Caught:
     def let_go(self) -> None:
         """It may arrive now."""
         self.loop.call_soon_threadsafe(self.free.set)
+
+
+class Brake:
+    """Lets so many more writes through, and then nothing; proxies of one loop may share one."""
+
+    def __init__(self, counted: When = writing) -> None:
+        self.written = 0
+        """Counted writes so far."""
+        self.waiting = 0
+        """Requests that are held back."""
+        self.held = asyncio.Event()
+        """Set once requests are held back and the last write has been answered."""
+        self._counted = counted
+        self._left: int | None = None
+        self._passing = asyncio.Event()
+        self._passing.set()
+
+    def after(self, writes: int) -> None:
+        """Hold all requests after so many more writes, at least 1, until `release`."""
+        self.held.clear()
+        self._left = writes
+
+    def release(self) -> None:
+        """Everything passes again."""
+        self._left = None
+        self.held.clear()
+        self._passing.set()
+
+    async def admit(self, seen: Seen) -> bool:
+        """Wait while requests are held; whether this is the write after which they are."""
+        self.waiting += 1
+        try:
+            while not self._passing.is_set():
+                await self._passing.wait()
+        finally:
+            self.waiting -= 1
+        if not self._counted(seen):
+            return False
+        self.written += 1
+        if self._left is None:
+            return False
+        self._left -= 1
+        if self._left > 0:
+            return False
+        self._left = None
+        self._passing.clear()
+        return True
+
+
+class View:
+    """What of the world a client is shown: all of it and at once, until told otherwise."""
+
+    def __init__(self) -> None:
+        self._lists: dict[str, bytes] = {}
+        self._past = self._missed = never
+        self._present = asyncio.Event()
+
+    def show_past(self, when: When) -> None:
+        """Answer lists as they were when they were last asked for; events have to wait."""
+        self._present.clear()
+        self._past = when
+
+    def miss(self, when: When) -> None:
+        """Lose the events of these watches."""
+        self._missed = when
+
+    def show_present(self) -> None:
+        """Nothing is old or lost any more; events that have waited come now."""
+        self._past = self._missed = never
+        self._present.set()
+
+    def note(self, seen: Seen, body: bytes) -> None:
+        """Remember an answer that may be a list."""
+        if seen.method == "GET" and b'"items":' in body:
+            self._lists[seen.path] = body
+
+    def old(self, seen: Seen) -> bytes | None:
+        """The past answer to be given in the place of the present one."""
+        return self._lists.get(seen.path) if self._past(seen) else None
+
+    async def shows(self, seen: Seen) -> bool:
+        """Wait while events of that watch have to; whether they may pass then."""
+        if self._past(seen):
+            await self._present.wait()
+        return not self._missed(seen)

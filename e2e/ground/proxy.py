@@ -27,7 +27,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from e2e.ground.authority import Authority
-from e2e.ground.faults import Caught, Fault, Seen, When, always, writing
+from e2e.ground.faults import Brake, Caught, Fault, Seen, View, When, always, writing
 
 CHUNK = 64 * 1024
 HOST = "127.0.0.1"
@@ -141,21 +141,21 @@ def _reset(ends: Iterable[asyncio.StreamWriter]) -> None:
 
 
 class HttpProxy:
-    """An HTTP proxy to the API server at `server`, with a certificate of its `authority`."""
+    """An HTTP proxy to the API server at `server`, with a certificate of its `authority`.
 
-    def __init__(self, server: str, authority: Authority) -> None:
+    Proxies that share a `brake` count their writes together, and hold together.
+    """
+
+    def __init__(self, server: str, authority: Authority, brake: Brake | None = None) -> None:
         self.url = ""
         self.seen: list[Seen] = []
         """All requests so far, disturbed or not."""
-        self.held = asyncio.Event()
-        """Set once `hold_after` holds requests back and its last write has been answered."""
+        self.view = View()
+        self.brake = brake or Brake()
         self._server = server
         self._authority = authority
         self._faults: list[Fault] = []
         self._catches: list[Caught] = []
-        self._writes_left: int | None = None
-        self._passing = asyncio.Event()
-        self._passing.set()
         self.no_watch = asyncio.Event()
         """Set while no watch passes through."""
         self.no_watch.set()
@@ -175,10 +175,14 @@ class HttpProxy:
         self._catches.append(caught := Caught(when=when, loop=self._loop))
         return caught
 
+    @property
+    def held(self) -> asyncio.Event:
+        """Set once `hold_after` holds requests back and its last write has been answered."""
+        return self.brake.held
+
     def hold_after(self, writes: int) -> None:
         """Let `writes` (at least 1) more writes through, then hold all requests until `heal`."""
-        self.held.clear()
-        self._writes_left = writes
+        self.brake.after(writes)
 
     def expire_watches(self) -> int:
         """End all open watches with the event of a compacted version (410); how many."""
@@ -189,9 +193,8 @@ class HttpProxy:
     def heal(self) -> None:
         """Everything passes again."""
         self._faults.clear()
-        self._writes_left = None
-        self.held.clear()
-        self._passing.set()
+        self.view.show_present()
+        self.brake.release()
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -220,18 +223,20 @@ class HttpProxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._passing.set()
+        self.heal()
         await self._open.aclose()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         seen = Seen(method=request.method, path=request.raw_path)
         self.seen.append(seen)
-        is_last = await self._admit(seen)
+        is_last = await self.brake.admit(seen)
         caught = await self._catch(seen)
         fault = next((fault for fault in self._faults if fault.takes(seen)), None)
         if fault is not None and fault.status is not None:
             body = error_object(fault.status, "Injected", f"{fault.status} by the proxy")
             return web.json_response(body, status=fault.status)
+        if (old := self.view.old(seen)) is not None:
+            return web.Response(body=old, content_type="application/json")
         try:
             async with self._forward(request) as answer:
                 if is_last:
@@ -240,8 +245,10 @@ class HttpProxy:
                     await answer.read()
                     return _cut(request)
                 if seen.is_watch and answer.status == 200:
-                    return await self._watch(request, answer)
+                    return await self._watch(request, answer, seen)
                 body = await answer.read()
+                if answer.status == 200:
+                    self.view.note(seen, body)
                 if caught is not None:
                     caught.status, caught.answer = answer.status, body.decode(errors="replace")
                 headers = _end_to_end(answer.headers)
@@ -249,19 +256,6 @@ class HttpProxy:
         except aiohttp.ClientError:
             # The server is gone: the client shall see that, not an answer that we made up.
             return _cut(request)
-
-    async def _admit(self, seen: Seen) -> bool:
-        """Wait while requests are held; whether this is the write after which they are."""
-        while not self._passing.is_set():
-            await self._passing.wait()
-        if self._writes_left is None or not seen.is_write:
-            return False
-        self._writes_left -= 1
-        if self._writes_left > 0:
-            return False
-        self._writes_left = None
-        self._passing.clear()
-        return True
 
     async def _catch(self, seen: Seen) -> Caught | None:
         """Keep this request, if it is one to be kept, until it is let go."""
@@ -287,12 +281,12 @@ class HttpProxy:
                 _break_off(answer)
 
     async def _watch(
-        self, request: web.BaseRequest, answer: aiohttp.ClientResponse
+        self, request: web.BaseRequest, answer: aiohttp.ClientResponse, seen: Seen
     ) -> web.StreamResponse:
         """Relay a watch until one side ends it or `expire_watches` does."""
         response = web.StreamResponse(status=answer.status, headers=_end_to_end(answer.headers))
         await response.prepare(request)
-        relay = asyncio.create_task(_relay(answer, response))
+        relay = asyncio.create_task(self._relay(answer, response, seen))
         self._watches.add(relay)
         self.no_watch.clear()
         try:
@@ -309,20 +303,21 @@ class HttpProxy:
             raise error
         return response
 
+    async def _relay(
+        self, answer: aiohttp.ClientResponse, response: web.StreamResponse, seen: Seen
+    ) -> None:
+        """Pass on whole lines, so that an event of our own never lands inside another."""
+        rest = b""
+        async for chunk in answer.content.iter_any():
+            lines, newline, rest = (rest + chunk).rpartition(b"\n")
+            if newline and await self.view.shows(seen):
+                await response.write(lines + newline)
+
 
 def error_object(code: int, reason: str, message: str) -> dict[str, object]:
     """A Kubernetes Status of a failure."""
     failure = {"status": "Failure", "code": code, "reason": reason, "message": message}
     return {"apiVersion": "v1", "kind": "Status", "metadata": {}, **failure}
-
-
-async def _relay(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:
-    """Pass on whole lines, so that an event of our own never lands inside another."""
-    rest = b""
-    async for chunk in answer.content.iter_any():
-        lines, newline, rest = (rest + chunk).rpartition(b"\n")
-        if newline:
-            await response.write(lines + newline)
 
 
 def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:

@@ -52,6 +52,22 @@ def test_the_last_good_run_is_delivered_again_through_the_waves() -> None:
     assert (later.run.name, images(later)) == ("checkout-4", "222"), "it stays"
 
 
+def test_what_the_engines_were_told_comes_back_too() -> None:
+    told = {
+        "hooks": [{"name": "gate", "url": "http://gate.ops/"}],
+        "rollout": {"rollbackWindow": 2},
+    }
+    first = world.settle(world.new("a", "b", "c", **WAVES, **told))
+    here = world.settle(world.deliver(first, "shop:v2", **WAVES))
+    done = world.settle(here, request="undo/1")
+    specs = [
+        one.objects[ClusterName("a")]["rollouts", "checkout", "checkout"]["spec"]
+        for one in (first, here, done)
+    ]
+    assert [spec.get("rollbackWindow") for spec in specs] == [2, None, 2]
+    assert ["hooks" in spec for spec in specs] == [True, False, True]
+
+
 def test_a_named_run_is_delivered_again() -> None:
     here = delivered("shop:v2", "shop:v3")
     done = world.settle(here, request="undo/1/checkout-1")

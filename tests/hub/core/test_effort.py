@@ -102,3 +102,25 @@ def test_ten_times_as_many_cost_ten_times_as_much(work: Callable[[int], None]) -
         work(number)
         spent.append(Name.compared)
     assert spent[1] <= 12 * spent[0] + 100, spent
+
+
+class Looked(dict[ClusterName, Any]):
+    """Members that count how often one of them is asked for."""
+
+    asked = 0
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        Looked.asked += 1
+        return super().get(key, default)
+
+
+def test_a_run_of_which_nothing_moves_is_looked_at_once() -> None:
+    """Its thousand rows take most of the time that a decision takes."""
+    run = gen.run(gen.wave("all", *names(MANY), max_concurrency=MANY), number=1)
+    members = Looked({name: gen.member(name) for name in names(MANY)})
+    items = {name: gen.item(name, number=1) for name in names(MANY)}
+    observed = RunObserved(members=members, clusters=items, newest=1)
+    begun = run.model_copy(update={"status": plan.next(run, observed, NOON).status})
+    Looked.asked = 0
+    assert plan.next(begun, observed, NOON).status == begun.status
+    assert Looked.asked == MANY

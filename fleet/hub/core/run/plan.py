@@ -62,7 +62,7 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
         return _report(run, view, closing, undo.closing(run, view, now), told, now)
     if status.undo is not None and status.undo.fleet:
         return _undone(run, status, observed, told, now)
-    view = walk.walk(run, status, observed, now)
+    view = walk.walk(run, status, observed, now, looked if status is before else ())
     if ruin := gates.ruin(view):
         return _undone(run, undo.begin(view.status, ruin), observed, told, now)
     way = undo.now_back(run, view, now)

@@ -19,15 +19,21 @@ from fleet.hub.core.run.row import Row
 
 
 def walk(
-    run: FleetRollout, status: FleetRolloutStatus, observed: RunObserved, now: datetime
+    run: FleetRollout,
+    status: FleetRolloutStatus,
+    observed: RunObserved,
+    now: datetime,
+    known: tuple[Row, ...] = (),
 ) -> View:
     """The view after every wave that can begin or end now has done so.
 
-    Rows depend on which wave has begun, so both are looked at until nothing changes.
+    Rows depend on which wave has begun, so both are looked at until nothing changes; `known` are
+    the rows of that `status`, where somebody has looked already.
     """
     rounds = 2 * len(run.spec.plan.waves) + 2
     for _ in range(rounds):
-        looked = rows.look(run.model_copy(update={"status": status}), observed, now)
+        looked = known or rows.look(run.model_copy(update={"status": status}), observed, now)
+        known = ()
         view = View(run=run.name, plan=run.spec.plan, rows=looked, status=status, observed=observed)
         halting = gates.failing(view) if status.halted_at is None else None
         step = _still if halting or _is_stopped(view, now) else _step

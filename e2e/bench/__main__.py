@@ -3,6 +3,7 @@
     python -m e2e.bench                            # all but idle and hub; engine with 50 and 200
     python -m e2e.bench engine --rollouts 500      # one of them
     python -m e2e.bench idle                       # what 5,000 idle Rollouts cost; takes minutes
+    python -m e2e.bench planner                    # what one decision costs; no cluster
     python -m e2e.bench experiments                # how honest an A/B verdict is; no cluster
     python -m e2e.bench change --members 20 -o json
     python -m e2e.bench hub --fleet 10 100 1000    # scale: a real hub, members that are simulated
@@ -23,21 +24,24 @@ from pathlib import Path
 
 from rich.console import Console
 
-from e2e.bench import delivery, engine, experiments, figures, hub
+from e2e.bench import delivery, engine, experiments, figures, hub, planner
 from e2e.bench.figures import Figure
 from e2e.ground import binaries
 
-NAMES = ("change", "verdict", "halt", "experiments", "engine", "idle", "hub")
-DEFAULT = ("change", "verdict", "halt", "experiments", "engine")
+NAMES = ("change", "verdict", "halt", "experiments", "planner", "engine", "idle", "hub")
+DEFAULT = ("change", "verdict", "halt", "experiments", "planner", "engine")
 FLEET_CHANGES = 5
 """Most changes that go through a whole simulated fleet."""
+PURE = {"experiments", "planner"}
+"""These need no cluster."""
+SIZES = (10, 100, 1_000)
 FILE = Path(__file__).parents[2] / "build" / "bench.json"
 
 
 def main() -> None:
     """Measure what is named, show it, keep it."""
     chosen = _options()
-    if set(chosen.names) != {"experiments"}:
+    if set(chosen.names) - PURE:
         binaries.ready()
     said = Console(stderr=True, highlight=False)
     load = os.getloadavg()[0]
@@ -103,6 +107,8 @@ def _works(chosen: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Work
         )
     if "experiments" in wanted:
         yield "experiments: 10,000 of each kind", experiments.measure
+    if "planner" in wanted:
+        yield "planner: 10, 100 and 1,000 clusters", lambda: planner.measure(SIZES)
     if "engine" in wanted:
         for number in chosen.rollouts:
             place = folder / f"engine-{number}"

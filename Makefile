@@ -61,8 +61,15 @@ mutants: $(READY)  ## which changes of the two cores no test notices (hours; MUT
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutants
 	@$(BIN)/python -m mutmut run $(MUTANTS) && $(BIN)/python -m mutmut results
 
-bench: binaries  ## figures as JSON and a table
-	@$(BIN)/python -m e2e.bench
+bench: binaries  ## figures as JSON and a table (some of them: make bench hub)
+	@$(BIN)/python -m e2e.bench $(BENCHES)
+
+# The words behind `make bench` are no targets of their own.
+BENCHES = $(filter change verdict halt experiments planner engine idle hub,$(MAKECMDGOALS))
+ifneq ($(filter bench,$(MAKECMDGOALS)),)
+.PHONY: $(BENCHES)
+$(BENCHES): ; @:
+endif
 
 format: $(READY)  ## format and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .

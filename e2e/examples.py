@@ -18,6 +18,10 @@ VALID = ROOT / "examples/valid"
 INVALID = ROOT / "examples/invalid"
 COMPAT = Path(__file__).parent / "data/compat"
 
+KINDS = {
+    one.kind: one
+    for one in (names.ROLLOUTS, names.APPLICATIONS, names.FLEETS, names.MEMBERCLUSTERS)
+}
 OLDER, STORED = "v1alpha1", "v1beta1"
 """The versions of Rollout."""
 
@@ -39,7 +43,21 @@ def documents(kind: str) -> dict[str, str]:
 
 
 def refusal(plane: ControlPlane, text: str) -> list[str]:
-    """What the server says to the manifest, line by line; it must refuse it."""
+    """What the server says to the manifest, cause by cause; it must refuse it.
+
+    A request instead of kubectl, which takes ten times as long to print the same (`printed`).
+    """
+    manifest = yaml.safe_load(text)
+    version, kind = manifest["apiVersion"], manifest["kind"]
+    path = KINDS[kind].path("default").replace(KINDS[kind].api_version, version)
+    wish = f"{path}?dryRun=All&fieldValidation=Strict"
+    code, answer = plane.call("POST", wish, manifest)
+    assert code == 422, answer
+    return [f"{cause['field']}: {cause['message']}" for cause in answer["details"]["causes"]]
+
+
+def printed(plane: ControlPlane, text: str) -> list[str]:
+    """What a user of kubectl reads, line by line."""
     with pytest.raises(KubectlFailed) as refused:
         plane.kubectl("apply", "--dry-run=server", "-f", "-", stdin=text)
     said = str(refused.value).split(" is invalid: ", 1)[-1]

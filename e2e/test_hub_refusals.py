@@ -5,7 +5,7 @@ As `test_rollout_refusals.py`: one document per broken rule, one line with the e
 
 import pytest
 
-from e2e.examples import AMOUNT, DURATION, EMPTY, NO_STEPS, STEPS, URL, documents, refusal
+from e2e.examples import AMOUNT, DURATION, EMPTY, NO_STEPS, STEPS, URL, documents, printed, refusal
 from e2e.ground.controlplane import ControlPlane
 
 POLICY = "spec.deliveryPolicy"
@@ -315,3 +315,9 @@ def test_a_bad_fleet_is_refused(our_kinds: ControlPlane, name: str, words: str) 
 @pytest.mark.parametrize(("name", "words"), MEMBERCLUSTERS)
 def test_a_bad_membercluster_is_refused(our_kinds: ControlPlane, name: str, words: str) -> None:
     assert words in refusal(our_kinds, documents("memberclusters")[name])
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_kubectl_prints_the_same_words(our_kinds: ControlPlane, kind: str) -> None:
+    text = documents(kind)[TABLES[kind][0].values[0]]
+    assert printed(our_kinds, text) == refusal(our_kinds, text)

@@ -7,7 +7,7 @@ that turn on what was stored before (fencing) are in `test_crds.py`.
 
 import pytest
 
-from e2e.examples import AMOUNT, DURATION, EMPTY, NO_STEPS, STEPS, URL, documents, refusal
+from e2e.examples import AMOUNT, DURATION, EMPTY, NO_STEPS, STEPS, URL, documents, printed, refusal
 from e2e.ground.controlplane import ControlPlane
 
 CANARY, BLUE = "spec.strategy.canary", "spec.strategy.blueGreen"
@@ -393,3 +393,9 @@ def test_every_bad_example_stands_in_the_table() -> None:
 @pytest.mark.parametrize(("name", "words"), ROLLOUTS)
 def test_a_bad_rollout_is_refused(our_kinds: ControlPlane, name: str, words: str) -> None:
     assert words in refusal(our_kinds, documents("rollouts")[name])
+
+
+@pytest.mark.parametrize("name", ["weight-too-high", "negative-replicas"])
+def test_kubectl_prints_the_same_words(our_kinds: ControlPlane, name: str) -> None:
+    text = documents("rollouts")[name]
+    assert printed(our_kinds, text) == refusal(our_kinds, text)

@@ -131,11 +131,41 @@ def test_ports_are_never_given_twice_nor_from_the_ephemeral_range() -> None:
 
 
 @pytest.fixture(scope="module")
-def two(planes: Planes) -> tuple[ControlPlane, ControlPlane]:
-    """A whole plane that plays two fake nodes, and one with nothing but an API server."""
-    (kwok,) = planes("with-kwok", options=Options(kwok_nodes=2))
-    (lean,) = planes("lean", options=LEAN)
-    return kwok, lean
+def plane(planes: Planes) -> ControlPlane:
+    """A whole plane that plays two fake nodes."""
+    bodies = AuditPolicy(bodies=("replicasets.apps",))
+    (made,) = planes("with-kwok", options=Options(kwok_nodes=2, audit=bodies))
+    return made
+
+
+@pytest.fixture(scope="module")
+def unlucky(planes: Planes) -> tuple[ControlPlane, int]:
+    """One with nothing but an API server, and a port that was taken when it chose it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.MonkeyPatch.context() as patch:
+        free, lost = ports.free, taken.getsockname()[1]
+
+        def once(count: int) -> tuple[int, ...]:
+            patch.setattr(ports, "free", free)
+            store, peer, _, *others = free(count)
+            return (store, peer, lost, *others)
+
+        patch.setattr(ports, "free", once)
+        (made,) = planes("lean", options=LEAN)
+    return made, lost
+
+
+@pytest.fixture(scope="module")
+def two(
+    plane: ControlPlane, unlucky: tuple[ControlPlane, int]
+) -> tuple[ControlPlane, ControlPlane]:
+    """Both."""
+    return plane, unlucky[0]
+
+
+def test_a_port_that_was_lost_is_replaced_by_another(unlucky: tuple[ControlPlane, int]) -> None:
+    plane, lost = unlucky
+    assert plane.port != lost
+    assert plane.call("GET", "/readyz")[0] == 200
 
 
 def test_planes_stand_side_by_side_and_know_nothing_of_each_other(
@@ -154,14 +184,6 @@ def test_fake_nodes_run_pods_that_the_scheduler_bound(
     plane.kubectl("create", "deployment", "web", "--image=web:v1", "--replicas=3")
     plane.kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=30s")
     assert plane.kubectl("get", "nodes", "-o", "name").split() == ["node/kwok-0", "node/kwok-1"]
-
-
-@pytest.fixture(scope="module")
-def plane(planes: Planes) -> ControlPlane:
-    """A control plane of this file's own: the shared one may have ended with its group."""
-    bodies = AuditPolicy(bodies=("replicasets.apps",))
-    (made,) = planes("controllers", options=Options(scheduler=False, audit=bodies))
-    return made
 
 
 def test_kubeconfigs_verify_the_server(plane: ControlPlane, tmp_path: Path) -> None:
@@ -292,22 +314,6 @@ def test_versions_from_before_a_compaction_are_gone(
     watch = f"{path}?watch=true&timeoutSeconds=1&resourceVersion={before}"
     event = json.loads(plane.kubectl("get", "--raw", watch))
     assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
-
-
-def test_a_port_that_was_lost_is_replaced_by_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        free, lost = ports.free, taken.getsockname()[1]
-
-        def once(count: int) -> tuple[int, ...]:
-            monkeypatch.setattr(ports, "free", free)
-            store, peer, _, *others = free(count)
-            return (store, peer, lost, *others)
-
-        monkeypatch.setattr(ports, "free", once)
-        with ControlPlane("unlucky", tmp_path, LEAN) as plane:
-            assert plane.port != lost
 
 
 def test_a_part_that_cannot_start_says_why_and_leaves_nothing(tmp_path: Path) -> None:

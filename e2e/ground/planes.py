@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from e2e.ground import processes
 from e2e.ground.controlplane import ControlPlane, Options
 
 
@@ -36,11 +35,8 @@ class Planes:
         return tuple(self._started[name] for name in names)
 
     def stop(self) -> None:
-        """End all planes at the same time."""
-        planes = self._started.values()
-        processes.stop(*(process for plane in planes for process in plane.processes.values()))
-        for plane in planes:
-            plane.processes.clear()
+        """End all planes."""
+        for plane in self._started.values():
             plane.stop()
         self._started.clear()
 

@@ -49,6 +49,7 @@ from fleet.telemetry.metrics import HubMetrics
 from fleet.telemetry.server import Health, serving
 from fleet.wiring import connect, watching
 from fleet.wiring.gatekeeper import Gatekeeper
+from fleet.wiring.loading import loading
 
 USER_AGENT = f"kulta-fleet-hub/{__version__}"
 INFLIGHT = 64
@@ -217,20 +218,21 @@ class Hub:
         context.identity = await self._identify()
         triggers.connect(context)
         async with context.supervisor, asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.recorder.run(), name="events")
-            tasks.create_task(self.items.run(), name="ClusterRollouts")
-            tasks.create_task(self.secrets.run(), name="Secrets")
-            await resync.prime(self.kube, context.stores)
-            await self.items.synced.wait()
-            await self.secrets.synced.wait()
-            for name, part in (
-                ("kopf", watching.watch(self.watched, self.health.shutdown.listen)),
-                ("resync", resync.keep(self.kube, context.stores)),
-                ("pulse", triggers.pulse(context)),
-                ("members", reconcile.run_members(context)),
-            ):
-                self.health.rely(name, tasks.create_task(part, name=name))
-            await self._settle()
+            with loading():
+                tasks.create_task(self.recorder.run(), name="events")
+                tasks.create_task(self.items.run(), name="ClusterRollouts")
+                tasks.create_task(self.secrets.run(), name="Secrets")
+                await resync.prime(self.kube, context.stores)
+                await self.items.synced.wait()
+                await self.secrets.synced.wait()
+                for name, part in (
+                    ("kopf", watching.watch(self.watched, self.health.shutdown.listen)),
+                    ("resync", resync.keep(self.kube, context.stores)),
+                    ("pulse", triggers.pulse(context)),
+                    ("members", reconcile.run_members(context)),
+                ):
+                    self.health.rely(name, tasks.create_task(part, name=name))
+                await self._settle()
             log.info("deciding", extra={"members": len(context.links)})
             others = reconcile.run_others(context)
             self.health.rely("queues", tasks.create_task(others, name="queues"))

@@ -1,0 +1,47 @@
+"""What the collector walks through once a hub has begun: not what was there by then."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from fleet.wiring.loading import loading
+
+
+class Part:
+    """Something that can be watched as it goes."""
+
+
+@pytest.fixture(autouse=True)
+def _thawed() -> Iterator[None]:
+    """The collector as it was: the tests run without one."""
+    enabled = gc.isenabled()
+    gc.enable()
+    yield
+    if not enabled:
+        gc.disable()
+
+
+def test_what_is_read_in_the_beginning_is_not_walked_through_again() -> None:
+    before = gc.get_freeze_count()
+    with loading():
+        assert not gc.isenabled()
+        kept = [{"number": [number]} for number in range(1_000)]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() - before >= 2 * len(kept)
+    assert not any(one is kept[0] for one in gc.get_objects())
+
+
+def test_it_goes_as_ever_when_nobody_holds_it() -> None:
+    with loading():
+        part = Part()
+    gone = weakref.ref(part)
+    del part
+    assert gone() is None
+
+
+def test_a_beginning_that_fails_ends_too() -> None:
+    with pytest.raises(RuntimeError), loading():
+        raise RuntimeError("cut off")
+    assert gc.isenabled()

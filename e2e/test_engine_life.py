@@ -20,13 +20,16 @@ from e2e.ground.proxy import HttpProxy, Proxy
 from e2e.ground.subject import Subject, service
 from e2e.ground.waiting import until
 from fleet import __version__
-from fleet.api.names import ENGINE_LEASE, LEASES
+from fleet.api.names import DEPLOYMENTS, ENGINE_LEASE, LEASES
 from fleet.api.rollout import Rollout
 from fleet.kulta.core.events import cdevents
 from fleet.kulta.core.events.transition import Transition
 
 HPA = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
 STOP_SECONDS = 10.0
+MISSING = (
+    "Deployment web does not exist in this namespace; create it, or correct spec.workloadRef.name"
+)
 _numbers = itertools.count(1)
 
 
@@ -225,3 +228,32 @@ def test_it_ends_in_time_while_its_api_server_is_silent(cluster: ControlPlane, p
         way.heal()
     with Engine(cluster, cluster.folder, name="next"):  # who would wait for the Lease to expire
         web.wait(phase="Completed", readyReplicas=2)
+
+
+def test_a_deployment_is_held_replaced_and_given_back(
+    cluster: ControlPlane, place: str, running: Engine
+) -> None:
+    """Whoever scales it up meanwhile is told so; traffic is judged by `test_engine_traffic`."""
+    labels = {"app": "web"}
+    pods = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "a"}]}}
+    meta = {"name": "web", "namespace": place}
+    spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": pods}
+    made = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+    path = DEPLOYMENTS.path(place, "web")
+
+    def ready() -> tuple[int, int]:
+        found = cluster.call("GET", path)[1]
+        return found["spec"]["replicas"], found.get("status", {}).get("readyReplicas", 0)
+
+    web = Subject(plane=cluster, namespace=place, name="web", strategy={"simple": {}})
+    wish = {"replicas": 2, "workloadRef": {"name": "web"}, "strategy": {"simple": {}}}
+    cluster.apply({**web.manifest("unused"), "spec": wish})
+    web.wait(message=MISSING)
+    cluster.apply(made)
+    web.wait(phase="Completed", readyReplicas=2)
+    until(lambda: ready() == (0, 0), "the Deployment has no pods", within=20)
+    cluster.call("PATCH", path, {"spec": {"replicas": 1}})
+    until(lambda: web.told("WorkloadContested"), "it is told", within=20)
+    until(lambda: ready() == (0, 0), "it is scaled down again", within=20)
+    web.delete()
+    assert ready() == (2, 2)

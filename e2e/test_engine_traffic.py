@@ -20,7 +20,9 @@ from e2e.ground.loadgen import Load, LoadGenerator
 from e2e.ground.site import Site
 from e2e.ground.subject import Subject, route, service
 from e2e.ground.waiting import until
+from e2e.realm import all_from
 from e2e.replicas import Replicas
+from fleet.api.names import DEPLOYMENTS, HOLDER, ORIGINAL_REPLICAS, ORIGINAL_SELECTOR
 
 ROOT = Path(__file__).parent.parent
 REQUESTS = 100
@@ -154,3 +156,78 @@ def test_a_revision_slower_than_the_stable_one_is_taken_back(site: Site, place: 
     judged = web.status["analysis"]["metrics"][0]
     assert judged["value"] > 100 > judged["stableValue"] * 2
     assert "for-nobody-elses-eyes" not in str(web.object)
+
+
+def deployed(site: Site, namespace: str) -> Subject:
+    """A Deployment of two pods that serves, and a Rollout that shall take its template."""
+    template = measured_pods("sample:v1")
+    meta = {"name": "web", "namespace": namespace}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": template}
+    services = [service(namespace, f"web-{name}", "web", "") for name in ("stable", "canary")]
+    for item in services:
+        item["spec"]["selector"] = {"app": "web"}
+    made = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+    entry = route(namespace, "web", "web-stable", "web-canary")
+    site.plane.apply(made, *services, entry)
+    until(lambda: deployment(site, namespace)[1] == 2, "the Deployment serves", within=30)
+    return Subject(plane=site.plane, namespace=namespace, name="web", strategy={})
+
+
+def measured_pods(image: str) -> dict[str, Any]:
+    """The pods of `measured`, for a Deployment."""
+    probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1}
+    container = {"name": "app", "image": image, "readinessProbe": probe}
+    return {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
+
+
+def deployment(site: Site, namespace: str) -> tuple[int, int, dict[str, str]]:
+    """The pods that it asks for, how many are ready, and its annotations."""
+    found = site.plane.call("GET", DEPLOYMENTS.path(namespace, "web"))[1]
+    ready = found.get("status", {}).get("readyReplicas", 0)
+    return found["spec"]["replicas"], ready, found["metadata"].get("annotations", {})
+
+
+def migrate(site: Site, web: Subject) -> None:
+    """The Rollout is made, and replaces the Deployment's pods."""
+    canary = {
+        "stableService": "web-stable",
+        "canaryService": "web-canary",
+        "steps": [{"setWeight": 50, "pause": {}}, {"setWeight": 100}],
+        "trafficRouting": {"gatewayAPI": {"httpRoute": "web"}},
+    }
+    spec = {"replicas": 2, "workloadRef": {"name": "web"}, "strategy": {"canary": canary}}
+    site.plane.apply({**web.manifest("unused"), "spec": {**spec, "scaleDownDelay": "2s"}})
+    web.wait(phase="Completed", readyReplicas=2, within=60)
+    until(lambda: deployment(site, web.namespace)[:2] == (0, 0), "its pods go", within=30)
+    notes = deployment(site, web.namespace)[2]
+    assert (notes[HOLDER], notes[ORIGINAL_REPLICAS]) == ("web", "2")
+
+
+def test_a_deployment_is_taken_over_and_given_back(site: Site, place: str) -> None:
+    """Nobody is refused while its pods are replaced, while the next revision comes, and while the
+    Rollout is deleted in the midst of one more."""
+    web = deployed(site, place)
+    with requests_to(site, place) as generator:
+        all_from("v1", generator)
+        migrate(site, web)
+        path = DEPLOYMENTS.path(place, "web")
+        site.plane.call("PATCH", path, {"spec": {"template": measured_pods("sample:v2")}})
+        web.wait(phase="Paused", currentWeight=50, within=60)
+        assert web.status["workloadRef"]["name"] == "web"
+        web.request("promote")
+        web.wait(phase="Completed", readyReplicas=2, within=60)
+        all_from("v2", generator)
+        site.plane.call("PATCH", path, {"spec": {"template": measured_pods("sample:v3")}})
+        web.wait(phase="Paused", currentWeight=50, within=60)
+        site.plane.call("DELETE", web.path)
+        until(lambda: site.plane.call("GET", web.path)[0] == 404, "it is gone", within=60)
+        assert deployment(site, place)[:2] == (2, 2)
+        until(lambda: not web.pods(), "its own pods go", within=60)
+        all_from("v3", generator)
+    assert [answer for answer in generator.answers if answer.status != 200] == []
+    assert {"v1", "v2", "v3"} == {answer.version for answer in generator.answers}
+    assert HOLDER not in deployment(site, place)[2]
+    for name in ("web-stable", "web-canary"):
+        found = web.service(name)
+        assert found["spec"]["selector"] == {"app": "web"}
+        assert ORIGINAL_SELECTOR not in found["metadata"].get("annotations", {})

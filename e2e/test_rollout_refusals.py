@@ -378,6 +378,11 @@ ROLLOUTS = [
         id="one more arm that is no other",
     ),
     pytest.param(
+        "workload-beside-template",
+        "spec.template: Invalid value: write template and selector, or workloadRef instead",
+        id="a Deployment's template beside one's own",
+    ),
+    pytest.param(
         "x" * 64,
         "metadata.name: Invalid value: "
         "a Rollout's name becomes a label of its pods: at most 63 characters",

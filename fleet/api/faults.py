@@ -83,6 +83,8 @@ def _header(header: HeaderMatch, where: str) -> Iterator[Fault]:
 
 
 def _containers(wish: Experiment, template: Mapping[str, Any]) -> Iterator[Fault]:
+    if not template:
+        return  # it comes from elsewhere
     containers = (template.get("spec") or {}).get("containers") or []
     known = [item.get("name") for item in containers]
     for index, variant in enumerate(wish.variants):

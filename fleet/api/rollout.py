@@ -43,6 +43,7 @@ from fleet.api.strategy import (
     Strategy,
 )
 from fleet.api.values import Amount, Duration, PodTemplate, Port
+from fleet.api.workload import WorkloadRef, WorkloadStatus
 
 __all__ = [
     "ABTesting",
@@ -109,7 +110,14 @@ class RolloutSpec(Conduct):
 
     RULES = (
         Rule(
-            rule="has(self.template.metadata) && has(self.template.metadata.labels) && "
+            rule="has(self.template) ? has(self.selector) && !has(self.workloadRef) : "
+            "has(self.workloadRef)",
+            message="write template and selector, or workloadRef instead",
+            field=".template",
+        ),
+        Rule(
+            rule="!has(self.template) || !has(self.selector) || "
+            "has(self.template.metadata) && has(self.template.metadata.labels) && "
             "(!has(self.selector.matchLabels) || self.selector.matchLabels.all(key, "
             "key in self.template.metadata.labels && "
             "self.template.metadata.labels[key] == self.selector.matchLabels[key]))",
@@ -143,10 +151,11 @@ class RolloutSpec(Conduct):
 
     replicas: Annotated[int, Field(ge=0, le=100_000)] = 1
     """How many pods serve; an autoscaler may change it through the scale sub-resource."""
-    selector: LabelSelector
+    selector: LabelSelector = LabelSelector()
     """Which pods belong to this Rollout; the template must carry the labels."""
-    template: PodTemplate
+    template: PodTemplate = Field(default_factory=dict)
     """A core/v1 PodTemplateSpec; each change of it is a new revision."""
+    workload_ref: WorkloadRef | None = None
     strategy: Strategy
     paused: bool = False
     """The user's pause: steps wait, analysis and rollback go on."""
@@ -239,6 +248,7 @@ class RolloutStatus(Model):
     """`kulta.io/pause` was asked for, and `kulta.io/resume` not yet."""
     restores: int = 0
     """How often somebody undid our selectors or weights in this rollout."""
+    workload_ref: WorkloadStatus | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -37,13 +37,13 @@ Delay = Annotated[
     Field(max_length=16, pattern=durations.PATTERN),
     Rules(
         Rule(
-            rule=f"self.matches(r'{durations.EXACT_OR_ZERO}')",
-            message=f"{durations.HELP}, or 0s for none",
+            rule=f"self.matches(r'{durations.ROUGH_OR_ZERO}')",
+            message=f"{durations.BRIEF}, or 0s for none",
         ),
         instead_of=("pattern",),
     ),
 ]
-"""A Duration that may be `0s`."""
+"""A Duration that may be `0s`; its range is checked by the cores."""
 
 Amount = Annotated[
     str | int,

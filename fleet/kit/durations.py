@@ -22,7 +22,7 @@ EXACT = rf"^\s*\+?0*({_EXACT})\s*$"
 """All that `parse` accepts, as one expression for the API server."""
 ROUGH = r"^\s*\+?0*[1-9][0-9]{0,4}[smhd]\s*$"
 """The same but for the upper ends of the ranges, at a fifth of the length."""
-EXACT_OR_ZERO = rf"^\s*\+?0*({_EXACT}|0s)\s*$"
+ROUGH_OR_ZERO = r"^\s*\+?0*([1-9][0-9]{0,4}[smhd]|0s)\s*$"
 """The same with `allow_zero`."""
 
 HELP = "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 Value = TypeVar("Value")
+Other = TypeVar("Other")
 Answer = TypeVar("Answer")
 
 KEPT = 256
@@ -25,5 +26,23 @@ def once(work: Callable[[Value], Answer], kept: int = KEPT) -> Callable[[Value],
                 known.pop(next(iter(known)))
             found = known[id(value)] = value, work(value)
         return found[1]
+
+    return answer
+
+
+def of_two(
+    work: Callable[[Value, Other], Answer], kept: int = KEPT
+) -> Callable[[Value, Other], Answer]:
+    """The same for what follows from two values together."""
+    known: dict[tuple[int, int], tuple[Value, Other, Answer]] = {}
+
+    def answer(value: Value, other: Other) -> Answer:
+        key = id(value), id(other)
+        found = known.get(key)
+        if found is None:
+            if len(known) >= kept:
+                known.pop(next(iter(known)))
+            found = known[key] = value, other, work(value, other)
+        return found[2]
 
     return answer

@@ -97,8 +97,8 @@ def steps(spec: dict[str, Any]) -> list[dict[str, Any]]:
             id="unknown field in a list",
         ),
         pytest.param(
-            lambda spec: (spec.pop("selector"), spec.update(replicas=-1)),
-            "spec.replicas must be >= 0 (is -1); spec.selector is required",
+            lambda spec: (spec.pop("strategy"), spec.update(replicas=-1)),
+            "spec.replicas must be >= 0 (is -1); spec.strategy is required",
             id="all problems at once",
         ),
     ],

@@ -43,3 +43,11 @@ def test_what_fails_is_tried_again() -> None:
     with pytest.raises(ZeroDivisionError):
         answer(value)
     assert answer(value) == "done"
+
+
+def test_of_two_values_each_counts() -> None:
+    asked: list[Value] = []
+    answer = memory.of_two(lambda value, other: asked.append(value) or len(asked), kept=2)
+    one, other = Value(), Value()
+    assert [answer(one, other), answer(other, one), answer(one, other)] == [1, 2, 1]
+    assert [answer(one, one), answer(one, other)] == [3, 4]

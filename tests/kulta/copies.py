@@ -46,7 +46,7 @@ class Reader:
         assert self._read is not None
         meta = self._read.metadata
         return (
-            self._read.spec.template == manifest["spec"]["template"]
+            self._read.spec.template == manifest["spec"].get("template", {})
             and meta.annotations == manifest["metadata"]["annotations"]
         )
 

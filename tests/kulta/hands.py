@@ -25,8 +25,8 @@ def act(world: Any, action: kinds.Action) -> None:
             world.pods[action.name] = replace(world.pods[action.name], **change)
         case kinds.DeleteReplicaSet(name=name):
             world.sets.pop(name.rsplit("-", 1)[1])
-        case kinds.SelectService():
-            _select(world, action)
+        case kinds.SelectService() | kinds.ChangeWorkload():
+            _change_theirs(world, action)
         case kinds.WriteRoute() | kinds.DeleteRoute():
             _change_route(world, action)
         case kinds.SetFinalizer(present=present):
@@ -56,6 +56,13 @@ def _create(world: Any, made: Any) -> None:
 def _change(world: Any, name: str, **changes: Any) -> None:
     key = name.rsplit("-", 1)[1]
     world.sets[key] = replace(world.sets[key], **changes)
+
+
+def _change_theirs(world: Any, action: kinds.SelectService | kinds.ChangeWorkload) -> None:
+    if isinstance(action, kinds.SelectService):
+        _select(world, action)
+    else:
+        world.change_workload(action)
 
 
 def _select(world: Any, action: kinds.SelectService) -> None:

@@ -44,7 +44,7 @@ def turn(world: Any) -> None:
         if own != item.current:
             world.sets[key] = replace(item, current=own)
     if world.sliced:
-        world.slices = {name: addresses(world, item) for name, item in world.services.items()}
+        world.slices = {name: world.addresses(item) for name, item in world.services.items()}
     for key, item in world.routes.items() if world.gateway else ():
         if key not in world.deaf and "parentRefs" in item["spec"]:
             accept(world, key, item)
@@ -65,7 +65,10 @@ def births(world: Any) -> list[datetime]:
 def addresses(world: Any, item: Service) -> frozenset[str]:
     """Uids of the ready pods that a Service selects."""
     labels = {
-        **world.manifest["spec"]["template"].get("metadata", {}).get("labels", {}),
+        **world.manifest["spec"]
+        .get("template", gen.template())
+        .get("metadata", {})
+        .get("labels", {}),
         names.ROLLOUT_LABEL: world.manifest["metadata"]["name"],
     }
     ready = [pod for pod in world.pods.values() if pod.ready]

@@ -2,7 +2,7 @@
 
 from fleet.api.fleetrollout import RunPhase
 from tests.conftest import NOON
-from tests.hub import world
+from tests.hub import gen, world
 from tests.hub.world import ClusterName
 
 
@@ -89,3 +89,25 @@ def test_what_was_handed_over_is_put_back() -> None:
     assert (left[0], left[1]["spec"]) == (place, spec)
     assert left[1]["metadata"]["labels"] == labels
     assert done.items == {}
+
+
+def test_a_canary_that_is_taken_out_of_the_policy_leaves_the_workload_serving() -> None:
+    """[KH-82] Its second Service goes from every member, once nothing leads there any more."""
+    here = world.settle(world.new("a", "b"))
+    plain = gen.application(strategy={"simple": {}}, generation=2)
+    here.application = here.application.model_copy(update={"spec": plain.spec})
+    known = len(here.log)
+    done = world.settle(here)
+    assert done.run.status.phase is RunPhase.SUCCEEDED
+    deleted = [line for line in done.log[known:] if "delete" in line]
+    assert sorted(deleted) == [f"{name} delete services/checkout-canary" for name in ("a", "b")]
+    for name in ("a", "b"):
+        there = done.objects[ClusterName(name)]
+        assert there["rollouts", "checkout", "checkout"]["spec"]["strategy"] == {"simple": {}}
+        rules = there["httproutes", "checkout", "checkout"]["spec"]["rules"]
+        (refs,) = (rule["backendRefs"] for rule in rules)
+        assert [(ref["name"], ref["weight"]) for ref in refs] == [("checkout", 100)]
+        assert ("services", "checkout", "checkout") in there
+        lines = [line for line in done.log[known:] if line.startswith(f"{name} ")]
+        led = max(i for i, line in enumerate(lines) if "httproutes/checkout" in line)
+        assert led < lines.index(f"{name} delete services/checkout-canary")

@@ -94,7 +94,7 @@ def _idle(family: Family, verb: str) -> str | None:
         )
     return (
         f"nothing to {verb}: {family.label(status.stable_pod_hash)} is stable and nothing is on "
-        "its way; change spec.template, and a rollout begins"
+        f"its way; change {family.source}, and a rollout begins"
     )
 
 

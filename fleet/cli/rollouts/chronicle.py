@@ -72,6 +72,14 @@ def _ends(family: Family, revision: str) -> Iterator[Decision]:
     return (item for item in known if item.revision == revision and item.action in ENDS)
 
 
+def foreign(family: Family) -> str | None:
+    """Why its template cannot be written, and what to do instead; None: it is its own."""
+    ref = family.rollout.spec.workload_ref
+    if ref is None:
+        return None
+    return f"{family.name} takes {family.source}: kubectl rollout undo deployment/{ref.name}"
+
+
 def target(family: Family, word: str) -> Revision:
     """The revision to go back to: the one that `word` names, else the one before the present one.
 
@@ -82,7 +90,7 @@ def target(family: Family, word: str) -> Revision:
         if found is None:
             raise UserError("Refused", f"no revision {word}: fleet rollout history {family.name}")
         if found.hash == family.wanted:
-            raise UserError("Refused", f"spec.template is revision {word} already")
+            raise UserError("Refused", f"{family.source} is revision {word} already")
         return found
     status = family.rollout.status
     before = [status.stable_pod_hash, status.previous_pod_hash]

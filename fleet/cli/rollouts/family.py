@@ -95,8 +95,18 @@ class Family:
 
     @cached_property
     def wanted(self) -> str:
-        """The revision that the spec asks for."""
+        """The revision that the spec asks for, or the Deployment as the engine saw it last."""
+        if self.rollout.spec.workload_ref is not None:
+            status = self.rollout.status
+            known = status.overruled_pod_hash or status.current_pod_hash
+            return known or f"of {self.source.removeprefix('the template of ')}"
         return hashing.pod_hash(self.rollout.spec.template)
+
+    @property
+    def source(self) -> str:
+        """Where its template stands."""
+        ref = self.rollout.spec.workload_ref
+        return "spec.template" if ref is None else f"the template of Deployment {ref.name}"
 
     def find(self, word: str) -> Revision | None:
         """The revision of that number, or whose hash begins so (four digits at least)."""

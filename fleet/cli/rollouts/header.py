@@ -20,7 +20,9 @@ from fleet.kulta.core import outlook, strategies
 
 BAR = 24
 SHOWN_STEPS = 9
-GOOD_WHEN_TRUE = frozenset({"Available", "TrafficReady", "MetricsAvailable", "AdvisorAvailable"})
+GOOD_WHEN_TRUE = frozenset(
+    {"Available", "TrafficReady", "MetricsAvailable", "AdvisorAvailable", "WorkloadReady"}
+)
 """Conditions that stand in the way while they are False; the others do while they are True."""
 TOLD_ELSEWHERE = frozenset({"Progressing", "Paused"})
 
@@ -104,6 +106,18 @@ def _step(step: Step, number: int, index: int) -> Text:
     return page.marked(tone, ", ".join(asked or ["analysis"]) + pause)
 
 
+def _workload(family: Family, now: datetime, width: int | None) -> Iterator[Text]:
+    """The Deployment whose template it takes, and what became of that one's pods."""
+    ref, known = family.rollout.spec.workload_ref, family.rollout.status.workload_ref
+    if ref is None:
+        return
+    words = f"of Deployment {ref.name}"
+    if known is not None and known.name == ref.name:
+        words += f", generation {known.observed_generation}"
+        words += "; its pods have been replaced" if known.scaled_down else ""
+    yield from page.labelled("Template", words, width)
+
+
 def _traffic(family: Family, now: datetime, width: int | None) -> Iterator[Text]:
     """How the traffic is divided between the stable and the new revision."""
     status, shares = family.rollout.status, families.weights(family.rollout)
@@ -164,6 +178,7 @@ def _last(family: Family, now: datetime, width: int | None) -> Iterator[Text]:
 PARTS: tuple[Part, ...] = (
     _title,
     _message,
+    _workload,
     _steps,
     _traffic,
     _waits,

@@ -28,7 +28,7 @@ def undo(
     seconds, name = options.span(timeout), place.plain(name)
     with place.reached(kubeconfig, context, namespace) as found:
         family = found.family(name)
-        refused = asking.managed(family.rollout, "undo")
+        refused = asking.managed(family.rollout, "undo") or chronicle.foreign(family)
         if refused is not None:
             raise errors.UserError("Refused", refused)
         chosen = chronicle.target(family, to)

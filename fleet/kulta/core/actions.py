@@ -92,6 +92,20 @@ class DeleteRoute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeWorkload:
+    """Hold a Deployment and size it, guarded by its resourceVersion.
+
+    `holder` and `original` are our annotations; empty and None remove them.
+    """
+
+    name: str
+    resource_version: str
+    replicas: int
+    holder: str
+    original: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetFinalizer:
     """Add or remove our finalizer on the Rollout."""
 
@@ -115,6 +129,7 @@ Action = (
     | SelectService
     | WriteRoute
     | DeleteRoute
+    | ChangeWorkload
     | SetFinalizer
     | ConsumeRequest
     | Emit

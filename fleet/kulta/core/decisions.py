@@ -126,6 +126,7 @@ TROUBLE = {
     "TrafficReady": "False",
     "MetricsAvailable": "False",
     "AdvisorAvailable": "False",
+    "WorkloadReady": "False",
     "Degraded": "True",
     "InvalidSpec": "True",
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 from fleet.api.rollout import Phase, RolloutStatus
 from fleet.kulta.core import phases
-from fleet.kulta.core.actions import Action
+from fleet.kulta.core.actions import Action, ChangeWorkload
 from fleet.kulta.core.counsel import Question
 from fleet.kulta.core.divisions import Division
 from fleet.kulta.core.errands import Errand
@@ -34,6 +34,8 @@ class Draft:
     """The promotion has begun where nobody has to be switched."""
     traffic: dict[str, Action] = field(default_factory=dict)
     """Changes of Services and routes by name, in order; the last one for an object counts."""
+    workloads: list[ChangeWorkload] = field(default_factory=list)
+    """What becomes of Deployments."""
     before: list[Action] = field(default_factory=list)
     """What must have happened when the status says so."""
     after: list[Action] = field(default_factory=list)
@@ -49,6 +51,8 @@ class Draft:
     """Why traffic does not go where it should."""
     paused: Wait | None = None
     """Who or what pauses the rollout."""
+    contest: Wait | None = None
+    """Who keeps scaling the Deployment whose pods have been replaced."""
     manages_traffic: bool = False
     """Some Service or route is ours at present."""
     divisions: tuple[Division, ...] | None = None

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import cached_property
 
 from fleet.api.rollout import Rollout, RolloutSpec
+from fleet.api.workload import WorkloadRef
 from fleet.kit import hashing, memory
 from fleet.kulta.core import replicas
 from fleet.kulta.core.observed import Measurement, Observed, ReplicaSet
@@ -22,8 +23,11 @@ class Look:
     """See the module."""
 
     rollout: Rollout
+    """With the template of the Deployment that it names, if it names one."""
     observed: Observed
     now: datetime
+    reference: WorkloadRef | None = None
+    """The Deployment that the Rollout itself names."""
 
     @property
     def spec(self) -> RolloutSpec:

@@ -54,6 +54,34 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A Deployment whose template a Rollout takes, or took."""
+
+    name: str
+    uid: str
+    resource_version: str
+    generation: int
+    template: Mapping[str, Any]
+    selector: Mapping[str, Any]
+    """As JSON: `matchLabels` and `matchExpressions`."""
+    replicas: int
+    ready: int = 0
+    """Pods that are ready, as its controller said last."""
+    is_current: bool = True
+    """Whether that was said of this generation."""
+    holder: str = ""
+    """The Rollout that holds it (our annotation)."""
+    original: int | None = None
+    """Pods that it had before we took them (our annotation), None while it has them."""
+    scaler: str = ""
+    """Who last asked for that many pods, where the server knows."""
+    autoscaled: bool = False
+    """Whether that was a HorizontalPodAutoscaler."""
+    is_going: bool = False
+    """It is being deleted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """A question for a source of metrics."""
 
@@ -149,6 +177,12 @@ class Observed:
     """Kinds of routes that the cluster does not know."""
     unseen: Mapping[str, str] = field(default_factory=dict)
     """Kinds of routes of which nothing has been seen yet → why; empty: it has just begun."""
+    workloads: Mapping[str, Workload] = field(default_factory=dict)
+    """Deployments that spec or status name, by name."""
+    workloads_unseen: str | None = None
+    """Why none of them can be there yet: no Deployment has been seen; empty: it has just begun."""
+    holders: frozenset[str] = frozenset()
+    """Rollouts that hold one of them, and exist."""
     measurements: Mapping[Query, Measurement] = field(default_factory=dict)
     """Its latest answer; kept in memory by the runtime."""
     consulted: Consulted | None = None

@@ -11,7 +11,7 @@ from fleet.api import conditions
 from fleet.api.rollout import Phase, Rollout, Step
 from fleet.errors import UserError
 from fleet.kit import durations
-from fleet.kulta.core import deadlines, holds, promotion, strategies, validation
+from fleet.kulta.core import deadlines, holds, promotion, strategies, validation, workloads
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.look import Look
 from fleet.kulta.core.observed import Observed
@@ -54,6 +54,9 @@ def waiting(rollout: Rollout, now: datetime) -> Wait | None:
     if is_unseen(rollout):
         message = "the engine has not looked at the present spec yet; is it running?"
         return Wait(reason="EngineUnknown", message=message)
+    lacking = conditions.find(rollout.status.conditions, workloads.READY)
+    if lacking is not None and lacking.status == "False":
+        return Wait(reason=lacking.reason, message=lacking.message)
     draft = draft_of(rollout, now)
     if not draft.is_active:
         return _ended(draft)

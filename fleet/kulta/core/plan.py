@@ -23,12 +23,14 @@ from fleet.kulta.core import (
     retreat,
     strategies,
     validation,
+    workloads,
 )
 from fleet.kulta.core.actions import Plan
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.look import Look
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.core.traits import Traits
+from fleet.kulta.core.wait import Wait
 
 
 def plan(rollout: Rollout, observed: Observed, now: datetime) -> Plan:
@@ -36,22 +38,28 @@ def plan(rollout: Rollout, observed: Observed, now: datetime) -> Plan:
 
     Raises UnexpectedState only for what our own rules exclude.
     """
-    look = Look(rollout=rollout, observed=observed, now=now)
-    decided = _decided(look)
+    found = workloads.resolve(rollout, observed)
+    whole = rollout if isinstance(found, Wait) else found
+    reference = rollout.spec.workload_ref
+    look = Look(rollout=whole, observed=observed, now=now, reference=reference)
+    decided = _decided(look, found if isinstance(found, Wait) else None)
     untold = tuple(decisions.transitions(look, decided.status))
     return replace(decided, transitions=untold, told=decisions.last(decided.status))
 
 
-def _decided(look: Look) -> Plan:
-    """The plan but for who is to be told of it, which holds in every case."""
-    rollout, observed = look.rollout, look.observed
+def _decided(look: Look, lacking: Wait | None) -> Plan:
+    """The plan but for who is to be told of it, which holds in every case. `lacking`: why there is
+    no template to decide about."""
+    rollout = look.rollout
     problems = validation.problems(rollout.spec, rollout.name)
     if rollout.metadata.deletion_timestamp is not None:
         known = strategies.STRATEGIES.get(strategy_name(rollout))
         traits = known.traits(rollout.spec) if known is not None else None
-        return removal.plan(rollout, observed, traits)
+        return removal.plan(look, traits)
     if problems:
         return refused(rollout.status, problems, rollout.metadata.generation, look.now)
+    if lacking is not None:
+        return workloads.stand_still(look, lacking)
     strategy = strategies.select(rollout.spec.strategy)
     draft = Draft(look=look, traits=_traits(rollout.spec), status=rollout.status)
     requests.act(draft, strategy)
@@ -64,6 +72,7 @@ def _decided(look: Look) -> Plan:
         retreat.keep(draft)
     elif draft.phase is Phase.COMPLETED:
         promotion.settle(draft)
+    workloads.migrate(draft)
     if not draft.is_active:
         restart.go_on(draft)
     advice.ask(draft)

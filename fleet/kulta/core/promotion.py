@@ -10,7 +10,7 @@ set shrinks while the new one grows, as bounds allow.
 
 from fleet.api.rollout import Phase
 from fleet.kit import durations
-from fleet.kulta.core import deadlines, decisions, replicas, returns, traffic
+from fleet.kulta.core import deadlines, decisions, replicas, returns, traffic, workloads
 from fleet.kulta.core.actions import DeleteReplicaSet
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.observed import ReplicaSet
@@ -134,7 +134,7 @@ def clear(draft: Draft) -> Wait | None:
     current = draft.current
     if draft.traits.is_counted or draft.size(current) >= draft.look.total or _is_stranded(draft):
         return None
-    return traffic.aim(draft, draft.stable or current, current)
+    return traffic.aim(draft, workloads.base(draft), current)
 
 
 def _is_stranded(draft: Draft) -> bool:

@@ -8,24 +8,31 @@ from collections.abc import Collection, Iterator
 
 from fleet.api import names
 from fleet.api.rollout import Rollout
-from fleet.kulta.core import divisions, services
+from fleet.kulta.core import divisions, restoring, services, workloads
 from fleet.kulta.core.actions import Action, DeleteRoute, Plan, SetFinalizer, WriteRoute
+from fleet.kulta.core.look import Look
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.core.routers import ROUTERS
 from fleet.kulta.core.routers.base import Place
 from fleet.kulta.core.traits import Traits
 
 
-def plan(rollout: Rollout, observed: Observed, traits: Traits | None) -> Plan:
+def plan(look: Look, traits: Traits | None) -> Plan:
     """Everything of the user's as it was, then the finalizer; nothing when it is gone already, or
     as long as routes have just not been seen yet. Where they cannot be seen nobody waits for ever.
+    A Deployment that was scaled down serves again before anything else goes.
     """
+    rollout, observed = look.rollout, look.observed
     awaited = [kind for kind, why in observed.unseen.items() if not why]
     has = names.ROLLOUT_FINALIZER in rollout.metadata.finalizers
     if not has or not observed.unserved.issuperset(awaited):
         return Plan(status=rollout.status)
+    first = restoring.restore(rollout, observed, traits)
+    if first.wait is not None:
+        return workloads.stand_still(look, first.wait, *first.before)
     actions = (*_routes(observed, rollout, traits), *_services(observed, rollout, None))
-    return Plan(status=rollout.status, actions=(*actions, SetFinalizer(present=False)))
+    actions = (*actions, *first.after, SetFinalizer(present=False))
+    return Plan(status=rollout.status, actions=actions)
 
 
 def left_over(observed: Observed, rollout: Rollout, traits: Traits) -> Iterator[Action]:

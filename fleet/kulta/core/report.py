@@ -10,7 +10,7 @@ from datetime import timedelta
 from fleet.api import conditions, names
 from fleet.api.conditions import Condition, condition
 from fleet.api.rollout import Phase, RolloutStatus
-from fleet.kulta.core import advice, deadlines, decisions, promotion, removal, revisions
+from fleet.kulta.core import advice, deadlines, decisions, promotion, removal, revisions, workloads
 from fleet.kulta.core.actions import (
     Action,
     CreateReplicaSet,
@@ -34,8 +34,8 @@ MINOR = {"replicas", "ready_replicas", "updated_replicas", "progress_started_at"
 RETIRED = "retired"
 """The role of pods that have been replaced and are about to go."""
 
-WHEN_BAD = ("InvalidSpec", "Degraded")
-"""Conditions that are there only while something is wrong."""
+WHEN_BAD = ("InvalidSpec", "Degraded", workloads.READY)
+"""Conditions that are there only while something is wrong, or there is something to tell of."""
 
 CONTESTED = frozenset({"SelectorContested", "WeightsContested"})
 
@@ -88,10 +88,11 @@ def _traffic(draft: Draft) -> Iterator[Action]:
     look = draft.look
     yield from removal.left_over(look.observed, look.rollout, draft.traits)
     has = names.ROLLOUT_FINALIZER in look.rollout.metadata.finalizers
-    if draft.traffic and not has:
+    if (draft.traffic or draft.workloads) and not has:
         yield SetFinalizer(present=True)
     yield from draft.traffic.values()
-    managed = removal.holds_any(look.observed, look.rollout)
+    yield from draft.workloads
+    managed = removal.holds_any(look.observed, look.rollout) or workloads.is_held(look)
     if has and not (draft.manages_traffic or draft.traffic or managed):
         yield SetFinalizer(present=False)
 
@@ -173,8 +174,9 @@ def _explain(draft: Draft, strategy: Strategy) -> None:
         said = strategy.describe(draft)
         draft.set(message=decisions.cut(f"{said}: {why.message}" if why else said))
     ends = WHEN_BAD if advice.is_asked(draft) else (*WHEN_BAD, advice.AVAILABLE)
-    kept = tuple(item for item in stored.conditions if item.type not in ends)
     new = tuple(item for item in _conditions(draft) if not is_quiet or item.type != "Progressing")
+    gone = {*ends} - {item.type for item in new}
+    kept = tuple(item for item in stored.conditions if item.type not in gone)
     generation = draft.look.rollout.metadata.generation
     draft.set(conditions=conditions.updated(kept, new, draft.now, generation))
 
@@ -226,6 +228,7 @@ def _conditions(draft: Draft) -> Iterator[Condition]:
         yield advisor
     if detour is not None and detour.reason in CONTESTED:
         yield condition("Degraded", True, detour.reason, detour.message)
+    yield from workloads.told(draft)
 
 
 def _available(draft: Draft) -> Condition:
@@ -235,6 +238,7 @@ def _available(draft: Draft) -> Condition:
     if not draft.traits.stable_stays or draft.phase is Phase.COMPLETED:
         beside = (x.hash for x in draft.look.observed.replica_sets if x.hash != serving)
         ready += sum(draft.look.ready(item) for item in beside)
+    ready += workloads.ready(draft)
     least = draft.look.bounds.least
     if ready >= least:
         return condition("Available", True, "Available")

@@ -81,6 +81,16 @@ def _all_pods(service: Service, rollout: Rollout) -> dict[str, str]:
     return {**kept, names.ROLLOUT_LABEL: rollout.name}
 
 
+def lend(service: Service) -> SelectService:
+    """Its own selector for now, and ours still to give back."""
+    return SelectService(
+        name=service.name,
+        resource_version=service.resource_version,
+        selector=service.original or {},
+        original=service.original,
+    )
+
+
 def give_back(service: Service) -> SelectService:
     """Restore the Service's own selector."""
     return SelectService(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fleet.api import conditions
 from fleet.api.strategy import Canary, CanaryScale, scale_at, weight_at
-from fleet.kulta.core import hooks, promotion, replicas, returns, traffic
+from fleet.kulta.core import hooks, promotion, replicas, returns, traffic, workloads
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.wait import PODS, Wait, for_pods
 
@@ -124,7 +124,7 @@ def _shrink(draft: Draft, wanted: int, rest: int) -> None:
 
 
 def _weights(draft: Draft, wish: Goal, wanted: int, was: int | None) -> Wait | None:
-    current, base = draft.current, draft.stable or draft.current
+    current, base = draft.current, workloads.base(draft)
     is_given_up = returns.is_given_up(draft)
     left, ready = returns.remaining(draft), draft.look.ready(current)
     aimed = traffic.aim(draft, base, current, left=left if is_given_up else 0)
@@ -163,7 +163,7 @@ def _counted(draft: Draft, wish: Goal) -> Wait | None:
             wanted[current] = min(split.canary, max(look.bounds.most - 1, 1))
     sizes = promotion.roll(draft, wanted)
     draft.arrange(sizes)
-    aimed = traffic.aim(draft, stable or current, current)
+    aimed = traffic.aim(draft, workloads.base(draft), current)
     if sizes != wanted or look.ready(current) < wish.needed(wanted[current]):
         return pods()
     return aimed

@@ -8,18 +8,14 @@ spec. Without a router, Services that do not exist are nobody's loss.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from fleet.kulta.core import divisions, services
+from fleet.kulta.core import contests, divisions, services
 from fleet.kulta.core.actions import DeleteRoute, WriteRoute
 from fleet.kulta.core.divisions import Division
 from fleet.kulta.core.draft import Draft
-from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.core.observed import Service
 from fleet.kulta.core.routers import settling
 from fleet.kulta.core.routers.base import Branch
 from fleet.kulta.core.wait import Wait, for_pods
-
-RESTORES = 3
-"""So often an undone selector or weight is put back in one rollout; then it is only reported."""
 
 
 def survey(draft: Draft) -> Wait | None:
@@ -64,7 +60,7 @@ def point(draft: Draft, name: str, revision: str) -> Wait | None:
     if services.target(service, rollout) == revision:
         return None
     if services.is_undone(service, rollout):
-        wait = _undone(draft, "SelectorContested", f"the selector of Service {name}")
+        wait = contests.put_back(draft, "SelectorContested", f"the selector of Service {name}")
         if wait is not None:
             return wait
     draft.traffic[f"service/{name}"] = services.point(service, rollout, revision)
@@ -175,7 +171,7 @@ def _divide(draft: Draft, found: Sequence[Division], percent: int, contested: bo
 
 def _contested(draft: Draft, item: Division) -> Wait | None:
     what = "rules" if item.parts.branches else "weights"
-    return _undone(draft, "WeightsContested", f"the {what} of {' '.join(item.place)}")
+    return contests.put_back(draft, "WeightsContested", f"the {what} of {' '.join(item.place)}")
 
 
 def _was_ours(draft: Draft, item: Division) -> bool:
@@ -286,17 +282,3 @@ def _endpoints_pending(service: Service, revision: str) -> Wait:
         message=f"Service {service.name} does not yet have the ready pods of revision {revision}",
         is_brief=True,
     )
-
-
-def _undone(draft: Draft, reason: str, what: str) -> Wait | None:
-    """Somebody undid our work: put it back a few times and say so, then only say so."""
-    if draft.status.restores >= RESTORES:
-        return Wait(
-            reason=reason,
-            message=f"somebody keeps undoing {what}; stop them from managing it, "
-            "then set the annotation kulta.io/resume",
-        )
-    draft.set(restores=draft.status.restores + 1)
-    message = f"somebody changed {what}; it is put back ({draft.status.restores} of {RESTORES})"
-    draft.after.append(Emit(kind="Warning", reason=reason, message=message))
-    return None

@@ -69,8 +69,18 @@ def _amounts(spec: RolloutSpec) -> Iterator[str]:
         )
 
 
+def _template(spec: RolloutSpec) -> Iterator[str]:
+    """Its own, or that of a Deployment."""
+    if spec.workload_ref is not None and spec.template:
+        yield "spec.workloadRef and template exclude each other; write one of them"
+    elif spec.workload_ref is None and not spec.template:
+        yield "spec.template is required; write what shall run, or workloadRef: {name: …}"
+
+
 def _selector(spec: RolloutSpec) -> Iterator[str]:
     labels = (spec.template.get("metadata") or {}).get("labels") or {}
+    if spec.selector.is_empty and not spec.template:
+        return  # it comes with the template
     if spec.selector.is_empty:
         yield "spec.selector is empty; write matchLabels, and the same labels into the template"
     elif wrong := [item for item in spec.selector.match_expressions if not item.is_complete]:
@@ -80,7 +90,7 @@ def _selector(spec: RolloutSpec) -> Iterator[str]:
             f"{len(wrong[0].values) or 'none'}; In and NotIn need values, Exists and "
             "DoesNotExist take none"
         )
-    elif not spec.selector.matches(labels):
+    elif spec.template and not spec.selector.matches(labels):
         yield (
             f"spec.selector {_text(spec.selector.manifest())} does not match "
             f"spec.template.metadata.labels {_text(labels)}; write the same labels in both"
@@ -109,6 +119,7 @@ def _text(value: object) -> str:
 RULES: tuple[Callable[[RolloutSpec], Iterator[str]], ...] = (
     _strategy,
     _amounts,
+    _template,
     _selector,
     _delay,
     _advisor,

@@ -118,8 +118,8 @@ class Turn:
                 work = self._delete_set(action)
             case actions.RelabelPod() | actions.MarkPod():
                 work = self._change_pod(action)
-            case actions.SelectService():
-                work = self._select_service(action)
+            case actions.SelectService() | actions.ChangeWorkload():
+                work = self._change_theirs(action)
             case actions.WriteRoute() | actions.DeleteRoute():
                 work = self._change_route(action)
             case actions.SetFinalizer():
@@ -180,6 +180,13 @@ class Turn:
         self.world.observer.remember(names.PODS, made)
         return Outcome.DONE
 
+    async def _change_theirs(
+        self, action: actions.SelectService | actions.ChangeWorkload
+    ) -> Outcome:
+        if isinstance(action, actions.SelectService):
+            return await self._select_service(action)
+        return await self._change_workload(action)
+
     async def _select_service(self, action: actions.SelectService) -> Outcome:
         known = self.world.observer.service(self.rollout.namespace, action.name)
         before = known.selector if known is not None else {}
@@ -222,6 +229,18 @@ class Turn:
         resource, meta = names.ROUTES[action.manifest["kind"]], action.manifest["metadata"]
         await self.world.kube.delete(resource, meta["name"], meta["namespace"], uid=meta["uid"])
         self.world.observer.routes.deleted(action.manifest)
+        return Outcome.DONE
+
+    async def _change_workload(self, action: actions.ChangeWorkload) -> Outcome:
+        kept = None if action.original is None else str(action.original)
+        notes = {names.HOLDER: action.holder or None, names.ORIGINAL_REPLICAS: kept}
+        body = {
+            "metadata": {"resourceVersion": action.resource_version, "annotations": notes},
+            "spec": {"replicas": action.replicas},
+        }
+        kube, place = self.world.kube, self.rollout.namespace
+        made = await kube.patch(names.DEPLOYMENTS, action.name, place, body)
+        self.world.observer.remember(names.DEPLOYMENTS, made)  # the watch brings what was faster
         return Outcome.DONE
 
     async def _set_finalizer(self, action: actions.SetFinalizer) -> Outcome:

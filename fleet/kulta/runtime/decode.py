@@ -20,6 +20,8 @@ from fleet.kulta.core import observed
 T = TypeVar("T")
 
 _LONGEST_NUMBER = 10
+AUTOSCALER = "kube-controller-manager"
+"""The field manager of a HorizontalPodAutoscaler."""
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
@@ -96,6 +98,46 @@ def service(manifest: Mapping[str, Any]) -> observed.Service:
         resource_version=meta["resourceVersion"],
         uid=meta["uid"],
     )
+
+
+def workload(manifest: Mapping[str, Any]) -> observed.Workload:
+    """Any Deployment."""
+    meta, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
+    notes = meta.get("annotations") or {}
+    template = dict(spec["template"])
+    about = dict(template.get("metadata") or {})
+    about.pop("creationTimestamp", None)
+    scaler = _scaler(meta)
+    return observed.Workload(
+        name=meta["name"],
+        uid=meta["uid"],
+        resource_version=meta["resourceVersion"],
+        generation=meta.get("generation", 0),
+        template={**template, "metadata": about},
+        selector=spec.get("selector") or {},
+        replicas=spec.get("replicas", 1),
+        ready=status.get("readyReplicas", 0),
+        is_current=status.get("observedGeneration", 0) >= meta.get("generation", 0),
+        holder=notes.get(names.HOLDER, ""),
+        original=_count(notes.get(names.ORIGINAL_REPLICAS, "")),
+        scaler=scaler,
+        autoscaled=scaler == AUTOSCALER,
+        is_going="deletionTimestamp" in meta,
+    )
+
+
+def _scaler(meta: Mapping[str, Any]) -> str:
+    """Who wrote `spec.replicas` last. The autoscaler is a part of the controller manager, and that
+    writes them for nobody else."""
+    for item in meta.get("managedFields") or ():
+        fields = (item.get("fieldsV1") or {}).get("f:spec") or {}
+        if "f:replicas" in fields:
+            return str(item.get("manager", ""))
+    return ""
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < _LONGEST_NUMBER else None
 
 
 def endpoint_slice(manifest: Mapping[str, Any]) -> Slice:

@@ -22,6 +22,7 @@ from fleet.kulta.runtime import decode
 from fleet.kulta.runtime.decode import Child, Slice
 from fleet.kulta.runtime.references import References
 from fleet.kulta.runtime.routing import Routes
+from fleet.kulta.runtime.workloads import Workloads
 
 T = TypeVar("T")
 
@@ -82,6 +83,7 @@ class Observer:
             selector=MANAGED,
         )
         self.routes = Routes(kube, wake, namespace)
+        self.workloads = Workloads(kube, wake, namespace)
 
     async def run(self) -> None:
         """Watch everything until cancelled."""
@@ -89,6 +91,7 @@ class Observer:
             for informer in (self.replica_sets, self.pods, self.services, self.slices):
                 tasks.create_task(informer.run())
             tasks.create_task(self.routes.run())
+            tasks.create_task(self.workloads.run())
 
     async def synced(self) -> None:
         """Until everything has been seen once."""
@@ -105,6 +108,8 @@ class Observer:
         """One look at everything that belongs to `rollout`."""
         key, uid = (rollout.namespace, rollout.name), rollout.metadata.uid
         services, targets = self._refer(rollout)
+        named = _named(rollout)
+        self.workloads.refer(key, named)
         sets = tuple(
             child.value
             for child in self._sets.of(key)
@@ -119,6 +124,8 @@ class Observer:
             routes=self.routes.of(key, targets),
             unserved=self.routes.unserved(targets),
             unseen=self.routes.unseen(targets),
+            workloads=self.workloads.of(rollout.namespace, named),
+            workloads_unseen=self.workloads.unseen if named else None,
             measurements=measurements,
             default_prometheus=default_prometheus,
         )
@@ -151,6 +158,7 @@ class Observer:
         """The Rollout is gone."""
         self._service_users.put(rollout, frozenset())
         self.routes.forget(rollout)
+        self.workloads.forget(rollout)
         self.bereaved.discard(rollout)
 
     @property
@@ -159,6 +167,7 @@ class Observer:
             names.REPLICASETS: self.replica_sets,
             names.PODS: self.pods,
             names.SERVICES: self.services,
+            names.DEPLOYMENTS: self.workloads.informer,
             **self.routes.informers,
         }
 
@@ -264,6 +273,12 @@ def _user(key: Key, service: observed.Service) -> Key | None:
         return None
     rollout = service.selector.get(names.ROLLOUT_LABEL)
     return (key[0], rollout) if rollout else None
+
+
+def _named(rollout: Rollout) -> frozenset[str]:
+    """Deployments that spec and status name."""
+    both = (rollout.spec.workload_ref, rollout.status.workload_ref)
+    return frozenset(item.name for item in both if item is not None)
 
 
 def _meaning(service: observed.Service | None) -> object:

@@ -120,8 +120,10 @@ class Reconciler:
         uid = rollout.metadata.uid
         known, consulted = self.outbox.of(key, uid), self.consultations.of(key)
         consumed = frozenset(self.world.consumed.pop(key, ()))
+        holders = {(key[0], item.holder) for item in seen.workloads.values() if item.holder}
         seen = replace(
             seen,
+            holders=frozenset(x[1] for x in holders if x in self.world.rollouts.known),
             told=known.told,
             emitted=known.emitted,
             consulted=consulted,

@@ -35,3 +35,11 @@ class References(Generic[W, N]):
     def users(self, key: N) -> Iterable[W]:
         """Those that name `key`."""
         return tuple(self._users.get(key, ()))
+
+    def named(self, who: W) -> frozenset[N]:
+        """What `who` names."""
+        return self._names.get(who, frozenset())
+
+    def all(self) -> Iterable[W]:
+        """Those that name anything."""
+        return tuple(self._names)

@@ -14,6 +14,7 @@ from fleet.cli.rollouts import family as families
 from fleet.cli.rollouts.family import Family
 from fleet.kulta.core import revisions
 from tests import gen
+from tests.kulta.migrating import migrating
 from tests.kulta.world import World, blue_green_world, canary_world, furnish
 
 LATENCY = {"name": "latency-p99", "threshold": 500, "failureThreshold": 3}
@@ -104,6 +105,23 @@ def held() -> World:
     world.settle()
     world.update(paused=True)
     world.image("shop:v2")
+    world.run(30)
+    return world
+
+
+def migrated() -> World:
+    """The Deployment's pods have been replaced, and its next template waits for a person."""
+    world = migrating(gen.canary(20, (50, None), 100, routed=True), routed=True, replicas=2)
+    world.settle()
+    world.redeploy("shop:v2")
+    world.settle()
+    return world
+
+
+def unmigrated() -> World:
+    """There is no such Deployment."""
+    world = migrating({"simple": {}}, replicas=2)
+    world.workload = None
     world.run(30)
     return world
 

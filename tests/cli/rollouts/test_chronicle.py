@@ -47,6 +47,17 @@ def test_undo_refuses(word: str, words: str) -> None:
         chronicle.target(scenes.family(third()), word)
 
 
+def test_a_deployments_template_is_brought_back_in_the_deployment() -> None:
+    family = scenes.family(scenes.migrated())
+    assert chronicle.foreign(family) == (
+        "checkout takes the template of Deployment web: kubectl rollout undo deployment/web"
+    )
+    assert chronicle.foreign(scenes.family(scenes.completed())) is None
+    assert family.wanted == gen.revision("shop:v2")
+    with pytest.raises(UserError, match="the template of Deployment web is revision 2 already"):
+        chronicle.target(family, "2")
+
+
 def test_a_first_revision_has_nothing_before_it() -> None:
     world = scenes.World(gen.manifest(strategy={"simple": {}})).settle()
     with pytest.raises(UserError, match="no other revision"):

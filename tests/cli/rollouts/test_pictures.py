@@ -48,6 +48,8 @@ PICTURES = [
     pytest.param("previewed", scenes.previewed, 80, id="a preview"),
     pytest.param("experiment", scenes.experiment, 100, id="an experiment"),
     pytest.param("restarting", scenes.restarting, 80, id="pods that are replaced"),
+    pytest.param("migrated", scenes.migrated, 80, id="the template of a Deployment"),
+    pytest.param("unmigrated", scenes.unmigrated, 80, id="a Deployment that there is not"),
     pytest.param("held", scenes.held, 80, id="paused by its user"),
     pytest.param("file", scenes.broken, None, id="no width at all"),
 ]

@@ -29,6 +29,7 @@ INERT: Mapping[str, str] = {
     "hooks[]": "for the runtime, which calls them",
     "steps[].hooks[]": "for the runtime, which calls them",
     "advisor.timeoutSeconds": "for the runtime, which asks the advisor",
+    "workloadRef.": "where there is a Deployment: see test_engine_workload",
     ".port": "where a rule has one Service with several ports: see test_rules",
     "advisor.endpoint": "for the runtime, which asks the advisor",
     "secretRef.name": "for the runtime, which signs in with it",

@@ -88,7 +88,7 @@ def lived(manifest: dict[str, Any], dice: Random) -> World | str:
             world.now = max(world._next() or world.now, world.now)
         world._world()
         if turn == TURNS // 3:
-            spec = world.manifest["spec"]["template"].setdefault("spec", {})
+            spec = world.manifest["spec"].setdefault("template", {}).setdefault("spec", {})
             spec["containers"] = [{"name": "app", "image": "shop:v2"}]
         if dice.random() < 0.1:
             world.annotate(dice.choice(["promote", "abort", "retry", "pause", "resume", "restart"]))

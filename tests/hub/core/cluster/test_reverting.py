@@ -8,7 +8,13 @@ import pytest
 
 from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import Deletion
-from fleet.api.names import APPLICATION_LABEL, APPLIED_ANNOTATION, MANAGED_BY, NAMESPACE_LABEL
+from fleet.api.names import (
+    APPLICATION_LABEL,
+    APPLIED_ANNOTATION,
+    MANAGED_BY,
+    NAMESPACE_LABEL,
+    ROLLOUT_FINALIZER,
+)
 from fleet.hub.core.actions import (
     ApplyRollout,
     DeleteObject,
@@ -174,6 +180,26 @@ def test_a_rollout_that_was_there_gets_its_spec_back_and_is_let_go() -> None:
     assert did(rest) == ["DeleteObject"] * 3
     done = decided(item, {ROLLOUT: back})
     assert (done.actions, done.finalizer) == ((), Finalizer.REMOVE)
+
+
+def test_nothing_is_touched_before_the_engine_has_given_back_what_it_replaced() -> None:
+    """[KH-83] A Rollout that took a Deployment's pods goes when the Deployment serves again
+    (`test_engine_workload`); only then the Service's own selector comes back, and the rest goes."""
+    item, there = fenced(going(settled(), adopting(SERVICE, OLD)), objects())
+    there[ROLLOUT]["spec"]["workloadRef"] = {"name": "checkout"}
+    there[ROLLOUT]["metadata"]["finalizers"] = [ROLLOUT_FINALIZER]
+    (first,) = decided(item, there).actions
+    assert isinstance(first, DeleteObject)
+    assert first.resource.kind == "Rollout"
+    there[ROLLOUT]["metadata"]["deletionTimestamp"] = "2026-11-20T12:00:00Z"
+    waiting = decided(item, there)
+    assert (waiting.actions, waiting.finalizer) == ((), None)
+    assert waiting.status.message == "waiting for the engine to let go of its Rollout"
+    del there[ROLLOUT]
+    *made, service = decided(item, there).actions
+    assert {type(action) for action in made} == {DeleteObject}
+    assert isinstance(service, UpdateObject)
+    assert service.manifest["spec"]["selector"] == OLD["selector"]
 
 
 def test_without_anything_before_us_it_is_a_deletion() -> None:

@@ -1,0 +1,85 @@
+"""A Deployment whose pods a Rollout has replaced serves again before the Rollout goes.
+
+Asked by `removal`, which gives back everything else when nothing of this is left to be waited for.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fleet.api.rollout import Rollout
+from fleet.kulta.core import services, workloads
+from fleet.kulta.core.actions import Action
+from fleet.kulta.core.observed import Observed, Workload
+from fleet.kulta.core.traits import Traits
+from fleet.kulta.core.wait import Wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restoring:
+    """What has to be done before a Rollout that is deleted may go. `wait`: it may not go yet."""
+
+    before: tuple[Action, ...] = ()
+    wait: Wait | None = None
+    after: tuple[Action, ...] = ()
+    """To be done together with everything else that is given back."""
+
+
+def restore(rollout: Rollout, observed: Observed, traits: Traits | None) -> Restoring:
+    """The Deployment's pods are back, and behind the Services that select them, before it is let
+    go. One that is gone, or that somebody has taken from us, keeps nobody."""
+    known = rollout.spec.workload_ref or rollout.status.workload_ref
+    if known is None:
+        return Restoring()
+    if observed.workloads_unseen is not None:
+        why = observed.workloads_unseen
+        message = "Deployments cannot be seen" + (why and f": {why}")
+        return Restoring(wait=Wait(reason="WorkloadPending", message=message, is_brief=not why))
+    held = [x for x in observed.workloads.values() if x.holder == rollout.name and not x.is_going]
+    if not held:
+        return Restoring()
+    found = held[0]
+    full = max(found.replicas, found.original or 0)
+    if found.replicas < full:
+        grown = workloads.changed(found, full, found.holder, found.original)
+        return Restoring(before=(grown,), wait=_pending(found, full))
+    if found.original is not None and not workloads.serves(found, full):
+        return Restoring(wait=_pending(found, full))
+    lent = tuple(_lent(rollout, observed, traits, found))
+    behind = min(found.ready, full)
+    wait = Wait(
+        reason="WorkloadPending",
+        message=f"the Services do not have the pods of Deployment {found.name} yet",
+    )
+    is_behind = all(_strangers(observed, name) >= behind for name in _open(observed, traits, found))
+    let_go = workloads.changed(found, found.replicas, "", None)
+    return Restoring(before=lent, wait=None if is_behind and not lent else wait, after=(let_go,))
+
+
+def _pending(found: Workload, full: int) -> Wait:
+    return Wait(
+        reason="WorkloadPending",
+        message=f"{found.ready} of {full} pods of Deployment {found.name} are ready again; "
+        "the Rollout goes when all of them are",
+    )
+
+
+def _open(observed: Observed, traits: Traits | None, found: Workload) -> list[str]:
+    """Services of ours whose own selectors choose pods of the Deployment."""
+    known = [observed.services.get(name) for name in (traits.services if traits else ())]
+    return [x.name for x in known if x and x.original is not None and workloads.selects(x, found)]
+
+
+def _lent(
+    rollout: Rollout, observed: Observed, traits: Traits | None, found: Workload
+) -> Iterator[Action]:
+    """Their own selectors, while our pods serve beside those of the Deployment."""
+    for name in _open(observed, traits, found):
+        item = observed.services[name]
+        if item.selector != item.original and not services.is_foreign(item, rollout):
+            yield services.lend(item)
+
+
+def _strangers(observed: Observed, name: str) -> int:
+    """Addresses of a Service that are no pods of ours."""
+    ours = {pod.uid for pod in observed.pods}
+    return len(observed.endpoints.get(name, frozenset()) - ours)

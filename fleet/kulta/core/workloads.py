@@ -1,0 +1,250 @@
+"""workloadRef: a Deployment's template instead of one's own, and its pods replaced without a gap.
+
+`plan` asks `resolve` before anything is decided and `migrate` when everything is; the way back is
+in `restoring`. The Deployment is held by an annotation, so that one Rollout alone takes its pods:
+
+    held → the first revision is ready and serves → 0 pods, how many there were is kept
+    Rollout deleted → as many pods again → they are behind the Services → let go
+
+`Progressively` is a rolling update in which the Deployment is the oldest revision.
+"""
+
+from collections.abc import Iterator
+
+from fleet.api import conditions
+from fleet.api.conditions import Condition, condition
+from fleet.api.meta import LabelSelector
+from fleet.api.names import ROLLOUT_LABEL
+from fleet.api.rollout import Phase, Rollout, RolloutSpec
+from fleet.api.workload import ScaleDown, WorkloadRef, WorkloadStatus
+from fleet.kit import memory
+from fleet.kulta.core import contests, decisions, replicas, traffic
+from fleet.kulta.core.actions import Action, ChangeWorkload, Plan
+from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.look import Look
+from fleet.kulta.core.observed import Observed, Service, Workload
+from fleet.kulta.core.replicas import Count
+from fleet.kulta.core.wait import Wait
+
+READY = "WorkloadReady"
+"""The condition that tells of it."""
+OURS = ROLLOUT_LABEL.partition("/")[0] + "/"
+"""How labels begin by which the engine knows its pods."""
+DEPLOYMENT = ""
+"""Its place among the revisions of a rolling update."""
+
+
+def resolve(rollout: Rollout, observed: Observed) -> Rollout | Wait:
+    """The Rollout with template and selector of the Deployment that it names; itself where it names
+    none; why there is none to take."""
+    ref = rollout.spec.workload_ref
+    if ref is None:
+        return rollout
+    found = observed.workloads.get(ref.name)
+    if found is None or found.is_going:
+        return _absent(ref, observed)
+    wait = _unfit(rollout, found, observed)
+    return wait or rollout.model_copy(update={"spec": _whole(rollout.spec, found)})
+
+
+def _absent(ref: WorkloadRef, observed: Observed) -> Wait:
+    why = observed.workloads_unseen
+    if why is not None:
+        message = "no Deployment of this cluster has been seen yet" + (why and f": {why}")
+        return Wait(reason="WorkloadPending", message=message, is_brief=not why)
+    return Wait(
+        reason="WorkloadNotFound",
+        message=f"Deployment {ref.name} does not exist in this namespace; create it, "
+        "or correct spec.workloadRef.name",
+    )
+
+
+def _unfit(rollout: Rollout, found: Workload, observed: Observed) -> Wait | None:
+    if found.holder != rollout.name and found.holder in observed.holders:
+        return Wait(
+            reason="WorkloadTaken",
+            message=f"Rollout {found.holder} takes the template of Deployment {found.name} "
+            "already; name another Deployment, or delete that Rollout",
+        )
+    labels = (found.template.get("metadata") or {}).get("labels") or {}
+    own = sorted(key for key in labels if key.startswith(OURS))
+    if own:
+        return Wait(
+            reason="WorkloadUnfit",
+            message=f"the template of Deployment {found.name} has the label {own[0]}, by which the "
+            "engine knows its own pods; take it out",
+        )
+    return None
+
+
+def stand_still(look: Look, wait: Wait, *before: Action) -> Plan:
+    """Whatever serves goes on, and why nothing else happens is told; a brief wait is not."""
+    stored, generation = look.rollout.status, look.rollout.metadata.generation
+    if wait.is_brief:
+        return Plan(status=stored, actions=before)
+    kept = tuple(item for item in stored.conditions if item.type != "InvalidSpec")
+    found = condition(READY, False, wait.reason, wait.message)
+    updated = conditions.updated(kept, (found,), look.now, generation)
+    told = {"conditions": updated, "message": wait.message, "observed_generation": generation}
+    warnings = tuple(decisions.warnings(stored.conditions, updated))
+    return Plan(status=stored.model_copy(update=told), actions=before, after=warnings)
+
+
+@memory.of_two
+def _whole(spec: RolloutSpec, found: Workload) -> RolloutSpec:
+    selector = spec.selector
+    if selector.is_empty:
+        selector = LabelSelector.model_validate(found.selector)
+    update = {"template": found.template, "selector": selector, "workload_ref": None}
+    return spec.model_copy(update=update)
+
+
+def migrate(draft: Draft) -> None:
+    """Size the Deployment, and where both are replaced pod by pod the revisions too."""
+    ref, seen = draft.look.reference, draft.look.observed
+    for item in seen.workloads.values():
+        if item.holder == draft.name and (ref is None or ref.name != item.name):
+            draft.workloads.append(changed(item, item.replicas, "", None))
+    if ref is None:
+        draft.set(workload_ref=None)
+        return
+    found = seen.workloads[ref.name]
+    size = _size(draft, ref, found)
+    original = found.original
+    if size < found.replicas and original is None:
+        original = found.replicas
+    if (size, draft.name, original) != (found.replicas, found.holder, found.original):
+        draft.workloads.append(changed(found, size, draft.name, original))
+    told = WorkloadStatus(
+        name=found.name,
+        observed_generation=found.generation,
+        scaled_down=bool(draft.stable) and _is_empty(draft, found),
+    )
+    draft.set(workload_ref=told)
+
+
+def _is_empty(draft: Draft, found: Workload) -> bool:
+    """Whether it has been without pods since it was held; what was scaled up again counts."""
+    return not found.replicas or _was_empty(draft, found)
+
+
+def _was_empty(draft: Draft, found: Workload) -> bool:
+    known = draft.look.rollout.status.workload_ref
+    return known is not None and known.name == found.name and known.scaled_down
+
+
+def _size(draft: Draft, ref: WorkloadRef, found: Workload) -> int:
+    """Pods that the Deployment shall have."""
+    if not draft.stable and draft.phase is Phase.FAILED:
+        return _give_back(draft, found)
+    if ref.scale_down is ScaleDown.NEVER:
+        return found.replicas
+    if not draft.stable:
+        is_rolling = ref.scale_down is ScaleDown.PROGRESSIVELY and draft.size(draft.current) > 0
+        return _roll(draft, found) if is_rolling else found.replicas
+    ready = sum(draft.look.ready(item) for item in draft.look.sets)
+    if not found.replicas or ready < draft.look.bounds.least:
+        return found.replicas
+    if _was_empty(draft, found) and found.holder == draft.name:
+        what = f"the replicas of Deployment {found.name}"
+        draft.contest = contests.put_back(draft, "WorkloadContested", what + _scaler(found))
+    return found.replicas if draft.contest else 0
+
+
+def base(draft: Draft) -> str:
+    """The revision that the stable Service shall have while the current one is on its way; empty
+    where it has the pods of a Deployment, and keeps them."""
+    ref, name = draft.look.reference, draft.traits.stable_service
+    if draft.stable or ref is None:
+        return draft.stable or draft.current
+    found, item = draft.look.observed.workloads[ref.name], draft.look.observed.services.get(name)
+    is_theirs = item is not None and found.replicas > 0 and selects(item, found)
+    return "" if is_theirs else draft.current
+
+
+def selects(item: Service, found: Workload) -> bool:
+    """Whether the Service's own selector chooses pods of the Deployment."""
+    own = item.selector if item.original is None else item.original
+    labels = (found.template.get("metadata") or {}).get("labels") or {}
+    return bool(own) and own.items() <= labels.items()
+
+
+def _scaler(found: Workload) -> str:
+    if found.autoscaled:
+        return " (a HorizontalPodAutoscaler: let its scaleTargetRef name this Rollout)"
+    return f" ({found.scaler})" if found.scaler else ""
+
+
+def _roll(draft: Draft, found: Workload) -> int:
+    """One step of the rolling update from the Deployment to the current revision."""
+    have = {item: draft.look.count(item) for item in (draft.current, *draft.others())}
+    have[DEPLOYMENT] = Count(replicas=found.replicas, ready=min(found.ready, found.replicas))
+    wanted = {item: draft.size(item) for item in have if item} | {DEPLOYMENT: 0}
+    sizes = dict(replicas.roll(draft.look.bounds, have, wanted))
+    size = sizes.pop(DEPLOYMENT)
+    draft.arrange(sizes)
+    return size
+
+
+def _give_back(draft: Draft, found: Workload) -> int:
+    """The first revision was taken back: the Deployment serves again, then its pods go."""
+    full = max(found.replicas, found.original or 0)
+    name = draft.traits.stable_service
+    if not full or (name and traffic.target(draft, name) == draft.current):
+        return full
+    if traffic.weight(draft):
+        draft.detour = traffic.weigh(draft, 0)
+    if draft.detour is None and serves(found, full):
+        draft.arrange(dict.fromkeys(draft.look.sets, 0))
+    return full
+
+
+def serves(found: Workload, full: int) -> bool:
+    """Whether so many of its pods are ready, of those that it asks for now."""
+    return found.is_current and found.ready >= full
+
+
+def changed(found: Workload, size: int, holder: str, original: int | None) -> ChangeWorkload:
+    """The Deployment with another size, or held by another Rollout, or by none."""
+    return ChangeWorkload(
+        name=found.name,
+        resource_version=found.resource_version,
+        replicas=size,
+        holder=holder,
+        original=original,
+    )
+
+
+def is_held(look: Look) -> bool:
+    """Whether a Deployment is, or was when the status was written, ours to give back."""
+    return look.reference is not None or look.rollout.status.workload_ref is not None
+
+
+def ready(draft: Draft) -> int:
+    """Ready pods of the Deployment, as long as it serves beside the first revision."""
+    ref = draft.look.reference
+    return draft.look.observed.workloads[ref.name].ready if ref and not draft.stable else 0
+
+
+def told(draft: Draft) -> Iterator[Condition]:
+    """The condition about it, where there is one to tell of."""
+    ref, wait = draft.look.reference, draft.contest
+    if ref is None:
+        return
+    if wait is not None:
+        yield condition(READY, False, wait.reason, wait.message)
+        yield condition("Degraded", True, wait.reason, wait.message)
+        return
+    found = draft.look.observed.workloads[ref.name]
+    said = f"the template is that of Deployment {ref.name}"
+    if ref.scale_down is ScaleDown.NEVER:
+        yield condition(READY, True, "WorkloadKept", f"{said}, which keeps its pods")
+    elif draft.stable and not found.replicas:
+        yield condition(READY, True, "WorkloadMigrated", f"{said}, whose pods are replaced")
+    elif found.autoscaled:
+        message = f"{said}, which a HorizontalPodAutoscaler scales; let its scaleTargetRef name "
+        message += f"Rollout {draft.name} instead"
+        yield condition(READY, True, "WorkloadAutoscaled", message)
+    else:
+        message = f"{said}, whose pods go when the first revision is ready"
+        yield condition(READY, True, "WorkloadServing", message)

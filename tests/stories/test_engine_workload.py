@@ -1,0 +1,312 @@
+"""`workloadRef`: a Deployment's template, its pods replaced without a gap, and given back."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from fleet.api.rollout import Phase
+from fleet.api.workload import ScaleDown, WorkloadRef
+from fleet.kulta.core import actions as act
+from fleet.kulta.core import validation
+from tests import gen
+from tests.kulta.migrating import NAME, Migrating, deployment, migrating
+from tests.readme import README
+
+
+def watched(world: Migrating) -> list[tuple[int, int]]:
+    """Ready pods of both together, and all that both ask for, at each moment from now on."""
+    seen: list[tuple[int, int]] = []
+
+    def look(world: Any) -> None:
+        wished = sum(item.replicas for item in world.sets.values())
+        seen.append((world.serving(), wished + world.size_before))
+
+    world.after_each = look
+    return seen
+
+
+WAYS = [
+    pytest.param("OnSuccess", {}, 4, 8, id="at once, when the first revision serves"),
+    pytest.param("Progressively", {"maxSurge": 1}, 4, 5, id="pod by pod, with one more"),
+    pytest.param(
+        "Progressively", {"maxSurge": 0, "maxUnavailable": 1}, 3, 4, id="pod by pod, with one less"
+    ),
+]
+
+
+@pytest.mark.parametrize("routed", [False, True])
+@pytest.mark.parametrize(("way", "spec", "least", "most"), WAYS)
+def test_the_deployments_pods_are_replaced_without_a_gap(
+    way: str, spec: dict[str, Any], least: int, most: int, routed: bool
+) -> None:
+    world = migrating(scale_down=way, routed=routed, **spec)
+    seen = watched(world)
+    world.settle()
+    assert (world.status.phase, world.ready("shop:v1"), world.size_before) == ("Completed", 4, 0)
+    assert world.workload is not None
+    assert (world.workload.holder, world.workload.original) == (gen.NAME, 4)
+    assert (min(ready for ready, _ in seen), max(count for _, count in seen)) == (least, most)
+    assert world.behind(gen.STABLE) == {gen.revision("shop:v1")}
+    assert world.condition("WorkloadReady") == ("True", "WorkloadMigrated")
+    told = world.status.workload_ref
+    assert told is not None
+    assert (told.name, told.scaled_down) == ("web", True)
+    world.log.clear()
+    world.run(100)
+    assert world.log == []
+
+
+def test_a_deployment_that_keeps_its_pods_is_held_and_never_scaled() -> None:
+    world = migrating(scale_down="Never").settle()
+    assert (world.size_before, world.ready("shop:v1")) == (4, 4)
+    assert [(x.replicas, x.holder, x.original) for x in world.actions(act.ChangeWorkload)] == [
+        (4, gen.NAME, None)
+    ]
+    assert world.condition("WorkloadReady") == ("True", "WorkloadKept")
+
+
+def test_another_template_of_the_deployment_is_another_revision() -> None:
+    world = migrating(gen.canary(20, (50, None)), routed=True).settle()
+    world.redeploy("shop:v2")
+    world.settle()
+    assert world.state == (Phase.PAUSED, 1, 50)
+    told = world.status.workload_ref
+    assert told is not None
+    assert world.workload is not None
+    assert told.observed_generation == world.workload.generation
+    world.redeploy("shop:v1")
+    world.settle()
+    assert (world.status.phase, world.ready("shop:v1"), world.size("shop:v2")) == (
+        Phase.COMPLETED,
+        4,
+        0,
+    )
+    assert world.size_before == 0
+
+
+@pytest.mark.parametrize("way", ["OnSuccess", "Progressively"])
+def test_a_first_revision_that_fails_leaves_the_deployment_as_it_was(way: str) -> None:
+    world = migrating(scale_down=way, maxSurge=1)
+    world.able = {gen.revision("shop:v1"): 2}
+    seen = watched(world)
+    world.settle()
+    assert (world.status.phase, world.size("shop:v1"), world.size_before) == (Phase.FAILED, 0, 4)
+    assert min(ready for ready, _ in seen) == 4
+
+
+def test_a_first_revision_that_fails_on_its_steps_loses_traffic_before_its_pods() -> None:
+    analysis = gen.analysis(interval="5s")
+    world = migrating(
+        gen.canary(20, (50, "1m"), routed=True, analysis=analysis),
+        routed=True,
+        stepsOnFirstRollout=True,
+    )
+    world.answer = lambda text: 90.0
+    world.settle()
+    assert (world.status.phase, world.size("shop:v1"), world.size_before) == (Phase.FAILED, 0, 4)
+    assert world.split() == (100, 0)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        pytest.param(gen.canary(20, (50, None)), id="a canary by pods"),
+        pytest.param(gen.canary(20, (50, None), routed=True), id="a canary by weights"),
+        pytest.param(gen.blue_green(), id="blue-green"),
+        pytest.param({"simple": {}}, id="simple"),
+    ],
+)
+@pytest.mark.parametrize("is_moving", [False, True], ids=["at rest", "in the midst of a rollout"])
+def test_a_deleted_rollout_gives_the_pods_back_before_its_own_go(
+    strategy: dict[str, Any], is_moving: bool
+) -> None:
+    """[KH-83] As many as before, behind Services with their own selectors."""
+    routed = "trafficRouting" in strategy.get("canary", {})
+    world = migrating(strategy, routed=routed).settle()
+    if is_moving:
+        world.redeploy("shop:v2")
+        world.run(30)
+    seen = watched(world)
+    world.delete()
+    world.settle()
+    assert world.gone
+    assert world.workload is not None
+    held = (world.workload.replicas, world.workload.holder, world.workload.original)
+    assert held == (4, "", None)
+    assert min(ready for ready, _ in seen) >= 4
+    theirs = {f"web-{number}" for number in range(4)}
+    for item in world.services.values():
+        assert (item.selector, item.original) == (gen.APP, None)
+        assert world.slices[item.name] >= theirs, "it has the pods of the Deployment already"
+
+
+def test_a_rollout_waits_with_its_end_until_the_deployment_is_ready() -> None:
+    world = migrating().settle()
+    world.ailing = True
+    world.delete()
+    world.run(600)
+    assert not world.gone
+    assert world.condition("WorkloadReady") == ("False", "WorkloadPending")
+    assert "0 of 4 pods of Deployment web are ready again" in world.status.message
+    assert world.ready("shop:v1") == 4
+    assert world.behind(gen.STABLE) == {gen.revision("shop:v1")}
+    world.ailing = False
+    world.run(60)
+    assert world.gone
+
+
+@pytest.mark.parametrize("way", ["deleted", "let go of", "hidden"])
+def test_a_deployment_that_is_lost_keeps_no_rollout_from_its_end(way: str) -> None:
+    world = migrating().settle()
+    assert world.workload is not None
+    if way == "deleted":
+        world.workload = None
+    elif way == "let go of":
+        world.workload = deployment(replicas=0)
+    else:
+        world.blind = "deployments is forbidden"
+    world.delete()
+    world.run(60)
+    assert world.gone is (way != "hidden")
+    if way == "hidden":
+        assert "Deployments cannot be seen: deployments is forbidden" in world.status.message
+
+
+def unlabelled(world: Migrating) -> None:
+    template = gen.template()
+    template["metadata"]["labels"]["rollouts.kulta.io/type"] = "stable"
+    world.workload = deployment(template=template)
+
+
+def missing(world: Migrating) -> None:
+    world.workload = None
+
+
+def going(world: Migrating) -> None:
+    world.workload = deployment(is_going=True)
+
+
+def taken(world: Migrating) -> None:
+    world.workload, world.holders = deployment(holder="other"), {"other"}
+
+
+def hidden(world: Migrating) -> None:
+    world.blind = "403"
+
+
+OBSTACLES = [
+    pytest.param(missing, "WorkloadNotFound", "web does not exist", id="it is not there"),
+    pytest.param(going, "WorkloadNotFound", "web does not exist", id="it is being deleted"),
+    pytest.param(taken, "WorkloadTaken", "Rollout other takes", id="another Rollout has it"),
+    pytest.param(unlabelled, "WorkloadUnfit", "rollouts.kulta.io/type", id="it has our labels"),
+    pytest.param(hidden, "WorkloadPending", "been seen yet: 403", id="it cannot be seen"),
+]
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["at first", "later"])
+@pytest.mark.parametrize(("obstacle", "reason", "said"), OBSTACLES)
+def test_what_stands_in_the_way_is_told_and_heals_by_itself(
+    obstacle: Any, reason: str, said: str, is_first: bool
+) -> None:
+    world = migrating()
+    if not is_first:
+        world.settle()
+    before = world.workload
+    obstacle(world)
+    world.log.clear()
+    world.settle()
+    assert world.condition("WorkloadReady") == ("False", reason)
+    assert said in world.detail("WorkloadReady")
+    assert {type(item) for item in world.log} == {act.Emit}, "nothing is touched"
+    world.workload, world.blind, world.holders = before, None, set()
+    world.settle()
+    assert (world.condition("WorkloadReady") or ("",))[0] == "True"
+    assert (world.status.phase, world.ready("shop:v1")) == (Phase.COMPLETED, 4)
+
+
+def test_nothing_is_told_of_deployments_that_have_just_not_been_seen() -> None:
+    world = migrating()
+    world.blind = ""
+    world.run(10)
+    assert (world.log, world.writes) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("scaler", "said"),
+    [
+        pytest.param("kubectl", "Deployment web (kubectl)", id="by a person"),
+        pytest.param(
+            "kube-controller-manager",
+            "let its scaleTargetRef name this Rollout",
+            id="by an autoscaler",
+        ),
+    ],
+)
+def test_a_deployment_that_is_scaled_up_again_is_contested(scaler: str, said: str) -> None:
+    world = migrating().settle()
+    for number in (1, 2, 3):
+        world.scale(2, scaler)
+        world.run(5)
+        told = [item for item in world.actions(act.Emit) if item.reason == "WorkloadContested"]
+        assert (world.size_before, len(told)) == (0, number)
+        assert said in told[-1].message
+    world.scale(2, scaler)
+    world.run(5)
+    assert world.size_before == 2
+    assert world.condition("Degraded") == ("True", "WorkloadContested")
+    assert world.condition("WorkloadReady") == ("False", "WorkloadContested")
+    world.scale(0, scaler)
+    world.run(5)
+    assert world.condition("Degraded") is None
+    assert world.condition("WorkloadReady") == ("True", "WorkloadMigrated")
+
+
+def test_an_autoscaler_of_the_deployment_is_told_of() -> None:
+    world = migrating(scale_down="OnSuccess")
+    world.scale(4, "kube-controller-manager")
+    world.tick()
+    assert world.condition("WorkloadReady") == ("True", "WorkloadAutoscaled")
+
+
+def test_a_rollout_with_a_template_of_its_own_lets_go_of_the_deployment_as_it_is() -> None:
+    world = migrating().settle()
+    selector = {"matchLabels": dict(gen.APP)}
+    world.update(template=gen.template(), selector=selector)
+    del world.manifest["spec"]["workloadRef"]
+    world.settle()
+    assert world.workload is not None
+    held = (world.workload.replicas, world.workload.holder, world.workload.original)
+    assert held == (0, "", None)
+    assert (world.status.workload_ref, world.condition("WorkloadReady")) == (None, None)
+    assert (world.status.phase, world.ready("shop:v1")) == (Phase.COMPLETED, 4)
+
+
+def test_an_engine_that_dies_after_any_write_loses_no_pod() -> None:
+    world = migrating(scale_down="Progressively", routed=True, maxSurge=1)
+    world.cut = True
+    seen = watched(world)
+    world.settle()
+    world.redeploy("shop:v2")
+    world.settle()
+    assert (world.status.phase, world.ready("shop:v2"), world.size_before) == ("Completed", 4, 0)
+    world.delete()
+    world.settle()
+    assert (world.gone, world.size_before) == (True, 4)
+    assert min(ready for ready, _ in seen) >= 4
+
+
+def test_the_example_of_the_readme_does_what_the_text_says() -> None:
+    text = README.read_text()
+    found = re.search(r"```yaml\n(replicas: 4\nworkloadRef:.*?)```", text, re.DOTALL)
+    assert found
+    spec = yaml.safe_load(found[1])
+    written = WorkloadRef.model_validate(spec["workloadRef"])
+    assert written == WorkloadRef(name=written.name), "these are the defaults"
+    assert [f"`{way}`" in text or f": {way}" in text for way in ScaleDown] == [True] * 3
+    world = migrating()
+    world.manifest["spec"] |= {**spec, "workloadRef": {**spec["workloadRef"], "name": NAME}}
+    assert validation.of_manifest(world.manifest) == ()
+    world.settle()
+    assert (world.size_before, world.ready("shop:v1")) == (0, 4)

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from e2e.ground.controlplane import ControlPlane
-from e2e.ground.faults import Seen
+from e2e.ground.faults import Brake, Seen
 from e2e.ground.proxy import HttpProxy, Proxy
 
 READY = "/readyz"
@@ -151,6 +151,55 @@ async def test_nothing_passes_after_the_nth_write_until_it_heals(
     assert plane.call("GET", f"{maps(namespace)}/c")[0] == 404
     proxy.heal()
     assert [(await task).status for task in (third, read)] == [201, 200]
+
+
+async def test_proxies_that_share_a_brake_stop_together(
+    plane: ControlPlane, namespace: str
+) -> None:
+    brake = Brake(lambda seen: seen.is_write and namespace in seen.path)
+    async with contextlib.AsyncExitStack() as stack:
+        proxies = [HttpProxy(plane.server, plane.authority, brake) for _ in range(2)]
+        urls = [(await stack.enter_async_context(proxy)).url for proxy in proxies]
+        apis = [await stack.enter_async_context(client(plane, url)) for url in urls]
+        brake.after(2)
+        for number, api in enumerate(apis):
+            assert (await api.post(maps(namespace), json=note(f"n{number}"))).status == 201
+        assert (brake.held.is_set(), brake.written) == (True, 2)
+        late = asyncio.create_task(apis[0].get(READY))
+        done, _ = await asyncio.wait({late}, timeout=0.3)
+        assert (done, brake.waiting) == (set(), 1)
+        brake.release()
+        assert (await late).status == 200
+
+
+async def test_a_past_is_shown_and_the_present_follows(
+    plane: ControlPlane, proxy: HttpProxy, api: aiohttp.ClientSession, namespace: str
+) -> None:
+    """Events that came meanwhile wait; those of a watch that misses them never come."""
+
+    async def names() -> list[str]:
+        found = await (await api.get(maps(namespace))).json()
+        return [item["metadata"]["name"] for item in found["items"]]
+
+    before = await names()
+    version = (await (await api.get(maps(namespace))).json())["metadata"]["resourceVersion"]
+    proxy.view.show_past(lambda seen: seen.path.startswith(maps(namespace)))
+    plane.call("POST", maps(namespace), note("new"))
+    assert await names() == before
+    async with api.get(f"{maps(namespace)}?watch=true&resourceVersion={version}") as watch:
+        event = asyncio.create_task(watch.content.readline())
+        done, _ = await asyncio.wait({event}, timeout=0.3)
+        assert done == set()
+        proxy.view.show_present()
+        while json.loads(await event)["object"]["metadata"]["name"] != "new":
+            event = asyncio.create_task(watch.content.readline())
+        proxy.view.miss(lambda seen: seen.is_watch)
+        plane.call("DELETE", f"{maps(namespace)}/new")
+        late = asyncio.create_task(watch.content.readline())
+        done, _ = await asyncio.wait({late}, timeout=0.3)
+        assert done == set()
+        late.cancel()
+    assert sorted(await names()) == sorted(before)
 
 
 async def test_open_watches_expire_with_an_event_of_410(

@@ -35,8 +35,7 @@ def survey(draft: Draft) -> Wait | None:
 
 def is_managed(draft: Draft) -> bool:
     """Whether any Service of the strategy exists, so that traffic has to be switched."""
-    found = draft.look.observed.services
-    return any(name in found for name in draft.traits.services)
+    return any(name in draft.look.observed.services for name in draft.traits.services)
 
 
 def target(draft: Draft, name: str) -> str:
@@ -226,8 +225,7 @@ def aim(draft: Draft, stable: str, new: str | Mapping[str, str], *, left: int = 
 
 def follow(draft: Draft, revision: str) -> Wait | None:
     """Every Service of something new at `revision`, when none of them has traffic any more."""
-    waits = [point(draft, name, revision) for name in draft.traits.new_services]
-    return next((wait for wait in waits if wait is not None), None)
+    return _first([point(draft, name, revision) for name in draft.traits.new_services])
 
 
 def _lead(draft: Draft, name: str, revision: str, left: int) -> Wait | None:

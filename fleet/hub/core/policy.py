@@ -6,7 +6,7 @@ The resolved form is what stands in the run, so that nobody has to know the orde
 by `application` and `run`; nothing else may fill a gap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -23,7 +23,10 @@ from fleet.api.clusterrollout import Deletion
 from fleet.api.conduct import Conduct
 from fleet.api.hooks import Hook
 from fleet.api.waves import Wave
-from fleet.kit import durations
+from fleet.kit import durations, memory
+
+FEW = 4
+"""Of the values that belong to one other, so many are remembered."""
 
 IMPLICIT = Wave(name="all", remaining=True)
 """The one wave of a policy without waves; one cluster at a time unless it says otherwise."""
@@ -68,13 +71,29 @@ class ResolvedPolicy:
 
     def frozen(self, spec: ApplicationSpec) -> ApplicationSpec:
         """`spec` as a run keeps it: with this policy; pauses are never frozen."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)} | {"paused": False}
-        # All of it has been validated where it came from.
-        return spec.model_copy(update={"delivery_policy": DeliveryPolicy.model_construct(**values)})
+        return _freezing(self)(spec)
+
+
+@memory.once
+def _freezing(policy: ResolvedPolicy) -> Callable[[ApplicationSpec], ApplicationSpec]:
+    values = {one.name: getattr(policy, one.name) for one in fields(policy)} | {"paused": False}
+    # All of it has been validated where it came from.
+    update = {"delivery_policy": DeliveryPolicy.model_construct(**values)}
+    return memory.once(lambda spec: spec.model_copy(update=update), FEW)
 
 
 def resolve(own: DeliveryPolicy, fleet: Fleet | None = None) -> ResolvedPolicy:
     """`own` with every gap filled from the fleet's defaults, then from ours."""
+    return _resolving(own)(fleet)
+
+
+@memory.once
+def _resolving(own: DeliveryPolicy) -> Callable[[Fleet | None], ResolvedPolicy]:
+    """Every look at a run or an Application asks; a policy has one fleet, or two in its time."""
+    return memory.once(lambda fleet: _resolved(own, fleet), FEW)
+
+
+def _resolved(own: DeliveryPolicy, fleet: Fleet | None) -> ResolvedPolicy:
     shared = fleet.spec.defaults.delivery_policy if fleet is not None else None
     layers = [own] if shared is None else [own, shared]
     values = {one.name: _first(layers, one.name) for one in fields(ResolvedPolicy)}

@@ -4,8 +4,9 @@ Called by `application`. A member that left is never a reason: its ClusterRollou
 One that cannot be heard now is none either; it is when it is back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from fleet.api import ClusterRollout, Fleet, FleetRollout, conditions
@@ -15,10 +16,10 @@ from fleet.api.names import ClusterName
 from fleet.hub.core.application import aside
 from fleet.hub.core.cluster import standing
 from fleet.hub.core.observed import ApplicationObserved
-from fleet.hub.core.policy import ResolvedPolicy
+from fleet.hub.core.policy import FEW, ResolvedPolicy
 from fleet.hub.core.run import waves
 from fleet.hub.core.run.membership import MEMBERS_CHANGED
-from fleet.kit import hashing
+from fleet.kit import hashing, memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,4 +127,12 @@ def _only_replicas(newest: FleetRollout, after: ApplicationSpec, templates: str)
 
 def revision(spec: ApplicationSpec, templates: str) -> str:
     """The digest of what clusters receive: not of the order in which they do."""
-    return hashing.digest({"spec": aside.content(spec), "templates": templates}, length=10)
+    return _revising(spec)(templates)
+
+
+@memory.once
+def _revising(spec: ApplicationSpec) -> Callable[[str], str]:
+    content = aside.content(spec)
+    return lru_cache(FEW)(
+        lambda templates: hashing.digest({"spec": content, "templates": templates}, length=10)
+    )

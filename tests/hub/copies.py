@@ -6,6 +6,7 @@ story gets to begin with is its own throughout.
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import cache, wraps
 from typing import Any
 
 from tests.hub import engine
@@ -35,7 +36,18 @@ def once(world: Any, go: Callable[[Any, int], Any], ticks: int) -> Any:
         return go(world, ticks)
     if (key, ticks) not in _SETTLED:
         _SETTLED[key, ticks] = go(world, ticks)
-    after = copied(_SETTLED[key, ticks])
+    return _given(_SETTLED[key, ticks])
+
+
+def scene(make: Callable[[], Any]) -> Callable[[], Any]:
+    """`make`, made once for all; each who asks is given its own."""
+    made = cache(make)
+    return wraps(make)(lambda: _given(made()))
+
+
+def _given(world: Any) -> Any:
+    """A world that shares nothing that changes, not even by a story's own hand."""
+    after = copied(world)
     after.objects = {name: clones(items) for name, items in after.objects.items()}
     return after
 

@@ -16,6 +16,7 @@ from fleet.cli.runs.inputs import Inputs
 from fleet.cli.runs.view import View
 from fleet.hub.core.observed import ApplicationObserved
 from tests.hub import gen, world
+from tests.hub.copies import scene
 from tests.hub.world import World
 
 WAVE: Mapping[str, Any] = {"name": "canary", "clusterSelector": {"matchLabels": {"ring": "canary"}}}
@@ -38,22 +39,27 @@ def until(here: World, phase: RunPhase) -> World:
     raise AssertionError(here.run.status)
 
 
+@scene
 def progressing() -> World:
     return until(new(), RunPhase.PROGRESSING)
 
 
+@scene
 def awaiting_approval() -> World:
     return until(new({"approval": {}}), RunPhase.AWAITING_APPROVAL)
 
 
+@scene
 def awaiting_promotion() -> World:
     return until(new({"paused": True}), RunPhase.PAUSED)
 
 
+@scene
 def soaking() -> World:
     return until(new({"soak": "10m"}), RunPhase.SOAKING)
 
 
+@scene
 def succeeded() -> World:
     return world.settle(new())
 
@@ -64,36 +70,43 @@ def delivered(here: World, image: str, **policy: Any) -> World:
     return world.deliver(here, image, waves=waves, **policy)
 
 
+@scene
 def second() -> World:
     """The second run is on its way in the wave `canary`."""
     return until(delivered(succeeded(), "shop:v2"), RunPhase.PROGRESSING)
 
 
+@scene
 def third() -> World:
     """The third run is on its way, after two good ones."""
     return until(delivered(world.settle(second()), "shop:v3"), RunPhase.PROGRESSING)
 
 
+@scene
 def halted() -> World:
     """The second revision failed its analysis in `a`."""
     return world.settle(replace(second(), bad=frozenset({"a"})))
 
 
+@scene
 def paused() -> World:
     return world.tick(replace(progressing(), request="pause/0"))
 
 
+@scene
 def rolling_back() -> World:
     """The second run goes back, asked for after its end."""
     here = world.settle(second())
     return until(replace(here, request="rollback/0"), RunPhase.ROLLING_BACK)
 
 
+@scene
 def lost() -> World:
     """A member of the wave `rest` cannot be reached."""
     return world.settle(world.lose(second(), "b"))
 
 
+@scene
 def refused() -> World:
     """The Application has become one that the hub does not accept."""
     here = succeeded()
@@ -117,22 +130,26 @@ def unseen() -> World:
     return delivered(succeeded(), "shop:v2")
 
 
+@scene
 def queued() -> World:
     """The second run has just succeeded, a third revision has waited for that."""
     here = delivered(second(), "shop:v3", onNewRevision="Queue")
     return until(here, RunPhase.SUCCEEDED)
 
 
+@scene
 def queued_behind_a_halt() -> World:
     """A third revision waits for the second run, which waits for a person."""
     return world.tick(delivered(halted(), "shop:v3", onNewRevision="Queue"))
 
 
+@scene
 def undone() -> World:
     """The second run has succeeded and is asked to be undone; the third is not made yet."""
     return world.tick(replace(world.settle(second()), request="undo/0"))
 
 
+@scene
 def put_aside() -> World:
     """The first revision is delivered again in place of the second, which is still asked for."""
     return world.settle(undone())
@@ -145,6 +162,7 @@ def announced() -> World:
     return here
 
 
+@scene
 def joined() -> World:
     """The same for a run of the same revision: somebody has joined the fleet."""
     here = succeeded()

@@ -49,6 +49,7 @@ class Court:
     """`urls`: where each serves the listener `http`; `controllers`: whose entries are whose."""
 
     plane: ControlPlane
+    engine: Engine
     urls: Mapping[str, str]
     controllers: Mapping[str, str]
 
@@ -85,11 +86,13 @@ def sitting(folder: Path, images: Images) -> Iterator[Court]:
         ours = stack.enter_context(background.running(_Side(plane, folder, images)))
         both = {JUDGE: judge, OURS: ours}
         plane.apply(*(one.gateway_class for one in both.values()), *map(_gateway, both))
-        stack.enter_context(Engine(plane, folder))
+        running = stack.enter_context(Engine(plane, folder))
+        judge.connect()
         for name in both:
             until(lambda name=name: _is_programmed(plane, name), f"{name} serves", within=30)
         yield Court(
             plane=plane,
+            engine=running,
             urls={name: one.url for name, one in both.items()},
             controllers={name: one.controller for name, one in both.items()},
         )

@@ -1,6 +1,7 @@
 """A Gateway API implementation that we did not write: real Contour and its Envoy.
 
     with Contour(plane, folder, GATEWAY) as contour:
+        contour.connect()
         contour.url          # http://127.0.0.1:8080, for the Gateway's listener port 80
 
 It serves one Gateway, by static provisioning. Its ports are fixed and its Envoy connects to the
@@ -8,6 +9,7 @@ addresses that the API shows, so it needs a network of its own (`seclusion`); it
 experimental ones of the Gateway API must be served before it starts. Blocking.
 """
 
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +20,7 @@ import yaml
 from e2e.ground import binaries, definitions, processes
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.processes import Process
+from e2e.ground.waiting import until
 
 HOST = "127.0.0.1"
 XDS, METRICS, DEBUG = "8001", "8003", "6060"
@@ -72,6 +75,18 @@ class Contour:
     ) -> None:
         processes.stop(*self._processes)
 
+    def connect(self) -> None:
+        """Start its Envoy once there is somebody to answer it: it would ask again much later."""
+        until(self._answers, "Contour answers", within=START_LIMIT)
+        self._run("envoy", "envoy", "-c", str(self.folder / "envoy.json"), *ENVOY, *QUIET)
+
+    def _answers(self) -> bool:
+        (contour, *_) = self._processes
+        if not contour.alive:
+            raise RuntimeError(f"Contour ended with {contour.code}: {contour.tail()}")
+        with socket.create_connection((HOST, int(XDS)), timeout=1):
+            return True
+
     def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         namespace, name = self._gateway
@@ -83,7 +98,6 @@ class Contour:
         written = self._run("bootstrap", "contour", *self._bootstrap())
         if written.wait(START_LIMIT):
             raise RuntimeError(f"contour bootstrap ended with {written.code}: {written.tail()}")
-        self._run("envoy", "envoy", "-c", str(self.folder / "envoy.json"), *ENVOY, *QUIET)
 
     def _serving(self, config: Path) -> tuple[str, ...]:
         return (

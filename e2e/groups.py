@@ -45,16 +45,21 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "test_engine_life",
         "test_engine_faults",  # brings the definitions of routes in its midst
         "test_engine",
+        "test_engine_perturbed",
+        "test_engine_chaos",
     ),
     "world": (
         "test_hub_perturbed",  # first: each start of the hub connects it to all tenants so far
+        "test_hub_back",
         "test_hub_cli",
+        "test_hub_clocks",
         "test_hub_delivery",
         "test_hub_gates",
         "test_hub_handover",
         "test_hub_leaving",
         "test_hub_members",
         "test_hub_outages",
+        "test_hub_restored",
         "test_hub_rights",
     ),
     "site": (

@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# How many processes share the tests on real control planes; each waits for some of its time.
+WORKERS ?= auto
 
 # Without compiled files of its own, every start of Python would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -30,7 +32,7 @@ demo: binaries  ## one change through a hub and three clusters, with a bad versi
 	@$(BIN)/python -m e2e.demo
 
 test: check parts  ## everything: lint, types, contracts, pure tests, tests on real control planes
-	@$(BIN)/python -m pytest e2e --numprocesses auto
+	@$(BIN)/python -m pytest e2e --numprocesses $(WORKERS)
 
 check: $(READY)  ## lint, types, import contracts and the pure tests (no cluster, seconds)
 	@$(MAKE) --no-print-directory --jobs 4 --output-sync lint types pure-engine pure-rest

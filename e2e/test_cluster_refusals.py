@@ -184,8 +184,8 @@ def test_a_hub_that_cannot_take_it_is_told_first(console: Console) -> None:
         name = console.fleet("add", "eu.7", *own, *GIVEN)
     server = console.hub.server
     assert (bare.err, bare.code) == (
-        f"CrdsMissing: the hub {console.member.server} has no CRDs of Kulta Fleet: "
-        "`kubectl apply -f crds/` there\n",
+        f"NotFound: {console.member.server} is no hub: "
+        "kubectl apply -f crds/ -f deploy/hub/ there\n",
         1,
     )
     assert (nowhere.err, nowhere.code) == (

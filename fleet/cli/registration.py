@@ -175,13 +175,8 @@ def _try(
 
 def _known(hub: Access, wish: Wish, uid: str) -> dict[str, Any] | None:
     """The MemberCluster of before. Raises UserError where name and cluster do not go together."""
-    try:
-        clusters = hub.list(names.MEMBERCLUSTERS, wish.namespace)
-    except errors.NotFound:
-        text = f"the hub {hub.server} has no CRDs of Kulta Fleet: `kubectl apply -f crds/` there"
-        raise errors.UserError("CrdsMissing", text) from None
     before = None
-    for cluster in clusters:
+    for cluster in hub.list(names.MEMBERCLUSTERS, wish.namespace):
         other, known = cluster["metadata"]["name"], identity(cluster)
         if other == wish.name:
             before = cluster

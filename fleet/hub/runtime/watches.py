@@ -103,7 +103,9 @@ class Ears:
         handle = self.link.handle
         if change.type == "MODIFIED" or (handle and handle.informers[LEASES].synced.is_set()):
             self.link.signs.lease_changed = self.client.monotonic()
-        self.listener.connectivity(self.link)
+        # A thousand engines renew two hundred times a second that they are what they were.
+        if change.new is None or not self.link.is_calm(self.client.monotonic()):
+            self.listener.connectivity(self.link)
         if change.old != change.new:
             self.listener.engine(self.link)
 

@@ -14,7 +14,10 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import (
     APPLICATIONS,
     CLUSTERROLLOUTS,
+    ENGINE_LEASE,
+    ENGINE_NAMESPACE,
     FLEETS,
+    LEASES,
     MEMBERCLUSTERS,
     ROLLOUTS,
 )
@@ -78,6 +81,27 @@ async def test_who_is_not_well_is_looked_at_and_nobody_else(desk: Desk) -> None:
         assert triggers.restless(desk.hub) == (cut, gone)
         triggers.poke(desk.hub, cut)
     assert not cut.told.fresh
+
+
+async def test_a_lease_that_is_renewed_makes_nobody_look(desk: Desk) -> None:
+    """But every half a minute, and when it is taken away."""
+    link, looks = desk.link("eu-3"), 0
+    assert link.handle is not None
+    leases = link.handle.informers[LEASES].store
+    meta = {"name": ENGINE_LEASE, "namespace": ENGINE_NAMESPACE, "uid": "lease"}
+    before = link.calm_until
+    for _ in range(20):
+        desk.clock.advance(5)
+        for resource in (LEASES, ROLLOUTS):
+            link.handle.informers[resource].last_byte = desk.clock.monotonic()
+        spec = {"holderIdentity": "engine", "renewTime": desk.clock.now().isoformat()}
+        made = desk.member("eu-3").seed(LEASES, {"metadata": meta, "spec": spec})
+        leases.see(made)
+        assert link.told.fresh
+        looks, before = looks + (link.calm_until != before), link.calm_until
+    assert looks <= 5
+    leases.end(made)
+    assert not link.told.fresh
 
 
 async def test_what_is_known_of_a_calm_member_is_what_a_look_would_tell(desk: Desk) -> None:

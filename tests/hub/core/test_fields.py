@@ -27,7 +27,7 @@ from tests import fields as paths
 from tests import gen as rollouts
 from tests import search, wild
 from tests.conftest import NOON
-from tests.hub import gen, renders, world
+from tests.hub import copies, gen, renders, world
 from tests.hub.core.run.test_properties import joined, left
 from tests.hub.world import World
 from tests.kulta.core import test_fields as engines
@@ -150,7 +150,8 @@ def values(kind: str, path: str) -> tuple[str, tuple[Any, Any]]:
     """Where to put which two values."""
     for end, both in sorted(WHOLE.items(), key=lambda item: -len(item[0])):
         if path.endswith(end):
-            return path.removesuffix(end) + OUTER.get(end, end.rpartition(".")[0]), both
+            outer = OUTER.get(end, end.rpartition(".")[0])
+            return f"{path.removesuffix(end)}{outer}".rstrip("."), both
     name = path.rpartition(".")[2]
     if name in VALUES:
         return path, VALUES[name]
@@ -256,8 +257,10 @@ def ask(text: str) -> Event:
 
 def edited(here: World) -> World:
     """Somebody owns fields of the Rollout in `a`."""
-    rollout = here.objects[ClusterName("a")]["rollouts", "checkout", "checkout"]
+    objects, where = here.objects[ClusterName("a")], ("rollouts", "checkout", "checkout")
+    rollout = clone(objects[where])
     rollout["metadata"] |= {"owned": "0123456789", "editors": ["gitops"]}
+    objects[where] = rollout
     return here
 
 
@@ -339,7 +342,7 @@ def life(wanted: Wish, mood: str) -> Iterator[Any]:
             here = replace(here, application=newer.model_copy(update={"status": before}))
             number += 1
         if tick in happening:
-            here = happening[tick](world._copied(here))
+            here = happening[tick](copies.copied(here))
         here = world.tick(here, seconds=SECONDS)
         yield told([run.status.manifest() for run in here.runs.values()])
         yield told([here.application.status.manifest(), here.log, sorted(here.items)])

@@ -29,6 +29,8 @@ ROOT = Path(__file__).parents[2]
 ACCOUNT = "kulta-fleet-hub"
 HUB_USER = f"system:serviceaccount:{ENGINE_NAMESPACE}:{ACCOUNT}"
 EACH_NAMESPACE = "ALLOWED_NAMESPACE"
+IN_EACH = f"namespace: {EACH_NAMESPACE}}}"
+"""Stands in the documents that are applied for each namespace, and in no comment."""
 PULSE_SECONDS = 0.5
 
 
@@ -41,7 +43,7 @@ def prepare(plane: ControlPlane, *namespaces: str) -> None:
     text = (ROOT / "clusters" / "member-rbac.yaml").read_text()
     documents = []
     for document in text.split("\n---\n"):
-        copies = namespaces if EACH_NAMESPACE in document else ("",)
+        copies = namespaces if IN_EACH in document else ("",)
         documents += [document.replace(EACH_NAMESPACE, name) for name in copies]
     plane.apply("\n---\n".join(documents))
 

@@ -80,7 +80,7 @@ def pytest_report_header() -> str | None:
     """Say it when the files of Contour are left out."""
     if not NETLESS:
         return None
-    how = "be root, or start with `unshare -r`"
+    how = "be root, or start them with `unshare -rn`"
     return f"left out: {collect_ignore_glob}, no network namespace can be made ({NETLESS}): {how}"
 
 

@@ -123,8 +123,10 @@ def _unexplained(node: Any) -> Any:
     }
 
 
+@cache
 def openapi(model: type[Object[Any, Any]]) -> Schema:
-    """The structural schema of a kind; `spec` is required, the server owns `metadata`."""
+    """The structural schema of a kind; `spec` is required, the server owns `metadata`. Everybody
+    gets the same one, to read."""
     generated = model.model_json_schema(by_alias=True, mode="validation")
     definitions = generated.get("$defs", {})
     parts = generated["properties"]

@@ -56,8 +56,9 @@ pure-rest: $(READY)
 cover: $(READY)  ## what the pure tests do not reach in the pure part (minutes)
 	@$(BIN)/coverage run -m pytest tests --quiet --timeout 300 && $(BIN)/coverage report
 
-check-deep: $(READY)  ## the same searches, 10,000 worlds each (minutes)
+check-deep: binaries  ## the same searches, 10,000 worlds each, and every write of real ones (an hour)
 	@$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile deep --timeout 3600 -n auto --hypothesis-show-statistics -rP
+	@$(BIN)/python -m pytest e2e -m hypothesis --hypothesis-profile deep -rP
 
 mutants: $(READY)  ## which changes of the two cores no test notices (hours; MUTANTS='fleet.kulta.core.replicas*')
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutants

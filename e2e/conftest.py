@@ -31,9 +31,10 @@ from e2e.ground.images import Image, table
 from e2e.ground.planes import Planes
 from e2e.ground.site import Site
 from e2e.tenancy import World
+from tests import profiles
 from tests.strictness import pytest_sessionfinish
 
-__all__ = ["pytest_sessionfinish"]
+__all__ = ["profiles", "pytest_sessionfinish"]
 
 HERE = Path(__file__).parent
 TIME_OUT = 600

@@ -145,7 +145,7 @@ def accepted(plane: ControlPlane, namespace: str) -> Iterator[None]:
         while not over.wait(0.1):
             generation = plane.call("GET", path)[1]["metadata"]["generation"]
             if generation != taken:
-                plane.call("PATCH", f"{path}/status", {"status": _status(generation)})
+                plane.call("PATCH", f"{path}/status", {"status": report(generation)})
                 taken = generation
 
     thread = threading.Thread(target=accept)
@@ -157,11 +157,12 @@ def accepted(plane: ControlPlane, namespace: str) -> Iterator[None]:
         thread.join()
 
 
-def _status(generation: int) -> dict[str, Any]:
+def report(generation: int) -> dict[str, Any]:
+    """The status of a route whose generation somebody has taken."""
     said = {"status": "True", "message": "", "lastTransitionTime": "2026-11-20T12:00:00Z"}
     conditions = [
         {"type": kind, "reason": kind, "observedGeneration": generation, **said}
         for kind in ("Accepted", "ResolvedRefs")
     ]
-    report = {"parentRef": PARENT, "controllerName": "example.com/hand", "conditions": conditions}
-    return {"parents": [report]}
+    parent = {"parentRef": PARENT, "controllerName": "example.com/hand", "conditions": conditions}
+    return {"parents": [parent]}

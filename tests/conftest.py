@@ -5,28 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
+from tests import profiles
 from tests.strictness import pytest_sessionfinish
 
-__all__ = ["pytest_sessionfinish"]
+__all__ = ["profiles", "pytest_sessionfinish"]
 
 NOON = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
-
-
-settings.register_profile(
-    "quick",
-    max_examples=30,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.register_profile(
-    "deep", settings.get_profile("quick"), max_examples=10_000, derandomize=False
-)
-settings.load_profile("quick")
-"""`make check-deep` takes the other profile: new random worlds each time, ten thousand of them."""
 
 
 def pytest_collection_finish() -> None:

@@ -199,7 +199,9 @@ def with_protocols(template: dict[str, Any]) -> dict[str, Any]:
 
 
 TEMPLATES = {
-    path.stem: read(path)["spec"]["template"] for path in GOOD if read(path)["kind"] == "Rollout"
+    path.stem: template
+    for path in GOOD
+    if read(path)["kind"] == "Rollout" and (template := read(path)["spec"].get("template"))
 } | {"every corner": rich_template()}
 
 

@@ -241,7 +241,7 @@ def _member(planes: Planes, stack: ExitStack, folder: Path) -> ControlPlane:
     (plane,) = planes("mistaken", options=Options(kwok_nodes=1))
     members.prepare(plane, OPEN, "elsewhere")
     definitions.install(plane, binaries.find("gateway-api"))
-    engine.prepare(plane)
+    engine.grant(plane)
     stack.enter_context(Engine(plane, folder, KULTA_LEADER_ELECTION="true"))
     return plane
 

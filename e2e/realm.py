@@ -181,7 +181,7 @@ def _site(stack: ExitStack, folder: Path, images: Images) -> Site:
     port = int(site.prometheus.url.rpartition(":")[2])
     stack.enter_context(background.running(Proxy(port, at=(host, PORT))))
     members.prepare(site.plane, *SPACES)
-    engine.prepare(site.plane)
+    engine.grant(site.plane)
     return site
 
 
@@ -189,7 +189,7 @@ def _side(stack: ExitStack, name: str, folder: Path) -> Member:
     options = Options(kwok_nodes=1, audit=BODIES)
     plane = stack.enter_context(ControlPlane(name, folder / name, options))
     members.prepare(plane, *SPACES)
-    engine.prepare(plane)
+    engine.grant(plane)
     own = Engine(plane, folder / name, KULTA_LEADER_ELECTION="true")
     return Member(plane=plane, engine=stack.enter_context(own))
 

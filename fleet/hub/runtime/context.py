@@ -58,6 +58,10 @@ class Stores:
         )
     )
     """By the key of the Secret that they name."""
+    clusters_as: Index[MemberCluster] = field(
+        default_factory=lambda: Index(lambda key, one: (key[0], one.status.uid))
+    )
+    """By namespace and the identity that was reported last."""
     departed: dict[Key, Application] = field(default_factory=dict)
     """Those that are gone, as they were last, until their clusters have learnt what they said."""
     runs: Store[FleetRollout] = field(

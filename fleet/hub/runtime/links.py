@@ -5,8 +5,9 @@ A link begins with the MemberCluster and ends with it. `membership` connects it,
 never compared: every age here is on the hub's monotonic clock.
 """
 
+import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -267,7 +268,8 @@ class Links:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._links: dict[Key, Link] = {}
-        self._fields: dict[frozenset[str], frozenset[str]] = {}
+        self._alike: dict[tuple[str, str], set[Key]] = {}
+        self._fields: dict[bytes, frozenset[str]] = {}
 
     def __iter__(self) -> Iterator[Link]:
         return iter(tuple(self._links.values()))
@@ -286,13 +288,29 @@ class Links:
             self._links[key] = made
         return self._links[key]
 
-    def shared(self, fields: frozenset[str]) -> frozenset[str]:
-        """The one copy of that set: most members have the same CRD."""
-        return self._fields.setdefault(fields, fields)
+    def shared(self, text: bytes, read: Callable[[], frozenset[str]]) -> frozenset[str]:
+        """What `read` makes of that text, read once: most members have the same CRD."""
+        digest = hashlib.sha256(text).digest()
+        if digest not in self._fields:
+            self._fields[digest] = read()
+        return self._fields[digest]
+
+    def identify(self, link: Link, uid: str) -> None:
+        """Which API server answers there; empty: that is not known any more."""
+        if before := self._alike.get((link.key[0], link.uid)):
+            before.discard(link.key)
+        link.uid = uid
+        if uid:
+            self._alike.setdefault((link.key[0], uid), set()).add(link.key)
+
+    def alike(self, link: Link) -> frozenset[Key]:
+        """Those of its namespace over which the same API server answers, itself among them."""
+        return frozenset(self._alike.get((link.key[0], link.uid), ()))
 
     def drop(self, key: Key) -> None:
         """The MemberCluster is gone."""
-        self._links.pop(key, None)
+        if gone := self._links.pop(key, None):
+            self._alike.get((key[0], gone.uid), set()).discard(key)
 
     def is_hub_suspect(self, namespace: str, now: float) -> bool:
         """Whether so many of that tenant's members were lost at once that the fault is more likely

@@ -126,8 +126,10 @@ async def _connect(hub: Context, cluster: MemberCluster, link: Link) -> None:
 
 
 def _refuse_twin(hub: Context, cluster: MemberCluster, link: Link) -> None:
-    others = [(other, _uid(hub, key, other)) for key, other in hub.stores.memberclusters.items()]
-    if link.uid and (twin := identity.elder_twin(cluster, link.uid, others)):
+    if not link.uid:
+        return
+    others = [(other, _uid(hub, key, other)) for key, other in _alike(hub, link)]
+    if twin := identity.elder_twin(cluster, link.uid, others):
         text = (
             f"{cluster.name} and {twin} are the same cluster (kube-system {link.uid}): delete one"
         )
@@ -154,7 +156,8 @@ async def _engage(hub: Context, link: Link, config: ClientConfig) -> None:
     handle = await hub.supervisor.engage(name(link.key), config)
     if before is not handle:
         link.forget()
-        link.uid, link.signs.since = "", hub.clock.monotonic()
+        hub.links.identify(link, "")
+        link.signs.since = hub.clock.monotonic()
     link.handle = handle
     token = tokens.read(config.token)
     link.expires = token.expires if token else None
@@ -172,7 +175,7 @@ async def _identify(hub: Context, link: Link) -> None:
     except errors.NotFound:
         text = f"the CRD {schemas.CRD} is not installed there: `fleet cluster add` installs it"
         raise UserError("CrdsMissing", text) from None
-    link.uid = str(system["metadata"]["uid"])
+    hub.links.identify(link, str(system["metadata"]["uid"]))
     link.kubernetes = str(version.get("gitVersion", ""))
 
 
@@ -218,9 +221,16 @@ def _wall(hub: Context) -> datetime:
 
 def _wake_twins(hub: Context, link: Link) -> None:
     """Those who share our identity decide anew who is the elder."""
-    for other in hub.links:
-        if other is not link and other.key[0] == link.key[0] and other.uid == link.uid != "":
-            hub.queues.members.add(other.key)
+    for key in hub.links.alike(link) - {link.key}:
+        hub.queues.members.add(key)
+
+
+def _alike(hub: Context, link: Link) -> list[tuple[Key, MemberCluster]]:
+    """The MemberClusters of that namespace that are, or were when they were last reported, the
+    same cluster as `link`: a look at all of them for each would cost the square of their number."""
+    clusters = hub.stores.memberclusters
+    keys = {*hub.stores.clusters_as.get((link.key[0], link.uid)), *hub.links.alike(link)}
+    return [(key, clusters[key]) for key in sorted(keys) if key in clusters]
 
 
 def _uid(hub: Context, key: Key, cluster: MemberCluster) -> str:

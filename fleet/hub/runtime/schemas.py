@@ -4,6 +4,8 @@ Called by `membership` when it meets a member and by `dispatching` before it bel
 cannot be served because of its CRD. Decides nothing: what is lacking is `core.cluster.schema`'s.
 """
 
+import orjson
+
 from fleet import errors
 from fleet.api import ClusterRollout
 from fleet.api.names import CRDS, ROLLOUTS
@@ -20,7 +22,8 @@ async def learn(hub: Context, link: Link) -> None:
     """Read the CRD. Raises NotFound where there is none, and what the member's client raises."""
     found = await link.client.get(CRDS, CRD)
     link.learned_at = hub.clock.monotonic()
-    link.fields = hub.links.shared(schema.fields(found, ROLLOUTS.version))
+    text = orjson.dumps(found.get("spec"))
+    link.fields = hub.links.shared(text, lambda: schema.fields(found, ROLLOUTS.version))
 
 
 async def learn_again(hub: Context, item: ClusterRollout) -> bool:

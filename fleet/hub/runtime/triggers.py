@@ -49,6 +49,7 @@ def connect(hub: Context) -> None:
 def cluster_changed(hub: Context, change: Change[MemberCluster]) -> None:
     """A MemberCluster: its own reconcile; everybody who could deliver there if more moved."""
     hub.stores.clusters_of.update(change)
+    hub.stores.clusters_as.update(change)
     if change.type == "ADDED":
         hub.links.make(change.key)  # met now, however many are connected before it
     hub.queues.members.add(change.key)

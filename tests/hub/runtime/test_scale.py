@@ -209,3 +209,27 @@ async def test_a_restart_looks_at_one_key_per_round_of_the_event_loop(desk: Desk
         most = max(most, len(looked) - before)
     await aio.cancel(*tasks)
     assert most == 1
+
+
+async def test_a_member_that_connects_is_held_against_its_twins_alone(desk: Desk) -> None:
+    link, other = desk.link("eu-3"), desk.link("eu-5")
+    assert [key for key, _ in membership._alike(desk.hub, link)] == [link.key]
+    desk.hub.links.identify(other, link.uid)
+    assert [key for key, _ in membership._alike(desk.hub, link)] == [link.key, other.key]
+    desk.hub.links.drop(other.key)
+    assert desk.hub.links.alike(link) == {link.key}
+    desk.hub.links.identify(link, "")
+    assert desk.hub.links.alike(link) == set()
+
+
+def test_a_definition_that_all_members_have_is_read_once() -> None:
+    links, read = Desk().hub.links, []
+
+    def fields(text: bytes) -> frozenset[str]:
+        read.append(text)
+        return frozenset({text.decode()})
+
+    for text in (b"old", b"new", b"old", b"new"):
+        found = links.shared(text, lambda text=text: fields(text))  # type: ignore[misc]
+        assert found == {text.decode()}
+    assert read == [b"old", b"new"]

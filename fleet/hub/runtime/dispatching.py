@@ -15,7 +15,7 @@ from typing import Any
 
 from fleet import errors
 from fleet.api import ClusterRollout
-from fleet.api.names import CLUSTERROLLOUTS, FLEETROLLOUTS, Key
+from fleet.api.names import CLUSTERROLLOUTS, Key
 from fleet.clusters.handles import Handle
 from fleet.errors import FleetError, UnexpectedState
 from fleet.hub.core.actions import (
@@ -30,7 +30,7 @@ from fleet.hub.core.actions import (
 from fleet.hub.core.cluster import dispatch as dispatches
 from fleet.hub.core.cluster import live, refusals, standing
 from fleet.hub.core.observed import Place
-from fleet.hub.runtime import apply, observe, schemas
+from fleet.hub.runtime import apply, observe, resync, schemas
 from fleet.hub.runtime.apply import Outcome
 from fleet.hub.runtime.context import Context
 
@@ -85,17 +85,10 @@ async def dispatch(hub: Context, key: Key) -> None:
 
 
 async def _await_run(hub: Context, key: Key) -> None:
-    """Read the wanted run where our view lacks it: runs are watched apart from ClusterRollouts, so
-    it may be late. Without this the cluster would fail of a run that "does not exist any more"."""
+    """Without the wanted run the cluster would fail of one that "does not exist any more"."""
     item = hub.stores.items.get(key)
-    want = item.spec.want if item is not None else None
-    runs = hub.stores.runs
-    if want is None or (key[0], want.run) in runs:
-        return
-    since = runs.moment
-    by_name = f"metadata.name={want.run}"
-    for run in await hub.kube.list(FLEETROLLOUTS, key[0], field_selector=by_name):
-        runs.correct((key[0], want.run), run, since)
+    if item is not None and item.spec.want is not None:
+        await resync.named(hub.kube, hub.stores.runs, (key[0], item.spec.want.run))
 
 
 async def _carry_out(

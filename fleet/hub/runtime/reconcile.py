@@ -38,7 +38,7 @@ from fleet.errors import (
 from fleet.hub.core.application import decision, leaving
 from fleet.hub.core.member import report
 from fleet.hub.core.run import plan as plans
-from fleet.hub.runtime import apply, dispatching, measures, membership, observe
+from fleet.hub.runtime import apply, dispatching, measures, membership, observe, resync
 from fleet.hub.runtime.context import Context
 from fleet.telemetry import logs
 
@@ -82,6 +82,8 @@ async def application(hub: Context, key: Key) -> None:
         await _bury(hub, key)
         return
     hub.stores.departed.pop(key, None)
+    # Without its newest run it would get another one for what has been delivered already.
+    await resync.named(hub.kube, hub.stores.runs, (key[0], item.status.run))
     observed = await observe.application(hub, item)
     plan = decision.decide(item, observed, hub.now())
     for action in plan.actions:

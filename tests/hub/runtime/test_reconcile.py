@@ -84,6 +84,17 @@ async def test_what_is_settled_is_not_written_again(desk: Desk) -> None:
     assert len(desk.sent.events) == told
 
 
+async def test_a_run_that_our_view_lacks_is_not_made_again(desk: Desk) -> None:
+    """Applications and runs are watched apart: one view may be behind the other."""
+    await reconcile.application(desk.hub, APP)
+    runs = desk.hub.stores.runs
+    runs.correct(FIRST, None, runs.moment)
+    assert FIRST not in runs
+    await reconcile.application(desk.hub, APP)
+    assert FIRST in runs
+    assert desk.kube.peek(FLEETROLLOUTS, "checkout-2", TENANT) is None
+
+
 def deletion(desk: Desk) -> dict[str, Any]:
     """What the ClusterRollout in `east` says of its end."""
     found = desk.kube.peek(CLUSTERROLLOUTS, "checkout.east", TENANT)

@@ -24,6 +24,20 @@ KINDS = {
 }
 OLDER, STORED = "v1alpha1", "v1beta1"
 """The versions of Rollout."""
+WHOLE = [
+    pytest.param(
+        "workload-beside-template",
+        "spec.template: Invalid value: write template and selector, or workloadRef instead",
+        id="a Deployment's template beside one's own",
+    ),
+    pytest.param(
+        "x" * 64,
+        "metadata.name: Invalid value: "
+        "a Rollout's name becomes a label of its pods: at most 63 characters",
+        id="a name that is too long for a label",
+    ),
+]
+"""Rows of the table of bad Rollouts that are about no strategy, the last ones."""
 
 DURATION = "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d"
 AMOUNT = "write a whole number from 0, or a percentage from 0% to 100%"

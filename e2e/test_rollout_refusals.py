@@ -7,6 +7,7 @@ that turn on what was stored before (fencing) are in `test_crds.py`.
 
 import pytest
 
+from e2e import examples
 from e2e.examples import AMOUNT, DURATION, EMPTY, NO_STEPS, STEPS, URL, documents, printed, refusal
 from e2e.ground.controlplane import ControlPlane
 
@@ -377,17 +378,7 @@ ROLLOUTS = [
         "should have at least 1 items",
         id="one more arm that is no other",
     ),
-    pytest.param(
-        "workload-beside-template",
-        "spec.template: Invalid value: write template and selector, or workloadRef instead",
-        id="a Deployment's template beside one's own",
-    ),
-    pytest.param(
-        "x" * 64,
-        "metadata.name: Invalid value: "
-        "a Rollout's name becomes a label of its pods: at most 63 characters",
-        id="a name that is too long for a label",
-    ),
+    *examples.WHOLE,
 ]
 
 

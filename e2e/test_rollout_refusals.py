@@ -95,15 +95,9 @@ ROLLOUTS = [
     pytest.param(
         "equal-weights", f"{CANARY}.steps: Invalid value: {STEPS}", id="two steps of one weight"
     ),
+    pytest.param("no-strategy", f"spec.strategy: Invalid value: {ONE_OF}", id="[V18] no strategy"),
     pytest.param(
-        "no-strategy",
-        f"spec.strategy: Invalid value: {ONE_OF}",
-        id="[V18] no strategy",
-    ),
-    pytest.param(
-        "two-strategies",
-        f"spec.strategy: Invalid value: {ONE_OF}",
-        id="[V19] two strategies",
+        "two-strategies", f"spec.strategy: Invalid value: {ONE_OF}", id="[V19] two strategies"
     ),
     pytest.param(
         "negative-deadline",

@@ -20,8 +20,8 @@ from fleet.kit import backoff
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
-REST, LONGEST_REST = 4.0, 5.0
-"""Of the time that a key took, and of the time that it rests at least."""
+LONGEST_REST = 5.0
+"""Times the least."""
 
 log = logging.getLogger(__name__)
 
@@ -171,9 +171,9 @@ class WorkQueue(Generic[K]):
 
 def rest(calm: float, worked: float) -> float:
     """Seconds for which a key rests that took `worked` seconds: who is looked at again and again,
-    and takes long each time, as a run of a thousand clusters does, leaves others four fifths of
-    the time; nobody waits longer than for five times `calm`."""
-    return min(max(calm, REST * worked), LONGEST_REST * calm)
+    and takes long each time, as a run of thousands of clusters does, leaves others half of the
+    time; nobody waits longer than for five times `calm`."""
+    return min(max(calm, worked), LONGEST_REST * calm)
 
 
 async def supervise(

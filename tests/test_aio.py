@@ -105,8 +105,8 @@ async def test_a_key_that_has_rested_is_handled_once_for_all_the_news() -> None:
     ("worked", "pause"),
     [
         pytest.param(0.0, 0.1, id="who takes no time rests for a while"),
-        pytest.param(0.02, 0.1, id="and so does who takes little"),
-        pytest.param(0.06, 0.24, id="who takes long leaves the others four fifths"),
+        pytest.param(0.06, 0.1, id="and so does who takes little"),
+        pytest.param(0.24, 0.24, id="who takes long leaves the others half of the time"),
         pytest.param(30.0, 0.5, id="but is not forgotten"),
     ],
 )

@@ -72,11 +72,13 @@ class Chaos:
         faults[name]()
 
     def hang(self) -> None:
-        """Nothing is answered until the engine gives up."""
-        self.scene.do(lambda: self.scene.brake.after(1))
-        until(self.scene.brake.held.is_set, "a write", within=30)
-        time.sleep(HANG_SECONDS)
-        self.scene.do(self.scene.brake.release)
+        """Nothing is answered until the engine gives up, unless it has nothing to ask any more."""
+        scene, brake = self.scene, self.scene.brake
+        scene.do(lambda: brake.after(1))
+        until(lambda: brake.held.is_set() or scene.is_over(), "a write, or the end", within=60)
+        if brake.held.is_set():
+            time.sleep(HANG_SECONDS)
+        scene.do(brake.release)
 
     def flap(self) -> None:
         """Pods say that they are not ready, and then that they are."""

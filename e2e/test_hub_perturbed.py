@@ -1,15 +1,13 @@
-"""Three perturbations of a hub's view (Sieve, OSDI 2022), with a real hub and three real members.
+"""Perturbations of a hub's view (Sieve, OSDI 2022), with a real hub and three real members.
 
-It dies right after a write of a run; it is shown a past that the world has left; events that come
-and go between two looks are lost. The end is the same each time and nothing is dispatched twice:
-the members' audit logs tell. Every seventh write here, every single one in `make check-deep`.
+It dies right after a write of a run; events that come and go between two looks are lost. The end is
+the same each time and nothing is dispatched twice: the members' audit logs tell. Every seventh
+write here, every single one in `make check-deep`.
 """
 
 import contextlib
-import functools
 import json
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,7 +25,6 @@ from e2e.ground.waiting import until
 from e2e.tenancy import NAME, Tenant, World
 from fleet.api.names import (
     APPLICATIONS,
-    CLUSTERROLLOUTS,
     FLEETROLLOUTS,
     ROLLOUTS,
     SERVICES,
@@ -124,13 +121,12 @@ class Scene:
 
         until(is_over, f"the end of run {self.number}", within=30, every=0.02)
 
-    def restart(self, meanwhile: Callable[[], object] = int) -> None:
+    def restart(self) -> None:
         """SIGKILL, and a new process."""
         hub, brake = self.tenant.world.hub, self.ways.brake
         hub.kill()
         until(lambda: not brake.waiting, "what the dead one asked is gone", within=10)
         self.ways.do(brake.release)
-        self.ways.do(meanwhile)
         hub.start(server=self.ways.proxies[HUB].url)
 
     @property
@@ -209,45 +205,9 @@ def test_a_hub_that_dies_after_a_write_changes_nothing_of_the_end(scene: Scene) 
     assert scene.deaths.total() >= len(points) * 2 // 3
 
 
-def _is_listed(hub: HttpProxy, kind: Resource, mark: int) -> bool:
-    """Whether somebody has asked for a list of that kind since."""
-    return any(of(kind)(seen) and not seen.is_watch for seen in hub.seen[mark:])
-
-
 def of(*resources: Resource) -> When:
     """Requests about these kinds."""
     return lambda seen: any(f"/{item.plural}" in seen.path for item in resources)
-
-
-PASTS = (
-    (FLEETROLLOUTS, CLUSTERROLLOUTS, APPLICATIONS),
-    (FLEETROLLOUTS,),
-    (CLUSTERROLLOUTS,),
-    (APPLICATIONS,),
-)
-"""Kinds that a new hub is shown as they were."""
-LOOK_SECONDS = 2.0
-"""So long a hub may act on what it is shown."""
-
-
-@pytest.mark.hypothesis
-def test_a_past_that_the_world_has_left_moves_nothing(scene: Scene) -> None:
-    hub = scene.ways.proxies[HUB]
-    for kinds in PASTS if EACH == 1 else PASTS[:1]:
-        scene.restart()  # it asks for its lists: they will be the past
-        scene.play()
-        mark = len(hub.seen)
-        scene.restart(lambda kinds=kinds: hub.view.show_past(of(*kinds)))
-        for kind in kinds:
-            asked = functools.partial(_is_listed, hub, kind, mark)
-            until(asked, f"it asks for the past of {kind.plural}", within=20)
-        time.sleep(LOOK_SECONDS)
-        before = scene.sent()
-        scene.ways.do(hub.view.show_present)
-        scene.play()
-        every = list(range(1, scene.number + 1))
-        assert before == dict.fromkeys(before, every[:-1]), "nothing is sent out of the past"
-        assert scene.sent() == dict.fromkeys(before, every)
 
 
 def test_events_that_are_lost_are_made_good_by_the_next_list(scene: Scene) -> None:

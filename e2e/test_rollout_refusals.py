@@ -331,10 +331,10 @@ ROLLOUTS = [
         id="[D9] an experiment of more than a week",
     ),
     pytest.param(
-        "ab-confidence-in-percent",
-        f"{AB}.analysis.confidenceLevel: Invalid value: 95: "
+        "ab-confidence-above-one",
+        f"{AB}.analysis.confidenceLevel: Invalid value: 1.5: "
         "confidenceLevel is between 0 and 1: write 0.95 for 95 %",
-        id="a confidence in percent",
+        id="[V24] a confidence of 1.5",
     ),
     pytest.param(
         "ab-no-samples",

@@ -48,10 +48,10 @@ pure: $(READY)
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync pure-engine pure-rest
 
 pure-engine: $(READY)
-	@$(BIN)/python -m pytest tests/kulta tests/stories --quiet
+	@$(BIN)/python -m pytest tests/kulta tests/stories/test_engine_*.py --quiet
 
 pure-rest: $(READY)
-	@$(BIN)/python -m pytest tests --ignore tests/kulta --ignore tests/stories --quiet
+	@$(BIN)/python -m pytest tests --ignore tests/kulta --ignore-glob '*/test_engine_*' --quiet
 
 cover: $(READY)  ## what the pure tests do not reach in the pure part (minutes)
 	@$(BIN)/coverage run -m pytest tests --quiet --timeout 300 && $(BIN)/coverage report

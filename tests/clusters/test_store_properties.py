@@ -269,4 +269,4 @@ class World(RuleBasedStateMachine):
 
 
 TestWorlds = World.TestCase
-TestWorlds.settings = settings(max_examples=max(150, settings().max_examples))
+TestWorlds.settings = settings(max_examples=max(100, settings().max_examples))

@@ -5,10 +5,11 @@ an event, so in doubt it wakes. Decides nothing.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster, conditions
+from fleet.api.clusterrollout import ClusterRolloutStatus
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import Model, Object
 from fleet.api.names import (
@@ -59,9 +60,15 @@ def cluster_changed(hub: Context, change: Change[MemberCluster]) -> None:
         everybody(hub, change.key)
         for key in hub.stores.fleets:
             _add_in(hub.queues.fleets, key, change.key[0])
-        for key, application in hub.stores.applications.items():
-            if is_meant or not _is_served(hub, application, change.key):
-                _add_in(hub.queues.applications, key, change.key[0])
+        for key in hub.stores.applications if is_meant else _unserved(hub, change.key):
+            _add_in(hub.queues.applications, key, change.key[0])
+
+
+def _unserved(hub: Context, member: Key) -> Iterator[Key]:
+    """The Applications of its namespace that may have something to bring to this member."""
+    for key, application in hub.stores.applications.items():
+        if key[0] == member[0] and not _is_served(hub, application, member):
+            yield key
 
 
 def _is_served(hub: Context, application: Application, member: Key) -> bool:
@@ -73,9 +80,8 @@ def _is_served(hub: Context, application: Application, member: Key) -> bool:
     want = item.spec.want if item is not None else None
     if item is None or cluster is None or want is None or link is None:
         return False
-    is_changed = conditions.is_true(item.status.conditions, standing.INPUTS_CHANGED)
     return (
-        not is_changed
+        not _has_other_inputs(item.status)
         and want.revision == item.status.last_good.revision == application.status.revision
         and want.member in ("", cluster.metadata.uid)
         and item.status.server in ("", link.uid)
@@ -182,6 +188,7 @@ def poke(hub: Context, link: Link) -> None:
     if link.is_back:
         hub.queues.members.add(link.key)
     believed = link.look(now)
+    came = believed.fresh and not link.told.fresh
     if not is_news(link.told, believed):
         link.told = believed
         return
@@ -194,6 +201,9 @@ def poke(hub: Context, link: Link) -> None:
     for key in hub.stores.fleets:
         _add_in(hub.queues.fleets, key, link.key[0])
     everybody(hub, link.key)
+    # Not left to its status: that of a member which was met just now never says that it was lost.
+    for key in _unserved(hub, link.key) if came else ():
+        hub.queues.applications.add_after(key, CALM_SECONDS)
 
 
 def everybody(hub: Context, member: Key) -> None:
@@ -250,8 +260,14 @@ def _is_meant(change: Change[Any]) -> bool:
     )
 
 
-def _outcome(status: Any) -> tuple[Any, ...]:
-    return (status.phase, status.applied_run, status.last_good)
+def _outcome(status: ClusterRolloutStatus) -> tuple[Any, ...]:
+    """What of it may give its Application an occasion."""
+    return (status.phase, status.applied_run, status.last_good, _has_other_inputs(status))
+
+
+def _has_other_inputs(status: ClusterRolloutStatus) -> bool:
+    """Whether labels, vars or defaults have changed since the run that it stands on."""
+    return conditions.is_true(status.conditions, standing.INPUTS_CHANGED)
 
 
 def _is_verdict(item: ClusterRollout | None, change: Change[Mapping[str, Any]]) -> bool:

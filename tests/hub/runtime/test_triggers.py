@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fleet.api.conditions import condition
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import (
     APPLICATIONS,
@@ -105,6 +106,13 @@ def outcome(desk: Desk) -> None:
     change(desk, CLUSTERROLLOUTS, "checkout.east", status=status)
 
 
+def inputs(desk: Desk) -> None:
+    said = gen.item("east", number=2).status
+    told = (condition("InputsChanged", True, "ClusterInputsChanged"),)
+    status = said.model_copy(update={"conditions": told}).manifest()
+    change(desk, CLUSTERROLLOUTS, "checkout.east", status=status)
+
+
 def step(desk: Desk) -> None:
     status = gen.item("east", number=2, message="2/4").manifest()["status"]
     change(desk, CLUSTERROLLOUTS, "checkout.east", status=status)
@@ -175,6 +183,9 @@ EAST = {"members": {"east"}}
         ),
         pytest.param(
             outcome, {"runs": RUN, "applications": APP}, id="an outcome concerns run and owner"
+        ),
+        pytest.param(
+            inputs, {"runs": RUN, "applications": APP}, id="and so do inputs that have changed"
         ),
         pytest.param(step, {"runs": RUN}, id="a step concerns the run"),
         pytest.param(secret, {"members": {"east"}}, id="a Secret concerns who names it"),
@@ -340,6 +351,27 @@ async def test_a_verdict_does_not_survive_a_new_wish(desk: Desk) -> None:
     )  # fmt: skip
     desk.hub.timers.halted([(TENANT, "checkout.east")])
     assert "fleet_time_to_halt_seconds_count 0.0" in desk.hub.metrics.exposition().decode()
+
+
+@pytest.mark.parametrize(
+    ("revision", "applications"),
+    [
+        pytest.param("rev2", set(), id="it has what the Application asks for"),
+        pytest.param("rev3", APP, id="it has not"),
+    ],
+)
+async def test_a_member_that_can_be_judged_again_gets_what_it_lacks(
+    desk: Desk, revision: str, applications: set[str]
+) -> None:
+    """Whatever its status says: that of one which has just joined never said that it was lost."""
+    lost(desk)
+    change(desk, APPLICATIONS, "checkout", status={"revision": revision})
+    good = gen.item("east", ClusterPhase.SUCCEEDED, number=2, good=2)
+    change(desk, CLUSTERROLLOUTS, "checkout.east", status=good.manifest()["status"])
+    empty(desk)
+    desk.live("east")
+    assert woken(desk).get("applications", set()) == applications
+    assert desk.link("east").told.fresh
 
 
 async def test_a_lost_member_is_found_again(desk: Desk) -> None:

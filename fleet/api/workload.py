@@ -41,4 +41,4 @@ class WorkloadStatus(Model):
     observed_generation: int = 0
     """Its generation whose template is the wanted revision."""
     scaled_down: bool = False
-    """It has been seen without pods: whoever scales it up now does so against the Rollout."""
+    """It has been left without pods: whoever scales it up now does so against the Rollout."""

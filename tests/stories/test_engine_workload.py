@@ -263,6 +263,20 @@ def test_a_deployment_that_is_scaled_up_again_is_contested(scaler: str, said: st
     assert world.condition("WorkloadReady") == ("True", "WorkloadMigrated")
 
 
+def test_a_deployment_that_is_scaled_up_before_it_is_seen_without_pods_is_contested_too() -> None:
+    world = migrating()
+
+    def at_once(world: Any) -> None:
+        if not world.size_before:
+            world.after_each = lambda world: None
+            world.scale(1)
+
+    world.after_each = at_once
+    world.settle()
+    told = [item for item in world.actions(act.Emit) if item.reason == "WorkloadContested"]
+    assert (world.size_before, len(told)) == (0, 1)
+
+
 def test_an_autoscaler_of_the_deployment_is_told_of() -> None:
     world = migrating(scale_down="OnSuccess")
     world.scale(4, "kube-controller-manager")

@@ -118,17 +118,14 @@ def migrate(draft: Draft) -> None:
     told = WorkloadStatus(
         name=found.name,
         observed_generation=found.generation,
-        scaled_down=bool(draft.stable) and _is_empty(draft, found),
+        scaled_down=bool(draft.stable) and (not size or _was_empty(draft, found)),
     )
     draft.set(workload_ref=told)
 
 
-def _is_empty(draft: Draft, found: Workload) -> bool:
-    """Whether it has been without pods since it was held; what was scaled up again counts."""
-    return not found.replicas or _was_empty(draft, found)
-
-
 def _was_empty(draft: Draft, found: Workload) -> bool:
+    """Whether all its pods were taken, which is told together with the write that takes them:
+    whoever scales it up again is seen, however soon."""
     known = draft.look.rollout.status.workload_ref
     return known is not None and known.name == found.name and known.scaled_down
 

@@ -109,9 +109,15 @@ class Scene:
 
     def twice(self) -> dict[str, int]:
         """ReplicaSets that were made more than once."""
-        made = sum((actor.made() for actor in self.troupe), Counter[str]())
-        assert len(made) == sum(actor.number for actor in self.troupe)
-        return {name: count for name, count in made.items() if count > 1}
+        return {name: count for name, count in self._made().items() if count > 1}
+
+    def unmade(self) -> int:
+        """How many that were needed nobody was told to have made: none, where the engine was only
+        killed when nothing that it had written was under way."""
+        return sum(actor.number for actor in self.troupe) - len(self._made())
+
+    def _made(self) -> Counter[str]:
+        return sum((actor.made() for actor in self.troupe), Counter[str]())
 
 
 @contextmanager

@@ -153,6 +153,41 @@ async def test_nothing_passes_after_the_nth_write_until_it_heals(
     assert [(await task).status for task in (third, read)] == [201, 200]
 
 
+async def test_it_is_not_held_while_an_earlier_write_is_under_way(
+    proxy: HttpProxy, api: aiohttp.ClientSession, plane: ControlPlane, namespace: str
+) -> None:
+    """Whoever kills the client now would take that write along."""
+    early = proxy.catch(lambda seen: seen.is_write)
+    proxy.hold_after(2)
+    first = asyncio.create_task(api.post(maps(namespace), json=note("a")))
+    async with asyncio.timeout(30):
+        while not early.has_come:
+            await asyncio.sleep(0.01)
+        assert (await api.post(maps(namespace), json=note("b"))).status == 201
+        assert not proxy.held.is_set()
+        early.let_go()
+        assert ((await first).status, proxy.held.is_set()) == (201, True)
+
+
+async def test_a_last_write_that_fails_or_loses_its_client_holds_too(
+    proxy: HttpProxy, api: aiohttp.ClientSession, plane: ControlPlane, namespace: str
+) -> None:
+    proxy.fail(409)
+    proxy.hold_after(1)
+    assert (await api.post(maps(namespace), json=note("a"))).status == 409
+    assert proxy.held.is_set()
+    proxy.heal()
+    left = proxy.catch(lambda seen: seen.is_write)
+    proxy.hold_after(1)
+    leaving = asyncio.create_task(api.post(maps(namespace), json=note("b")))
+    async with asyncio.timeout(30):
+        while not left.has_come:
+            await asyncio.sleep(0.01)
+        leaving.cancel()
+        await proxy.held.wait()
+    assert plane.call("GET", f"{maps(namespace)}/b")[0] == 404
+
+
 async def test_proxies_that_share_a_brake_stop_together(
     plane: ControlPlane, namespace: str
 ) -> None:

@@ -1,7 +1,8 @@
 """Which requests `HttpProxy` disturbs, and how: values that a test names and the proxy asks."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -77,7 +78,11 @@ class Caught:
 
 
 class Brake:
-    """Lets so many more writes through, and then nothing; proxies of one loop may share one."""
+    """Lets so many more writes through, and then nothing; proxies of one loop may share one.
+
+    A write that was let through is under way until it ends, however it ends: by the server's
+    answer, by a fault in its place, or because its client has gone.
+    """
 
     def __init__(self, counted: When = writing) -> None:
         self.written = 0
@@ -85,8 +90,9 @@ class Brake:
         self.waiting = 0
         """Requests that are held back."""
         self.held = asyncio.Event()
-        """Set once requests are held back and the last write has been answered."""
+        """Set once requests are held back and no counted write is under way any more."""
         self._counted = counted
+        self._under_way = 0
         self._left: int | None = None
         self._passing = asyncio.Event()
         self._passing.set()
@@ -102,25 +108,39 @@ class Brake:
         self.held.clear()
         self._passing.set()
 
-    async def admit(self, seen: Seen) -> bool:
-        """Wait while requests are held; whether this is the write after which they are."""
+    @contextlib.asynccontextmanager
+    async def admitted(self, seen: Seen) -> AsyncIterator[None]:
+        """Wait while requests are held; within, the request is under way."""
+        await self._wait()
+        if not self._counted(seen):
+            yield
+            return
+        self._count()
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way and not self._passing.is_set():
+                self.held.set()
+
+    async def _wait(self) -> None:
         self.waiting += 1
         try:
             while not self._passing.is_set():
                 await self._passing.wait()
         finally:
             self.waiting -= 1
-        if not self._counted(seen):
-            return False
+
+    def _count(self) -> None:
+        """One more; the last of those that were let through closes the way behind it."""
         self.written += 1
         if self._left is None:
-            return False
+            return
         self._left -= 1
-        if self._left > 0:
-            return False
-        self._left = None
-        self._passing.clear()
-        return True
+        if self._left <= 0:
+            self._left = None
+            self._passing.clear()
 
 
 class View:

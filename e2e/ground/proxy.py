@@ -177,7 +177,7 @@ class HttpProxy:
 
     @property
     def held(self) -> asyncio.Event:
-        """Set once `hold_after` holds requests back and its last write has been answered."""
+        """Set once `hold_after` holds requests back and no write is under way any more."""
         return self.brake.held
 
     def hold_after(self, writes: int) -> None:
@@ -229,7 +229,10 @@ class HttpProxy:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         seen = Seen(method=request.method, path=request.raw_path)
         self.seen.append(seen)
-        is_last = await self.brake.admit(seen)
+        async with self.brake.admitted(seen):
+            return await self._answer(request, seen)
+
+    async def _answer(self, request: web.BaseRequest, seen: Seen) -> web.StreamResponse:
         caught = await self._catch(seen)
         fault = next((fault for fault in self._faults if fault.takes(seen)), None)
         if fault is not None and fault.status is not None:
@@ -239,8 +242,6 @@ class HttpProxy:
             return web.Response(body=old, content_type="application/json")
         try:
             async with self._forward(request) as answer:
-                if is_last:
-                    self.held.set()
                 if fault is not None:
                     await answer.read()
                     return _cut(request)

@@ -43,11 +43,16 @@ class World:
     plane: ControlPlane
     hub: Hub
     puppets: Mapping[str, Puppet]
+    limit: int = 0
+    """How many tenants the planes are prepared for."""
     tenants: int = 0
 
     def tenant(self) -> "Tenant":
         """A new tenant, registered in every member, with a Fleet of all of them."""
         self.tenants += 1
+        assert self.tenants <= self.limit, (
+            f"the planes are prepared for {self.limit} tenants: raise TENANTS in e2e/conftest.py"
+        )
         found = Tenant(world=self, namespace=f"team-{self.tenants}")
         found.settle()
         return found
@@ -70,7 +75,7 @@ def running(
     with ExitStack() as stack:
         puppets = {other.name: stack.enter_context(Puppet(other)) for other in others}
         hub = stack.enter_context(Hub(plane, folder, **HOOKS))
-        yield World(plane=plane, hub=hub, puppets=puppets)
+        yield World(plane=plane, hub=hub, puppets=puppets, limit=tenants)
 
 
 @dataclass(kw_only=True)

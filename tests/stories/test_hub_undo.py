@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fleet.api import Fleet
 from fleet.api.fleetrollout import RunPhase
 from fleet.hub.core.member import selection
 from tests.hub import gen, world
@@ -83,6 +84,29 @@ def test_a_change_of_the_application_ends_what_put_it_aside() -> None:
     done = world.settle(world.deliver(here, "shop:v4", **WAVES))
     assert (images(done), done.run.spec.instead_of) == ("444", "")
     assert "put aside" not in done.application.status.message
+
+
+@pytest.mark.parametrize(
+    ("defaults", "field"),
+    [
+        pytest.param({"rollout": {"rollbackWindow": 3}}, "rollout", id="how the engine goes about"),
+        pytest.param(
+            {"hooks": [{"name": "gate", "url": "http://gate.ops/"}]}, "hooks", id="whom it asks"
+        ),
+    ],
+)
+def test_a_default_of_the_fleet_is_undone_too(defaults: dict[str, Any], field: str) -> None:
+    """What the former run went without stays empty, and is not filled from the Fleet again."""
+    here = delivered()
+    first = here.run
+    body = here.fleet.manifest()
+    body["spec"]["defaults"] = {"deliveryPolicy": defaults}
+    told = world.settle(replace(here, fleet=Fleet.parse(body)))
+    assert told.run.spec.application.spec.delivery_policy.manifest()[field] == defaults[field]
+    done = world.settle(told, request="undo/1")
+    assert (done.run.spec.number, done.run.spec.trigger) == (3, "Undone")
+    assert done.run.spec.revision == first.spec.revision != told.run.spec.revision
+    assert world.tick(done, seconds=86_400).run.name == done.run.name, "it stays"
 
 
 def test_undone_once_more_it_is_the_second_again() -> None:

@@ -11,7 +11,9 @@ from fleet.api import Application, FleetRollout
 from fleet.api.application import ApplicationSpec
 from fleet.api.fleetrollout import Asked
 from fleet.errors import UserError
+from fleet.hub.core import policy
 from fleet.hub.core.observed import ApplicationObserved
+from fleet.hub.core.policy import ResolvedPolicy
 from fleet.hub.core.run import former
 from fleet.kit import hashing
 from fleet.rendering import overrides
@@ -59,12 +61,23 @@ def asked(application: Application) -> Asked:
     return Asked(generation=application.metadata.generation, digest=digest(application.spec))
 
 
+def resolve(application: Application, observed: ApplicationObserved) -> ResolvedPolicy:
+    """The policy of one that stands in: what is inside is as it was, also where it was nothing, and
+    no default of today fills it."""
+    own = application.spec.delivery_policy
+    resolved = policy.resolve(own, observed.fleet)
+    return replace(resolved, **{name: getattr(own, name) for name in INSIDE})
+
+
 def _like(application: Application, run: FleetRollout) -> Application:
     """What that run delivered, on the way and to the place of today."""
     now, then = application.spec, run.spec.application.spec
     inside = {name: getattr(then.delivery_policy, name) for name in INSIDE}
-    policy = now.delivery_policy.model_copy(update=inside)
-    spec = then.model_copy(update={"destination": now.destination, "delivery_policy": policy})
+    update = {
+        "destination": now.destination,
+        "delivery_policy": now.delivery_policy.model_copy(update=inside),
+    }
+    spec = then.model_copy(update=update)
     return application.model_copy(update={"spec": spec})
 
 
@@ -76,8 +89,8 @@ def digest(spec: ApplicationSpec) -> str:
 def content(spec: ApplicationSpec) -> dict[str, Any]:
     """What clusters receive: without the order in which they do."""
     body = overrides.plain(spec)
-    policy = body["deliveryPolicy"]
-    inside: dict[str, Any] = {"strategy": policy.get("strategy")}
+    given = body["deliveryPolicy"]
+    inside: dict[str, Any] = {"strategy": given.get("strategy")}
     # No word of what nobody asked for: revisions of before a field stay what they are.
     if spec.delivery_policy.strategy is not None and spec.delivery_policy.strategy.canary:
         said = spec.delivery_policy.strategy.canary.manifest()
@@ -86,6 +99,6 @@ def content(spec: ApplicationSpec) -> dict[str, Any]:
         }
     if spec.delivery_policy.rollout is not None:
         inside |= {"rollout": said} if (said := spec.delivery_policy.rollout.manifest()) else {}
-    if policy.get("hooks"):
-        inside["hooks"] = policy["hooks"]
+    if given.get("hooks"):
+        inside["hooks"] = given["hooks"]
     return {**body, "deliveryPolicy": inside}

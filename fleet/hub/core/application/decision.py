@@ -60,7 +60,10 @@ def accept(application: Application, observed: ApplicationObserved) -> Proposal:
             f"{application.namespace}: create it or correct the name",
         )
     chosen = selection.select(observed.fleet, observed.members).chosen
-    resolved = policy.resolve(application.spec.delivery_policy, observed.fleet)
+    if instead_of:
+        resolved = aside.resolve(application, observed)
+    else:
+        resolved = policy.resolve(application.spec.delivery_policy, observed.fleet)
     subject = validation.Subject(
         application=application, policy=resolved, fleet=observed.fleet, chosen=chosen
     )

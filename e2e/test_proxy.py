@@ -16,6 +16,7 @@ import pytest
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.faults import Brake, Seen
 from e2e.ground.proxy import HttpProxy, Proxy
+from e2e.ground.waiting import until
 
 READY = "/readyz"
 
@@ -161,8 +162,7 @@ async def test_it_is_not_held_while_an_earlier_write_is_under_way(
     proxy.hold_after(2)
     first = asyncio.create_task(api.post(maps(namespace), json=note("a")))
     async with asyncio.timeout(30):
-        while not early.has_come:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(until, lambda: early.has_come, "it has come", within=5)
         assert (await api.post(maps(namespace), json=note("b"))).status == 201
         assert not proxy.held.is_set()
         early.let_go()
@@ -181,8 +181,7 @@ async def test_a_last_write_that_fails_or_loses_its_client_holds_too(
     proxy.hold_after(1)
     leaving = asyncio.create_task(api.post(maps(namespace), json=note("b")))
     async with asyncio.timeout(30):
-        while not left.has_come:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(until, lambda: left.has_come, "it has come", within=5)
         leaving.cancel()
         await proxy.held.wait()
     assert plane.call("GET", f"{maps(namespace)}/b")[0] == 404

@@ -1,6 +1,7 @@
 """A network of one's own: it is left as it was entered, and nothing of it outlives its parent."""
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -20,18 +21,21 @@ import os, signal, sys
 from pathlib import Path
 from e2e.ground import processes, seclusion
 with seclusion.entered():
-    processes.start("sleeper", ["/bin/sh", "-c", "sleep 600"], log=Path(sys.argv[1]) / "log")
-    print(os.readlink("/proc/thread-self/ns/net"), flush=True)
+    log = Path(sys.argv[1]) / "log"
+    sleeper = processes.start("sleeper", ["/bin/sh", "-c", "sleep 600; :"], log=log)
+    print(sleeper.pid, os.readlink("/proc/thread-self/ns/net"), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def _inhabitants(network: str) -> list[Path]:
-    """The processes that are in a network namespace; a zombie is in none."""
+def _inhabitants(session: int, network: str) -> list[Path]:
+    """Those of a session who are in a network namespace; a zombie is in none. Of other sessions one
+    may have got the number of a network that has ended."""
     found = []
     for link in Path("/proc").glob("[0-9]*/ns/net"):
         with contextlib.suppress(OSError):
-            found += [link] if str(link.readlink()) == network else []
+            is_of_it = os.getsid(int(link.parts[2])) == session
+            found += [link] if is_of_it and str(link.readlink()) == network else []
     return found
 
 
@@ -39,10 +43,10 @@ def test_a_killed_parent_leaves_no_network(tmp_path: Path) -> None:
     words = [sys.executable, "-c", LIVE_APART_AND_DIE, str(tmp_path)]
     ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL
-    network = ended.stdout.strip()
+    session, network = ended.stdout.split()
     assert network.startswith("net:")
     assert network != str(OWN.readlink())
-    until(lambda: not _inhabitants(network), "nobody is left in it", within=15)
+    until(lambda: not _inhabitants(int(session), network), "nobody is left in it", within=15)
 
 
 def test_a_pod_listens_at_the_address_that_is_shown() -> None:

@@ -26,6 +26,11 @@ from fleet.api.names import DEPLOYMENTS, HOLDER, ORIGINAL_REPLICAS, ORIGINAL_SEL
 
 ROOT = Path(__file__).parent.parent
 REQUESTS = 100
+STRANGE = (
+    "the template of Deployment web is not that of the stable revision {}; put that back "
+    "(kubectl rollout undo deployment/web), or take this one "
+    "(kubectl scale deployment/web --replicas=2), or delete the Deployment"
+)
 _numbers = itertools.count(1)
 
 
@@ -220,10 +225,14 @@ def test_a_deployment_is_taken_over_and_given_back(site: Site, place: str) -> No
         site.plane.call("PATCH", path, {"spec": {"template": measured_pods("sample:v3")}})
         web.wait(phase="Paused", currentWeight=50, within=60)
         site.plane.call("DELETE", web.path)
+        said = STRANGE.format(web.status["stablePodHash"])
+        until(lambda: web.status["message"] == said, "it is told what is in the way", within=60)
+        assert deployment(site, place)[:2] == (0, 0), "nobody has judged v3"
+        site.plane.call("PATCH", path, {"spec": {"template": measured_pods("sample:v2")}})
         until(lambda: site.plane.call("GET", web.path)[0] == 404, "it is gone", within=60)
         assert deployment(site, place)[:2] == (2, 2)
         until(lambda: not web.pods(), "its own pods go", within=60)
-        all_from("v3", generator)
+        all_from("v2", generator)
     assert [answer for answer in generator.answers if answer.status != 200] == []
     assert {"v1", "v2", "v3"} == {answer.version for answer in generator.answers}
     assert HOLDER not in deployment(site, place)[2]

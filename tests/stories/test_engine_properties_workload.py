@@ -104,6 +104,10 @@ def test_no_pod_is_lost_on_the_way_there_and_back(
     assert world.log == []
     world.delete()
     world.settle()
+    if not world.gone:  # its template is not the one that serves
+        assert world.condition("WorkloadReady") == ("False", "WorkloadPending")
+        world.scale(sizes["replicas"])
+        world.settle()
     assert world.gone
     assert (world.workload.holder, world.workload.original) == ("", None)
     assert world.serving() >= sizes["replicas"]

@@ -129,8 +129,14 @@ def test_a_deleted_rollout_gives_the_pods_back_before_its_own_go(
         world.redeploy("shop:v2")
         world.run(30)
     seen = watched(world)
+    is_unjudged = is_moving and world.status.phase != Phase.COMPLETED
     world.delete()
     world.settle()
+    if is_unjudged:
+        assert (world.gone, world.size_before) == (False, 0), "nobody has judged that template"
+        assert "kubectl rollout undo deployment/web" in world.detail("WorkloadReady")
+        world.redeploy("shop:v1")
+        world.settle()
     assert world.gone
     assert world.workload is not None
     held = (world.workload.replicas, world.workload.holder, world.workload.original)
@@ -155,6 +161,45 @@ def test_a_rollout_waits_with_its_end_until_the_deployment_is_ready() -> None:
     world.ailing = False
     world.run(60)
     assert world.gone
+
+
+@pytest.mark.parametrize("way", ["the stable template", "as many pods", "it is deleted"])
+def test_a_template_that_was_taken_back_is_given_no_pods_at_the_end(way: str) -> None:
+    analysis = gen.analysis(interval="5s")
+    world = migrating(gen.canary(20, (50, None), routed=True, analysis=analysis), routed=True)
+    world.settle()
+    world.answer = lambda text: 90.0
+    world.redeploy("shop:v2")
+    world.settle()
+    world.delete()
+    world.run(600)
+    assert (world.status.phase, world.gone, world.size_before) == (Phase.FAILED, False, 0)
+    assert world.condition("WorkloadReady") == ("False", "WorkloadPending")
+    assert (world.ready("shop:v1"), world.split()) == (4, (100, 0))
+    match way:
+        case "the stable template":
+            world.redeploy("shop:v1")
+        case "as many pods":
+            assert "kubectl scale deployment/web --replicas=4" in world.detail("WorkloadReady")
+            world.scale(4)
+        case "it is deleted":
+            world.workload = None
+    world.settle()
+    assert world.gone
+
+
+@pytest.mark.parametrize("least", [3, 0])
+def test_an_autoscaler_has_its_will_once_the_pods_were_given_back(least: int) -> None:
+    world = migrating().settle()
+    world.startup = 40
+    world.delete()
+    for _ in range(4):
+        world.run(10)
+        world.scale(least, "kube-controller-manager")
+    world.settle()
+    assert (world.gone, world.size_before) == (True, least)
+    held, taken, grown, let_go = (item.replicas for item in world.actions(act.ChangeWorkload))
+    assert (held, taken, grown, let_go) == (4, 0, 4, least)
 
 
 @pytest.mark.parametrize("way", ["deleted", "let go of", "hidden"])

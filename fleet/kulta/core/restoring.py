@@ -1,17 +1,22 @@
 """A Deployment whose pods a Rollout has replaced serves again before the Rollout goes.
 
-Asked by `removal`, which gives back everything else when nothing of this is left to be waited for.
+It is grown once, and only with the stable template; after that whoever sizes it decides. Asked by
+`removal`, which gives back everything else when nothing of this is left to be waited for.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fleet.api.rollout import Rollout
+from fleet.kit import hashing
 from fleet.kulta.core import services, workloads
 from fleet.kulta.core.actions import Action
 from fleet.kulta.core.observed import Observed, Workload
 from fleet.kulta.core.traits import Traits
 from fleet.kulta.core.wait import Wait
+
+DONE = 0
+"""Pods to be given back, once they are: it is not asked to grow again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +45,10 @@ def restore(rollout: Rollout, observed: Observed, traits: Traits | None) -> Rest
     found = held[0]
     full = max(found.replicas, found.original or 0)
     if found.replicas < full:
-        grown = workloads.changed(found, full, found.holder, found.original)
+        strange = _strange(rollout, found, full)
+        if strange is not None:
+            return Restoring(wait=strange)
+        grown = workloads.changed(found, full, found.holder, DONE)
         return Restoring(before=(grown,), wait=_pending(found, full))
     if found.original is not None and not workloads.serves(found, full):
         return Restoring(wait=_pending(found, full))
@@ -53,6 +61,19 @@ def restore(rollout: Rollout, observed: Observed, traits: Traits | None) -> Rest
     is_behind = all(_strangers(observed, name) >= behind for name in _open(observed, traits, found))
     let_go = workloads.changed(found, found.replicas, "", None)
     return Restoring(before=lent, wait=None if is_behind and not lent else wait, after=(let_go,))
+
+
+def _strange(rollout: Rollout, found: Workload, full: int) -> Wait | None:
+    """Why its pods would not be those that serve: its template is not the stable one."""
+    stable = rollout.status.stable_pod_hash
+    if not stable or hashing.pod_hash(found.template) == stable:
+        return None
+    return Wait(
+        reason="WorkloadPending",
+        message=f"the template of Deployment {found.name} is not that of the stable revision "
+        f"{stable}; put that back (kubectl rollout undo deployment/{found.name}), or take this one "
+        f"(kubectl scale deployment/{found.name} --replicas={full}), or delete the Deployment",
+    )
 
 
 def _pending(found: Workload, full: int) -> Wait:

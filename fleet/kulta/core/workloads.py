@@ -111,7 +111,7 @@ def migrate(draft: Draft) -> None:
     found = seen.workloads[ref.name]
     size = _size(draft, ref, found)
     original = found.original
-    if size < found.replicas and original is None:
+    if size < found.replicas and not original:
         original = found.replicas
     if (size, draft.name, original) != (found.replicas, found.holder, found.original):
         draft.workloads.append(changed(found, size, draft.name, original))

@@ -45,11 +45,7 @@ def restore(rollout: Rollout, observed: Observed, traits: Traits | None) -> Rest
     found = held[0]
     full = max(found.replicas, found.original or 0)
     if found.replicas < full:
-        strange = _strange(rollout, found, full)
-        if strange is not None:
-            return Restoring(wait=strange)
-        grown = workloads.changed(found, full, found.holder, DONE)
-        return Restoring(before=(grown,), wait=_pending(found, full))
+        return _grow(rollout, found, full)
     if found.original is not None and not workloads.serves(found, full):
         return Restoring(wait=_pending(found, full))
     lent = tuple(_lent(rollout, observed, traits, found))
@@ -61,6 +57,14 @@ def restore(rollout: Rollout, observed: Observed, traits: Traits | None) -> Rest
     is_behind = all(_strangers(observed, name) >= behind for name in _open(observed, traits, found))
     let_go = workloads.changed(found, found.replicas, "", None)
     return Restoring(before=lent, wait=None if is_behind and not lent else wait, after=(let_go,))
+
+
+def _grow(rollout: Rollout, found: Workload, full: int) -> Restoring:
+    strange = _strange(rollout, found, full)
+    if strange is not None:
+        return Restoring(wait=strange)
+    grown = workloads.changed(found, full, found.holder, DONE)
+    return Restoring(before=(grown,), wait=_pending(found, full))
 
 
 def _strange(rollout: Rollout, found: Workload, full: int) -> Wait | None:

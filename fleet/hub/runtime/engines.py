@@ -67,6 +67,16 @@ def is_current(hub: Context, link: Link) -> bool | None:
     )
 
 
+def takeover_left(hub: Context, link: Link) -> float:
+    """Seconds until whoever renews the Lease counts as the new engine; 0 where it does already.
+
+    The time has to be awaited: a Lease that the same one renews all the while is no news.
+    """
+    if link.exchange is None:
+        return 0.0
+    return max(link.exchange.at + TAKEOVER_SECONDS - hub.clock.monotonic(), 0.0)
+
+
 def wake(hub: Context) -> None:
     """Let as many of those that wait for their turn look again as may go now."""
     waiting = sorted(link.key for link in hub.links if link.wait is Obstacle.TURN)
@@ -126,10 +136,9 @@ def _is_on_its_way(hub: Context, link: Link) -> bool:
     if not link.told.reachable:
         return False  # whatever it is, it is not the engine
     deployed, exchange = link.deployed, link.exchange
-    if exchange is not None:
+    if exchange is not None and takeover_left(hub, link):
         held = link.term.holder if link.term else ""
-        old = held in ("", exchange.holder)
-        if old and hub.clock.monotonic() - exchange.at < TAKEOVER_SECONDS:
+        if held in ("", exchange.holder):
             return True
     if deployed is None or deployed.digest != link.wish:
         return False

@@ -212,6 +212,8 @@ def _schedule(hub: Context, link: Link) -> None:
     due = [moment for moment in (link.renew_at, link.alarm_at) if moment and moment > now]
     if due:
         queue.add_after(link.key, (min(due) - now).total_seconds())
+    if left := engines.takeover_left(hub, link):
+        queue.add_after(link.key, left)
 
 
 def _wall(hub: Context) -> datetime:

@@ -1,5 +1,6 @@
 """The engine of a managed member: written when it differs, never under somebody's rollout."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from fleet.errors import Conflict, Forbidden
 from fleet.hub.core.member.engine import DEPLOYMENT
 from fleet.hub.runtime import engines, membership
 from fleet.hub.runtime.links import Link
-from tests.hub.runtime.desk import HUB, TENANT, Desk
+from tests.hub.runtime.desk import HUB, TENANT, Desk, Keys
 
 ROLLOUT = {"metadata": {"name": "web", "namespace": "web", "uid": "r1", "resourceVersion": "7"}}
 
@@ -287,3 +288,22 @@ async def test_an_engine_is_current_once_the_new_pod_has_taken_over(desk: Desk) 
     assert engines.is_current(desk.hub, link) is True
     await keep(desk, mode="External")
     assert engines.is_current(desk.hub, link) is None
+
+
+async def test_an_engine_whose_lease_has_the_same_holder_is_current_in_time(desk: Desk) -> None:
+    """Nothing else would wake the member then: the Lease goes on as before."""
+    link, queue = desk.link("eu-7"), desk.queues.members
+    assert isinstance(queue, Keys)
+    await keep(desk)
+    come_up(desk, "eu-7", "pod-1")
+    assert engines.takeover_left(desk.hub, link) == 0, "the first one replaces nobody"
+    await keep(desk, image="kulta-fleet:next")
+    come_up(desk, "eu-7", "pod-1")
+    desk.hub.engine = replace(desk.hub.engine, image="kulta-fleet:next")
+    for passed, left in ((20, 40), (40, None)):
+        desk.clock.advance(passed)
+        desk.live("eu-7")
+        queue.later.clear()
+        await membership.reconcile(desk.hub, link.key)
+        assert queue.later.get(link.key) == left, "whatever wakes it meanwhile takes no time away"
+    assert engines.is_current(desk.hub, link) is True

@@ -41,6 +41,9 @@ from fleet.hub.core.member.engine import Deployed, EngineObserved, Obstacle, Ter
 from fleet.hub.core.member.identity import Identity
 from fleet.ports import Clock
 
+TEXTS = 64
+"""Different definitions of Rollouts whose fields are kept, some 280 KB each; the newest."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
@@ -292,6 +295,8 @@ class Links:
         """What `read` makes of that text, read once: most members have the same CRD."""
         digest = hashlib.sha256(text).digest()
         if digest not in self._fields:
+            if len(self._fields) >= TEXTS:
+                self._fields.pop(next(iter(self._fields)))
             self._fields[digest] = read()
         return self._fields[digest]
 

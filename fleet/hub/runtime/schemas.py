@@ -22,7 +22,8 @@ async def learn(hub: Context, link: Link) -> None:
     """Read the CRD. Raises NotFound where there is none, and what the member's client raises."""
     found = await link.client.get(CRDS, CRD)
     link.learned_at = hub.clock.monotonic()
-    text = orjson.dumps(found.get("spec"))
+    # Not all of its spec: what converts between versions has a certificate for each member.
+    text = orjson.dumps(schema.declared(found, ROLLOUTS.version))
     link.fields = hub.links.shared(text, lambda: schema.fields(found, ROLLOUTS.version))
 
 

@@ -14,6 +14,7 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import (
     APPLICATIONS,
     CLUSTERROLLOUTS,
+    CRDS,
     ENGINE_LEASE,
     ENGINE_NAMESPACE,
     FLEETS,
@@ -24,7 +25,8 @@ from fleet.api.names import (
 from fleet.clusters.health import Breaker, Circuit
 from fleet.clusters.store import Change
 from fleet.hub.core.member import freshness
-from fleet.hub.runtime import membership, reconcile, triggers
+from fleet.hub.runtime import membership, reconcile, schemas, triggers
+from fleet.hub.runtime.links import TEXTS
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk, Keys
 
@@ -233,3 +235,22 @@ def test_a_definition_that_all_members_have_is_read_once() -> None:
         found = links.shared(text, lambda text=text: fields(text))  # type: ignore[misc]
         assert found == {text.decode()}
     assert read == [b"old", b"new"]
+    for number in range(TEXTS):
+        links.shared(b"%d" % number, frozenset)
+    links.shared(b"new", lambda: fields(b"new"))
+    assert read == [b"old", b"new", b"new"], "only so many are kept"
+
+
+async def test_a_definition_is_the_same_whatever_converts_it(desk: Desk) -> None:
+    """An issuer of certificates puts another one into the definition of each member."""
+    found = [desk.link(name) for name in ("eu-3", "eu-5")]
+    said = {"properties": {"spec": {"properties": {"replicas": {}}}}}
+    version = {"name": ROLLOUTS.version, "schema": {"openAPIV3Schema": said}}
+    for number, link in enumerate(found):
+        webhook = {"clientConfig": {"caBundle": f"{number}"}}
+        spec = {"versions": [version], "conversion": {"webhook": webhook}}
+        crd = {"metadata": {"name": schemas.CRD}, "spec": spec}
+        desk.member(link.key[1]).seed(CRDS, crd)
+        await schemas.learn(desk.hub, link)
+    assert found[0].fields == {"spec", "spec.replicas"}
+    assert found[0].fields is found[1].fields

@@ -15,13 +15,19 @@ ANYTHING = "**"
 def fields(crd: Mapping[str, Any], version: str) -> frozenset[str]:
     """The paths that `spec` may have in that version, as `spec.strategy.canary.steps[].setWeight`,
     `.*` for any key; empty where the CRD says nothing about them."""
+    spec = declared(crd, version)
+    return frozenset(_paths(spec, "spec")) if spec is not None else frozenset()
+
+
+def declared(crd: Mapping[str, Any], version: str) -> Mapping[str, Any] | None:
+    """The schema of `spec` in that version; None where there is none."""
     versions = (crd.get("spec") or {}).get("versions") or ()
     schemas = (one.get("schema") or {} for one in versions if one.get("name") == version)
     for schema in schemas:
         spec = ((schema.get("openAPIV3Schema") or {}).get("properties") or {}).get("spec")
         if isinstance(spec, Mapping):
-            return frozenset(_paths(spec, "spec"))
-    return frozenset()
+            return spec
+    return None
 
 
 def lacking(known: frozenset[str], value: Any, path: str = "spec") -> str:

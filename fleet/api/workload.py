@@ -38,6 +38,10 @@ class WorkloadStatus(Model):
 
     name: str
     """Its name."""
+    uid: str = ""
+    """Its uid."""
+    original: int | None = None
+    """Pods that it had before."""
     observed_generation: int = 0
     """Its generation whose template is the wanted revision."""
     scaled_down: bool = False

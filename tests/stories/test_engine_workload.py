@@ -337,9 +337,38 @@ def test_a_rollout_with_a_template_of_its_own_lets_go_of_the_deployment_as_it_is
     world.settle()
     assert world.workload is not None
     held = (world.workload.replicas, world.workload.holder, world.workload.original)
-    assert held == (0, "", None)
+    assert held == (0, "", 4)
     assert (world.status.workload_ref, world.condition("WorkloadReady")) == (None, None)
     assert (world.status.phase, world.ready("shop:v1")) == (Phase.COMPLETED, 4)
+    del world.manifest["spec"]["template"], world.manifest["spec"]["selector"]
+    world.update(workloadRef={"name": NAME})
+    world.settle()
+    world.delete()
+    world.settle()
+    assert (world.gone, world.size_before) == (True, 4), "its number of pods is not forgotten"
+
+
+@pytest.mark.parametrize("replicas", [4, 0])
+def test_who_strips_the_annotations_off_the_deployment_is_no_stranger(replicas: int) -> None:
+    world = migrating().settle()
+    for _ in range(4):
+        world._put(holder="", original=None, replicas=replicas)
+        world.run(20)
+    told = [item for item in world.actions(act.Emit) if item.reason == "WorkloadContested"]
+    assert (len(told), world.size_before) == ((5, 4) if replicas else (0, 0))
+    world.delete()
+    world.settle()
+    assert (world.gone, world.size_before) == (True, 4)
+
+
+def test_a_deployment_that_is_made_anew_is_taken_over_without_a_word() -> None:
+    world = migrating().settle()
+    world.workload = deployment(uid="uid-other")
+    world.settle()
+    assert world.workload is not None
+    held = (world.workload.replicas, world.workload.holder, world.workload.original)
+    assert held == (0, gen.NAME, 4)
+    assert [x for x in world.actions(act.Emit) if x.reason == "WorkloadContested"] == []
 
 
 def test_an_engine_that_dies_after_any_write_loses_no_pod() -> None:

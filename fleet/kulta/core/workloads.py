@@ -101,33 +101,60 @@ def _whole(spec: RolloutSpec, found: Workload) -> RolloutSpec:
 
 def migrate(draft: Draft) -> None:
     """Size the Deployment, and where both are replaced pod by pod the revisions too."""
-    ref, seen = draft.look.reference, draft.look.observed
-    for item in seen.workloads.values():
-        if item.holder == draft.name and (ref is None or ref.name != item.name):
-            draft.workloads.append(changed(item, item.replicas, "", None))
+    ref = draft.look.reference
+    draft.workloads.extend(left_over(draft.look))
     if ref is None:
         draft.set(workload_ref=None)
         return
-    found = seen.workloads[ref.name]
-    size = _size(draft, ref, found)
-    original = found.original
+    found = draft.look.observed.workloads[ref.name]
+    size, original = _size(draft, ref, found), _original(draft, found)
     if size < found.replicas and not original:
         original = found.replicas
     if (size, draft.name, original) != (found.replicas, found.holder, found.original):
         draft.workloads.append(changed(found, size, draft.name, original))
     told = WorkloadStatus(
         name=found.name,
+        uid=found.uid,
+        original=original,
         observed_generation=found.generation,
         scaled_down=bool(draft.stable) and (not size or _was_empty(draft, found)),
     )
     draft.set(workload_ref=told)
 
 
+def left_over(look: Look) -> Iterator[ChangeWorkload]:
+    """Deployments that we hold and do not name any more are let go as they are; how many pods each
+    had stays written on it while it has fewer."""
+    ref = look.reference
+    for item in look.observed.workloads.values():
+        if item.holder == look.rollout.name and (ref is None or ref.name != item.name):
+            is_less = item.original is not None and item.replicas < item.original
+            yield changed(item, item.replicas, "", item.original if is_less else None)
+
+
+def _known(draft: Draft, found: Workload) -> WorkloadStatus | None:
+    """What the status says of this very Deployment, not of one that had its name before."""
+    known = draft.look.rollout.status.workload_ref
+    is_same = known is not None and known.name == found.name and known.uid in ("", found.uid)
+    return known if is_same else None
+
+
+def _original(draft: Draft, found: Workload) -> int | None:
+    """Pods that it had before us, though somebody has removed what we wrote on it; None while it
+    has them, or where nobody knows."""
+    known = _known(draft, found)
+    original = found.original
+    if original is None and known is not None:
+        original = known.original
+    is_new = found.holder != draft.name and found.replicas > (original or 0)
+    return None if is_new else original
+
+
 def _was_empty(draft: Draft, found: Workload) -> bool:
     """Whether all its pods were taken, which is told together with the write that takes them:
     whoever scales it up again is seen, however soon."""
-    known = draft.look.rollout.status.workload_ref
-    return known is not None and known.name == found.name and known.scaled_down
+    known = _known(draft, found)
+    return known is not None and known.scaled_down
 
 
 def _size(draft: Draft, ref: WorkloadRef, found: Workload) -> int:
@@ -142,7 +169,7 @@ def _size(draft: Draft, ref: WorkloadRef, found: Workload) -> int:
     ready = sum(draft.look.ready(item) for item in draft.look.sets)
     if not found.replicas or ready < draft.look.bounds.least:
         return found.replicas
-    if _was_empty(draft, found) and found.holder == draft.name:
+    if _was_empty(draft, found):
         what = f"the replicas of Deployment {found.name}"
         draft.contest = contests.put_back(draft, "WorkloadContested", what + _scaler(found))
     return found.replicas if draft.contest else 0

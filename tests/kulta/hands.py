@@ -15,7 +15,8 @@ def act(world: Any, action: kinds.Action) -> None:
     match action:
         case kinds.CreateReplicaSet(manifest=made):
             _create(world, made)
-        case kinds.ScaleReplicaSet(name=name, replicas=size):
+        case kinds.ScaleReplicaSet(name=name, replicas=size, was=was):
+            assert world.sets[name.rsplit("-", 1)[1]].replicas == was
             _change(world, name, replicas=size)
         case kinds.RelabelReplicaSet(name=name, role=role):
             _change(world, name, role=role)

@@ -319,7 +319,7 @@ class TestRevisions:
         """[H14] At once, as soon as it is seen."""
         world = running(50, 100)
         name = f"{gen.NAME}-{gen.revision('shop:v1')}"
-        hands.act(world, act.ScaleReplicaSet(name=name, replicas=2))
+        hands.act(world, act.ScaleReplicaSet(name=name, replicas=2, was=world.size("shop:v1")))
         world.run(3)
         assert world.size("shop:v1") == 4
 

@@ -26,10 +26,11 @@ class CreateReplicaSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleReplicaSet:
-    """Set `spec.replicas`."""
+    """Set `spec.replicas`, if it still is `was`: what was decided on."""
 
     name: str
     replicas: int
+    was: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,7 +104,8 @@ def _sets(draft: Draft) -> Iterator[Action]:
     for revision in order:
         size = draft.sizes[revision]
         if revision in known and size != known[revision].replicas:
-            yield ScaleReplicaSet(name=known[revision].name, replicas=size)
+            item = known[revision]
+            yield ScaleReplicaSet(name=item.name, replicas=size, was=item.replicas)
             yield from _label(draft, revision)
     yield from _new_sets(draft, [item for item in order if item not in known])
     for revision, item in known.items():

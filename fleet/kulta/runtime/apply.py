@@ -145,16 +145,16 @@ class Turn:
         return Outcome.DONE
 
     async def _change_set(self, name: str, group: tuple[Action, ...]) -> Outcome:
-        """Changes what we have seen: where somebody has scaled the set meanwhile, such as the
-        leader before us, what was decided is not worth anything. Its version would be no guard, as
-        it changes with each of its pods."""
+        """Changes what was decided on: where somebody has scaled the set since, such as the leader
+        before us, that is not worth anything. Its version would be no guard, as it changes with
+        each of its pods."""
         kube, observer, place = self.world.kube, self.world.observer, self.rollout.namespace
-        seen = observer.size(place, name)
         try:
-            made = await kube.patch(names.REPLICASETS, name, place, _changes(seen, group))
+            made = await kube.patch(names.REPLICASETS, name, place, _changes(group))
         except Invalid:
             found = await kube.get(names.REPLICASETS, name, place)
-            if seen is None or found["spec"].get("replicas") == seen:
+            sizes = {x.was for x in group if isinstance(x, actions.ScaleReplicaSet)}
+            if sizes <= {found["spec"].get("replicas")}:
                 raise
             observer.remember(names.REPLICASETS, found, is_ours=False)
             raise Conflict(f"ReplicaSet {name}: somebody else has scaled it") from None
@@ -314,13 +314,12 @@ class Turn:
             )
 
 
-def _changes(seen: int | None, group: tuple[Action, ...]) -> list[dict[str, Any]]:
-    """The changes of one set as a JSON patch, if it has as many pods as was `seen`."""
+def _changes(group: tuple[Action, ...]) -> list[dict[str, Any]]:
+    """The changes of one set as a JSON patch, if it still asks for as many pods as it did."""
     ops: list[dict[str, Any]] = []
     for action in group:
         if isinstance(action, actions.ScaleReplicaSet):
-            if seen is not None:
-                ops.append({"op": "test", "path": "/spec/replicas", "value": seen})
+            ops.append({"op": "test", "path": "/spec/replicas", "value": action.was})
             ops.append({"op": "replace", "path": "/spec/replicas", "value": action.replicas})
         elif isinstance(action, actions.RelabelReplicaSet):
             for parent in ("", "/spec/template"):

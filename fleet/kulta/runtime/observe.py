@@ -134,11 +134,6 @@ class Observer:
         """A Service as last seen."""
         return self.services.store.get((namespace, name))
 
-    def size(self, namespace: str, name: str) -> int | None:
-        """How many pods a set asks for, as last seen; None where it is unknown."""
-        found = self.replica_sets.store.get((namespace, name))
-        return None if found is None else found.value.replicas
-
     def remember(
         self, resource: Resource, manifest: Mapping[str, Any], *, is_ours: bool = True
     ) -> None:

@@ -96,21 +96,24 @@ async def test_a_set_of_that_name_that_is_not_ours_is_reported() -> None:
 
 async def test_scaling_is_one_patch_and_seen_at_once() -> None:
     bench = Bench()
-    await bench.one(actions.ScaleReplicaSet(name=SET, replicas=5))
+    await bench.one(actions.ScaleReplicaSet(name=SET, replicas=5, was=2))
     assert bench.stored(names.REPLICASETS, SET)["spec"]["replicas"] == 5
     seen = bench.world.observer.observe(bench.turn.rollout, {})
     assert seen.replica_sets[0].replicas == 5
 
 
-async def test_a_set_that_another_has_scaled_meanwhile_is_looked_at_anew() -> None:
-    """The leader before us may have written what our watch has not told yet."""
+@pytest.mark.parametrize("is_told", [False, True], ids=["untold", "told by the watch in between"])
+async def test_a_set_that_another_has_scaled_meanwhile_is_looked_at_anew(is_told: bool) -> None:
+    """The leader before us may have written after the look on which this was decided."""
     bench = Bench()
     await bench.kube.patch(names.REPLICASETS, SET, NAMESPACE, {"spec": {"replicas": 4}})
+    if is_told:
+        bench.world.observer.remember(names.REPLICASETS, bench.stored(names.REPLICASETS, SET))
     with pytest.raises(Conflict, match=f"ReplicaSet {SET}: somebody else has scaled it"):
-        await bench.one(actions.ScaleReplicaSet(name=SET, replicas=0))
+        await bench.one(actions.ScaleReplicaSet(name=SET, replicas=0, was=2))
     seen = bench.world.observer.observe(bench.turn.rollout, {})
     assert [item.replicas for item in seen.replica_sets] == [4]
-    await bench.one(actions.ScaleReplicaSet(name=SET, replicas=5))
+    await bench.one(actions.ScaleReplicaSet(name=SET, replicas=5, was=4))
     assert bench.stored(names.REPLICASETS, SET)["spec"]["replicas"] == 5
 
 
@@ -118,7 +121,7 @@ async def test_a_size_that_the_server_refuses_is_no_conflict() -> None:
     bench = Bench()
     bench.kube.failures.append(("patch", Invalid("must not be negative")))
     with pytest.raises(Invalid, match="negative"):
-        await bench.one(actions.ScaleReplicaSet(name=SET, replicas=5))
+        await bench.one(actions.ScaleReplicaSet(name=SET, replicas=5, was=2))
 
 
 async def test_neighbouring_changes_of_one_set_are_one_request() -> None:
@@ -126,7 +129,7 @@ async def test_neighbouring_changes_of_one_set_are_one_request() -> None:
     await bench.turn.perform(
         [
             actions.RelabelReplicaSet(name=SET, role="canary"),
-            actions.ScaleReplicaSet(name=SET, replicas=3),
+            actions.ScaleReplicaSet(name=SET, replicas=3, was=2),
         ]
     )
     (call,) = bench.kube.writes()

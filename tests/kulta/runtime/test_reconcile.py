@@ -43,7 +43,7 @@ from tests.kulta.runtime.objects import HASH, KEY, NAMESPACE
 
 SET = f"checkout-{HASH}"
 GOING = RolloutStatus(phase=Phase.PROGRESSING, current_weight=20)
-SCALE = ScaleReplicaSet(name=SET, replicas=5)
+SCALE = ScaleReplicaSet(name=SET, replicas=5, was=2)
 PROGRESSED = Emit(kind="Normal", reason="Progressing", message="on")
 
 

@@ -35,7 +35,7 @@ from fleet.errors import (
     UnexpectedState,
     UserError,
 )
-from fleet.hub.core.application import decision, leaving
+from fleet.hub.core.application import decision, leaving, occasion
 from fleet.hub.core.member import report
 from fleet.hub.core.run import plan as plans
 from fleet.hub.runtime import apply, dispatching, measures, membership, observe, resync
@@ -82,8 +82,9 @@ async def application(hub: Context, key: Key) -> None:
         await _bury(hub, key)
         return
     hub.stores.departed.pop(key, None)
-    # Without its newest run it would get another one for what has been delivered already.
-    await resync.named(hub.kube, hub.stores.runs, (key[0], item.status.run))
+    item = await _caught_up(hub, item)
+    if item is None:
+        return  # its end has woken the key again
     observed = await observe.application(hub, item)
     plan = decision.decide(item, observed, hub.now())
     for action in plan.actions:
@@ -98,6 +99,18 @@ async def application(hub: Context, key: Key) -> None:
             raise
     await apply.write_status(hub, APPLICATIONS, item, plan.status)
     _wake(hub, hub.queues.applications, key, plan.wake_at)
+
+
+async def _caught_up(hub: Context, item: Application) -> Application | None:
+    """The Application, with its newest runs in our view; None where it is gone. Kinds are watched
+    apart: where one is behind, what has been delivered would be delivered again, or taken back."""
+    key = (item.namespace, item.name)
+    wants = (one.spec.want for one in hub.stores.items_of.get(key).values())
+    for run in sorted({item.status.run, *(want.run for want in wants if want is not None)}):
+        await resync.named(hub.kube, hub.stores.runs, (key[0], run))
+    if occasion.is_past(item, hub.stores.runs_of.get(key).values()):
+        await apply.reread(hub, APPLICATIONS, key)
+    return hub.stores.applications.get(key)
 
 
 async def _bury(hub: Context, key: Key) -> None:

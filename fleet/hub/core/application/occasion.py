@@ -4,12 +4,12 @@ Called by `application`. A member that left is never a reason: its ClusterRollou
 One that cannot be heard now is none either; it is when it is back.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from fleet.api import ClusterRollout, Fleet, FleetRollout, conditions
+from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, conditions
 from fleet.api.application import ApplicationSpec
 from fleet.api.fleetrollout import RunPhase
 from fleet.api.names import ClusterName
@@ -79,6 +79,14 @@ def find(observed: ApplicationObserved, proposal: Proposal) -> Occasion | None:
     new = [name for name in answering if name not in known and name not in left]
     joined = _placed(new, observed, proposal)
     return Occasion(trigger="MembersJoined", clusters=joined) if joined else None
+
+
+def is_past(application: Application, runs: Iterable[FleetRollout]) -> bool:
+    """Whether one of the runs was made of this Application as it was written later: what we see of
+    it is old, and a run made of that would take back what has been delivered since."""
+    meta = application.metadata
+    made = (run.spec.application for run in runs)
+    return any(one.uid == meta.uid and one.generation > meta.generation for one in made)
 
 
 def _left_out(newest: FleetRollout, observed: ApplicationObserved) -> frozenset[str]:

@@ -149,7 +149,7 @@ def item_changed(hub: Context, change: Change[ClusterRollout]) -> None:
     if _is_meant(change):
         hub.queues.dispatches.add(change.key)
     owner = (item.namespace, item.spec.application)
-    old, new = (found and found.status for found in (change.old, change.new))
+    old, new = (found.status if found else None for found in (change.old, change.new))
     if old != new or change.type != "MODIFIED":
         _active(hub, owner)
     if old is None or new is None or _outcome(old) != _outcome(new):

@@ -25,9 +25,9 @@ SEED = 4
 IS_DEEP = search.MANY > 1_000
 TROUPES = [(kind,) for kind in cast.KINDS] if IS_DEEP else [cast.KINDS]
 """Who goes together: everybody, or each strategy by itself."""
-DEATHS = 4
+DEATHS = 3
 """How often the engine dies in one run of all strategies."""
-BLIND_SECONDS = 1.5
+BLIND_SECONDS = 1.0
 """How long it sees a past, or nothing."""
 _numbers = itertools.count(1)
 
@@ -66,7 +66,7 @@ def test_an_engine_that_dies_after_a_write_changes_nothing_of_the_end(scene: Sce
         assert scene.end(expected) == expected, f"it died after {way} writes"
     assert (scene.twice(), scene.unmade()) == ({}, 0)
     print(f"seed {SEED}: {count} writes; deaths {ways}, in {dict(scene.phases)}")
-    assert len(scene.deaths) >= len(ways) * 2 // 3
+    assert len(scene.deaths) >= max(1, len(ways) * 2 // 3)
 
 
 def are_all(kind: str) -> Callable[[Seen], bool]:
@@ -108,7 +108,7 @@ def test_events_that_nobody_sees_change_nothing(scene: Scene) -> None:
     count, expected = scene.usual
     dice = Random(SEED)
     for _ in range(5 if IS_DEEP else 1):
-        moments = [0, dice.randint(1, count // 2)]
+        moments = [*([0] if IS_DEEP else []), dice.randint(1, count // 2)]
         for actor in scene.troupe:
             actor.set_out()
         for at in moments:

@@ -66,11 +66,15 @@ def command(
     for application in applications_:
         fleet = _fleet(objects, application, members)
         _check(application, fleet, members)
-        revision = occasion.revision(application.spec, used.digest)
-        snapshot = Snapshot(name=application.name, spec=application.spec)
+        own = application.spec
+        resolved = policy.resolve(own.delivery_policy, fleet).frozen(own)
+        revision = occasion.revision(own, used.digest)
+        snapshot = Snapshot(name=application.name, spec=own)
         namespace = application.namespace or "default"
         for member in members:
             found = render(used, snapshot, namespace, member, fleet, revision)
+            if wrong := validation.overridden(resolved, member.metadata.labels):
+                raise UserError("InvalidSpec", f"cluster {member.name}: {wrong}")
             typer.echo(_text(member.name, found, output), nl=False)
 
 

@@ -35,20 +35,23 @@ def apply(spec: ApplicationSpec, labels: Mapping[str, str]) -> ApplicationSpec:
 
     Raises UserError `InvalidSpec` naming the patch that does not fit, and why.
     """
-    chosen = [
-        (index, item)
-        for index, item in enumerate(spec.overrides)
-        if item.cluster_selector.matches(labels)
-    ]
-    if not chosen:
+    places = chosen(spec, labels)
+    if not places:
         return spec
     body = plain(spec)
-    for index, item in chosen:
-        body = _patched(body, index, item)
+    for index in places:
+        body = _patched(body, index, spec.overrides[index])
     try:
         return ApplicationSpec.model_validate(body, extra="forbid")
     except ValidationError as error:
         raise UserError("InvalidSpec", f"after spec.overrides: spec.{explain(error)}") from None
+
+
+def chosen(spec: ApplicationSpec, labels: Mapping[str, str]) -> tuple[int, ...]:
+    """The places of the overrides that hold for a member with these labels."""
+    return tuple(
+        index for index, item in enumerate(spec.overrides) if item.cluster_selector.matches(labels)
+    )
 
 
 def _patched(body: dict[str, Any], index: int, item: Override) -> dict[str, Any]:

@@ -61,7 +61,17 @@ def test_an_override_applies_where_its_labels_match(tmp_path: Path) -> None:
 
 STRATEGY = SPEC["spec"]["deliveryPolicy"]["strategy"]["canary"]
 POLICY = SPEC["spec"]["deliveryPolicy"]
+EMPTIED = {
+    "clusterSelector": {"matchExpressions": [{"key": "region", "operator": "DoesNotExist"}]},
+    "patch": [{"op": "replace", "path": "/workload/template/spec/containers", "value": []}],
+}
 REFUSALS = [
+    pytest.param(
+        {"overrides": [EMPTIED]},
+        "InvalidSpec: cluster eu-7: after spec.overrides[0]: spec.workload.template.spec."
+        "containers: is missing: write at least one container\n",
+        id="an-override-that-breaks-it",
+    ),
     pytest.param(
         {"deliveryPolicy": {**POLICY, "strategy": {}}},
         "InvalidSpec: Application checkout: spec.deliveryPolicy.strategy: is missing: "

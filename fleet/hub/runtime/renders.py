@@ -7,10 +7,13 @@ wrong, only old and then unused. Errors are kept too: they are as certain as man
 from collections import OrderedDict
 
 from fleet.api import Fleet, MemberCluster
+from fleet.api.application import ApplicationSpec
 from fleet.api.fleetrollout import Snapshot
 from fleet.api.names import Key
 from fleet.errors import UserError
+from fleet.hub.core.application import validation
 from fleet.hub.core.observed import Rendered
+from fleet.rendering import overrides
 from fleet.rendering.environment import TemplateSet
 from fleet.rendering.render import render
 
@@ -71,6 +74,7 @@ class Check:
         self._renders, self._before, self._after = renders, before, after
         self.tried = 0
         """Renderings that were made for it."""
+        self._overridden: dict[tuple[int, ...], str] = {}
 
     def error(
         self,
@@ -89,11 +93,19 @@ class Check:
         self.tried += 1
         try:
             self._renders.render(*given)
+            self._after[mark] = self._wrong(snapshot.spec, cluster)
         except UserError as error:
             self._after[mark] = str(error)
-        else:
-            self._after[mark] = ""
         return self._after[mark]
+
+    def _wrong(self, spec: ApplicationSpec, cluster: MemberCluster) -> str:
+        """What overrides have broken there; looked at once for all whom the same ones hold for."""
+        labels = cluster.metadata.labels
+        places = overrides.chosen(spec, labels)
+        if places not in self._overridden:
+            self._overridden[places] = validation.overridden(spec, labels)
+        wrong = self._overridden[places]
+        return f"cluster {cluster.name}: {wrong}" if wrong else ""
 
 
 def key_of(

@@ -74,6 +74,22 @@ async def test_what_cannot_be_rendered_is_told_for_each_member(desk: Desk) -> No
     assert found.render_errors["east"].startswith("cluster east: spec.overrides[0].patch[0]: ")
 
 
+async def test_what_an_override_breaks_is_told_for_each_member(desk: Desk) -> None:
+    """Before anything is sent; and once for all whom the same overrides hold for."""
+    patch = [{"op": "add", "path": "/deliveryPolicy/rollout", "value": {"maxSurge": 0}}]
+    body = gen.application().manifest()
+    selector = {"matchLabels": {"tier": "production"}}
+    body["spec"]["overrides"] = [{"clusterSelector": selector, "patch": patch}]
+    desk.put(APPLICATIONS, body)
+    found = await application(desk)
+    assert found.render_errors == {
+        name: f"cluster {name}: after spec.overrides[0]: spec.deliveryPolicy: maxSurge and "
+        "maxUnavailable are both 0, so no pod could ever be replaced: write at least 1 for one of "
+        "them"
+        for name in ("east", "west")
+    }
+
+
 async def test_a_rendering_is_tried_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
     render = renders.render

@@ -5,18 +5,18 @@ name the field, the value and the correction; an empty answer is a good spec.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet.api import Application, Fleet, hooks, values
-from fleet.api.application import Limits
+from fleet.api.application import ApplicationSpec, DeliveryPolicy, Limits, Workload
 from fleet.api.conduct import Conduct
 from fleet.api.names import ClusterName, is_closed
 from fleet.api.waves import Wave
 from fleet.hub.core.application import checks, strategies
 from fleet.hub.core.policy import ResolvedPolicy
 from fleet.hub.core.run import waves
-from fleet.kit import amounts, durations
+from fleet.kit import amounts, durations, phrases
 from fleet.rendering import overrides
 
 
@@ -38,6 +38,30 @@ def problems(subject: Subject) -> tuple[str, ...]:
     return tuple(text for check in CHECKS for text in check(subject))
 
 
+def overridden(spec: ApplicationSpec, labels: Mapping[str, str]) -> str:
+    """What is wrong with a resolved spec after the overrides for `labels`; empty where nothing is.
+
+    Raises UserError `InvalidSpec` where one of them does not fit.
+    """
+    places = overrides.chosen(spec, labels)
+    wrong = tuple(_inside(overrides.apply(spec, labels))) if places else ()
+    if not wrong:
+        return ""
+    named = phrases.listed([f"spec.overrides[{place}]" for place in places])
+    return f"after {named}: {'; '.join(wrong)}"
+
+
+def _resolved(subject: Subject) -> Iterator[str]:
+    return _inside(subject.policy.frozen(subject.application.spec))
+
+
+def _inside(spec: ApplicationSpec) -> Iterator[str]:
+    """Of what one cluster receives, with its policy resolved: what overrides can reach as well."""
+    yield from _strategy(spec)
+    yield from _rollout(spec.delivery_policy)
+    yield from _workload(spec.workload)
+
+
 def _names(subject: Subject) -> Iterator[str]:
     service = subject.application.spec.workload.service
     for where, name, most in (
@@ -51,20 +75,20 @@ def _names(subject: Subject) -> Iterator[str]:
             )
 
 
-def _strategy(subject: Subject) -> Iterator[str]:
-    where, workload = "spec.deliveryPolicy.strategy", subject.application.spec.workload
-    strategy, listed = subject.policy.strategy, subject.policy.hooks
-    yield from strategies.problems(where, strategy, workload)
+def _strategy(spec: ApplicationSpec) -> Iterator[str]:
+    where, policy = "spec.deliveryPolicy.strategy", spec.delivery_policy
+    strategy, listed = policy.strategy, policy.hooks
+    yield from strategies.problems(where, strategy, spec.workload)
     for kind in strategy.given if strategy is not None else ():
         canary = strategy.canary if strategy is not None else None
         steps = [step.hooks for step in canary.steps] if canary is not None else []
         yield from hooks.faults(listed, kind, steps, "spec.deliveryPolicy.hooks", f"{where}.{kind}")
 
 
-def _rollout(subject: Subject) -> Iterator[str]:
+def _rollout(policy: DeliveryPolicy) -> Iterator[str]:
     """How the engines go about it: amounts that can be read, and that let a pod go or come."""
-    strategy, where = subject.policy.strategy, "spec.deliveryPolicy"
-    conduct = subject.policy.rollout or Conduct()
+    strategy, where = policy.strategy, "spec.deliveryPolicy"
+    conduct = policy.rollout or Conduct()
     canary = strategy.canary if strategy is not None else None
     none = True
     for name, field in (("maxSurge", "max_surge"), ("maxUnavailable", "max_unavailable")):
@@ -87,8 +111,7 @@ def _rollout(subject: Subject) -> Iterator[str]:
         yield f"{where}.rollout.scaleDownDelay: {error}, or 0s for none"
 
 
-def _workload(subject: Subject) -> Iterator[str]:
-    workload = subject.application.spec.workload
+def _workload(workload: Workload) -> Iterator[str]:
     if workload.service is None and workload.route is not None:
         yield "spec.workload.service: is missing: a route needs the service that it leads to"
     spec = workload.template.get("spec")
@@ -208,9 +231,7 @@ def _overrides(subject: Subject) -> Iterator[str]:
 
 CHECKS: tuple[Check, ...] = (
     _names,
-    _strategy,
-    _rollout,
-    _workload,
+    _resolved,
     _namespace,
     _waves,
     _policy,

@@ -271,6 +271,75 @@ def test_what_stands_in_the_way_is_told_and_heals_by_itself(
     assert (world.status.phase, world.ready("shop:v1")) == (Phase.COMPLETED, 4)
 
 
+LOSSES = [
+    pytest.param(missing, "WorkloadNotFound", id="is deleted"),
+    pytest.param(taken, "WorkloadTaken", id="is another's"),
+    pytest.param(hidden, "WorkloadPending", id="cannot be seen"),
+]
+
+
+@pytest.mark.parametrize(("loss", "reason"), LOSSES)
+@pytest.mark.parametrize("way", ["bad numbers", "abort", "scaled", "promoted"])
+def test_a_revision_on_its_way_goes_on_while_its_deployment(
+    loss: Any, reason: str, way: str
+) -> None:
+    analysis = gen.analysis(interval="5s")
+    world = migrating(gen.canary(20, (50, None), routed=True, analysis=analysis), routed=True)
+    world.answer = lambda text: 1.0
+    world.settle()
+    world.redeploy("shop:v2")
+    world.run(120)
+    assert world.state == (Phase.PAUSED, 1, 50)
+    selector, known = world.status.selector, world.workload
+    loss(world)
+    match way:
+        case "bad numbers":
+            world.answer = lambda text: 90.0
+        case "abort":
+            world.annotate("abort")
+        case "scaled":
+            world.update(replicas=8)
+        case "promoted":
+            world.annotate("promote")
+    world.run(60)
+    assert world.condition("WorkloadReady") == ("False", reason)
+    assert world.status.selector == selector
+    if way == "scaled":
+        assert (world.state, world.ready("shop:v1")) == ((Phase.PAUSED, 1, 50), 8)
+    elif way == "promoted":
+        assert (world.status.phase, world.ready("shop:v2")) == (Phase.COMPLETED, 4)
+        assert world.status.decisions[-1].image == "shop:v2"
+    else:
+        assert (world.status.phase, world.split(), world.ready("shop:v1")) == (
+            Phase.FAILED,
+            (100, 0),
+            4,
+        )
+    phase = world.status.phase
+    world.workload, world.blind, world.holders = known, None, set()
+    world.run(30)
+    assert (world.status.phase, world.condition("WorkloadReady")) == (
+        phase,
+        ("True", "WorkloadMigrated"),
+    )
+
+
+def test_a_deployment_that_is_not_named_any_more_is_let_go_though_the_other_is_not_there() -> None:
+    world = migrating().settle()
+    world.update(workloadRef={"name": "wbe"})
+    world.settle()
+    assert world.workload is not None
+    held = (world.workload.replicas, world.workload.holder, world.workload.original)
+    assert held == (0, "", 4)
+    assert (world.condition("WorkloadReady"), world.ready("shop:v1")) == (
+        ("False", "WorkloadNotFound"),
+        4,
+    )
+    world.delete()
+    world.settle()
+    assert (world.gone, world.size_before) == (True, 4), "it serves again all the same"
+
+
 def test_nothing_is_told_of_deployments_that_have_just_not_been_seen() -> None:
     world = migrating()
     world.blind = ""

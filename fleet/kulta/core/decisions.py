@@ -149,8 +149,8 @@ def _of_this_status(number: int, stored: RolloutStatus) -> int:
 
 def _image(draft: Draft) -> str:
     """The first container's image of the revision that is decided about."""
-    template = draft.traits.template_of(draft.current)
-    if template is None and draft.current == draft.look.hash:
+    template, is_known = draft.traits.template_of(draft.current), draft.look.lacking is None
+    if template is None and is_known and draft.current == draft.look.hash:
         template = draft.look.spec.template
     if template is not None:
         containers = (template.get("spec") or {}).get("containers") or ()

@@ -14,6 +14,7 @@ from fleet.kit import hashing, memory
 from fleet.kulta.core import replicas
 from fleet.kulta.core.observed import Measurement, Observed, ReplicaSet
 from fleet.kulta.core.replicas import Bounds, Count
+from fleet.kulta.core.wait import Wait
 
 NOBODY: frozenset[str] = frozenset()
 
@@ -28,6 +29,8 @@ class Look:
     now: datetime
     reference: WorkloadRef | None = None
     """The Deployment that the Rollout itself names."""
+    lacking: Wait | None = None
+    """Why its template is not known: no other revision can be asked for meanwhile."""
 
     @property
     def spec(self) -> RolloutSpec:
@@ -36,7 +39,7 @@ class Look:
     @cached_property
     def hash(self) -> str:
         """The revision that the spec asks for."""
-        return _wanted(self.spec)
+        return _wanted(self.spec) if self.lacking is None else self.rollout.status.current_pod_hash
 
     @cached_property
     def bounds(self) -> Bounds:

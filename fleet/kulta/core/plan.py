@@ -39,17 +39,16 @@ def plan(rollout: Rollout, observed: Observed, now: datetime) -> Plan:
     Raises UnexpectedState only for what our own rules exclude.
     """
     found = workloads.resolve(rollout, observed)
-    whole = rollout if isinstance(found, Wait) else found
+    whole, lacking = (rollout, found) if isinstance(found, Wait) else (found, None)
     reference = rollout.spec.workload_ref
-    look = Look(rollout=whole, observed=observed, now=now, reference=reference)
-    decided = _decided(look, found if isinstance(found, Wait) else None)
+    look = Look(rollout=whole, observed=observed, now=now, reference=reference, lacking=lacking)
+    decided = _decided(look)
     untold = tuple(decisions.transitions(look, decided.status))
     return replace(decided, transitions=untold, told=decisions.last(decided.status))
 
 
-def _decided(look: Look, lacking: Wait | None) -> Plan:
-    """The plan but for who is to be told of it, which holds in every case. `lacking`: why there is
-    no template to decide about."""
+def _decided(look: Look) -> Plan:
+    """The plan but for who is to be told of it, which holds in every case."""
     rollout = look.rollout
     problems = validation.problems(rollout.spec, rollout.name)
     if rollout.metadata.deletion_timestamp is not None:
@@ -58,8 +57,8 @@ def _decided(look: Look, lacking: Wait | None) -> Plan:
         return removal.plan(look, traits)
     if problems:
         return refused(rollout.status, problems, rollout.metadata.generation, look.now)
-    if lacking is not None:
-        return workloads.stand_still(look, lacking)
+    if look.lacking is not None and not workloads.goes_on(look):
+        return workloads.stand_still(look, look.lacking, *workloads.left_over(look))
     strategy = strategies.select(rollout.spec.strategy)
     draft = Draft(look=look, traits=_traits(rollout.spec), status=rollout.status)
     requests.act(draft, strategy)

@@ -39,7 +39,7 @@ def restore(rollout: Rollout, observed: Observed, traits: Traits | None) -> Rest
         why = observed.workloads_unseen
         message = "Deployments cannot be seen" + (why and f": {why}")
         return Restoring(wait=Wait(reason="WorkloadPending", message=message, is_brief=not why))
-    held = [x for x in observed.workloads.values() if x.holder == rollout.name and not x.is_going]
+    held = [x for x in observed.workloads.values() if _is_ours(rollout, x) and not x.is_going]
     if not held:
         return Restoring()
     found = held[0]
@@ -57,6 +57,13 @@ def restore(rollout: Rollout, observed: Observed, traits: Traits | None) -> Rest
     is_behind = all(_strangers(observed, name) >= behind for name in _open(observed, traits, found))
     let_go = workloads.changed(found, found.replicas, "", None)
     return Restoring(before=lent, wait=None if is_behind and not lent else wait, after=(let_go,))
+
+
+def _is_ours(rollout: Rollout, item: Workload) -> bool:
+    """Whether we hold it, or have let go of it without another to serve instead."""
+    known = rollout.status.workload_ref
+    is_kept = known is not None and known.name == item.name and item.original is not None
+    return item.holder == rollout.name or (is_kept and not item.holder)
 
 
 def _grow(rollout: Rollout, found: Workload, full: int) -> Restoring:

@@ -86,7 +86,10 @@ def owner(rollout: Rollout) -> dict[str, Any]:
 
 
 def selector_text(rollout: Rollout) -> str:
-    """All pods of the Rollout as a label selector: `status.selector`, read by autoscalers."""
+    """All pods of the Rollout as a label selector: `status.selector`, read by autoscalers. It stays
+    as it is while that of a Deployment is not known."""
+    if rollout.spec.workload_ref is not None and rollout.spec.selector.is_empty:
+        return rollout.status.selector
     selector: LabelSelector = rollout.spec.selector
     parts = [f"{key}={value}" for key, value in sorted(selector.match_labels.items())]
     for item in selector.match_expressions:

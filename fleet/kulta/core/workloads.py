@@ -90,6 +90,17 @@ def stand_still(look: Look, wait: Wait, *before: Action) -> Plan:
     return Plan(status=stored.model_copy(update=told), actions=before, after=warnings)
 
 
+def goes_on(look: Look) -> bool:
+    """Whether a revision that has begun is brought to its end without the Deployment: judged,
+    promoted or taken back, beside the stable one. What asks for the template has to wait."""
+    status, strategy = look.rollout.status, look.spec.strategy
+    canary = strategy.canary
+    asks = strategy.ab_testing is not None or (canary is not None and canary.session_affinity)
+    if asks or look.lacking is None or look.lacking.is_brief or status.overruled_pod_hash:
+        return False
+    return bool(status.stable_pod_hash) and status.current_pod_hash in look.sets
+
+
 @memory.of_two
 def _whole(spec: RolloutSpec, found: Workload) -> RolloutSpec:
     selector = spec.selector
@@ -105,6 +116,7 @@ def migrate(draft: Draft) -> None:
     draft.workloads.extend(left_over(draft.look))
     if ref is None:
         draft.set(workload_ref=None)
+    if ref is None or draft.look.lacking is not None:
         return
     found = draft.look.observed.workloads[ref.name]
     size, original = _size(draft, ref, found), _original(draft, found)
@@ -252,8 +264,11 @@ def ready(draft: Draft) -> int:
 
 def told(draft: Draft) -> Iterator[Condition]:
     """The condition about it, where there is one to tell of."""
-    ref, wait = draft.look.reference, draft.contest
+    ref, wait, lacking = draft.look.reference, draft.contest, draft.look.lacking
     if ref is None:
+        return
+    if lacking is not None:
+        yield condition(READY, False, lacking.reason, lacking.message)
         return
     if wait is not None:
         yield condition(READY, False, wait.reason, wait.message)

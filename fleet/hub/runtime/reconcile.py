@@ -17,6 +17,7 @@ from fleet.api.application import ApplicationPhase, ApplicationStatus
 from fleet.api.conditions import condition
 from fleet.api.meta import ObjectMeta
 from fleet.api.names import (
+    APPLICATION_LABEL,
     APPLICATIONS,
     CLUSTERROLLOUTS,
     FLEETROLLOUTS,
@@ -25,6 +26,7 @@ from fleet.api.names import (
     Key,
     Resource,
 )
+from fleet.clusters.store import identity
 from fleet.errors import (
     Conflict,
     FleetError,
@@ -35,6 +37,7 @@ from fleet.errors import (
     UnexpectedState,
     UserError,
 )
+from fleet.hub.core.actions import ApplicationPlan, CreateRun
 from fleet.hub.core.application import decision, leaving, occasion
 from fleet.hub.core.member import report
 from fleet.hub.core.run import plan as plans
@@ -87,6 +90,7 @@ async def application(hub: Context, key: Key) -> None:
         return  # its end has woken the key again
     observed = await observe.application(hub, item)
     plan = decision.decide(item, observed, hub.now())
+    await _look_twice(hub, item, plan)
     for action in plan.actions:
         try:
             await apply.application(hub, item, action)
@@ -111,6 +115,20 @@ async def _caught_up(hub: Context, item: Application) -> Application | None:
     if occasion.is_past(item, hub.stores.runs_of.get(key).values()):
         await apply.reread(hub, APPLICATIONS, key)
     return hub.stores.applications.get(key)
+
+
+async def _look_twice(hub: Context, item: Application, plan: ApplicationPlan) -> None:
+    """Before a revision goes out once more for what its clusters say: do they say so? Raises
+    Conflict where our view of them was behind; it is not any more."""
+    runs = [action.spec for action in plan.actions if isinstance(action, CreateRun)]
+    if not any(run.revision == run.previous_revision for run in runs):
+        return
+    store = hub.stores.items
+    since = store.moment
+    ours = f"{APPLICATION_LABEL}={item.name}"
+    found = await hub.kube.list(CLUSTERROLLOUTS, item.namespace, selector=ours)
+    if any([store.correct(identity(one)[0], one, since) for one in found]):
+        raise Conflict(f"ClusterRollouts of {item.name} are not what they were")
 
 
 async def _bury(hub: Context, key: Key) -> None:

@@ -84,59 +84,6 @@ async def test_what_is_settled_is_not_written_again(desk: Desk) -> None:
     assert len(desk.sent.events) == told
 
 
-async def test_a_run_that_our_view_lacks_is_not_made_again(desk: Desk) -> None:
-    """Applications and runs are watched apart: one view may be behind the other."""
-    await reconcile.application(desk.hub, APP)
-    runs = desk.hub.stores.runs
-    runs.correct(FIRST, None, runs.moment)
-    assert FIRST not in runs
-    await reconcile.application(desk.hub, APP)
-    assert FIRST in runs
-    assert desk.kube.peek(FLEETROLLOUTS, "checkout-2", TENANT) is None
-
-
-APPS, RUNS = {APPLICATIONS: ["checkout"]}, {FLEETROLLOUTS: ["checkout-1"]}
-
-
-@pytest.mark.parametrize(
-    "past",
-    [
-        pytest.param(APPS, id="it alone is old"),
-        pytest.param(RUNS, id="its runs alone are old"),
-        pytest.param(APPS | RUNS, id="both are old, and the run between is deleted"),
-    ],
-)
-async def test_an_application_in_an_old_view_takes_nothing_back(
-    desk: Desk, past: dict[Resource, list[str]]
-) -> None:
-    """Its wish of the third version has reached a cluster; the view shows the first again."""
-    await reconcile.application(desk.hub, APP)
-    await reconcile.run(desk.hub, FIRST)
-    first = desk.kube.peek(FLEETROLLOUTS, "checkout-1", TENANT)
-    assert first is not None
-    desk.put(FLEETROLLOUTS, first | {"status": first["status"] | {"phase": "Succeeded"}})
-    seen = {kind: [desk.kube.peek(kind, name, TENANT) for name in past[kind]] for kind in past}
-    for number in (2, 3):
-        told = status(desk, APPLICATIONS, "checkout")
-        later = gen.application(f"shop:v{number}", generation=number).manifest()
-        desk.put(APPLICATIONS, later | {"status": told})
-        await reconcile.application(desk.hub, APP)
-    for name in ("checkout-2", "checkout-3"):
-        await reconcile.run(desk.hub, (TENANT, name))
-    assert desk.hub.stores.items[EAST].spec.want.run == "checkout-3"  # type: ignore[union-attr]
-    await desk.kube.delete(FLEETROLLOUTS, "checkout-2", TENANT)
-    desk.see(FLEETROLLOUTS, "checkout-2")
-    for store in desk.hub.stores.watched:
-        if store.resource in seen:
-            store.replace([one for one in seen[store.resource] if one], store.moment)
-    writes = len(desk.kube.writes())
-    await reconcile.application(desk.hub, APP)
-    made = {(call.verb, call.kind) for call in desk.kube.writes()[writes:]}
-    assert made <= {("replace", "Application")}, "no run, no end of one"
-    assert desk.hub.stores.applications[APP].metadata.generation == 3
-    assert status(desk, APPLICATIONS, "checkout")["run"] == "checkout-3"
-
-
 def deletion(desk: Desk) -> dict[str, Any]:
     """What the ClusterRollout in `east` says of its end."""
     found = desk.kube.peek(CLUSTERROLLOUTS, "checkout.east", TENANT)

@@ -168,7 +168,7 @@ SENTENCES: Final[dict[str, str]] = {
     "WorkloadPending": "Deployments, or the pods of one that serves again, are not there yet.",
     "WorkloadNotFound": "The Deployment that `workloadRef` names does not exist.",
     "WorkloadTaken": "Another Rollout takes the template of that Deployment.",
-    "WorkloadUnfit": "The Deployment's template has labels that belong to the engine.",
+    "WorkloadUnfit": "The Deployment's template has the engine's labels, or it has more pods.",
     "WorkloadContested": "Somebody keeps scaling up a Deployment whose pods have been replaced.",
     "ManualPromotion": "A person asked for it.",
     "ManualRollback": "A person asked for it, or the template is the stable one again.",

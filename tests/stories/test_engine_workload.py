@@ -391,6 +391,31 @@ def test_a_deployment_that_is_scaled_up_before_it_is_seen_without_pods_is_contes
     assert (world.size_before, len(told)) == (0, 1)
 
 
+@pytest.mark.parametrize("way", ["more replicas", "a smaller Deployment", "it keeps its pods"])
+def test_a_deployment_of_many_is_not_replaced_by_the_one_pod_that_nobody_asked_for(
+    way: str,
+) -> None:
+    world = migrating()
+    del world.manifest["spec"]["replicas"]
+    world.settle()
+    assert (world.size_before, world.sets, world.condition("WorkloadReady")) == (
+        4,
+        {},
+        ("False", "WorkloadUnfit"),
+    )
+    assert "write replicas: 4, or give the Deployment 1 first" in world.status.message
+    match way:
+        case "more replicas":
+            world.update(replicas=4)
+        case "a smaller Deployment":
+            world.scale(1)
+        case "it keeps its pods":
+            world.update(workloadRef={"name": NAME, "scaleDown": "Never"})
+    world.settle()
+    sizes = {"more replicas": (4, 0), "a smaller Deployment": (1, 0), "it keeps its pods": (1, 4)}
+    assert (world.ready("shop:v1"), world.size_before) == sizes[way]
+
+
 def test_an_autoscaler_of_the_deployment_is_told_of() -> None:
     world = migrating(scale_down="OnSuccess")
     world.scale(4, "kube-controller-manager")

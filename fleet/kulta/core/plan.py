@@ -22,6 +22,7 @@ from fleet.kulta.core import (
     restart,
     retreat,
     strategies,
+    templates,
     validation,
     workloads,
 )
@@ -38,7 +39,7 @@ def plan(rollout: Rollout, observed: Observed, now: datetime) -> Plan:
 
     Raises UnexpectedState only for what our own rules exclude.
     """
-    found = workloads.resolve(rollout, observed)
+    found = templates.resolve(rollout, observed)
     whole, lacking = (rollout, found) if isinstance(found, Wait) else (found, None)
     reference = rollout.spec.workload_ref
     look = Look(rollout=whole, observed=observed, now=now, reference=reference, lacking=lacking)
@@ -57,7 +58,7 @@ def _decided(look: Look) -> Plan:
         return removal.plan(look, traits)
     if problems:
         return refused(rollout.status, problems, rollout.metadata.generation, look.now)
-    if look.lacking is not None and not workloads.goes_on(look):
+    if look.lacking is not None and not templates.goes_on(look):
         return workloads.stand_still(look, look.lacking, *workloads.left_over(look))
     strategy = strategies.select(rollout.spec.strategy)
     draft = Draft(look=look, traits=_traits(rollout.spec), status=rollout.status)

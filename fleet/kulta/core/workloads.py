@@ -1,6 +1,6 @@
 """workloadRef: a Deployment's template instead of one's own, and its pods replaced without a gap.
 
-`plan` asks `resolve` before anything is decided and `migrate` when everything is; the way back is
+`plan` asks `templates` before anything is decided and `migrate` when everything is; the way back is
 in `restoring`. The Deployment is held by an annotation, so that one Rollout alone takes its pods:
 
     held → the first revision is ready and serves → 0 pods, how many there were is kept
@@ -13,68 +13,20 @@ from collections.abc import Iterator
 
 from fleet.api import conditions
 from fleet.api.conditions import Condition, condition
-from fleet.api.meta import LabelSelector
-from fleet.api.names import ROLLOUT_LABEL
-from fleet.api.rollout import Phase, Rollout, RolloutSpec
+from fleet.api.rollout import Phase
 from fleet.api.workload import ScaleDown, WorkloadRef, WorkloadStatus
-from fleet.kit import memory
 from fleet.kulta.core import contests, decisions, replicas, traffic
 from fleet.kulta.core.actions import Action, ChangeWorkload, Plan
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.look import Look
-from fleet.kulta.core.observed import Observed, Service, Workload
+from fleet.kulta.core.observed import Service, Workload
 from fleet.kulta.core.replicas import Count
 from fleet.kulta.core.wait import Wait
 
 READY = "WorkloadReady"
 """The condition that tells of it."""
-OURS = ROLLOUT_LABEL.partition("/")[0] + "/"
-"""How labels begin by which the engine knows its pods."""
 DEPLOYMENT = ""
 """Its place among the revisions of a rolling update."""
-
-
-def resolve(rollout: Rollout, observed: Observed) -> Rollout | Wait:
-    """The Rollout with template and selector of the Deployment that it names; itself where it names
-    none; why there is none to take."""
-    ref = rollout.spec.workload_ref
-    if ref is None:
-        return rollout
-    found = observed.workloads.get(ref.name)
-    if found is None or found.is_going:
-        return _absent(ref, observed)
-    wait = _unfit(rollout, found, observed)
-    return wait or rollout.model_copy(update={"spec": _whole(rollout.spec, found)})
-
-
-def _absent(ref: WorkloadRef, observed: Observed) -> Wait:
-    why = observed.workloads_unseen
-    if why is not None:
-        message = "no Deployment of this cluster has been seen yet" + (why and f": {why}")
-        return Wait(reason="WorkloadPending", message=message, is_brief=not why)
-    return Wait(
-        reason="WorkloadNotFound",
-        message=f"Deployment {ref.name} does not exist in this namespace; create it, "
-        "or correct spec.workloadRef.name",
-    )
-
-
-def _unfit(rollout: Rollout, found: Workload, observed: Observed) -> Wait | None:
-    if found.holder != rollout.name and found.holder in observed.holders:
-        return Wait(
-            reason="WorkloadTaken",
-            message=f"Rollout {found.holder} takes the template of Deployment {found.name} "
-            "already; name another Deployment, or delete that Rollout",
-        )
-    labels = (found.template.get("metadata") or {}).get("labels") or {}
-    own = sorted(key for key in labels if key.startswith(OURS))
-    if own:
-        return Wait(
-            reason="WorkloadUnfit",
-            message=f"the template of Deployment {found.name} has the label {own[0]}, by which the "
-            "engine knows its own pods; take it out",
-        )
-    return None
 
 
 def stand_still(look: Look, wait: Wait, *before: Action) -> Plan:
@@ -88,26 +40,6 @@ def stand_still(look: Look, wait: Wait, *before: Action) -> Plan:
     told = {"conditions": updated, "message": wait.message, "observed_generation": generation}
     warnings = tuple(decisions.warnings(stored.conditions, updated))
     return Plan(status=stored.model_copy(update=told), actions=before, after=warnings)
-
-
-def goes_on(look: Look) -> bool:
-    """Whether a revision that has begun is brought to its end without the Deployment: judged,
-    promoted or taken back, beside the stable one. What asks for the template has to wait."""
-    status, strategy = look.rollout.status, look.spec.strategy
-    canary = strategy.canary
-    asks = strategy.ab_testing is not None or (canary is not None and canary.session_affinity)
-    if asks or look.lacking is None or look.lacking.is_brief or status.overruled_pod_hash:
-        return False
-    return bool(status.stable_pod_hash) and status.current_pod_hash in look.sets
-
-
-@memory.of_two
-def _whole(spec: RolloutSpec, found: Workload) -> RolloutSpec:
-    selector = spec.selector
-    if selector.is_empty:
-        selector = LabelSelector.model_validate(found.selector)
-    update = {"template": found.template, "selector": selector, "workload_ref": None}
-    return spec.model_copy(update=update)
 
 
 def migrate(draft: Draft) -> None:

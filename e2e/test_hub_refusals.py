@@ -4,9 +4,11 @@ As `test_rollout_refusals.py`: one document per broken rule, one line with the e
 """
 
 import pytest
+import yaml
 
 from e2e.examples import AMOUNT, DURATION, EMPTY, NO_STEPS, STEPS, URL, documents, printed, refusal
 from e2e.ground.controlplane import ControlPlane
+from fleet.api import names
 
 POLICY = "spec.deliveryPolicy"
 ONE_STRATEGY = "write exactly one of canary, simple, blueGreen and abTesting"
@@ -305,6 +307,15 @@ def test_every_bad_example_stands_in_the_table(kind: str) -> None:
 @pytest.mark.parametrize(("name", "words"), APPLICATIONS)
 def test_a_bad_application_is_refused(our_kinds: ControlPlane, name: str, words: str) -> None:
     assert words in refusal(our_kinds, documents("applications")[name])
+
+
+def test_a_gap_that_the_fleet_may_fill_is_no_fault(our_kinds: ControlPlane) -> None:
+    """Its defaults may say how many pods can be missing; what comes of both the hub judges."""
+    manifest = yaml.safe_load(documents("applications")["canary-without-surge"])
+    del manifest["spec"]["deliveryPolicy"]["rollout"]
+    wish = f"{names.APPLICATIONS.path('default')}?dryRun=All&fieldValidation=Strict"
+    code, answer = our_kinds.call("POST", wish, manifest)
+    assert code == 201, answer
 
 
 @pytest.mark.parametrize(("name", "words"), FLEETS)

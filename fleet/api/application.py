@@ -236,7 +236,8 @@ class Limits(Model):
 class DeliveryPolicy(Model):
     """From revision to fleet: inside a cluster, and from cluster to cluster."""
 
-    RULES = (replaceable("self.rollout", "self.strategy.canary"),)
+    # A Fleet's defaults fill either gap, so only both together are what a cluster is told.
+    RULES = (replaceable("self.rollout", "self.strategy.canary", "self.rollout", "self.strategy"),)
 
     strategy: StrategyPolicy | None = None
     rollout: Conduct | None = None

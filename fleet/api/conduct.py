@@ -35,12 +35,17 @@ class Conduct(Model):
     """So many revisions that were stable before the present one need no steps and no analysis."""
 
 
-def replaceable(own: str, canary: str) -> Rule:
+def replaceable(own: str, canary: str, *complete: str) -> Rule:
     """That some pod can go before another comes, or after it: where the amounts of a Conduct stand
-    in `own` and those of a canary in `canary`; both are paths of optional fields below `self`."""
+    in `own` and those of a canary in `canary`; both are paths of optional fields below `self`.
+
+    Without one of the fields `complete` it is too early to tell: somebody else may fill the gap.
+    """
     place = "" if own == "self" else f".{own.removeprefix('self.')}"
+    told = [_is_there(path) for path in complete]
+    none = [_is_none(amount, own, canary) for amount in ("maxSurge", "maxUnavailable")]
     return Rule(
-        rule=f"!({_is_none('maxSurge', own, canary)} && {_is_none('maxUnavailable', own, canary)})",
+        rule=f"!({' && '.join([*told, *none])})",
         message="maxSurge and maxUnavailable cannot both be 0: no pod could ever be replaced",
         field=f"{place}.maxSurge",
     )

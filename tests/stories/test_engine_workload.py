@@ -58,6 +58,23 @@ def test_the_deployments_pods_are_replaced_without_a_gap(
     assert world.log == []
 
 
+@pytest.mark.parametrize(
+    ("strategy", "delay"),
+    [
+        pytest.param(gen.canary(20, 50), 30, id="that a Service left has its pods for the delay"),
+        pytest.param({"simple": {}}, 0, id="that no Service left has them no longer"),
+    ],
+)
+def test_a_deployment(strategy: dict[str, Any], delay: int) -> None:
+    world = migrating(strategy)
+    while world.status.phase != Phase.COMPLETED:
+        world.run(1)
+    world.run(max(delay - 5, 0))
+    assert world.size_before == (4 if delay else 0)
+    world.run(10)
+    assert world.size_before == 0
+
+
 def test_a_deployment_that_keeps_its_pods_is_held_and_never_scaled() -> None:
     world = migrating(scale_down="Never").settle()
     assert (world.size_before, world.ready("shop:v1")) == (4, 4)

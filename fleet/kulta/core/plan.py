@@ -72,7 +72,7 @@ def _decided(look: Look) -> Plan:
         retreat.keep(draft)
     elif draft.phase is Phase.COMPLETED:
         promotion.settle(draft)
-    workloads.migrate(draft)
+    workloads.migrate(draft, promotion.keeps)
     if not draft.is_active:
         restart.go_on(draft)
     advice.ask(draft)

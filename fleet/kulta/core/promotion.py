@@ -189,6 +189,7 @@ def complete(draft: Draft) -> None:
     """The current revision is the stable one from now on."""
     revision, before = draft.current, draft.stable
     replaced = before if before != revision else ""
+    has_left = bool(replaced) or workloads.is_replaced(draft)
     message = f"revision {revision} is stable"
     if replaced:
         message = f"revision {revision} was promoted and is stable; it replaced {before}"
@@ -206,7 +207,7 @@ def complete(draft: Draft) -> None:
         stable_pod_hash=revision,
         proven_pod_hashes=(revision, *proven)[:PROVEN],
         previous_pod_hash=replaced,
-        promoted_at=draft.now if replaced else draft.status.promoted_at,
+        promoted_at=draft.now if has_left else draft.status.promoted_at,
         pause_start_time=None,
         progress_started_at=None,
         pause_requested=False,

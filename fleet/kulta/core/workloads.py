@@ -9,7 +9,7 @@ in `restoring`. The Deployment is held by an annotation, so that one Rollout alo
 `Progressively` is a rolling update in which the Deployment is the oldest revision.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from fleet.api import conditions
 from fleet.api.conditions import Condition, condition
@@ -42,8 +42,9 @@ def stand_still(look: Look, wait: Wait, *before: Action) -> Plan:
     return Plan(status=stored.model_copy(update=told), actions=before, after=warnings)
 
 
-def migrate(draft: Draft) -> None:
-    """Size the Deployment, and where both are replaced pod by pod the revisions too."""
+def migrate(draft: Draft, stays: Callable[[Draft], bool]) -> None:
+    """Size the Deployment, and where both are replaced pod by pod the revisions too. `stays`: who
+    tells whether pods that had the traffic stay for a while."""
     ref = draft.look.reference
     draft.workloads.extend(left_over(draft.look))
     if ref is None:
@@ -51,7 +52,9 @@ def migrate(draft: Draft) -> None:
     if ref is None or draft.look.lacking is not None:
         return
     found = draft.look.observed.workloads[ref.name]
-    size, original = _size(draft, ref, found), _original(draft, found)
+    is_spared = draft.phase is Phase.COMPLETED and not _was_empty(draft, found) and stays(draft)
+    size = found.replicas if is_spared else _size(draft, ref, found)
+    original = _original(draft, found)
     if size < found.replicas and not original:
         original = found.replicas
     if (size, draft.name, original) != (found.replicas, found.holder, found.original):
@@ -128,6 +131,17 @@ def base(draft: Draft) -> str:
     found, item = draft.look.observed.workloads[ref.name], draft.look.observed.services.get(name)
     is_theirs = item is not None and found.replicas > 0 and selects(item, found)
     return "" if is_theirs else draft.current
+
+
+def is_replaced(draft: Draft) -> bool:
+    """Whether the stable Service was switched from pods of the Deployment to the first revision:
+    requests that are on their way there still have them for `scaleDownDelay`."""
+    look, name = draft.look, draft.traits.stable_service
+    ref, item = look.reference, look.observed.services.get(name)
+    found = look.observed.workloads.get(ref.name) if ref is not None else None
+    if draft.stable or found is None or item is None or look.lacking is not None:
+        return False
+    return found.replicas > 0 and selects(item, found)
 
 
 def selects(item: Service, found: Workload) -> bool:

@@ -308,7 +308,7 @@ class Table:
     def wait(self, judge: str, name: str, path: str, expected: tuple[int, str]) -> None:
         """Until it is answered so: an Envoy takes a route a moment after it is spoken of."""
         try:
-            until(lambda: self.ask(judge, name, path)[:2] == expected, "answer", within=3)
+            until(lambda: self.ask(judge, name, path)[:2] == expected, "answer", within=10)
         except TimeoutError:
             found = self.ask(judge, name, path)
             pytest.fail(f"{judge} answers {path!r} of {name!r} with {found}, not {expected}")

@@ -29,6 +29,8 @@ weight before, and a right one is outside of the interval once in a thousand tim
 DEVIATIONS = NormalDist().inv_cdf(0.9995)
 """Of a binomial count, within which 99.9 % of all samples are."""
 FEW = 12
+PATIENCE = 60.0
+"""Seconds that a client waits for an answer: a refusal comes at once, also on a busy machine."""
 
 
 def template(name: str, version: str) -> Manifest:
@@ -71,12 +73,14 @@ class Stage:
         route a moment before its Envoy has it."""
         self.change(version)
         self.subject.wait(currentStepIndex=0, reachedStepIndex=0, currentWeight=20)
-        until(lambda: self.versions(TEAM) == {version}, f"the team gets {version}", within=5)
+        until(lambda: self.versions(TEAM) == {version}, f"the team gets {version}", within=10)
 
     def load(self, headers: tuple[tuple[str, str], ...] = (), **load: Any) -> list[LoadGenerator]:
         """Clients of a kind, one for each gateway."""
         return [
-            LoadGenerator(Load(url=url, host=host(self.name), headers=headers, **load))
+            LoadGenerator(
+                Load(url=url, host=host(self.name), headers=headers, timeout=PATIENCE, **load)
+            )
             for url in self.court.urls.values()
         ]
 
@@ -184,7 +188,13 @@ def check_weights(stage: Stage, version: str, percent: int) -> None:
             seen[name].append(count)
 
 
-MANY: Manifest = {"rate": 250, "duration": 60, "total": TOTAL, "connections": TOTAL}
+MANY: Manifest = {
+    "rate": 250,
+    "duration": 60,
+    "total": TOTAL,
+    "connections": TOTAL,
+    "timeout": PATIENCE,
+}
 GRPC = (("Content-Type", "application/grpc"),)
 
 
@@ -308,4 +318,4 @@ def test_an_experiment_is_for_those_who_ask_for_it(stages: dict[str, Stage]) -> 
 
 def _wait_for_rules(stage: Stage) -> None:
     """Contour says that it has a rule a moment before its Envoy does."""
-    until(lambda: stage.versions({"X-Variant": "B"}) == {"v2"}, "B is answered", within=5)
+    until(lambda: stage.versions({"X-Variant": "B"}) == {"v2"}, "B is answered", within=10)

@@ -6,7 +6,7 @@ is to be measured.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -107,7 +107,14 @@ class Tenant:
         cluster["spec"] |= spec
         self.put(MEMBERCLUSTERS, cluster)
 
-    def deliver(self, image: str, *, name: str = NAME, **policy: Any) -> None:
+    def deliver(
+        self,
+        image: str,
+        *,
+        name: str = NAME,
+        overrides: Sequence[Mapping[str, Any]] = (),
+        **policy: Any,
+    ) -> None:
         """Write the Application with that image."""
         containers = [{"name": "app", "image": image}]
         labels = {"app": name}
@@ -119,6 +126,7 @@ class Tenant:
                 "service": {"name": NAME, "port": 80},
             },
             "deliveryPolicy": {"strategy": STEPS, **policy},
+            **({"overrides": overrides} if overrides else {}),
         }
         self.put(APPLICATIONS, {"metadata": {"name": name}, "spec": spec})
 

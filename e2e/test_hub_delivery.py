@@ -22,6 +22,7 @@ from fleet.api.names import (
     APPLICATIONS,
     ENGINE_NAMESPACE,
     FLEETROLLOUTS,
+    MEMBERCLUSTERS,
     REQUEST_ANNOTATION,
     ROLLOUTS,
 )
@@ -45,7 +46,7 @@ def tenant(world: World) -> Tenant:
 
 
 def test_three_members_get_it_wave_by_wave(tenant: Tenant) -> None:
-    tenant.deliver("app:v1", **WAVES)
+    tenant.deliver("app:v1", overrides=[FEWER], **WAVES)
     tenant.puppets["west"].await_image(tenant.namespace, NAME, "app:v1")
     time.sleep(0.5)
     assert tenant.writes("east") == tenant.writes("north") == []
@@ -60,6 +61,19 @@ def test_three_members_get_it_wave_by_wave(tenant: Tenant) -> None:
     assert " 3/3 " in columns
     created = {request.resource for request in tenant.writes("east") if request.verb == "create"}
     assert created == {"services"}
+    # And a label that an override looks for is a change as well, though nobody asks for another.
+    path = MEMBERCLUSTERS.path(tenant.namespace, "east")
+    code, answer = tenant.world.plane.call("PATCH", path, {"metadata": {"labels": RING}})
+    assert code == 200, answer
+    run = until(lambda: tenant.get(FLEETROLLOUTS, f"{NAME}-2"), "there is a run", within=20)
+    assert run["spec"]["trigger"] == "ClusterInputsChanged"
+
+
+RING = {"ring": "last"}
+FEWER = {
+    "clusterSelector": {"matchLabels": RING},
+    "patch": [{"op": "replace", "path": "/workload/replicas", "value": 1}],
+}
 
 
 def test_a_change_is_in_all_members_within_the_limit(tenant: Tenant) -> None:

@@ -26,6 +26,8 @@ IS_DEEP = search.MANY > 1_000
 SEEDS = range(1, 11) if IS_DEEP else (1,)
 OF_EACH = 4 if IS_DEEP else 2
 FAULTS = 30 if IS_DEEP else 8
+MANY = 8 if IS_DEEP else 3
+"""Requests in a row that fail: each that meets the same Rollout doubles the time it waits."""
 PAUSE_SECONDS = 0.3
 """Between two faults."""
 HANG_SECONDS = 17.0
@@ -49,8 +51,8 @@ class Chaos:
         usual: dict[str, Callable[[], object]] = {
             "killed": self.scene.restart,
             "conflicts": lambda: proxy.fail(409, times=6, when=is_update),
-            "errors": lambda: proxy.fail(self.dice.choice((500, 503, 504)), times=8),
-            "throttled": lambda: proxy.fail(429, times=8),
+            "errors": lambda: proxy.fail(self.dice.choice((500, 503, 504)), times=MANY),
+            "throttled": lambda: proxy.fail(429, times=MANY),
             "lost": lambda: proxy.lose_answer(times=4),
             "expired": lambda: do(proxy.expire_watches),
             "flapping": self.flap,

@@ -33,7 +33,7 @@ from fleet.api.names import (
 from tests import search
 
 HUB = "hub"
-EACH = 1 if search.MANY > 1_000 else 9
+EACH = 1 if search.MANY > 1_000 else 7
 """The hub dies after every so many-th write."""
 SEED = 5
 WAVES = [

@@ -6,11 +6,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 # How many processes share the tests on real control planes; each waits for some of its time.
 WORKERS ?= auto
+# Folders of the tests that are pure.
+PURE := tests/api tests/kit tests/rendering tests/kulta/core tests/hub/core tests/stories
 
 # Without compiled files of its own, every start of Python would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help parts demo test check lint types pure pure-engine pure-rest cover check-deep mutants bench format clean binaries
+.PHONY: help parts demo test check lint types pure pure-stories pure-rest runtimes cover check-deep mutants bench format clean binaries
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,11 +33,11 @@ parts: $(READY)
 demo: binaries  ## one change through a hub and three clusters, with a bad version that takes itself back
 	@$(BIN)/python -m e2e.demo
 
-test: check parts  ## everything: lint, types, contracts, pure tests, tests on real control planes
+test: check parts  ## everything: lint, types, contracts, pure tests, runtimes, real control planes
 	@$(BIN)/python -m pytest e2e --numprocesses $(WORKERS)
 
-check: $(READY)  ## lint, types, import contracts and the pure tests (no cluster, seconds)
-	@$(MAKE) --no-print-directory --jobs 4 --output-sync lint types pure-engine pure-rest
+check: $(READY)  ## lint, types, import contracts, all tests without a cluster (seconds)
+	@$(MAKE) --no-print-directory --jobs 5 --output-sync lint types pure-stories pure-rest runtimes
 
 lint: $(READY)
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
@@ -44,14 +46,18 @@ types: $(READY)
 	@$(BIN)/mypy --no-error-summary
 
 # Two halves that take equally long: workers of one run would each collect everything.
-pure: $(READY)
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync pure-engine pure-rest
+pure: $(READY)  ## what needs no socket, no process and no real time: seconds
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync pure-stories pure-rest
 
-pure-engine: $(READY)
-	@$(BIN)/python -m pytest tests/kulta tests/stories/test_engine_*.py --quiet
+pure-stories: $(READY)
+	@$(BIN)/python -m pytest tests/stories/test_engine_* tests/kulta/core/analysis --quiet
 
 pure-rest: $(READY)
-	@$(BIN)/python -m pytest tests --ignore tests/kulta --ignore-glob '*/test_engine_*' --quiet
+	@$(BIN)/python -m pytest $(PURE) --ignore-glob '*/test_engine_*' --ignore tests/kulta/core/analysis --quiet
+
+# Both runtimes, clients and commands, at servers and processes of their own; much of it is waiting.
+runtimes: $(READY)
+	@$(BIN)/python -m pytest tests $(PURE:%=--ignore %) --quiet
 
 cover: $(READY)  ## what the pure tests do not reach in the pure part (minutes)
 	@$(BIN)/coverage run -m pytest tests --quiet --timeout 300 && $(BIN)/coverage report

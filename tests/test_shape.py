@@ -4,6 +4,7 @@ Not checked here: complexity and arguments (ruff), imports (import-linter).
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -93,3 +94,15 @@ def test_the_core_never_awaits() -> None:
     cores = [path for path in files() if "core" in path.parts and "fleet" in path.parts]
     assert cores
     assert [named(path) for path in cores if files()[path].awaits] == []
+
+
+def test_pure_tests_touch_no_world() -> None:
+    """Neither sockets nor processes nor an event loop: that is why they take seconds."""
+    line = next(x for x in (ROOT / "Makefile").read_text().splitlines() if x.startswith("PURE := "))
+    folders = [ROOT / folder for folder in line.removeprefix("PURE := ").split()]
+    worldly = re.compile(
+        r"^(import|from) (aiohttp|asyncio|httpx|socket|subprocess|threading)\b", re.M
+    )
+    pure = {x: y for x, y in sources.texts().items() if any(map(x.is_relative_to, folders))}
+    assert len(pure) > 100
+    assert [named(path) for path, text in pure.items() if worldly.search(text)] == []

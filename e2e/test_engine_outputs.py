@@ -116,7 +116,11 @@ def story(cluster: ControlPlane) -> Iterator[Story]:
         for number in range(1, MOST_WRITES):
             if not _round(told, proxy, number):
                 break
-        until(lambda: shows(running, 'kulta_events_waiting{sink="cdevents"} 0'), "sent", within=30)
+        last = max(told.expected, key=told.expected.__getitem__)
+        until(lambda: last in {letter["id"] for letter in box.letters}, "the last", within=30)
+        for sink in ("events", "cdevents", "occurrences"):
+            none = f'kulta_events_waiting{{sink="{sink}"}} 0'
+            until(lambda none=none: shows(running, none), f"{sink}: all are sent", within=30)
         running.stop()
         yield told
 

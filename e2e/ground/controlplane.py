@@ -314,8 +314,9 @@ class ControlPlane:
             self.write_kubeconfig(self.kubeconfig_of(user), token)
 
     def _run(self, part: str) -> None:
-        argv = [str(binaries.find(part)), *flags.PARTS[part].argv(self._at)]
-        log, stage = self.folder / f"{part}.log", flags.PARTS[part].stage
+        known = flags.PARTS[part]
+        argv = [*known.under, str(binaries.find(part)), *known.argv(self._at)]
+        log, stage = self.folder / f"{part}.log", known.stage
         variables = flags.garbage(self.options.room)
         self.processes[part] = processes.start(part, argv, log=log, stage=stage, env=variables)
 

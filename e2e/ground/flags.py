@@ -14,6 +14,9 @@ from e2e.ground.authority import Certificate
 CONTROLLER_MANAGER = "system:kube-controller-manager"
 SCHEDULER = "system:kube-scheduler"
 KWOK = "kwok"
+AGAIN = ("/bin/sh", "-c", 'until "$@"; do sleep 0.2; done', "again")
+"""kwok v0.8.0 may die when it sees its first objects: two of its workers then fill one map. As a
+kubelet would, it starts again."""
 FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
 """The annotation of nodes that kwok plays; other nodes of the plane are left alone."""
 ROOM, MUCH_ROOM = 1_000, 4_096
@@ -86,6 +89,8 @@ class Part:
 
     stage: int
     argv: Callable[[Layout], list[str]]
+    under: tuple[str, ...] = ()
+    """What runs the program, where it does not run by itself."""
 
 
 def _resource(name: str) -> dict[str, Any]:
@@ -188,6 +193,6 @@ PARTS: Mapping[str, Part] = {
     "kube-apiserver": Part(stage=processes.SERVER, argv=_api_server),
     "kube-controller-manager": Part(stage=processes.FIRST, argv=_controller_manager),
     "kube-scheduler": Part(stage=processes.FIRST, argv=_scheduler),
-    "kwok": Part(stage=processes.FIRST, argv=_kwok),
+    "kwok": Part(stage=processes.FIRST, argv=_kwok, under=AGAIN),
 }
 """By the name of the program."""

@@ -4,7 +4,8 @@ Used by `plan`, `simulate` and `diff`. Files with a Fleet and its MemberClusters
 they lack is read from one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,9 +127,21 @@ def _read(asked: Asked) -> Inputs:
     members = [x for x in objects if isinstance(x, MemberCluster)]
     if fleet is not None and members:
         return _alone(application, fleet, members)
-    space = asked.namespace or application.namespace
-    with place.reached(asked.kubeconfig, asked.context, space) as hub:
+    lacking = f"Fleet {wanted}" if fleet is None else "its MemberClusters"
+    with _completing(asked, asked.namespace or application.namespace, lacking) as hub:
         return _with_hub(hub, _merged(hub, application), fleet, members)
+
+
+@contextmanager
+def _completing(asked: Asked, namespace: str, lacking: str) -> Iterator[Place]:
+    """The hub, for what the files lack. Raises UserError that says how to do without one."""
+    with ExitStack() as stack:
+        try:
+            hub = stack.enter_context(place.reached(asked.kubeconfig, asked.context, namespace))
+        except UserError as error:
+            hint = f"with {lacking} among the files (-f) no hub is asked"
+            raise UserError(error.reason, f"{error}; {hint}") from error
+        yield hub
 
 
 def _chosen(found: Sequence[Application], name: str) -> Application:

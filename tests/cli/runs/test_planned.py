@@ -186,3 +186,19 @@ def test_files_alone_are_enough(tmp_path: Path) -> None:
 def test_what_is_missing_is_a_typing_error(words: tuple[str, ...], said: str) -> None:
     done = fleet("plan", *words)
     assert (done.returncode, said in done.stderr) == (2, True), done
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        pytest.param(["application.yaml"], "Fleet production", id="no Fleet"),
+        pytest.param(["application.yaml", "fleet.yaml"], "its MemberClusters", id="no member"),
+    ],
+)
+def test_without_a_hub_it_says_which_file_would_do(
+    files: list[str], said: str, tmp_path: Path
+) -> None:
+    words = [word for name in files for word in ("-f", str(EXAMPLES / name))]
+    done = fleet("plan", *words, "--kubeconfig", str(tmp_path / "none"))
+    hint = f"with {said} among the files (-f) no hub is asked"
+    assert (done.returncode, hint in done.stderr) == (2, True), done

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet.api import Application, Fleet, hooks, values
+from fleet.api.advisor import ASKED, NO_ENDPOINT
 from fleet.api.application import ApplicationSpec, DeliveryPolicy, Limits, Workload
 from fleet.api.conduct import Conduct
 from fleet.api.names import ClusterName, is_closed
@@ -105,6 +106,8 @@ def _rollout(policy: DeliveryPolicy) -> Iterator[str]:
             f"{where}: maxSurge and maxUnavailable are both 0, so no pod could ever be replaced: "
             "write at least 1 for one of them"
         )
+    if conduct.advisor.level in ASKED and not conduct.advisor.endpoint:
+        yield f"{where}.rollout.{NO_ENDPOINT}"
     try:
         durations.parse(conduct.scale_down_delay, allow_zero=True)
     except ValueError as error:

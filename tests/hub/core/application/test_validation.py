@@ -75,6 +75,12 @@ CASES = [
         id="a window of nothing",
     ),
     pytest.param(
+        [put(f"{POLICY}/rollout", {"advisor": {"level": "Planned"}})],
+        "spec.deliveryPolicy.rollout.advisor.endpoint is required from level Advised on: write the "
+        "URL of the advisor, or level Off or Context",
+        id="an advisor that nobody can ask",
+    ),
+    pytest.param(
         [put(f"{POLICY}/progressDeadline", "8d")],
         "spec.deliveryPolicy.progressDeadline: '8d' is out of range: write a whole number and one "
         "unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",

@@ -130,6 +130,17 @@ class TestPreview:
         assert world.status.phase is Phase.COMPLETED
         assert world.sets[V1].replicas == world.sets[V2].replicas == 0
 
+    def test_scaled_to_zero_while_it_is_held_the_preview_comes_back(self) -> None:
+        world = previewing()
+        world.update(hold={"reason": "halted"})
+        for size in (0, 2):
+            world.update(replicas=size)
+            world.run(5)
+            assert world.status.phase is Phase.PREVIEW
+            assert world.condition("Paused") == ("True", "Held")
+            assert world.size("shop:v1") == world.size("shop:v2") == size
+        assert world.behind(gen.ACTIVE) == {V1}
+
 
 class TestGate:
     """Who opens it."""

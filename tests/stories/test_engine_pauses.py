@@ -1,10 +1,13 @@
 """Stories of pauses: those of a step, timed or until a person ends them."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from fleet.api.rollout import Phase
+from tests.kulta.ab import ab_world
+from tests.kulta.world import World
 from tests.stories.test_engine_canary import running
 
 
@@ -141,3 +144,30 @@ class TestPauses:
         assert world.status.handled == {}
         world.annotate("promote")
         assert world.settle().status.phase is Phase.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("made", "reached"),
+    [
+        pytest.param(lambda: running((50, None), routed=True, replicas=0), "Paused", id="a canary"),
+        pytest.param(lambda: running((50, None), replicas=0), "Paused", id="without a route"),
+        pytest.param(lambda: ab_world(replicas=0).settle(), "Experimenting", id="an experiment"),
+    ],
+)
+def test_held_without_pods_the_old_revision_grows_and_the_new_one_is_tried(
+    made: Callable[[], World], reached: str
+) -> None:
+    """Without pods there is nothing to try; with a hold there may be some before it ends."""
+    world = made()
+    world.update(hold={"reason": "halted"})
+    world.image("shop:v2")
+    world.run(5)
+    assert world.condition("Paused") == ("True", "Held")
+    world.update(replicas=2)
+    world.run(5)
+    assert (world.ready("shop:v1"), world.size("shop:v2")) == (2, 0)
+    world.update(hold=None)
+    world.run(10)
+    assert world.status.phase == reached
+    assert world.status.current_step_index == 0
+    assert world.ready("shop:v1") > 0

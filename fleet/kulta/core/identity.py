@@ -65,7 +65,7 @@ def begin(draft: Draft, strategy: Strategy) -> None:
     reason = _occasion(draft)
     stepwise = bool(draft.stable) or draft.look.spec.steps_on_first_rollout
     returns = promotion.returnable(draft) == draft.look.hash
-    index, weight = strategy.start(draft.look.spec, stepwise and draft.look.total > 0)
+    index, weight = strategy.start(draft.look.spec, stepwise)
     _reset(draft, index, weight)
     draft.move(Phase.PROGRESSING)
     if returns:

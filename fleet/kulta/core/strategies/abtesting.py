@@ -195,6 +195,7 @@ class ABTestingStrategy:
         if draft.stable and was != (draft.current, draft.status.current_step_index):
             draft.again()
         elif base.begins(draft):
+            draft.set(current_step_index=OVER)
             promotion.promote(draft)
 
 

@@ -9,6 +9,9 @@ from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.wait import PODS, Wait
 
+TRIED = frozenset({Phase.PREVIEW, Phase.EXPERIMENTING, Phase.CONCLUDED})
+"""The new revision is complete and stands beside the one that serves."""
+
 
 def examine(draft: Draft, *, iterations: int | None = None) -> Finding:
     """What metrics say, and where they have nothing against it, the advisor.
@@ -46,14 +49,25 @@ def fails(draft: Draft, finding: Finding) -> bool:
 
 
 def begins(draft: Draft) -> bool:
-    """Whether a rollout without steps may begin: a hold stops what has no pods yet."""
+    """Whether a rollout without steps may begin: a hold stops what has no pods yet, or is still
+    shown or tried and was only scaled to nothing."""
     held = holds.of_spec(draft)
-    if held is not None and not draft.look.replicas(draft.current):
+    is_open = draft.phase in TRIED or not draft.look.replicas(draft.current)
+    if held is not None and is_open:
+        _keep(draft)
         _take_back(draft)
         pause(draft, held)
         return False
     draft.move(Phase.PROGRESSING)
     return True
+
+
+def _keep(draft: Draft) -> None:
+    """Whoever serves alone has as many pods as are wanted, and not those of some time before."""
+    if not draft.look.total:
+        draft.arrange(dict.fromkeys(draft.look.sets, 0))
+    elif draft.stable in draft.look.sets and not draft.others():
+        draft.scale(draft.stable, draft.look.total)
 
 
 def _take_back(draft: Draft) -> None:
@@ -69,11 +83,13 @@ def _take_back(draft: Draft) -> None:
 
 
 def pause(draft: Draft, why: Wait) -> None:
-    """Stand still for `why`, with the clock stopped; an answer that is on its way is no pause."""
+    """Stand still for `why`, with the clock stopped; an answer that is on its way is no pause, and
+    what is shown or tried is held as it is."""
     deadlines.stop(draft)
     if why.reason == hooks.ASKED:
         draft.progress = why
         draft.move(Phase.PROGRESSING)
         return
     draft.paused = why
-    draft.move(Phase.PAUSED)
+    if draft.phase not in TRIED:
+        draft.move(Phase.PAUSED)

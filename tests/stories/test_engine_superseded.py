@@ -120,3 +120,22 @@ def share(world: World) -> int:
     if gen.VARIANT in world.services:
         return 100 if gen.VARIANT in checker.leads(world) else 0
     return world.split()[1]
+
+
+def test_traffic_stays_with_what_is_given_up_where_the_stable_set_was_deleted() -> None:
+    """Its pods serve until those of the next revision are ready, which then takes their place."""
+    world = half()
+    del world.sets[V1]
+    world.pods = {key: pod for key, pod in world.pods.items() if pod.hash != V1}
+    world.strict = False  # half of the traffic is lost already
+    world.run(1)
+    world.startup = 30.0
+    world.image("shop:v3")
+    world.run(20)
+    assert (world.split(), world.behind(gen.CANARY)) == ((50, 50), {V2})
+    world.run(60)
+    assert (world.split(), world.behind(gen.CANARY)) == ((50, 50), {V3})
+    world.annotate("promote")
+    world.settle()
+    assert world.status.phase is Phase.COMPLETED
+    assert world.behind(gen.STABLE) == {V3}

@@ -38,7 +38,7 @@ def remaining(draft: Draft) -> int:
     """Percent that the stable revision cannot take back yet, while the other one can serve it: all
     of it where nobody there is ready, else 0 where it kept all its pods."""
     total, stable = draft.look.total, draft.stable
-    if not total or stable not in draft.look.sets:
+    if not total or not stable:
         return 0
     if not draft.look.ready(traffic.target(draft, draft.traits.canary_service)):
         return 0

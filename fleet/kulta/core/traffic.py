@@ -234,9 +234,14 @@ def _lead(draft: Draft, name: str, revision: str, left: int) -> Wait | None:
     if service is not None and target(draft, name) != revision:
         undone = services.is_undone(service, draft.look.rollout)
         wait = None if undone else weigh(draft, left)
-    if wait is None and left:
+    if wait is None and left and not _takes_over(draft, revision):
         return taking_back(draft.stable)
     return wait or point(draft, name, revision)
+
+
+def _takes_over(draft: Draft, revision: str) -> bool:
+    """Whether it serves in place of one that is given up, since the stable one has no set left."""
+    return draft.stable not in draft.look.sets and draft.look.ready(revision) > 0
 
 
 def taking_back(stable: str) -> Wait:

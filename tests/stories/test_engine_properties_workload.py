@@ -106,7 +106,7 @@ def test_no_pod_is_lost_on_the_way_there_and_back(
     world.settle()
     if not world.gone:  # its template is not the one that serves
         assert world.condition("WorkloadReady") == ("False", "WorkloadPending")
-        world.scale(sizes["replicas"])
+        world.scale(world.workload.original or 0)  # as its message says
         world.settle()
     assert world.gone
     assert (world.workload.holder, world.workload.original) == ("", None)

@@ -183,6 +183,8 @@ def spoilt(given: Wish, dice: Random) -> Wish:
     here[way[-1]] = value
     if path.endswith("unmatchedClusters"):
         here["waves"] = [{"name": "one", "clusters": ["a"]}]
+    if path.endswith("service"):  # a rolling update needs none
+        body["deliveryPolicy"]["strategy"] = clone(gen.CANARY)
     return replace(given, **{kind: body})
 
 

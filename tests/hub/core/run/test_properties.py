@@ -6,7 +6,7 @@ that is never put to the test is none.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -168,7 +168,7 @@ def check(before: World, after: World) -> None:
             own = {row.name for row in rows.of(found, wave.name)}
             fresh = (started - set(known)) & own
             if is_whole:
-                failed = spent(before, run, wave)
+                failed = spent(before, run, wave, retried=_retried(before, found))
                 assert not (fresh and failed), "no start overspends a budget"
                 assert not fresh or status.started_at, "nobody starts before its wave"
                 assert not fresh or is_open(wave, status, before), "nobody before its gates"
@@ -182,13 +182,20 @@ def check(before: World, after: World) -> None:
             assert run.status.unblock, "what it waits for says how that ends"
 
 
-def spent(before: World, run: FleetRollout, wave: PlannedWave) -> bool:
+def _retried(before: World, found: Sequence[rows.Row]) -> set[str]:
+    """Those who try again already, in the tick in which a person asked for it."""
+    if not before.request.startswith("retry/"):
+        return set()
+    return {row.name for row in found if row.since is not None and row.since >= before.now}
+
+
+def spent(before: World, run: FleetRollout, wave: PlannedWave, retried: Collection[str]) -> bool:
     """Whether more have failed than the wave bears, but for those that a person accepted or lets
     try again."""
     old = before.runs.get(run.name)
     if old is None or run.spec.plan.on_failure == "Continue":
         return False
-    let_go = {*run.status.accepted, *run.status.retrying, *old.status.retrying}
+    let_go = {*run.status.accepted, *run.status.retrying, *old.status.retrying, *retried}
     failed = [row for row in rows.of(look(before, old), wave.name) if row.is_failed]
     return sum(row.name not in let_go for row in failed) > wave.failure_budget
 

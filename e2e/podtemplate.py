@@ -22,7 +22,14 @@ KEPT = (
 
 LONGEST_ENUM = 20
 
-GONE_DRIVERS = ("flocker", "glusterfs", "quobyte", "scaleIO", "storageos")
+GONE_DRIVERS = (
+    "flocker",
+    "glusterfs",
+    "photonPersistentDisk",
+    "quobyte",
+    "scaleIO",
+    "storageos",
+)
 """Volumes whose drivers left Kubernetes before 1.28, the oldest that a member may have."""
 SET_BY_SERVER = (
     "deletionGracePeriodSeconds",
@@ -35,6 +42,11 @@ SET_BY_SERVER = (
     "uid",
 )
 """Metadata that means nothing in a template; `creationTimestamp: null` is what tools write."""
+NOT_OF_CLAIMS = ("finalizers", "generateName", "name", "namespace")
+"""Metadata that every API server forbids in the template of a claim."""
+MERGED = "x-kubernetes-map-type"
+"""How objects are merged; where a list or an object around one has a single owner, it says
+nothing."""
 
 QUANTITY = {
     "x-kubernetes-int-or-string": True,
@@ -48,6 +60,7 @@ def schema(openapi: dict[str, Any]) -> dict[str, Any]:
     definitions = openapi["components"]["schemas"]
     result = _structural(definitions["io.k8s.api.core.v1.PodTemplateSpec"], definitions)
     _leave_out(result)
+    _settle_owners(result, is_owned_whole=False)
     return result
 
 
@@ -55,6 +68,12 @@ def _leave_out(template: dict[str, Any]) -> None:
     """What no API server or kubelet of the supported versions does anything with."""
     spec = template["properties"]["spec"]["properties"]
     del spec["ephemeralContainers"]  # every API server forbids them in a template
+    del spec["activeDeadlineSeconds"]  # the same in a ReplicaSet's
+    del spec["overhead"]  # the server writes it into pods, by their RuntimeClass, and nobody else
+    for kind in ("containers", "initContainers"):
+        lifecycle = spec[kind]["items"]["properties"]["lifecycle"]["properties"]
+        for handler in ("postStart", "preStop"):  # here no kubelet can do it, unlike in a probe
+            del lifecycle[handler]["properties"]["tcpSocket"]
     volume = spec["volumes"]["items"]["properties"]
     for name in GONE_DRIVERS:
         del volume[name]
@@ -63,6 +82,19 @@ def _leave_out(template: dict[str, Any]) -> None:
         meta = holder["properties"]["metadata"]["properties"]
         for name in SET_BY_SERVER:
             del meta[name]
+    for name in NOT_OF_CLAIMS:
+        del meta[name]
+
+
+def _settle_owners(node: dict[str, Any], *, is_owned_whole: bool) -> None:
+    """Leave out what is said of merging inside of what is never merged."""
+    if is_owned_whole:
+        node.pop(MERGED, None)
+    is_list = node.get("type") == "array" and "x-kubernetes-list-type" not in node
+    below = is_owned_whole or is_list or node.get(MERGED) == "atomic"
+    inner = [node[key] for key in ("items", "additionalProperties") if key in node]
+    for child in (*node.get("properties", {}).values(), *inner):
+        _settle_owners(child, is_owned_whole=below)
 
 
 def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -197,7 +197,8 @@ ROLLOUTS = [
     pytest.param(
         "judged-without-metrics",
         f"{CANARY}.analysis: Invalid value: "
-        "a step of analysis needs analysis.metrics: [{name: error-rate, threshold: 5}]",
+        "a step of analysis, or analyzeAtFull, needs analysis.metrics: "
+        "[{name: error-rate, threshold: 5}]",
         id="a step of analysis without metrics",
     ),
     pytest.param(

@@ -56,7 +56,7 @@ class CompareToStable(Model):
         str | int,
         Rules(
             Rule(
-                rule=f"type(self) == int ? self >= 0 : self.matches(r'{_INCREASE}')",
+                rule=f"string(self).matches(r'{_INCREASE}')",
                 message="write 10%, or a number in the metric's unit: 2 or '0.5'",
             ),
             **{"x-kubernetes-int-or-string": True, "maxLength": 12},

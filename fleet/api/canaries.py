@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from fleet.api.rules import Rule
 
-JUDGED_STEPS = Rule(
-    rule="!has(self.steps) || !self.steps.exists(step, has(step.analysis)) || "
-    "(has(self.analysis) && has(self.analysis.metrics) && self.analysis.metrics.size() > 0)",
-    message="a step of analysis needs analysis.metrics: [{name: error-rate, threshold: 5}]",
+JUDGED = Rule(
+    rule="!has(self.analyzeAtFull) && "
+    "(!has(self.steps) || !self.steps.exists(step, has(step.analysis))) || "
+    "has(self.analysis) && has(self.analysis.metrics) && self.analysis.metrics.size() > 0",
+    message="a step of analysis, or analyzeAtFull, needs analysis.metrics: "
+    "[{name: error-rate, threshold: 5}]",
     field=".analysis",
 )
 
@@ -34,13 +36,6 @@ RAMPED_UPWARDS = Rule(
     "!has(step.setWeight) || self.promotionSteps.all(weight, weight > step.setWeight))",
     message="promotionSteps: each weight must be greater than that of the last step",
     field=".promotionSteps",
-)
-
-JUDGED_AT_FULL = Rule(
-    rule="!has(self.analyzeAtFull) || "
-    "(has(self.analysis) && has(self.analysis.metrics) && self.analysis.metrics.size() > 0)",
-    message="analyzeAtFull needs analysis.metrics: [{name: error-rate, threshold: 5}]",
-    field=".analyzeAtFull",
 )
 
 AT_LEAST_ONE_STEP = Rule(
@@ -78,13 +73,12 @@ RAMPED_ALONE = Rule(
 RULES = (
     *STEPS_OR_EXTERNAL,
     BESIDE_BY_GATEWAY,
-    JUDGED_STEPS,
+    JUDGED,
     SCALED_BY_ROUTER,
-    JUDGED_AT_FULL,
     RAMPED_BY_ROUTER,
     RAMPED_UPWARDS,
 )
 """Those of a Rollout."""
 
-WISHES = (AT_LEAST_ONE_STEP, JUDGED_STEPS, JUDGED_AT_FULL, RAMPED_UPWARDS, RAMPED_ALONE)
+WISHES = (AT_LEAST_ONE_STEP, JUDGED, RAMPED_UPWARDS, RAMPED_ALONE)
 """Those of an Application; what needs its route it says itself."""

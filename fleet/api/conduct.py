@@ -37,7 +37,8 @@ class Conduct(Model):
 
 def replaceable(own: str, canary: str, *complete: str) -> Rule:
     """That some pod can go before another comes, or after it: where the amounts of a Conduct stand
-    in `own` and those of a canary in `canary`; both are paths of optional fields below `self`.
+    in `own`, filled in by their defaults, and those of a canary in `canary`, a path of optional
+    fields below `self`.
 
     Without one of the fields `complete` it is too early to tell: somebody else may fill the gap.
     """
@@ -53,10 +54,8 @@ def replaceable(own: str, canary: str, *complete: str) -> Rule:
 
 def _is_none(field: str, own: str, canary: str) -> str:
     """The CEL expression that this amount, the canary's own if it has one, is 0."""
-    amounts = [f"{place}.{field}" for place in (canary, own)]
-    cases = "".join(f"{_is_there(path)} ? string({path}) : " for path in amounts)
-    default = "'1'" if field == "maxSurge" else "'0'"
-    return f"({cases}{default}).matches('^0+%?$')"
+    mine = f"{canary}.{field}"
+    return f"string({_is_there(mine)} ? {mine} : {own}.{field}).matches('^0+%?$')"
 
 
 def _is_there(path: str) -> str:

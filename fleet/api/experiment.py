@@ -91,6 +91,11 @@ class CookieMatch(Model):
     """Its whole value."""
 
 
+BriefHeader = Annotated[HeaderMatch, Field(json_schema_extra={"x-kulta-brief": True})]
+BriefCookie = Annotated[CookieMatch, Field(json_schema_extra={"x-kulta-brief": True})]
+"""What the CRD explains under `matches` and `headerRoutes` alone."""
+
+
 class VariantMatch(Model):
     """Who gets B: requests with the header, and requests with the cookie."""
 
@@ -101,8 +106,10 @@ class VariantMatch(Model):
         ),
     )
 
-    header: HeaderMatch | None = None
-    cookie: CookieMatch | None = None
+    header: BriefHeader | None = None
+    """Requests with this header, as explained under `headerRoutes` of `canary`."""
+    cookie: BriefCookie | None = None
+    """Requests with this cookie, as explained under `matches`."""
 
 
 class Match(Model):
@@ -115,8 +122,11 @@ class Match(Model):
         ),
     )
 
-    headers: Annotated[tuple[HeaderMatch, ...], Field(max_length=8)] = ()
-    """All of them."""
+    headers: Annotated[
+        tuple[HeaderMatch, ...],
+        Field(max_length=8, json_schema_extra={"x-kulta-brief": True}),
+    ] = ()
+    """All of them; each as explained under `headerRoutes` of `canary`."""
     cookie: CookieMatch | None = None
 
 
@@ -149,8 +159,8 @@ class ContainerChange(Model):
 class VariantWish(Model):
     """One more experimental arm beside B: C, D and so on, in the order of the list."""
 
-    matches: Annotated[Matches, Field(min_length=1)]
-    """Who gets this arm: one of these is enough."""
+    matches: Annotated[Matches, Field(min_length=1, json_schema_extra={"x-kulta-brief": True})]
+    """Who gets this arm: one of these is enough; as explained under `matches` of B."""
     containers: Annotated[tuple[ContainerChange, ...], Field(min_length=1, max_length=16)]
     """What is different here; all else is as in `template`."""
 
@@ -194,6 +204,8 @@ class ABMetric(Model):
     """A query of your own: how many since `{{ window }}`, requests or sessions."""
 
 
+BriefPrometheus = Annotated[Prometheus, Field(json_schema_extra={"x-kulta-brief": True})]
+
 Shares = Annotated[
     tuple[Annotated[int, Field(ge=1, le=99)], ...],
     Field(max_length=len(LETTERS)),
@@ -210,8 +222,8 @@ Shares = Annotated[
 class ABAnalysis(Model):
     """What decides an experiment. Looking at it any number of times makes no winner more likely."""
 
-    prometheus: Prometheus | None = None
-    """Default: the engine's KULTA_PROMETHEUS_ADDRESS."""
+    prometheus: BriefPrometheus | None = None
+    """Where the engine asks, as explained under `analysis` of `canary`."""
     metrics: Annotated[tuple[ABMetric, ...], Field(max_length=10)] = ()
     """Metrics that are significant must agree on a winner."""
     min_duration: Duration | None = None

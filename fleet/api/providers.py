@@ -47,8 +47,7 @@ class Provider(Model):
 
     RULES = (
         Rule(
-            rule="has(self.address) ? !has(self.url) && !has(self.jsonPath) : "
-            "has(self.url) && has(self.jsonPath)",
+            rule="has(self.address) != has(self.url) && has(self.url) == has(self.jsonPath)",
             message="write address (of a Prometheus), or url and jsonPath",
         ),
     )

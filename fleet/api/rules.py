@@ -15,7 +15,7 @@ from pydantic_core import CoreSchema
 
 VALIDATIONS = "x-kubernetes-validations"
 
-_TEXT = re.compile(r"""("[^"]*"|'[^']*')""")
+_TEXT = re.compile(r"""(r?"[^"]*"|r?'[^']*')""")
 _AIRY = re.compile(r"\s*(&&|\|\||[=!<>]=|[?:,+<>])\s*")
 
 
@@ -63,12 +63,16 @@ class Rules:
 
 
 def compact(rule: str) -> str:
-    """The same expression without the blanks around its operators, texts left alone: a CRD has to
-    fit `kubectl apply`."""
+    r"""The same expression without the blanks around its operators, and with short digits in its
+    raw texts, which are patterns of RE2 (there `\d` is ASCII): a CRD has to fit `kubectl apply`."""
     parts = _TEXT.split(rule)
     return "".join(
-        part if number % 2 else _AIRY.sub(r"\1", part) for number, part in enumerate(parts)
+        _brief(part) if number % 2 else _AIRY.sub(r"\1", part) for number, part in enumerate(parts)
     )
+
+
+def _brief(text: str) -> str:
+    return text.replace("[0-9]", r"\d") if text.startswith("r") else text
 
 
 def add(schema: dict[str, Any], rules: tuple[Rule, ...]) -> None:
@@ -79,7 +83,8 @@ def add(schema: dict[str, Any], rules: tuple[Rule, ...]) -> None:
 
 def exactly_one(*names: str) -> str:
     """The CEL expression that exactly one of these optional fields is set."""
-    return " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in names) + " == 1"
+    given = ", ".join(f"has(self.{name})" for name in names)
+    return f"[{given}].exists_one(it, it)"
 
 
 def choice(*names: str) -> Rule:

@@ -36,6 +36,7 @@ DROPPED = (
     DEFAULT,
     BRIEF,
 )
+BRIEFED = frozenset({"properties", "items"})
 LONGEST_ENUM = 20
 """More words than these are listed by the documents: in a status, which people only read, and
 which a newer engine may write with a word more."""
@@ -168,17 +169,25 @@ def _structural(node: Schema, definitions: Mapping[str, Schema], *, zeros: bool)
     elif _is_shown(flat.get("default"), zeros=zeros):
         result["default"] = flat["default"]
     if "properties" in flat:
-        fields = {
+        result["properties"] = {
             name: _structural(child, definitions, zeros=zeros)
             for name, child in flat["properties"].items()
         }
-        result["properties"] = _unexplained(fields) if flat.get(BRIEF) else fields
     for key in ("items", "additionalProperties"):
         if isinstance(flat.get(key), dict):
-            result[key] = _structural(flat[key], definitions, zeros=zeros)
+            result[key] = _item(_structural(flat[key], definitions, zeros=zeros), result)
+    for key in sorted(BRIEFED & result.keys()) if flat.get(BRIEF) else ():
+        result[key] = _unexplained(result[key])
     if "x-kubernetes-int-or-string" in result:
         result.pop("type", None)
     return result
+
+
+def _item(schema: Schema, holder: Schema) -> Schema:
+    """What is in a list or map, which `kubectl explain` shows together with what holds it: one
+    sentence for both is enough."""
+    told = "description" in holder
+    return {key: value for key, value in schema.items() if not (told and key == "description")}
 
 
 def _settle_words(result: Schema, flat: Schema, *, is_read: bool) -> None:

@@ -49,7 +49,7 @@ Amount = Annotated[
     str | int,
     Rules(
         Rule(
-            rule=f"type(self) == int ? self >= 0 : self.matches(r'{amounts.PATTERN}')",
+            rule=f"string(self).matches(r'{amounts.PATTERN}')",
             message="write a whole number from 0, or a percentage from 0% to 100%",
         ),
         **{"x-kubernetes-int-or-string": True, "maxLength": 9},
@@ -115,4 +115,4 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 
 def named(field: str, what: str) -> Rules:
     """The rule that the text `field` cannot be empty; `what` says what it names."""
-    return Rules(Rule(rule="self.size() > 0", message=f"{field} cannot be empty: {what}"))
+    return Rules(Rule(rule="self != ''", message=f"{field} cannot be empty: {what}"))

@@ -84,7 +84,8 @@ BEYOND = [
     pytest.param(
         gen.manifest(strategy=gen.canary(20, analyzeAtFull={"iterations": 3})),
         "analyzeAtFull has nothing to judge by; write spec.strategy.canary.analysis.metrics",
-        "analyzeAtFull needs analysis.metrics: [{name: error-rate, threshold: 5}]",
+        "a step of analysis, or analyzeAtFull, needs analysis.metrics: "
+        "[{name: error-rate, threshold: 5}]",
         id="checks with all the traffic by nothing",
     ),
     pytest.param(

@@ -73,6 +73,12 @@ def condition(tenant: Tenant, kind: str) -> tuple[str, str]:
     return next(((item["reason"], item["message"]) for item in found), ("", ""))
 
 
+def history(tenant: Tenant, number: int) -> list[tuple[str, str]]:
+    """Reasons and messages of what that run tells of itself."""
+    entries = tenant.run(number).get("history") or ()
+    return [(entry["reason"], entry["message"]) for entry in entries]
+
+
 def told(tenant: Tenant, reason: str) -> set[str]:
     """The objects of which Events tell that."""
     _, found = tenant.world.plane.call("GET", EVENTS.path(tenant.namespace))
@@ -111,8 +117,18 @@ def test_many_that_leave_wait_for_a_person_and_orphans_stay(tenant: Tenant) -> N
     assert reason == "PruneNeedsConfirmation"
     assert message.startswith("east, west left fleet all: 2 of 3 clusters are more than")
     assert not is_gone(tenant, "east")
-    request = f"confirm-prune/1/{message.rpartition('/')[2]}"
-    patch(tenant, APPLICATIONS, NAME, {"metadata": {"annotations": {REQUEST_ANNOTATION: request}}})
+    digest = message.rpartition("/")[2]
+
+    def ask(request: str) -> None:
+        notes = {"annotations": {REQUEST_ANNOTATION: request}}
+        patch(tenant, APPLICATIONS, NAME, {"metadata": notes})
+
+    ask("confirm-prune/1/00000000")
+    refused = "those who wait now are others than 00000000: look at condition Pruned, then write "
+    entry = ("RequestRefused", f"{refused}confirm-prune/<id>/{digest}")
+    until(lambda: entry in history(tenant, 1), "a yes to others is refused", within=20)
+    assert not is_gone(tenant, "east")
+    ask(f"confirm-prune/2/{digest}")
     for name in ("east", "west"):
         until(lambda n=name: is_gone(tenant, n), f"{name} is let go", within=20)
         rollout = tenant.puppets[name].rollout(tenant.namespace, NAME)

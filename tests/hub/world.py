@@ -30,6 +30,7 @@ from fleet.hub.core.actions import (
     StartCluster,
 )
 from fleet.hub.core.application import aside, decision
+from fleet.hub.core.application.leaving import awaited
 from fleet.hub.core.cluster import dispatch, removal
 from fleet.hub.core.member import connectivity, selection
 from fleet.hub.core.observed import (
@@ -265,6 +266,7 @@ def _run(world: World, name: str) -> None:
         fleet=frozenset(selection.select(world.fleet, world.members).chosen) or None,
         requests=(world.request,) if world.request else (),
         asked=aside.asked(world.application) if undoes else None,
+        leaving=awaited(world.application.status),
         deleting=world.application.metadata.deletion_timestamp is not None,
         paused=policy.resolve(world.application.spec.delivery_policy, world.fleet).paused,
         former=tuple(older),

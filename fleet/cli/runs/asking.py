@@ -13,7 +13,7 @@ from fleet.api.fleetrollout import Entry, FleetRollout
 from fleet.cli.runs.place import clusters_of
 from fleet.errors import UserError
 from fleet.hub.core import phases
-from fleet.hub.core.application import decision
+from fleet.hub.core.application import leaving
 from fleet.kit import phrases
 
 REFUSED = "RequestRefused"
@@ -110,7 +110,7 @@ def check_leaving(wish: Wish, application: Application) -> None:
 
     Raises UserError `Refused`: a hub would keep the yes and nothing would follow.
     """
-    asked = [item for item in application.status.conditions if item.type == decision.PRUNED]
+    asked = [item for item in application.status.conditions if item.type == leaving.PRUNED]
     if not asked:
         text = f"{application.name}: nobody waits to be let go: its condition Pruned would say so"
         raise UserError("Refused", text)

@@ -17,7 +17,7 @@ from fleet.cli.runs import view as views
 from fleet.cli.runs.view import View
 from fleet.cli.tables import Tone
 from fleet.hub.core import phases
-from fleet.hub.core.application import decision
+from fleet.hub.core.application import leaving
 from fleet.hub.core.run import requests
 from fleet.kit import durations, phrases
 
@@ -131,7 +131,7 @@ def _trouble(view: View, now: datetime, width: int | None) -> Iterator[Text]:
         if item.type == "Accepted" and item.status == "False":
             words = f"the Application is not accepted: {item.reason}: {item.message}"
             yield from page.labelled("Trouble", page.marked(Tone.BAD, words), width)
-        if item.type == decision.PRUNED and item.status == "False":
+        if item.type == leaving.PRUNED and item.status == "False":
             words = asking.spoken(item.message, found.name)
             yield from page.labelled("Left", page.marked(Tone.WAITING, words), width)
 

@@ -121,6 +121,8 @@ class RunObserved:
     """Older runs of the Application that are kept, oldest first."""
     asked: Asked | None = None
     """What the Application asks for now; looked at only where an undo is about."""
+    leaving: str = ""
+    """Digest of those who have left the fleet and wait for a person; empty while nobody does."""
     drift: timedelta = timedelta(0)
     """How far the clock on the wall has jumped ahead of the present."""
     fleet: frozenset[str] | None = None

@@ -21,7 +21,7 @@ from fleet.api.names import (
 from fleet.clusters.store import Unreadable
 from fleet.errors import UserError
 from fleet.hub.core import phases
-from fleet.hub.core.application import aside, decision
+from fleet.hub.core.application import aside, decision, leaving
 from fleet.hub.core.application.occasion import Proposal
 from fleet.hub.core.cluster import removal
 from fleet.hub.core.member import selection
@@ -122,6 +122,7 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
         isolated=hub.links.is_hub_suspect(item.namespace, hub.clock.monotonic()),
         requests=_requests(item, found),
         asked=_asked(item, found),
+        leaving=leaving.awaited(found.status) if found is not None else "",
         authors=_authors(item, found),
         drift=hub.clock.drift(),
         hooks=hub.hooks.answers((item.namespace, item.name)),

@@ -64,6 +64,14 @@ def succeeded() -> World:
     return world.settle(new())
 
 
+@scene
+def left() -> World:
+    """`b` belongs to the fleet no more, and nobody goes without a question."""
+    here, name = world.settle(new(maxPrune=0)), ClusterName("b")
+    member = replace(here.members[name], cluster=gen.cluster("b", tier="other"))
+    return world.tick(replace(here, members={**here.members, name: member}))
+
+
 def delivered(here: World, image: str, **policy: Any) -> World:
     """The tenant writes another image; the waves stay."""
     waves = here.application.spec.delivery_policy.manifest()["waves"]

@@ -8,6 +8,7 @@ from fleet.cli.main import COMMANDS, RUNS
 from fleet.cli.runs import asking
 from fleet.cli.runs.asking import Wish
 from fleet.errors import UserError
+from fleet.hub.core.application.leaving import awaited
 from fleet.hub.core.run import requests
 from tests.cli.runs import scenes
 from tests.cli.runs.scenes import Scene
@@ -55,12 +56,6 @@ DONE = [
         "checkout-1 is delivered again, revision",
         id="a former run",
     ),
-    pytest.param(
-        Wish(verb="confirm-prune", plan="3f2a9c01"),
-        scenes.succeeded,
-        "those who have left may go",
-        id="those who left may go, also after the end",
-    ),
     pytest.param(Wish(verb="abort"), scenes.progressing, "aborted by request", id="it is ended"),
 ]
 
@@ -72,7 +67,20 @@ def test_a_request_is_done_and_its_answer_is_found(wish: Wish, scene: Scene, wor
     assert (answer.refused, answer.text.startswith(words)) == (False, True), answer
 
 
+def test_those_who_left_may_go_also_after_the_end() -> None:
+    here = scenes.left()
+    yes = Wish(verb="confirm-prune", plan=awaited(here.application.status))
+    _, answer = scenes.asked(here, yes)
+    assert answer == asking.Answer(refused=False, text="those who have left may go")
+
+
 REFUSED = [
+    pytest.param(
+        Wish(verb="confirm-prune", plan="00000000"),
+        scenes.left,
+        "those who wait now are others than 00000000: look at condition Pruned",
+        id="a yes to others than those who left",
+    ),
     pytest.param(
         Wish(verb="pause"),
         scenes.succeeded,

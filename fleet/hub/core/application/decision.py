@@ -23,9 +23,6 @@ from fleet.hub.core.policy import ResolvedPolicy
 from fleet.hub.core.run import requests, waves
 from fleet.kit import phrases
 
-PRUNED = "Pruned"
-"""Condition, only while it is False: clusters that have left wait for a person."""
-
 
 def decide(
     application: Application, observed: ApplicationObserved, now: datetime
@@ -278,10 +275,10 @@ def _asking(
     application: Application, status: ApplicationStatus, left: Leaving, now: datetime
 ) -> ApplicationStatus:
     """With the question for a person, where many clusters have left."""
-    others = tuple(item for item in status.conditions if item.type != PRUNED)
+    others = tuple(item for item in status.conditions if item.type != leaving.PRUNED)
     if not left.waits:
         return status.model_copy(update={"conditions": others})
-    asked = conditions.condition(PRUNED, False, "PruneNeedsConfirmation", left.waits)
+    asked = conditions.condition(leaving.PRUNED, False, "PruneNeedsConfirmation", left.waits)
     told = conditions.updated(status.conditions, (asked,), now, application.metadata.generation)
     return status.model_copy(update={"conditions": told})
 

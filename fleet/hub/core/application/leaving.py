@@ -11,7 +11,8 @@ nor does a MemberCluster that is gone or going: what is there stays.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fleet.api import Application, ClusterRollout
+from fleet.api import Application, ClusterRollout, conditions
+from fleet.api.application import ApplicationStatus
 from fleet.api.fleetrollout import RunPhase
 from fleet.api.names import ClusterName
 from fleet.hub.core import policy
@@ -20,6 +21,8 @@ from fleet.hub.core.application.occasion import Proposal
 from fleet.hub.core.observed import ApplicationObserved
 from fleet.kit import amounts, hashing, phrases
 
+PRUNED = "Pruned"
+"""Condition, only while it is False: clusters that have left wait for a person."""
 GOOD_ENDS = frozenset({RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES})
 
 
@@ -73,6 +76,12 @@ def prune(observed: ApplicationObserved, proposal: Proposal) -> Leaving:
     return Leaving(
         actions=tuple(PruneCluster(name=item.name, uid=item.metadata.uid) for item in new)
     )
+
+
+def awaited(status: ApplicationStatus) -> str:
+    """The digest with which a person would confirm what the condition `Pruned` asks; else ""."""
+    asked = conditions.find(status.conditions, PRUNED)
+    return asked.message.rpartition("/")[2] if asked is not None else ""
 
 
 def _has_left(item: ClusterRollout, observed: ApplicationObserved, proposal: Proposal) -> bool:

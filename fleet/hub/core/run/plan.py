@@ -175,9 +175,7 @@ def _request(
         run=run,
         status=status,
         rows=rows,
-        authors=observed.authors,
-        former=observed.former,
-        asked=observed.asked,
+        observed=observed,
         now=now,
     )
     return requests.handle(texts, case)

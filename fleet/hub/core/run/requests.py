@@ -10,7 +10,6 @@ from datetime import datetime
 
 from fleet.api import FleetRollout
 from fleet.api.fleetrollout import (
-    Asked,
     FleetRolloutStatus,
     Pass,
     PlannedWave,
@@ -20,6 +19,7 @@ from fleet.api.fleetrollout import (
 )
 from fleet.errors import UserError
 from fleet.hub.core import phases
+from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import former, waits
 from fleet.hub.core.run.row import Row
 from fleet.kit import phrases
@@ -35,13 +35,8 @@ class Case:
     run: FleetRollout
     status: FleetRolloutStatus
     rows: Sequence[Row]
+    observed: RunObserved
     now: datetime
-    authors: Mapping[str, str]
-    """Who wrote which request, as far as that is known."""
-    former: Sequence[FleetRollout] = ()
-    """The Application's runs before this one, oldest first."""
-    asked: Asked | None = None
-    """What the Application asks for, where that is known."""
     argument: str = ""
     by: str = ""
 
@@ -85,7 +80,7 @@ def handle(texts: Sequence[str], case: Case) -> Reply | None:
         return _refused(marked, f"the request {verb} came after the end of the run: {status.phase}")
     if status.undo is not None and status.undo.fleet and verb not in ON_THE_WAY_BACK:
         return _refused(marked, f"the request {verb} came too late: the run is rolled back")
-    by = case.authors.get(text, "")
+    by = case.observed.authors.get(text, "")
     return VERBS[verb](replace(case, status=marked, argument=argument, by=by))
 
 
@@ -189,10 +184,10 @@ def _rollback(case: Case) -> Reply:
 def _undo(case: Case) -> Reply:
     """A former run is delivered again, in a run of its own that takes over from this one."""
     try:
-        found = former.target(case.run, case.former, case.argument)
+        found = former.target(case.run, case.observed.former, case.argument)
     except UserError as error:
         return _refused(case.status, str(error))
-    after = former.begin(case.status, found, case.asked)
+    after = former.begin(case.status, found, case.observed.asked)
     by = f", asked for by {case.by}" if case.by else ""
     told = f"{found.name} is delivered again, revision {found.spec.revision}{by}"
     return Reply(status=after, reason="Undone", message=told)
@@ -200,9 +195,14 @@ def _undo(case: Case) -> Reply:
 
 def _confirm_prune(case: Case) -> Reply:
     """Those who have left the fleet may go: the digest says who, so that nobody else goes."""
-    if not case.argument:
-        return _refused(case.status, "write confirm-prune/<id>/<digest>: condition Pruned says it")
-    after = case.status.model_copy(update={"prune_confirmed": case.argument[:64]})
+    wanted = case.observed.leaving
+    if not wanted:
+        return _refused(case.status, "nobody waits to be let go: condition Pruned would say so")
+    if case.argument != wanted:
+        others = f"those who wait now are others than {case.argument[:64] or 'nobody'}"
+        told = f"{others}: look at condition Pruned, then write confirm-prune/<id>/{wanted}"
+        return _refused(case.status, told)
+    after = case.status.model_copy(update={"prune_confirmed": wanted})
     return Reply(status=after, reason="PruneConfirmed", message="those who have left may go")
 
 

@@ -11,7 +11,7 @@ from fleet.api.clusterrollout import Deletion
 from fleet.api.fleetrollout import ClusterPhase, RunPhase
 from fleet.api.names import ClusterName
 from fleet.hub.core.actions import ApplicationPlan, PruneCluster, SetDeletion
-from fleet.hub.core.application import decision
+from fleet.hub.core.application import decision, leaving
 from fleet.hub.core.observed import ApplicationObserved
 from tests.conftest import NOON
 from tests.hub import gen
@@ -99,6 +99,7 @@ def test_many_wait_for_a_person_who_is_told_what_to_do() -> None:
     found = conditions.find(answer.status.conditions, "Pruned")
     assert found is not None
     assert (found.status, found.reason) == ("False", "PruneNeedsConfirmation")
+    assert leaving.awaited(answer.status) == digest
     yes = (run(prune_confirmed=digest),)
     assert pruned(decide(*map(has, TEN), fleet="abcdefgh", runs=yes)) == "ij"
     assert pruned(decide(*map(has, TEN), fleet="abcdefg", runs=yes)) == "", "for them alone"
@@ -108,6 +109,7 @@ def test_many_wait_for_a_person_who_is_told_what_to_do() -> None:
         application=gen.application().model_copy(update={"status": answer.status}),
     )
     assert question(back.status) == "", "who comes back ends the question"
+    assert leaving.awaited(back.status) == ""
 
 
 @pytest.mark.parametrize(

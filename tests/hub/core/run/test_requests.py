@@ -149,6 +149,41 @@ def test_gates_are_opened_by_request(text: str, told: str, passes: list[str]) ->
     assert {one.by for one in status.waves[0].passes} <= {"jane"}
 
 
+@pytest.mark.parametrize(
+    ("argument", "wanted", "told", "kept"),
+    [
+        pytest.param("3f2a", "3f2a", "those who have left may go", "3f2a", id="those who wait"),
+        pytest.param(
+            "0bad", "3f2a",
+            "those who wait now are others than 0bad: look at condition Pruned, then write "
+            "confirm-prune/<id>/3f2a", "",
+            id="others than those who wait",
+        ),
+        pytest.param(
+            "", "3f2a",
+            "those who wait now are others than nobody: look at condition Pruned, then write "
+            "confirm-prune/<id>/3f2a", "",
+            id="nobody is named",
+        ),
+        pytest.param(
+            "3f2a", "", "nobody waits to be let go: condition Pruned would say so", "",
+            id="nobody waits",
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("phase", [RunPhase.PROGRESSING, RunPhase.SUCCEEDED])
+def test_who_has_left_goes_by_a_yes_about_them_alone(
+    argument: str, wanted: str, told: str, kept: str, phase: RunPhase
+) -> None:
+    over = {"finished_at": NOON} if phase is RunPhase.SUCCEEDED else {}
+    run = begun(gen.run(THREE), phase=phase, **over)
+    asked = (f"confirm-prune/1/{argument}".rstrip("/"),)
+    world = observed("a", "b", "c", items=[gen.item("a")], requests=asked, leaving=wanted)
+    status = plan.next(run, world, NOON).status
+    assert (status.prune_confirmed, status.handled) == (kept, ("1",))
+    assert told in [entry.message for entry in status.history]
+
+
 def test_a_request_is_acted_on_once() -> None:
     """[MT-25] The same id twice, also after a resume, is one request."""
     run = begun(gen.run(THREE))

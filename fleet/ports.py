@@ -4,7 +4,8 @@
 dict. Nothing here knows a library.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -102,4 +103,31 @@ class Gatekeeper(Protocol):
 
         Raises TemporaryError with a sentence when there is none within `seconds`, or when the
         address may not be asked. Never retries, never follows a redirect.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """What came out of templates."""
+
+    documents: tuple[tuple[str, dict[str, Any]], ...]
+    """(template, document), in their order; nobody has looked at them."""
+    names: frozenset[str]
+    """Every name that stands in the templates: what is not here, none of them reads."""
+
+
+class Press(Protocol):
+    """Prints the templates of tenants where they can do no harm."""
+
+    async def print(
+        self,
+        tenant: str,
+        files: Mapping[str, str],
+        names: Sequence[str],
+        values: Mapping[str, Any],
+    ) -> Printed:
+        """What the templates `names` of `files` print of `values`, which are plain JSON.
+
+        Raises UserError `TemplateError` naming template and line, also where a limit of time,
+        memory or output was passed; TemporaryError where that may not have been the templates.
         """

@@ -5,6 +5,7 @@ file, an attribute of a Python object, or another template than those of its set
 is an error, never an empty text.
 """
 
+import functools
 import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import DictLoader, StrictUndefined, TemplateSyntaxError, Undefined, meta
+from jinja2 import FunctionLoader, StrictUndefined, TemplateSyntaxError, Undefined, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from fleet.errors import UserError
@@ -79,7 +80,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def __init__(self, templates: TemplateSet) -> None:
         super().__init__(
-            loader=DictLoader(dict(templates.files)),
+            loader=FunctionLoader(functools.partial(_load, dict(templates.files))),
             undefined=StrictUndefined,
             finalize=_finalize,
             autoescape=False,
@@ -119,6 +120,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
             yield from (str(value) for _, kind, value in tokens if kind == "name")
             for one in loaded:
                 waiting += [one] if one is not None else self._texts
+
+
+def _load(texts: Mapping[str, str], name: str) -> tuple[str, str, None] | None:
+    """A template of the set and nothing else; in a traceback each goes by its name."""
+    return (texts[name], name, None) if name in texts else None
 
 
 def _range(*bounds: int) -> range:

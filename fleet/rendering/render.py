@@ -6,13 +6,9 @@ the Rollout checked against the model with unknown fields refused. Never talks t
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import yaml
-from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
-from yaml.error import MarkedYAMLError
 
 from fleet.api import Fleet, MemberCluster, Rollout
 from fleet.api.fleetrollout import Snapshot
@@ -34,18 +30,18 @@ from fleet.api.names import (
     Resource,
 )
 from fleet.errors import UserError
-from fleet.kit import documents, hashing
-from fleet.rendering import overrides
+from fleet.kit import hashing
+from fleet.rendering import overrides, printing
 from fleet.rendering.context import context
 from fleet.rendering.environment import TemplateSet, environment
-
-OUTPUT_LIMIT = 1_048_576
-"""Most bytes that all templates of one member may print together."""
+from fleet.rendering.printing import error as wrong
 
 KEPT = 128
 """Most renderings of a template set that are kept to be given to the next member as well."""
 
 TEMPLATES = ("rollout.yaml.j2", "services.yaml.j2", "httproute.yaml.j2")
+CLUSTER = "cluster"
+"""The one variable that every member has for itself."""
 ENGINE_TEMPLATE = "engine/deployment.yaml.j2"
 KINDS: Mapping[tuple[str, str], Resource] = {
     (item.api_version, item.kind): item for item in (ROLLOUTS, SERVICES, HTTPROUTES)
@@ -74,7 +70,7 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Drawn:
+class Drawn:
     """One object as templates print it, which may be the same for many members."""
 
     resource: Resource
@@ -83,7 +79,7 @@ class _Drawn:
     """The canonical form of all that no member has for itself."""
 
     @classmethod
-    def of(cls, resource: Resource, document: Mapping[str, Any]) -> "_Drawn":
+    def of(cls, resource: Resource, document: Mapping[str, Any]) -> "Drawn":
         rest = {name: item for name, item in document.items() if name != "metadata"}
         return cls(resource=resource, document=document, texts=hashing.parts(rest))
 
@@ -117,6 +113,24 @@ class EngineSetup:
     environment: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What is known of a member's objects before any template has printed."""
+
+    where: str
+    values: Mapping[str, Any]
+    namespace: str
+    labels: Mapping[str, str]
+
+    def finished(self, drawn: Iterable[Drawn]) -> tuple[Rendered, ...]:
+        """The objects, each in its namespace and with our labels."""
+        return tuple(item.stamped(self.namespace, self.labels) for item in drawn)
+
+    def fault(self, error: UserError) -> UserError:
+        """That error, with the member's name before it."""
+        return UserError(error.reason, f"{self.where}: {error}")
+
+
 def render(
     templates: TemplateSet,
     application: Snapshot,
@@ -130,26 +144,38 @@ def render(
     Raises UserError: `InvalidSpec` for an override that does not fit, `TemplateError` with cluster,
     template and line for everything that a template gets wrong.
     """
+    found = draft(application, namespace, cluster, fleet, revision)
+    try:
+        return found.finished(_drawn(templates, found.values))
+    except UserError as error:
+        raise found.fault(error) from None
+
+
+def draft(
+    application: Snapshot, namespace: str, cluster: MemberCluster, fleet: Fleet, revision: str
+) -> Draft:
+    """What the templates get to see, and what is put in afterwards. Raises UserError."""
+    where = f"cluster {cluster.name}"
     try:
         spec = overrides.apply(application.spec, cluster.metadata.labels)
     except UserError as error:
-        raise UserError(error.reason, f"cluster {cluster.name}: {error}") from None
-    values = context(application.name, namespace, spec, cluster, fleet, revision)
-    labels = {
-        NAME_LABEL: application.name,
-        MANAGED_BY: HUB_MANAGER,
-        APPLICATION_LABEL: application.name,
-        CLUSTER_LABEL: cluster.name,
-        NAMESPACE_LABEL: namespace,
-    }
-    target = spec.destination.namespace or namespace
-    drawn = _drawn(templates, values, f"cluster {cluster.name}")
-    return tuple(item.stamped(target, labels) for item in drawn)
+        raise UserError(error.reason, f"{where}: {error}") from None
+    return Draft(
+        where=where,
+        values=context(application.name, namespace, spec, cluster, fleet, revision),
+        namespace=spec.destination.namespace or namespace,
+        labels={
+            NAME_LABEL: application.name,
+            MANAGED_BY: HUB_MANAGER,
+            APPLICATION_LABEL: application.name,
+            CLUSTER_LABEL: cluster.name,
+            NAMESPACE_LABEL: namespace,
+        },
+    )
 
 
 def engine(templates: TemplateSet, cluster: MemberCluster, setup: EngineSetup) -> Rendered:
     """The engine's Deployment for `cluster`. Raises UserError `TemplateError`."""
-    where = f"cluster {cluster.name}: template {ENGINE_TEMPLATE}"
     values = {
         "cluster": {"name": cluster.name},
         "engine": {
@@ -159,139 +185,80 @@ def engine(templates: TemplateSet, cluster: MemberCluster, setup: EngineSetup) -
             "environment": dict(setup.environment or {}),
         },
     }
-    text = _print(templates, ENGINE_TEMPLATE, values, where, OUTPUT_LIMIT)
-    found = list(_documents(text, where))
+    try:
+        found = [
+            document for _, document in printing.printed(templates, (ENGINE_TEMPLATE,), values)
+        ]
+    except UserError as error:
+        raise UserError(error.reason, f"cluster {cluster.name}: {error}") from None
     good = len(found) == 1 and (
         found[0].get("apiVersion"),
         found[0].get("kind"),
         (found[0].get("metadata") or {}).get("name"),
     ) == (DEPLOYMENTS.api_version, DEPLOYMENTS.kind, ENGINE_NAME)
     if not good:
-        raise UserError("TemplateError", f"{where}: must be one Deployment named {ENGINE_NAME}")
+        where = f"cluster {cluster.name}: template {ENGINE_TEMPLATE}"
+        raise wrong(f"{where}: must be one Deployment named {ENGINE_NAME}")
     labels = {
         MANAGED_BY: HUB_MANAGER,
         HUB_LABEL: setup.hub,
         NAMESPACE_LABEL: cluster.namespace,
         CLUSTER_LABEL: cluster.name,
     }
-    return _Drawn.of(DEPLOYMENTS, found[0]).stamped(ENGINE_NAMESPACE, labels)
+    return Drawn.of(DEPLOYMENTS, found[0]).stamped(ENGINE_NAMESPACE, labels)
 
 
-def _drawn(templates: TemplateSet, values: Mapping[str, Any], where: str) -> tuple[_Drawn, ...]:
+def key(values: Mapping[str, Any], *, alike: bool) -> str:
+    """Of what templates see: equal for all members where they are `alike` to the templates."""
+    return json.dumps({name: item for name, item in values.items() if not alike or name != CLUSTER})
+
+
+def _drawn(templates: TemplateSet, values: Mapping[str, Any]) -> tuple[Drawn, ...]:
     """What the templates make of `values`, read and checked. Few templates read `cluster`: then
     that is the same for a whole fleet, and is done once."""
     sandbox = environment(templates)
-    ignored = () if "cluster" in sandbox.names(TEMPLATES) else ("cluster",)
-    seen = json.dumps({name: item for name, item in values.items() if name not in ignored})
-    found: tuple[_Drawn, ...] | None = sandbox.kept.get(seen)
+    seen = key(values, alike=CLUSTER not in sandbox.names(TEMPLATES))
+    found: tuple[Drawn, ...] | None = sandbox.kept.get(seen)
     if found is None:
-        found = sandbox.kept[seen] = _draw(templates, values, where)
+        found = accepted(printing.printed(templates, TEMPLATES, values))
+        sandbox.kept[seen] = found
         if len(sandbox.kept) > KEPT:
             sandbox.kept.popitem(last=False)
     return found
 
 
-def _draw(templates: TemplateSet, values: Mapping[str, Any], where: str) -> tuple[_Drawn, ...]:
-    result: dict[tuple[str, str], _Drawn] = {}
-    left = OUTPUT_LIMIT
-    for template in TEMPLATES:
-        here = f"{where}: template {template}"
-        text = _print(templates, template, values, here, left)
-        left -= len(text.encode())
-        for document in _documents(text, here):
-            item = _accept(document, here)
-            if result.setdefault((item.resource.plural, item.name), item) is not item:
-                raise UserError(
-                    "TemplateError", f"{here}: {item.resource.kind} {item.name} comes twice"
-                )
-    _check_rollouts(result.values(), where)
+def accepted(printed: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[Drawn, ...]:
+    """(template, document) of all that was printed, looked at. Raises UserError `TemplateError` for
+    what no member may receive."""
+    result: dict[tuple[str, str], Drawn] = {}
+    for template, document in printed:
+        here = f"template {template}"
+        item = _accept(document, here)
+        if result.setdefault((item.resource.plural, item.name), item) is not item:
+            raise wrong(f"{here}: {item.resource.kind} {item.name} comes twice")
+    count = sum(item.resource is ROLLOUTS for item in result.values())
+    if count != 1:
+        raise wrong(f"template {TEMPLATES[0]}: {count} Rollouts: exactly one is needed")
     return tuple(result.values())
 
 
-def _print(
-    templates: TemplateSet, name: str, values: Mapping[str, Any], where: str, limit: int
-) -> str:
-    """The text of a template, read in pieces so that an endless one stops at the limit."""
-    pieces: list[str] = []
-    size = 0
-    try:
-        for piece in environment(templates).get_template(name).generate(**values):
-            size += len(piece.encode())
-            if size > limit:
-                raise UserError(
-                    "TemplateError", f"{where}: more than {OUTPUT_LIMIT} bytes of output"
-                )
-            pieces.append(piece)
-    except TemplateSyntaxError as error:
-        raise UserError("TemplateError", f"{where} line {error.lineno}: {error.message}") from None
-    except TemplateNotFound as error:
-        raise UserError(
-            "TemplateError", f"{where}{_line(error, name)}: there is no template {error.name}"
-        ) from None
-    except (TemplateError, ValueError, TypeError, ArithmeticError) as error:
-        raise UserError("TemplateError", f"{where}{_line(error, name)}: {error}") from None
-    return "".join(pieces)
-
-
-def _line(error: BaseException, name: str) -> str:
-    """` line 4` for the innermost frame of the traceback that is a line of a template."""
-    found = ""
-    trace = error.__traceback__
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if file in ("<template>", name):
-            found = f" line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return found
-
-
-def _documents(text: str, where: str) -> Iterator[dict[str, Any]]:
-    try:
-        for document in documents.every(text, aliases=False):
-            if document is None:
-                continue
-            if not isinstance(document, dict):
-                raise UserError("TemplateError", f"{where}: a document is not an object")
-            yield document
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f" (line {mark.line + 1} of its output)" if mark else ""
-        raise UserError("TemplateError", f"{where}: not YAML: {error.problem}{line}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError("TemplateError", f"{where}: not YAML: {error}") from None
-    except RecursionError:
-        raise UserError("TemplateError", f"{where}: is nested too deeply") from None
-
-
-def _accept(document: Mapping[str, Any], where: str) -> _Drawn:
-    key = (str(document.get("apiVersion", "")), str(document.get("kind", "")))
-    resource = KINDS.get(key)
+def _accept(document: Mapping[str, Any], where: str) -> Drawn:
+    known = (str(document.get("apiVersion", "")), str(document.get("kind", "")))
+    resource, kind = KINDS.get(known), known[1]
     if resource is None:
-        known = ", ".join(f"{kind} ({version})" for version, kind in KINDS)
-        raise UserError(
-            "TemplateError",
-            f"{where}: {key[1] or 'an object without kind'} ({key[0] or 'without apiVersion'}) "
-            f"is not allowed: write {known}",
+        right = ", ".join(f"{kind} ({version})" for version, kind in KINDS)
+        raise wrong(
+            f"{where}: {kind or 'an object without kind'} ({known[0] or 'without apiVersion'}) "
+            f"is not allowed: write {right}"
         )
     metadata = document.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
-        raise UserError("TemplateError", f"{where}: {key[1]}: metadata.name is required")
+        raise wrong(f"{where}: {kind}: metadata.name is required")
     if unknown := sorted(set(document) - {"apiVersion", "kind", "metadata", "spec"}):
-        raise UserError("TemplateError", f"{where}: {key[1]}: {unknown[0]}: unknown field")
+        raise wrong(f"{where}: {kind}: {unknown[0]}: unknown field")
     if resource is ROLLOUTS:
         try:
             Rollout.parse(document, strict=True)
         except UserError as error:
-            raise UserError(
-                "TemplateError", f"{where}: Rollout {metadata['name']}: {error}"
-            ) from None
-    return _Drawn.of(resource, document)
-
-
-def _check_rollouts(items: Any, where: str) -> None:
-    count = sum(item.resource is ROLLOUTS for item in items)
-    if count != 1:
-        raise UserError(
-            "TemplateError",
-            f"{where}: template {TEMPLATES[0]}: {count} Rollouts: exactly one is needed",
-        )
+            raise wrong(f"{where}: Rollout {metadata['name']}: {error}") from None
+    return Drawn.of(resource, document)

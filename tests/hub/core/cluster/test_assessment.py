@@ -213,6 +213,9 @@ def test_an_empty_list_after_a_credentials_error_deletes_nothing() -> None:
         "Unauthorized",
         "the token is not accepted",
     )
+    seen = find(plan.status.conditions, "Reachable")
+    assert seen is not None
+    assert (seen.status, seen.reason) == ("False", "Unauthorized")
 
 
 def test_a_success_stands_when_the_member_is_lost() -> None:

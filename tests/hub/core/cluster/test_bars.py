@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fleet.api import ClusterRollout
+from fleet.api import ClusterRollout, conditions
 from fleet.api.clusterrollout import LastGood
 from fleet.api.fleetrollout import ClusterPhase, RunPhase
 from fleet.hub.core.actions import LookUp
@@ -61,6 +61,23 @@ def test_who_starts_when_nothing_is_in_the_way(
     if not goes:
         assert plan.status.phase is item.status.phase
         assert plan.wake_at == NOON + bars.RECHECK, "the run may go on"
+        reachable = conditions.find(plan.status.conditions, "Reachable")
+        assert reachable is not None
+        assert reachable.status == "True", "the member is not to blame"
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        pytest.param(RunPhase.HALTED, "what stood in the way is gone, but checkout-1 is Halted: "
+                     "fleet retry checkout", id="a halted one has a way out"),
+        pytest.param(RunPhase.PAUSED, "what stood in the way is gone, but checkout-1 is Paused",
+                     id="the others go on by themselves or never"),
+    ],
+)  # fmt: skip
+def test_who_does_not_start_says_why(run: RunPhase, message: str) -> None:
+    plan = dispatch.decide(told(NEW, **BARRED), look(looked=True, run_phase=run), NOON)
+    assert (plan.status.reason, plan.status.message) == (str(run), message)
 
 
 def test_a_refusal_is_told_as_long_as_nobody_tries_again() -> None:

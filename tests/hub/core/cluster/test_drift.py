@@ -83,6 +83,12 @@ def test_what_was_edited_is_written_again(force: bool) -> None:
     assert plan.events == (("Warning", "Drifted", told),)
 
 
+def test_all_who_have_been_at_it_are_named() -> None:
+    live = {"metadata": {"editors": ["argocd", "kubectl-edit"]}}
+    told = "argocd, kubectl-edit changed what the hub had written into the Rollout"
+    assert drift.told(live) == told
+
+
 def test_it_is_written_once_for_each_change_whatever_the_server_makes_of_it() -> None:
     item = arrived()
     there = seen("after", "kubectl-edit")

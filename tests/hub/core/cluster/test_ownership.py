@@ -15,6 +15,7 @@ from fleet.api.names import (
 from fleet.hub.core.cluster import ownership
 from fleet.rendering.render import Rendered
 
+UDP = {"port": 53, "protocol": "UDP"}
 STABLE, CANARY = {"name": "shop", "port": 80}, {"name": "shop-canary", "port": 80}
 
 
@@ -66,6 +67,16 @@ def rules(stable: int, canary: int) -> list[dict[str, Any]]:
             id="a node port stays with its port",
         ),
         pytest.param(
+            SERVICES,
+            {"ports": [{"port": 53, "nodePort": 1}, {**UDP, "nodePort": 2}]},
+            {"selector": {"a": "b"}, "ports": [UDP, {"port": 53}]},
+            {
+                "selector": {"a": "b"},
+                "ports": [{**UDP, "nodePort": 2}, {"port": 53, "nodePort": 1}],
+            },
+            id="ports of two protocols are two, and TCP need not be said",
+        ),
+        pytest.param(
             HTTPROUTES,
             {"parentRefs": [{"name": "old"}], "hostnames": ["a"], "rules": rules(80, 20)},
             {"parentRefs": [{"name": "new"}], "rules": rules(100, 0)},
@@ -78,6 +89,27 @@ def rules(stable: int, canary: int) -> list[dict[str, Any]]:
             {"rules": rules(100, 0)},
             {"rules": rules(100, 0)},
             id="a rule with other backends begins with our weights",
+        ),
+        pytest.param(
+            HTTPROUTES,
+            {"rules": [{"backendRefs": [{**STABLE, "kind": "Service", "weight": 9}, CANARY]}]},
+            {"rules": rules(100, 0)},
+            {"rules": rules(9, 1)},
+            id="a backend is a Service where nobody says what, and its weight 1",
+        ),
+        pytest.param(
+            HTTPROUTES,
+            {"rules": [{"backendRefs": [{**STABLE, "kind": "Import"}, CANARY]}]},
+            {"rules": rules(100, 0)},
+            {"rules": rules(100, 0)},
+            id="one of another kind is another backend",
+        ),
+        pytest.param(
+            HTTPROUTES,
+            {"rules": [{"backendRefs": [{**STABLE, "port": 81}, CANARY]}]},
+            {"rules": rules(100, 0)},
+            {"rules": rules(100, 0)},
+            id="and so is one on another port",
         ),
         pytest.param(
             HTTPROUTES,

@@ -7,6 +7,7 @@ import pytest
 
 from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import Deletion
+from fleet.api.conditions import find
 from fleet.api.meta import OwnerReference
 from fleet.api.names import ROLLOUTS, ClusterName
 from fleet.hub.core.actions import DeleteObject, DispatchPlan, FenceRollout, Finalizer
@@ -87,6 +88,9 @@ def test_the_rest_follows_in_reverse_order_and_then_the_finalizer_goes() -> None
         "Service checkout-canary",
         "Service checkout",
     ]
+    message = "deleting HTTPRoute checkout, Service checkout-canary, Service checkout"
+    assert (plan.status.reason, plan.status.message) == ("Deleting", message)
+    assert plan.wake_at == NOON + timedelta(seconds=10), "none of these is watched"
     assert dispatch.decide(item, look({}, looked=True), NOON).finalizer is REMOVE
 
 
@@ -320,6 +324,7 @@ def test_later_waves_are_waited_for(other: ClusterRollout, hours: float, waits: 
     if waits:
         assert plan.status.message == "waiting for b: later waves are cleared first"
         assert plan.wake_at == now + timedelta(seconds=10)
+        assert plan.status.reason == "Deleting"
 
 
 def test_what_has_begun_is_not_interrupted() -> None:
@@ -343,5 +348,10 @@ def test_without_our_finalizer_there_is_nothing_to_do() -> None:
 def test_a_lost_member_that_had_not_ended_is_unreachable() -> None:
     first = dispatch.decide(NEW, look(looked=True), NOON).status
     observed = type(look())(member=LOST, hub="hub-1")
-    plan = dispatch.decide(going(NEW.model_copy(update={"status": first})), observed, NOON)
+    later = NOON + timedelta(minutes=1)
+    plan = dispatch.decide(going(NEW.model_copy(update={"status": first})), observed, later)
     assert plan.status.phase == "Unreachable"
+    seen = find(plan.status.conditions, "Reachable")
+    assert seen is not None
+    assert (seen.status, seen.message) == ("False", "connection refused")
+    assert seen.last_transition_time == later, "from then on it is waited for"

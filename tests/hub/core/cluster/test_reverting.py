@@ -169,8 +169,16 @@ def test_a_rollout_that_was_there_gets_its_spec_back_and_is_let_go() -> None:
         **MINE,
         "dispatch": {"hub": "hub-1", "sequence": 2, "released": True},
     }
-    assert action.manifest["metadata"]["annotations"] == {"note": "mine"}
-    assert action.manifest["metadata"]["resourceVersion"] == "7"
+    assert action.force
+    assert action.manifest["apiVersion"] == "kulta.io/v1beta1"
+    assert action.manifest["kind"] == "Rollout"
+    assert action.manifest["metadata"] == {
+        "name": "checkout",
+        "namespace": "checkout",
+        "resourceVersion": "7",
+        "labels": HANDED_OVER,
+        "annotations": {"note": "mine"},
+    }
     back = copy.deepcopy(there[ROLLOUT])
     back["metadata"]["annotations"] = {"note": "mine"}
     back["spec"] = dict(action.manifest["spec"])

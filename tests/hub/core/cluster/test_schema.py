@@ -42,6 +42,25 @@ def test_what_is_lacking(spec: dict[str, Any], path: str) -> None:
     assert schema.lacking(frozenset(), spec) == "", "nothing is known, nothing is lacking"
 
 
+def test_what_a_schema_declares() -> None:
+    """Lists, maps, and what keeps everything; another version's fields are not this one's."""
+    numbers = {"type": "integer"}
+    spec = {
+        "properties": {
+            "steps": {"items": {"properties": {"setWeight": numbers}}},
+            "labels": {"additionalProperties": {"type": "string"}},
+            "free": {"x-kubernetes-preserve-unknown-fields": True},
+            "replicas": numbers,
+        }
+    }
+    schemas = [{"name": "v0", "schema": _schema({})}, {"name": "v1", "schema": _schema(spec)}]
+    assert schema.fields({"spec": {"versions": schemas}}, "v1") == SMALL
+
+
+def _schema(spec: dict[str, Any]) -> dict[str, Any]:
+    return {"openAPIV3Schema": {"properties": {"spec": spec}}}
+
+
 APPLICATIONS = sorted((ROOT / "examples/valid").glob("application-*.yaml"))
 
 

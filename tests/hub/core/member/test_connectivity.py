@@ -112,6 +112,19 @@ def test_who_is_being_connected(seen: dict[str, object], connecting: bool) -> No
 
 
 @pytest.mark.parametrize(
+    ("seen", "seconds"),
+    [
+        pytest.param({}, 30.0, id="as long as its Lease"),
+        pytest.param({"silence": 85.0}, 5.0, id="as long as its watch"),
+        pytest.param({"lease_age": 31.0}, 0.0, id="one that is not believed is looked at"),
+        pytest.param({"problem": BROKEN}, 0.0, id="and one whose watch has just broken"),
+    ],
+)
+def test_how_long_it_is_believed(seen: dict[str, object], seconds: float) -> None:
+    assert connectivity.lasts(sight(**seen)) == seconds
+
+
+@pytest.mark.parametrize(
     ("changed", "since", "age"),
     [
         pytest.param(-math.inf, 990.0, math.inf, id="not seen to change for 10 s: unknown"),

@@ -166,3 +166,5 @@ def test_the_version_is_the_engines_own_word_and_a_note_comes_first() -> None:
 )
 def test_what_keeps_an_engine_busy(phase: str | None, name: str) -> None:
     assert engine.busy([rollout(phase)]) == name
+    assert engine.is_active(rollout(phase)) is bool(name)
+    assert not engine.is_active(None), "it has gone"

@@ -22,10 +22,25 @@ def test_doubt(watch: float, lease: float | None, reason: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("watch", "lease", "seconds"),
+    [
+        pytest.param(0.0, 0.0, 30.0, id="as long as the Lease"),
+        pytest.param(80.0, 5.0, 10.0, id="as long as the watch, where that is older"),
+        pytest.param(90.0, 0.0, 0.0, id="not a moment longer"),
+        pytest.param(0.0, 31.0, 0.0, id="never less than nothing"),
+        pytest.param(0.0, None, 0.0, id="nor without a Lease"),
+    ],
+)
+def test_how_long_reports_go_on_to_count(watch: float, lease: float | None, seconds: float) -> None:
+    assert freshness.lasts(watch_age=watch, lease_age=lease) == seconds
+
+
+@pytest.mark.parametrize(
     ("lost", "total", "isolated"),
     [
         pytest.param([0, 10, 20, 59], 10, True, id="four of ten within a minute"),
         pytest.param([0, 10, 20], 10, False, id="three of ten are not more than 30 %"),
+        pytest.param([0, 10, 20], 9, True, id="three of nine are"),
         pytest.param([0, 1], 3, False, id="two are few, whatever the share"),
         pytest.param([0, 50, 100, 150], 10, False, id="four of ten over minutes"),
         pytest.param([0, 500, 510, 520, 530], 10, True, id="the minute is anywhere"),

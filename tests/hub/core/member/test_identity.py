@@ -22,6 +22,7 @@ def made(name: str, minutes: int, namespace: str = "shop") -> MemberCluster:
     [
         pytest.param([], "", id="nobody else"),
         pytest.param([(made("old", -1), "uid-1")], "old", id="an older one of that uid"),
+        pytest.param([(made("eu-7", 0), "uid-1")], "", id="it is not its own elder"),
         pytest.param([(made("new", 1), "uid-1")], "", id="a younger one waits itself"),
         pytest.param([(made("old", -1), "uid-2")], "", id="an older one elsewhere"),
         pytest.param([(made("old", -1, "team-2"), "uid-1")], "", id="one of another tenant"),

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from fleet.api.membercluster import EngineStatus
+from fleet.api.membercluster import EngineStatus, MemberCluster
 from fleet.api.names import ClusterName
 from fleet.hub.core.member import report
 from fleet.hub.core.member.connectivity import Connectivity
@@ -45,6 +45,69 @@ def test_conditions(
 
 
 @pytest.mark.parametrize(
+    ("engine", "told"),
+    [
+        pytest.param(EngineStatus(healthy=True), ("True", "EngineHealthy", ""), id="alive"),
+        pytest.param(EngineStatus(healthy=False, message="silent"),
+                     ("False", "EngineUnhealthy", "silent"), id="dead"),
+        pytest.param(EngineStatus(message="not seen yet"),
+                     ("Unknown", "EngineUnknown", "not seen yet"), id="not known"),
+    ],
+)  # fmt: skip
+def test_the_engine_of_a_member(engine: EngineStatus, told: tuple[str, str, str]) -> None:
+    believed = Connectivity(reachable=True, fresh=True, reason="Reachable")
+    status = report.member(gen.cluster("eu-7"), Identity(uid="u"), believed, engine, NOON)
+    said = next(item for item in status.conditions if item.type == "EngineHealthy")
+    assert (said.status, said.reason, said.message) == told
+    assert status.engine == engine
+
+
+LATER = NOON + timedelta(minutes=1)
+GOOD = Connectivity(reachable=True, fresh=True, reason="Reachable")
+BAD = Connectivity(reason="Unauthorized", message="refused")
+
+
+def after(before: MemberCluster, believed: Connectivity, **identity: str) -> MemberCluster:
+    """The MemberCluster a minute later."""
+    status = report.member(before, Identity(**identity), believed, EngineStatus(), LATER)
+    return before.model_copy(update={"status": status})
+
+
+def test_what_was_known_of_a_lost_member_stays() -> None:
+    cluster = gen.cluster("eu-7")
+    meta = cluster.metadata.model_copy(update={"generation": 4})
+    new = cluster.model_copy(update={"metadata": meta})
+    assert after(new, BAD).status.last_seen is None, "it was never seen"
+    seen = after(new, GOOD, uid="u", kubernetes="v1.36")
+    assert seen.status.last_seen is None, "it is there"
+    lost = after(seen, BAD)
+    assert lost.status.last_seen == LATER
+    assert after(lost, BAD).status.last_seen == LATER, "and stays"
+    told = lost.status
+    assert (told.uid, told.kubernetes_version, told.reachable) == ("u", "v1.36", False)
+    assert (told.message, told.observed_generation) == ("refused", 4)
+    reachable = next(item for item in told.conditions if item.type == "Reachable")
+    assert (reachable.reason, reachable.message) == ("Unauthorized", "refused")
+    assert (reachable.last_transition_time, reachable.observed_generation) == (LATER, 4)
+
+
+def test_a_token_ends_by_the_clock_on_the_wall() -> None:
+    ends = NOON + timedelta(days=2)
+    identity = Identity(expires=ends, alarm_at=NOON + timedelta(minutes=10))
+    told = {}
+    for minutes in (9, 10):
+        drift = timedelta(minutes=minutes)
+        status = report.member(
+            gen.cluster("eu-7"), identity, GOOD, EngineStatus(), NOON, drift=drift
+        )
+        assert status.credentials_expire == ends
+        said = next(one for one in status.conditions if one.type == "CredentialsExpire")
+        told[minutes] = said.message
+    assert told[9] == "the token ends at 2026-11-22T12:00:00Z"
+    assert told[10] == f"{told[9]}: renew it with `fleet cluster add --renew`"
+
+
+@pytest.mark.parametrize(
     ("alarm", "told"),
     [
         pytest.param(None, None, id="no token of ours"),
@@ -80,6 +143,16 @@ def test_a_fleet(
     ready = next(item for item in status.conditions if item.type == "Ready")
     assert (status.members, status.reachable) == counts
     assert (ready.reason, ready.message) == (reason, message)
+    assert ready.status == ("True" if reason == "Accepted" else "False")
+    assert ready.last_transition_time == NOON
+
+
+def test_a_fleet_without_members_says_what_to_write() -> None:
+    status = report.fleet(gen.fleet(), {}, NOON)
+    assert status.message == (
+        "no MemberCluster is named or selected: name one, or give one the labels of "
+        "members.clusterSelector"
+    )
 
 
 LOST = gen.member("c", reachable=False)
@@ -89,16 +162,17 @@ NEW = gen.meet(gen.member("d"), NOON + timedelta(seconds=30))
 @pytest.mark.parametrize(
     ("members", "phase", "healthy", "message"),
     [
-        pytest.param([], "Ready", "True", "", id="all are well"),
-        pytest.param([LOST], "Degraded", "False", "c: connection refused",
+        pytest.param([], "Ready", "True Reachable", "", id="all are well"),
+        pytest.param([LOST], "Degraded", "False Unreachable", "c: connection refused",
                      id="[KH-07] one does not answer"),
-        pytest.param([gen.lose(gen.member("e"), reachable=True)], "Degraded", "False",
+        pytest.param([gen.lose(gen.member("e"), reachable=True)], "Degraded", "False Stale",
                      f"e: {gen.SILENT}", id="an engine that is dead is not taken for healthy"),
-        pytest.param([NEW], "Progressing", "Unknown", "d to be connected", id="one is new"),
-        pytest.param([NEW, LOST], "Degraded", "False", "c: connection refused",
+        pytest.param([NEW], "Progressing", "Unknown Connecting", "d to be connected",
+                     id="one is new"),
+        pytest.param([NEW, LOST], "Degraded", "False Unreachable", "c: connection refused",
                      id="what is bad wins over what is new"),
         pytest.param([gen.member(f"z{number}", reachable=False) for number in range(5)],
-                     "Degraded", "False",
+                     "Degraded", "False Unreachable",
                      "z0: connection refused; z1: connection refused; z2: connection refused; "
                      "and 2 more", id="many are counted"),
     ],
@@ -109,7 +183,7 @@ def test_the_phase_of_a_fleet(
     """Beside two that are well."""
     found = {**gen.members("a", "b"), **{member.name: member for member in members}}
     status = report.fleet(gen.fleet(), found, NOON)
-    said = {item.type: item.status for item in status.conditions}
+    said = {item.type: f"{item.status} {item.reason}" for item in status.conditions}
     assert (status.phase, said["Healthy"], status.message) == (phase, healthy, message)
     assert status.members - status.reachable == sum(not one.reachable for one in members)
 

@@ -89,6 +89,11 @@ def test_the_run_looks_again_when_the_patience_is_over() -> None:
     assert row.message == "being connected: not connected yet"
 
 
+def test_it_looks_again_too_while_others_are_on_their_way() -> None:
+    answer = plan.next(gen.run(WIDE), meeting("a"), NOON)
+    assert (did(answer), answer.recheck_at) == (["start b"], UNTIL)
+
+
 def test_a_retry_is_not_forgotten_while_its_member_is_being_connected() -> None:
     run = begun(gen.run(BOTH), halted_at=NOON, phase=RunPhase.HALTED)
     asked = replace(meeting("a", items=[FAILED]), requests=("retry/1",))

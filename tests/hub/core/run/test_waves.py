@@ -168,6 +168,69 @@ def test_the_plan_has_numbers_for_every_duration() -> None:
     assert plan.unavailable_timeout_seconds == 10_800
 
 
+def test_what_brings_nothing_new_neither_soaks_nor_asks() -> None:
+    """Windows, hooks and pauses bind it like any other."""
+    window, hook = {"schedule": {"cron": "0 8 * * *", "duration": "1h"}}, {"hook": {"url": "u"}}
+    before, after = [{"approval": {}}, window], [{"soak": "15m"}, {"approval": {}}, hook]
+    plan = split({"name": "all", "remaining": True, "before": before, "after": after})
+    (wave,) = plan.waves
+    assert [gate.kind for gate in wave.before] == ["approval", "schedule"]
+    assert [gate.kind for gate in wave.after] == ["approval", "hook"]
+    (short,) = waves.without_trial(plan).waves
+    kept = {"soak_seconds": 0, "before": wave.before[1:], "after": wave.after[1:]}
+    assert short == wave.model_copy(update=kept)
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        pytest.param(None, (0, 100, ""), id="none"),
+        pytest.param({"minInterval": "2m"}, (120, 100, "rest"), id="a distance"),
+        pytest.param({"maxTrafficShareOnNewRevision": "30%"}, (0, 30, "rest"),
+                     id="a share, before the last wave unless it is said"),
+        pytest.param({"maxTrafficShareOnNewRevision": "30%", "untilWave": "canary"},
+                     (0, 30, "canary"), id="or before another"),
+    ],
+)  # fmt: skip
+def test_limits_over_all_waves(
+    limits: dict[str, Any] | None, expected: tuple[int, int, str]
+) -> None:
+    given = {"limits": limits} if limits else {}
+    plan = split(CANARY, {"name": "rest", "remaining": True}, **given)
+    assert (plan.min_interval_seconds, plan.traffic_percent, plan.traffic_wave) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({}, (2, "Halt", True, "Defer", 7_200, "Append", "Report"), id="the defaults"),
+        pytest.param(
+            {
+                "rollback": {"maxConcurrency": "60%"},
+                "onFailure": "Rollback",
+                "haltOnFirstFailedAnalysis": False,
+                "unavailableClusters": {"policy": "Block", "timeout": "5m"},
+                "membershipChanges": "Abort",
+                "onConflict": "Force",
+            },
+            (3, "Rollback", False, "Block", 300, "Abort", "Force"),
+            id="and whatever is said, percentages of those who go",
+        ),
+    ],
+)
+def test_the_rest_of_a_plan(given: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    plan = split(**given)
+    assert expected == (
+        plan.rollback_concurrency,
+        plan.on_failure,
+        plan.halt_on_first_failed_analysis,
+        plan.unavailable,
+        plan.unavailable_timeout_seconds,
+        plan.membership,
+        plan.on_conflict,
+    )
+
+
 @pytest.mark.parametrize(
     ("own", "fleet", "name", "expected"),
     [

@@ -1,5 +1,5 @@
-"""The asyncio that every loop of both controllers shares: a work queue, a line, supervision, an
-alarm.
+"""The asyncio that every loop of both controllers shares: a work queue, a line, places, an alarm,
+supervision.
 
 Used by `clusters`, both runtimes and `wiring`. Knows nothing of Kubernetes. This is the one place
 where `except Exception` stands: at the bottom of a loop that must outlive a bug, and it is loud.
@@ -7,11 +7,12 @@ where `except Exception` stands: at the bottom of a loop that must outlive a bug
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import random
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -71,6 +72,7 @@ class WorkQueue(Generic[K]):
         self._resting: dict[K, asyncio.TimerHandle] = {}
         self._waiting: deque[K] = deque()
         self._queued: set[K] = set()
+        self._first: set[K] = set()
         self._handled: set[K] = set()
         self._again: set[K] = set()
         self._timers: dict[K, _Timer] = {}
@@ -78,14 +80,24 @@ class WorkQueue(Generic[K]):
         self._ready = asyncio.Semaphore(0)
         self._stopping = asyncio.Event()
 
-    def add(self, key: K) -> None:
-        """Handle `key` soon; once more afterwards if it is being handled right now."""
+    def add(self, key: K, *, first: bool = False) -> None:
+        """Handle `key` soon, `first` before all that wait; once more afterwards if it is being
+        handled right now."""
+        if first:
+            self._first.add(key)
         if key in self._handled or key in self._resting:
             self._again.add(key)
         elif key not in self._queued:
             self._queued.add(key)
-            self._waiting.append(key)
+            (self._waiting.appendleft if key in self._first else self._waiting.append)(key)
             self._ready.release()
+        elif first:
+            self._waiting.remove(key)
+            self._waiting.appendleft(key)
+
+    def is_pressed(self, key: K) -> bool:
+        """Whether `key` shall be handled before all others, be it while it is being handled."""
+        return key in self._first
 
     def add_after(self, key: K, seconds: float) -> None:
         """Handle `key` in `seconds`, unless it is due earlier; handling it drops the time."""
@@ -140,6 +152,7 @@ class WorkQueue(Generic[K]):
                 return
             key = self._waiting.popleft()
             self._queued.discard(key)
+            self._first.discard(key)
             self._handled.add(key)
             if timer := self._timers.pop(key, None):
                 timer.handle.cancel()
@@ -214,6 +227,48 @@ def innermost(error: BaseException) -> BaseException:
     return error
 
 
+_presses: contextvars.ContextVar[bool] = contextvars.ContextVar("presses", default=False)
+
+
+@contextlib.contextmanager
+def pressing(does: bool = True) -> Iterator[None]:
+    """What is done inside goes before others in every `Line` and for all `Places`; tasks that begin
+    inside too. With False it does not, whatever is around."""
+    token = _presses.set(does)
+    try:
+        yield
+    finally:
+        _presses.reset(token)
+
+
+class _Lanes:
+    """Who waits, in the order in which they came. Who presses goes before the others, but only
+    every other time while both wait: nobody is kept away for ever."""
+
+    def __init__(self) -> None:
+        self._ahead: deque[asyncio.Future[None]] = deque()
+        self._others: deque[asyncio.Future[None]] = deque()
+        self._was_ahead = False
+
+    def join(self) -> "asyncio.Future[None]":
+        """A place at the end of its lane; done when it is the caller's turn."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        (self._ahead if _presses.get() else self._others).append(future)
+        return future
+
+    def advance(self) -> bool:
+        """Let the next one go; whether there was one."""
+        lanes = (self._ahead, self._others)
+        for lane in reversed(lanes) if self._was_ahead else lanes:
+            while lane:
+                first = lane.popleft()
+                if not first.done():  # who was cancelled has gone
+                    first.set_result(None)
+                    self._was_ahead = lane is self._ahead
+                    return True
+        return False
+
+
 class Line:
     """Work that takes a moment each and comes in thousands: one of them per round of the event
     loop, so that whatever else is due, such as the renewal of a Lease, waits for one at most.
@@ -222,27 +277,52 @@ class Line:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._lanes = _Lanes()
         self._is_moving = False
 
     async def turn(self) -> None:
-        """Until it is the caller's turn, in the order in which they came."""
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-        self._waiting.append(future)
+        """Until it is the caller's turn, in the order in which they came (`pressing`)."""
+        future = self._lanes.join()
         if not self._is_moving:
             self._is_moving = True
-            loop.call_soon(self._move)
+            asyncio.get_running_loop().call_soon(self._move)
         await future
 
     def _move(self) -> None:
-        while self._waiting:
-            first = self._waiting.popleft()
-            if not first.done():  # who was cancelled has gone
-                first.set_result(None)
-                asyncio.get_running_loop().call_soon(self._move)
-                return
-        self._is_moving = False
+        self._is_moving = self._lanes.advance()
+        if self._is_moving:
+            asyncio.get_running_loop().call_soon(self._move)
+
+
+class Places:
+    """So many at once, the others wait in the order in which they came (`pressing`).
+
+    async with places:
+        ...
+    """
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        self._lanes = _Lanes()
+
+    async def __aenter__(self) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        future = self._lanes.join()
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self._leave()  # the place was given at the same moment
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        if not self._lanes.advance():
+            self._free += 1
 
 
 class Alarm:

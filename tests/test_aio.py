@@ -319,20 +319,30 @@ def test_the_earliest_of_many_times_counts_on_libuv_too() -> None:
     assert aio.run(handled()) == 1
 
 
-async def test_in_a_line_one_goes_on_per_round_of_the_loop() -> None:
-    """However many come at once: who is not in the line is never kept waiting by two of them."""
-    line, done, most = aio.Line(), [], 0
+async def test_what_is_first_goes_before_all_that_wait() -> None:
+    queue, handler = WorkQueue[str](concurrency=1), Handler()
+    for key in ("a", "b", "c", "d"):
+        queue.add(key)
+    queue.add("e", first=True)
+    queue.add("c", first=True)
+    assert queue.is_pressed("c")
+    async with working(queue, handler):
+        await until(lambda: len(handler.done) == 5)
+    assert handler.done == ["c", "e", "a", "b", "d"]
+    assert not queue.is_pressed("c")
 
-    async def work(number: int) -> None:
-        await line.turn()
-        done.append(number)
 
-    workers = [asyncio.create_task(work(number)) for number in range(200)]
-    workers[3].cancel()
-    while len(done) < 199:
-        before = len(done)
-        await asyncio.sleep(0)
-        most = max(most, len(done) - before)
-    assert most == 1
-    assert done == [number for number in range(200) if number != 3]
-    await asyncio.wait_for(line.turn(), 1)
+async def test_what_is_handled_hears_that_it_is_to_be_first_again() -> None:
+    queue, handler = WorkQueue[str](concurrency=1), Handler()
+    handler.gate.clear()
+    queue.add("a")
+    async with working(queue, handler):
+        await until(lambda: handler.running)
+        queue.add("b")
+        queue.add("a")
+        assert not queue.is_pressed("a")
+        queue.add("a", first=True)
+        assert queue.is_pressed("a")
+        handler.gate.set()
+        await until(lambda: len(handler.done) == 3)
+    assert handler.done == ["a", "a", "b"]

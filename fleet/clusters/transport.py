@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from fleet import aio
 from fleet.clusters import errors, tls
 from fleet.clusters.bearer import Bearer
 from fleet.clusters.config import ClientConfig
@@ -99,12 +100,12 @@ class Transport:
     breaker: Breaker = field(default_factory=Breaker, repr=False)
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
     last_failure: FleetError | None = field(default=None, init=False, repr=False)
-    _slots: asyncio.Semaphore = field(init=False, repr=False)
+    _slots: aio.Places = field(init=False, repr=False)
     _ssl: ssl.SSLContext = field(init=False, repr=False)
     _bearer: Bearer = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._slots = asyncio.Semaphore(self.inflight)
+        self._slots = aio.Places(self.inflight)
         self._bearer = Bearer(self.config)
         self._ssl = tls.context(self.config.ca, self.config.certificate, self.config.key)
 

@@ -116,9 +116,9 @@ class Dispatches:
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._handle: Callable[[Key], Awaitable[None]] | None = None
 
-    def add(self, key: Key) -> None:
-        """Reconcile that ClusterRollout soon."""
-        self.queue(key).add(key)
+    def add(self, key: Key, *, first: bool = False) -> None:
+        """Reconcile that ClusterRollout soon; `first` before all others of its member."""
+        self.queue(key).add(key, first=first)
 
     def queue(self, key: Key) -> aio.WorkQueue[Key]:
         """The queue of that ClusterRollout's member; `<application>.<cluster>` names it."""

@@ -7,12 +7,14 @@ condition already. MemberClusters are `membership`'s.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
+from fleet import aio
 from fleet.aio import WorkQueue
-from fleet.api import Application, conditions
+from fleet.api import Application, FleetRollout, conditions
 from fleet.api.application import ApplicationPhase, ApplicationStatus
 from fleet.api.conditions import condition
 from fleet.api.meta import ObjectMeta
@@ -37,17 +39,21 @@ from fleet.errors import (
     UnexpectedState,
     UserError,
 )
-from fleet.hub.core.actions import ApplicationPlan, CreateRun
+from fleet.hub.core.actions import ApplicationPlan, CreateRun, StartCluster
 from fleet.hub.core.application import decision, leaving, occasion
 from fleet.hub.core.member import report
 from fleet.hub.core.run import plan as plans
-from fleet.hub.runtime import apply, dispatching, measures, membership, observe, resync
+from fleet.hub.runtime import apply, dispatching, measures, membership, observe, resync, triggers
 from fleet.hub.runtime.context import Context
 from fleet.telemetry import logs
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Handle = Callable[[Context, Key], Awaitable[None]]
+
+ABREAST = 16
+"""Clusters of one run that are let go at a time."""
 
 
 async def run_members(hub: Context) -> None:
@@ -63,15 +69,20 @@ async def run_others(hub: Context) -> None:
         for queue, resource, handle in (
             (queues.fleets, FLEETS, fleet),
             (queues.applications, APPLICATIONS, application),
-            (queues.runs, FLEETROLLOUTS, run),
         ):
             guarded = _guarded(hub, resource, handle, queue)
             group.create_task(queue.run(guarded), name=resource.kind)
 
+        async def first(key: Key) -> None:
+            with aio.pressing():
+                await _guarded(hub, FLEETROLLOUTS, run, queues.runs)(key)
+
         async def one(key: Key) -> None:
             queue = queues.dispatches.queue(key)
-            await _guarded(hub, CLUSTERROLLOUTS, dispatching.dispatch, queue)(key)
+            with aio.pressing(triggers.is_urgent(hub, key)):
+                await _guarded(hub, CLUSTERROLLOUTS, dispatching.dispatch, queue)(key)
 
+        group.create_task(queues.runs.run(first), name=FLEETROLLOUTS.kind)
         group.create_task(queues.dispatches.run(one), name=CLUSTERROLLOUTS.kind)
 
 
@@ -121,7 +132,7 @@ async def _look_twice(hub: Context, item: Application, plan: ApplicationPlan) ->
     """Before a revision goes out once more for what its clusters say: do they say so? Raises
     Conflict where our view of them was behind; it is not any more."""
     runs = [action.spec for action in plan.actions if isinstance(action, CreateRun)]
-    if not any(run.revision == run.previous_revision for run in runs):
+    if not any(run.trigger in occasion.OF_CLUSTERS for run in runs):
         return
     store = hub.stores.items
     since = store.moment
@@ -148,8 +159,15 @@ async def run(hub: Context, key: Key) -> None:
         hub.hooks.forget(key)
         return
     plan = plans.next(item, observe.run(hub, item), hub.now())
-    await _together([apply.run(hub, item, action) for action in plan.actions])
-    if await apply.write_status(hub, FLEETROLLOUTS, item, plan.status):
+    starts = deque(one for one in plan.actions if isinstance(one, StartCluster))
+    with aio.pressing(False):
+        await _together([_begin(hub, item, starts) for _ in range(min(ABREAST, len(starts)))])
+    if starts:
+        return  # the news that stopped them is looked at first
+    holds = [one for one in plan.actions if not isinstance(one, StartCluster)]
+    report = apply.write_status(hub, FLEETROLLOUTS, item, plan.status)
+    written, *_ = await _together([report, *(apply.run(hub, item, one) for one in holds)])
+    if written:
         about = {
             "apiVersion": FLEETROLLOUTS.api_version,
             "kind": FLEETROLLOUTS.kind,
@@ -160,6 +178,12 @@ async def run(hub: Context, key: Key) -> None:
         measures.written(hub, item, plan)
     hub.hooks.ask(item, plan.asks, hub.queues.runs)
     _wake(hub, hub.queues.runs, key, plan.recheck_at)
+
+
+async def _begin(hub: Context, item: FleetRollout, starts: deque[StartCluster]) -> None:
+    """Let one cluster go after another, until there is news that may stop the others."""
+    while starts and not hub.queues.runs.is_pressed((item.namespace, item.name)):
+        await apply.run(hub, item, starts.popleft())
 
 
 async def fleet(hub: Context, key: Key) -> None:
@@ -221,11 +245,13 @@ async def _look_again(hub: Context, resource: Resource, key: Key) -> None:
         log.debug("cannot be read again", extra={"why": str(error)})
 
 
-async def _together(works: list[Awaitable[None]]) -> None:
+async def _together(works: Sequence[Awaitable[T]]) -> list[T]:
     """All at once; when some fail the others still end, and the first error is raised."""
-    for result in await asyncio.gather(*works, return_exceptions=True):
+    results = await asyncio.gather(*works, return_exceptions=True)
+    for result in results:
         if isinstance(result, BaseException):
             raise result
+    return [result for result in results if not isinstance(result, BaseException)]
 
 
 async def _refuse(hub: Context, key: Key) -> None:

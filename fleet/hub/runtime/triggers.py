@@ -22,7 +22,7 @@ from fleet.api.names import (
 from fleet.api.rollout import Phase
 from fleet.clusters.store import Change
 from fleet.hub.core import phases
-from fleet.hub.core.cluster import removal, standing
+from fleet.hub.core.cluster import live, removal, standing
 from fleet.hub.core.member import engine, freshness
 from fleet.hub.core.member.connectivity import is_news
 from fleet.hub.core.member.engine import Obstacle
@@ -108,7 +108,7 @@ def application_changed(hub: Context, change: Change[Application]) -> None:
     if change.type == "DELETED" and change.old is not None:
         hub.stores.departed[change.key] = change.old
     hub.queues.applications.add(change.key)
-    _active(hub, change.key)
+    _active(hub, change.key, first=_is_meant(change))
     runs = hub.stores.runs_of.get(change.key)
     if runs:
         hub.queues.runs.add(max(runs, key=lambda key: runs[key].spec.number))
@@ -120,7 +120,8 @@ def run_changed(hub: Context, change: Change[FleetRollout]) -> None:
     run = change.new or change.old
     if run is None:
         return
-    hub.queues.runs.add(change.key)
+    # What people ask for stops what begins just now.
+    hub.queues.runs.add(change.key, first=change.type == "MODIFIED" and _is_meant(change))
     owner = (run.namespace, run.spec.application.name)
     before, after = (item and item.status.phase for item in (change.old, change.new))
     asked = [
@@ -147,11 +148,11 @@ def item_changed(hub: Context, change: Change[ClusterRollout]) -> None:
     if item is None:
         return
     if _is_meant(change):
-        hub.queues.dispatches.add(change.key)
+        hub.queues.dispatches.add(change.key, first=is_urgent(hub, change.key))
     owner = (item.namespace, item.spec.application)
     old, new = (found.status if found else None for found in (change.old, change.new))
     if old != new or change.type != "MODIFIED":
-        _active(hub, owner)
+        _active(hub, owner, first=_has_failed(new) and not _has_failed(old))
     if old is None or new is None or _outcome(old) != _outcome(new):
         hub.queues.applications.add_after(owner, CALM_SECONDS)
     if change.type == "DELETED":
@@ -179,7 +180,17 @@ def rollout_changed(hub: Context, link: Link, change: Change[Mapping[str, Any]])
     key = (namespace, f"{labels.get(APPLICATION_LABEL)}.{name}")
     if _is_verdict(hub.stores.items.get(key), change):
         hub.timers.failed(key)
-    hub.queues.dispatches.add(key)
+    hub.queues.dispatches.add(key, first=is_urgent(hub, key))
+
+
+def is_urgent(hub: Context, key: Key) -> bool:
+    """Whether that ClusterRollout goes before those that only begin."""
+    item = hub.stores.items.get(key)
+    link = hub.links.get((key[0], item.spec.cluster)) if item is not None else None
+    if item is None or link is None:
+        return False
+    rollout = link.rollouts.get((item.spec.namespace, item.spec.application))
+    return standing.is_urgent(item, live.part(rollout, "status"))
 
 
 def poke(hub: Context, link: Link) -> None:
@@ -234,9 +245,13 @@ def _next_wave(hub: Context, gone: ClusterRollout) -> None:
             hub.queues.dispatches.add(key)
 
 
-def _active(hub: Context, owner: Key) -> None:
+def _active(hub: Context, owner: Key, *, first: bool = False) -> None:
     for run in hub.stores.active(*owner):
-        hub.queues.runs.add((run.namespace, run.name))
+        hub.queues.runs.add((run.namespace, run.name), first=first)
+
+
+def _has_failed(status: ClusterRolloutStatus | None) -> bool:
+    return status is not None and status.phase in phases.FAILURES
 
 
 def _add_in(queue: Any, key: Key, namespace: str) -> None:
@@ -266,7 +281,7 @@ def _outcome(status: ClusterRolloutStatus) -> tuple[Any, ...]:
 
 
 def _has_other_inputs(status: ClusterRolloutStatus) -> bool:
-    """Whether labels, vars or defaults have changed since the run that it stands on."""
+    """Whether labels, vars, defaults or templates have changed since the run that it stands on."""
     return conditions.is_true(status.conditions, standing.INPUTS_CHANGED)
 
 

@@ -55,9 +55,15 @@ class Keys:
         self.later: dict[Key, float] = {}
         self.retried: list[Key] = []
         self.forgotten: list[Key] = []
+        self.first: list[Key] = []
 
-    def add(self, key: Key) -> None:
+    def add(self, key: Key, *, first: bool = False) -> None:
         self.added.append(key)
+        if first:
+            self.first.append(key)
+
+    def is_pressed(self, key: Key) -> bool:
+        return key in self.first
 
     def add_after(self, key: Key, seconds: float) -> None:
         self.later[key] = seconds

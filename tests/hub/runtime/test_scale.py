@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fleet import aio
+from fleet.api import ClusterRollout
 from fleet.api.conditions import condition
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import (
@@ -17,6 +18,7 @@ from fleet.api.names import (
     CRDS,
     ENGINE_LEASE,
     ENGINE_NAMESPACE,
+    FLEETROLLOUTS,
     FLEETS,
     LEASES,
     MEMBERCLUSTERS,
@@ -54,6 +56,7 @@ def empty(desk: Desk) -> None:
         assert isinstance(queue, Keys)
         queue.added.clear()
         queue.later.clear()
+        queue.first.clear()
 
 
 def lose(desk: Desk, name: str) -> None:
@@ -188,6 +191,70 @@ def test_a_thousand_that_are_lost_at_once_are_compared_a_few_times_each() -> Non
     lost = [Moment(second) for second in range(1_000)]
     assert not freshness.is_isolated(lost, [0.0] * 3_000, 4_000, 1_000.0)
     assert Moment.compared < 20 * len(lost)
+
+
+async def test_news_stop_what_a_run_begins(desk: Desk) -> None:
+    """Sixteen begin at a time; what fails meanwhile is looked at before the others go."""
+    run = gen.run(gen.wave("all", *(f"eu-{n}" for n in range(40)), max_concurrency=40), number=2)
+    desk.put(FLEETROLLOUTS, run)
+    for number in range(9, 40):
+        name = f"eu-{number}"
+        await membership.reconcile(desk.hub, desk.register(name))
+        desk.live(name)
+    empty(desk)
+    key = (TENANT, run.name)
+    create, made = desk.kube.create, []
+
+    async def fails(resource: Any, manifest: Any) -> Any:
+        if resource == CLUSTERROLLOUTS:
+            made.append(manifest["metadata"]["name"])
+            await asyncio.sleep(0)
+            if not desk.queues.runs.first:
+                desk.queues.runs.add(key, first=True)
+        return await create(resource, manifest)
+
+    desk.kube.create = fails  # type: ignore[method-assign]
+    status = desk.hub.stores.runs[key].status
+    await reconcile.run(desk.hub, key)
+    assert 0 < len(made) <= reconcile.ABREAST
+    assert desk.hub.stores.runs[key].status == status, "nothing is said of those that did not go"
+    desk.queues.runs.first.clear()
+    for _ in range(2):
+        await reconcile.run(desk.hub, key)
+    assert desk.hub.stores.runs[key].status.counts.total == 39
+
+
+async def test_a_run_that_halts_says_so_before_it_holds_the_others(desk: Desk) -> None:
+    desk.put(FLEETROLLOUTS, gen.run(gen.wave("all", *MEMBERS, max_concurrency=8), number=2))
+    key = (TENANT, "checkout-2")
+    for name in MEMBERS:
+        phase = ClusterPhase.FAILED if name == "eu-7" else ClusterPhase.PROGRESSING
+        reason = "AnalysisFailed" if name == "eu-7" else ""
+        desk.put(CLUSTERROLLOUTS, gen.item(name, phase, number=2, reason=reason))
+    await reconcile.run(desk.hub, key)
+    kinds = [call.kind for call in desk.kube.writes()]
+    assert kinds[-8:] == ["FleetRollout"] + ["ClusterRollout"] * 7
+    assert desk.hub.stores.runs[key].status.phase == "Halted"
+
+
+@pytest.mark.parametrize(
+    ("after", "runs", "dispatches"),
+    [
+        pytest.param(gen.item("eu-3", ClusterPhase.ANALYZING, number=2), 0, 0, id="a report"),
+        pytest.param(gen.item("eu-3", ClusterPhase.FAILED, number=2), 1, 0, id="a failure"),
+        pytest.param(gen.item("eu-3", number=2, hold="halted"), 0, 1, id="a hold"),
+    ],
+)
+async def test_what_may_stop_others_goes_first(
+    desk: Desk, after: ClusterRollout, runs: int, dispatches: int
+) -> None:
+    desk.put(FLEETROLLOUTS, gen.run(gen.wave("all", *MEMBERS, max_concurrency=8), number=2))
+    desk.put(CLUSTERROLLOUTS, gen.item("eu-3", number=2))
+    empty(desk)
+    meta = after.metadata.model_copy(update={"generation": 1 + dispatches})
+    desk.put(CLUSTERROLLOUTS, after.model_copy(update={"metadata": meta}))
+    assert len(desk.queues.runs.first) == runs
+    assert len(desk.queues.dispatches.first) == dispatches
 
 
 async def test_a_restart_looks_at_one_key_per_round_of_the_event_loop(desk: Desk) -> None:

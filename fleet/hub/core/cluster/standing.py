@@ -4,13 +4,15 @@ Called by `dispatch` and `removal`. The clock of the progress deadline stands st
 cluster is paused, held or out of reach; what it has waited is kept here, in the hub's own time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from fleet.api import ClusterRollout, conditions
 from fleet.api.clusterrollout import ClusterRolloutStatus, Dispatched, LastGood
 from fleet.api.conditions import Condition
 from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.rollout import Phase
 from fleet.hub.core import phases
 from fleet.hub.core.cluster.assessment import Assessment
 from fleet.hub.core.observed import Member
@@ -23,6 +25,7 @@ REACHABLE = "Reachable"
 
 WAITING = frozenset({ClusterPhase.PAUSED, ClusterPhase.UNREACHABLE})
 FINAL = frozenset({ClusterPhase.SUCCEEDED, ClusterPhase.FAILED})
+VERDICTS = (Phase.COMPLETED, Phase.FAILED)
 
 
 def is_taken(item: ClusterRollout) -> bool:
@@ -38,6 +41,18 @@ def is_taken(item: ClusterRollout) -> bool:
 def is_current(item: ClusterRollout) -> bool:
     """Its status speaks of the present wish; a hold that has just come or gone changes nothing."""
     return is_taken(item) or item.status.observed_generation >= item.metadata.generation
+
+
+def is_urgent(item: ClusterRollout, engine: Mapping[str, Any]) -> bool:
+    """Whether something is to be told that may stop others, or let them go, before those that only
+    begin: `engine`, the Rollout's status, holds a verdict that is news, or a hold comes or goes."""
+    want = item.spec.want
+    if want is None:
+        return False
+    if item.spec.hold != item.status.dispatch.hold:
+        return True
+    has_ended = engine.get("phase") in VERDICTS and engine.get("fleetRevision") == want.revision
+    return has_ended and is_taken(item) and item.status.phase not in FINAL
 
 
 def is_replaced(item: ClusterRollout, member: Member) -> bool:

@@ -44,6 +44,9 @@ from fleet.kit import hashing, phrases
 
 HOLD_REASON = 256
 """Characters that a member's Rollout takes."""
+STARTS = 100
+"""Clusters that begin in one look. The next one sees what has become of the world meanwhile: where
+a thousand may go at once, a failure of the first stops nine hundred."""
 
 
 def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
@@ -217,8 +220,9 @@ def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[StartCl
         # Who is being connected keeps its place, so that a restart of the hub changes no order.
         waiting = [row for row in own if row.is_pending and (row.ready or row.awaited_until)]
         names |= {row.name: row.attempt for row in waiting[:free] if row.ready}
-    if view.plan.min_interval_seconds or view.plan.traffic_percent < 100:
-        names = dict(list(names.items())[:1])  # the next one is judged anew, with this one gone
+    # After a limit's interval or share the next one is judged anew, with this one gone.
+    single = view.plan.min_interval_seconds or view.plan.traffic_percent < 100
+    names = dict(list(names.items())[: 1 if single else STARTS])
     starts = tuple(
         StartCluster(
             cluster=row.name,

@@ -345,6 +345,20 @@ def test_a_thousand_clusters_that_a_person_has_accepted_fit() -> None:
     assert len(status.model_dump_json(by_alias=True)) < 100_000
 
 
+def test_a_failure_stops_most_of_a_thousand_that_may_go_at_once() -> None:
+    """A hundred begin in one look: the next one sees what became of them."""
+    names = [f"c{number:04}" for number in range(1_000)]
+    run = begun(gen.run(gen.wave("all", *names, max_concurrency=1_000)))
+    assert did(plan.next(run, observed(*names), NOON)) == [f"start {one}" for one in names[:100]]
+    items = [gen.item(one) for one in names[:100]]
+    answer = plan.next(run, observed(*names, items=items), NOON)
+    assert did(answer) == [f"start {one}" for one in names[100:200]]
+    items[7] = gen.item(names[7], BAD)
+    answer = plan.next(run, observed(*names, items=items), NOON)
+    assert answer.status.phase is RunPhase.HALTED
+    assert [one for one in did(answer) if one.startswith("start")] == []
+
+
 def test_a_thousand_clusters_fit() -> None:
     """[MT-18] 1,000 clusters with the longest names, all failing: exact counts, under 100 KB."""
     names = [f"c{number:04}-{'x' * 57}" for number in range(1_000)]

@@ -92,6 +92,19 @@ def test_what_runs_in_clusters_is_locked_down(path: Path) -> None:
             assert container["args"][0] == "run"
 
 
+@pytest.mark.parametrize("path", [path for path in RUNNING if path.parent.name != "hub"], ids=named)
+def test_one_of_two_engines_is_left_while_nodes_are_drained(path: Path) -> None:
+    """A stand-by and its leader are not evicted at once, and whether they live is asked."""
+    (item,) = deployments(path)
+    (budget,) = (x for x in documents(path) if x["kind"] == "PodDisruptionBudget")
+    spec, (container,) = item["spec"], item["spec"]["template"]["spec"]["containers"]
+    assert (spec["replicas"], budget["spec"]["maxUnavailable"]) == (2, 1)
+    assert budget["spec"]["selector"] == spec["selector"]
+    assert budget["metadata"]["namespace"] == item["metadata"]["namespace"]
+    paths = [container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("liveness", "readiness")]
+    assert paths == ["/healthz", "/readyz"]
+
+
 def test_every_account_that_a_pod_uses_is_made() -> None:
     everything = [item for path in FILES for item in documents(path)]
     made = {

@@ -12,9 +12,10 @@ import yaml
 from fleet import settings
 from fleet.api.application import DeliveryPolicy
 from fleet.api.hooks import Hook
-from fleet.api.rollout import Canary, Phase, RolloutSpec
+from fleet.api.rollout import Canary, Phase, Rollout, RolloutSpec
 from fleet.api.strategy import StepAnalysis
 from fleet.kulta.core import validation
+from fleet.kulta.core.routers import ROUTERS, Backends
 from fleet.kulta.core.strategies import STRATEGIES
 from tests import gen, readme
 from tests.kulta.audience import Audience, Behaviour
@@ -120,6 +121,25 @@ def test_the_routers_of_the_readme_are_weighted_together() -> None:
     assert world.split("web") == (100, 0), "it is never written"
     assert {world.split(name) for name in world.routes if name != "web"} == {(80, 20)}
     assert f"{gen.NAME}-{gen.ROUTE}-canary" in world.routes
+
+
+def test_the_traffic_of_one_cluster_in_the_readme_is_that_of_its_example() -> None:
+    found = re.search(r"```yaml\n(apiVersion: v1\nkind: Service\n.*?)```", TEXT, re.DOTALL)
+    assert found
+    *made, route = yaml.safe_load_all(found[1])
+    path = readme.ROOT / "examples/valid/rollout-canary.yaml"
+    example = Rollout.parse(yaml.safe_load(path.read_text()))
+    canary = example.spec.strategy.canary
+    assert canary
+    assert canary.traffic_routing
+    assert canary.traffic_routing.gateway_api
+    names = [canary.stable_service, canary.canary_service]
+    assert [item["metadata"]["name"] for item in made] == names
+    labels = example.spec.selector.match_labels
+    assert [item["spec"]["selector"] for item in made] == [labels, labels]
+    assert route["metadata"]["name"] == canary.traffic_routing.gateway_api.http_route
+    parts = Backends(rollout=example.name, stable=names[0], canary=names[1], port=canary.port)
+    assert ROUTERS["HTTPRoute"].problem(route, parts) is None
 
 
 def test_the_mirror_of_the_readme_gets_copies_of_all_requests() -> None:

@@ -74,7 +74,7 @@ def accept(application: Application, observed: ApplicationObserved) -> Proposal:
         policy=resolved,
         spec=spec,
         chosen=chosen,
-        revision=occasions.revision(spec, observed.templates),
+        revision=occasions.standing_revision(observed, spec),
         instead_of=instead_of,
     )
 
@@ -135,7 +135,7 @@ def _due(
             spec=proposal.spec,
         ),
         number=number,
-        revision=proposal.revision,
+        revision=occasion.revision,
         previous_revision=newest.spec.revision if newest else "",
         trigger=occasion.trigger,
         plan=plan,
@@ -202,7 +202,7 @@ def _status(
     return ApplicationStatus(
         phase=phase,
         observed_generation=application.metadata.generation,
-        revision=proposal.revision,
+        revision=create.spec.revision if create else proposal.revision,
         run=create.name if create else newest.name if newest else "",
         runs=create.spec.number if create else max(numbers),
         clusters=f"{updated}/{len(proposal.chosen)}",

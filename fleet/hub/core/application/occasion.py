@@ -21,6 +21,9 @@ from fleet.hub.core.run import waves
 from fleet.hub.core.run.membership import MEMBERS_CHANGED
 from fleet.kit import hashing, memory
 
+OF_CLUSTERS = frozenset({"ClusterInputsChanged", "MembersJoined"})
+"""Triggers that stand in what clusters say, not in what the Application asks for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
@@ -31,6 +34,7 @@ class Proposal:
     spec: ApplicationSpec
     chosen: tuple[ClusterName, ...]
     revision: str
+    """Of the newest run, while that was made of the same spec."""
     instead_of: str = ""
     """Digest of what the Application asks for, where a former run stands in for it."""
 
@@ -42,6 +46,7 @@ class Occasion:
     trigger: str
     """Why: a constant of `api.reasons`."""
     clusters: tuple[ClusterName, ...]
+    revision: str
     soak: bool = True
 
 
@@ -51,22 +56,34 @@ def find(observed: ApplicationObserved, proposal: Proposal) -> Occasion | None:
     everybody = proposal.chosen
     if newest is None or newest.status.undo_to:
         trigger = "Undone" if newest else "SpecChanged"
-        return Occasion(trigger=trigger, clusters=everybody)
+        return Occasion(trigger=trigger, clusters=everybody, revision=proposal.revision)
     if newest.spec.revision != proposal.revision:
         only = _only_replicas(newest, proposal.spec, observed.templates)
         good = newest.status.phase is RunPhase.SUCCEEDED
         trigger = "ReplicasChanged" if only else "SpecChanged"
-        return Occasion(trigger=trigger, clusters=everybody, soak=not (only and good))
+        return Occasion(
+            trigger=trigger,
+            clusters=everybody,
+            revision=proposal.revision,
+            soak=not (only and good),
+        )
     if newest.status.phase is RunPhase.ABORTED and newest.status.reason == MEMBERS_CHANGED:
-        return Occasion(trigger="MembersJoined", clusters=everybody)
+        return Occasion(trigger="MembersJoined", clusters=everybody, revision=proposal.revision)
     if newest.status.phase not in (RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES):
         return None
+    return _given_by_clusters(newest, observed, proposal)
+
+
+def _given_by_clusters(
+    newest: FleetRollout, observed: ApplicationObserved, proposal: Proposal
+) -> Occasion | None:
+    """The run that is due because of what clusters say after the end of the newest one."""
     known = {
         ClusterName(item.spec.cluster): item
         for item in observed.clusters
         if is_for(item, newest.spec.revision, observed)
     }
-    answering = tuple(name for name in everybody if observed.members[name].fresh)
+    answering = tuple(name for name in proposal.chosen if observed.members[name].fresh)
     changed = tuple(
         name
         for name in answering
@@ -74,11 +91,15 @@ def find(observed: ApplicationObserved, proposal: Proposal) -> Occasion | None:
         and conditions.is_true(known[name].status.conditions, standing.INPUTS_CHANGED)
     )
     if _placed(changed, observed, proposal):
-        return Occasion(trigger="ClusterInputsChanged", clusters=everybody)
+        # Templates may be among what has changed.
+        fresh = revision(proposal.spec, observed.templates)
+        return Occasion(trigger="ClusterInputsChanged", clusters=proposal.chosen, revision=fresh)
     left = _left_out(newest, observed)
     new = [name for name in answering if name not in known and name not in left]
     joined = _placed(new, observed, proposal)
-    return Occasion(trigger="MembersJoined", clusters=joined) if joined else None
+    if not joined:
+        return None
+    return Occasion(trigger="MembersJoined", clusters=joined, revision=proposal.revision)
 
 
 def is_past(application: Application, runs: Iterable[FleetRollout]) -> bool:
@@ -131,6 +152,20 @@ def _only_replicas(newest: FleetRollout, after: ApplicationSpec, templates: str)
         body = aside.content(spec)
         contents.append({**body, "workload": {**body["workload"], "replicas": 0}})
     return contents[0] == contents[1]
+
+
+def standing_revision(observed: ApplicationObserved, spec: ApplicationSpec) -> str:
+    """The revision of what is asked for: the newest run's, if that was made of the same.
+
+    Other templates alone, as a newer hub brings them, are no other revision: whether they make
+    anything else of it is looked at in each cluster (`standing.INPUTS_CHANGED`).
+    """
+    asked = revision(spec, observed.templates)
+    newest = observed.runs[-1] if observed.runs else None
+    if newest is None:
+        return asked
+    made = revision(newest.spec.application.spec, observed.templates)
+    return newest.spec.revision if made == asked else asked
 
 
 def revision(spec: ApplicationSpec, templates: str) -> str:

@@ -258,5 +258,5 @@ def _surplus(case: Case) -> bool:
 def _inputs(case: Case) -> tuple[conditions.Condition, ...]:
     if not case.inputs_changed:
         return ()
-    message = "labels, vars or defaults of the cluster changed its manifests"
+    message = "labels, vars, defaults or templates changed the manifests of the cluster"
     return (conditions.condition(standing.INPUTS_CHANGED, True, "ClusterInputsChanged", message),)

@@ -168,8 +168,21 @@ CHANGED_ROLLOUT = gen.item("a", DONE, conditions=(condition("InputsChanged", Tru
             id="a new image, also while a run is active",
         ),
         pytest.param(
-            gen.application(), RunPhase.SUCCEEDED, {"templates": "t2"}, "SpecChanged",
-            id="new templates",
+            gen.application(), RunPhase.SUCCEEDED, {"templates": "t2"}, "",
+            id="other templates that make the same of it",
+        ),
+        pytest.param(
+            gen.application(), RunPhase.HALTED, {"templates": "t2"}, "",
+            id="a newer hub does not try again what has been halted",
+        ),
+        pytest.param(
+            gen.application(), RunPhase.SUCCEEDED,
+            {"templates": "t2", "members": gen.members("a", "b")}, "MembersJoined",
+            id="other templates and a member that joins",
+        ),
+        pytest.param(
+            gen.application("shop:v2"), RunPhase.SUCCEEDED, {"templates": "t2"}, "SpecChanged",
+            id="other templates and a new image",
         ),
         pytest.param(
             gen.application(waves=[{"name": "x", "remaining": True}], onFailure="Continue"),
@@ -228,18 +241,40 @@ def test_a_catch_up_run_is_for_those_who_joined() -> None:
     assert (action.name, action.spec.revision) == ("checkout-2", run.spec.revision)
 
 
-def test_changed_inputs_of_a_cluster_start_a_run_through_the_waves() -> None:
+@pytest.mark.parametrize(
+    ("templates", "same"),
+    [
+        pytest.param("t1", True, id="labels, vars or defaults"),
+        pytest.param("t2", False, id="templates, which belong to a revision"),
+    ],
+)
+def test_changed_inputs_of_a_cluster_start_a_run_through_the_waves(
+    templates: str, same: bool
+) -> None:
     run = ran(gen.application(), look("a", "b"))
     assert CHANGED_ROLLOUT.spec.want is not None
     want = CHANGED_ROLLOUT.spec.want.model_copy(update={"revision": run.spec.revision})
     spec = CHANGED_ROLLOUT.spec.model_copy(update={"want": want})
     item = CHANGED_ROLLOUT.model_copy(update={"spec": spec})
-    observed = look("a", "b", runs=(run,), clusters=(item,))
-    action = created(decision.decide(gen.application(), observed, NOON))
-    assert (action.spec.trigger, action.spec.revision) == (
-        "ClusterInputsChanged",
-        run.spec.revision,
-    )
+    observed = look("a", "b", runs=(run,), clusters=(item,), templates=templates)
+    answer = decision.decide(gen.application(), observed, NOON)
+    action = created(answer)
+    assert action.spec.trigger == "ClusterInputsChanged"
+    assert [wave.clusters for wave in action.spec.plan.waves] == [("a", "b")]
+    assert (action.spec.revision == run.spec.revision) is same
+    assert answer.status.revision == action.spec.revision
+
+
+def test_other_templates_that_make_the_same_are_no_other_revision() -> None:
+    """A newer hub says what the former one said, and a join goes by what the others have."""
+    run = ran(gen.application(), look("a"))
+    clusters = standing(run, "a")
+    before = decision.decide(gen.application(), look("a", runs=(run,), clusters=clusters), NOON)
+    app = gen.application().model_copy(update={"status": before.status})
+    newer = look("a", runs=(run,), clusters=clusters, templates="t2")
+    assert decision.decide(app, newer, NOON) == before
+    joined = look("a", "b", runs=(run,), clusters=clusters, templates="t2")
+    assert created(decision.decide(app, joined, NOON)).spec.revision == run.spec.revision
 
 
 def test_a_run_of_replicas_alone_does_not_soak() -> None:

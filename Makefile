@@ -66,9 +66,9 @@ check-deep: binaries  ## the same searches, 10,000 worlds each, and every write 
 	@$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile deep --timeout 3600 -n auto --hypothesis-show-statistics -rP
 	@$(BIN)/python -m pytest e2e -m hypothesis --hypothesis-profile deep -rP
 
-mutants: $(READY)  ## which changes of the two cores no test notices (hours; MUTANTS='fleet.kulta.core.replicas*')
+mutants: $(READY)  ## which changes of the two cores no test notices (hours; SAMPLE=400 SEED=1, MUTANTS='fleet.kulta.core.steps*')
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutants
-	@$(BIN)/python -m mutmut run $(MUTANTS) && $(BIN)/python -m mutmut results
+	@$(BIN)/python -m e2e.mutants $(MUTANTS) --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1) --processes $(or $(PROCESSES),2)
 
 bench: binaries  ## figures as JSON and a table (some of them: make bench hub)
 	@$(BIN)/python -m e2e.bench $(BENCHES)
@@ -84,5 +84,5 @@ format: $(READY)  ## format and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .
 
 clean:  ## remove the virtual environment and caches of this folder (not the built binaries)
-	@rm -rf .venv build dist .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage mutants
+	@rm -rf .venv build dist .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Mutation tests of the two cores (`make mutants`)."""

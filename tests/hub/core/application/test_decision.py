@@ -139,10 +139,14 @@ def test_what_cannot_be_delivered_is_a_condition(
 ) -> None:
     answer = decision.decide(app, observed, NOON)
     assert answer.actions == ()
-    assert answer.status.phase is ApplicationPhase.DEGRADED
-    accepted = find(answer.status.conditions, "Accepted")
-    assert accepted is not None
-    assert (accepted.status, accepted.reason, accepted.message) == ("False", reason, message)
+    told = answer.status
+    assert (told.phase, told.message) == (ApplicationPhase.DEGRADED, message)
+    assert told.observed_generation == app.metadata.generation
+    for kind in ("Accepted", "Ready"):
+        said = find(told.conditions, kind)
+        assert said is not None
+        assert (said.status, said.reason, said.message) == ("False", reason, message)
+        assert (said.observed_generation, said.last_transition_time) == (1, NOON)
 
 
 def test_a_refused_spec_leaves_the_run_alone() -> None:
@@ -353,7 +357,9 @@ def test_clusters_at_the_revision_are_counted() -> None:
 
 
 def test_a_deleted_application_makes_no_run() -> None:
-    app = gen.application("shop:v2")
+    app = gen.application("shop:v2", generation=3)
     meta = app.metadata.model_copy(update={"deletion_timestamp": NOON})
     answer = decision.decide(app.model_copy(update={"metadata": meta}), look("a"), NOON)
     assert (answer.actions, answer.status.phase) == ((), ApplicationPhase.DELETING)
+    assert answer.status.observed_generation == 3
+    assert answer.status.message == "its objects in the members are being taken away"

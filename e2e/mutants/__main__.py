@@ -34,7 +34,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from e2e.mutants import making
-from e2e.mutants.making import Mutant, Place
+from e2e.mutants.making import Function, Mutant, Place
 from tests.sources import ROOT
 
 CORES = {
@@ -156,10 +156,13 @@ def _tried(trial: Trial, seen: set[Place]) -> tuple[float, frozenset[Place], boo
 def main() -> None:
     """Hunt what is asked for, and tell."""
     asked = _options()
-    mutants = [mutant for core in CORES for mutant in _wanted(ROOT / core, asked.patterns)]
-    chosen = Random(asked.seed).sample(mutants, min(asked.sample or len(mutants), len(mutants)))
+    functions = [item for core in CORES for item in _wanted(ROOT / core, asked.patterns)]
+    sizes = Counter[str]()
+    for item in functions:
+        sizes[item.module] += len(item.changes)
+    chosen = _chosen(functions, asked.sample or sizes.total(), Random(asked.seed))
     if not chosen:
-        sys.exit("no mutant has such a name")
+        sys.exit("no function has such a name")
     ends: dict[Mutant, str] = {}
     for core, tests in CORES.items():
         prefix = making.module(ROOT / core)
@@ -167,7 +170,7 @@ def main() -> None:
             hunt = Hunt(ours, asked.processes, asked.seconds)
             _collect(hunt, [str(path) for test in tests for path in sorted(ROOT.glob(test))])
             ends |= hunt.ends
-    _tell(ends, Counter(mutant.module for mutant in mutants))
+    _tell(ends, sizes)
     sys.exit(_judged(ends))
 
 
@@ -183,14 +186,29 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _wanted(folder: Path, patterns: Sequence[str]) -> Iterator[Mutant]:
+def _chosen(functions: Sequence[Function], count: int, dice: Random) -> list[Mutant]:
+    """So many of all mutants of the functions, in no order."""
+    places = [(item, number) for item in functions for number in range(len(item.changes))]
+    drawn = defaultdict(set)
+    for item, number in dice.sample(places, min(count, len(places))):
+        drawn[item.called].add(number)
+    found = [
+        mutant
+        for item in functions
+        for number, mutant in enumerate(item.mutants() if item.called in drawn else ())
+        if number in drawn[item.called]
+    ]
+    return dice.sample(found, len(found))
+
+
+def _wanted(folder: Path, patterns: Sequence[str]) -> Iterator[Function]:
     for path in sorted(folder.rglob("*.py")):
         name = making.module(path)
         starts = [pattern.partition("*")[0] for pattern in patterns]
         if any(x.startswith(name) or name.startswith(x) for x in starts):
-            for mutant in making.of(path):
-                if any(fnmatch.fnmatchcase(mutant.called, pattern) for pattern in patterns):
-                    yield mutant
+            for item in making.functions(path):
+                if any(fnmatch.fnmatchcase(item.called, pattern) for pattern in patterns):
+                    yield item
 
 
 def _collect(hunt: Hunt, paths: Iterable[str]) -> None:

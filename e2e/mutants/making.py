@@ -49,30 +49,53 @@ class Mutant:
         return self.called, self.line
 
 
-def of(path: Path) -> Iterator[Mutant]:
-    """Every mutant of one file."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A function, and the changes that make its mutants."""
+
+    module: str
+    name: str
+    source: str
+    node: cst.FunctionDef
+    changes: Sequence[Mutation]
+
+    @property
+    def called(self) -> str:
+        return f"{self.module}.{self.name}"
+
+    def mutants(self) -> Iterator[Mutant]:
+        """One for each change, in the same order."""
+        parsed, counted = ast.parse(self.source), Counter[str]()
+        for item in self.changes:
+            changed = deep_replace(self.node, item.original_node, item.mutated_node)
+            assert isinstance(changed, cst.FunctionDef)
+            after = cst.Module(body=[changed]).code
+            line, change = _change(self.source.splitlines(), after.splitlines())
+            counted[change] += 1
+            yield Mutant(
+                module=self.module,
+                function=self.name,
+                line=_statement(parsed.body[0], line),
+                change=change if counted[change] == 1 else f"{change} #{counted[change]}",
+                original=self.source,
+                source=after,
+            )
+
+
+def functions(path: Path) -> Iterator[Function]:
+    """Those of one file that have mutants."""
     tree, mutations, _, _ = create_mutations(str(path), path.read_text())
     changes: dict[cst.CSTNode | None, list[Mutation]] = defaultdict(list)
     for mutation in mutations:
         changes[mutation.contained_by_top_level_function].append(mutation)
-    for name, function in _functions(tree.body):
-        if not changes[function]:
-            continue
-        before = tree.code_for_node(function)
-        parsed, counted = ast.parse(before), Counter[str]()
-        for mutation in changes[function]:
-            changed = deep_replace(function, mutation.original_node, mutation.mutated_node)
-            assert isinstance(changed, cst.FunctionDef)
-            after = tree.code_for_node(changed)
-            line, change = _change(before.splitlines(), after.splitlines())
-            counted[change] += 1
-            yield Mutant(
+    for name, node in _functions(tree.body):
+        if found := changes[node]:
+            yield Function(
                 module=module(path),
-                function=name,
-                line=_statement(parsed.body[0], line),
-                change=change if counted[change] == 1 else f"{change} #{counted[change]}",
-                original=before,
-                source=after,
+                name=name,
+                source=cst.Module(body=[node]).code,
+                node=node,
+                changes=found,
             )
 
 
@@ -129,7 +152,9 @@ def _statement(function: ast.stmt, line: int) -> int:
     return max(lines, default=function.body[0].lineno)
 
 
-def _functions(body: Iterable[cst.CSTNode], prefix: str = "") -> Iterator[tuple[str, cst.CSTNode]]:
+def _functions(
+    body: Iterable[cst.CSTNode], prefix: str = ""
+) -> Iterator[tuple[str, cst.FunctionDef]]:
     for node in body:
         if isinstance(node, cst.FunctionDef):
             yield prefix + node.name.value, node

@@ -50,7 +50,7 @@ def share(total: int, weight: int) -> int:
     """Pods that carry `weight` percent of `total`, rounded up."""
     if weight <= 0 or total <= 0:
         return 0
-    return total if weight >= 100 else min(max(-(-total * weight // 100), 1), total)
+    return min(max(-(-total * weight // 100), 1), total)
 
 
 def split(limits: Bounds, weight: int) -> Split:

@@ -25,6 +25,7 @@ from fleet.kulta.core.replicas import Count, Split
         pytest.param(0, 50, 0, 0, id="[S15] none at all"),
         pytest.param(100, 29, 71, 29, id="[S16] exact for round numbers"),
         pytest.param(100, 1, 99, 1, id="the smallest weight has a pod"),
+        pytest.param(8, 88, 1, 8, id="a little more than seven pods are eight"),
     ],
 )
 def test_split(total: int, weight: int, stable: int, canary: int) -> None:

@@ -1,13 +1,16 @@
 """Perturbations of a hub's view (Sieve, OSDI 2022), with a real hub and three real members.
 
-It dies right after a write of a run; events that come and go between two looks are lost. The end is
-the same each time and nothing is dispatched twice: the members' audit logs tell. Some of the
-writes here, every single one in `make check-deep`.
+It dies right after a write of a run; a new one is shown a past that the world has left; events that
+come and go between two looks are lost. The end is the same each time and nothing is dispatched
+twice: the members' audit logs tell. Some of the writes and pasts here, all in `make check-deep`.
 """
 
 import contextlib
+import functools
+import itertools
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +28,7 @@ from e2e.ground.waiting import until
 from e2e.tenancy import NAME, Tenant, World
 from fleet.api.names import (
     APPLICATIONS,
+    CLUSTERROLLOUTS,
     FLEETROLLOUTS,
     ROLLOUTS,
     SERVICES,
@@ -92,15 +96,26 @@ class Scene:
     deaths: Counter[str] = field(default_factory=Counter)
     """Phases in which the hub died."""
 
+    @functools.cached_property
+    def usual(self) -> tuple[int, Any]:
+        """How many writes a run takes that nothing befalls, and the picture at its end."""
+        before = self.ways.brake.written
+        picture = self.play()
+        return self.ways.brake.written - before, picture
+
     def play(self, dies_after: int = 0) -> Any:
         """The picture at the end of a run of the next version; the hub may die in its midst."""
+        self.set_out(dies_after)
+        self.come_to_the_end()
+        self.ways.do(self.ways.brake.release)
+        return self.picture()
+
+    def set_out(self, dies_after: int = 0) -> None:
+        """The next version is asked for; the hub stands still after so many writes."""
         self.number += 1
         if dies_after:
             self.ways.do(lambda: self.ways.brake.after(dies_after))
         self.tenant.deliver(self.image, **SIMPLE)
-        self.come_to_the_end()
-        self.ways.do(self.ways.brake.release)
-        return self.picture()
 
     def ends_as(self, expected: Any, what: str) -> None:
         """Wait for that picture; what differs is told where it does not come."""
@@ -115,18 +130,23 @@ class Scene:
             if self.ways.brake.held.is_set():
                 self.deaths[self.tenant.run(self.number).get("phase", "no run")] += 1
                 self.restart()
-            for puppet in self.tenant.puppets.values():
-                self._work(puppet)
-            return bool(self.tenant.run(self.number).get("phase") == "Succeeded")
+            return self.is_over()
 
         until(is_over, f"the end of run {self.number}", within=30, every=0.02)
 
-    def restart(self) -> None:
+    def is_over(self) -> bool:
+        """Whether the run has come to its end; engines do what they are told meanwhile."""
+        for puppet in self.tenant.puppets.values():
+            self._work(puppet)
+        return bool(self.tenant.run(self.number).get("phase") == "Succeeded")
+
+    def restart(self, meanwhile: Callable[[], object] = int) -> None:
         """SIGKILL, and a new process."""
         hub, brake = self.tenant.world.hub, self.ways.brake
         hub.kill()
         until(lambda: not brake.waiting, "what the dead one asked is gone", within=10)
         self.ways.do(brake.release)
+        self.ways.do(meanwhile)
         hub.start(server=self.ways.proxies[HUB].url)
 
     @property
@@ -189,9 +209,7 @@ def scene(world: World) -> Iterator[Scene]:
 
 @pytest.mark.hypothesis
 def test_a_hub_that_dies_after_a_write_changes_nothing_of_the_end(scene: Scene) -> None:
-    before = scene.ways.brake.written
-    expected = scene.play()
-    writes = scene.ways.brake.written - before
+    writes, expected = scene.usual
     first = Random(SEED).randint(1, EACH)
     points = range(first, writes + 1, EACH)
     for number in points:
@@ -208,6 +226,50 @@ def test_a_hub_that_dies_after_a_write_changes_nothing_of_the_end(scene: Scene) 
 def of(*resources: Resource) -> When:
     """Requests about these kinds."""
     return lambda seen: any(f"/{item.plural}" in seen.path for item in resources)
+
+
+def whole(*resources: Resource) -> When:
+    """Lists and watches of these kinds. Caches that lag are those; whoever is asked for a name, or
+    for what belongs to one, tells the truth."""
+    return lambda seen: of(*resources)(seen) and "Selector=" not in seen.path
+
+
+PASTS = (
+    (APPLICATIONS, FLEETROLLOUTS, CLUSTERROLLOUTS),
+    (APPLICATIONS,),
+    (FLEETROLLOUTS,),
+    (CLUSTERROLLOUTS,),
+    (APPLICATIONS, CLUSTERROLLOUTS),
+)
+"""Kinds that a new hub is shown as they were."""
+BLIND_SECONDS = 1.0
+"""So long it may act on that."""
+
+
+@pytest.mark.hypothesis
+@pytest.mark.timeout(3_600)
+def test_a_past_that_the_world_has_left_changes_nothing(scene: Scene) -> None:
+    """A hub dies on its way, or later; the next one sees what was before that way, for a while."""
+    hub, held = scene.ways.proxies[HUB], scene.ways.brake.held
+    writes, expected = scene.usual
+    later = writes + 1
+    moments = [*range(1, later, 4), later] if EACH == 1 else [Random(SEED).randint(2, writes - 1)]
+    for kinds, at in itertools.product(PASTS if EACH == 1 else PASTS[:1], moments):
+        if EACH == 1:
+            scene.restart()  # it asks for its lists: they will be the past, else older ones
+        scene.set_out(dies_after=at)
+        until(lambda: scene.is_over() or held.is_set(), f"write {at}", within=20)
+        scene.restart(lambda kinds=kinds: hub.view.show_past(whole(*kinds)))
+        time.sleep(BLIND_SECONDS)
+        scene.ways.do(hub.view.show_present)
+        scene.come_to_the_end()
+
+        what = f"the past of {[kind.plural for kind in kinds]} after write {at}"
+        scene.ends_as(expected, what)
+        every = list(range(1, scene.number + 1))
+        assert scene.sent() == dict.fromkeys(scene.tenant.puppets, every), what
+        assert scene.tenant.get(FLEETROLLOUTS, f"{NAME}-{scene.number + 1}") == {}, what
+    print(f"seed {SEED}: {writes} writes; pasts after {moments}")
 
 
 def test_events_that_are_lost_are_made_good_by_the_next_list(scene: Scene) -> None:

@@ -12,6 +12,7 @@ from fleet.kulta.core import divisions, restoring, services, workloads
 from fleet.kulta.core.actions import Action, DeleteRoute, Plan, SetFinalizer, WriteRoute
 from fleet.kulta.core.look import Look
 from fleet.kulta.core.observed import Observed
+from fleet.kulta.core.restoring import Restoring
 from fleet.kulta.core.routers import ROUTERS
 from fleet.kulta.core.routers.base import Place
 from fleet.kulta.core.traits import Traits
@@ -27,7 +28,9 @@ def plan(look: Look, traits: Traits | None) -> Plan:
     has = names.ROLLOUT_FINALIZER in rollout.metadata.finalizers
     if not has or not observed.unserved.issuperset(awaited):
         return Plan(status=rollout.status)
-    first = restoring.restore(rollout, observed, traits)
+    first = Restoring()
+    if workloads.is_held(look):
+        first = restoring.restore(rollout, observed, traits)
     if first.wait is not None:
         return workloads.stand_still(look, first.wait, *first.before)
     actions = (*_routes(observed, rollout, traits), *_services(observed, rollout, None))
@@ -76,7 +79,7 @@ def _routes(
 
 def _services(observed: Observed, rollout: Rollout, traits: Traits | None) -> Iterator[Action]:
     """Services that are ours, without those that the strategy names; without one, all of them."""
-    for item in observed.services.values():
+    for item in map(services.adopted, observed.services.values()):
         if item.original is None or services.is_foreign(item, rollout):
             continue
         if traits is None:

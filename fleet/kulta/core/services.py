@@ -5,12 +5,19 @@ role label, if it selects one, gives way to Rollout and hash.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from fleet.api import names
 from fleet.api.rollout import Rollout
 from fleet.kulta.core import revisions
 from fleet.kulta.core.actions import SelectService
+from fleet.kulta.core.look import Look
 from fleet.kulta.core.observed import Service
+from fleet.kulta.core.wait import Wait
+
+OURS = frozenset({names.ROLLOUT_LABEL, names.HASH_LABEL})
+MANAGED = OURS | {names.TYPE_LABEL}
+"""What we write into selectors, and what gives way to it."""
 
 
 def selector(service: Service, rollout: Rollout, revision: str) -> dict[str, str]:
@@ -42,6 +49,34 @@ def is_undone(service: Service, rollout: Rollout) -> bool:
         and not target(service, rollout)
         and service.selector != _all_pods(service, rollout)
     )
+
+
+def adopted(service: Service) -> Service:
+    """`service` with the selector that somebody has written since instead of the one we keep: who
+    corrects it is heard, who puts the old one back or adds to ours is not."""
+    kept = service.original or {}
+    if _theirs(kept).items() <= service.selector.items():
+        return service
+    before = {key: value for key, value in kept.items() if key in MANAGED}
+    written = {key: value for key, value in service.selector.items() if key not in OURS}
+    return replace(service, original={**before, **written})
+
+
+def _theirs(selector: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in selector.items() if key not in MANAGED}
+
+
+def pending(service: Service, look: Look, revision: str) -> Wait:
+    """`service` has not the pods of a revision yet, or never can: its selector says which."""
+    reason, name = "EndpointsPending", service.name
+    labels = (look.spec.template.get("metadata") or {}).get("labels") or {}
+    asked = _theirs(selector(service, look.rollout, revision))
+    strange = [f"{key}={value}" for key, value in asked.items() if labels.get(key) != value]
+    if strange and revision == look.hash and look.lacking is None:
+        said = f"asks for {', '.join(strange)}, which the pods of revision {revision} do not have"
+        return Wait(reason=reason, message=f"Service {name} {said}; correct its selector")
+    message = f"Service {name} does not yet have the ready pods of revision {revision}"
+    return Wait(reason=reason, message=message, is_brief=True)
 
 
 def point(service: Service, rollout: Rollout, revision: str) -> SelectService:

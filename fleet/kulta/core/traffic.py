@@ -12,7 +12,6 @@ from fleet.kulta.core import contests, divisions, services
 from fleet.kulta.core.actions import DeleteRoute, WriteRoute
 from fleet.kulta.core.divisions import Division
 from fleet.kulta.core.draft import Draft
-from fleet.kulta.core.observed import Service
 from fleet.kulta.core.routers import settling
 from fleet.kulta.core.routers.base import Branch
 from fleet.kulta.core.wait import Wait, for_pods
@@ -58,12 +57,13 @@ def point(draft: Draft, name: str, revision: str) -> Wait | None:
     draft.manages_traffic = True
     if services.target(service, rollout) == revision:
         return None
-    if services.is_undone(service, rollout):
+    wished = services.adopted(service)
+    if wished is service and services.is_undone(service, rollout):
         wait = contests.put_back(draft, "SelectorContested", f"the selector of Service {name}")
         if wait is not None:
             return wait
-    draft.traffic[f"service/{name}"] = services.point(service, rollout, revision)
-    return _endpoints_pending(service, revision)
+    draft.traffic[f"service/{name}"] = services.point(wished, rollout, revision)
+    return services.pending(wished, draft.look, revision)
 
 
 def endpoints(draft: Draft, name: str, revision: str, count: int) -> Wait | None:
@@ -78,7 +78,7 @@ def endpoints(draft: Draft, name: str, revision: str, count: int) -> Wait | None
     ready = draft.look.ready_pods(revision)
     if addresses <= ready and len(addresses) >= count:
         return None
-    return _endpoints_pending(service, revision)
+    return services.pending(service, draft.look, revision)
 
 
 def is_away(draft: Draft) -> bool:
@@ -277,11 +277,3 @@ def _problem(draft: Draft, item: Division, percent: int) -> Wait | None:
 
 def _first(waits: Iterable[Wait | None]) -> Wait | None:
     return next((wait for wait in waits if wait is not None), None)
-
-
-def _endpoints_pending(service: Service, revision: str) -> Wait:
-    return Wait(
-        reason="EndpointsPending",
-        message=f"Service {service.name} does not yet have the ready pods of revision {revision}",
-        is_brief=True,
-    )

@@ -81,9 +81,10 @@ class Hunt:
                 hunters[place].append(trial)
         for mutant, end in self._hunted(hunters):
             self.ends[mutant] = end
-            if len(self.ends) % 100 == 0:
-                lost = sum(x == SURVIVED for x in self.ends.values())
-                print(f"{len(self.ends)} of {len(self.mutants)}, {lost} survived", flush=True)
+            if end == SURVIVED:
+                print(
+                    f"survived after {len(self.ends)} of {len(self.mutants)}: {mutant}", flush=True
+                )
         return True
 
     def _hunted(self, hunters: Mapping[Place, list[Trial]]) -> Iterator[tuple[Mutant, str]]:

@@ -48,6 +48,9 @@ class Mutant:
     def place(self) -> Place:
         return self.called, self.line
 
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:

@@ -71,6 +71,8 @@ def test_verdict_of_one_look(
 def test_too_few_requests_give_no_confidence_at_all() -> None:
     """[Z3] Exactly 0."""
     assert compare(0.05, 0.02, n=20).confidence == 0
+    assert compare(0.5, 0.2, n=significance.LEAST - 1).confidence == 0
+    assert compare(0.5, 0.2, n=significance.LEAST).confidence > 0.98
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,25 @@ def test_interval_is_about_that_of_the_textbook() -> None:
     found = significance.interval(control, arm, 1.959964)
     assert found is not None
     assert found == pytest.approx((0.069212, 0.346786), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("control", "arm", "critical", "expected"),
+    [
+        pytest.param((0.05, 2_000), (0.08, 500), 1.959964, (0.1240245, 1.2713994), id="more"),
+        pytest.param((0.3, 400), (0.2, 900), 3.0, (-0.5050312, -0.0935414), id="less, and surer"),
+        pytest.param((0.4, 153), (0.0, 150), 4.3, (-1.0, -0.7039119), id="nothing in the arm"),
+    ],
+)
+def test_interval_is_that_of_donner_and_zou(
+    control: tuple[float, int],
+    arm: tuple[float, int],
+    critical: float,
+    expected: tuple[float, float],
+) -> None:
+    """Their ratio from Wilson's bounds, each the root of its quadratic, worked out apart."""
+    shares = [Share(rate=rate, n=n) for rate, n in (control, arm)]
+    assert significance.interval(*shares, critical) == pytest.approx(expected, abs=1e-7)
 
 
 @pytest.mark.parametrize("rates", [(0.05, 0.05), (0.05, 0.02), (0.3, 0.6), (0.02, 0.0)], ids=str)

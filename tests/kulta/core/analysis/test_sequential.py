@@ -4,6 +4,7 @@ The thorough version of each search is named `properties` and runs with `make ch
 one makes the same experiments once, ten thousand of them.
 """
 
+import math
 from dataclasses import replace
 from statistics import NormalDist
 
@@ -115,6 +116,24 @@ def test_chance_and_boundary_say_the_same(look: Look) -> None:
 def test_too_little_is_never_certain(control: Share, arm: Share) -> None:
     look = Look(least=100, has_end=True, is_last=True)
     assert sequential.chance(control, arm, look) == 1.0
+
+
+def test_just_enough_is_judged() -> None:
+    """As many requests as are asked for, and ten hits to be expected in each arm."""
+    many, few = Share(rate=0.5, n=100), Share(rate=0.05, n=100)
+    assert sequential.chance(many, few, Look(least=100)) < 0.001
+    rare = Share(rate=0.002, n=5_000)
+    assert not sequential.is_sparse(rare, rare)
+    assert sequential.is_sparse(rare, replace(rare, rate=0.0019))
+
+
+def test_chance_is_that_of_the_mixture() -> None:
+    """√(1+r)·exp(−z²r/2(1+r)), tuned to half of the least: r is 2,000 over 50."""
+    control, arm = Share(rate=0.05, n=4_000), Share(rate=0.07, n=4_000)
+    z = significance.z_score(control, arm) or 0.0
+    expected = pytest.approx(math.sqrt(41) * math.exp(-z * z * 40 / 82))
+    assert sequential.chance(control, arm, Look(least=100)) == expected
+    assert sequential.chance(control, arm, Look(least=100, has_end=True)) / 2 == expected
 
 
 def test_the_same_look_twice_says_the_same() -> None:

@@ -1,5 +1,6 @@
 """Stories of judging: when metrics are asked, what good, bad, missing and unanswered numbers do."""
 
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -157,13 +158,21 @@ def test_one_round_in_each_interval() -> None:
     assert rounds(world) == 6
 
 
-def test_healthy_rollout_is_silent() -> None:
-    world = judged(values(0.5, 0.7, 0.9, 1.1))
-    world.run(150)
-    world.writes.clear()
-    world.run(600)
-    assert rounds(world) > 20
-    assert world.writes == []
+def test_healthy_rollout_says_its_numbers_once_a_minute() -> None:
+    """And nothing at all where they stay what they are."""
+    ever = itertools.count()
+    moving, still = judged(lambda text: next(ever) % 4.0), judged(values(0.5, 0.7, 0.9, 1.1))
+    for world in (moving, still):
+        world.run(150)
+        world.writes.clear()
+        world.run(600)
+        assert rounds(world) > 20
+    assert len(moving.writes) == 10
+    assert still.writes == []
+    known = moving.status.analysis
+    assert known is not None
+    assert known.checked_at is not None
+    assert moving.now - known.checked_at <= timedelta(minutes=1)
 
 
 class TestFewSamples:

@@ -41,7 +41,7 @@ class TestOwnQueries:
         world.run(60)
         text = f'max(queue{{ns="shop",of="{NEW}",not="{OLD}"}}'
         assert f"{text}[1m])" in world.asked
-        assert entry(world).query == f"{text}[1s])"
+        assert entry(world).query in world.asked
         assert all("http_requests_total" not in item for item in world.asked)
 
     @pytest.mark.parametrize(
@@ -102,13 +102,13 @@ class TestCompareToStable:
         world.answer = beside(5.0, 5.0)
         assert world.settle().status.phase is Phase.COMPLETED
 
-    def test_a_limit_that_moves_is_not_written(self) -> None:
+    def test_a_limit_that_moves_is_written_once_a_minute(self) -> None:
         left = iter(range(1, 1_000_000))
         world = judged(lambda text: float(next(left)) if OLD in text else 0.5, self.TENTH)
         world.run(150)
         world.writes.clear()
         world.run(600)
-        assert world.writes == []
+        assert len(world.writes) == 10
 
 
 class TestUndecided:

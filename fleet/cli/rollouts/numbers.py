@@ -50,7 +50,7 @@ def _analysis(family: Family, now: datetime, width: int | None) -> Iterator[Text
         return
     words = f"of {family.label(status.revision)}"
     if status.checked_at is not None:
-        words += f", asked {_ago(status.checked_at, now)} ago"
+        words += f", written {_ago(status.checked_at, now)} ago"
     yield from page.labelled("Analysis", words, width)
     rows = [
         _metric(item, analysis, number)

@@ -81,7 +81,7 @@ def test_errors_and_doubts_are_explained_below_the_table() -> None:
             {"name": "latency-p99", "verdict": "Inconclusive", "message": "3 requests seen"},
         ],
     )
-    assert lines[0] == "Analysis   of revision r, asked 60s ago"
+    assert lines[0] == "Analysis   of revision r, written 60s ago"
     assert "2 errors" in lines[2]
     assert lines[4:] == [
         "           error-rate: no answer",

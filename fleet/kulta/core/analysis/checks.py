@@ -1,8 +1,8 @@
 """Checks: when the metrics are asked, how the answers are counted, what they mean for the rollout.
 
 Called by strategies for every look at a rollout that has begun to take traffic, pauses included.
-Every round of answers is counted once. What is counted stands in the status; a pass that changes
-nothing is not written, so a healthy rollout is silent.
+Every round of answers is counted once. What is counted stands in the status; where a pass changes
+nothing but the numbers, they are written once a minute: a healthy rollout is almost silent.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,8 @@ from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.observed import Query
 from fleet.kulta.core.wait import Wait
 
+FRESH = timedelta(minutes=1)
+"""Numbers in the status may be that old while nothing else changes."""
 NO_ADDRESS = (
     "no metrics source: set analysis.prometheus.address, or KULTA_PROMETHEUS_ADDRESS in the engine"
 )
@@ -251,12 +253,25 @@ def _held(analysis: Analysis, metric: Metric, item: MetricStatus) -> Wait:
 
 
 def _keep(draft: Draft, status: AnalysisStatus) -> AnalysisStatus:
-    """Put it into the status if something that counts has changed, not when a value moved."""
+    """Put it into the status if something that counts has changed, or its numbers are old."""
     stored = draft.status.analysis
-    if stored is not None and _significance(stored) == _significance(status):
+    is_same = stored is not None and _significance(stored) == _significance(status)
+    if stored is not None and is_same and not _is_old(stored, status):
         return stored
     draft.set(analysis=status)
     return status
+
+
+def _is_old(stored: AnalysisStatus, status: AnalysisStatus) -> bool:
+    """Whether other numbers than the stored ones have been there for long enough."""
+    if stored.checked_at is None or status.checked_at is None:
+        return False
+    is_late = status.checked_at - stored.checked_at >= FRESH
+    return is_late and _numbers(stored) != _numbers(status)
+
+
+def _numbers(status: AnalysisStatus) -> object:
+    return [(item.value, item.stable_value, item.canary, item.stable) for item in status.metrics]
 
 
 def _significance(status: AnalysisStatus) -> object:

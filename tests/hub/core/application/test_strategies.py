@@ -62,6 +62,30 @@ CASES = [
 ]
 
 
+SERVED = {
+    "canary": ({"steps": [{"setWeight": 100}]}, "a canary divides the traffic of a service"),
+    "blueGreen": ({}, "blueGreen moves the traffic of a service"),
+    "abTesting": (
+        {"maxDuration": "1h", "variantBMatch": {"header": {"name": "x", "value": "b"}}},
+        "abTesting gives each arm a service",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SERVED)
+def test_what_needs_a_service_says_so_once(kind: str) -> None:
+    body, why = SERVED[kind]
+    asked = put(f"{POLICY}/strategy", {kind: body})
+    assert problems(asked, drop("/workload/service"), drop("/workload/route")) == (
+        f"spec.workload.service: is missing: {why}: write service: {{port: …, targetPort: …}}, or "
+        "the strategy simple",
+    )
+    assert problems(asked, drop("/workload/service")) == (
+        "spec.workload.service: is missing: a route needs the service that it leads to",
+    )
+    assert problems(asked, drop("/workload/route")) == ()
+
+
 @pytest.mark.parametrize(("changes", "sentence"), CASES)
 def test_each_rule_says_what_to_write(changes: list[dict[str, Any]], sentence: str) -> None:
     assert problems(*changes) == (sentence,)

@@ -1,5 +1,6 @@
 """What failed before it had arrived: who goes on by itself, and who waits for a person."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from fleet.api.fleetrollout import ClusterPhase, RunPhase
 from fleet.hub.core.actions import LookUp
 from fleet.hub.core.cluster import bars, dispatch
 from tests.conftest import NOON
+from tests.hub import gen
 from tests.hub.place import NEW, after, look, objects
 
 REFUSED = {"phase": ClusterPhase.FAILED, "reason": "Forbidden", "message": "no right"}
@@ -78,6 +80,23 @@ def test_who_starts_when_nothing_is_in_the_way(
 def test_who_does_not_start_says_why(run: RunPhase, message: str) -> None:
     plan = dispatch.decide(told(NEW, **BARRED), look(looked=True, run_phase=run), NOON)
     assert (plan.status.reason, plan.status.message) == (str(run), message)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason", "wakes"),
+    [
+        pytest.param({"member": replace(gen.member("a"), fields=frozenset({"spec"}))},
+                     "EngineTooOld", True, id="a CRD is not watched"),
+        pytest.param({"rendered": ()}, "TemplateError", False, id="templates are"),
+    ],
+)  # fmt: skip
+def test_what_is_in_the_way_is_looked_at_again(
+    given: dict[str, Any], reason: str, wakes: bool
+) -> None:
+    plan = dispatch.decide(NEW, look(**given), NOON)
+    assert (plan.status.reason, plan.wake_at) == (reason, NOON + bars.RECHECK if wakes else None)
+    if not wakes:
+        assert plan.status.message == "nothing is rendered for this cluster"
 
 
 def test_a_refusal_is_told_as_long_as_nobody_tries_again() -> None:

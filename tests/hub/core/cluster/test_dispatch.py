@@ -11,7 +11,7 @@ import pytest
 
 from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import Want
-from fleet.api.conditions import is_true
+from fleet.api.conditions import find
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import APPLIED_ANNOTATION, SERVICES
 from fleet.hub.core.actions import (
@@ -152,7 +152,7 @@ def test_a_hold_takes_a_sequence_and_leaves_the_rollout_alone() -> None:
     there = objects()
     plan = dispatch.decide(held(settled(), "halted"), look(there), NOON)
     (hold,) = plan.actions
-    assert plan.fence
+    assert (plan.fence, plan.events) == (True, ())
     assert (hold.reason, hold.sequence) == ("halted", 2)  # type: ignore[union-attr]
     assert (plan.status.dispatch.sequence, plan.status.dispatch.rollout) == (2, 1)
     item = after(held(settled(), "halted"), plan)
@@ -265,7 +265,11 @@ def test_changed_inputs_are_reported_and_not_dispatched() -> None:
     there = objects(phase="Completed")
     plan = dispatch.decide(settled(), look(there, rendered=other), NOON)
     assert (plan.actions, plan.status.phase) == ((), ClusterPhase.SUCCEEDED)
-    assert is_true(plan.status.conditions, "InputsChanged")
+    changed = find(plan.status.conditions, "InputsChanged")
+    assert changed is not None
+    assert (changed.status, changed.reason) == ("True", "ClusterInputsChanged")
+    told = "labels, vars, defaults or templates changed the manifests of the cluster"
+    assert changed.message == told
 
 
 def test_a_render_error_before_the_first_write_is_a_failure() -> None:
@@ -345,7 +349,7 @@ def test_what_is_rendered_no_more_is_pruned_when_nothing_needs_it() -> None:
     assert did(dispatch.decide(item, look(there, rendered=fewer), NOON)) == ["LookUp"]
     plan = dispatch.decide(item, look(there, rendered=fewer, looked=True), NOON)
     fence, deletion = plan.actions
-    assert plan.fence
+    assert (plan.fence, plan.events) == (True, ())
     assert fence.manifest["spec"]["dispatch"]["sequence"] == 2  # type: ignore[union-attr]
     assert (plan.status.dispatch.sequence, plan.status.dispatch.rollout) == (2, 2)
     assert deletion == DeleteObject(

@@ -77,6 +77,13 @@ def rules(stable: int, canary: int) -> list[dict[str, Any]]:
             id="ports of two protocols are two, and TCP need not be said",
         ),
         pytest.param(
+            SERVICES,
+            {"type": "ClusterIP"},
+            {"selector": {"a": "b"}},
+            {"type": "ClusterIP", "selector": {"a": "b"}, "ports": []},
+            id="a Service without a selector gets ours",
+        ),
+        pytest.param(
             HTTPROUTES,
             {"parentRefs": [{"name": "old"}], "hostnames": ["a"], "rules": rules(80, 20)},
             {"parentRefs": [{"name": "new"}], "rules": rules(100, 0)},

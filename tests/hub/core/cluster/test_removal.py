@@ -230,6 +230,7 @@ def test_an_orphan_is_marked_and_everything_stays() -> None:
         released=True,
     )
     assert (plan.fence, plan.finalizer, plan.status.dispatch.sequence) == (True, None, 2)
+    assert plan.status.message == "letting go of the Rollout"
     again = dispatch.decide(after(item, plan), look(there), NOON)
     assert (again.actions, again.fence) == ((mark,), False), "until it is seen"
     there["rollouts", "checkout", "checkout"]["spec"]["dispatch"] = {

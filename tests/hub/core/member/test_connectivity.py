@@ -16,6 +16,7 @@ REFUSED = (
     "the member does not accept the token of its kubeconfig: "
     "write a new one with `fleet cluster add eu-7 --renew`"
 )
+ENDED = REFUSED.replace("kubeconfig:", "kubeconfig (it ends at 2026-11-20T12:00:00Z):")
 BROKEN = errors.Unreachable("reset")
 
 
@@ -41,6 +42,10 @@ def sight(**seen: object) -> Sight:
                      id="a break of 6 s"),
         pytest.param(sight(problem=errors.Unauthorized("401"), silence=1.0), False, False,
                      "Unauthorized", REFUSED, id="refused credentials count at once"),
+        pytest.param(sight(problem=errors.Unauthorized("401"), expires=NOON), False, False,
+                     "Unauthorized", ENDED, id="and say when they end"),
+        pytest.param(sight(is_cut=True, failure=errors.Unauthorized("401"), expires=NOON), False,
+                     False, "Unauthorized", ENDED, id="also where nothing is sent any more"),
         pytest.param(sight(is_cut=True, failure=BROKEN), False, False, "Unreachable", "reset",
                      id="an open circuit says what opened it"),
         pytest.param(sight(is_cut=True), False, False, "Unreachable", "it fails too often",

@@ -127,6 +127,10 @@ def test_a_token_that_ends_soon(alarm: datetime | None, told: tuple[str, str] | 
         pytest.param(["a", "c"], ["a"], (1, 1), "MemberNotFound",
                      "c is named by fleet production, but there is no MemberCluster of that name",
                      id="one that is missing"),
+        pytest.param(["a", "c", "d"], ["a"], (1, 1), "MemberNotFound",
+                     "c is named by fleet production, but there is no MemberCluster of that name; "
+                     "d is named by fleet production, but there is no MemberCluster of that name",
+                     id="two that are missing"),
         pytest.param(["c"], [], (0, 0), "EmptyFleet",
                      "no MemberCluster is named or selected: c is named by fleet production, "
                      "but there is no MemberCluster of that name", id="only one that is missing"),
@@ -139,7 +143,11 @@ def test_a_fleet(
         ClusterName(name): Member(cluster=gen.cluster(name), reachable=name == "a")
         for name in known
     }
-    status = report.fleet(gen.fleet(members={"names": names}), found, NOON)
+    item = gen.fleet(members={"names": names})
+    meta = item.metadata.model_copy(update={"generation": 3})
+    status = report.fleet(item.model_copy(update={"metadata": meta}), found, NOON)
+    assert {status.observed_generation} == {3}
+    assert {one.observed_generation for one in status.conditions} == {3}
     ready = next(item for item in status.conditions if item.type == "Ready")
     assert (status.members, status.reachable) == counts
     assert (ready.reason, ready.message) == (reason, message)

@@ -157,6 +157,30 @@ def test_who_is_asked(asked: waits.Side, hooks: list[str]) -> None:
         )
 
 
+OPEN = {"schedule": {"cron": "0 11 * * *", "duration": "2h"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "due"),
+    [
+        pytest.param(side(APPROVAL), None, id="a person has no time"),
+        pytest.param(side(WINDOW), NOON + 2 * HOUR, id="when its window opens"),
+        pytest.param(replace(side(WINDOW), drift=HOUR), NOON + HOUR,
+                     id="by a clock that is ahead, an hour earlier"),
+        pytest.param(side(OPEN, APPROVAL), NOON + HOUR,
+                     id="when the window closes that is open, and the person comes too late"),
+        pytest.param(replace(side(OPEN, PAUSED), drift=HOUR / 2), NOON + HOUR / 2,
+                     id="by a clock that is ahead, half an hour earlier"),
+        pytest.param(side(APPROVAL, PAUSED, **yes(1)), NOON + HOUR, id="when a yes expires"),
+        pytest.param(side(HOOK, answer=said(False, 10)), NOON + MINUTE / 3,
+                     id="when a hook is asked again"),
+        pytest.param(side(HOOK, answer=said(False, 30)), None, id="not when that is due"),
+    ],
+)  # fmt: skip
+def test_when_gates_are_looked_at_again(asked: waits.Side, due: object) -> None:
+    assert waits.due(asked, NOON) == due
+
+
 # --- in a run -------------------------------------------------------------------------------------
 
 

@@ -49,7 +49,7 @@ from fleet.telemetry.metrics import HubMetrics
 from fleet.telemetry.server import Health, serving
 from fleet.wiring import connect, watching
 from fleet.wiring.gatekeeper import Gatekeeper
-from fleet.wiring.loading import loading
+from fleet.wiring.loading import frugal, loading
 
 USER_AGENT = f"kulta-fleet-hub/{__version__}"
 INFLIGHT = 64
@@ -66,6 +66,7 @@ async def run_hub(chosen: HubSettings) -> None:
     Raises UserError for a kubeconfig that cannot be used, OSError where the port cannot be had,
     UnexpectedState when leadership is lost or kopf has ended: the process has to be started anew.
     """
+    frugal()
     config = connect.own(chosen.connection)
     health, metrics = Health(), HubMetrics()
     health.shutdown.listen()

@@ -7,6 +7,8 @@ their rotation; the breaker as requests see it; bounds and counting.
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -241,3 +243,35 @@ async def test_clusters_share_a_session_but_no_connection(server: Server, sessio
     two = Client("two", server.config(ca=pem("other.crt")), session)
     await one.list(ROLLOUTS)
     assert isinstance(await failure(two), Untrusted)
+
+
+async def test_a_stream_that_speaks_now_and_then_is_not_silent() -> None:
+    """With one timer for all of it, however often something comes."""
+
+    class Hours:
+        now, timers = 0.0, list[float]()
+
+        def time(self) -> float:
+            return self.now
+
+        def call_later(self, seconds: float, _: Any) -> "Hours":
+            self.timers.append(seconds)
+            return self
+
+        def cancel(self) -> None:
+            self.timers.append(0.0)
+
+    hours, ends = Hours(), list[Exception]()
+    content = SimpleNamespace(set_exception=ends.append)
+    silence = transport._Silence(content, 75.0)  # type: ignore[arg-type]
+    silence._loop = hours  # type: ignore[assignment]
+    with silence:
+        for hours.now in (10.0, 40.0, 70.0):
+            silence.heard()
+        hours.now = 75.0
+        silence._look()
+        assert (hours.timers, ends) == ([75.0, 70.0], [])
+        hours.now = 145.0
+        silence._look()
+        assert [type(end) for end in ends] == [TimeoutError]
+    assert hours.timers == [75.0, 70.0, 0.0]

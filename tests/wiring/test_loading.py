@@ -1,12 +1,13 @@
 """What the collector walks through once a hub has begun: not what was there by then."""
 
 import gc
+import platform
 import weakref
 from collections.abc import Iterator
 
 import pytest
 
-from fleet.wiring.loading import loading
+from fleet.wiring.loading import frugal, loading
 
 
 class Part:
@@ -45,3 +46,7 @@ def test_a_beginning_that_fails_ends_too() -> None:
     with pytest.raises(RuntimeError), loading():
         raise RuntimeError("cut off")
     assert gc.isenabled()
+
+
+def test_memory_goes_back_where_the_platform_lets_it() -> None:
+    assert frugal() is (platform.libc_ver()[0] == "glibc")

@@ -146,6 +146,8 @@ def test_gates_are_opened_by_request(text: str, told: str, passes: list[str]) ->
     status = plan.next(run, world, NOON).status
     assert told.format(digest=digest) in [entry.message for entry in status.history]
     assert [one.gate for one in status.waves[0].passes] == passes
+    assert status.waves[1].passes == (), "another wave is not let through"
+    assert all(one.time == NOON for one in status.waves[0].passes)
     assert {one.by for one in status.waves[0].passes} <= {"jane"}
 
 

@@ -1,0 +1,119 @@
+"""The words with which requests are answered, and what stays of them in the status.
+
+What requests do is in `test_requests`.
+"""
+
+import pytest
+
+from fleet.hub.core.run import plan
+from tests.conftest import NOON
+from tests.hub import gen
+from tests.hub.scene import BAD, begun, observed
+
+SIX = "abcdef"
+LONG = "x" * 300
+BROKEN = [gen.item(name, BAD, reason="Timeout") for name in SIX]
+
+
+@pytest.mark.parametrize(
+    ("request_", "items", "status", "told"),
+    [
+        pytest.param("retry/2", [gen.item("a")], {}, "nothing to retry: none has failed",
+                     id="nobody has failed"),
+        pytest.param("retry/2", BROKEN, {"halted_at": NOON, "phase": "Halted"},
+                     "retry of 6: a, b, c, d, e", id="five of those that are tried again"),
+        pytest.param("resume/2", BROKEN, {"halted_at": NOON, "phase": "Halted"},
+                     "resumed by request; accepted as failed: a, b, c, d, e",
+                     id="five of those that are accepted"),
+        pytest.param("resume/2", BROKEN[:1], {"paused": True}, "resumed by request",
+                     id="the end of a pause accepts nobody"),
+        pytest.param("skip/2", [], {}, "nothing is neither a wave of this run (all) nor a cluster "
+                     "of it", id="nobody to leave out"),
+        pytest.param("rollback/2/q", [], {}, "q is neither a wave of this run (all) nor a cluster "
+                     "of it", id="a stranger to send back"),
+        pytest.param("rollback/2", [], {}, "nothing to roll back: no cluster has been updated",
+                     id="nobody to send back"),
+        pytest.param("rollback/2/b", [gen.item("a", good=7)], {},
+                     "nothing to roll back: no cluster of it has been updated",
+                     id="nobody of that name to send back"),
+        pytest.param("rollback/2", [gen.item("a"), gen.item("b")], {},
+                     "nothing to roll back: nothing ran well before this run in a, b",
+                     id="nowhere to send them"),
+        pytest.param("rollback/2/a", [gen.item("a", good=7)], {}, "a goes back, asked for by jane",
+                     id="a cluster goes back"),
+        pytest.param("rollback/2/all", [gen.item("a", good=7)], {},
+                     "all goes back, asked for by jane", id="a wave goes back"),
+        pytest.param("promote/2", [gen.item("a")], {}, "wave all does not wait for a promotion now",
+                     id="nothing to let through"),
+        pytest.param(f"approve/2/{LONG}:x", [], {}, f"the approval is for plan x, this run's is "
+                     f"{{digest}}: look at it, then write approve/<id>/{LONG}:{{digest}}",
+                     id="another plan"),
+        pytest.param(f"promote/2/{LONG}", [], {},
+                     f"{LONG[:64]} is no wave of this run: name one of all", id="no wave"),
+        pytest.param(f"undo/2/{LONG}", [], {},
+                     f"{LONG[:64]} is no former run of this Application: there is no former one",
+                     id="no run"),
+        pytest.param(LONG, [], {}, f"the request {LONG[:100]} is not understood", id="no request"),
+        pytest.param("pause/2", [gen.item("a", good=7)], {"undo": {"fleet": True}},
+                     "the request pause came too late: the run is rolled back",
+                     id="a pause of a way back"),
+    ],
+)  # fmt: skip
+def test_what_is_answered(
+    request_: str, items: list[object], status: dict[str, object], told: str
+) -> None:
+    run = begun(gen.run(gen.wave("all", *SIX, max_concurrency=6)), **status)
+    world = observed(*SIX, items=items, requests=(request_,), authors={request_: "jane"})
+    found = plan.next(run, world, NOON).status
+    wanted = told.format(digest=found.plan_digest)[:150]
+    assert any(entry.message.startswith(wanted) for entry in found.history)
+    assert found.handled == (("2",) if "/" in request_ else (LONG[:253],))
+
+
+def test_a_retry_forgets_only_those_that_are_tried_again() -> None:
+    status = {"halted_at": NOON, "phase": "Halted", "accepted": ("a", "b"), "retrying": ("c",)}
+    run = begun(gen.run(gen.wave("all", *SIX)), **status)
+    waiting = observed(*SIX, items=BROKEN, requests=("retry/2/a",), isolated=True)
+    after = plan.next(run, waiting, NOON).status
+    assert (after.accepted, after.retrying) == (("b",), ("a", "c"))
+
+
+@pytest.mark.parametrize(
+    ("argument", "undo"),
+    [
+        pytest.param("", {"fleet": True}, id="the whole run"),
+        pytest.param("/eu", {"waves": ["eu"]}, id="a wave"),
+        pytest.param("/a", {"clusters": ["a"]}, id="a cluster"),
+    ],
+)
+def test_what_goes_back_is_remembered(argument: str, undo: dict[str, object]) -> None:
+    run = begun(gen.run(gen.wave("eu", "a", "b"), gen.wave("us", "c")))
+    world = observed(
+        "a", "b", "c", items=[gen.item("a", good=7)], requests=(f"rollback/2{argument}",)
+    )
+    status = plan.next(run, world, NOON).status
+    assert status.undo is not None
+    known = status.undo.model_dump(by_alias=True, exclude_defaults=True, mode="json")
+    assert known == {**undo, "message": "asked for"}
+    more = begun(run, undo={"waves": ["us"], "clusters": ["c"]})
+    again = plan.next(more, world, NOON).status.undo
+    assert again is not None
+    assert (again.waves, again.clusters) == (
+        ("us", *undo.get("waves", ())), ("c", *undo.get("clusters", ()))  # type: ignore[misc]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verb", "undo_to", "refused"),
+    [
+        pytest.param("abort", "checkout-0", False, id="an undo that is hindered is given up"),
+        pytest.param("pause", "checkout-0", True, id="nothing else is done about it"),
+        pytest.param("abort", "", True, id="without one there is nothing to give up"),
+    ],
+)
+def test_after_the_end_only_an_undo_is_given_up(verb: str, undo_to: str, refused: bool) -> None:
+    run = begun(gen.run(gen.wave("all", "a")), phase="Succeeded", finished_at=NOON, undo_to=undo_to)
+    answer = plan.next(run, observed("a", requests=(f"{verb}/1",)), NOON)
+    late = f"the request {verb} came after the end of the run: Succeeded"
+    assert (late in [entry.message for entry in answer.status.history]) is refused
+    assert answer.status.undo_to == (undo_to if refused else "")

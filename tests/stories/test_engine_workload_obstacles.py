@@ -161,3 +161,46 @@ def test_a_deployment_of_many_is_not_replaced_by_the_one_pod_that_nobody_asked_f
     world.settle()
     sizes = {"more replicas": (4, 0), "a smaller Deployment": (1, 0), "it keeps its pods": (1, 4)}
     assert (world.ready("shop:v1"), world.size_before) == sizes[way]
+
+
+def switched(strategy: dict[str, Any], **more: Any) -> Migrating:
+    """The first revision has the stable Service already, and is not yet complete; another template
+    comes, whose pods never become ready."""
+    world = migrating(strategy, **more)
+    while gen.revision() not in world.services[gen.STABLE].selector.values():
+        assert world.tick() or world._next()
+        world._world()
+        world.now = world._next() or world.now
+    world.broken = {gen.revision("shop:v2")}
+    world.redeploy("shop:v2")
+    return world
+
+
+@pytest.mark.parametrize("routed", [False, True], ids=["by numbers of pods", "by a route"])
+def test_a_service_goes_back_to_the_deployment_that_a_given_up_revision_had_it_from(
+    routed: bool,
+) -> None:
+    """Nobody selects pods that go; when the next revision fails too, the Deployment serves."""
+    world = switched(gen.canary(20, (50, "5s"), routed=routed), routed=routed)
+    world.after_each = _served
+    world.settle()
+    assert (world.status.phase, world.status.stable_pod_hash) == (Phase.FAILED, "")
+    assert (world.size_before, world.serving(), world.wished) == (4, 4, 0)
+    assert world.services[gen.STABLE].original is None
+
+
+def _served(world: Any) -> None:
+    assert len(world.addresses(world.services[gen.STABLE])) >= 4
+
+
+def test_a_deployment_that_was_held_before_anything_was_told_is_let_go() -> None:
+    """The engine dies after its first writes; then the Rollout is deleted."""
+    world = migrating()
+    world.cut, world.survived = True, 2
+    world.tick()
+    world.cut = False
+    assert (world.workload and world.workload.holder, world.status.workload_ref) == (gen.NAME, None)
+    world.delete()
+    world.settle()
+    assert world.gone
+    assert (world.workload.holder, world.workload.original) == ("", None)  # type: ignore[union-attr]

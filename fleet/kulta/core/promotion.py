@@ -110,7 +110,9 @@ def grow(draft: Draft) -> int:
     kept = _behind_service(draft)
     wanted = {current: total, **dict.fromkeys(draft.others(), 0)}
     if draft.stable != current and draft.stable in draft.look.sets:
-        wanted[draft.stable] = 1 if kept == draft.stable else 0
+        wanted[draft.stable] = 0
+    if kept in wanted:
+        wanted[kept] = 1
     draft.arrange(roll(draft, wanted))
     if draft.stable == current:
         return 0
@@ -152,10 +154,14 @@ def idle(draft: Draft) -> list[str]:
 
 
 def _behind_service(draft: Draft) -> str:
-    """The old revision that still serves the stable Service, empty when there is none."""
+    """The old revision that still serves the stable Service, by its selector or by addresses that
+    have not followed that yet; empty when there is none."""
     name = draft.traits.stable_service
-    found = traffic.target(draft, name) if name else ""
-    return found if found != draft.current and found in draft.look.sets else ""
+    if not name:
+        return ""
+    known = {item for item in draft.look.sets if item != draft.current}
+    found = traffic.target(draft, name)
+    return found if found in known else min(returns.reached(draft, name) & known, default="")
 
 
 def _missing(draft: Draft, needed: int) -> Wait | None:

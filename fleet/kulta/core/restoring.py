@@ -30,11 +30,9 @@ class Restoring:
 
 
 def restore(rollout: Rollout, observed: Observed, traits: Traits | None) -> Restoring:
-    """The Deployment's pods are back, and behind the Services that select them, before it is let
-    go. One that is gone, or that somebody has taken from us, keeps nobody."""
-    known = rollout.spec.workload_ref or rollout.status.workload_ref
-    if known is None:
-        return Restoring()
+    """The pods of a Deployment that is or was named are back, and behind the Services that select
+    them, before it is let go. One that is gone, or that somebody has taken from us, keeps nobody.
+    """
     if observed.workloads_unseen is not None:
         why = observed.workloads_unseen
         message = "Deployments cannot be seen" + (why and f": {why}")

@@ -156,6 +156,8 @@ def _counted(draft: Draft, wish: Goal) -> Wait | None:
     look, current, stable = draft.look, draft.current, draft.stable
     split = replicas.split(look.bounds, wish.weight)
     wanted = {current: split.canary, **dict.fromkeys(draft.others(), 0)}
+    if not stable and (found := traffic.target(draft, draft.traits.stable_service)) in wanted:
+        wanted[found] = draft.size(found)  # until the Service has the Deployment's pods again
     if stable in look.sets:
         wanted = {stable: split.stable, **wanted}
         if split.stable == 0 and traffic.target(draft, draft.traits.stable_service) == stable:

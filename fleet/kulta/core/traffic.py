@@ -212,12 +212,17 @@ def collect(
 
 
 def aim(draft: Draft, stable: str, new: str | Mapping[str, str], *, left: int = 0) -> Wait | None:
-    """The stable Service at `stable`; the others at `new`, without traffic meanwhile.
+    """The stable Service at `stable`, as its user wrote it where that is empty; the others at
+    `new`, without traffic meanwhile.
 
     `new`: a revision, or one for each Service. `left`: percent that must stay where it is for now.
     """
-    wait = survey(draft) or _served(draft, stable)
-    wait = wait or point(draft, draft.traits.stable_service, stable)
+    name = draft.traits.stable_service
+    wait = survey(draft)
+    if stable:
+        wait = wait or _served(draft, stable) or point(draft, name, stable)
+    else:
+        wait = wait or release(draft, name)
     for name in draft.traits.new_services:
         wait = wait or _lead(draft, name, new if isinstance(new, str) else new[name], left)
     return wait
@@ -226,6 +231,16 @@ def aim(draft: Draft, stable: str, new: str | Mapping[str, str], *, left: int = 
 def follow(draft: Draft, revision: str) -> Wait | None:
     """Every Service of something new at `revision`, when none of them has traffic any more."""
     return _first([point(draft, name, revision) for name in draft.traits.new_services])
+
+
+def release(draft: Draft, name: str) -> Wait | None:
+    """Service `name` selects the pods again that it had before a revision that is given up."""
+    service, found = draft.look.observed.services.get(name), target(draft, name)
+    if service is None or found in ("", draft.current):
+        return None
+    draft.traffic[f"service/{name}"] = services.give_back(service)
+    message = f"Service {name} goes back to the pods that it had before"
+    return Wait(reason="EndpointsPending", message=message, is_brief=True)
 
 
 def _lead(draft: Draft, name: str, revision: str, left: int) -> Wait | None:

@@ -174,6 +174,7 @@ def _give_back(draft: Draft, found: Workload) -> int:
     name = draft.traits.stable_service
     if not full or (name and traffic.target(draft, name) == draft.current):
         return full
+    draft.detour = traffic.release(draft, name) or draft.detour
     if traffic.weight(draft):
         draft.detour = traffic.weigh(draft, 0)
     if draft.detour is None and serves(found, full):

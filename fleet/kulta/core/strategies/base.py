@@ -3,7 +3,16 @@
 from dataclasses import replace
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core import advice, deadlines, holds, hooks, retreat, returns, traffic
+from fleet.kulta.core import (
+    advice,
+    deadlines,
+    holds,
+    hooks,
+    requests,
+    retreat,
+    returns,
+    traffic,
+)
 from fleet.kulta.core.analysis import checks
 from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
@@ -52,6 +61,10 @@ def begins(draft: Draft) -> bool:
     """Whether a rollout without steps may begin: a hold stops what has no pods yet, or is still
     shown or tried and was only scaled to nothing."""
     held = holds.of_spec(draft)
+    if draft.phase in TRIED and requests.is_asked(draft, "promote") and not holds.is_firm(draft):
+        requests.consume(draft, "promote")
+        draft.set(pause_requested=False)
+        held = None
     is_open = draft.phase in TRIED or not draft.look.replicas(draft.current)
     if held is not None and is_open:
         _keep(draft)

@@ -226,5 +226,5 @@ def test_who_loses_the_lease_ends(world: World, tmp_path: Path) -> None:
 
 def test_the_manifests_of_the_hub_apply(world: World) -> None:
     said = world.plane.kubectl("apply", "--dry-run=server", "-f", str(hubs.ROOT / "deploy/hub"))
-    assert said.count("(server dry run)") == 11
+    assert said.count("(server dry run)") == 12
     assert said.startswith("namespace/"), "kubectl goes by file name: the namespace comes first"

@@ -1,22 +1,32 @@
 """Who may ask for what: the shipped admission policy, on a real API server, with four users."""
 
 import itertools
+import re
+import shlex
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
 import yaml
 
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.waiting import until
-from fleet.api.names import FLEETROLLOUTS, REQUEST_ANNOTATION, REQUESTED_BY_ANNOTATION
+from fleet.api.names import (
+    APPLICATION_LABEL,
+    FLEETROLLOUTS,
+    REQUEST_ANNOTATION,
+    REQUESTED_BY_ANNOTATION,
+)
 from tests.hub import gen
 from tests.readme import ROOT
+from tests.shell import fleet
 
 POLICY = ROOT / "deploy/hub/requests.yaml"
 NAMESPACE = "requests"
 RUN = "checkout-1"
-EDIT = {"apiGroups": ["fleet.kulta.io"], "resources": ["fleetrollouts"], "verbs": ["get", "patch"]}
+OTHER = "second-1"
+"""A run of which nobody has asked anything."""
+PEOPLE = {"joe": "editor", "jane": "approver"}
 USERS = ("nobody", "editor", "approver")
 APPROVER = "kulta-fleet-approver"
 
@@ -32,15 +42,14 @@ def needs(verb: str) -> str:
     )
 
 
-def rbac(kind: str, name: str, **body: Any) -> dict[str, Any]:
-    meta = {"name": name, "namespace": NAMESPACE}
-    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": meta, **body}
-
-
-def bound(user: str, kind: str, role: str) -> dict[str, Any]:
-    subject = {"kind": "ServiceAccount", "name": user, "namespace": NAMESPACE}
-    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role}
-    return rbac("RoleBinding", user, roleRef=ref, subjects=[subject])
+def bindings() -> Iterator[list[str]]:
+    """The commands by which the README gives people their rights, with our users for them."""
+    text = (ROOT / "README.md").read_text()
+    lines = re.findall(r"^\$ kubectl (create rolebinding .*)$", text, flags=re.MULTILINE)
+    assert len(lines) == len(PEOPLE)
+    for line in lines:
+        words = shlex.split(line.replace("-n shop", f"-n {NAMESPACE}"))
+        yield [*words[:-2], f"--serviceaccount={NAMESPACE}:{PEOPLE[words[-1]]}"]
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +61,16 @@ def tenant(our_kinds: ControlPlane) -> Iterator[ControlPlane]:
         meta = {"name": user, "namespace": NAMESPACE}
         plane.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
         plane.tokens[user] = plane.mint(user, NAMESPACE)
-    plane.apply(rbac("Role", "editor", rules=[EDIT]), bound("editor", "Role", "editor"))
-    plane.apply(POLICY, bound("approver", "ClusterRole", APPROVER))
+    plane.apply(POLICY)
+    for words in bindings():
+        plane.kubectl(*words)
     run = gen.run(gen.wave("eu", "a")).manifest()
     run |= {"apiVersion": FLEETROLLOUTS.api_version, "kind": FLEETROLLOUTS.kind}
-    run["metadata"] = {"name": RUN, "namespace": NAMESPACE}
-    code, answer = plane.call("POST", FLEETROLLOUTS.path(NAMESPACE), run)
-    assert code == 201, answer
+    labels = {APPLICATION_LABEL: run["spec"]["application"]["name"]}
+    for name in (RUN, OTHER):
+        run["metadata"] = {"name": name, "namespace": NAMESPACE, "labels": labels}
+        code, answer = plane.call("POST", FLEETROLLOUTS.path(NAMESPACE), run)
+        assert code == 201, answer
     # Each time another request: what was written before the policy came into force may stand.
     asks = (f"approve/probe-{number}/eu:x" for number in itertools.count())
     until(lambda: ask(plane, "editor", next(asks))[0] == 422, "it is in force", within=20)
@@ -114,3 +126,19 @@ def test_a_request_that_stands_hinders_no_other_change(tenant: ControlPlane) -> 
     assert tenant.call("PATCH", path, labels, user="editor")[0] == 200
     forged = {"metadata": {"annotations": {REQUESTED_BY_ANNOTATION: name_of("editor")}}}
     assert tenant.call("PATCH", path, forged, user="editor")[0] == 422
+
+
+@pytest.mark.parametrize(
+    ("user", "code", "words"),
+    [
+        pytest.param("nobody", 1, "forbidden", id="nobody may look at it"),
+        pytest.param("editor", 1, needs("rollback"), id="an editor may look, not roll back"),
+        pytest.param("approver", 0, f"{OTHER}: asked to rollback", id="an approver may"),
+    ],
+)
+def test_the_rights_of_the_readme_are_enough_for_the_commands(
+    tenant: ControlPlane, tmp_path: Path, user: str, code: int, words: str
+) -> None:
+    config = tenant.write_kubeconfig(tmp_path / user, tenant.tokens[user])
+    done = fleet("rollback", OTHER, "--no-wait", "--kubeconfig", str(config), "-n", NAMESPACE)
+    assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done

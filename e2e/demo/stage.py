@@ -86,8 +86,10 @@ async def _start(stage: Stage) -> None:
 
 
 def _start_hub(stage: Stage) -> None:
-    """The hub as a process, under its own ServiceAccount with the rights of deploy/hub."""
+    """The hub as a process, under its own ServiceAccount with the rights of deploy/hub; people get
+    theirs from there as well."""
     hubs.prepare(stage.hub.start())
+    stage.hub.apply(ROOT / "deploy/hub/requests.yaml")
     stage.hub.add_namespace(NAMESPACE)
     stage.process.start()
 

@@ -131,3 +131,6 @@ class Press(Protocol):
         Raises UserError `TemplateError` naming template and line, also where a limit of time,
         memory or output was passed; TemporaryError where that may not have been the templates.
         """
+
+    async def close(self) -> None:
+        """End whatever is not at work."""

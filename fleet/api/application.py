@@ -140,6 +140,15 @@ class Override(Model):
     """Operations of a JSON patch, in order."""
 
 
+class Templates(Model):
+    """Templates of one's own in the place of the hub's."""
+
+    config_map: Annotated[str, Field(min_length=1, max_length=253)]
+    """A ConfigMap of the Application's namespace with the label `fleet.kulta.io/templates: "true"`.
+    Its keys name the templates that they replace: `rollout.yaml.j2`, `services.yaml.j2`,
+    `httproute.yaml.j2`, `_macros.j2`; together at most 64 KiB."""
+
+
 class CanaryPolicy(CanaryWay):
     """The canary inside a cluster: steps with growing weights, judged by analysis."""
 
@@ -328,6 +337,9 @@ class ApplicationSpec(Model):
     workload: Workload
     overrides: Annotated[tuple[Override, ...], Field(max_length=64)] = ()
     """What differs for some members; all that match are applied, in order."""
+    templates: Templates | None = None
+    """Default: the hub's own templates. A change of the ConfigMap goes through the waves, in a run
+    of its own."""
     delivery_policy: DeliveryPolicy
 
 

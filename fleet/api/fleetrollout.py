@@ -19,6 +19,9 @@ from fleet.api.waves import Gates
 MEMBERS = 1_000
 """Most members of a run."""
 
+OWN_TEMPLATES = 65_536
+"""Most bytes of an Application's own templates; ten runs keep them."""
+
 ROWS = 100
 """Most clusters that a status lists (not done, failed first)."""
 
@@ -130,6 +133,11 @@ class Snapshot(Model):
     generation: int = 0
     """The Application's generation."""
     spec: ApplicationSpec
+    templates: Annotated[
+        dict[str, Annotated[str, Field(max_length=OWN_TEMPLATES)]],
+        Field(default_factory=dict, max_length=8),
+    ]
+    """Name → text of what `spec.templates` replaced: the ConfigMap as it was then."""
 
 
 class FleetRolloutSpec(Model):

@@ -65,6 +65,7 @@ SYSTEM_NAMESPACE = "kube-system"
 """Its uid is the identity of an API server: nothing else in it lives as long."""
 PODS = _core("pods", "Pod")
 SECRETS = _core("secrets", "Secret")
+CONFIGMAPS = _core("configmaps", "ConfigMap")
 SERVICES = _core("services", "Service")
 SERVICEACCOUNTS = _core("serviceaccounts", "ServiceAccount")
 EVENTS = _core("events", "Event")
@@ -187,6 +188,8 @@ HUB_LABEL = "fleet.kulta.io/hub"
 """On an engine's Deployment: the hub that keeps it (the uid of its kube-system)."""
 KUBECONFIG_LABEL = "fleet.kulta.io/kubeconfig"
 """`true` on Secrets that are watched, so that new credentials count at once."""
+TEMPLATES_LABEL = "fleet.kulta.io/templates"
+"""`true` on ConfigMaps that Applications name: the hub reads no other."""
 UID_ANNOTATION = "fleet.kulta.io/cluster-uid"
 """On a MemberCluster: which API server it was registered for, before the hub has looked."""
 MANAGED_BY = "app.kubernetes.io/managed-by"

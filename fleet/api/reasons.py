@@ -10,6 +10,7 @@ SENTENCES: Final[dict[str, str]] = {
     # specs
     "InvalidSpec": "The spec breaks a rule; the message names field, value and correction.",
     "Accepted": "The spec is valid and in force.",
+    "TemplatesNotFound": "The ConfigMap in spec.templates is not there, or lacks the label.",
     "TemplateError": "A template could not be rendered; the message names cluster, template, line.",
     "FleetNotFound": "The Application names a Fleet that does not exist in its namespace.",
     "MemberNotFound": "A Fleet names a MemberCluster that does not exist in its namespace.",

@@ -5,7 +5,7 @@ fleet that no file describes is made up from the options, so that an Application
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,8 +22,9 @@ from fleet.errors import UserError
 from fleet.hub.core import policy
 from fleet.hub.core.application import occasion, validation
 from fleet.kit import documents
-from fleet.rendering import environment
+from fleet.rendering import environment, tenant
 from fleet.rendering.render import Rendered, render
+from fleet.rendering.tenant import Own
 
 KINDS: dict[str, type[Object[Any, Any]]] = {
     "Application": Application,
@@ -39,7 +40,10 @@ def command(
     files: Annotated[
         list[Path],
         typer.Option(
-            "--file", "-f", help="Applications, and their Fleet and MemberClusters.", exists=True
+            "--file",
+            "-f",
+            help="Applications, and their Fleet, MemberClusters and ConfigMap of templates.",
+            exists=True,
         ),
     ],
     cluster: Annotated[
@@ -63,13 +67,15 @@ def command(
     if not applications_:
         raise UserError("Usage", "no Application in the files: add one with -f")
     used = environment.read(templates or settings.files("templates"))
+    given = own(files)
     for application in applications_:
         fleet = _fleet(objects, application, members)
         _check(application, fleet, members)
-        own = application.spec
-        resolved = policy.resolve(own.delivery_policy, fleet).frozen(own)
-        revision = occasion.revision(own, used.digest)
-        snapshot = Snapshot(name=application.name, spec=own)
+        spec = application.spec
+        resolved = policy.resolve(spec.delivery_policy, fleet).frozen(spec)
+        texts = tenant.given(application, named(given, application))
+        revision = occasion.revision(spec, used.digest, texts)
+        snapshot = Snapshot(name=application.name, spec=spec, templates=dict(texts))
         namespace = application.namespace or "default"
         for member in members:
             found = render(used, snapshot, namespace, member, fleet, revision)
@@ -80,6 +86,26 @@ def command(
 
 def read(files: Sequence[Path]) -> Iterator[Object[Any, Any]]:
     """Our objects in files that a person wrote. Raises UserError naming file, object and field."""
+    for path, document in _documents(files):
+        yield from _object(path, document)
+
+
+def own(files: Sequence[Path]) -> dict[str, Own]:
+    """The ConfigMaps of templates in these files, by name. Raises UserError as `read` does."""
+    return {
+        str(document["metadata"]["name"]): tenant.read(document)
+        for _, document in _documents(files)
+        if isinstance(document, dict) and tenant.is_meant(document)
+    }
+
+
+def named(found: Mapping[str, Own], application: Application) -> Own | None:
+    """The one that the Application names."""
+    wanted = application.spec.templates
+    return found.get(wanted.config_map) if wanted is not None else None
+
+
+def _documents(files: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
     for path in files:
         try:
             found = [item for item in documents.every(path.read_text(encoding="utf-8")) if item]
@@ -87,8 +113,7 @@ def read(files: Sequence[Path]) -> Iterator[Object[Any, Any]]:
             raise UserError("InvalidSpec", f"{path}: not YAML: {error}") from None
         except RecursionError:
             raise UserError("InvalidSpec", f"{path}: is nested too deeply") from None
-        for document in found:
-            yield from _object(path, document)
+        yield from ((path, document) for document in found)
 
 
 def _object(path: Path, document: Any) -> Iterator[Object[Any, Any]]:

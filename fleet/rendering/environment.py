@@ -25,6 +25,11 @@ SUFFIX = ".j2"
 PLAIN = (str, int, float, bool, Undefined)
 """What may be printed as it is; an undefined name raises by itself."""
 
+TEMPLATES = ("rollout.yaml.j2", "services.yaml.j2", "httproute.yaml.j2")
+"""What makes a member's objects, in their order."""
+SHARED = "_macros.j2"
+"""What these import."""
+
 RANGE = 10_000
 """Longest `range()` of a template."""
 
@@ -44,6 +49,10 @@ class TemplateSet:
     def digest(self) -> str:
         """Twelve digits for the content of all templates that make an Application's objects."""
         return _digest(self)
+
+    def replaced(self, own: Mapping[str, str]) -> "TemplateSet":
+        """These with an Application's own in their place; nothing of an engine."""
+        return TemplateSet.of({**{n: text for n, text in self.files if "/" not in n}, **own})
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -31,15 +31,14 @@ from fleet.api.names import (
 )
 from fleet.errors import UserError
 from fleet.kit import hashing
-from fleet.rendering import overrides, printing
+from fleet.rendering import overrides, printing, tenant
 from fleet.rendering.context import context
-from fleet.rendering.environment import TemplateSet, environment
+from fleet.rendering.environment import TEMPLATES, TemplateSet, environment
 from fleet.rendering.printing import error as wrong
 
 KEPT = 128
 """Most renderings of a template set that are kept to be given to the next member as well."""
 
-TEMPLATES = ("rollout.yaml.j2", "services.yaml.j2", "httproute.yaml.j2")
 CLUSTER = "cluster"
 """The one variable that every member has for itself."""
 ENGINE_TEMPLATE = "engine/deployment.yaml.j2"
@@ -145,8 +144,10 @@ def render(
     template and line for everything that a template gets wrong.
     """
     found = draft(application, namespace, cluster, fleet, revision)
+    own = bool(application.templates)
+    used = templates.replaced(application.templates) if own else templates
     try:
-        return found.finished(_drawn(templates, found.values))
+        return found.finished(_drawn(used, found.values, own=own))
     except UserError as error:
         raise found.fault(error) from None
 
@@ -213,27 +214,32 @@ def key(values: Mapping[str, Any], *, alike: bool) -> str:
     return json.dumps({name: item for name, item in values.items() if not alike or name != CLUSTER})
 
 
-def _drawn(templates: TemplateSet, values: Mapping[str, Any]) -> tuple[Drawn, ...]:
+def _drawn(templates: TemplateSet, values: Mapping[str, Any], *, own: bool) -> tuple[Drawn, ...]:
     """What the templates make of `values`, read and checked. Few templates read `cluster`: then
     that is the same for a whole fleet, and is done once."""
     sandbox = environment(templates)
     seen = key(values, alike=CLUSTER not in sandbox.names(TEMPLATES))
     found: tuple[Drawn, ...] | None = sandbox.kept.get(seen)
     if found is None:
-        found = accepted(printing.printed(templates, TEMPLATES, values))
+        found = accepted(printing.printed(templates, TEMPLATES, values), values, own=own)
         sandbox.kept[seen] = found
         if len(sandbox.kept) > KEPT:
             sandbox.kept.popitem(last=False)
     return found
 
 
-def accepted(printed: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[Drawn, ...]:
-    """(template, document) of all that was printed, looked at. Raises UserError `TemplateError` for
-    what no member may receive."""
+def accepted(
+    printed: Iterable[tuple[str, Mapping[str, Any]]], values: Mapping[str, Any], *, own: bool
+) -> tuple[Drawn, ...]:
+    """(template, document) of all that was printed of `values`, looked at: more closely where a
+    template is the tenant's own. Raises UserError `TemplateError` for what no member may receive.
+    """
     result: dict[tuple[str, str], Drawn] = {}
     for template, document in printed:
         here = f"template {template}"
         item = _accept(document, here)
+        if own:
+            tenant.check(item.resource, document, values, here, len(result))
         if result.setdefault((item.resource.plural, item.name), item) is not item:
             raise wrong(f"{here}: {item.resource.kind} {item.name} comes twice")
     count = sum(item.resource is ROLLOUTS for item in result.values())

@@ -35,6 +35,8 @@ MOST_BYTES = 4 * printing.OUTPUT_LIMIT
 """Of an answer: as JSON the documents are a little longer, or shorter, than as YAML."""
 SECONDS = 1.0
 """Processor time of one job."""
+MOST_WORDS = 2_000
+"""Letters of an error."""
 PATIENCE_SECONDS = 60.0
 """Time for an answer: many times what a job may compute, for a machine that has much to do."""
 OVERDUE = (signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU)
@@ -146,9 +148,12 @@ class _Cell:
 
 
 def _read(answer: bytes) -> Printed:
-    """Raises UserError where it is an error."""
-    found = orjson.loads(answer)
-    if "error" in found:
-        raise printing.error(str(found["error"]))
-    documents = tuple((str(name), dict(body)) for name, body in found["documents"])
-    return Printed(documents=documents, names=frozenset(map(str, found["names"])))
+    """Raises UserError where it is an error, or no answer: who has got out may write anything."""
+    try:
+        found = dict(orjson.loads(answer))
+        if "error" not in found:
+            documents = tuple((str(name), dict(body)) for name, body in found["documents"])
+            return Printed(documents=documents, names=frozenset(map(str, found["names"])))
+    except (KeyError, TypeError, ValueError):
+        raise printing.error("templates: their process gave no answer") from None
+    raise printing.error(str(found["error"])[:MOST_WORDS])

@@ -20,11 +20,13 @@ from fleet import __version__, aio, settings
 from fleet.api import ClusterRollout
 from fleet.api.names import (
     CLUSTERROLLOUTS,
+    CONFIGMAPS,
     HUB_LEASE,
     KUBECONFIG_LABEL,
     NAMESPACES,
     SECRETS,
     SYSTEM_NAMESPACE,
+    TEMPLATES_LABEL,
     ClusterName,
 )
 from fleet.clusters.client import Client, open_session
@@ -38,16 +40,19 @@ from fleet.clusters.watch import Informer
 from fleet.clusters.web import Web
 from fleet.errors import FleetError, TemporaryError, UnexpectedState
 from fleet.hub.core.member import connectivity
-from fleet.hub.runtime import handlers, reconcile, resync, triggers, watches
+from fleet.hub.runtime import drafts, handlers, reconcile, resync, triggers, watches
 from fleet.hub.runtime.context import Context, EngineWish
+from fleet.hub.runtime.drafts import Drafts
 from fleet.hub.runtime.hooks import Hooks
 from fleet.hub.runtime.renders import Renders
-from fleet.rendering import environment
+from fleet.rendering import environment, tenant
+from fleet.rendering.tenant import Own
 from fleet.settings import HubSettings
 from fleet.telemetry.clock import SteadyClock
 from fleet.telemetry.metrics import HubMetrics
 from fleet.telemetry.server import Health, serving
 from fleet.wiring import connect, watching
+from fleet.wiring.cells import Cells
 from fleet.wiring.gatekeeper import Gatekeeper
 from fleet.wiring.loading import frugal, loading
 
@@ -87,6 +92,7 @@ def compose(
 ) -> "Hub":
     """The parts, put together and not yet running."""
     clock, line = SteadyClock(), aio.Line()
+    templates = environment.read(settings.files("templates"))
     elector = connect.elector(chosen, config, session, clock, HUB_LEASE, USER_AGENT)
 
     client = functools.partial(
@@ -105,7 +111,7 @@ def compose(
         recorder=recorder,
         metrics=metrics,
         line=line,
-        renders=Renders(environment.read(settings.files("templates"))),
+        renders=Renders(templates, Drafts(Cells(drafts.AT_ONCE), templates)),
         engine=EngineWish(
             image=chosen.engine_image,
             version=__version__,
@@ -128,6 +134,7 @@ def compose(
         watched=handlers.registry(context.stores, config, user_agent=USER_AGENT),
         items=_items(kube, context),
         secrets=_secrets(kube, context),
+        templates=_templates(kube, context),
         elector=elector,
         recorder=recorder,
     )
@@ -176,6 +183,19 @@ def _secrets(kube: Client, context: Context) -> Informer[str]:
     return informer
 
 
+def _templates(kube: Client, context: Context) -> Informer[Own]:
+    informer = Informer(
+        kube,
+        CONFIGMAPS,
+        decode=tenant.read,
+        on=lambda change: triggers.templates_changed(context, change),
+        selector=f"{TEMPLATES_LABEL}=true",
+        on_error=_complain,
+    )
+    context.stores.templates = informer.store
+    return informer
+
+
 def _complain(error: FleetError) -> None:
     log.warning("the hub's own objects cannot be watched", extra={"why": str(error)})
 
@@ -190,6 +210,7 @@ class Hub:
     watched: handlers.Registry
     items: Informer[ClusterRollout]
     secrets: Informer[str]
+    templates: Informer[Own]
     elector: Alone | Elector
     recorder: EventRecorder
 
@@ -223,14 +244,17 @@ class Hub:
                 tasks.create_task(self.recorder.run(), name="events")
                 tasks.create_task(self.items.run(), name="ClusterRollouts")
                 tasks.create_task(self.secrets.run(), name="Secrets")
+                tasks.create_task(self.templates.run(), name="ConfigMaps")
                 await resync.prime(self.kube, context.stores)
                 await self.items.synced.wait()
                 await self.secrets.synced.wait()
+                await self.templates.synced.wait()
                 for name, part in (
                     ("kopf", watching.watch(self.watched, self.health.shutdown.listen)),
                     ("resync", resync.keep(self.kube, context.stores)),
                     ("pulse", triggers.pulse(context)),
                     ("members", reconcile.run_members(context)),
+                    ("templates", context.renders.drafts.run()),
                 ):
                     self.health.rely(name, tasks.create_task(part, name=name))
                 await self._settle()

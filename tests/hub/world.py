@@ -42,6 +42,7 @@ from fleet.hub.core.observed import (
 )
 from fleet.hub.core.run import plan
 from fleet.rendering import render
+from fleet.rendering.tenant import Own
 from tests.conftest import NOON
 from tests.hub import checker, copies, engine, gen, leaving
 from tests.hub.renders import TEMPLATES, Same, rendered_once
@@ -72,6 +73,8 @@ class World:
     request: str = ""
     isolated: bool = False
     drift: timedelta = timedelta(0)
+    own: Own | None = None
+    """What the ConfigMap holds that the Application names."""
     gate: bool = False
     """What every hook answers."""
     answers: dict[str, HookAnswer] = field(default_factory=dict)
@@ -224,6 +227,7 @@ def _application(world: World) -> None:
         runs=runs,
         clusters=tuple(world.items.values()),
         templates=TEMPLATES.digest,
+        own=world.own,
     )
     decided = decision.decide(_annotated(world), observed, world.now)
     for action in decided.actions:

@@ -60,7 +60,11 @@ def groups(inputs: Inputs, due: Due, templates: TemplateSet) -> list[Group]:
 
 
 def _after(inputs: Inputs, due: Due, templates: TemplateSet, name: str) -> Manifests:
-    snapshot = Snapshot(name=inputs.application.name, spec=due.proposal.spec)
+    snapshot = Snapshot(
+        name=inputs.application.name,
+        spec=due.proposal.spec,
+        templates=dict(due.proposal.templates),
+    )
     return _rendered(inputs, due, templates, name, snapshot)
 
 

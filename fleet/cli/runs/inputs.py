@@ -28,7 +28,8 @@ from fleet.hub.core.application.occasion import Occasion, Proposal
 from fleet.hub.core.member import freshness
 from fleet.hub.core.observed import ApplicationObserved, Member
 from fleet.hub.core.run import waves
-from fleet.rendering import environment
+from fleet.rendering import environment, tenant
+from fleet.rendering.tenant import Own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,12 +125,13 @@ def _read(asked: Asked) -> Inputs:
     fleets = [x for x in objects if isinstance(x, Fleet)]
     wanted = application.spec.destination.fleet
     fleet = next((one for one in fleets if one.name == wanted), None)
+    own = render.named(render.own(asked.files), application)
     members = [x for x in objects if isinstance(x, MemberCluster)]
     if fleet is not None and members:
-        return _alone(application, fleet, members)
+        return _alone(application, fleet, members, own)
     lacking = f"Fleet {wanted}" if fleet is None else "its MemberClusters"
     with _completing(asked, asked.namespace or application.namespace, lacking) as hub:
-        return _with_hub(hub, _merged(hub, application), fleet, members)
+        return _with_hub(hub, _merged(hub, application), fleet, members, own)
 
 
 @contextmanager
@@ -155,12 +157,14 @@ def _chosen(found: Sequence[Application], name: str) -> Application:
     raise UserError("Usage", f"the files hold {names_}: write which one")
 
 
-def _alone(application: Application, fleet: Fleet, members: Sequence[MemberCluster]) -> Inputs:
+def _alone(
+    application: Application, fleet: Fleet, members: Sequence[MemberCluster], own: Own | None
+) -> Inputs:
     """From files alone: every member is taken to answer."""
     found = {
         ClusterName(one.name): Member(cluster=one, reachable=True, fresh=True) for one in members
     }
-    observed = ApplicationObserved(fleet=fleet, members=found, templates=_templates())
+    observed = ApplicationObserved(fleet=fleet, members=found, templates=_templates(), own=own)
     if not application.namespace:
         meta = application.metadata.model_copy(update={"namespace": "default"})
         application = application.model_copy(update={"metadata": meta})
@@ -188,7 +192,11 @@ def _merged(hub: Place, application: Application) -> Application:
 
 
 def _with_hub(
-    hub: Place, application: Application, fleet: Fleet | None, members: Sequence[MemberCluster]
+    hub: Place,
+    application: Application,
+    fleet: Fleet | None,
+    members: Sequence[MemberCluster],
+    own: Own | None = None,
 ) -> Inputs:
     """What the files do not say is as the hub sees it."""
     found = hub.access.find(names.APPLICATIONS, application.name, hub.namespace)
@@ -206,8 +214,18 @@ def _with_hub(
         runs=tuple(hub.runs(application.name)),
         clusters=tuple(hub.clusters(application.name)),
         templates=_templates(),
+        own=own or _own(hub, application),
     )
     return Inputs(application=application, observed=observed, stored=known)
+
+
+def _own(hub: Place, application: Application) -> Own | None:
+    """The templates of the ConfigMap that the Application names, as the hub has it."""
+    wanted = application.spec.templates
+    if wanted is None:
+        return None
+    found = hub.access.find(names.CONFIGMAPS, wanted.config_map, hub.namespace)
+    return tenant.read(found) if found is not None and tenant.is_meant(found) else None
 
 
 def member(cluster: MemberCluster) -> Member:

@@ -133,7 +133,10 @@ def _stage(inputs: Inputs, due: Due, script: Script, begin: datetime) -> Stage:
     application, newest = inputs.application, inputs.newest
     spec = FleetRolloutSpec(
         application=Snapshot(
-            name=application.name, uid=application.metadata.uid, spec=due.proposal.spec
+            name=application.name,
+            uid=application.metadata.uid,
+            spec=due.proposal.spec,
+            templates=dict(due.proposal.templates),
         ),
         number=due.number,
         revision=due.proposal.revision,

@@ -14,6 +14,7 @@ from fleet.api.clusterrollout import Want
 from fleet.api.fleetrollout import Asked, RunPhase
 from fleet.api.names import ClusterName
 from fleet.rendering.render import Rendered
+from fleet.rendering.tenant import Own
 
 Place = tuple[str, str, str]
 """Where an object is in a member: plural, namespace, name."""
@@ -78,7 +79,9 @@ class ApplicationObserved:
     clusters: tuple[ClusterRollout, ...] = ()
     """All ClusterRollouts of this Application."""
     templates: str = ""
-    """Digest of the templates in force."""
+    """Digest of the hub's templates."""
+    own: Own | None = None
+    """What the ConfigMap holds that the Application names; None where there is none."""
     render_errors: Mapping[ClusterName, str] = field(default_factory=dict)
     """Members whose manifests cannot be rendered from the present spec, with the sentence."""
 

@@ -28,6 +28,7 @@ from fleet.hub.runtime.hooks import Hooks
 from fleet.hub.runtime.links import Links
 from fleet.hub.runtime.renders import Renders
 from fleet.ports import Clock, Kube, Recorder
+from fleet.rendering.tenant import Own
 from fleet.telemetry.metrics import HubMetrics
 from fleet.telemetry.timers import Timers
 
@@ -85,6 +86,9 @@ class Stores:
     """Rung where the stores may be ahead of the API server: compare all."""
     secrets: Mapping[Key, str] = field(default_factory=dict)
     """Versions of the kubeconfig Secrets that carry our label; their content is never kept."""
+
+    templates: Mapping[Key, Own] = field(default_factory=dict)
+    """What the ConfigMaps hold that carry our label."""
 
     @property
     def watched(self) -> tuple[Store[Any], ...]:

@@ -6,6 +6,7 @@ reached is a value, so that a plan can speak about it.
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fleet.api import Application, ClusterRollout, FleetRollout, MemberCluster
@@ -35,6 +36,8 @@ from fleet.hub.core.observed import (
     RunObserved,
 )
 from fleet.hub.runtime.context import Context
+from fleet.hub.runtime.drafts import Unrendered
+from fleet.rendering.tenant import Own
 
 BREATH = 20
 """Renderings after which the event loop gets a turn."""
@@ -68,7 +71,10 @@ def members(hub: Context, namespace: str) -> dict[ClusterName, Member]:
 
 
 async def application(hub: Context, item: Application) -> ApplicationObserved:
-    """What `application.decision` needs; renders for members where that has not been tried yet."""
+    """What `application.decision` needs; renders for members where that has not been tried yet.
+
+    Raises Unrendered where own templates are to be printed for one of them first.
+    """
     namespace, name = item.namespace, item.name
     runs = hub.stores.runs_of.get((namespace, name)).values()
     observed = ApplicationObserved(
@@ -77,6 +83,7 @@ async def application(hub: Context, item: Application) -> ApplicationObserved:
         runs=tuple(sorted(runs, key=lambda run: run.spec.number)),
         clusters=tuple(hub.stores.items_of.get((namespace, name)).values()),
         templates=hub.renders.templates.digest,
+        own=_own(hub, item),
     )
     if item.metadata.deletion_timestamp is not None:
         return observed
@@ -85,14 +92,7 @@ async def application(hub: Context, item: Application) -> ApplicationObserved:
     except UserError:
         return observed  # `decide` finds the same and says it
     clusters = [observed.members[chosen].cluster for chosen in proposal.chosen]
-    return ApplicationObserved(
-        fleet=observed.fleet,
-        members=observed.members,
-        runs=observed.runs,
-        clusters=observed.clusters,
-        templates=observed.templates,
-        render_errors=await _render_errors(hub, item, proposal, clusters),
-    )
+    return replace(observed, render_errors=await _render_errors(hub, item, proposal, clusters))
 
 
 def departed(hub: Context, item: Application) -> ApplicationObserved:
@@ -180,17 +180,34 @@ async def _render_errors(
         uid=item.metadata.uid,
         generation=item.metadata.generation,
         spec=proposal.spec,
+        templates=dict(proposal.templates),
     )
     check = hub.renders.check((item.namespace, item.name))
     errors: dict[ClusterName, str] = {}
+    waits: Unrendered | None = None
     for cluster in clusters:
         before = check.tried
-        text = check.error(snapshot, item.namespace, cluster, proposal.fleet, proposal.revision)
+        try:
+            text = check.error(snapshot, item.namespace, cluster, proposal.fleet, proposal.revision)
+        except Unrendered as gap:
+            gap.then(hub.queues.applications.add, (item.namespace, item.name))
+            waits = gap
+            continue
         if check.tried > before and check.tried % BREATH == 0:
             await asyncio.sleep(0)
         if text:
             errors[ClusterName(cluster.name)] = text
+            if snapshot.templates:
+                return errors  # the others would cost as much, and say the same
+    if waits is not None:
+        raise waits
     return errors
+
+
+def _own(hub: Context, item: Application) -> Own | None:
+    """The templates of the ConfigMap that an Application names."""
+    named = item.spec.templates
+    return hub.stores.templates.get((item.namespace, named.config_map)) if named else None
 
 
 def _rendered(

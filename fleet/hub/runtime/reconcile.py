@@ -45,6 +45,7 @@ from fleet.hub.core.member import report
 from fleet.hub.core.run import plan as plans
 from fleet.hub.runtime import apply, dispatching, measures, membership, observe, resync, triggers
 from fleet.hub.runtime.context import Context
+from fleet.hub.runtime.drafts import Unrendered
 from fleet.telemetry import logs
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,10 @@ async def application(hub: Context, key: Key) -> None:
     item = await _caught_up(hub, item)
     if item is None:
         return  # its end has woken the key again
-    observed = await observe.application(hub, item)
+    try:
+        observed = await observe.application(hub, item)
+    except Unrendered:
+        return  # it will be looked at again when its templates have been printed
     plan = decision.decide(item, observed, hub.now())
     await _look_twice(hub, item, plan)
     for action in plan.actions:

@@ -1,7 +1,8 @@
 """Renderings, kept: one Application for one member costs milliseconds and is asked for often.
 
 Used by `observe`. What goes into a key is all that a rendering depends on, so an entry is never
-wrong, only old and then unused. Errors are kept too: they are as certain as manifests.
+wrong, only old and then unused. Errors are kept too: they are as certain as manifests. Where an
+Application has templates of its own, `drafts` prints them aside.
 """
 
 from collections import OrderedDict
@@ -13,9 +14,10 @@ from fleet.api.names import Key
 from fleet.errors import UserError
 from fleet.hub.core.application import validation
 from fleet.hub.core.observed import Rendered
+from fleet.hub.runtime.drafts import Drafts
 from fleet.rendering import overrides
 from fleet.rendering.environment import TemplateSet
-from fleet.rendering.render import render
+from fleet.rendering.render import draft, render
 
 MOST = 2_000
 """Renderings kept; about 20 KB each."""
@@ -26,8 +28,8 @@ _Key = tuple[object, ...]
 class Renders:
     """A bounded cache before `rendering.render`."""
 
-    def __init__(self, templates: TemplateSet) -> None:
-        self.templates = templates
+    def __init__(self, templates: TemplateSet, drafts: Drafts) -> None:
+        self.templates, self.drafts = templates, drafts
         self._kept: OrderedDict[_Key, tuple[Rendered, ...] | UserError] = OrderedDict()
         self._checked: dict[Key, dict[int, str]] = {}
 
@@ -48,12 +50,13 @@ class Renders:
         fleet: Fleet,
         revision: str,
     ) -> tuple[Rendered, ...]:
-        """As `rendering.render.render`. Raises UserError."""
+        """As `rendering.render.render`. Raises UserError; Unrendered where own templates of the
+        Application are to be printed first."""
         key = key_of(snapshot, namespace, cluster, fleet, revision)
         if key not in self._kept:
             try:
-                found: tuple[Rendered, ...] | UserError = render(
-                    self.templates, snapshot, namespace, cluster, fleet, revision
+                found: tuple[Rendered, ...] | UserError = self._made(
+                    snapshot, namespace, cluster, fleet, revision
                 )
             except UserError as error:
                 found = error
@@ -65,6 +68,24 @@ class Renders:
         if isinstance(result, UserError):
             raise UserError(result.reason, str(result))
         return result
+
+    def _made(
+        self,
+        snapshot: Snapshot,
+        namespace: str,
+        cluster: MemberCluster,
+        fleet: Fleet,
+        revision: str,
+    ) -> tuple[Rendered, ...]:
+        if not snapshot.templates:
+            return render(self.templates, snapshot, namespace, cluster, fleet, revision)
+        begun = draft(snapshot, namespace, cluster, fleet, revision)
+        owner = (namespace, snapshot.name)
+        try:
+            drawn = self.drafts.find(owner, snapshot.templates, begun.values)
+        except UserError as error:
+            raise begun.fault(error) from None
+        return begun.finished(drawn)
 
 
 class Check:
@@ -84,7 +105,7 @@ class Check:
         fleet: Fleet,
         revision: str,
     ) -> str:
-        """Why it cannot be rendered, or nothing."""
+        """Why it cannot be rendered, or nothing. Raises Unrendered where that is not known yet."""
         given = (snapshot, namespace, cluster, fleet, revision)
         mark = hash(key_of(*given))
         if mark in self._before:

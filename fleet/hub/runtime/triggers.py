@@ -30,6 +30,7 @@ from fleet.hub.core.run import story
 from fleet.hub.runtime import measures
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.links import Link
+from fleet.rendering.tenant import Own
 
 CALM_SECONDS = 0.1
 """An Application looks at its runs and clusters once for a burst of news: while a change is on its
@@ -164,6 +165,14 @@ def secret_changed(hub: Context, change: Change[str]) -> None:
     """A labelled Secret: the MemberClusters that name it."""
     for key in hub.stores.clusters_of.get(change.key):
         hub.queues.members.add(key)
+
+
+def templates_changed(hub: Context, change: Change[Own]) -> None:
+    """A labelled ConfigMap: the Applications that name it."""
+    for key, application in hub.stores.applications.items():
+        named = application.spec.templates
+        if named is not None and (key[0], named.config_map) == change.key:
+            hub.queues.applications.add(key)
 
 
 def rollout_changed(hub: Context, link: Link, change: Change[Mapping[str, Any]]) -> None:

@@ -4,8 +4,9 @@
 which copies what is stored into stores and informers. Queues only note what was asked of them.
 """
 
+import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,10 +34,14 @@ from fleet.clusters.watch import Informer
 from fleet.errors import FleetError
 from fleet.hub.runtime import triggers, watches
 from fleet.hub.runtime.context import Context, EngineWish
+from fleet.hub.runtime.drafts import Drafts
 from fleet.hub.runtime.hooks import Hooks
 from fleet.hub.runtime.links import Link
 from fleet.hub.runtime.renders import Renders
 from fleet.hub.runtime.schemas import CRD
+from fleet.ports import Printed
+from fleet.rendering import printing
+from fleet.rendering.environment import TemplateSet, environment
 from fleet.telemetry.metrics import HubMetrics
 from tests.fakes import FakeClock, FakeKube, Sent
 from tests.hub import gen
@@ -134,6 +139,30 @@ class FakeGate:
         return self.answer
 
 
+@dataclass
+class FakePress:
+    """Prints in this process; `outage` is what goes wrong, once."""
+
+    outage: FleetError | None = None
+    asked: list[str] = field(default_factory=list)
+    """The tenants."""
+
+    async def print(
+        self, tenant: str, files: Mapping[str, str], names: Sequence[str], values: Any
+    ) -> Printed:
+        self.asked.append(tenant)
+        await asyncio.sleep(0)
+        if self.outage is not None:
+            outage, self.outage = self.outage, None
+            raise outage
+        templates = TemplateSet.of(files)
+        found = tuple(printing.printed(templates, names, values))
+        return Printed(documents=found, names=environment(templates).names(tuple(names)))
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
 class FakeSupervisor:
     """Engages fake members; `engaged` is who is engaged now."""
 
@@ -174,6 +203,7 @@ class Desk:
         self.kube = FakeKube(clock=self.clock)
         self.sent = Sent()
         self.gate = FakeGate()
+        self.press = FakePress()
         self.members: dict[str, FakeMember] = {}
         self.queues = Queues()
         self.supervisor = FakeSupervisor(self)
@@ -182,7 +212,7 @@ class Desk:
             clock=self.clock,
             recorder=self.sent,
             metrics=HubMetrics(),
-            renders=Renders(TEMPLATES),
+            renders=Renders(TEMPLATES, Drafts(self.press, TEMPLATES)),
             engine=EngineWish(image="kulta-fleet:test", version="1.0.0"),
             supervisor=self.supervisor,  # type: ignore[arg-type]
             hooks=Hooks(self.gate, ["gate.example.com", "*.corp.example"], self.clock),

@@ -51,7 +51,9 @@ async def desk() -> Desk:
 async def test_other_templates(desk: Desk, port: str, trigger: str) -> None:
     files = dict(TEMPLATES.files)
     other = files["_macros.j2"].replace("name: http", port)
-    desk.hub.renders = Renders(TemplateSet.of(files | {"_macros.j2": other}))
+    desk.hub.renders = Renders(
+        TemplateSet.of(files | {"_macros.j2": other}), desk.hub.renders.drafts
+    )
     assert desk.hub.renders.templates.digest != TEMPLATES.digest
     await dispatching.dispatch(desk.hub, EAST)
     await reconcile.application(desk.hub, APP)

@@ -4,7 +4,8 @@ Called by `decision` before anything else is judged. What the Application asks f
 changed; where it goes, and how from cluster to cluster, is what it says now: nobody skips a gate.
 """
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fleet.api import Application, FleetRollout
@@ -16,21 +17,30 @@ from fleet.hub.core.observed import ApplicationObserved
 from fleet.hub.core.policy import ResolvedPolicy
 from fleet.hub.core.run import former
 from fleet.kit import hashing
-from fleet.rendering import overrides
+from fleet.rendering import overrides, tenant
 
 INSIDE = ("strategy", "rollout", "hooks")
 """What of a delivery policy goes into each cluster, and so belongs to its revision."""
 
 
-def stand_in(application: Application, observed: ApplicationObserved) -> tuple[Application, str]:
-    """The Application as it is to be delivered, and the digest of what that puts aside.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """An Application as it is to be delivered."""
 
-    Without an undo that is the Application itself, and "". Raises UserError where the run that is
-    to be delivered again is gone.
-    """
+    application: Application
+    templates: Mapping[str, str] = field(default_factory=dict)
+    """What replaces the hub's."""
+    instead_of: str = ""
+    """Digest of what it asks for, where a former run stands in for that."""
+
+
+def stand_in(application: Application, observed: ApplicationObserved) -> Wish:
+    """What is to be delivered: without an undo the Application itself, with the templates that its
+    ConfigMap holds now. Raises UserError where these, or the run that is to be delivered again, are
+    not there."""
     newest = observed.runs[-1] if observed.runs else None
     if newest is None or not (newest.status.undo_to or newest.spec.instead_of):
-        return application, ""
+        return _own(application, observed)
     own = digest(application.spec)
     if wanted := newest.status.undo_to:
         found = next((run for run in observed.runs if run.name == wanted), None)
@@ -38,11 +48,17 @@ def stand_in(application: Application, observed: ApplicationObserved) -> tuple[A
             raise UserError(
                 "Refused", f"undo: run {wanted} is gone: ask with undo/<id>/<run> for another"
             )
-        return _like(application, found), own
+        return _like(application, found, own)
     generation = newest.spec.application.generation
     if newest.spec.instead_of != own and application.metadata.generation != generation:
-        return application, ""  # not for the digest alone: a new hub may make another one of it
-    return _like(application, newest), own
+        return _own(
+            application, observed
+        )  # not for the digest alone: a new hub may make another one of it
+    return _like(application, newest, own)
+
+
+def _own(application: Application, observed: ApplicationObserved) -> Wish:
+    return Wish(application=application, templates=tenant.given(application, observed.own))
 
 
 def current(application: Application, observed: ApplicationObserved) -> ApplicationObserved:
@@ -69,7 +85,7 @@ def resolve(application: Application, observed: ApplicationObserved) -> Resolved
     return replace(resolved, **{name: getattr(own, name) for name in INSIDE})
 
 
-def _like(application: Application, run: FleetRollout) -> Application:
+def _like(application: Application, run: FleetRollout, own: str) -> Wish:
     """What that run delivered, on the way and to the place of today."""
     now, then = application.spec, run.spec.application.spec
     inside = {name: getattr(then.delivery_policy, name) for name in INSIDE}
@@ -78,7 +94,11 @@ def _like(application: Application, run: FleetRollout) -> Application:
         "delivery_policy": now.delivery_policy.model_copy(update=inside),
     }
     spec = then.model_copy(update=update)
-    return application.model_copy(update={"spec": spec})
+    return Wish(
+        application=application.model_copy(update={"spec": spec}),
+        templates=run.spec.application.templates,
+        instead_of=own,
+    )
 
 
 def digest(spec: ApplicationSpec) -> str:

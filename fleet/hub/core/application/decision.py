@@ -48,7 +48,8 @@ def decide(
 def accept(application: Application, observed: ApplicationObserved) -> Proposal:
     """The Application as it would be delivered now. Raises UserError where it cannot be."""
     observed = aside.current(application, observed)
-    application, instead_of = aside.stand_in(application, observed)
+    wish = aside.stand_in(application, observed)
+    application = wish.application
     wanted = application.spec.destination.fleet
     if observed.fleet is None:
         raise UserError(
@@ -57,7 +58,7 @@ def accept(application: Application, observed: ApplicationObserved) -> Proposal:
             f"{application.namespace}: create it or correct the name",
         )
     chosen = selection.select(observed.fleet, observed.members).chosen
-    if instead_of:
+    if wish.instead_of:
         resolved = aside.resolve(application, observed)
     else:
         resolved = policy.resolve(application.spec.delivery_policy, observed.fleet)
@@ -74,8 +75,9 @@ def accept(application: Application, observed: ApplicationObserved) -> Proposal:
         policy=resolved,
         spec=spec,
         chosen=chosen,
-        revision=occasions.standing_revision(observed, spec),
-        instead_of=instead_of,
+        templates=wish.templates,
+        revision=occasions.standing_revision(observed, spec, wish.templates),
+        instead_of=wish.instead_of,
     )
 
 
@@ -133,6 +135,7 @@ def _due(
             uid=application.metadata.uid,
             generation=application.metadata.generation,
             spec=proposal.spec,
+            templates=dict(proposal.templates),
         ),
         number=number,
         revision=occasion.revision,

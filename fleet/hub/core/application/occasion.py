@@ -7,6 +7,7 @@ One that cannot be heard now is none either; it is when it is back.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, conditions
@@ -20,9 +21,12 @@ from fleet.hub.core.policy import FEW, ResolvedPolicy
 from fleet.hub.core.run import waves
 from fleet.hub.core.run.membership import MEMBERS_CHANGED
 from fleet.kit import hashing, memory
+from fleet.rendering import tenant
 
 OF_CLUSTERS = frozenset({"ClusterInputsChanged", "MembersJoined"})
 """Triggers that stand in what clusters say, not in what the Application asks for."""
+
+REPLICAS = "ReplicasChanged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +37,10 @@ class Proposal:
     policy: ResolvedPolicy
     spec: ApplicationSpec
     chosen: tuple[ClusterName, ...]
+    templates: Mapping[str, str]
+    """What replaces the hub's."""
     revision: str
-    """Of the newest run, while that was made of the same spec."""
+    """Of the newest run, while that was made of the same."""
     instead_of: str = ""
     """Digest of what the Application asks for, where a former run stands in for it."""
 
@@ -58,14 +64,13 @@ def find(observed: ApplicationObserved, proposal: Proposal) -> Occasion | None:
         trigger = "Undone" if newest else "SpecChanged"
         return Occasion(trigger=trigger, clusters=everybody, revision=proposal.revision)
     if newest.spec.revision != proposal.revision:
-        only = _only_replicas(newest, proposal.spec, observed.templates)
-        good = newest.status.phase is RunPhase.SUCCEEDED
-        trigger = "ReplicasChanged" if only else "SpecChanged"
+        trigger = _trigger(newest, observed, proposal)
+        is_trusted = trigger == REPLICAS and newest.status.phase is RunPhase.SUCCEEDED
         return Occasion(
             trigger=trigger,
             clusters=everybody,
             revision=proposal.revision,
-            soak=not (only and good),
+            soak=not is_trusted,
         )
     if newest.status.phase is RunPhase.ABORTED and newest.status.reason == MEMBERS_CHANGED:
         return Occasion(trigger="MembersJoined", clusters=everybody, revision=proposal.revision)
@@ -92,7 +97,7 @@ def _given_by_clusters(
     )
     if _placed(changed, observed, proposal):
         # Templates may be among what has changed.
-        fresh = revision(proposal.spec, observed.templates)
+        fresh = revision(proposal.spec, observed.templates, proposal.templates)
         return Occasion(trigger="ClusterInputsChanged", clusters=proposal.chosen, revision=fresh)
     left = _left_out(newest, observed)
     new = [name for name in answering if name not in known and name not in left]
@@ -142,35 +147,44 @@ def _placed(
     return tuple(name for name in names if name in taken)
 
 
-def _only_replicas(newest: FleetRollout, after: ApplicationSpec, templates: str) -> bool:
-    """Whether the number of replicas is all that differs from the newest run's inputs."""
-    before = newest.spec.application.spec
-    if newest.spec.revision != revision(before, templates):
-        return False
+def _trigger(newest: FleetRollout, observed: ApplicationObserved, proposal: Proposal) -> str:
+    """What makes another revision of it than the newest run's."""
+    before, after = newest.spec.application, proposal.spec
+    if before.templates != proposal.templates:
+        same = revision(before.spec, "") == revision(after, "")
+        return "ClusterInputsChanged" if same else "SpecChanged"
+    if newest.spec.revision != revision(before.spec, observed.templates, before.templates):
+        return "SpecChanged"
     contents: list[Mapping[str, Any]] = []
-    for spec in (before, after):
+    for spec in (before.spec, after):
         body = aside.content(spec)
         contents.append({**body, "workload": {**body["workload"], "replicas": 0}})
-    return contents[0] == contents[1]
+    return REPLICAS if contents[0] == contents[1] else "SpecChanged"
 
 
-def standing_revision(observed: ApplicationObserved, spec: ApplicationSpec) -> str:
+def standing_revision(
+    observed: ApplicationObserved, spec: ApplicationSpec, own: Mapping[str, str]
+) -> str:
     """The revision of what is asked for: the newest run's, if that was made of the same.
 
-    Other templates alone, as a newer hub brings them, are no other revision: whether they make
-    anything else of it is looked at in each cluster (`standing.INPUTS_CHANGED`).
+    Other templates of the hub alone, as a newer one brings them, are no other revision: whether
+    they make anything else of it is looked at in each cluster (`standing.INPUTS_CHANGED`).
     """
-    asked = revision(spec, observed.templates)
+    asked = revision(spec, observed.templates, own)
     newest = observed.runs[-1] if observed.runs else None
     if newest is None:
         return asked
-    made = revision(newest.spec.application.spec, observed.templates)
+    before = newest.spec.application
+    made = revision(before.spec, observed.templates, before.templates)
     return newest.spec.revision if made == asked else asked
 
 
-def revision(spec: ApplicationSpec, templates: str) -> str:
-    """The digest of what clusters receive: not of the order in which they do."""
-    return _revising(spec)(templates)
+def revision(
+    spec: ApplicationSpec, templates: str, own: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The digest of what clusters receive: not of the order in which they do. `templates` is the
+    digest of the hub's, `own` what replaces them."""
+    return _revising(spec)(f"{templates}+{tenant.digest(own)}" if own else templates)
 
 
 @memory.once

@@ -1,0 +1,178 @@
+"""What the templates of tenants make, asked for and kept: printed aside, in processes with limits.
+
+    find ──> kept ──────────────────────────────────────────────> the objects, or why there are none
+         └─> not yet: Unrendered ──then──> who asked is woken, and asks again
+                  └─> the Application's lane ──in turn──> press ──> looked at ──> kept
+
+Used by `renders`; nobody waits for a template, so none holds up anybody. Each Application has a
+lane of its own, and these take turns: one that is slow delays itself.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fleet.api.names import Key
+from fleet.errors import TemporaryError, UserError
+from fleet.ports import Press, Printed
+from fleet.rendering import printing, tenant
+from fleet.rendering.environment import TEMPLATES, TemplateSet
+from fleet.rendering.render import CLUSTER, Drawn, accepted, key
+
+AT_ONCE = 2
+"""Processes that print, however many tenants there are."""
+WAITING = 16
+"""Jobs of a lane; whoever asks for more asks again when one of them is done."""
+MOST = 1_000
+"""Renderings kept; about 20 KB each."""
+RETRY_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+Waker = tuple[Callable[[Key], None], Key]
+Outcome = tuple[Drawn, ...] | UserError
+_Mark = tuple[str, str]
+"""Tenant and digest of the templates."""
+_Place = tuple[_Mark, str]
+
+
+class Unrendered(TemporaryError):
+    """It is being printed; `then` says who is to be woken when that is done."""
+
+    def __init__(self, wakers: set[Waker]) -> None:
+        super().__init__("its templates are being printed")
+        self._wakers = wakers
+
+    def then(self, wake: Callable[[Key], None], key: Key) -> None:
+        """Have `wake(key)` called, once."""
+        self._wakers.add((wake, key))
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class _Job:
+    place: _Place
+    files: Mapping[str, str]
+    values: Mapping[str, Any]
+    wakers: set[Waker] = field(default_factory=set)
+
+
+@dataclass(eq=False, slots=True)
+class _Lane:
+    jobs: OrderedDict[_Place, _Job] = field(default_factory=OrderedDict)
+    wakers: set[Waker] = field(default_factory=set)
+    """Those who had no place in it."""
+    is_busy: bool = False
+
+
+class Drafts:
+    """See the module. `run` prints until it is cancelled."""
+
+    def __init__(self, press: Press, templates: TemplateSet) -> None:
+        self._press, self._templates = press, templates
+        self._lanes: OrderedDict[Key, _Lane] = OrderedDict()
+        self._kept: OrderedDict[_Place, Outcome] = OrderedDict()
+        self._alike: OrderedDict[_Mark, bool] = OrderedDict()
+        """Whether templates make the same for every member; known when they have printed once."""
+        self._ready = asyncio.Event()
+
+    def find(
+        self, owner: Key, files: Mapping[str, str], values: Mapping[str, Any]
+    ) -> tuple[Drawn, ...]:
+        """What an Application's own templates make of `values`.
+
+        Raises UserError as `rendering.render` does, without the cluster's name; Unrendered.
+        """
+        mark = (owner[0], tenant.digest(files))
+        place = (mark, key(values, alike=self._alike.get(mark, False)))
+        found = self._kept.get(place)
+        if found is None:
+            raise Unrendered(self._asked(owner, place, files, values))
+        self._kept.move_to_end(place)
+        if isinstance(found, UserError):
+            raise UserError(found.reason, str(found))
+        return found
+
+    async def run(self) -> None:
+        """Print what is asked for until cancelled; ends the processes."""
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(AT_ONCE):
+                    workers.create_task(self._work())
+        finally:
+            await self._press.close()
+
+    def _asked(
+        self, owner: Key, place: _Place, files: Mapping[str, str], values: Mapping[str, Any]
+    ) -> set[Waker]:
+        """Who is woken by what has to be done first."""
+        lane = self._lanes.setdefault(owner, _Lane())
+        if place in lane.jobs:
+            return lane.jobs[place].wakers
+        # The first shows whether the others need a job of their own, and whether it ends at all.
+        if len(lane.jobs) >= (WAITING if place[0] in self._alike else 1):
+            return lane.wakers
+        job = lane.jobs[place] = _Job(
+            place=place, files=dict(self._templates.replaced(files).files), values=values
+        )
+        self._ready.set()
+        return job.wakers
+
+    async def _work(self) -> None:
+        while True:
+            owner = await self._next()
+            lane = self._lanes[owner]
+            job = next(iter(lane.jobs.values()))
+            try:
+                await self._do(owner, lane, job)
+            finally:
+                lane.is_busy = False
+                if lane.jobs:
+                    self._ready.set()
+                else:
+                    del self._lanes[owner]
+
+    async def _next(self) -> Key:
+        """Whose turn it is: of those that wait, whoever has waited longest."""
+        while True:
+            for owner, lane in self._lanes.items():
+                if not lane.is_busy and lane.jobs:
+                    lane.is_busy = True
+                    self._lanes.move_to_end(owner)
+                    return owner
+            self._ready.clear()
+            await self._ready.wait()
+
+    async def _do(self, owner: Key, lane: _Lane, job: _Job) -> None:
+        outcome: Outcome
+        try:
+            printed = await self._press.print(owner[0], job.files, TEMPLATES, job.values)
+            self._learn(job.place[0], printed)
+            outcome = accepted(printed.documents, job.values, own=True)
+        except UserError as error:
+            outcome = error
+        except (*printing.MISTAKES, RecursionError):
+            log.exception("what templates print makes no sense", extra={"owner": owner})
+            outcome = printing.error("templates: what they print makes no sense")
+        except TemporaryError as error:
+            log.warning("templates cannot be printed", extra={"owner": owner, "why": str(error)})
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        mark = job.place[0]
+        self._keep(self._kept, (mark, key(job.values, alike=self._alike.get(mark, False))), outcome)
+        self._keep(self._kept, job.place, outcome)
+        del lane.jobs[job.place]
+        wakers, lane.wakers = job.wakers | lane.wakers, set()
+        for wake, whom in wakers:
+            wake(whom)
+
+    def _learn(self, mark: _Mark, printed: Printed) -> None:
+        self._keep(self._alike, mark, CLUSTER not in printed.names)
+
+    def _keep(self, where: OrderedDict[Any, Any], name: Any, value: Any) -> None:
+        where[name] = value
+        where.move_to_end(name)
+        if len(where) > MOST:
+            where.popitem(last=False)

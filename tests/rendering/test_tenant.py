@@ -1,0 +1,154 @@
+"""What a tenant may give in the place of the hub's templates, and what may come of it."""
+
+from typing import Any
+
+import pytest
+
+from fleet.api.fleetrollout import Snapshot
+from fleet.errors import UserError
+from fleet.rendering import render, tenant
+from tests.hub import gen
+from tests.hub.world import TEMPLATES
+
+ROLLOUT = dict(TEMPLATES.files)["rollout.yaml.j2"]
+SERVICE = "apiVersion: v1\nkind: Service\n"
+SPEC = "spec: {selector: {app: x}, ports: [{port: 80}]}\n"
+ROUTE = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: checkout}\n"
+WORDS = "rollout.yaml.j2, services.yaml.j2, httproute.yaml.j2, _macros.j2"
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        pytest.param({"data": {"services.yaml.j2": "a: 1"}}, "", id="one template"),
+        pytest.param({"data": dict.fromkeys(tenant.NAMES, "x")}, "", id="all of them"),
+        pytest.param({}, f"it is empty: write {WORDS}", id="nothing"),
+        pytest.param(
+            {"data": {"rollot.yaml.j2": "a: 1", "services.yaml.j2": "a: 1"}},
+            f"rollot.yaml.j2: there is no such template: write {WORDS}",
+            id="a name that is none",
+        ),
+        pytest.param(
+            {"binaryData": {"services.yaml.j2": "eA=="}},
+            "services.yaml.j2: is binary: write it into data",
+            id="binary",
+        ),
+        pytest.param(
+            {"data": {"services.yaml.j2": "€" * 21_846}},
+            "65538 bytes: at most 65536 together",
+            id="too much",
+        ),
+    ],
+)
+def test_a_configmap(body: dict[str, Any], wrong: str) -> None:
+    found = tenant.read({"metadata": {"name": "own"}, **body})
+    assert found.wrong == wrong
+    assert dict(found.files) == ({} if wrong else body["data"])
+
+
+def made(**texts: str) -> dict[str, Any]:
+    """Kind/name → manifest for the cluster `eu-7`; `services` stands for `services.yaml.j2`."""
+    own = {f"{name}.yaml.j2": text for name, text in texts.items()}
+    snapshot = Snapshot(name="checkout", spec=gen.application().spec, templates=own)
+    items = render.render(TEMPLATES, snapshot, "shop", gen.cluster("eu-7"), gen.fleet(), "rev1")
+    return {f"{item.resource.kind}/{item.name}": item.manifest for item in items}
+
+
+def test_own_templates_stand_beside_the_hubs() -> None:
+    found = made(services=f"{SERVICE}metadata: {{name: checkout-extra}}\n{SPEC}")
+    assert list(found) == ["Rollout/checkout", "Service/checkout-extra", "HTTPRoute/checkout"]
+
+
+def service(meta: str = "name: checkout", spec: str = SPEC) -> str:
+    return f"{SERVICE}metadata: {{{meta}}}\n{spec}"
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        pytest.param(
+            {"services": service("name: payments")},
+            "services.yaml.j2: Service payments: metadata.name: must be checkout, checkout-…",
+            id="another one's name",
+        ),
+        pytest.param(
+            {"services": service("name: checkout-A")},
+            "services.yaml.j2: Service checkout-A: metadata.name must match "
+            "^[a-z]([-a-z0-9]*[a-z0-9])?$ (is 'checkout-A')",
+            id="a name that no server takes",
+        ),
+        pytest.param(
+            {"rollout": ROLLOUT.replace("{{ application.name | to_json }}", "checkout-2", 1)},
+            "rollout.yaml.j2: Rollout checkout-2: metadata.name: must be checkout",
+            id="another Rollout",
+        ),
+        pytest.param(
+            {"rollout": ROLLOUT.replace("{{ revision | to_json }}", "mine")},
+            "rollout.yaml.j2: Rollout checkout: spec.fleetRevision: write {{ revision | to_json }}",
+            id="a revision of one's own",
+        ),
+        pytest.param(
+            {"rollout": ROLLOUT.replace("spec:\n", "spec:\n  hold: {reason: x}\n", 1)},
+            "rollout.yaml.j2: Rollout checkout: spec.hold: only the hub writes that",
+            id="a hold",
+        ),
+        pytest.param(
+            {
+                "rollout": ROLLOUT.replace(
+                    "metadata:\n", 'metadata:\n  annotations: {kulta.io/promote: "true"}\n', 1
+                )
+            },
+            "rollout.yaml.j2: Rollout checkout: metadata.annotations.kulta.io/promote: only the "
+            "hub and the engine write that",
+            id="a request to the engine",
+        ),
+        pytest.param(
+            {"services": service("name: checkout, labels: {rollouts.kulta.io/type: stable}")},
+            "services.yaml.j2: Service checkout: metadata.labels.rollouts.kulta.io/type: only the "
+            "hub and the engine write that",
+            id="a label of the engine's",
+        ),
+        pytest.param(
+            {"services": service("name: checkout, labels: [a]")},
+            "services.yaml.j2: Service checkout: metadata.labels must be an object (is ['a'])",
+            id="labels that are none",
+        ),
+        pytest.param(
+            {"services": service("name: checkout, finalizers: [a]")},
+            "services.yaml.j2: Service checkout: metadata.finalizers: unknown field",
+            id="a finalizer",
+        ),
+        pytest.param(
+            {"services": service(spec="spec: {externalIPs: [10.0.0.1], selector: {}, ports: []}")},
+            "services.yaml.j2: Service checkout: spec.externalIPs: unknown field",
+            id="an address of somebody else",
+        ),
+        pytest.param(
+            {"services": service(spec="spec: {type: NodePort, selector: {}, ports: []}")},
+            "services.yaml.j2: Service checkout: spec.type must be one of ClusterIP "
+            "(is 'NodePort')",
+            id="a port of every node",
+        ),
+        pytest.param(
+            {"services": service(spec="")},
+            "services.yaml.j2: Service checkout: spec is required",
+            id="no spec",
+        ),
+        pytest.param(
+            {"httproute": f"{ROUTE}spec: {{parentRefs: [], rules: [{{backendRefs: [x]}}]}}"},
+            "httproute.yaml.j2: HTTPRoute checkout: spec.rules[0].backendRefs[0] must be an object "
+            "(is 'x')",
+            id="a backend that is none",
+        ),
+        pytest.param(
+            {"services": "\n---\n".join(service(f"name: checkout-{n}") for n in range(32))},
+            "services.yaml.j2: Service checkout-31: more than 32 objects for one member",
+            id="too many objects",
+        ),
+    ],
+)
+def test_what_may_not_come_of_them(texts: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        made(**texts)
+    assert caught.value.reason == "TemplateError"
+    assert str(caught.value) == f"cluster eu-7: template {message}"

@@ -15,6 +15,8 @@ from fleet.errors import TemporaryError
 from fleet.kulta.runtime.credentials import OPEN, Access
 
 DOUBT = "; is this the address of a Prometheus?"
+PAIRS = ("scalar", "string")
+"""Kinds of results that are a time and a value, and no list of series."""
 
 
 class PrometheusSource:
@@ -67,7 +69,7 @@ def parse(status: int, body: bytes, address: str) -> float | None:
         raise TemporaryError(f"{address} answered without a result{DOUBT}")
     if not result:
         return None
-    if data.get("resultType") != "scalar" and len(result) > 1:
+    if data.get("resultType") not in PAIRS and len(result) > 1:
         raise TemporaryError(
             f"{address} answered with {len(result)} series where one number is needed; "
             "add them up, for example sum(…)"
@@ -76,8 +78,8 @@ def parse(status: int, body: bytes, address: str) -> float | None:
 
 
 def _sample(data: Any, result: list[Any]) -> Any:
-    """`[time, "value"]` of a scalar, or of the series of a vector."""
-    if data.get("resultType") == "scalar":
+    """`[time, "value"]` of a scalar or a text, or of the series of a vector."""
+    if data.get("resultType") in PAIRS:
         return result
     return result[0].get("value") if isinstance(result[0], dict) else None
 

@@ -116,6 +116,12 @@ async def test_an_answer_becomes_a_number(body: str, value: float | None) -> Non
             id="a vector of many",
         ),
         pytest.param(200, vector('"many"'), "'many', which is not a number", id="a word"),
+        pytest.param(
+            200,
+            '{"status":"success","data":{"resultType":"string","result":[1.5,"many"]}}',
+            "'many', which is not a number",
+            id="a query that is a text",
+        ),
         pytest.param(200, "[]", "not an object", id="a list"),
         pytest.param(200, '{"status":"success"}', "without a result", id="no data member"),
         pytest.param(

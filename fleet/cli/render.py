@@ -1,7 +1,8 @@
 """`fleet render`: what each member would get, from files alone.
 
 Uses the same renderer and the same rules as the hub and never talks to a cluster. A member or a
-fleet that no file describes is made up from the options, so that an Application alone is enough.
+fleet that no file describes is made up from the options, so that an Application alone is enough;
+where that leaves out the defaults of its Fleet, that is said.
 """
 
 import json
@@ -68,20 +69,24 @@ def command(
         raise UserError("Usage", "no Application in the files: add one with -f")
     used = environment.read(templates or settings.files("templates"))
     given = own(files)
+    fleets = {item.name: item for item in objects if isinstance(item, Fleet)}
     for application in applications_:
-        fleet = _fleet(objects, application, members)
+        fleet = fleets.get(application.spec.destination.fleet) or _fleet(application, members)
         _check(application, fleet, members)
         spec = application.spec
         resolved = policy.resolve(spec.delivery_policy, fleet).frozen(spec)
         texts = tenant.given(application, named(given, application))
-        revision = occasion.revision(spec, used.digest, texts)
-        snapshot = Snapshot(name=application.name, spec=spec, templates=dict(texts))
+        revision = occasion.revision(resolved, used.digest, texts)
+        snapshot = Snapshot(name=application.name, spec=resolved, templates=dict(texts))
         namespace = application.namespace or "default"
         for member in members:
             found = render(used, snapshot, namespace, member, fleet, revision)
             if wrong := validation.overridden(resolved, member.metadata.labels):
                 raise UserError("InvalidSpec", f"cluster {member.name}: {wrong}")
             typer.echo(_text(member.name, found, output), nl=False)
+    for name in sorted({item.spec.destination.fleet for item in applications_} - fleets.keys()):
+        text = f"Fleet {name} is in none of the files: add it with -f, if it has defaults"
+        typer.echo(text, err=True)
 
 
 def read(files: Sequence[Path]) -> Iterator[Object[Any, Any]]:
@@ -151,15 +156,10 @@ def _members(
     ]
 
 
-def _fleet(
-    objects: Sequence[Object[Any, Any]], application: Application, members: Sequence[MemberCluster]
-) -> Fleet:
-    name = application.spec.destination.fleet
-    for item in objects:
-        if isinstance(item, Fleet) and item.name == name:
-            return item
+def _fleet(application: Application, members: Sequence[MemberCluster]) -> Fleet:
+    """One without defaults, for an Application whose Fleet is in no file."""
     spec = {"members": {"names": [member.name for member in members]}}
-    return Fleet.parse({"metadata": {"name": name}, "spec": spec})
+    return Fleet.parse({"metadata": {"name": application.spec.destination.fleet}, "spec": spec})
 
 
 def _check(application: Application, fleet: Fleet, members: Sequence[MemberCluster]) -> None:

@@ -5,15 +5,21 @@ its exact sentence and exit code. The rendering itself is tested in tests/render
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from fleet.api import Application, Fleet
+from fleet.hub.core.application import decision
+from fleet.hub.core.observed import ApplicationObserved
 from fleet.kit import documents
+from fleet.rendering import environment
 from tests import shell
-from tests.readme import ROOT
+from tests.hub import gen
+from tests.readme import README, ROOT
 
 APPLICATION = ROOT / "examples/demo/application.yaml"
 SPEC: dict[str, Any] = documents.one(APPLICATION.read_text())
@@ -57,6 +63,51 @@ def test_an_override_applies_where_its_labels_match(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         replicas[region] = json.loads(done.stdout)["items"][0]["spec"]["replicas"]
     assert replicas == {"ap": 2, "eu": 3}
+
+
+DEFAULTS: dict[str, Any] = {
+    "strategy": {"canary": {"steps": [{"setWeight": 10}, {"setWeight": 100}]}},
+    "rollout": {"progressDeadlineSeconds": 1200},
+}
+FLEET: dict[str, Any] = documents.one((ROOT / "examples/demo/fleet.yaml").read_text())
+
+
+@pytest.mark.parametrize("apart", [True, False], ids=["in a file of its own", "in one file"])
+def test_what_the_fleet_says_holds_as_in_the_hub(tmp_path: Path, apart: bool) -> None:
+    """The defaults and the revision are those that a hub would have."""
+    spec = {**FLEET["spec"], "defaults": {"deliveryPolicy": DEFAULTS}}
+    objects = [{**SPEC, "spec": {**SPEC["spec"], "deliveryPolicy": {}}}, {**FLEET, "spec": spec}]
+    texts = [yaml.safe_dump(item) for item in objects]
+    files = [tmp_path / f"{number}.yaml" for number in range(2)]
+    for file, text in zip(files, texts if apart else ["---\n".join(texts), ""], strict=True):
+        file.write_text(text)
+    words = (word for file in files for word in ("-f", str(file)))
+    done = render(*words, "--cluster", "alpha", "-o", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    drawn = json.loads(done.stdout)["items"][0]["spec"]
+    assert drawn["progressDeadlineSeconds"] == 1200
+    assert [step["setWeight"] for step in drawn["strategy"]["canary"]["steps"]] == [10, 100]
+    app, fleet = Application.parse(objects[0]), Fleet.parse(objects[1])
+    members = gen.members("alpha")
+    observed = ApplicationObserved(
+        fleet=fleet, members=members, templates=environment.read(ROOT / "templates").digest
+    )
+    assert drawn["fleetRevision"] == decision.accept(app, observed).revision
+
+
+def test_the_command_of_the_readme_leaves_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = re.search(r"`fleet (render [^`]+)`", README.read_text())
+    assert found is not None
+    monkeypatch.chdir(ROOT)
+    done = shell.fleet(*found[1].split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("# cluster eu-7\n---\n")
+
+
+def test_a_fleet_that_is_in_no_file_is_named() -> None:
+    done = render("-f", str(APPLICATION), "--cluster", "eu-7", "-o", "name")
+    said = "Fleet production is in none of the files: add it with -f, if it has defaults\n"
+    assert (done.returncode, done.stderr) == (0, said)
 
 
 STRATEGY = SPEC["spec"]["deliveryPolicy"]["strategy"]["canary"]

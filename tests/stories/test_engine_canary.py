@@ -4,6 +4,7 @@ Every story runs on the small world of `tests/kulta/world.py`, whose checker ref
 ready pods and too many pods on every turn. What goes wrong is in `test_engine_rollback`.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -210,6 +211,22 @@ def test_canary_that_is_not_ready_gets_no_weight() -> None:
     assert world.state == (Phase.PROGRESSING, 0, 20)
     assert world.weights == []
     assert world.split() == (100, 0)
+
+
+def test_pods_that_cannot_be_made_say_why() -> None:
+    """And it goes on by itself when they can: a quota, a policy, an account that is missing."""
+    world = running(50, 100)
+    new, why = gen.revision("shop:v2"), 'pods "checkout-" is forbidden: exceeded quota'
+    world.broken = {new}
+    world.image("shop:v2")
+    world.run(5)
+    assert world.status.message.endswith("its pods are not ready yet")
+    world.sets[new] = replace(world.sets[new], failure=why)
+    world.run(5)
+    assert world.condition("Progressing") == ("True", "PodsPending")
+    assert world.status.message.endswith(f"its pods are not ready yet: {why}")
+    world.sets[new], world.broken = replace(world.sets[new], failure=""), set()
+    assert world.settle().status.phase is Phase.COMPLETED
 
 
 class TestRevisions:

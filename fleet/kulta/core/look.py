@@ -75,6 +75,12 @@ class Look:
         found = self.sets.get(revision)
         return found.replicas if found is not None else 0
 
+    @property
+    def failure(self) -> str:
+        """Why pods that somebody asks for cannot be made; empty where nobody says so."""
+        told = (item.failure for item in self.observed.replica_sets if item.replicas)
+        return next(filter(None, told), "")
+
     def count(self, revision: str) -> Count:
         """Both numbers."""
         return Count(replicas=self.replicas(revision), ready=self.ready(revision))

@@ -25,6 +25,8 @@ class ReplicaSet:
     number: int = 0
     """Of its revision, from 1; 0 where nobody has counted."""
     created_at: datetime | None = None
+    failure: str = ""
+    """Why its pods cannot be made, as its controller said: a quota, a policy, a missing account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

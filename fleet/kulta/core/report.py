@@ -23,7 +23,7 @@ from fleet.kulta.core.actions import (
 from fleet.kulta.core.analysis import experiment
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.strategy import Strategy
-from fleet.kulta.core.wait import Wait
+from fleet.kulta.core.wait import Wait, because
 
 THROTTLE = timedelta(seconds=30)
 """Counters alone are written at most this often while a rollout moves."""
@@ -165,7 +165,7 @@ def _counters(draft: Draft) -> None:
 def _explain(draft: Draft, strategy: Strategy) -> None:
     """Message and conditions; a brief wait is told only when it is not brief any more."""
     stored = draft.look.rollout.status
-    wait = draft.progress
+    wait = because(draft.progress, draft.look.failure)
     draft.progress = _if_long(draft, wait)
     draft.detour = _if_long(draft, draft.detour)
     is_brief = wait is not None and draft.progress is None

@@ -3,7 +3,7 @@
 `reason` is a constant of `api.reasons`; the message says what is missing and what would help.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 
@@ -23,3 +23,10 @@ PODS = "PodsPending"
 def for_pods(message: str) -> Wait:
     """Pods are not ready."""
     return Wait(reason=PODS, message=message)
+
+
+def because(wait: Wait | None, cause: str) -> Wait | None:
+    """`wait`, with the cause where pods are awaited that cannot be made."""
+    if wait is None or wait.reason != PODS or not cause:
+        return wait
+    return replace(wait, message=f"{wait.message}: {cause}")

@@ -61,8 +61,15 @@ def replica_set(manifest: Mapping[str, Any]) -> Child[observed.ReplicaSet]:
             current=status.get("replicas", 0),
             number=_number(meta),
             created_at=read_time(meta.get("creationTimestamp")),
+            failure=_failure(status),
         ),
     )
+
+
+def _failure(status: Mapping[str, Any]) -> str:
+    found = (x for x in status.get("conditions") or () if x.get("type") == "ReplicaFailure")
+    told: Mapping[str, Any] = next(found, {})
+    return str(told.get("message", "")) if told.get("status") == "True" else ""
 
 
 def pod(manifest: Mapping[str, Any]) -> Child[observed.Pod]:

@@ -35,6 +35,28 @@ def test_a_set_of_an_older_engine_has_no_number() -> None:
 
 
 @pytest.mark.parametrize(
+    ("conditions", "failure"),
+    [
+        pytest.param([], "", id="nothing"),
+        pytest.param([{"type": "Other", "status": "True", "message": "x"}], "", id="another word"),
+        pytest.param(
+            [{"type": "ReplicaFailure", "status": "False", "message": "x"}], "", id="over again"
+        ),
+        pytest.param(
+            [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}],
+            "exceeded quota",
+            id="why",
+        ),
+    ],
+)
+def test_what_keeps_a_set_from_its_pods_is_read(
+    conditions: list[dict[str, Any]], failure: str
+) -> None:
+    found = decode.replica_set({**SET, "status": {"conditions": conditions}})
+    assert found.value.failure == failure
+
+
+@pytest.mark.parametrize(
     ("cost", "leaving"),
     [
         pytest.param("-1000", True, id="our mark"),

@@ -14,6 +14,8 @@ from fleet.api.meta import Model, Time
 from fleet.api.rules import Rules
 
 MESSAGE_LIMIT = 1_024
+STALLED = "Stalled"
+"""What has to be done is refused: the name by which kstatus and its users know it."""
 
 
 class Condition(Model):

@@ -10,10 +10,9 @@ from rich.text import Text
 
 from fleet.api.rollout import Phase, Step
 from fleet.cli import page, tables
-from fleet.cli.rollouts import asking, numbers
+from fleet.cli.rollouts import asking, numbers, tree
 from fleet.cli.rollouts import family as families
 from fleet.cli.rollouts.family import Family
-from fleet.cli.rollouts.tree import PHASES
 from fleet.cli.tables import Tone
 from fleet.kit import phrases
 from fleet.kulta.core import outlook, strategies
@@ -35,11 +34,11 @@ def lines(family: Family, now: datetime, width: int | None) -> list[Text]:
 
 
 def _title(family: Family, now: datetime, width: int | None) -> Iterator[Text]:
-    phase, place = family.phase, family.rollout.namespace
+    place = family.rollout.namespace
     parts = (
         (family.name, page.STRONG),
         ("  ", ""),
-        page.marked(PHASES[phase], phase or "Unseen"),
+        page.marked(*tree.standing(family)),
         (f"  {family.strategy or 'no strategy'}, {family.rollout.spec.replicas} replicas", ""),
         (f"  namespace {place}" if place else "", page.FAINT),
     )

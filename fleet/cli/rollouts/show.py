@@ -13,6 +13,7 @@ from fleet.cli.rollouts import header, place, tree, watching
 from fleet.cli.rollouts.family import Family
 from fleet.cli.rollouts.place import Place, complete
 from fleet.cli.screen import Screen
+from fleet.kulta.core import outlook
 from fleet.telemetry.clock import SystemClock
 
 INTERRUPTED = 130
@@ -96,7 +97,7 @@ def _list(found: Place, screen: Screen, output: str, *, everywhere: bool) -> Non
     elif items:
         now = SystemClock().now()
         rows = [
-            _row(families.of(item, (), ()), now, everywhere=everywhere, wide=output == "wide")
+            line(families.of(item, (), ()), now, everywhere=everywhere, wide=output == "wide")
             for item in items
         ]
         screen.show(page.columns(list(rows[0]), [list(row.values()) for row in rows]))
@@ -104,14 +105,15 @@ def _list(found: Place, screen: Screen, output: str, *, everywhere: bool) -> Non
         typer.echo(f"no Rollouts in {where or 'any namespace'}", err=True)
 
 
-def _row(family: Family, now: datetime, *, everywhere: bool, wide: bool) -> dict[str, Text | str]:
+def line(family: Family, now: datetime, *, everywhere: bool, wide: bool) -> dict[str, Text | str]:
+    """One Rollout in the list, by the titles of the columns."""
     status, meta = family.rollout.status, family.rollout.metadata
     weight = "" if status.current_weight is None else f"{status.current_weight}%"
     row: dict[str, Text | str] = {"NAMESPACE": meta.namespace} if everywhere else {}
     row |= {
         "NAME": family.name,
         "STRATEGY": family.strategy,
-        "STATUS": page.marked(tree.PHASES[family.phase], family.phase or "Unseen"),
+        "STATUS": page.marked(*tree.standing(family)),
         "STEP": status.step or "-",
         "WEIGHT": weight or "-",
         "READY": f"{status.ready_replicas}/{status.replicas}",
@@ -119,4 +121,5 @@ def _row(family: Family, now: datetime, *, everywhere: bool, wide: bool) -> dict
     }
     if wide:
         row |= {"STABLE": status.stable_pod_hash, "REVISION": status.current_pod_hash}
-    return row | {"MESSAGE": status.message}
+    obstacle = outlook.stalled(family.rollout)
+    return row | {"MESSAGE": obstacle.message if obstacle else status.message}

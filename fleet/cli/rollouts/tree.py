@@ -10,6 +10,7 @@ from fleet.cli import page, tables
 from fleet.cli.page import Cells
 from fleet.cli.rollouts.family import Family, Pod, Revision
 from fleet.cli.tables import Tone
+from fleet.kulta.core import outlook
 
 HEAD = ("NAME", "STATUS", "READY", "AGE", "INFO")
 WIDE = ("NODE", "ADDRESS")
@@ -44,11 +45,18 @@ def lines(family: Family, now: datetime, *, wide: bool = False) -> list[Text]:
     return result
 
 
+def standing(family: Family) -> tuple[Tone, str]:
+    """The phase in a word; where there is none yet, why."""
+    if family.phase is None and outlook.stalled(family.rollout) is not None:
+        return Tone.BAD, "Stalled"
+    return PHASES[family.phase], family.phase or "Unseen"
+
+
 def _rollout(family: Family, now: datetime, wide: bool) -> Cells:
     meta = family.rollout.metadata
     row = (
         Text(family.name, style=page.STRONG),
-        page.marked(PHASES[family.phase], family.phase or "Unseen"),
+        page.marked(*standing(family)),
         family.ready,
         age(meta.creation_timestamp, now),
         family.strategy,

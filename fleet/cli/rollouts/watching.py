@@ -130,7 +130,7 @@ def summary(family: Family) -> str:
     found = outlook.waiting(family.rollout, SystemClock().now())
     has_weight = status.current_weight is not None and family.is_active
     parts = [
-        str(family.phase or "Unseen"),
+        tree.standing(family)[1],
         f"step {status.step}" if status.step and family.is_active else "",
         f"{families.in_force(family.rollout)}%" if has_weight else "",
         f"{family.ready} ready",

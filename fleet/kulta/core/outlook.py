@@ -46,11 +46,21 @@ def is_refused(rollout: Rollout) -> bool:
     return is_current and found is not None and found.status == "True"
 
 
+def stalled(rollout: Rollout) -> Wait | None:
+    """What keeps the engine from acting on the present spec, in its words; None: nothing does."""
+    found = conditions.find(rollout.status.conditions, conditions.STALLED)
+    if found is None or found.observed_generation < rollout.metadata.generation:
+        return None
+    return Wait(reason=found.reason, message=found.message) if found.status == "True" else None
+
+
 def waiting(rollout: Rollout, now: datetime) -> Wait | None:
     """Why nothing moves at `now`; None where nothing is awaited."""
     if is_refused(rollout):
         found = conditions.find(rollout.status.conditions, "InvalidSpec")
         return Wait(reason="InvalidSpec", message=found.message if found else "")
+    if (obstacle := stalled(rollout)) is not None:
+        return obstacle
     if is_unseen(rollout):
         message = "the engine has not looked at the present spec yet; is it running?"
         return Wait(reason="EngineUnknown", message=message)

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fleet.api import conditions, names
-from fleet.api.conditions import Condition
+from fleet.api.conditions import STALLED, Condition
 from fleet.api.names import Key
 from fleet.api.rollout import RolloutStatus
 from fleet.errors import (
@@ -26,9 +26,6 @@ from fleet.errors import (
     UserError,
 )
 from fleet.kulta.runtime.apply import Turn, World
-
-STALLED = "Stalled"
-"""The name by which kstatus and its users know it."""
 
 
 def is_in(status: RolloutStatus) -> bool:

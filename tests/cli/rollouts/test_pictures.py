@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from fleet.cli.rollouts import chronicle, explain, forecast, show
+from fleet.cli.rollouts import chronicle, explain, forecast, show, watching
 from fleet.cli.rollouts.family import Family
 from fleet.cli.tables import Tone
 from tests.cli.rollouts import scenes
@@ -78,6 +78,30 @@ def test_a_rollout_that_nobody_has_looked_at_is_drawn_too() -> None:
     text = on_paper(drawn(world, family, 80), 80)
     assert "? Unseen" in text
     assert "the engine has not looked at the present spec yet" in text
+
+
+@pytest.mark.parametrize(
+    ("generation", "words"),
+    [
+        pytest.param(1, "✘ Stalled", id="of this spec"),
+        pytest.param(0, "? Unseen", id="of one before"),
+    ],
+)
+def test_a_first_revision_that_cannot_be_made_says_why(generation: int, words: str) -> None:
+    """Its engine has tried: nobody is asked whether it runs."""
+    world = scenes.completed()
+    why = 'ReplicaSet.apps "shop" is invalid: spec.template.spec.containers: Required value'
+    told = {"type": "Stalled", "status": "True", "reason": "InvalidSpec", "message": why}
+    manifest = scenes.rollout(world)
+    manifest["metadata"]["generation"] = 1
+    manifest["status"] = {"conditions": [told | {"observedGeneration": generation}]}
+    family = scenes.families.of(manifest, (), ())
+    text = on_paper(drawn(world, family, 200), 200)
+    assert words in text
+    assert ("is it running?" in text) is (generation == 0)
+    assert words.split()[1] in watching.summary(family)
+    listed = show.line(family, world.now, everywhere=False, wide=False)
+    assert listed["MESSAGE"] == (why if generation else "")
 
 
 def test_only_labels_are_faint() -> None:

@@ -29,8 +29,8 @@ def before_its_turn(moment: Moment, row: Row, member: Member, began: datetime) -
     plan = moment.run.spec.plan
     if plan.unavailable == "Skip":
         why = f"left out until it is back: {member.message}"
-        return replace(row, phase=ClusterPhase.SKIPPED, reason="Skipped", message=why)
-    row = replace(row, phase=ClusterPhase.DEFERRED, reason="Deferred", message=member.message)
+        return replace(row, phase=ClusterPhase.SKIPPED, message=why)
+    row = replace(row, phase=ClusterPhase.DEFERRED, message=member.message)
     row = _counted(moment, row, member, since=began)
     if plan.unavailable == "Defer" or row.counted:
         return row

@@ -31,6 +31,7 @@ class Row:
     wave: str
     phase: ClusterPhase = ClusterPhase.PENDING
     reason: str = ""
+    """Why it failed, or is waited for; of one on its way what its engine says."""
     message: str = ""
     step: str = ""
     weight: int = 0

@@ -80,14 +80,13 @@ def _waiting(moment: Moment, wave: PlannedWave, status: WaveStatus, member: Memb
         name=member.name,
         wave=wave.name,
         ready=member.fresh,
-        reason="Pending",
         message="" if member.fresh else member.message,
         replicas=_replicas(run, item),
         weight=100 if same else 0,
         attempt=_attempts(run, item),
     )
     if row.name in run.status.skipped:
-        return replace(row, phase=ClusterPhase.SKIPPED, reason="Skipped", message="left out")
+        return replace(row, phase=ClusterPhase.SKIPPED, message="left out")
     if member.fresh or status.started_at is None:
         return row
     return absence.before_its_turn(moment, row, member, status.started_at)
@@ -151,7 +150,7 @@ def _sent_back(moment: Moment, wave: PlannedWave, member: Member, item: ClusterR
         return replace(row, phase=phase)
     if not member.reachable:
         why = f"goes back on its return: {member.message}"
-        return replace(row, phase=ClusterPhase.UNREACHABLE, reason=member.reason, message=why)
+        return replace(row, phase=ClusterPhase.UNREACHABLE, message=why)
     return _timed(moment, row, wave, item)
 
 

@@ -33,5 +33,13 @@ def test_what_the_engines_are_told_makes_a_revision(policy: dict[str, Any]) -> N
     assert inside(**policy) != inside()
 
 
+def test_what_the_engines_are_told_stands_in_it_by_its_name() -> None:
+    hook = {"name": "gate", "url": "http://gate.ops/"}
+    found = inside(rollout={"rollbackWindow": 1}, hooks=[hook])
+    assert found.keys() == {"strategy", "rollout", "hooks"}
+    assert found["rollout"] == {"rollbackWindow": 1}
+    assert [one["name"] for one in found["hooks"]] == ["gate"]
+
+
 def test_the_order_of_clusters_makes_none() -> None:
     assert inside(waves=[{"name": "all", "remaining": True}], maxConcurrency=2) == inside()

@@ -69,10 +69,10 @@ def rules(stable: int, canary: int) -> list[dict[str, Any]]:
         pytest.param(
             SERVICES,
             {"ports": [{"port": 53, "nodePort": 1}, {**UDP, "nodePort": 2}]},
-            {"selector": {"a": "b"}, "ports": [UDP, {"port": 53}]},
+            {"selector": {"a": "b"}, "ports": [UDP, {"port": 53}, {"port": 80}]},
             {
                 "selector": {"a": "b"},
-                "ports": [{**UDP, "nodePort": 2}, {"port": 53, "nodePort": 1}],
+                "ports": [{**UDP, "nodePort": 2}, {"port": 53, "nodePort": 1}, {"port": 80}],
             },
             id="ports of two protocols are two, and TCP need not be said",
         ),

@@ -320,12 +320,15 @@ def test_later_waves_are_waited_for(other: ClusterRollout, hours: float, waits: 
     siblings = {ClusterName("b"): other}
     observed = look(objects(), siblings=siblings)
     now = NOON + timedelta(hours=hours)
-    plan = dispatch.decide(going(settled()), observed, now)
+    item = going(settled())
+    unseen = item.status.model_copy(update={"conditions": ()})
+    plan = dispatch.decide(item.model_copy(update={"status": unseen}), observed, now)
     assert did(plan) == ([] if waits else ["FenceRollout"])
     if waits:
         assert plan.status.message == "waiting for b: later waves are cleared first"
         assert plan.wake_at == now + timedelta(seconds=10)
         assert plan.status.reason == "Deleting"
+        assert [one.last_transition_time for one in plan.status.conditions] == [now]
 
 
 def test_what_has_begun_is_not_interrupted() -> None:

@@ -64,6 +64,14 @@ def test_lost_members(
     assert answer.status.message == message
 
 
+def test_one_that_is_left_out_until_it_is_back_says_so() -> None:
+    run = begun(gen.run(gen.wave("all", "a", "b"), unavailable="Skip"))
+    answer = plan.next(run, observed("a", "b", items=[gen.item("b", DONE)], lost=["a"]), NOON)
+    (row,) = answer.status.clusters
+    assert (row.phase, row.message) == ("Skipped", "left out until it is back: connection refused")
+    assert answer.status.message == "1 of 2 clusters updated, 1 skipped: a"
+
+
 def test_an_isolated_hub_counts_nobody_as_failed() -> None:
     run = begun(gen.run(gen.wave("all", "a", "b")))
     items = [gen.item("a", conditions=lost_since(NOON))]

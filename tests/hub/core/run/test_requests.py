@@ -261,6 +261,8 @@ def test_an_application_that_is_deleted_aborts_its_run() -> None:
         begun(gen.run(THREE)), observed("a", items=[gen.item("a", good=7)], deleting=True), NOON
     )
     assert (answer.status.phase, answer.actions) == (RunPhase.ABORTED, ())
+    told = (answer.status.reason, answer.status.message)
+    assert told == ("Aborted", "the Application is being deleted")
 
 
 @pytest.mark.parametrize(

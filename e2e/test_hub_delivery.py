@@ -65,8 +65,14 @@ def test_three_members_get_it_wave_by_wave(tenant: Tenant) -> None:
     path = MEMBERCLUSTERS.path(tenant.namespace, "east")
     code, answer = tenant.world.plane.call("PATCH", path, {"metadata": {"labels": RING}})
     assert code == 200, answer
-    run = until(lambda: tenant.get(FLEETROLLOUTS, f"{NAME}-2"), "there is a run", within=20)
-    assert run["spec"]["trigger"] == "ClusterInputsChanged"
+    assert begun(tenant, 2) == ("ClusterInputsChanged", [["west"], ["east", "north"]])
+
+
+def begun(tenant: Tenant, number: int) -> tuple[str, list[list[str]]]:
+    """Why that run was begun, once it is there, and who goes in each of its waves."""
+    name = f"{NAME}-{number}"
+    spec = until(lambda: tenant.get(FLEETROLLOUTS, name), f"there is {name}", within=10)["spec"]
+    return spec["trigger"], [wave["clusters"] for wave in spec["plan"]["waves"]]
 
 
 RING = {"ring": "last"}
@@ -76,12 +82,26 @@ FEWER = {
 }
 
 
+def is_at_rest(tenant: Tenant) -> bool:
+    """Whether the hub has said of the Application that everything is done."""
+    status = tenant.get(APPLICATIONS, NAME).get("status") or {}
+    return bool(status.get("phase") == "Ready")
+
+
 def test_a_change_is_in_all_members_within_the_limit(tenant: Tenant) -> None:
+    """Also in one that joined when everything was over: it has got what the others had."""
+    path = MEMBERCLUSTERS.path(tenant.namespace, "north")
+    assert tenant.world.plane.call("DELETE", path)[0] == 200
     tenant.deliver("app:v1", **ALL)
-    tenant.complete("app:v1")
+    tenant.complete("app:v1", "east", "west")
     tenant.await_phase(1, "Succeeded")
+    until(lambda: is_at_rest(tenant), "nobody looks at it any more", within=20)
+    tenant.register("north", members.kubeconfig(tenant.puppets["north"].plane))
+    assert begun(tenant, 2) == ("MembersJoined", [["north"]])
+    tenant.complete("app:v1", "north")
+    tenant.await_phase(2, "Succeeded")
     times = []
-    for number in (2, 3, 4):
+    for number in (3, 4, 5):
         began = time.monotonic()
         tenant.deliver(f"app:v{number}", **ALL)
         for puppet in tenant.puppets.values():

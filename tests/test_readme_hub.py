@@ -1,5 +1,6 @@
 """What the README says of waves and gates is what the planner does."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,12 +9,13 @@ from typing import Any
 
 import yaml
 
-from fleet.api.application import ApplicationSpec
+from fleet.api.application import ApplicationSpec, CanaryPolicy
 from fleet.api.fleetrollout import RunPhase, Snapshot
 from fleet.hub.core.run import requests
 from fleet.rendering import environment, render
 from tests import readme
 from tests.hub import gen, world
+from tests.hub.real import Real
 
 TEXT = readme.README.read_text()
 TEMPLATES = readme.README.parent / "templates"
@@ -54,6 +56,23 @@ def test_what_a_rollout_can_be_told_arrives_there() -> None:
         **told["strategy"]["canary"],
         **given["strategy"]["canary"],
     }
+
+
+def test_the_live_weight_of_the_readme_moves_without_a_run() -> None:
+    given = example("deliveryPolicy:\n  maxConcurrency: 100%")["deliveryPolicy"]
+    here = world.new("a", **given)
+    here.engines = Real()
+    here = world.settle(world.deliver(world.settle(here), "shop:v2", **given))
+    found = re.search(r"--type merge -p '(.*externalWeight.*)'", TEXT)
+    assert found
+    (patch,) = json.loads(found[1])["spec"]["deliveryPolicy"]["strategy"].values()
+    moved = {**given["strategy"]["canary"], **patch}
+    before = here.cluster("a").status.engine.weight
+    here = world.settle(world.deliver(here, "shop:v2", **given | {"strategy": {"canary": moved}}))
+    assert (before, here.cluster("a").status.engine.weight) == (25, 40)
+    assert (here.run.name, here.run.status.external_weight) == ("checkout-2", 40)
+    assert here.cluster("a").status.dispatch.weight == 40
+    assert CanaryPolicy().external_weight is None
 
 
 def test_the_rollback_of_the_readme_does_what_the_text_says() -> None:

@@ -17,7 +17,7 @@ from fleet.api.experiment import LETTERS, ABAnalysis, Matches, VariantMatch, Var
 from fleet.api.hooks import Hooks
 from fleet.api.meta import LabelSelector, Model, Object
 from fleet.api.rules import Rule, Rules, choice
-from fleet.api.strategy import SOMEBODY_GETS_B, CanaryWay, Choice, Preview, Steps
+from fleet.api.strategy import SOMEBODY_GETS_B, CanaryWay, Choice, Preview
 from fleet.api.values import (
     APPLICATION_LENGTH,
     Amount,
@@ -153,9 +153,6 @@ class CanaryPolicy(CanaryWay):
     """The canary inside a cluster: steps with growing weights, judged by analysis."""
 
     RULES = canaries.WISHES
-
-    steps: Annotated[Steps, Field(min_length=1), Rules(instead_of=("minItems",))]
-    """Weights in growing order; after the last step the new revision is promoted."""
 
 
 class BlueGreenPolicy(Model):

@@ -80,5 +80,5 @@ RULES = (
 )
 """Those of a Rollout."""
 
-WISHES = (AT_LEAST_ONE_STEP, JUDGED, RAMPED_UPWARDS, RAMPED_ALONE)
+WISHES = (*STEPS_OR_EXTERNAL, JUDGED, RAMPED_UPWARDS, RAMPED_ALONE)
 """Those of an Application; what needs its route it says itself."""

@@ -83,7 +83,17 @@ class Dispatched(Model):
     attempt: Annotated[int, Field(ge=0)] = 0
     """Counts the tries of this dispatch."""
     rollout: Annotated[int, Field(ge=0)] = 0
-    """The sequence that the Rollout itself carries; later ones only held it or let it go."""
+    """The sequence with which the Rollout came; later ones only held it, let it go or moved its
+    weight."""
+    weight: Annotated[int, Field(ge=0, le=100)] | None = None
+    """The live weight that was dispatched, where the strategy has an `externalWeight`."""
+    weighed: Annotated[int, Field(ge=0)] = 0
+    """The sequence with which that weight went; 0 for one that came with the Rollout."""
+
+    @property
+    def carried(self) -> int:
+        """The sequence that stands in the Rollout once all of this has arrived."""
+        return max(self.rollout, self.weighed)
 
 
 class InventoryItem(Model):

@@ -353,6 +353,8 @@ class FleetRolloutStatus(Model):
     """Clusters that a `skip` left out."""
     appended: Annotated[tuple[Appended, ...], Field(max_length=100)] = ()
     """Members that joined during the run."""
+    external_weight: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Percent that the Application's `externalWeight` says now: clusters of this run follow."""
     undo: Undo | None = None
     prune_confirmed: Annotated[str, Field(max_length=64)] = ""
     """Digest of the clusters that have left the fleet and that a person lets go."""

@@ -197,6 +197,9 @@ class CanaryWay(Model):
     header_routes: Annotated[tuple[HeaderMatch, ...], Field(max_length=8)] = ()
     """Requests with one of these headers get the new revision, whatever its weight."""
     session_affinity: SessionAffinity | None = None
+    external_weight: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Instead of `steps`: percent that somebody else moves up and down; `kulta.io/promote` ends
+    it."""
 
     @property
     def way(self) -> tuple[Step, ...]:
@@ -241,9 +244,6 @@ class Canary(CanaryWay):
     port: Port = 80
     """The port whose weights are written where a rule has one Service with several ports."""
     traffic_routing: TrafficRouting | None = None
-    external_weight: Annotated[int, Field(ge=0, le=100)] | None = None
-    """Instead of `steps`: percent that somebody else moves up and down; `kulta.io/promote` ends
-    it."""
 
     @property
     def way(self) -> tuple[Step, ...]:

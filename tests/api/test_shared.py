@@ -39,7 +39,6 @@ OWN: Mapping[str, Mapping[str, str]] = {
         "stable_service": SIDES,
         "port": SIDES,
         "traffic_routing": SIDES,
-        "external_weight": "moves while a run is on; each move would be another revision",
     },
     "blueGreen": {
         "active_service": SIDES,
@@ -123,6 +122,7 @@ EVERYTHING: Mapping[str, Any] = {
     "mirror": True,
     "headerRoutes": [{"name": "X-Team", "value": "checkout"}],
     "sessionAffinity": {"cookieName": "version", "maxAge": 60},
+    "externalWeight": 30,
 }
 CONDUCT: Mapping[str, Any] = {
     "maxSurge": 3,

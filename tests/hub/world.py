@@ -16,7 +16,7 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import ObjectMeta
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, REQUEST_ANNOTATION, ClusterName
 from fleet.errors import UserError
-from fleet.hub.core import phases, policy
+from fleet.hub.core import phases, policy, weights
 from fleet.hub.core.actions import (
     CreateRun,
     DeleteRun,
@@ -29,7 +29,7 @@ from fleet.hub.core.actions import (
     SetDeletion,
     StartCluster,
 )
-from fleet.hub.core.application import aside, decision
+from fleet.hub.core.application import aside, decision, occasion
 from fleet.hub.core.application.leaving import awaited
 from fleet.hub.core.cluster import dispatch, removal
 from fleet.hub.core.member import connectivity, selection
@@ -265,6 +265,7 @@ def _run(world: World, name: str) -> None:
         clusters=world.items,
         newest=max(item.spec.number for item in world.runs.values()),
         isolated=world.isolated,
+        weight=occasion.weight(world.application, world.fleet, run, world.run.spec.number),
         drift=world.drift,
         hooks=world.answers if name == world.run.name else {},
         fleet=frozenset(selection.select(world.fleet, world.members).chosen) or None,
@@ -365,6 +366,7 @@ def _observed(world: World, item: ClusterRollout, looked: Objects | None) -> Dis
         rendered=rendered,
         render_error=error,
         run_phase=run.status.phase if run else None,
+        weight=weights.here(run, member.labels) if run and member else None,
         rollouts=engine.seen(there),
         siblings=_siblings(world, item),
         looked_up=looked,

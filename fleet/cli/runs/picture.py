@@ -95,6 +95,8 @@ def _traffic(view: View, now: datetime, width: int | None) -> Iterator[Text]:
         share = int(text.removesuffix("%"))
         words = page.bar(share, BAR, "cyan").append(f" {text} on revision ")
         words.append(view.run.spec.revision)
+        if (weight := view.run.status.external_weight) is not None:
+            words.append(f", externalWeight {weight}%")
         yield from page.labelled("Traffic", words, width)
 
 

@@ -126,6 +126,8 @@ class RunObserved:
     """What the Application asks for now; looked at only where an undo is about."""
     leaving: str = ""
     """Digest of those who have left the fleet and wait for a person; empty while nobody does."""
+    weight: int | None = None
+    """The live weight that the Application asks for, if this run is what it asks for else."""
     drift: timedelta = timedelta(0)
     """How far the clock on the wall has jumped ahead of the present."""
     fleet: frozenset[str] | None = None
@@ -151,6 +153,8 @@ class DispatchObserved:
     """`onConflict: Force` of the wanted run."""
     run_phase: RunPhase | None = None
     """Where the wanted run stands; None where it is not known."""
+    weight: int | None = None
+    """The live weight that the wanted run has for this cluster; None where its steps have it."""
     rollouts: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     """(namespace, name) → live Rollout with our labels, of those that are rendered or listed; what
     the watch does not show is not here (or nothing is known: see `member.reachable`)."""

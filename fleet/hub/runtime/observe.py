@@ -21,8 +21,8 @@ from fleet.api.names import (
 )
 from fleet.clusters.store import Unreadable
 from fleet.errors import UserError
-from fleet.hub.core import phases
-from fleet.hub.core.application import aside, decision, leaving
+from fleet.hub.core import phases, weights
+from fleet.hub.core.application import aside, decision, leaving, occasion
 from fleet.hub.core.application.occasion import Proposal
 from fleet.hub.core.cluster import removal
 from fleet.hub.core.member import selection
@@ -124,6 +124,7 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
         asked=_asked(item, found),
         leaving=leaving.awaited(found.status) if found is not None else "",
         authors=_authors(item, found),
+        weight=_weight(hub, item, found) if found is not None else None,
         drift=hub.clock.drift(),
         hooks=hub.hooks.answers((item.namespace, item.name)),
         deleting=_is_deleted(hub, owner),
@@ -148,6 +149,7 @@ def dispatch(
         render_error=error,
         force=force,
         run_phase=_phase(hub, item),
+        weight=_weight_here(hub, item, cluster) if cluster is not None else None,
         rollouts=_rollouts(hub, item, rendered),
         siblings=_siblings(hub, item),
         looked_up=looked_up,
@@ -239,6 +241,22 @@ def _phase(hub: Context, item: ClusterRollout) -> RunPhase | None:
     want = item.spec.want
     found = hub.stores.runs.get((item.namespace, want.run)) if want is not None else None
     return found.status.phase if found is not None else None
+
+
+def _weight(hub: Context, item: FleetRollout, owner: Application) -> int | None:
+    """The live weight that the Application asks this run for."""
+    fleet = hub.stores.fleets.get((owner.namespace, owner.spec.destination.fleet))
+    newest = max(
+        run.spec.number for run in hub.stores.runs_of.get((owner.namespace, owner.name)).values()
+    )
+    return occasion.weight(owner, fleet, item, newest)
+
+
+def _weight_here(hub: Context, item: ClusterRollout, cluster: MemberCluster) -> int | None:
+    """The live weight that the wanted run has for this cluster."""
+    want = item.spec.want
+    found = hub.stores.runs.get((item.namespace, want.run)) if want is not None else None
+    return weights.here(found, cluster.metadata.labels) if found is not None else None
 
 
 def _siblings(hub: Context, item: ClusterRollout) -> dict[ClusterName, ClusterRollout]:

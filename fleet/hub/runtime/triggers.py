@@ -132,6 +132,8 @@ def run_changed(hub: Context, change: Change[FleetRollout]) -> None:
     if before != after or asked[0] != asked[1] or change.type != "MODIFIED":
         hub.queues.applications.add_after(owner, CALM_SECONDS)
         _active(hub, owner)
+    if run.status.external_weight is not None and _weighs(change.old) != _weighs(change.new):
+        _weighed(hub, run)
     if change.type == "DELETED":
         hub.metrics.forget_run(*change.key)
         hub.metrics.forget_delivery(owner, run.spec.number)
@@ -261,6 +263,18 @@ def _active(hub: Context, owner: Key, *, first: bool = False) -> None:
 
 def _has_failed(status: ClusterRolloutStatus | None) -> bool:
     return status is not None and status.phase in phases.FAILURES
+
+
+def _weighs(run: FleetRollout | None) -> Any:
+    """The live weight, and whether something stops the run, so that it may only fall."""
+    return run and (run.status.external_weight, run.status.phase in phases.STOPPED)
+
+
+def _weighed(hub: Context, run: FleetRollout) -> None:
+    """Everybody who has that run follows its weight."""
+    for key, item in hub.stores.items_of.get((run.namespace, run.spec.application.name)).items():
+        if item.spec.want is not None and item.spec.want.run == run.name:
+            hub.queues.dispatches.add(key)
 
 
 def _add_in(queue: Any, key: Key, namespace: str) -> None:

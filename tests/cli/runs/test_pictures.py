@@ -71,6 +71,14 @@ def test_what_is_between_the_wish_and_the_run_is_told(scene: Scene, words: str) 
     assert words in on_paper(picture.head(scenes.seen(here), here.now, None), None)
 
 
+def test_a_live_weight_stands_beside_the_traffic() -> None:
+    here = scenes.second()
+    status = here.run.status.model_copy(update={"external_weight": 40})
+    run = here.run.model_copy(update={"status": status})
+    text = on_paper(picture.head(view.View(run=run, items={}), here.now, None), None)
+    assert f"on revision {run.spec.revision}, externalWeight 40%" in text
+
+
 def test_an_old_run_says_where_the_new_one_is() -> None:
     here = scenes.second()
     old = view.View(run=here.runs["checkout-1"], items={}, is_newest=False)

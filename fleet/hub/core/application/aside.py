@@ -12,7 +12,7 @@ from fleet.api import Application, FleetRollout
 from fleet.api.application import ApplicationSpec
 from fleet.api.fleetrollout import Asked
 from fleet.errors import UserError
-from fleet.hub.core import policy
+from fleet.hub.core import policy, weights
 from fleet.hub.core.observed import ApplicationObserved
 from fleet.hub.core.policy import ResolvedPolicy
 from fleet.hub.core.run import former
@@ -107,7 +107,7 @@ def digest(spec: ApplicationSpec) -> str:
 
 
 def content(spec: ApplicationSpec) -> dict[str, Any]:
-    """What clusters receive: without the order in which they do."""
+    """What clusters receive: without the order in which they do, and without a live weight."""
     body = overrides.plain(spec)
     given = body["deliveryPolicy"]
     inside: dict[str, Any] = {"strategy": given.get("strategy")}
@@ -115,7 +115,9 @@ def content(spec: ApplicationSpec) -> dict[str, Any]:
     if spec.delivery_policy.strategy is not None and spec.delivery_policy.strategy.canary:
         said = spec.delivery_policy.strategy.canary.manifest()
         inside["strategy"]["canary"] = {
-            name: value for name, value in inside["strategy"]["canary"].items() if name in said
+            name: value
+            for name, value in inside["strategy"]["canary"].items()
+            if name in said and name != weights.FIELD
         }
     if spec.delivery_policy.rollout is not None:
         inside |= {"rollout": said} if (said := spec.delivery_policy.rollout.manifest()) else {}

@@ -14,6 +14,7 @@ from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, conditio
 from fleet.api.application import ApplicationSpec
 from fleet.api.fleetrollout import RunPhase
 from fleet.api.names import ClusterName
+from fleet.hub.core import policy, weights
 from fleet.hub.core.application import aside
 from fleet.hub.core.cluster import standing
 from fleet.hub.core.observed import ApplicationObserved
@@ -105,6 +106,20 @@ def _given_by_clusters(
     if not joined:
         return None
     return Occasion(trigger="MembersJoined", clusters=joined, revision=proposal.revision)
+
+
+def weight(
+    application: Application, fleet: Fleet | None, run: FleetRollout, newest: int
+) -> int | None:
+    """The live weight that the Application asks for, where that run, the newest one, delivers what
+    it asks for else; None where another one is due, or a former one stands in for it."""
+    if run.spec.number < newest or run.spec.instead_of or run.status.undo_to:
+        return None
+    made = run.spec.application.spec
+    if weights.of(made) is None:
+        return None
+    now = policy.resolve(application.spec.delivery_policy, fleet).frozen(application.spec)
+    return weights.of(now) if revision(now, "") == revision(made, "") else None
 
 
 def is_past(application: Application, runs: Iterable[FleetRollout]) -> bool:

@@ -35,7 +35,7 @@ def problems(where: str, policy: StrategyPolicy | None, workload: Workload) -> I
 
 
 def _canary(where: str, body: CanaryPolicy, workload: Workload) -> Iterator[str]:
-    yield from checks.steps(f"{where}.steps", body.steps)
+    yield from _way(where, body)
     yield from checks.analysis(f"{where}.analysis", body.analysis)
     yield from _judged(where, body)
     yield from _ramp(where, body)
@@ -45,6 +45,22 @@ def _canary(where: str, body: CanaryPolicy, workload: Workload) -> Iterator[str]
             "spec.workload.service: is missing: a canary divides the traffic of a service: "
             "write service: {port: …, targetPort: …}, or the strategy simple"
         )
+
+
+def _way(where: str, body: CanaryPolicy) -> Iterator[str]:
+    """Steps, or a weight from outside instead of everything that has weights."""
+    if body.external_weight is None:
+        if not body.steps:
+            yield f"{where}.steps: is missing: write at least one, for example [{{setWeight: 20}}]"
+        yield from checks.steps(f"{where}.steps", body.steps)
+        return
+    own = {
+        "steps": body.steps,
+        "promotionSteps": body.promotion_steps,
+        "analyzeAtFull": body.analyze_at_full,
+    }
+    for field in (name for name, value in own.items() if value):
+        yield f"{where}: externalWeight and {field} exclude each other: keep one of them"
 
 
 def _judged(where: str, body: CanaryPolicy) -> Iterator[str]:

@@ -14,7 +14,7 @@ from fleet.api import ClusterRollout, conditions
 from fleet.api.clusterrollout import EngineReport, LastGood
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER
-from fleet.hub.core import phases
+from fleet.hub.core import phases, weights
 from fleet.hub.core.actions import DeleteObject, DispatchPlan, Finalizer, LookUp
 from fleet.hub.core.cluster import (
     assessment,
@@ -259,4 +259,6 @@ def _inputs(case: Case) -> tuple[conditions.Condition, ...]:
     if not case.inputs_changed:
         return ()
     message = "labels, vars, defaults or templates changed the manifests of the cluster"
+    if weights.wanted(case.item, case.observed) != case.item.status.dispatch.weight:
+        message += f"; until a run brings them, its {weights.FIELD} does not move"
     return (conditions.condition(standing.INPUTS_CHANGED, True, "ClusterInputsChanged", message),)

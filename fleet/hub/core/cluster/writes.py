@@ -13,6 +13,7 @@ from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import Dispatched, Want
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import ROLLOUTS, request_annotation
+from fleet.hub.core import weights
 from fleet.hub.core.actions import (
     ApplyRollout,
     CreateObject,
@@ -137,9 +138,11 @@ def next_dispatch(case: Case) -> Dispatched | None:
     """The sequence to take before anything is written; None when the one taken serves."""
     taken, hold = case.item.status.dispatch, case.item.spec.hold
     renew = case.bar is None and _is_new(case, taken)
-    if not renew and taken.hold == hold:
+    weight = case.observed.weight if renew else _weight(case)
+    if not renew and (taken.hold, taken.weight) == (hold, weight):
         return None
     sequence = max(taken.sequence, case.live.sequence) + 1
+    weighed = taken.weighed if weight == taken.weight else sequence
     return Dispatched(
         sequence=sequence,
         run=case.want.run,
@@ -148,7 +151,17 @@ def next_dispatch(case: Case) -> Dispatched | None:
         digest=case.digest if renew else taken.digest,
         hold=hold,
         rollout=sequence if renew else taken.rollout,
+        weight=weight,
+        weighed=0 if renew else weighed,
     )
+
+
+def _weight(case: Case) -> int | None:
+    """The live weight for a Rollout that is there: it moves alone, never together with inputs that
+    have changed meanwhile."""
+    if case.bar is not None or case.inputs_changed or not standing.is_taken(case.item):
+        return case.item.status.dispatch.weight
+    return weights.wanted(case.item, case.observed)
 
 
 def _is_new(case: Case, taken: Dispatched) -> bool:
@@ -230,10 +243,12 @@ def unconfirmed(case: Case) -> tuple[Rendered, ...]:
 
 def _has_arrived(case: Case, dispatch: Dispatched) -> bool:
     """The live Rollout carries this dispatch and its content."""
-    if case.live.rollout is None or case.live.sequence != dispatch.rollout:
+    if case.live.rollout is None or case.live.sequence < dispatch.rollout:
         return False
     if case.inputs_changed:
         return True
+    if case.live.sequence != dispatch.carried:
+        return False
     return case.live.digest == case.rollout.digest and not drifted(case)
 
 
@@ -262,7 +277,7 @@ def _apply(case: Case, dispatch: Dispatched) -> ApplyRollout:
     One that another hub has released is taken over; the mark was that hub's, or a person's.
     """
     manifest = case.rollout.manifest
-    fence: dict[str, Any] = {"hub": case.observed.hub, "sequence": dispatch.rollout}
+    fence: dict[str, Any] = {"hub": case.observed.hub, "sequence": dispatch.carried}
     if case.live.is_released:
         fence["released"] = False
     metadata = dict(manifest["metadata"])
@@ -272,7 +287,7 @@ def _apply(case: Case, dispatch: Dispatched) -> ApplyRollout:
         manifest={
             **manifest,
             "metadata": metadata,
-            "spec": {**manifest["spec"], "dispatch": fence},
+            "spec": {**weights.put(manifest["spec"], dispatch.weight), "dispatch": fence},
         },
         force=case.observed.force or case.live.is_released,
     )

@@ -118,11 +118,12 @@ def _asks(view: View, state: State, now: datetime) -> tuple[AskHook, ...]:
 def _ended(
     run: FleetRollout, status: FleetRolloutStatus, told: Sequence[Told], now: datetime
 ) -> RunPlan:
-    """A run that is over stays as it is; it only answers requests."""
+    """A run that is over stays as it is; it only answers requests, and passes on a live weight."""
     history = story.history(run.status, told, now)
     after = run.status.model_copy(
         update={
             "handled": status.handled,
+            "external_weight": status.external_weight,
             "undo_to": status.undo_to,
             "undo_of": status.undo_of,
             "prune_confirmed": status.prune_confirmed,
@@ -140,8 +141,14 @@ def _begun(run: FleetRollout, observed: RunObserved, now: datetime) -> FleetRoll
     is_over = run.status.reason == gates.ISOLATED and not observed.isolated
     until = now if is_over else run.status.isolated_until
     digest = run.status.plan_digest or _digest(run)
+    weight = run.status.external_weight if observed.weight is None else observed.weight
     return run.status.model_copy(
-        update={"waves": waves, "isolated_until": until, "plan_digest": digest}
+        update={
+            "waves": waves,
+            "isolated_until": until,
+            "plan_digest": digest,
+            "external_weight": weight,
+        }
     )
 
 

@@ -14,6 +14,18 @@ CASES = [
         id="a judgement of all the traffic by nothing",
     ),
     pytest.param(
+        [put(f"{CANARY}/externalWeight", 30)],
+        "spec.deliveryPolicy.strategy.canary: externalWeight and steps exclude each other: keep "
+        "one of them",
+        id="a weight from outside beside steps",
+    ),
+    pytest.param(
+        [put(f"{CANARY}/steps", [])],
+        "spec.deliveryPolicy.strategy.canary.steps: is missing: write at least one, for example "
+        "[{setWeight: 20}]",
+        id="neither steps nor a weight from outside",
+    ),
+    pytest.param(
         [put(f"{CANARY}/steps", [{"setWeight": 50}]), put(f"{CANARY}/promotionSteps", [40, 90])],
         "spec.deliveryPolicy.strategy.canary.promotionSteps: [40, 90] do not grow from the 50 of "
         "the last step on: write greater weights, or end the steps below them",

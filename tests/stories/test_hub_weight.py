@@ -1,0 +1,109 @@
+"""A live weight: moved up and down in the Application while a run is on, and no other run begins.
+
+The engines are real ones, so what stands here as a weight is what their routes were given.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fleet.api.fleetrollout import ClusterPhase, RunPhase
+from fleet.api.names import ClusterName, request_annotation
+from tests.hub import engine, world
+from tests.hub.real import Real
+from tests.hub.world import World
+
+NAMES = ("a", "b", "c")
+JUDGED = {
+    "prometheus": {"address": "http://prometheus:9090"},
+    "interval": "10s",
+    "metrics": [{"name": "error-rate", "threshold": 5.0}],
+}
+PLACE = ("rollouts", "checkout", "checkout")
+
+
+def asking(weight: int) -> dict[str, Any]:
+    return {
+        "strategy": {"canary": {"externalWeight": weight, "analysis": JUDGED}},
+        "waves": [{"name": "all", "clusters": list(NAMES), "maxConcurrency": 2}],
+    }
+
+
+def begun(weight: int = 10, image: str = "shop:v2") -> World:
+    """Run 2 has begun in a and b; c waits for one of them."""
+    here = world.new(*NAMES, **asking(weight))
+    here.engines = Real()
+    here = world.settle(here)
+    assert here.run.status.phase is RunPhase.SUCCEEDED, "a first revision goes to 100 % at once"
+    return world.settle(world.deliver(here, image, **asking(weight)))
+
+
+def moved(here: World, weight: int, image: str = "shop:v2") -> World:
+    return world.settle(replace(world.deliver(here, image, **asking(weight)), log=[]))
+
+
+def rollout(here: World, name: str) -> dict[str, Any]:
+    return here.objects[ClusterName(name)][PLACE]
+
+
+def weights(here: World) -> dict[str, int]:
+    """Percent of the traffic on a revision that is on its way."""
+    found = ((name, rollout(here, name)["status"]) for name in NAMES)
+    return {name: one["currentWeight"] for name, one in found if one["phase"] == "Paused"}
+
+
+def promoted(here: World, name: str) -> World:
+    after = world.copies.copied(here)
+    one = engine.own(after.objects[ClusterName(name)], *PLACE)
+    one["metadata"]["annotations"][request_annotation("promote")] = "true"
+    return world.settle(after)
+
+
+def test_clusters_follow_with_one_write_each_and_no_run_begins() -> None:
+    before = begun()
+    assert weights(before) == {"a": 10, "b": 10}
+    here = moved(before, 40)
+    assert weights(here) == {"a": 40, "b": 40}
+    assert here.log == ["a apply 3", "b apply 3"]
+    assert here.runs.keys() == before.runs.keys()
+    status = here.run.status
+    assert (status.external_weight, status.plan_digest) == (40, before.run.status.plan_digest)
+    assert here.application.status.revision == before.application.status.revision
+    assert weights(moved(here, 0)) == {"a": 0, "b": 0}
+
+
+def test_who_starts_later_has_it_at_once_and_who_is_done_as_well() -> None:
+    here = promoted(moved(begun(), 40), "a")
+    assert here.phase("a") is ClusterPhase.SUCCEEDED
+    assert weights(here) == {"b": 40, "c": 40}
+    here = moved(here, 60)
+    assert weights(here) == {"b": 60, "c": 60}
+    assert rollout(here, "a")["spec"]["strategy"]["canary"]["externalWeight"] == 60
+    assert here.phase("a") is ClusterPhase.SUCCEEDED
+    here = promoted(promoted(here, "b"), "c")
+    assert here.run.status.phase is RunPhase.SUCCEEDED
+    assert [name for name in here.runs if name > "checkout-2"] == []
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        pytest.param({"request": "pause/1"}, id="a paused run"),
+        pytest.param({"bad": frozenset({"a"})}, id="a halted run"),
+    ],
+)
+def test_what_is_stopped_only_falls(stop: dict[str, Any]) -> None:
+    here = replace(begun(), **stop)
+    for _ in range(5):
+        here = world.tick(here)
+    assert here.run.status.phase in (RunPhase.PAUSED, RunPhase.HALTED)
+    here = moved(here, 70)
+    assert here.cluster("b").spec.hold
+    assert weights(here)["b"] == 10
+    here = moved(here, 5)
+    assert weights(here)["b"] == 5
+    here = moved(here, 30)
+    assert (weights(here)["b"], here.run.status.external_weight) == (5, 30)
+    here = world.settle(replace(here, request="resume/2"))
+    assert weights(here)["b"] == 30, "what was asked for meanwhile holds when it goes on"

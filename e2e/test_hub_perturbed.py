@@ -21,7 +21,7 @@ import pytest
 
 from e2e.ground import background
 from e2e.ground import member as members
-from e2e.ground.faults import Brake, Seen, When
+from e2e.ground.faults import Brake, Seen, When, always
 from e2e.ground.member import Puppet, image_of
 from e2e.ground.proxy import HttpProxy
 from e2e.ground.waiting import until
@@ -270,6 +270,34 @@ def test_a_past_that_the_world_has_left_changes_nothing(scene: Scene) -> None:
         assert scene.sent() == dict.fromkeys(scene.tenant.puppets, every), what
         assert scene.tenant.get(FLEETROLLOUTS, f"{NAME}-{scene.number + 1}") == {}, what
     print(f"seed {SEED}: {writes} writes; pasts after {moments}")
+
+
+@pytest.mark.hypothesis
+@pytest.mark.timeout(3_600)
+def test_events_that_nobody_sees_change_nothing(scene: Scene) -> None:
+    """In the midst of a run neither the hub's own plane nor any member tells of what happens."""
+    brake, proxies = scene.ways.brake, scene.ways.proxies.values()
+    writes, expected = scene.usual
+    dice = Random(SEED)
+    for at in [dice.randint(1, writes - 1) for _ in range(10 if EACH == 1 else 1)]:
+        before, wanted = scene.sent(), brake.written + at
+        scene.set_out()
+        until(lambda wanted=wanted: scene.is_over() or brake.written >= wanted, f"{at}", within=20)
+        for proxy in proxies:
+            scene.ways.do(lambda proxy=proxy: proxy.view.miss(always))
+        end = time.monotonic() + BLIND_SECONDS
+        while time.monotonic() < end:
+            scene.is_over()
+        for proxy in proxies:
+            scene.ways.do(proxy.view.show_present)
+            scene.ways.do(proxy.expire_watches)
+        scene.come_to_the_end()
+
+        what = f"nobody saw what followed write {at}"
+        scene.ends_as(expected, what)
+        once = {name: [*known, known[-1] + 1] for name, known in before.items()}
+        assert scene.sent() == once, what
+    print(f"seed {SEED}: {writes} writes; the last one after {at} of them")
 
 
 def test_events_that_are_lost_are_made_good_by_the_next_list(scene: Scene) -> None:

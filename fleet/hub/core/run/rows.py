@@ -142,7 +142,6 @@ def _sent_back(moment: Moment, wave: PlannedWave, member: Member, item: ClusterR
         step=status.engine.step,
         replicas=_replicas(moment.run, item),
         sent_back=True,
-        ready=member.fresh,
     )
     if phase is ClusterPhase.SUCCEEDED:
         return replace(row, phase=ClusterPhase.ROLLED_BACK, step="", message="is back")

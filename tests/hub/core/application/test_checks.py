@@ -53,6 +53,42 @@ CASES = [
 ]
 
 
+LONG = "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d"
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        pytest.param("unavailableClusters.timeout", {"timeout": "9d"}, id="a time-out"),
+        pytest.param("deletionTimeout", "9d", id="the patience of a deletion"),
+        pytest.param("progressDeadline", "9d", id="a deadline"),
+        pytest.param("limits.minInterval", {"minInterval": "9d"}, id="a distance"),
+        pytest.param("strategy.canary.analysis.interval", {"interval": "9d"}, id="an interval"),
+        pytest.param("strategy.canary.analysis.warmupDuration", {"warmupDuration": "9d"},
+                     id="a time before the first judgement"),
+    ],
+)  # fmt: skip
+def test_every_duration_is_read(where: str, value: Any) -> None:
+    """Nested ones are put with the object around them."""
+    path = where if isinstance(value, str) else where.rpartition(".")[0]
+    told = problems(put(f"{POLICY}/{path.replace('.', '/')}", value))
+    assert f"spec.deliveryPolicy.{where}: '9d' is out of range: {LONG}" in told
+
+
+@pytest.mark.parametrize("url", ["http://gate.ops/ok", "https://gate.ops/ok"])
+def test_the_address_of_a_hook_has_a_scheme(url: str) -> None:
+    def waves(address: str) -> dict[str, Any]:
+        gate = {"hook": {"url": address}}
+        return put(f"{POLICY}/waves", [{"name": "all", "remaining": True, "before": [gate]}])
+
+    assert problems(waves(url)) == ()
+    (told,) = problems(waves("gate.ops/ok"))
+    assert told == (
+        "spec.deliveryPolicy.waves[0].before[0].hook.url: 'gate.ops/ok' is no address: write "
+        "https://host/path"
+    )
+
+
 @pytest.mark.parametrize(("changes", "sentence"), CASES)
 def test_each_check_says_what_to_write(changes: list[dict[str, Any]], sentence: str) -> None:
     assert problems(*changes) == (sentence,)

@@ -291,6 +291,16 @@ def test_a_run_of_replicas_alone_does_not_soak() -> None:
     assert created(answer).spec.plan.waves[0].soak_seconds == 0
 
 
+def test_a_run_that_the_fleet_has_ended_begins_anew_for_everybody() -> None:
+    run = ran(gen.application(), look("a"), RunPhase.ABORTED)
+    told = run.status.model_copy(update={"reason": "MembersChanged"})
+    run = run.model_copy(update={"status": told})
+    observed = look("a", "b", runs=(run,), clusters=standing(run, "a"))
+    action = created(decision.decide(gen.application(), observed, NOON))
+    assert action.spec.trigger == "MembersJoined"
+    assert [wave.clusters for wave in action.spec.plan.waves] == [("a", "b")]
+
+
 def test_there_and_back_are_three_runs() -> None:
     first = ran(gen.application("shop:a"), look("a"))
     second = ran(gen.application("shop:b"), look("a", runs=(first,)))

@@ -32,6 +32,12 @@ CASES = [
         id="a promotion that begins below the steps",
     ),
     pytest.param(
+        [put(f"{CANARY}/steps", [{"setWeight": 50}]), put(f"{CANARY}/promotionSteps", [50])],
+        "spec.deliveryPolicy.strategy.canary.promotionSteps: [50] do not grow from the 50 of "
+        "the last step on: write greater weights, or end the steps below them",
+        id="a promotion that begins at the steps",
+    ),
+    pytest.param(
         [
             put(f"{CANARY}/steps", [{"setWeight": 50}]),
             put(f"{CANARY}/promotionSteps", [90]),
@@ -72,6 +78,23 @@ CASES = [
         id="old pods of more than a week",
     ),
 ]
+
+
+ROUTED = {
+    "promotionSteps": [90],
+    "headerRoutes": [{"name": "beta", "value": "yes"}],
+    "mirror": True,
+}
+
+
+@pytest.mark.parametrize("field", ROUTED)
+def test_what_needs_a_route_says_so(field: str) -> None:
+    steps = [{"setWeight": 0, "pause": {"duration": "5m"}}, {"setWeight": 50}]
+    changes = [drop("/workload/route"), put(f"{CANARY}/steps", steps)]
+    assert problems(*changes, put(f"{CANARY}/{field}", ROUTED[field])) == (
+        f"spec.deliveryPolicy.strategy.canary.{field}: needs spec.workload.route: without one "
+        "pods divide the traffic",
+    )
 
 
 SERVED = {

@@ -59,6 +59,41 @@ BACK = {"action": "Rollback", "reason": "AnalysisFailed", "message": "taken back
             id="a dry run holds nothing",
         ),
         pytest.param(
+            {"phase": "Failed", "decisions": [{**BACK, "message": "error-rate is 12.4"}],
+             "analysis": {"metrics": [METRIC]}},
+            True, "Failed", "AnalysisFailed", "error-rate is 12.4",
+            id="once",
+        ),
+        pytest.param(
+            {"phase": "Failed", "message": "taken back", "analysis": {"metrics": [METRIC]}},
+            True, "Failed", "RolledBack", "error-rate 12.4 is not below 5; taken back",
+            id="also where no decision tells of it",
+        ),
+        pytest.param(
+            {"phase": "Failed", "analysis": {"metrics": [METRIC]}},
+            True, "Failed", "RolledBack", "error-rate 12.4 is not below 5",
+            id="and where there are no other words",
+        ),
+        pytest.param(
+            {"conditions": [{"type": "Available", "status": "False", "message": "1 of 4 ready"}]},
+            True, "Progressing", "Progressing", "1 of 4 ready", id="what its pods lack",
+        ),
+        pytest.param(
+            {"analysis": {"metrics": [{**UNSURE, "message": "12 of 100"}]}},
+            True, "Analyzing", "Analyzing", "error-rate: 12 of 100",
+            id="what a metric waits for, in its own words",
+        ),
+        pytest.param(
+            {"phase": "Completed", "currentPodHash": "new"},
+            True, "Progressing", "Progressing", "completed with pods of no revision, not of new",
+            id="no pods at all",
+        ),
+        pytest.param(
+            {"phase": "Completed", "stablePodHash": "old"},
+            True, "Progressing", "Progressing", "completed with pods of old, not of any",
+            id="pods that nobody asks for",
+        ),
+        pytest.param(
             {"phase": "Failed", "decisions": [{**BACK, "reason": "Timeout"}]},
             True, "Failed", "Timeout", "taken back",
             id="a failure keeps the engine's reason",
@@ -243,3 +278,13 @@ def test_time_out_of_reach_and_in_pauses_is_counted_apart() -> None:
     assert (item.status.waiting_since, item.status.waited_seconds) == (None, 90)
     item = after(item, dispatch.decide(item, look(objects(phase="Paused")), later))
     assert item.status.waiting_since == later
+    item = after(item, dispatch.decide(item, look(objects()), later))
+    assert (item.status.waiting_since, item.status.waited_seconds) == (None, 90), "no time at all"
+
+
+def test_time_out_of_reach_counts_before_anything_has_arrived_too() -> None:
+    item = after(NEW, dispatch.decide(NEW, look(looked=True), NOON))
+    item = after(item, dispatch.decide(item, look({}, member=GONE), NOON))
+    plan = dispatch.decide(item, look(looked=True), NOON + timedelta(seconds=30))
+    assert plan.actions
+    assert (plan.status.phase, plan.status.waited_seconds) == (ClusterPhase.APPLYING, 30)

@@ -95,8 +95,9 @@ def test_what_is_in_the_way_is_looked_at_again(
 ) -> None:
     plan = dispatch.decide(NEW, look(**given), NOON)
     assert (plan.status.reason, plan.wake_at) == (reason, NOON + bars.RECHECK if wakes else None)
-    if not wakes:
-        assert plan.status.message == "nothing is rendered for this cluster"
+    old = "the Rollout CRD of a does not know spec.replicas: run `fleet cluster add a` again, or "
+    told = f"{old}leave that out" if wakes else "nothing is rendered for this cluster"
+    assert plan.status.message == told
 
 
 def test_a_refusal_is_told_as_long_as_nobody_tries_again() -> None:

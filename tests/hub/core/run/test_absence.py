@@ -80,6 +80,8 @@ def test_members_that_have_just_been_met(
     assert did(answer) == actions
     assert {row.name: row.phase for row in answer.status.clusters} == phases
     assert (answer.status.reason, answer.status.message) == (reason, message)
+    if reason == "Connecting":
+        assert (answer.status.until, answer.status.unblock) == (UNTIL, "its connection")
 
 
 def test_the_run_looks_again_when_the_patience_is_over() -> None:

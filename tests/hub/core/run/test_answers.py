@@ -78,6 +78,27 @@ def test_a_retry_forgets_only_those_that_are_tried_again() -> None:
     assert (after.accepted, after.retrying) == (("b",), ("a", "c"))
 
 
+@pytest.mark.parametrize(("by", "end"), [("jane", ", asked for by jane"), ("", "")])
+def test_an_undo_says_what_comes_and_who_has_asked(by: str, end: str) -> None:
+    good = {"phase": "Succeeded", "finished_at": NOON}
+    before = begun(gen.run(gen.wave("all", "a"), number=1), **good)
+    run = begun(gen.run(gen.wave("all", "a"), number=2))
+    authors = {"undo/5": by} if by else {}
+    world = observed("a", newest=2, former=(before,), requests=("undo/5",), authors=authors)
+    status = plan.next(run, world, NOON).status
+    assert status.undo_to == "checkout-1"
+    told = f"checkout-1 is delivered again, revision rev1{end}"
+    assert ("Undone", told) in [(entry.reason, entry.message) for entry in status.history]
+
+
+def test_a_way_back_ends_a_halt() -> None:
+    run = begun(gen.run(gen.wave("all", "a", "b")), halted_at=NOON, phase="Halted")
+    items = [gen.item("a", BAD, good=7)]
+    world = observed("a", "b", items=items, requests=("rollback/2",))
+    status = plan.next(run, world, NOON).status
+    assert (status.halted_at, status.retrying, status.phase) == (None, (), "RollingBack")
+
+
 @pytest.mark.parametrize(
     ("argument", "undo"),
     [

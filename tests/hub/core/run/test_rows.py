@@ -1,0 +1,148 @@
+"""What becomes of rows where a run, a member or a wish is not what it was before."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from fleet.api.fleetrollout import RunPhase, WaveStatus
+from fleet.hub.core.actions import StartCluster
+from fleet.hub.core.run import plan
+from tests.conftest import NOON
+from tests.hub import gen
+from tests.hub.scene import BAD, DONE, MINUTE, WIDE, begun, did, observed
+
+HOUR = 60 * MINUTE
+SOAK = gen.wave("first", "a", "b", soak_seconds=600)
+SOAKING = {"name": "first", "phase": "Soaking", "started_at": NOON, "soaking_since": NOON}
+WINDOW = {"schedule": {"cron": "0 8 * * *", "duration": "1h"}}
+
+
+def test_a_wish_for_a_member_that_was_made_anew_is_another_try() -> None:
+    item = gen.item("a")
+    assert item.spec.want is not None
+    want = item.spec.want.model_copy(update={"member": "uid-of-the-former", "attempt": 2})
+    item = item.model_copy(update={"spec": item.spec.model_copy(update={"want": want})})
+    (start,) = plan.next(gen.run(gen.wave("all", "a")), observed("a", items=[item]), NOON).actions
+    assert isinstance(start, StartCluster)
+    assert (start.want.attempt, start.want.member) == (3, "uid-of-a")
+
+
+def traffic(*items: Any) -> str:
+    run = gen.run(gen.wave("all", "a", "b", max_concurrency=2), number=1)
+    return plan.next(run, observed("a", "b", items=items), NOON).status.display.traffic
+
+
+def test_whoever_ran_the_revision_before_has_all_its_traffic_on_it() -> None:
+    assert traffic(gen.item("a", DONE, number=0, good=1, engine={"replicas": 4})) == "50%"
+
+
+def test_the_weight_of_another_revision_is_none_of_this_one() -> None:
+    half = {"weight": 50, "replicas": 4}
+    assert traffic(gen.item("a", engine={**half, "revision": "rev1"})) == "25%"
+    assert traffic(gen.item("a", engine={**half, "revision": "rev0"})) == "0%"
+
+
+def test_what_is_not_known_of_a_cluster_is_as_large_as_it_shall_be() -> None:
+    """Four pods, as the Application says."""
+    whole = {"weight": 100, "revision": "rev1"}
+    assert traffic(gen.item("a", engine={**whole, "replicas": 12})) == "75%"
+    assert traffic(gen.item("a", engine=whole)) == "50%"
+
+
+def test_who_went_back_counts_with_what_it_runs_there() -> None:
+    back = gen.item("a", number=0, engine={"replicas": 12})
+    assert back.spec.want is not None
+    want = back.spec.want.model_copy(update={"undoes": "checkout-1"})
+    back = back.model_copy(update={"spec": back.spec.model_copy(update={"want": want})})
+    done = gen.item("b", DONE, engine={"replicas": 4})
+    assert traffic(back, done) == "25%"
+
+
+def test_a_rollback_takes_back_those_too_that_waited_for_another_chance() -> None:
+    run = begun(
+        gen.run(WIDE, on_failure="Rollback", halt_on_first_failed_analysis=False),
+        retrying=("a",),
+        undo=None,
+    )
+    items = [gen.item(name, BAD, good=7) for name in "abc"]
+    answer = plan.next(run, observed("a", "b", "c", "d", items=items), NOON)
+    assert answer.status.phase is RunPhase.ROLLING_BACK
+    assert sorted(did(answer)) == ["start a", "start b", "start c"]
+
+
+def test_who_has_nothing_to_go_back_to_is_held_once() -> None:
+    run = begun(gen.run(gen.wave("all", "a", "b")), undo={"fleet": True})
+    items = [gen.item("a", good=7), gen.item("b", hold="nothing ran well here before this run")]
+    answer = plan.next(run, observed("a", "b", items=items), NOON)
+    assert did(answer) == ["start a"]
+    assert answer.status.message == "rolling back: waiting for a"
+
+
+def test_one_that_was_done_and_counts_for_its_silence_is_not_held() -> None:
+    run = begun(gen.run(SOAK), WaveStatus.model_validate(SOAKING))
+    items = [gen.item(name, DONE, finished_at=NOON) for name in "ab"]
+    world = observed("a", "b", items=items, lost=["a"])
+    answer = plan.next(run, world, NOON + 3 * HOUR)
+    assert (did(answer), answer.status.phase) == ([], RunPhase.HALTED)
+
+
+def test_the_soak_is_not_begun_anew_for_one_that_comes_back() -> None:
+    run = begun(gen.run(SOAK), WaveStatus.model_validate(SOAKING))
+    world = observed("a", "b", items=[gen.item("a", DONE)])
+    status = plan.next(run, world, NOON + MINUTE).status
+    (wave,) = status.waves
+    assert (wave.phase, wave.soaking_since) == ("Soaking", NOON)
+    assert (status.message, status.until) == ("soaking until 12:10:00Z", NOON + 10 * MINUTE)
+
+
+def test_the_clock_of_a_soak_that_is_over_shows_all_of_it() -> None:
+    run = begun(gen.run(SOAK), WaveStatus.model_validate(SOAKING))
+    items = [gen.item(name, DONE) for name in "ab"]
+    (wave,) = plan.next(run, observed("a", "b", items=items), NOON + 11 * MINUTE).status.waves
+    assert (wave.phase, wave.soaking_since, wave.soaked_seconds) == ("Done", None, 600)
+
+
+def test_a_wave_that_begins_does_not_wait_any_more() -> None:
+    waited = WaveStatus(name="all", phase="Waiting", waiting_since=NOON)
+    run = begun(gen.run(gen.wave("all", "a")), waited)
+    (wave,) = plan.next(run, observed("a"), NOON + MINUTE).status.waves
+    assert (wave.started_at, wave.waiting_since) == (NOON + MINUTE, None)
+
+
+def test_a_window_is_waited_for_by_those_who_could_go() -> None:
+    """It is noon; the window was at eight."""
+    run = begun(gen.run(gen.wave("all", "a", "b", before=(WINDOW,))))
+    items = [gen.item("b", DONE)]
+    away = plan.next(run, observed("a", "b", items=items, lost=["a"]), NOON).status
+    assert away.reason == "Deferred"
+    back = plan.next(run, observed("a", "b", items=items), NOON).status
+    assert back.reason == "OutsideWindow"
+
+
+def test_a_slot_that_is_free_too_early_is_looked_at_when_it_may_be_taken() -> None:
+    wave = gen.wave("all", "a", "b", max_concurrency=2)
+    run = begun(gen.run(wave, min_interval_seconds=120))
+    answer = plan.next(run, observed("a", "b", items=[gen.item("a")]), NOON + MINUTE)
+    assert (did(answer), answer.status.reason) == ([], "WaitingForClusters")
+    assert answer.recheck_at == NOON + 2 * MINUTE
+
+
+def test_the_end_of_a_doubt_is_remembered() -> None:
+    """Who is lost is counted from then on."""
+    run = begun(gen.run(WIDE), reason="HubIsolated")
+    doubting = plan.next(run, observed("a", isolated=True), NOON)
+    assert doubting.status.isolated_until is None
+    sure = plan.next(run, observed("a"), NOON + MINUTE)
+    assert sure.status.isolated_until == NOON + MINUTE
+    later = run.model_copy(update={"status": sure.status})
+    found = plan.next(later, observed("a"), NOON + timedelta(minutes=5))
+    assert found.status.isolated_until == NOON + MINUTE
+
+
+def test_who_joined_and_who_left_are_named_together() -> None:
+    run = begun(gen.run(gen.wave("all", "a", "b"), membership="Abort"))
+    world = replace(observed("a", "c"), fleet=frozenset({"a", "c"}))
+    status = plan.next(run, world, NOON).status
+    assert (status.phase, status.reason) == (RunPhase.ABORTED, "MembersChanged")
+    told = "c joined and b left the fleet: all begins anew (membershipChanges: Abort)"
+    assert status.message == told

@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,6 +43,7 @@ def turn(world: Any) -> None:
         own = counts[key]
         if own != item.current:
             world.sets[key] = replace(item, current=own)
+    world.hooks.give_up(world.now)
     if world.sliced:
         world.slices = {name: world.addresses(item) for name, item in world.services.items()}
     for key, item in world.routes.items() if world.gateway else ():
@@ -52,14 +53,15 @@ def turn(world: Any) -> None:
 
 def state(world: Any) -> tuple[Any, ...]:
     """All that a turn may change."""
-    return dict(world.pods), dict(world.sets), orjson.dumps(world.routes), world.slices
+    routes = orjson.dumps(world.routes)
+    return dict(world.pods), dict(world.sets), routes, world.slices, world.hooks.pending
 
 
 def births(world: Any) -> list[datetime]:
-    """When pods that are not ready yet will be."""
+    """When pods that are not ready yet will be, and hooks that are silent are given up."""
     grown = world.now - (startup := timedelta(seconds=world.startup))
     born = {world.born[key] for key, pod in world.pods.items() if pod.hash not in world.broken}
-    return [item + startup for item in born if item > grown]
+    return [*(item + startup for item in born if item > grown), *world.hooks.pending.values()]
 
 
 def addresses(world: Any, item: Service) -> frozenset[str]:
@@ -126,25 +128,54 @@ def agree(_: str) -> str:
     return ""
 
 
+SILENCE = timedelta(seconds=32)
+"""After three attempts a hook that says nothing is given up."""
+
+
 class Hooks(dict[Inquiry, Heard]):
-    """What hooks said: at once, and all of them yes unless `says` tells why not."""
+    """What hooks said: at once, and all of them yes unless `says` tells why not; None: silence."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.says: Callable[[str], str] = agree
+        self.says: Callable[[str], str | None] = agree
         self.called: tuple[tuple[str, str], ...] = ()
         """Who was asked, and at which point."""
+        self.agreed: frozenset[Inquiry] = frozenset()
+        """To what somebody has ever said yes."""
+        self.pending: Mapping[Inquiry, datetime] = {}
+        """Who is asked now, and when that is given up."""
+
+    def give_up(self, now: datetime) -> None:
+        """Of whom nothing was heard for too long."""
+        late = [inquiry for inquiry, end in self.pending.items() if end <= now]
+        for inquiry in late:
+            self[inquiry] = Heard(is_yes=False, at=now, said="no answer within 10 s")
+        if late:
+            self.pending = {x: end for x, end in self.pending.items() if end > now}
+
+    def clear(self) -> None:
+        """The engine's process has ended."""
+        super().clear()
+        self.pending = {}
 
 
-def consult(world: Any, plan: Plan) -> None:
-    """Ask the advisor and the hooks, as the plan wants it."""
+def consult(world: Any, plan: Plan) -> bool:
+    """Ask the advisor and the hooks, as the plan wants it; whether anybody was asked."""
     for question in plan.questions:
         world.questions.append(question)
         world.consulted = advise(world, question)
-    for errand in plan.errands:
-        name, why = errand.hook.name, world.hooks.says(errand.hook.name)
-        world.hooks.called += ((name, errand.inquiry.point),)
-        world.hooks[errand.inquiry] = Heard(is_yes=not why, at=world.now, said=why)
+    hooks = world.hooks
+    due = [item for item in plan.errands if item.inquiry not in hooks.pending]
+    for errand in due:
+        inquiry, why = errand.inquiry, hooks.says(errand.hook.name)
+        hooks.called += ((inquiry.hook, inquiry.point),)
+        if why is None:
+            kept = {x: end for x, end in hooks.pending.items() if x.revision == inquiry.revision}
+            hooks.pending = {**kept, inquiry: world.now + SILENCE}
+            continue
+        hooks[inquiry] = Heard(is_yes=not why, at=world.now, said=why)
+        hooks.agreed |= frozenset() if why else {inquiry}
+    return bool(plan.questions or due)
 
 
 def replicate(world: Any, item: ReplicaSet) -> None:

@@ -277,8 +277,7 @@ class World:
         for action in decided.after:
             self._do(action)
         asked = [self._ask(query) for query in decided.queries]
-        nature.consult(self, decided)
-        said = decided.after or decided.transitions or decided.questions or decided.errands
+        said = nature.consult(self, decided) or decided.after or decided.transitions
         return bool(decided.actions or wrote or said or any(asked))
 
     def _decide(self) -> Plan:

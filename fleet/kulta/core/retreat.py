@@ -55,6 +55,10 @@ def keep(draft: Draft) -> None:
     """See to it that the stable revision serves and the failed one does not."""
     if not draft.stable or draft.stable not in draft.look.sets:
         draft.scale(draft.current, draft.look.total)
+        if draft.look.ready(draft.current) >= draft.look.total:
+            if not traffic.weight(draft):
+                traffic.follow(draft, draft.current)
+            draft.arrange(dict.fromkeys(promotion.idle(draft), 0))
         return
     draft.detour = _counted(draft) if draft.traits.is_counted else _switched(draft)
 

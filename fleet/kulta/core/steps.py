@@ -114,13 +114,20 @@ def _shrink(draft: Draft, wanted: int, rest: int) -> None:
     """What is too much goes, as long as the pods that are ready are enough without it."""
     look, current, stable = draft.look, draft.current, draft.stable
     if draft.traits.stable_stays or stable not in look.sets:
-        draft.scale(current, wanted)
+        draft.scale(current, max(wanted, _lent(draft)))
     else:
         kept = min(look.bounds.least - look.ready(stable), draft.size(current))
         draft.scale(current, max(wanted, kept))
     if stable in look.sets:
         kept = min(look.bounds.least - look.ready(current), draft.size(stable))
         draft.scale(stable, max(rest, kept))
+
+
+def _lent(draft: Draft) -> int:
+    """Pods of the current revision that stand in for those that the Deployment has not any more."""
+    if draft.stable or draft.look.reference is None:
+        return 0
+    return min(draft.look.bounds.least - workloads.ready(draft), draft.size(draft.current))
 
 
 def _weights(draft: Draft, wish: Goal, wanted: int, was: int | None) -> Wait | None:

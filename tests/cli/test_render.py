@@ -66,8 +66,8 @@ def test_an_override_applies_where_its_labels_match(tmp_path: Path) -> None:
 
 
 DEFAULTS: dict[str, Any] = {
-    "strategy": {"canary": {"steps": [{"setWeight": 10}, {"setWeight": 100}]}},
     "rollout": {"progressDeadlineSeconds": 1200},
+    "hooks": [{"name": "told", "type": "post-rollout", "url": "https://gate.example.com/done"}],
 }
 FLEET: dict[str, Any] = documents.one((ROOT / "examples/demo/fleet.yaml").read_text())
 
@@ -76,7 +76,7 @@ FLEET: dict[str, Any] = documents.one((ROOT / "examples/demo/fleet.yaml").read_t
 def test_what_the_fleet_says_holds_as_in_the_hub(tmp_path: Path, apart: bool) -> None:
     """The defaults and the revision are those that a hub would have."""
     spec = {**FLEET["spec"], "defaults": {"deliveryPolicy": DEFAULTS}}
-    objects = [{**SPEC, "spec": {**SPEC["spec"], "deliveryPolicy": {}}}, {**FLEET, "spec": spec}]
+    objects = [SPEC, {**FLEET, "spec": spec}]
     texts = [yaml.safe_dump(item) for item in objects]
     files = [tmp_path / f"{number}.yaml" for number in range(2)]
     for file, text in zip(files, texts if apart else ["---\n".join(texts), ""], strict=True):
@@ -86,7 +86,7 @@ def test_what_the_fleet_says_holds_as_in_the_hub(tmp_path: Path, apart: bool) ->
     assert (done.returncode, done.stderr) == (0, "")
     drawn = json.loads(done.stdout)["items"][0]["spec"]
     assert drawn["progressDeadlineSeconds"] == 1200
-    assert [step["setWeight"] for step in drawn["strategy"]["canary"]["steps"]] == [10, 100]
+    assert [hook["name"] for hook in drawn["hooks"]] == ["told"]
     app, fleet = Application.parse(objects[0]), Fleet.parse(objects[1])
     members = gen.members("alpha")
     observed = ApplicationObserved(

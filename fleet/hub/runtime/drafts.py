@@ -32,7 +32,8 @@ RETRY_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
-Waker = tuple[Callable[[Key], None], Key]
+Wakers = dict[tuple[Callable[[Key], None], Key], None]
+"""In the order in which they asked."""
 Outcome = tuple[Drawn, ...] | UserError
 _Mark = tuple[str, str]
 """Tenant and digest of the templates."""
@@ -42,13 +43,13 @@ _Place = tuple[_Mark, str]
 class Unrendered(TemporaryError):
     """It is being printed; `then` says who is to be woken when that is done."""
 
-    def __init__(self, wakers: set[Waker]) -> None:
+    def __init__(self, wakers: Wakers) -> None:
         super().__init__("its templates are being printed")
         self._wakers = wakers
 
     def then(self, wake: Callable[[Key], None], key: Key) -> None:
         """Have `wake(key)` called, once."""
-        self._wakers.add((wake, key))
+        self._wakers[wake, key] = None
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -56,13 +57,13 @@ class _Job:
     place: _Place
     files: Mapping[str, str]
     values: Mapping[str, Any]
-    wakers: set[Waker] = field(default_factory=set)
+    wakers: Wakers = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)
 class _Lane:
     jobs: OrderedDict[_Place, _Job] = field(default_factory=OrderedDict)
-    wakers: set[Waker] = field(default_factory=set)
+    wakers: Wakers = field(default_factory=dict)
     """Those who had no place in it."""
     is_busy: bool = False
 
@@ -106,7 +107,7 @@ class Drafts:
 
     def _asked(
         self, owner: Key, place: _Place, files: Mapping[str, str], values: Mapping[str, Any]
-    ) -> set[Waker]:
+    ) -> Wakers:
         """Who is woken by what has to be done first."""
         lane = self._lanes.setdefault(owner, _Lane())
         if place in lane.jobs:
@@ -164,7 +165,7 @@ class Drafts:
         self._keep(self._kept, (mark, key(job.values, alike=self._alike.get(mark, False))), outcome)
         self._keep(self._kept, job.place, outcome)
         del lane.jobs[job.place]
-        wakers, lane.wakers = job.wakers | lane.wakers, set()
+        wakers, lane.wakers = job.wakers | lane.wakers, {}
         for wake, whom in wakers:
             wake(whom)
 

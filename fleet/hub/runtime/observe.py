@@ -41,6 +41,8 @@ from fleet.rendering.tenant import Own
 
 BREATH = 20
 """Renderings after which the event loop gets a turn."""
+GAPS = 16
+"""Renderings that are asked for at once, where they are made aside."""
 
 
 def member(hub: Context, cluster: MemberCluster) -> Member:
@@ -186,23 +188,26 @@ async def _render_errors(
     )
     check = hub.renders.check((item.namespace, item.name))
     errors: dict[ClusterName, str] = {}
-    waits: Unrendered | None = None
+    gaps: list[Unrendered] = []
     for cluster in clusters:
         before = check.tried
         try:
             text = check.error(snapshot, item.namespace, cluster, proposal.fleet, proposal.revision)
         except Unrendered as gap:
             gap.then(hub.queues.applications.add, (item.namespace, item.name))
-            waits = gap
-            continue
+            gaps.append(gap)
+            text = ""
         if check.tried > before and check.tried % BREATH == 0:
             await asyncio.sleep(0)
         if text:
             errors[ClusterName(cluster.name)] = text
             if snapshot.templates:
                 return errors  # the others would cost as much, and say the same
-    if waits is not None:
-        raise waits
+        if len(gaps) == GAPS:
+            check.remember()
+            break
+    if gaps:
+        raise gaps[0]
     return errors
 
 

@@ -119,6 +119,11 @@ class Check:
             self._after[mark] = str(error)
         return self._after[mark]
 
+    def remember(self) -> None:
+        """The round ends before all were asked for: what is known of the others stays known."""
+        for mark, text in self._before.items():
+            self._after.setdefault(mark, text)
+
     def _wrong(self, spec: ApplicationSpec, cluster: MemberCluster) -> str:
         """What overrides have broken there; looked at once for all whom the same ones hold for."""
         labels = cluster.metadata.labels

@@ -9,7 +9,7 @@ import pytest
 from fleet.api.names import APPLICATIONS, FLEETS, Key
 from fleet.clusters.store import Change
 from fleet.errors import TemporaryError, UserError
-from fleet.hub.runtime import drafts, membership, reconcile, triggers
+from fleet.hub.runtime import drafts, membership, observe, reconcile, triggers
 from fleet.hub.runtime.drafts import Drafts, Unrendered
 from fleet.rendering import tenant
 from tests.hub import gen
@@ -76,6 +76,15 @@ async def test_what_no_member_has_for_itself_is_printed_once(desk: Desk) -> None
     give(desk, ALIKE)
     assert (await settle(desk)).status.run == "checkout-1"
     assert desk.press.asked == [TENANT]
+
+
+async def test_a_large_fleet_is_asked_for_in_parts(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observe, "GAPS", 1)
+    give(desk, OWN)
+    assert (await settle(desk)).status.run == "checkout-1"
+    assert desk.press.asked == [TENANT, TENANT]
 
 
 async def test_an_error_stands_in_the_conditions_and_heals(desk: Desk) -> None:

@@ -10,6 +10,7 @@ Ending needs no farewell: what is cut off is found and finished by the next lead
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 from collections.abc import Sequence
@@ -61,6 +62,8 @@ INFLIGHT = 64
 """Requests to the hub's own API server at once."""
 FLUSH_SECONDS = 2.0
 RETRY_SECONDS = 2.0
+TEMPLATES_SECONDS = 10.0
+"""A hub whose rights are older than it is may never see a ConfigMap."""
 
 log = logging.getLogger(__name__)
 
@@ -248,7 +251,10 @@ class Hub:
                 await resync.prime(self.kube, context.stores)
                 await self.items.synced.wait()
                 await self.secrets.synced.wait()
-                await self.templates.synced.wait()
+                with contextlib.suppress(TimeoutError):
+                    # Not longer: who has none shall not wait, and who has is told, and waits.
+                    async with asyncio.timeout(TEMPLATES_SECONDS):
+                        await self.templates.synced.wait()
                 for name, part in (
                     ("kopf", watching.watch(self.watched, self.health.shutdown.listen)),
                     ("resync", resync.keep(self.kube, context.stores)),

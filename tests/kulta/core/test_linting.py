@@ -7,6 +7,7 @@ CRD's rules refuse beyond those examples stands here.
 import copy
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +19,13 @@ from fleet.api.rollout import Rollout
 from fleet.kit import documents
 from fleet.kulta.core import linting
 from tests import gen
+from tests.conftest import Golden
 
 BAD = {
     item["metadata"]["name"]: item
     for item in documents.every((INVALID / "rollouts.yaml").read_text())
 }
+SAID = Path(__file__).parents[2] / "golden" / "lint.txt"
 HEADER = {"name": "X-Variant", "value": "b"}
 TOO_LONG = "169h"
 
@@ -37,6 +40,13 @@ def test_what_the_server_refuses_is_told_offline(name: str, words: str) -> None:
     (problem,) = told(BAD[name])
     field = re.sub(r"\[[0-9]+\]", "", words.partition(": ")[0]).rpartition(".")[2]
     assert field in problem
+
+
+def test_all_that_is_told_offline(golden: Golden) -> None:
+    """Word for word."""
+    said = [f"{name}\n  {'; '.join(told(bad))}\n" for name, bad in BAD.items()]
+    beyond = [f"{row.id}\n  {'; '.join(told(row.values[0]))}\n" for row in BEYOND]
+    golden.check(SAID, "".join((*said, *beyond)))
 
 
 @pytest.mark.parametrize("path", sorted(VALID.glob("rollout-*.yaml")), ids=lambda path: path.stem)

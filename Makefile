@@ -12,7 +12,7 @@ PURE := tests/api tests/kit tests/rendering tests/kulta/core tests/hub/core test
 # Without compiled files of its own, every start of Python would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help parts demo test check lint types pure pure-stories pure-rest runtimes cover check-deep mutants bench format clean binaries
+.PHONY: help parts demo test check lint types pure pure-stories pure-rest runtimes cover check-deep mutants bench bench-peers format clean binaries
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,9 @@ mutants: $(READY)  ## which changes of the two cores no test notices (hours; SAM
 
 bench: binaries  ## figures as JSON and a table (some of them: make bench hub)
 	@$(BIN)/python -m e2e.bench $(BENCHES)
+
+bench-peers: binaries  ## the engine and Argo Rollouts in one run (built once; ROLLOUTS='50 200')
+	@$(BIN)/python -m e2e.bench peers $(if $(ROLLOUTS),--rollouts $(ROLLOUTS))
 
 # The words behind `make bench` are no targets of their own.
 BENCHES = $(filter change verdict halt experiments planner engine idle hub,$(MAKECMDGOALS))

@@ -1,12 +1,13 @@
 """`make bench`: figures beside their goals, as a table, and as JSON in build/bench.json.
 
-    python -m e2e.bench                            # all but idle and hub; engine with 50 and 200
+    python -m e2e.bench                            # all but idle, hub, peers; engine: 50, 200
     python -m e2e.bench engine --rollouts 500      # one of them
     python -m e2e.bench idle                       # what 5,000 idle Rollouts cost; takes minutes
     python -m e2e.bench planner                    # what one decision costs; no cluster
     python -m e2e.bench experiments                # how honest an A/B verdict is; no cluster
     python -m e2e.bench change --members 20 -o json
     python -m e2e.bench hub --fleet 10 100 1000    # scale: a real hub, members that are simulated
+    python -m e2e.bench peers --rollouts 50        # Argo Rollouts and our engine in the same run
 
 The exit code is 0 whatever the figures are: a benchmark is no test, and a busy machine no fault.
 """
@@ -24,11 +25,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from e2e.bench import delivery, engine, experiments, figures, hub, planner
+from e2e.bench import delivery, engine, experiments, figures, hub, peers, planner
 from e2e.bench.figures import Figure
 from e2e.ground import binaries
 
-NAMES = ("change", "verdict", "halt", "experiments", "planner", "engine", "idle", "hub")
+NAMES = ("change", "verdict", "halt", "experiments", "planner", "engine", "idle", "hub", "peers")
 DEFAULT = ("change", "verdict", "halt", "experiments", "planner", "engine")
 FLEET_CHANGES = 5
 """Most changes that go through a whole simulated fleet."""
@@ -109,10 +110,10 @@ def _works(chosen: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Work
         yield "experiments: 10,000 of each kind", experiments.measure
     if "planner" in wanted:
         yield "planner: 10, 100 and 1,000 clusters", lambda: planner.measure(SIZES)
-    if "engine" in wanted:
-        for number in chosen.rollouts:
-            place = folder / f"engine-{number}"
-            yield f"engine: {number} Rollouts", functools.partial(engine.busy, place, number)
+    for name, work in (("engine", engine.busy), ("peers", peers.measure)):
+        for number in chosen.rollouts if name in wanted else ():
+            place = folder / f"{name}-{number}"
+            yield f"{name}: {number} Rollouts", functools.partial(work, place, number)
     if "idle" in wanted:
         place = folder / "idle"
         yield (

@@ -1,17 +1,18 @@
 """N Rollouts of one control plane: made, changed over 8 connections, watched until all are well.
 
-Used by the benchmark of the engine. Never acts for the engine.
+Used by the benchmarks of the engine and of its peer. Never acts for either.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from e2e.bench.seeing import Manifest
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.subject import Subject
 from fleet.api import names
+from fleet.api.names import Resource
 from fleet.clusters.client import Client
 from fleet.clusters.store import Change
 from fleet.clusters.watch import Informer
@@ -20,12 +21,31 @@ CONNECTIONS = 8
 NAMESPACE = "bench"
 
 
+class Member(Protocol):
+    """One Rollout, of whatever kind."""
+
+    name: str
+
+    def manifest(self, image: str) -> dict[str, Any]:
+        """The object as a user writes it."""
+
+
+def is_completed(status: Mapping[str, Any], generation: int) -> bool:
+    """Whether one of our Rollouts is as its spec wants it."""
+    over = status.get("phase") == "Completed"
+    fresh = status.get("observedGeneration") == generation
+    return over and fresh and status.get("stablePodHash") == status.get("currentPodHash")
+
+
 @dataclass(eq=False, slots=True)
 class Crowd:
     """See the module. Run `informer` beside."""
 
     client: Client
-    subjects: tuple[Subject, ...]
+    subjects: Sequence[Member]
+    resource: Resource = names.ROLLOUTS
+    is_over: Callable[[Mapping[str, Any], int], bool] = is_completed
+    """Whether a status says that the spec of that generation is in force."""
     informer: Informer[Manifest] = field(init=False)
     _done: dict[str, str] = field(default_factory=dict)
     """Rollout → the image that it has completed."""
@@ -33,7 +53,7 @@ class Crowd:
 
     def __post_init__(self) -> None:
         self.informer = Informer(
-            self.client, names.ROLLOUTS, decode=lambda manifest: manifest, on=self._see
+            self.client, self.resource, decode=lambda manifest: manifest, on=self._see
         )
 
     async def create(self, image: str) -> None:
@@ -57,10 +77,10 @@ class Crowd:
             for subject in waiting:
                 manifest = subject.manifest(image)
                 if method == "POST":
-                    await self.client.create(names.ROLLOUTS, manifest)
+                    await self.client.create(self.resource, manifest)
                 else:
                     body = {"spec": {"template": manifest["spec"]["template"]}}
-                    await self.client.patch(names.ROLLOUTS, subject.name, NAMESPACE, body)
+                    await self.client.patch(self.resource, subject.name, NAMESPACE, body)
 
         async with asyncio.TaskGroup() as tasks:
             for _ in range(CONNECTIONS):
@@ -70,11 +90,9 @@ class Crowd:
         if change.new is None:
             return
         status, meta = change.new.get("status") or {}, change.new["metadata"]
-        over = status.get("phase") == "Completed"
-        fresh = status.get("observedGeneration") == meta["generation"]
-        proven = status.get("stablePodHash") == status.get("currentPodHash")
+        is_over = self.is_over(status, meta["generation"])
         image = change.new["spec"]["template"]["spec"]["containers"][0]["image"]
-        self._done[meta["name"]] = image if over and fresh and proven else ""
+        self._done[meta["name"]] = image if is_over else ""
         self._changed.set()
 
 

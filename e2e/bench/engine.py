@@ -10,17 +10,19 @@ Requests are counted in the API server's audit log, CPU and memory are the engin
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e.bench.crowd import CONNECTIONS, NAMESPACE, Crowd, subjects
+from e2e.bench.crowd import CONNECTIONS, NAMESPACE, Crowd, Member, subjects
 from e2e.bench.figures import Figure, Goal
 from e2e.bench.usage import Usage
 from e2e.ground import engine, flags
 from e2e.ground.controlplane import ControlPlane, Options
 from e2e.ground.engine import Engine
+from e2e.ground.processes import Process
 from fleet import aio
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import load_kubeconfig
@@ -46,10 +48,30 @@ def simple(_: str) -> dict[str, Any]:
     return {"simple": {}}
 
 
-def busy(folder: Path, number: int) -> list[Figure]:
-    """Change N Rollouts, on a control plane of their own."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What it cost to bring N Rollouts to their second image."""
+
+    wall: float
+    """Seconds."""
+    kinds: Counter[str]
+    """Requests by verb and resource."""
+    cpu: float
+    """Milliseconds for each Rollout."""
+    peak: float
+    """MiB."""
+
+    def requests(self, number: int, *, bare: bool = False) -> float:
+        """For each Rollout; `bare`: without Events and relabelled pods."""
+        left_out = APART if bare else ()
+        return sum(count for kind, count in self.kinds.items() if kind not in left_out) / number
+
+
+def busy(folder: Path, number: int, peer: float | None = None) -> list[Figure]:
+    """Change N Rollouts, on a control plane of their own. `peer`: seconds that another engine has
+    just needed for the same; else what was measured once."""
     with _running(folder) as (plane, running):
-        return asyncio.run(_busy(plane, running, number))
+        return asyncio.run(_busy(plane, running, number, peer or PEER_WALL.get(number)))
 
 
 def idle(folder: Path, number: int) -> list[Figure]:
@@ -77,44 +99,48 @@ def idle(folder: Path, number: int) -> list[Figure]:
         ]
 
 
-async def _busy(plane: ControlPlane, running: Engine, number: int) -> list[Figure]:
-    async with _crowd(plane, number, canary, 4) as crowd:
-        await _through(crowd, running, crowd.create, "app:v1")
-        await asyncio.sleep(SETTLE_SECONDS)
-        usage = Usage(running.process.pid)
-        mark, spent, started = plane.audit.mark(), usage.cpu_seconds(), time.monotonic()
-        looks = _looks(running)
-        await _through(crowd, running, crowd.change, "app:v2")
-        wall = time.monotonic() - started
-        spent = (usage.cpu_seconds() - spent) * 1_000 / number
-        looks = (_looks(running) - looks) / number
-    kinds = _kinds(plane, mark)
-    bare = sum(count for kind, count in kinds.items() if kind not in APART) / number
-    peer = PEER_WALL.get(number)
+async def _busy(
+    plane: ControlPlane, running: Engine, number: int, peer: float | None
+) -> list[Figure]:
+    async with crowd_of(plane, subjects(plane, number, canary, 4)) as crowd:
+        found = await course(plane, crowd, running.process, engine.ACCOUNT)
     goals = (Goal(limit=peer, note="Argo Rollouts"),) if peer else ()
     return [
-        Figure(name=_name(number, "wall"), unit="s", samples=(round(wall, 1),), goals=goals),
+        Figure(name=_name(number, "wall"), unit="s", samples=(round(found.wall, 1),), goals=goals),
         Figure(
             name=_name(number, "requests per Rollout without Events and relabels"),
             unit="",
-            samples=(round(bare, 2),),
+            samples=(round(found.requests(number, bare=True), 2),),
             goals=(Goal(limit=12),),
-            details={kind: round(count / number, 2) for kind, count in kinds.most_common()},
+            details={key: round(count / number, 2) for key, count in found.kinds.most_common()},
         ),
-        _figure(number, "requests per Rollout", "", sum(kinds.values()) / number, 25),
-        _figure(number, "looks per Rollout", "", looks),
-        _figure(number, "CPU per Rollout", "ms", spent, 30),
-        _figure(number, "peak RSS", "MiB", usage.peak_mb(), 150),
+        _figure(number, "requests per Rollout", "", found.requests(number), 25),
+        _figure(number, "looks per Rollout, from its beginning", "", _looks(running) / number),
+        _figure(number, "CPU per Rollout", "ms", found.cpu, 30),
+        _figure(number, "peak RSS", "MiB", found.peak, 150),
     ]
 
 
+async def course(plane: ControlPlane, crowd: Crowd, process: Process, account: str) -> Course:
+    """Make them all, then change them all, which is measured. `process` does it as `account`."""
+    await _through(crowd, process, crowd.create, "app:v1")
+    await asyncio.sleep(SETTLE_SECONDS)
+    usage = Usage(process.pid)
+    mark, spent, started = plane.audit.mark(), usage.cpu_seconds(), time.monotonic()
+    await _through(crowd, process, crowd.change, "app:v2")
+    wall = time.monotonic() - started
+    cpu = (usage.cpu_seconds() - spent) * 1_000 / len(crowd.subjects)
+    kinds = _kinds(plane, mark, account)
+    return Course(wall=wall, kinds=kinds, cpu=cpu, peak=usage.peak_mb())
+
+
 async def _complete(plane: ControlPlane, running: Engine, number: int) -> None:
-    async with _crowd(plane, number, simple, 0) as crowd:
-        await _through(crowd, running, crowd.create, "app:v1")
+    async with crowd_of(plane, subjects(plane, number, simple, 0)) as crowd:
+        await _through(crowd, running.process, crowd.create, "app:v1")
 
 
 async def _through(
-    crowd: Crowd, running: Engine, write: Callable[[str], Awaitable[None]], image: str
+    crowd: Crowd, process: Process, write: Callable[[str], Awaitable[None]], image: str
 ) -> None:
     """Write that image to all and wait until all are well. RuntimeError when the engine ends."""
 
@@ -123,11 +149,11 @@ async def _through(
         await crowd.healthy(image)
 
     working = asyncio.create_task(work())
-    ending = asyncio.create_task(running.process.ended())
+    ending = asyncio.create_task(process.ended())
     await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
     if not working.done():
         await aio.cancel(working)
-        raise RuntimeError(f"the engine has ended:\n{running.process.tail(40)}")
+        raise RuntimeError(f"{process.name} has ended:\n{process.tail(40)}")
     await aio.cancel(ending)
     working.result()
 
@@ -144,13 +170,14 @@ def _running(folder: Path) -> Iterator[tuple[ControlPlane, Engine]]:
 
 
 @asynccontextmanager
-async def _crowd(
-    plane: ControlPlane, number: int, strategy: Callable[[str], Mapping[str, Any]], replicas: int
+async def crowd_of(
+    plane: ControlPlane, members: Sequence[Member], **kind: Any
 ) -> AsyncIterator[Crowd]:
+    """These, watched meanwhile; `kind` is what `Crowd` takes where they are not ours."""
     async with open_session() as session:
         config = load_kubeconfig(plane.kubeconfig)
         client = Client("bench", config, session, inflight=CONNECTIONS)
-        crowd = Crowd(client, subjects(plane, number, strategy, replicas))
+        crowd = Crowd(client, members, **kind)
         watching = asyncio.create_task(crowd.informer.run())
         await crowd.informer.synced.wait()
         yield crowd
@@ -174,10 +201,10 @@ def _looks(running: Engine) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in counts)
 
 
-def _kinds(plane: ControlPlane, mark: int) -> Counter[str]:
-    """The engine's requests since `mark` by verb and resource; Lease and watches left out."""
+def _kinds(plane: ControlPlane, mark: int, account: str = engine.ACCOUNT) -> Counter[str]:
+    """An engine's requests since `mark` by verb and resource; Lease and watches left out."""
     found: Counter[str] = Counter()
-    for item in plane.audit.read(since=mark, user=engine.ACCOUNT):
+    for item in plane.audit.read(since=mark, user=account):
         sub = f"/{item.subresource}" if item.subresource else ""
         kind = f"{item.verb} {item.resource.partition('.')[0]}{sub}"
         if item.verb != "watch" and item.resource != "leases.coordination.k8s.io":

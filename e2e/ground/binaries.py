@@ -109,13 +109,27 @@ MODULES = (
         manifests={"contour-crds.yaml": ("examples/contour/01-crds.yaml",)},
         flags=(_SLIM,),
     ),
+    Module(
+        name="argo",
+        programs={
+            "rollouts-controller": "github.com/argoproj/argo-rollouts/cmd/rollouts-controller"
+        },
+        source="github.com/argoproj/argo-rollouts",
+        manifests={
+            "argo-crds": ("manifests/crds/*-crd.yaml",),
+            "argo-role.yaml": ("manifests/role/argo-rollouts-clusterrole.yaml",),
+        },
+        flags=(_SLIM,),
+    ),
 )
 FRESH_LINE = "\r\x1b[K"
 LAZY = ("contour", "contour-crds.yaml", "gateway-api-experimental")
 """Parts that only one suite needs, the demo and the benchmarks do not."""
+PEERS = ("rollouts-controller", "argo-crds", "argo-role.yaml")
+"""Parts that only the comparison with another engine needs."""
 
 _HOME = {part: module for module in MODULES for part in (*module.programs, *module.manifests)}
-DEFAULT = (*(part for part in _HOME if part not in LAZY), "envoy")
+DEFAULT = (*(part for part in _HOME if part not in (*LAZY, *PEERS)), "envoy")
 ALL = (*DEFAULT, *LAZY)
 
 

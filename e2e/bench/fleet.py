@@ -24,7 +24,8 @@ from e2e.ground import hub as hubs
 from e2e.ground import member as members
 from e2e.ground import ports, processes
 from e2e.ground.authority import Authority
-from e2e.ground.controlplane import LEAN, ControlPlane
+from e2e.ground.controlplane import ControlPlane, Options
+from e2e.ground.flags import MUCH_ROOM
 from e2e.ground.hub import Hub
 from e2e.ground.processes import Process
 from e2e.ground.waiting import until
@@ -45,6 +46,7 @@ from fleet.clusters.watch import Informer
 NAMESPACE = "bench"
 ALL, TEN = "all", "ten"
 """The two Fleets: everybody, and the first ten of them."""
+LEAN = Options(controller_manager=False, scheduler=False, room=MUCH_ROOM)
 CONNECTIONS = 16
 PATIENCE = 900.0
 """Seconds to wait for anything of a large fleet."""
@@ -116,13 +118,16 @@ def simulation(folder: Path, number: int) -> Iterator[Simulation]:
 
 
 class Runs:
-    """A watch of all runs that remembers when each number of updated clusters was first seen."""
+    """A watch of all runs that remembers when each number of updated clusters, and each phase, was
+    first seen."""
 
     def __init__(self, client: Client) -> None:
         self.informer: Informer[Manifest] = Informer(
             client, FLEETROLLOUTS, decode=_slim, on=self._see, namespace=NAMESPACE
         )
         self.seen: dict[str, list[tuple[float, int]]] = {}
+        self.phases: dict[tuple[str, str], float] = {}
+        """(Image, phase) → when."""
 
     def updated(self, wanted: str, number: int) -> float | None:
         """When so many clusters were first seen to have that image."""
@@ -131,7 +136,9 @@ class Runs:
     def _see(self, change: Change[Manifest]) -> None:
         if change.new is not None:
             mark = (time.time(), int(change.new["updated"]))
-            self.seen.setdefault(str(change.new["image"]), []).append(mark)
+            image = str(change.new["image"])
+            self.seen.setdefault(image, []).append(mark)
+            self.phases.setdefault((image, str(change.new["phase"])), mark[0])
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

@@ -12,10 +12,12 @@ members that it does not concern. One dead and one slow member must not cost the
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from e2e.bench import copies
 from e2e.bench.figures import Figure, Goal
 from e2e.bench.fleet import NAMESPACE, World, image, running, waited
 from e2e.bench.usage import Usage
@@ -27,8 +29,24 @@ SMALL = 5
 """Changes that concern ten members."""
 LARGE = 1_000
 """Members for which the design names goals."""
+DELIVERED = 2_000
+"""ClusterRollouts that the hub delivers itself; more are copied."""
+VERDICTS, BREATH = 20, 0.3
+VERDICT_GOALS = (Goal(limit=100, percentile=50), Goal(limit=500, percentile=99))
 RECONCILED = re.compile(r'fleet_reconciliations_total\{kind="ClusterRollout",[^}]*\} (\S+)')
 REACHABLE = re.compile(r"fleet_cluster_reachable\{[^}]*\} 1\.0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halt:
+    """Seconds since the verdict."""
+
+    said: float
+    """Until the run says it."""
+    held: tuple[float, ...]
+    """Until each of the others is held."""
+    late: tuple[float, ...]
+    """Of those that still began."""
 
 
 @dataclass(eq=False, slots=True)
@@ -67,41 +85,66 @@ class Story:
 
         await waited(there, f"{wanted} in {len(names)} members", every=0.25)
 
-    async def beside(self, names: Sequence[str]) -> list[float]:
-        """One change while a member is dead and another slow, for the others; the last of all."""
+    async def beside(self, names: Sequence[str], times: int) -> list[float]:
+        """Changes while a member is dead and another slow, for the others; the last of all."""
         application, (dead, slow, *others) = self.world.applications[0], names
-        simulation = self.world.simulation
-        await asyncio.to_thread(simulation.ask, "moods", **{dead: "dead", slow: "slow"})
+        await self.ask("moods", **{dead: "dead", slow: "slow"})
         await asyncio.sleep(CALM_SECONDS)
-        began, wanted = await self.change(application)
-        await self.arrived(application, wanted, others)
-        found = self._moments(application, wanted)
-        return [found[name]["put"] - began for name in others]
-
-    async def halt(self, names: Sequence[str]) -> list[float]:
-        """One fails while all others are on their way: until each of them is held."""
-        application, (failing, *others) = self.world.applications[0], names
-        simulation = self.world.simulation
-        await asyncio.to_thread(simulation.ask, "engines", work=False)
-        _, wanted = await self.change(application)
-        await self.arrived(application, wanted, names)
-        await asyncio.sleep(CALM_SECONDS)
-        key = {"namespace": NAMESPACE, "application": application}
-        await asyncio.to_thread(simulation.ask, "fail", member=failing, **key)
-
-        def held() -> bool:
+        passed: list[float] = []
+        for _ in range(times):
+            began, wanted = await self.change(application)
+            await self.arrived(application, wanted, others)
             found = self._moments(application, wanted)
-            return all("held" in found[name] for name in others)
+            passed += [found[name]["put"] - began for name in others]
+            await asyncio.sleep(CALM_SECONDS)
+        return passed
 
-        await waited(held, f"all but {failing} are held", every=0.25)
-        found = self._moments(application, wanted)
-        await asyncio.to_thread(simulation.ask, "engines", work=True)
-        return [found[name]["held"] - found[failing]["told"] for name in others]
+    async def verdicts(self, names: Sequence[str]) -> list[float]:
+        """One verdict after another while nothing else is under way: until each shows."""
+        application = self.world.applications[0]
+        wanted = await self._begun(application, names)
+        passed: list[float] = []
+        for count, name in enumerate(names[:VERDICTS], start=1):
+            await self.ask("complete", member=name, namespace=NAMESPACE, application=application)
+            shown = await self._shown(wanted, count)
+            passed.append(shown - self._moments(application, wanted)[name]["told"])
+            await asyncio.sleep(BREATH)
+        await self.ask("engines", work=True)
+        await self.world.succeeded(application, self.numbers[application])
+        return passed
 
-    async def restart(self, items: int) -> float:
+    async def halt(self, names: Sequence[str]) -> Halt:
+        """One fails while all others are on their way."""
+        application, (failing, *others) = self.world.applications[0], names
+        wanted = await self._begun(application, names)
+        await self._fail(application, failing)
+        return await self._halted(application, wanted, failing, others)
+
+    async def early(self, names: Sequence[str]) -> Halt:
+        """One of the first fails while most have not begun: what goes on is begun too late."""
+        application = self.world.applications[0]
+        await self.ask("engines", work=False)
+        _, wanted = await self.change(application)
+
+        def some() -> list[str]:
+            found = self._moments(application, wanted)
+            return [name for name in names if "put" in found[name]]
+
+        await waited(some, "one of them has begun", every=0.02)
+        failing = some()[0]
+        await self._fail(application, failing)
+        await waited(
+            lambda: (wanted, "Halted") in self.world.runs.phases, f"the run of {wanted} halts"
+        )
+        await asyncio.sleep(CALM_SECONDS)
+        others = [name for name in some() if name != failing]
+        return await self._halted(application, wanted, failing, others)
+
+    async def restart(self, items: int, meanwhile: Callable[[], Awaitable[None]]) -> float:
         """Seconds from the start of a new process until it has looked at everything."""
         hub, members = self.world.hub, len(self.world.simulation.names)
         await asyncio.to_thread(hub.kill)
+        await meanwhile()
         began = time.monotonic()
         await asyncio.to_thread(hub.start)
 
@@ -113,43 +156,144 @@ class Story:
         await waited(synced, "the new hub has looked at everything", every=0.5)
         return time.monotonic() - began
 
+    async def ask(self, path: str, **body: Any) -> None:
+        """An order for the simulation."""
+        await asyncio.to_thread(self.world.simulation.ask, path, **body)
+
+    async def _shown(self, wanted: str, count: int) -> float:
+        """When so many clusters were first seen to have that image."""
+        runs = self.world.runs
+        await waited(lambda: runs.updated(wanted, count) is not None, f"{count} have {wanted}")
+        return runs.updated(wanted, count) or 0.0
+
+    async def _begun(self, application: str, names: Sequence[str]) -> str:
+        """The image of a change that all have, and of which no engine says anything."""
+        await self.ask("engines", work=False)
+        _, wanted = await self.change(application)
+        await self.arrived(application, wanted, names)
+        await asyncio.sleep(CALM_SECONDS)
+        return wanted
+
+    async def _fail(self, application: str, name: str) -> None:
+        await self.ask("fail", member=name, namespace=NAMESPACE, application=application)
+
+    async def _halted(
+        self, application: str, wanted: str, failing: str, others: Sequence[str]
+    ) -> Halt:
+        """Until the run says so and all others are held; engines work again then."""
+
+        def held() -> bool:
+            found = self._moments(application, wanted)
+            return all("held" in found[name] for name in others)
+
+        await waited(held, f"all but {failing} are held", every=0.25)
+        await waited(lambda: (wanted, "Halted") in self.world.runs.phases, f"{wanted} halts")
+        found = self._moments(application, wanted)
+        await self.ask("engines", work=True)
+        told = found[failing]["told"]
+        puts = [found[name]["put"] - told for name in others]
+        return Halt(
+            said=self.world.runs.phases[wanted, "Halted"] - told,
+            held=tuple(found[name]["held"] - told for name in others),
+            late=tuple(put for put in puts if put > 0),
+        )
+
     def _moments(self, application: str, wanted: str) -> dict[str, dict[str, float]]:
         return self.world.simulation.moments(application, wanted)
 
 
 async def measure(folder: Path, number: int, applications: int, changes: int) -> list[Figure]:
-    """All figures of a fleet of `number` members with so many Applications in each of them."""
+    """All figures of a fleet of `number` members with so many Applications in each of them; without
+    changes only what it costs to be there, and to begin again."""
     began = time.monotonic()
-    async with running(folder, number, applications) as world:
+    delivered = min(applications, max(DELIVERED // number, 2))
+    async with running(folder, number, delivered) as world:
         connected = time.monotonic() - began
-        story, names = Story(world), world.simulation.names
+        story = Story(world)
+        usage = Usage(world.hub.process.pid)
+        found = [_one(f"{number} members: registered and believed", "s", connected)]
+        found.append(
+            _one(f"{number} members: hub's RSS before any Application", "MiB", usage.rss_mb())
+        )
+        found.append(await _idle(story, number, 0))
         began = time.monotonic()
         await world.begin()
         created = time.monotonic() - began
         items, size = await world.items()
-        found = [
-            _one(f"{number} members: registered and believed", "s", connected),
+        found += [
             _one(f"{number} members: {items} ClusterRollouts, first version", "s", created),
             _one("hub's objects per Application and cluster: bytes in etcd", "bytes", size),
             await _idle(story, number, items),
         ]
-        found += await _changes(story, number, changes)
-        held = await story.halt(names)
-        halts = Goal(limit=1_000, percentile=50)
-        found.append(_many(f"{number} members: failed analysis → another is held", held, (halts,)))
-        await asyncio.sleep(CALM_SECONDS)
-        found.append(_one("hub: peak RSS", "MiB", Usage(world.hub.process.pid).peak_mb()))
-        goals = (Goal(limit=60),) if number >= LARGE else ()
-        seconds = await story.restart(items)
-        found.append(_one(f"{items} ClusterRollouts: restart → synced", "s", seconds, goals))
-        rss = Usage(world.hub.process.pid).peak_mb()
-        found.append(_one("hub: peak RSS of a restart", "MiB", rss, (Goal(limit=1_536),)))
-        await asyncio.sleep(CALM_SECONDS)
-        alone, _ = await story.delivered(world.applications[0], names)
-        beside = await story.beside(names)
-        title = f"{number} members: a change → Rollout present in each"
-        found += [_many(title, alone), _many(f"{title} but a dead and a slow one", beside)]
+        if changes:
+            found += await _changes(story, number, changes)
+            found += await _halts(story, number)
+            await asyncio.sleep(CALM_SECONDS)
+        found.append(_one("hub: peak RSS", "MiB", usage.peak_mb()))
+        found += await _restart(story, number, applications - delivered, items)
+        if changes:
+            found += await _beside(story, number, changes)
     return found
+
+
+async def _halts(story: Story, number: int) -> list[Figure]:
+    """Of one that fails last, and of one that fails first."""
+    names = story.world.simulation.names
+    late = await story.halt(names)
+    await asyncio.sleep(CALM_SECONDS)
+    early = await story.early(names)
+    title, goals = f"{number} members: failed analysis →", (Goal(limit=1_000),)
+    started = max(early.late, default=0.0)
+    return [
+        _many(f"{title} the run says Halted", [late.said, early.said], goals),
+        _many(f"{title} the last that still begins", [started], goals),
+        _one(f"{title} begun after it, of {number}", "clusters", len(early.late)),
+        _many(f"{title} another is held", late.held),
+    ]
+
+
+async def _restart(story: Story, number: int, more: int, items: int) -> list[Figure]:
+    """A new process, which finds as many Applications as are wanted."""
+    world = story.world
+    began = time.monotonic()
+
+    async def meanwhile() -> None:
+        if not more:
+            return
+        # Of all that the hub has delivered, one that has had no change since.
+        pattern = await copies.Pattern.of(world, world.applications[1])
+        for index in range(more):
+            await copies.copy(world, pattern, f"cpy-{index:03}")
+
+    total = items + more * number
+    seconds = await story.restart(total, meanwhile)
+    copied = time.monotonic() - began - seconds
+    usage = Usage(world.hub.process.pid)
+    goals = (Goal(limit=60),) if number >= LARGE else ()
+    found = [
+        _one(f"{total} ClusterRollouts: restart → synced", "s", seconds, goals),
+        _one(f"{total} ClusterRollouts: CPU of a restart", "s", usage.cpu_seconds()),
+        await _idle(story, number, total),
+        _one("hub: peak RSS of a restart", "MiB", usage.peak_mb(), (Goal(limit=1_536),)),
+        _one("hub: RSS at rest", "MiB", usage.rss_mb(), (Goal(limit=1_536),)),
+    ]
+    return [_one(f"{more * number} ClusterRollouts copied", "s", copied), *found] if more else found
+
+
+async def _beside(story: Story, number: int, changes: int) -> list[Figure]:
+    """What a dead and a slow member cost the others."""
+    names, application = story.world.simulation.names, story.world.applications[0]
+    alone: list[float] = []
+    for _ in range(changes):
+        there, _ = await story.delivered(application, names)
+        alone += there
+        await asyncio.sleep(CALM_SECONDS)
+    beside = await story.beside(names, changes)
+    title = f"{number} members: a change → Rollout present in each"
+    figures = [_many(title, alone), _many(f"{title} but a dead and a slow one", beside)]
+    worse = 100 * (figures[1].percentile(99) / figures[0].percentile(99) - 1)
+    name = f"{number} members: p99 of the others is longer by"
+    return [*figures, _one(name, "%", worse, (Goal(limit=10),))]
 
 
 async def _idle(story: Story, number: int, items: int) -> Figure:
@@ -174,6 +318,8 @@ async def _changes(story: Story, number: int, changes: int) -> list[Figure]:
         arrivals += there
         verdicts += visible
     await asyncio.sleep(CALM_SECONDS)
+    quiet = await story.verdicts(names)
+    await asyncio.sleep(CALM_SECONDS)
     few: list[float] = []
     spent = usage.cpu_seconds()
     for _ in range(SMALL):
@@ -182,7 +328,8 @@ async def _changes(story: Story, number: int, changes: int) -> list[Figure]:
     spent = (usage.cpu_seconds() - spent) / SMALL
     return [
         _many(f"{number} members: Application change → Rollout present in each", arrivals),
-        _many(f"{number} members: verdict → visible in FleetRollouts", verdicts),
+        _many(f"{number} members: verdict → visible, all at once beside the change", verdicts),
+        _many(f"{number} members: verdict → visible, one after another", quiet, VERDICT_GOALS),
         _many(f"{number} members: a change for ten of them → Rollout present", few),
         _one(f"{number} members: hub's CPU of a change for ten of them", "ms", 1_000 * spent),
     ]

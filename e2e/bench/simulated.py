@@ -7,7 +7,7 @@ are real everywhere else. Its engine completes what is put there, unless it is t
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from fleet.api.names import (
     ENGINE_LEASE,
     ENGINE_NAMESPACE,
     HTTPROUTES,
+    HUB_MANAGER,
     LEASES,
     ROLLOUTS,
     SERVICES,
@@ -184,6 +185,18 @@ class Simulated:
         self.fresh.discard(key)
         self.told_at.setdefault((key[1], image_of(found)), time.time())
         self._store(ROLLOUTS.plural, key, {**found, "status": known | status}, found)
+
+    def complete(self, key: Key) -> None:
+        """The engine has brought it everywhere. Raises Refusal 404."""
+        self.report(key, "Completed", stablePodHash=HASH, currentWeight=100)
+
+    def plant(self, objects: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """What the hub had written some time ago, and the engine completed."""
+        for plural, body in objects:
+            key = (str(body["metadata"]["namespace"]), str(body["metadata"]["name"]))
+            self.apply(plural, key, body, HUB_MANAGER)
+            if plural == ROLLOUTS.plural:
+                self.complete(key)
 
     def _guarded(self, plural: str, key: Key, body: Mapping[str, Any]) -> dict[str, Any]:
         found = self.find(plural, key)

@@ -27,7 +27,7 @@ RENEW_SECONDS = 5.0
 ENGINE_SECONDS = 0.05
 """Between a change and the verdict on it."""
 BOOKMARK_SECONDS = 60.0
-SLOW_SECONDS = 3.0
+SLOW_SECONDS = 2.0
 HOST = "simulated"
 """The name in the certificate of all of them."""
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ class Crowd:
         self.members = {address(i): Simulated(f"m-{i:04}") for i in range(number)}
         self.by_name = {member.name: member for member in self.members.values()}
         self.moods: dict[str, str] = {}
-        """Member → `dead` (hangs up on everybody) or `slow`; the others are well."""
+        """Member → `dead` (takes everything and answers nothing) or `slow`; others are well."""
         self.works = True
         """Whether engines complete what is put there."""
         self._definition = (ROOT / "crds" / "rollouts.yaml").read_bytes()
@@ -59,8 +59,7 @@ class Crowd:
         member.requests += 1
         mood = self.moods.get(member.name)
         if mood == "dead":
-            request.transport.abort()
-            return web.Response(status=503)
+            await asyncio.Event().wait()
         if mood == "slow":
             await asyncio.sleep(SLOW_SECONDS)
         try:
@@ -84,7 +83,7 @@ class Crowd:
                 continue
             for member, key in before:
                 with contextlib.suppress(Refusal):
-                    member.report(key, "Completed", stablePodHash="0123456789", currentWeight=100)
+                    member.complete(key)
             before = [(one, key) for one in self.members.values() for key in one.fresh]
 
     async def _answer(self, request: web.BaseRequest, member: Simulated) -> web.StreamResponse:
@@ -180,19 +179,23 @@ class Control:
                 return _json({name: _moments(one, mark) for name, one in self._named()})
             case "/requests":
                 return _json({name: one.requests for name, one in self._named()})
+        self._order(request.path, given)
+        return _json({"members": len(self._crowd.members)})
+
+    def _order(self, path: str, given: dict[str, Any]) -> None:
+        match path:
             case "/moods":
                 self._crowd.moods = given
-                for name, mood in given.items():
-                    if mood == "dead":
-                        _cut(self._crowd.by_name[name])
-                return _json({})
             case "/engines":
                 self._crowd.works = given["work"]
-                return _json({})
+            case "/complete":
+                key = (given["namespace"], given["application"])
+                self._crowd.by_name[given["member"]].complete(key)
             case "/fail":
                 self._fail(given)
-                return _json({})
-        return _json({"members": len(self._crowd.members)})
+            case "/plant":
+                for name, objects in given.items():
+                    self._crowd.by_name[name].plant(objects)
 
     def _named(self) -> list[tuple[str, Simulated]]:
         return list(self._crowd.by_name.items())
@@ -212,12 +215,6 @@ class Control:
 def _moments(member: Simulated, mark: tuple[str, str]) -> dict[str, float]:
     found = {"put": member.put_at, "told": member.told_at, "held": member.held_at}
     return {name: times[mark] for name, times in found.items() if mark in times}
-
-
-def _cut(member: Simulated) -> None:
-    """End all its watches."""
-    for watch in member.watches:
-        watch.lines.put_nowait(None)
 
 
 async def serve(number: int, port: int, control: int, chain: Path, key: Path) -> None:

@@ -144,8 +144,8 @@ class ControlPlane:
 
         Compaction alone would not show, because the API server answers from its own cache.
         """
-        everything = self._store("range", {"key": "AA==", "count_only": True})
-        self._store("compaction", {"revision": everything["header"]["revision"], "physical": True})
+        everything = self.store("range", {"key": "AA==", "count_only": True})
+        self.store("compaction", {"revision": everything["header"]["revision"], "physical": True})
         self.restart("kube-apiserver")
 
     def __enter__(self) -> Self:
@@ -357,7 +357,7 @@ class ControlPlane:
         with socket.create_connection(("127.0.0.1", self._at.scheduler), timeout=1):
             return True
 
-    def _store(self, call: str, body: Mapping[str, Any]) -> Any:
+    def store(self, call: str, body: Mapping[str, Any]) -> Any:
         """One request to etcd's JSON gateway."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._at.store}/v3/kv/{call}", json.dumps(body).encode()

@@ -66,7 +66,7 @@ class Case:
             member=member,
             observed=observed,
             live=Live.of(item, observed),
-            digest=_digest(observed.rendered),
+            digest=digest_of(observed.rendered),
             bar=_bar(item, member, observed),
             now=now,
         )
@@ -95,7 +95,8 @@ class Case:
 
 
 @memory.once
-def _digest(rendered: tuple[Rendered, ...]) -> str:
+def digest_of(rendered: tuple[Rendered, ...]) -> str:
+    """Of all of them together: equal digest = nothing to dispatch."""
     return hashing.digest([[each.resource.plural, each.name, each.digest] for each in rendered])
 
 

@@ -28,7 +28,8 @@ def identity(world: Any) -> Hashable:
     fixed, times = _shape(Same(world.status))
     now = world.now
     spec, meta = world.manifest["spec"], world.manifest["metadata"]
-    wish = (spec["template"]["spec"]["containers"][0]["image"], spec["replicas"])
+    template = spec.get("template") or {"spec": {"containers": [{"image": ""}]}}
+    wish = (template["spec"]["containers"][0]["image"], spec["replicas"])
     asked = (*sorted(meta["annotations"]), bool(spec.get("hold")), *meta.get("finalizers", ()))
     return (
         world.left,

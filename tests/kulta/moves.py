@@ -8,7 +8,7 @@ a Service behind whose addresses nobody is ready, or bring ready pods below what
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,6 +43,34 @@ class Small(World):
     """The fewest pods that people have asked for so far: more of them take their time."""
     before: "Standing | None" = None
 
+    def likeness(self) -> Hashable:
+        """What makes it another world than one that is equal in this."""
+        return identity(self)
+
+    def nature(self) -> "Iterator[tuple[str, Small]]":
+        """What else happens by itself."""
+        yield from ()
+
+    def kindness(self) -> "Iterator[tuple[str, Small]]":
+        """What else somebody does who means well, when nothing happens by itself."""
+        yield from ()
+
+    def faults(self) -> "Iterator[tuple[str, Small]]":
+        """What else may go wrong."""
+        yield from ()
+
+    def wish(self, verb: str) -> bool:
+        """Do what else people may do; whether it is that."""
+        return False
+
+    def stand(self) -> "Standing":
+        """Who serves now."""
+        return standing(self)
+
+    def check_end(self) -> None:
+        """It has ended well."""
+        check_end(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
@@ -55,14 +83,14 @@ class Standing:
     pods: int
 
 
-def small(made: World, *people: str, left: int = 1) -> Small:
+def small(made: World, *people: str, left: int = 1, kind: type[Small] = Small) -> Small:
     """`made`, at rest, and from now on one thing at a time."""
-    values = {name: getattr(made, name) for name in World.__dataclass_fields__}
-    world = Small(**values, people=people, left=left)
+    values = {name: getattr(made, name) for name in type(made).__dataclass_fields__}
+    world = kind(**values, people=people, left=left)
     world.startup, world.sliced, world.gateway, world.reader = 0.0, False, False, LIBRARY
     world.answer = answers(world)
     world.after_each = check
-    return _child(world, floor=world.rollout.spec.replicas)
+    return branch(world, floor=world.rollout.spec.replicas)
 
 
 def answers(world: Small) -> Callable[[str], float | None]:
@@ -105,10 +133,10 @@ LIBRARY = Library()
 
 def ways(world: Small) -> Iterator[Way[Small]]:
     """Everything that can happen next; the first of them that heals is the way on."""
-    looked = _child(world)
+    looked = branch(world)
     is_busy = looked.tick()
-    if is_busy and identity(looked) == identity(world):  # it has only found other words
-        world, looked = looked, _child(looked)
+    if is_busy and looked.likeness() == world.likeness():  # it has only found other words
+        world, looked = looked, branch(looked)
         is_busy = looked.tick()
     _check_move(world.status.phase, looked.status.phase)
     found = [("the engine looks", looked)] if is_busy else []
@@ -120,17 +148,17 @@ def ways(world: Small) -> Iterator[Way[Small]]:
     if not found and due is not None:
         found.append(("time passes", _later(world, due)))
     if not found:
-        check_end(world)
+        world.check_end()
     yield from (Way(name=name, to=to, heals=number == 0) for number, (name, to) in enumerate(found))
     if world.left:
-        spent = _child(world, left=world.left - 1)
+        spent = branch(world, left=world.left - 1)
         if due is not None and found and found[0][0] != "time passes":
             yield Way(name="time passes first", to=_later(spent, due))
         yield from (Way(name=name, to=to) for name, to in _faults(spent, looked))
         yield from (Way(name=name, to=to) for name, to in _wishes(spent))
 
 
-def _child(world: Small, **changes: Any) -> Small:
+def branch(world: Small, **changes: Any) -> Small:
     """The same, to go another way; what was is forgotten."""
     child: Small = fork(world)
     child.reader = LIBRARY
@@ -143,27 +171,28 @@ def _child(world: Small, **changes: Any) -> Small:
 
 
 def _later(world: Small, due: datetime) -> Small:
-    return _child(world, now=max(due, world.now + timedelta(milliseconds=1)))
+    return branch(world, now=max(due, world.now + timedelta(milliseconds=1)))
 
 
 def _nature(world: Small) -> Iterator[tuple[str, Small]]:
     """Pods become ready, slices and the gateway follow, the metrics are good again."""
     for key, pod in _first(world, ready=False):
-        child = _child(world)
+        child = branch(world)
         del child.pods[key]  # who has become ready last goes first
         child.pods[key] = replace(pod, ready=True)
-        yield f"a pod of {_name(pod.hash)} is ready", _moved(child)
-    slices = {name: nature.addresses(world, item) for name, item in world.services.items()}
+        yield f"a pod of {_name(pod.hash)} is ready", moved(child)
+    yield from world.nature()
+    slices = {name: world.addresses(item) for name, item in world.services.items()}
     if slices != world.slices:
-        yield "slices follow", _moved(_child(world, slices=slices))
+        yield "slices follow", moved(branch(world, slices=slices))
     for key, item in world.routes.items():
         seen = {x["observedGeneration"] for x in item["status"]["parents"][0]["conditions"]}
         if seen != {item["metadata"]["generation"]}:
-            child = _child(world)
+            child = branch(world)
             nature.accept(child, key, child.routes[key])
-            yield "the gateway follows", _moved(child)
+            yield "the gateway follows", moved(child)
     if world.mood != "good":
-        child = _child(world, mood="good")
+        child = branch(world, mood="good")
         child.answer = answers(child)
         yield "metrics are good", child
 
@@ -191,9 +220,12 @@ def _is_waiting(world: Small) -> bool:
 
 def _kindness(world: Small) -> Iterator[tuple[str, Small]]:
     """What somebody does for a Rollout that waits for a person; nothing for one that has ended."""
+    if world.gone:
+        return
+    yield from world.kindness()
     spec = world.manifest["spec"]
     if spec.get("hold") or spec.get("paused"):
-        child = _child(world)
+        child = branch(world)
         child.update(hold=None, paused=False)
         yield "nobody holds it any more", child
     elif world.status.pause_requested:
@@ -203,25 +235,26 @@ def _kindness(world: Small) -> Iterator[tuple[str, Small]]:
 
 
 def _asked(world: Small, verb: str) -> Small:
-    child = _child(world)
+    child = branch(world)
     child.annotate(verb)
     return child
 
 
 def _faults(world: Small, looked: Small) -> Iterator[tuple[str, Small]]:
     """A pod fails, the metrics say something else, the engine dies after some of its writes."""
+    yield from world.faults()
     if "flip" in world.people:
         for key, pod in _first(world, ready=True):
-            child = _child(world, flipped=True, strict=False)
+            child = branch(world, flipped=True, strict=False)
             child.pods[key] = replace(pod, ready=False)
-            yield f"a pod of {_name(pod.hash)} fails", _moved(child)
+            yield f"a pod of {_name(pod.hash)} fails", moved(child)
     for mood in {"bad", "nothing"} & set(world.people) - {world.mood}:
-        child = _child(world, mood=mood)
+        child = branch(world, mood=mood)
         child.answer = answers(child)
         yield f"metrics: {mood}", child
-    if "die" in world.people and looked.plans:
+    if "die" in world.people and looked.plans and not world.gone:
         for number in range(1, len(looked.plans[-1].actions) + 1):
-            child = _child(world, plans=looked.plans)
+            child = branch(world, plans=looked.plans)
             for action in looked.plans[-1].actions[:number]:
                 child._do(action)
             child.restart()
@@ -230,8 +263,11 @@ def _faults(world: Small, looked: Small) -> Iterator[tuple[str, Small]]:
 
 def _wishes(world: Small) -> Iterator[tuple[str, Small]]:
     for verb in world.people:
-        child = _child(world)
+        child = branch(world)
         size = world.manifest["spec"]["replicas"]
+        if child.wish(verb):
+            yield verb, child
+            continue
         match verb:
             case "flip" | "bad" | "nothing" | "die":
                 continue
@@ -250,15 +286,15 @@ def _wishes(world: Small) -> Iterator[tuple[str, Small]]:
                 if not taken:
                     continue
                 child.undo(taken[0])
-                _moved(child)
+                moved(child)
             case _:
                 child.annotate(verb)
         yield verb, child
 
 
-def _moved(world: Small) -> Small:
+def moved(world: Small) -> Small:
     """What the world does by itself is no fault of the engine: it counts from here."""
-    world.before = standing(world)
+    world.before = world.stand()
     return world
 
 
@@ -273,7 +309,7 @@ def check(world: Any) -> None:
     for key, item in world.sets.items():
         if item.current != counts[key]:
             world.sets[key] = replace(item, current=counts[key])
-    was, now = world.before, standing(world)
+    was, now = world.before, world.stand()
     world.before = now
     if was is None:
         return
@@ -292,10 +328,16 @@ def standing(world: Any) -> Standing:
     behind = {
         name: world.slices.get(name, frozenset()) & ready
         for name, item in world.services.items()
-        if item.original is not None and _weight(world, name)
+        if item.original is not None and weight(world, name)
     }
-    # Pods without traffic serve nobody; where no Service is ours they all may have some.
-    serving = frozenset().union(*behind.values()) if behind else ready
+    return counted(world, behind, ready)
+
+
+def counted(world: Any, behind: Mapping[str, Collection[str]], ready: Collection[str]) -> Standing:
+    """Pods without traffic serve nobody; where no Service is ours they all may have some, and
+    without a route those of a canary are its share, whatever selects them."""
+    is_share = not world.routes and world.rollout.spec.strategy.canary is not None
+    serving = ready if is_share or not behind else set().union(*behind.values())
     return Standing(
         serving={name: len(item) for name, item in behind.items()},
         ready=len(serving),
@@ -303,7 +345,7 @@ def standing(world: Any) -> Standing:
     )
 
 
-def _weight(world: Any, name: str) -> int:
+def weight(world: Any, name: str) -> int:
     """Percent of the traffic that goes to the Service: of the route, else all to the first."""
     first = next(iter(world.services))
     if not world.routes:

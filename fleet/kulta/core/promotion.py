@@ -107,7 +107,7 @@ def grow(draft: Draft) -> int:
         draft.arrange(dict.fromkeys(idle(draft), 0))
         draft.scale(current, max(min(total, _room(draft)), draft.size(current)))
         return min(total, 1) if draft.stable == current else total
-    kept = _behind_service(draft)
+    kept = behind(draft, current)
     wanted = {current: total, **dict.fromkeys(draft.others(), 0)}
     if draft.stable != current and draft.stable in draft.look.sets:
         wanted[draft.stable] = 0
@@ -153,13 +153,13 @@ def idle(draft: Draft) -> list[str]:
     return [item for item in draft.others() if item not in busy]
 
 
-def _behind_service(draft: Draft) -> str:
-    """The old revision that still serves the stable Service, by its selector or by addresses that
-    have not followed that yet; empty when there is none."""
+def behind(draft: Draft, but: str) -> str:
+    """The revision, not `but`, that the stable Service still has, by its selector or by addresses
+    that have not followed that yet; empty when there is none."""
     name = draft.traits.stable_service
     if not name:
         return ""
-    known = {item for item in draft.look.sets if item != draft.current}
+    known = {item for item in draft.look.sets if item != but}
     found = traffic.target(draft, name)
     return found if found in known else min(returns.reached(draft, name) & known, default="")
 

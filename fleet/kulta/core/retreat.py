@@ -111,6 +111,9 @@ def _counted(draft: Draft) -> Wait | None:
     extra = sum(draft.look.replicas(item) for item in rest)
     roomy = Bounds(total=limits.total, surge=limits.surge + extra, unavailable=limits.unavailable)
     wanted = {stable: limits.total, **dict.fromkeys(rest, 0)}
+    kept = promotion.behind(draft, stable)
+    if kept in wanted:
+        wanted[kept] = 1
     have = {key: draft.look.count(key) for key in wanted}
     draft.arrange(replicas.roll(roomy, have, wanted))
     if limits.total and not draft.look.ready(stable):

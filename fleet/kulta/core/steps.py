@@ -163,8 +163,9 @@ def _counted(draft: Draft, wish: Goal) -> Wait | None:
     look, current, stable = draft.look, draft.current, draft.stable
     split = replicas.split(look.bounds, wish.weight)
     wanted = {current: split.canary, **dict.fromkeys(draft.others(), 0)}
-    if not stable and (found := traffic.target(draft, draft.traits.stable_service)) in wanted:
-        wanted[found] = draft.size(found)  # until the Service has the Deployment's pods again
+    kept = promotion.behind(draft, stable)
+    if kept in wanted and kept != current:  # until the Service has others again
+        wanted[kept] = 1 if stable else draft.size(kept)
     if stable in look.sets:
         wanted = {stable: split.stable, **wanted}
         if split.stable == 0 and traffic.target(draft, draft.traits.stable_service) == stable:

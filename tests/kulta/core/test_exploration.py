@@ -15,7 +15,7 @@ from fleet.api.rollout import Phase
 from tests import exploring, gen, search
 from tests.kulta import likeness, moves
 from tests.kulta.ab import ab_world
-from tests.kulta.world import World, blue_green_world, canary_world
+from tests.kulta.world import World, blue_green_world, canary_world, furnish
 
 pytestmark = [search.in_time, pytest.mark.hypothesis]
 
@@ -34,6 +34,13 @@ Made = Callable[[], World]
 
 def canary(**more: Any) -> World:
     return canary_world((50, "5s"), **SOON, **more)
+
+
+def served(**more: Any) -> World:
+    """Whose Services select roles; pods divide the traffic."""
+    world = canary(**more)
+    furnish(world, (gen.STABLE, "stable"), (gen.CANARY, "canary"), routed=False)
+    return world
 
 
 def dynamic(**more: Any) -> World:
@@ -62,6 +69,7 @@ Row = tuple[str, Made, tuple[str, ...], int]
 SMALL: tuple[Row, ...] = (
     ("a canary behind a route", lambda: canary(routed=True, replicas=1), ("image", "flip"), 1),
     ("a canary by numbers of pods", lambda: canary(replicas=2), ALL, 1),
+    ("a canary behind Services", lambda: served(replicas=1), FEW, 1),
     ("blue-green", lambda: blue_green(replicas=1), FEW, 1),
     ("an experiment", lambda: ab(replicas=1), ("abort",), 1),
     ("a simple one, judged", lambda: simple(replicas=2, **JUDGED), ("flip", "die", "bad"), 1),
@@ -70,6 +78,7 @@ LARGE: tuple[Row, ...] = (
     ("a canary behind a route, twice", lambda: canary(routed=True, replicas=1), BUT_RESTART, 2),
     ("a stable set that shrinks", lambda: dynamic(replicas=2), ALL, 1),
     ("a canary by numbers of pods, twice", lambda: canary(replicas=2), (*ALL, *METRICS), 2),
+    ("a canary behind Services", lambda: served(replicas=2), ALL, 1),
     ("one pod may be missing", lambda: canary(replicas=3, maxSurge=0, maxUnavailable=1), ALL, 1),
     ("a canary, judged", lambda: canary(replicas=2, **JUDGED), (*ALL, *METRICS), 1),
     ("blue-green, twice", lambda: blue_green(replicas=1), BUT_RESTART, 2),

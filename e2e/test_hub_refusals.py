@@ -150,6 +150,12 @@ APPLICATIONS = [
         id="a soak before a wave",
     ),
     pytest.param(
+        "soak-after-a-yes",
+        f"{POLICY}.waves[0].after: Invalid value: "
+        "a wave soaks first: move the soaks to the beginning of `after`",
+        id="a soak after a yes",
+    ),
+    pytest.param(
         "pause-that-is-none",
         f"{POLICY}.waves[0].before[0].paused: Invalid value: "
         "paused: false waits for nothing: remove the gate",
@@ -178,6 +184,12 @@ APPLICATIONS = [
         f'{POLICY}.limits.maxTrafficShareOnNewRevision: Invalid value: "100%": '
         "write a percentage from 1% to 99%",
         id="a share that is all",
+    ),
+    pytest.param(
+        "limit-until-nobody",
+        f"{POLICY}.limits: Invalid value: "
+        "limits.untilWave is none of these waves: write the name of one of them",
+        id="a limit until a wave that is none",
     ),
     pytest.param(
         "way-back-for-nobody",

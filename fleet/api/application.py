@@ -243,7 +243,15 @@ class DeliveryPolicy(Model):
     """From revision to fleet: inside a cluster, and from cluster to cluster."""
 
     # A Fleet's defaults fill either gap, so only both together are what a cluster is told.
-    RULES = (replaceable("self.rollout", "self.strategy.canary", "self.rollout", "self.strategy"),)
+    RULES = (
+        replaceable("self.rollout", "self.strategy.canary", "self.rollout", "self.strategy"),
+        Rule(
+            rule="!has(self.limits) || !has(self.limits.untilWave) || !has(self.waves) || "
+            "self.waves.size() == 0 || self.waves.exists(w, w.name == self.limits.untilWave)",
+            message="limits.untilWave is none of these waves: write the name of one of them",
+            field=".limits",
+        ),
+    )
 
     strategy: StrategyPolicy | None = None
     rollout: Conduct | None = None

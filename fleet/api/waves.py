@@ -107,6 +107,11 @@ class Wave(Model):
             message="a soak follows a wave: move it to `after` of the wave before",
             field=".before",
         ),
+        Rule(
+            rule="!has(self.after) || self.after.map(gate, has(gate.soak) ? 0 : 1).isSorted()",
+            message="a wave soaks first: move the soaks to the beginning of `after`",
+            field=".after",
+        ),
     )
 
     name: Name

@@ -246,7 +246,7 @@ def test_a_rolling_update_is_confirmed_before_it_counts() -> None:
     assert (world.ready("shop:v2"), waits(world)) == (4, (Phase.PROGRESSING, "HookRefused"))
     world.annotate("promote")
     world.settle()
-    assert world.status.phase is Phase.COMPLETED
+    assert (world.status.phase, world.annotations) == (Phase.COMPLETED, {})
     assert asked(world) == [ENTRY, ("confirm-promotion", "end")]
 
 

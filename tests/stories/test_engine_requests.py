@@ -72,7 +72,9 @@ class TestRequests:
         world.run(10)
         assert world.annotations == {}
         assert world.status.phase is Phase.COMPLETED
-        assert any(item.reason == "NothingToDo" for item in world.actions(act.Emit))
+        message = f"kulta.io/{verb} has nothing to act on in phase Completed"
+        said = act.Emit(kind="Warning", reason="NothingToDo", message=message)
+        assert said in world.actions(act.Emit)
         world.image("shop:v2")
         world.run(10)
         assert world.state == (Phase.PAUSED, 0, 20)

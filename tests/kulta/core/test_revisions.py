@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from fleet.api import names
+from fleet.kit import hashing
 from fleet.kulta.core import revisions
 from fleet.kulta.core.plan import plan
 from tests import gen
@@ -25,6 +26,7 @@ def test_set_is_named_by_its_hash_and_carries_its_role() -> None:
     """[H4] [H5] The adapted form: `<rollout>-<hash>`, labels on set and pods, role apart."""
     for role, replicas in (("stable", 3), ("canary", 0)):
         body = made(role, replicas)
+        assert (body["apiVersion"], body["kind"]) == ("apps/v1", "ReplicaSet")
         assert body["metadata"]["name"] == f"{gen.NAME}-{gen.revision('shop:v1')}"
         assert body["metadata"]["namespace"] == gen.NAMESPACE
         assert body["spec"]["replicas"] == replicas
@@ -92,6 +94,18 @@ def test_template_is_kept_as_the_user_wrote_it() -> None:
     body = made(template=template)["spec"]["template"]
     assert body["spec"] == template["spec"]
     assert body["metadata"]["annotations"] == {"note": "kept"}
+
+
+def test_templates_are_kept_up_to_a_size() -> None:
+    """An annotation has its limits; the number is always there."""
+    rollout = gen.rollout()
+    empty = len(hashing.canonical({"spec": ""}))
+    for length, kept in ((revisions.LARGEST, True), (revisions.LARGEST + 1, False)):
+        template = {"spec": "x" * (length - empty)}
+        body = revisions.replica_set(rollout, "a", 1, "canary", template, number=7)
+        notes = body["metadata"]["annotations"]
+        assert notes[names.REVISION_ANNOTATION] == "7"
+        assert (names.TEMPLATE_ANNOTATION in notes) is kept
 
 
 @pytest.mark.parametrize(

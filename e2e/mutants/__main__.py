@@ -38,7 +38,11 @@ from e2e.mutants.making import Function, Mutant, Place
 from tests.sources import ROOT
 
 CORES = {
-    "fleet/kulta/core": ("tests/kulta/core", "tests/stories/test_engine_*.py"),
+    "fleet/kulta/core": (
+        "tests/kulta/core",
+        "tests/stories/test_engine_*.py",
+        "tests/cli/rollouts",
+    ),
     "fleet/hub/core": ("tests/hub/core", "tests/stories/test_hub_*.py"),
 }
 """The tests that decide about each core."""

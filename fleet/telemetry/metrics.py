@@ -143,6 +143,13 @@ HUB = (
         _SECONDS,
     ),
     MetricRow(
+        "fleet_template_seconds",
+        "histogram",
+        "How long templates of a tenant took to print for a member: success, error, or retried.",
+        ("result",),
+        _SECONDS,
+    ),
+    MetricRow(
         "fleet_time_to_halt_seconds",
         "histogram",
         "From a member's failed verdict, as observed, to the halt of the run.",
@@ -292,6 +299,10 @@ class HubMetrics(Metrics):
     def dispatched(self, seconds: float) -> None:
         """A Rollout reached its member."""
         self._histograms["fleet_dispatch_seconds"].observe(seconds)
+
+    def printed(self, result: Literal["success", "error", "retried"], seconds: float) -> None:
+        """Templates of a tenant have printed once, or were not able to."""
+        self._histograms["fleet_template_seconds"].labels(result).observe(seconds)
 
     def halted(self, seconds: float) -> None:
         """A run was halted because of a verdict observed `seconds` ago."""

@@ -114,7 +114,7 @@ def compose(
         recorder=recorder,
         metrics=metrics,
         line=line,
-        renders=Renders(templates, Drafts(Cells(drafts.AT_ONCE), templates)),
+        renders=Renders(templates, Drafts(Cells(drafts.AT_ONCE), templates, metrics)),
         engine=EngineWish(
             image=chosen.engine_image,
             version=__version__,

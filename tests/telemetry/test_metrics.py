@@ -170,6 +170,7 @@ def test_a_cluster_that_left_disappears() -> None:
 def test_what_the_hub_measures() -> None:
     hub = HubMetrics()
     hub.dispatched(0.02)
+    hub.printed("success", 0.005)
     hub.halted(0.3)
     hub.wave_done(60)
     hub.approved(600)
@@ -184,6 +185,7 @@ def test_what_the_hub_measures() -> None:
     }
     assert counts == {
         "fleet_dispatch_seconds_count": 1.0,
+        'fleet_template_seconds_count{result="success"}': 1.0,
         "fleet_time_to_halt_seconds_count": 1.0,
         "fleet_wave_seconds_count": 1.0,
         "fleet_approval_wait_seconds_count": 1.0,

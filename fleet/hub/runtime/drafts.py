@@ -13,7 +13,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from fleet.api.names import Key
 from fleet.errors import TemporaryError, UserError
@@ -21,6 +21,7 @@ from fleet.ports import Press, Printed
 from fleet.rendering import printing, tenant
 from fleet.rendering.environment import TEMPLATES, TemplateSet
 from fleet.rendering.render import CLUSTER, Drawn, accepted, key
+from fleet.telemetry.metrics import HubMetrics
 
 AT_ONCE = 2
 """Processes that print, however many tenants there are."""
@@ -71,8 +72,8 @@ class _Lane:
 class Drafts:
     """See the module. `run` prints until it is cancelled."""
 
-    def __init__(self, press: Press, templates: TemplateSet) -> None:
-        self._press, self._templates = press, templates
+    def __init__(self, press: Press, templates: TemplateSet, metrics: HubMetrics) -> None:
+        self._press, self._templates, self._metrics = press, templates, metrics
         self._lanes: OrderedDict[Key, _Lane] = OrderedDict()
         self._kept: OrderedDict[_Place, Outcome] = OrderedDict()
         self._alike: OrderedDict[_Mark, bool] = OrderedDict()
@@ -127,7 +128,8 @@ class Drafts:
             lane = self._lanes[owner]
             job = next(iter(lane.jobs.values()))
             try:
-                await self._do(owner, lane, job)
+                if not await self._do(owner, lane, job):
+                    await asyncio.sleep(RETRY_SECONDS)
             finally:
                 lane.is_busy = False
                 if lane.jobs:
@@ -146,12 +148,17 @@ class Drafts:
             self._ready.clear()
             await self._ready.wait()
 
-    async def _do(self, owner: Key, lane: _Lane, job: _Job) -> None:
+    async def _do(self, owner: Key, lane: _Lane, job: _Job) -> bool:
+        """Print once; whether it is known now what comes of it."""
         outcome: Outcome
+        result: Literal["success", "error", "retried"] = "error"
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             printed = await self._press.print(owner[0], job.files, TEMPLATES, job.values)
             self._learn(job.place[0], printed)
             outcome = accepted(printed.documents, job.values, own=True)
+            result = "success"
         except UserError as error:
             outcome = error
         except (*printing.MISTAKES, RecursionError):
@@ -159,8 +166,10 @@ class Drafts:
             outcome = printing.error("templates: what they print makes no sense")
         except TemporaryError as error:
             log.warning("templates cannot be printed", extra={"owner": owner, "why": str(error)})
-            await asyncio.sleep(RETRY_SECONDS)
-            return
+            result = "retried"
+            return False
+        finally:
+            self._metrics.printed(result, loop.time() - began)
         mark = job.place[0]
         self._keep(self._kept, (mark, key(job.values, alike=self._alike.get(mark, False))), outcome)
         self._keep(self._kept, job.place, outcome)
@@ -168,6 +177,7 @@ class Drafts:
         wakers, lane.wakers = job.wakers | lane.wakers, {}
         for wake, whom in wakers:
             wake(whom)
+        return True
 
     def _learn(self, mark: _Mark, printed: Printed) -> None:
         self._keep(self._alike, mark, CLUSTER not in printed.names)

@@ -212,7 +212,7 @@ class Desk:
             clock=self.clock,
             recorder=self.sent,
             metrics=HubMetrics(),
-            renders=Renders(TEMPLATES, Drafts(self.press, TEMPLATES)),
+            renders=Renders(TEMPLATES, Drafts(self.press, TEMPLATES, HubMetrics())),
             engine=EngineWish(image="kulta-fleet:test", version="1.0.0"),
             supervisor=self.supervisor,  # type: ignore[arg-type]
             hooks=Hooks(self.gate, ["gate.example.com", "*.corp.example"], self.clock),

@@ -12,6 +12,7 @@ from fleet.errors import TemporaryError, UserError
 from fleet.hub.runtime import drafts, membership, observe, reconcile, triggers
 from fleet.hub.runtime.drafts import Drafts, Unrendered
 from fleet.rendering import tenant
+from fleet.telemetry.metrics import HubMetrics
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk, FakePress
 from tests.hub.world import TEMPLATES
@@ -157,7 +158,7 @@ class Slow(FakePress):
 
 async def test_applications_take_turns_and_one_prints_one_thing_at_a_time() -> None:
     press = Slow()
-    made = Drafts(press, TEMPLATES)
+    made = Drafts(press, TEMPLATES, HubMetrics())
     running = asyncio.create_task(made.run())
     woken: list[Key] = []
 

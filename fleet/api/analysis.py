@@ -114,7 +114,9 @@ class Metric(Model):
     dry_run: bool = False
     """Measure and report, but decide nothing."""
     interval: Span | None = None
-    """Default `analysis.interval`; the smallest of all metrics counts."""
+    """Time between two checks of it; default `analysis.interval`."""
+    initial_delay: Span | None = None
+    """No check of it before a step is that old; default `analysis.warmupDuration`."""
     failure_threshold: Annotated[int, Field(ge=1, le=100)] | None = None
     """Consecutive failed checks that roll back; default 1 unless `failureLimit` is set."""
     min_sample_size: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
@@ -135,9 +137,13 @@ class Metric(Model):
         yield from self._bounds()
         if self.name not in METRIC_NAMES and self.query is None and not self.url:
             yield "name", f"{self.name} is not known: {self.RULES[0].message}"
-        for field in ("interval", "window"):
+        for field, text in (
+            ("interval", self.interval),
+            ("initialDelay", self.initial_delay),
+            ("window", self.window),
+        ):
             try:
-                durations.parse(getattr(self, field) or "1s")
+                durations.parse(text or "1s")
             except ValueError as error:
                 yield field, str(error)
         if self.source in SERVICE_SOURCES and not has_services:
@@ -262,6 +268,8 @@ class MetricStatus(Model):
     """Failed checks in all."""
     errors: int = 0
     """Errors in a row."""
+    checked_at: Time = None
+    """When it was asked last; empty where an older engine has counted."""
     query: str = ""
     """The query as it was sent."""
     message: str = ""

@@ -287,10 +287,14 @@ def _counting(analysis: Analysis | None) -> tuple[Metric, ...]:
 
 def _judged(analysis: Analysis) -> str:
     """`until error-rate is below 5 % in 3 checks (asked 1m later)`."""
-    told = [f"{item.name} is {limits(item)}" for item in _counting(analysis)]
+    told = [f"{item.name} is {limits(item)}{_late(item)}" for item in _counting(analysis)]
     often = f" in {analysis.iterations} checks" if analysis.iterations > 1 else ""
     warmup = f" (asked {analysis.warmup_duration} later)" if analysis.warmup_duration else ""
     return f"until {', '.join(told)}{often}{warmup}"
+
+
+def _late(metric: Metric) -> str:
+    return f" (asked {metric.initial_delay} later)" if metric.initial_delay else ""
 
 
 def _holds(scene: Scene) -> Iterator[str]:

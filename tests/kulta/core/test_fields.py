@@ -138,7 +138,15 @@ WHOLE: Mapping[str, tuple[Any, Any]] = {
 }
 """What stands around a field, twice, where it cannot be changed alone: by the end of its path."""
 
-DURATIONS = ("warmupDuration", "interval", "maxDuration", "minDuration", "window", "scaleDownDelay")
+DURATIONS = (
+    "warmupDuration",
+    "initialDelay",
+    "interval",
+    "maxDuration",
+    "minDuration",
+    "window",
+    "scaleDownDelay",
+)
 MOODS = {"good": 0.5, "bad": 50.0, "between": 4.0, "nothing": None, "silent": -1.0}
 
 

@@ -161,6 +161,11 @@ PROBLEMS = [
         id="Services of a strategy that has none",
     ),
     pytest.param(
+        {"strategy": {"simple": {"analysis": gen.analysis({**ERRORS, "initialDelay": "0s"})}}},
+        ("simple.analysis.metrics[0].initialDelay", "out of range"),
+        id="a delay of nothing",
+    ),
+    pytest.param(
         {"strategy": {"simple": {"analysis": gen.analysis(ERRORS, interval="0s")}}},
         ("simple.analysis.interval invalid", "out of range"),
         id="checks without a pause between them",

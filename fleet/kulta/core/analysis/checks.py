@@ -7,11 +7,10 @@ nothing but the numbers, they are written once a minute: a healthy rollout is al
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fleet.api.analysis import Analysis, AnalysisStatus, Metric, MetricResult, MetricStatus, Samples
 from fleet.api.conditions import MESSAGE_LIMIT
-from fleet.kit import durations
 from fleet.kulta.core.analysis import rounds, thresholds
 from fleet.kulta.core.analysis.rounds import Asked, Slot
 from fleet.kulta.core.analysis.thresholds import Answer, Counts, Verdict
@@ -72,27 +71,41 @@ def _judged(draft: Draft, analysis: Analysis | None) -> Finding:
     began = draft.status.step_start_time
     if analysis is None or not analysis.metrics or began is None:
         return NOTHING
-    warm = began
-    if analysis.warmup_duration is not None:
-        warm = began + durations.parse(analysis.warmup_duration)
-    if draft.now < warm:
-        draft.wake(warm)
-        message = f"the warm-up of {analysis.warmup_duration} is not over"
-        return Finding(wait=Wait(reason="WarmingUp", message=message, until=warm), is_judged=True)
-    slot = rounds.slot_of(analysis, began, warm, draft.now)
+    slots = tuple(rounds.slot_of(analysis, item, began, draft.now) for item in analysis.metrics)
+    warming = _warming(analysis, slots, draft.now)
+    if len(warming) == len(slots):
+        first = min(warming.values(), key=lambda wait: wait.until or draft.now)
+        if first.until is not None:
+            draft.wake(first.until)
+        return Finding(wait=first, is_judged=True)
     usual, status = rounds.source(draft, analysis.prometheus), _known(draft, analysis)
     if usual.address or all(metric.provider is not None for metric in analysis.metrics):
-        asked = tuple(rounds.asked_of(draft, item, slot, usual) for item in analysis.metrics)
-        status = _with_answers(draft, analysis, asked, slot, status)
-        rounds.ask(draft, analysis, asked, slot, status)
+        asked = tuple(
+            rounds.asked_of(draft, item, slot, usual)
+            for item, slot in zip(analysis.metrics, slots, strict=True)
+        )
+        status = _with_answers(draft, analysis, asked, status)
+        rounds.ask(draft, analysis, asked, status)
     else:
         status = _without_source(draft, analysis, status)
-    finding = _finding(analysis, status)
+    finding = _finding(analysis, status, warming)
     if finding.wait is None and not finding.failure and status.passed_at is None:
         status = status.model_copy(update={"passed_at": draft.now})
     kept = _keep(draft, status)
-    told = _finding(analysis, kept)
+    told = _finding(analysis, kept, warming)
     return replace(finding, wait=told.wait, person=told.person)
+
+
+def _warming(analysis: Analysis, slots: tuple[Slot, ...], now: datetime) -> dict[int, Wait]:
+    """Places of the metrics that are not asked yet, and why."""
+    found: dict[int, Wait] = {}
+    for place, (metric, slot) in enumerate(zip(analysis.metrics, slots, strict=True)):
+        if slot.start > now:
+            told = f"the warm-up of {analysis.warmup_duration} is not over"
+            if metric.initial_delay is not None:
+                told = f"{metric.name}: its initialDelay of {metric.initial_delay} is not over"
+            found[place] = Wait(reason="WarmingUp", message=told, until=slot.start)
+    return found
 
 
 def _known(draft: Draft, analysis: Analysis) -> AnalysisStatus:
@@ -106,41 +119,45 @@ def _known(draft: Draft, analysis: Analysis) -> AnalysisStatus:
         match = next((item for item in found if item.name == metric.name), None)
         if match is not None:
             found.remove(match)
+            if match.checked_at is None and match.verdict != "Pending":
+                # Counted by an engine that had one time for all of them.
+                match = match.model_copy(update={"checked_at": stored.checked_at})
         entries.append(match or MetricStatus(name=metric.name))
     return stored.model_copy(update={"metrics": tuple(entries)})
 
 
 def _with_answers(
-    draft: Draft,
-    analysis: Analysis,
-    asked: tuple[Asked, ...],
-    slot: Slot,
-    status: AnalysisStatus,
+    draft: Draft, analysis: Analysis, asked: tuple[Asked, ...], status: AnalysisStatus
 ) -> AnalysisStatus:
-    """The counts with this slot's answers, if all are there and not yet counted."""
-    judged = rounds.in_question(asked, slot, status)
-    answered = rounds.answered(draft, tuple(item for item, is_open in judged if is_open))
-    if answered is None or answered[0] < slot.start:
+    """The counts with the answers of this round, if all are there and not yet counted."""
+    judged = rounds.in_question(asked, status, draft.now)
+    news: dict[int, datetime] = {}
+    for place, (item, is_open) in enumerate(judged):
+        answered, before = rounds.answered(draft, item), status.metrics[place].checked_at
+        if not is_open:
+            continue
+        if answered is None:
+            return status
+        if before is None or answered[0] > before:
+            news[place] = answered[1]
+    if not news:
         return status
-    if status.checked_at is not None and answered[0] <= status.checked_at:
-        return status
-    early = slot.elapsed < timedelta(seconds=1)
     metrics = tuple(
-        _counted(draft, analysis, item, before, early=early) if is_open else before
-        for (item, is_open), before in zip(judged, status.metrics, strict=True)
+        _counted(draft, analysis, asked[place], before, news[place]) if place in news else before
+        for place, before in enumerate(status.metrics)
     )
-    return status.model_copy(update={"metrics": metrics, "checked_at": answered[1]})
+    return status.model_copy(update={"metrics": metrics, "checked_at": max(news.values())})
 
 
 def _counted(
-    draft: Draft, analysis: Analysis, asked: Asked, before: MetricStatus, *, early: bool
+    draft: Draft, analysis: Analysis, asked: Asked, before: MetricStatus, at: datetime
 ) -> MetricStatus:
     answer, metric = rounds.answer(draft, asked.value), asked.metric
     stable = rounds.answer(draft, asked.compared) if asked.compared else None
     requests = rounds.answer(draft, asked.new[0]) if asked.new else Answer()
     said = thresholds.judge(metric, answer, requests, stable, is_whole=asked.is_whole)
     verdict = said.verdict
-    if early and verdict is Verdict.INCONCLUSIVE:
+    if asked.slot.elapsed < timedelta(seconds=1) and verdict is Verdict.INCONCLUSIVE:
         verdict = Verdict.PENDING
     counts = thresholds.count(counts_of(before), verdict)
     return MetricStatus(
@@ -155,6 +172,7 @@ def _counted(
         failures=counts.failures,
         failed=counts.failed,
         errors=min(counts.errors, analysis.consecutive_error_limit),
+        checked_at=at,
         query=asked.value.shown,
         message=said.message[:MESSAGE_LIMIT],
         canary=_samples(draft, asked.new),
@@ -200,13 +218,13 @@ def _without_source(draft: Draft, analysis: Analysis, status: AnalysisStatus) ->
     return status.model_copy(update={"metrics": metrics})
 
 
-def _finding(analysis: Analysis, status: AnalysisStatus) -> Finding:
+def _finding(analysis: Analysis, status: AnalysisStatus, warming: Mapping[int, Wait]) -> Finding:
     """What the counts say; metrics that only run dry say nothing."""
-    pairs = zip(analysis.metrics, status.metrics, strict=True)
-    judged = [(metric, item) for metric, item in pairs if not _is_dry(analysis, metric)]
-    results = {item.name: _result(item) for _, item in judged if item.value is not None}
+    pairs = enumerate(zip(analysis.metrics, status.metrics, strict=True))
+    judged = [(n, *pair) for n, pair in pairs if not _is_dry(analysis, pair[0])]
+    results = {item.name: _result(item) for _, _, item in judged if item.value is not None}
     wait, person = None, None
-    for metric, item in judged:
+    for place, metric, item in judged:
         verdict, counts = Verdict(item.verdict), counts_of(item)
         if thresholds.rolls_back(metric, analysis, verdict, counts):
             blind = verdict is Verdict.ERROR
@@ -219,7 +237,7 @@ def _finding(analysis: Analysis, status: AnalysisStatus) -> Finding:
         if person is None and thresholds.needs_person(analysis, counts):
             person = _undecided(metric, item)
         if wait is None and not thresholds.passes(analysis, verdict, counts):
-            wait = _held(analysis, metric, item)
+            wait = warming.get(place) or _held(analysis, metric, item)
     is_judged = bool(judged)
     return Finding(wait=person or wait, person=person, metrics=results, is_judged=is_judged)
 

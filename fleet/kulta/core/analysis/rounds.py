@@ -1,15 +1,22 @@
 """Rounds of questions: which queries, when, and what has been answered.
 
-Time is cut into slots of one interval since the end of the warm-up; every query of the analysis is
-asked once in a slot, all at the same time, so that one round is one check. Only a metric whose
-source did not answer is asked again before the slot is over. Used by `checks`.
+Time is cut into slots of one interval since the end of the warm-up, for each metric by its own
+interval and delay; its queries are asked once in a slot, at the same time, and together with those
+of the metrics that are due as well: one round is one check of each of them. Only a metric whose
+source did not answer is asked again before its slot is over. Used by `checks`.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from fleet.api.analysis import SERVICE_SOURCES, Analysis, AnalysisStatus, Metric
+from fleet.api.analysis import (
+    SERVICE_SOURCES,
+    Analysis,
+    AnalysisStatus,
+    Metric,
+    MetricStatus,
+)
 from fleet.api.providers import Prometheus, Provider
 from fleet.kit import durations, placeholders
 from fleet.kulta.core.analysis import queries
@@ -26,7 +33,7 @@ RETRY = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """The present stretch of one interval."""
+    """The present stretch of one interval; while its start is to come, the first one."""
 
     start: datetime
     end: datetime
@@ -39,6 +46,7 @@ class Asked:
     """The queries of one metric."""
 
     metric: Metric
+    slot: Slot
     value: Query
     new: tuple[Query, Query] | None
     """Requests and failures of the new revision; None where nobody asks for them."""
@@ -60,16 +68,22 @@ class Asked:
         return (self.value, *more, *(self.new or ()), *(self.stable or ()))
 
 
-def slot_of(analysis: Analysis, began: datetime, warm: datetime, now: datetime) -> Slot:
-    length = interval(analysis)
-    start = warm + (now - warm) // length * length
+def slot_of(analysis: Analysis, metric: Metric, began: datetime, now: datetime) -> Slot:
+    """The slot of that metric in a step that began then."""
+    length, delay = _interval(analysis, metric), metric.initial_delay or analysis.warmup_duration
+    warm = began + (durations.parse(delay) if delay else timedelta(0))
+    start = warm + max((now - warm) // length, 0) * length
     return Slot(start=start, end=start + length, elapsed=start - began)
 
 
 def interval(analysis: Analysis) -> timedelta:
-    """Time between two checks: the smallest interval of all metrics."""
-    given = (item.interval or analysis.interval for item in analysis.metrics)
-    return min(durations.parse(item) if item else INTERVAL for item in given)
+    """The smallest interval of all metrics."""
+    return min(_interval(analysis, metric) for metric in analysis.metrics)
+
+
+def _interval(analysis: Analysis, metric: Metric) -> timedelta:
+    given = metric.interval or analysis.interval
+    return durations.parse(given) if given else INTERVAL
 
 
 def source(draft: Draft, wanted: Prometheus | None) -> Query:
@@ -98,6 +112,7 @@ def asked_of(draft: Draft, metric: Metric, slot: Slot, usual: Query) -> Asked:
     is_compared = metric.compare_to_stable is not None
     return Asked(
         metric=metric,
+        slot=slot,
         value=_question(metric, usual, new, old),
         new=_samples(usual, new) if is_counted else None,
         stable=_samples(usual, old) if old and is_counted else None,
@@ -154,29 +169,37 @@ def _question(metric: Metric, usual: Query, series: Series, stable: Series | Non
 
 
 def in_question(
-    asked: tuple[Asked, ...], slot: Slot, status: AnalysisStatus
+    asked: tuple[Asked, ...], status: AnalysisStatus, now: datetime
 ) -> tuple[tuple[Asked, bool], ...]:
-    """Each metric, and whether this slot has still something to say about it.
+    """Each metric, and whether its slot has still something to say about it.
 
-    Once the slot's round is counted, only metrics without an answer are asked again: another
-    failure of the rest would be the second in one slot, whatever else repeats or restarts.
+    Once the slot is counted, only a metric without an answer is asked again: another failure of
+    the rest would be the second in one slot, whatever else repeats or restarts.
     """
-    is_counted = status.checked_at is not None and status.checked_at >= slot.start
-    verdicts = (Verdict(item.verdict) for item in status.metrics)
     return tuple(
-        (item, not is_counted or verdict is Verdict.ERROR)
-        for item, verdict in zip(asked, verdicts, strict=True)
+        (item, item.slot.start <= now and (_is_new(item, known) or _has_failed(known)))
+        for item, known in zip(asked, status.metrics, strict=True)
     )
 
 
-def answered(draft: Draft, asked: tuple[Asked, ...]) -> tuple[datetime, datetime] | None:
-    """When the first and the last of the needed answers came; None while one is missing."""
+def _is_new(asked: Asked, known: MetricStatus) -> bool:
+    """Nothing of its slot has been counted."""
+    return known.checked_at is None or known.checked_at < asked.slot.start
+
+
+def _has_failed(known: MetricStatus) -> bool:
+    """Its source did not answer."""
+    return Verdict(known.verdict) is Verdict.ERROR
+
+
+def answered(draft: Draft, asked: Asked) -> tuple[datetime, datetime] | None:
+    """When the first and the last of its needed answers of this slot came; None while one is
+    missing."""
     known = draft.look.observed.measurements
-    needed = {query for item in asked for query in item.needed}
-    if not needed or not needed <= known.keys():
+    if not set(asked.needed) <= known.keys():
         return None
-    moments = [known[query].at for query in needed]
-    return min(moments), max(moments)
+    moments = [known[query].at for query in asked.needed]
+    return (min(moments), max(moments)) if min(moments) >= asked.slot.start else None
 
 
 def answer(draft: Draft, query: Query) -> Answer:
@@ -184,27 +207,27 @@ def answer(draft: Draft, query: Query) -> Answer:
     return Answer() if found is None else Answer(value=found.value, error=found.error)
 
 
-def ask(
-    draft: Draft,
-    analysis: Analysis,
-    asked: tuple[Asked, ...],
-    slot: Slot,
-    status: AnalysisStatus,
-) -> None:
-    """Ask what is due, each text once, else say when something will be."""
-    wanted = [item for item, is_open in in_question(asked, slot, status) if is_open]
-    since = _since(analysis, slot, status) if wanted else slot.end
-    if since > draft.now:
-        draft.wake(since)
-        return
+def ask(draft: Draft, analysis: Analysis, asked: tuple[Asked, ...], status: AnalysisStatus) -> None:
+    """Ask what is due, each text once, and say when something else will be."""
     known = draft.look.observed.measurements
-    texts = dict.fromkeys(query for item in wanted for query in item.queries)
-    draft.queries.extend(query for query in texts if query not in known or known[query].at < since)
-    draft.wake(slot.end)
+    texts: dict[Query, None] = {}
+    due = [item.slot.start if item.slot.start > draft.now else item.slot.end for item in asked]
+    for (item, is_open), counted in zip(
+        in_question(asked, status, draft.now), status.metrics, strict=True
+    ):
+        since = _since(analysis, item, counted) if is_open else draft.now
+        if since > draft.now:
+            due.append(since)
+        elif is_open:
+            old = (query for query in item.queries if query not in known or known[query].at < since)
+            texts |= dict.fromkeys(old)
+    draft.queries.extend(texts)
+    draft.wake(min(due))
 
 
-def _since(analysis: Analysis, slot: Slot, status: AnalysisStatus) -> datetime:
+def _since(analysis: Analysis, asked: Asked, known: MetricStatus) -> datetime:
     """Since when an answer is new: the slot's start; after an error, a while after that."""
-    if status.checked_at is None or status.checked_at < slot.start:
-        return slot.start
-    return min(status.checked_at + min(RETRY, interval(analysis)), slot.end)
+    if known.checked_at is None or known.checked_at < asked.slot.start:
+        return asked.slot.start
+    patience = min(RETRY, _interval(analysis, asked.metric))
+    return min(known.checked_at + patience, asked.slot.end)

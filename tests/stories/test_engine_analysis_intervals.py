@@ -1,0 +1,89 @@
+"""Stories of metrics with a time of their own: how often each is asked, and from when on."""
+
+from typing import Any
+
+import pytest
+
+from fleet.api.rollout import Phase
+from tests import gen
+from tests.kulta.world import World
+from tests.stories.test_engine_analysis import ERROR_RATE, judged, rounds
+from tests.stories.test_engine_canary import running
+
+QUEUE: dict[str, Any] = {"name": "queue", "query": "max(queue)", "threshold": 1}
+LATER = {**QUEUE, "name": "later", "interval": "2m"}
+
+
+def good(text: str) -> float:
+    return 0.5
+
+
+def times(world: World) -> int:
+    """How often the queue was asked about."""
+    return world.asked.count("max(queue)")
+
+
+def test_each_is_asked_in_its_own_interval() -> None:
+    world = judged(good, ERROR_RATE, LATER)
+    world.run(240)
+    assert (rounds(world), times(world)) == (9, 3)
+
+
+def test_one_text_is_asked_once_a_tick_whoever_it_is_for() -> None:
+    world = judged(good, QUEUE, LATER)
+    world.run(240)
+    assert times(world) == 9
+
+
+def test_a_slow_metric_counts_one_failure_in_its_own_interval() -> None:
+    world = judged(
+        lambda text: 9.0 if "queue" in text else 0.5, ERROR_RATE, {**LATER, "failureThreshold": 2}
+    )
+    world.run(110)
+    assert [item.failures for item in world.status.analysis.metrics] == [0, 1]
+    world.run(20)
+    assert world.status.phase is Phase.FAILED
+
+
+def test_a_step_waits_for_the_checks_of_the_slowest() -> None:
+    world = judged(good, ERROR_RATE, LATER, step=20, iterations=2)
+    world.run(100)
+    assert world.state[1] == 0
+    assert world.status.message.endswith("later has passed 1 of 2 checks")
+    world.run(40)
+    assert world.state[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("warmup", "asked"),
+    [
+        pytest.param({}, (True, False), id="the others are asked at once"),
+        pytest.param({"warmupDuration": "2m"}, (False, False), id="it is no part of the warm-up"),
+    ],
+)
+def test_a_metric_is_asked_after_its_delay(warmup: Any, asked: tuple[bool, bool]) -> None:
+    world = judged(good, ERROR_RATE, {**QUEUE, "initialDelay": "1m"}, step=20, **warmup)
+    world.run(50)
+    assert (rounds(world) > 0, times(world) > 0) == asked
+    assert "queue: its initialDelay of 1m is not over" in world.status.message
+    world.run(15)
+    assert times(world) == 1
+    world.run(70)
+    assert world.state[1] >= 1, "both have passed"
+
+
+def test_counts_of_an_engine_with_one_time_for_all_are_not_counted_again() -> None:
+    metric = {**ERROR_RATE, "failureThreshold": 9}
+    world = running((20, None), 100, analysis=gen.analysis(metric))
+    world.answer = lambda text: 9.0
+    world.image("shop:v2")
+    world.run(5)
+    known = world.status.analysis
+    assert known is not None
+    (mine,) = known.metrics
+    old = known.model_copy(update={"metrics": (mine.model_copy(update={"checked_at": None}),)})
+    world.status = world.status.model_copy(update={"analysis": old})
+    world.measurements.clear()
+    world.run(5)
+    assert world.status.analysis is not None
+    assert (rounds(world), world.status.analysis.metrics[0].failures) == (1, 1)

@@ -1,6 +1,7 @@
 """The Gateway API router: two weights and nothing else, taken by every gateway, given back."""
 
 import copy
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -246,6 +247,17 @@ def test_route_is_given_back_as_it_was(before: Any) -> None:
     assert restored["spec"] == original["spec"]
     assert names.ORIGINAL_WEIGHTS not in restored["metadata"]["annotations"]
     assert ROUTER.restored(original, BACKENDS) is None
+
+
+def test_note_with_a_broken_port_still_has_its_weights() -> None:
+    """Between what it divided is known from the spec."""
+    changed = weighted(gen.route(60, 40), 20)
+    note = json.loads(changed["metadata"]["annotations"][names.ORIGINAL_WEIGHTS])
+    note[gen.NAME]["port"] = "http"
+    changed["metadata"]["annotations"][names.ORIGINAL_WEIGHTS] = json.dumps(note)
+    restored = ROUTER.restored(changed, BACKENDS)
+    assert restored is not None
+    assert [ref["weight"] for ref in refs(restored)] == [60, 40]
 
 
 @pytest.mark.parametrize(

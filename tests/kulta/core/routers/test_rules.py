@@ -9,6 +9,7 @@ import pytest
 from fleet.api import names
 from fleet.api.experiment import CookieMatch
 from fleet.kulta.core import arms
+from fleet.kulta.core.routers import rules
 from fleet.kulta.core.routers.base import Backends, Branch, Header
 from fleet.kulta.core.routers.gatewayapi import GatewayRouter
 from tests import gen
@@ -255,6 +256,28 @@ def test_several_arms_have_rules_of_their_own() -> None:
         ["variant-b", "variant-b-cookie", "variant-c"],
         [[B], [B], [C], [A]],
     )
+
+
+@pytest.mark.parametrize(
+    ("others", "port"),
+    [
+        pytest.param([], 80, id="the one that there is"),
+        pytest.param([], 8080, id="the one that there is, whatever its port"),
+        pytest.param([{"port": 8080}], 80, id="of two, the one with our port"),
+        pytest.param([{"kind": "Bucket"}], 80, id="what is no Service does not count"),
+        pytest.param([{"group": "x.example.com"}], 80, id="nor what is of another group"),
+        pytest.param([{"name": "other"}], 80, id="nor another Service"),
+        pytest.param([{}], None, id="none, where two have our port"),
+        pytest.param([{"port": 81}, {"port": 82}], 80, id="of three, the one with our port"),
+    ],
+)
+def test_the_reference_that_rules_of_ours_stand_in_for(
+    others: list[dict[str, Any]], port: int | None
+) -> None:
+    first = {**gen.backend(A, 1), "port": port or 80}
+    rest = [{**gen.backend(A, 1), "port": 80, **item} for item in others]
+    found = rules.reference({"backendRefs": [*rest, first]}, backends())
+    assert found == (None if port is None else first)
 
 
 def test_weights_of_another_strategy_are_given_back_first() -> None:

@@ -70,6 +70,21 @@ def test_rules_come_after_the_pods() -> None:
     assert match["path"] == gen.SHOP["path"]
 
 
+def test_one_pod_answers_as_well_as_four() -> None:
+    world = begun(replicas=1).run(60)
+    assert (world.status.phase, world.ready("shop:v2")) == (Phase.EXPERIMENTING, 1)
+    assert leads(world) == [gen.VARIANT, gen.STABLE]
+    assert "lost" not in world.status.message
+
+
+def test_a_newer_revision_has_nothing_of_the_experiment_before() -> None:
+    world = begun(analysis=gen.ab_analysis(minDuration="1h"), answer=Audience(BETTER)).run(600)
+    assert known(world).started_at is not None
+    world.image("shop:v3")
+    world.tick()
+    assert (world.status.phase, world.status.ab_experiment) == (Phase.PROGRESSING, None)
+
+
 def test_without_a_route_services_are_pointed_and_nothing_else() -> None:
     """Who divides the traffic is somebody else's matter; the arms have all their pods."""
     world = begun(routed=False)

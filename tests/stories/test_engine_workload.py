@@ -260,6 +260,7 @@ def test_a_deployment_that_is_scaled_up_again_is_contested(scaler: str, said: st
     assert world.size_before == 2
     assert world.condition("Degraded") == ("True", "WorkloadContested")
     assert world.condition("WorkloadReady") == ("False", "WorkloadContested")
+    assert world.detail("WorkloadReady") == world.detail("Degraded") != ""
     world.scale(0, scaler)
     world.run(5)
     assert world.condition("Degraded") is None

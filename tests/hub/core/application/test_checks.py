@@ -75,6 +75,24 @@ def test_every_duration_is_read(where: str, value: Any) -> None:
     assert f"spec.deliveryPolicy.{where}: '9d' is out of range: {LONG}" in told
 
 
+@pytest.mark.parametrize(
+    ("gate", "path"),
+    [
+        pytest.param({"schedule": {"cron": "0 8 * * *", "duration": "9d"}}, "schedule.duration",
+                     id="of a window"),
+        pytest.param({"approval": {"expiresAfter": "9d"}}, "approval.expiresAfter", id="of a yes"),
+        pytest.param({"hook": {"url": "http://a", "timeout": "9d"}}, "hook.timeout",
+                     id="of a hook"),
+        pytest.param({"soak": "9d"}, "soak", id="of a soak"),
+    ],
+)  # fmt: skip
+def test_every_duration_of_a_gate_is_read(gate: dict[str, Any], path: str) -> None:
+    wave = {"name": "all", "remaining": True, "after": [gate]}
+    (told,) = problems(put(f"{POLICY}/waves", [wave]))
+    where = f"spec.deliveryPolicy.waves[0].after[0].{path}"
+    assert told == f"{where}: '9d' is out of range: {LONG}"
+
+
 @pytest.mark.parametrize("url", ["http://gate.ops/ok", "https://gate.ops/ok"])
 def test_the_address_of_a_hook_has_a_scheme(url: str) -> None:
     def waves(address: str) -> dict[str, Any]:

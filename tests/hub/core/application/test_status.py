@@ -104,6 +104,23 @@ def test_an_application(run: FleetRollout, clusters: str, expected: dict[str, An
     assert told(answer) == {**expected, "revision": run.spec.revision}
 
 
+def test_an_undo_of_a_run_that_is_gone() -> None:
+    run = standing_at(RunPhase.SUCCEEDED)
+    gone = run.model_copy(
+        update={"status": run.status.model_copy(update={"undo_to": "checkout-0"})}
+    )
+    message = "undo: run checkout-0 is gone: ask with undo/<id>/<run> for another"
+    answer = decision.decide(application(), look("a", "b", runs=(gone,)), NOON)
+    assert answer.actions == ()
+    assert told(answer) == {
+        "phase": "Degraded",
+        "observedGeneration": 3,
+        "runs": 1,
+        "message": message,
+        "conditions": [f"Accepted False Refused: {message}", f"Ready False Refused: {message}"],
+    }
+
+
 @pytest.mark.parametrize(
     ("phase", "said"),
     [

@@ -48,6 +48,9 @@ BROKEN = [gen.item(name, BAD, reason="Timeout") for name in SIX]
         pytest.param(f"approve/2/{LONG}:x", [], {}, f"the approval is for plan x, this run's is "
                      f"{{digest}}: look at it, then write approve/<id>/{LONG}:{{digest}}",
                      id="another plan"),
+        pytest.param(f"approve/2/all:{LONG}", [], {}, f"the approval is for plan {LONG[:64]}, this "
+                     "run's is {digest}: look at it, then write approve/<id>/all:{digest}",
+                     id="a plan of many words"),
         pytest.param(f"promote/2/{LONG}", [], {},
                      f"{LONG[:64]} is no wave of this run: name one of all", id="no wave"),
         pytest.param(f"undo/2/{LONG}", [], {},
@@ -66,7 +69,8 @@ def test_what_is_answered(
     world = observed(*SIX, items=items, requests=(request_,), authors={request_: "jane"})
     found = plan.next(run, world, NOON).status
     wanted = told.format(digest=found.plan_digest)[:150]
-    assert any(entry.message.startswith(wanted) for entry in found.history)
+    messages = [entry.message[:150] for entry in found.history]
+    assert any(text == wanted or text.startswith(f"{wanted}: write ") for text in messages)
     assert found.handled == (("2",) if "/" in request_ else (LONG[:253],))
 
 

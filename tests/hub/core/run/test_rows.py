@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from fleet.api.fleetrollout import RunPhase, WaveStatus
+from fleet.api.conditions import condition
+from fleet.api.fleetrollout import ClusterPhase, RunPhase, WaveStatus
 from fleet.hub.core.actions import StartCluster
 from fleet.hub.core.run import plan
 from tests.conftest import NOON
@@ -125,6 +126,26 @@ def test_a_slot_that_is_free_too_early_is_looked_at_when_it_may_be_taken() -> No
     answer = plan.next(run, observed("a", "b", items=[gen.item("a")]), NOON + MINUTE)
     assert (did(answer), answer.status.reason) == ([], "WaitingForClusters")
     assert answer.recheck_at == NOON + 2 * MINUTE
+
+
+def test_who_counts_first_is_looked_at_before_a_window_opens() -> None:
+    window = {"schedule": {"cron": "0 16 * * *", "duration": "1h"}}
+    run = begun(gen.run(gen.wave("all", "a", "b", after=(window,))))
+    world = observed("a", "b", items=[gen.item("a", DONE)], lost=["b"])
+    answer = plan.next(run, world, NOON)
+    assert (answer.status.reason, answer.status.until) == ("OutsideWindow", NOON + 4 * HOUR)
+    assert answer.recheck_at == NOON + 2 * HOUR, "b counts as failed"
+
+
+def test_one_that_has_counted_is_not_waited_for() -> None:
+    seen = condition("Reachable", False, "Unreachable", "connection refused")
+    lost = seen.model_copy(update={"last_transition_time": NOON})
+    item = gen.item("a", ClusterPhase.UNREACHABLE, conditions=(lost,))
+    run = begun(gen.run(gen.wave("all", "a", failure_budget=1)))
+    world = observed("a", items=[item], lost=["a"])
+    assert plan.next(run, world, NOON + HOUR).recheck_at == NOON + 2 * HOUR
+    late = plan.next(run, world, NOON + 3 * HOUR)
+    assert (late.status.counts.unreachable, late.recheck_at) == (1, None)
 
 
 def test_the_end_of_a_doubt_is_remembered() -> None:

@@ -6,6 +6,7 @@ other; clients ask both all the time, and none of them is refused.
 
 import asyncio
 import math
+import urllib.request
 from collections.abc import Iterator, Mapping
 from statistics import NormalDist
 from typing import Any
@@ -53,14 +54,14 @@ def host(name: str) -> str:
 class Stage:
     """A Rollout, and clients who ask for it through both gateways."""
 
-    def __init__(self, court: Court, name: str, strategy: Manifest) -> None:
+    def __init__(self, court: Court, name: str, strategy: Manifest, **spec: Any) -> None:
         self.court, self.name = court, name
         self.subject = Subject(
             plane=court.plane,
             namespace=PLACE,
             name=name,
             strategy=strategy,
-            spec=template(name, "v1"),
+            spec=template(name, "v1") | spec,
         )
         self.subject.apply("unused")
 
@@ -104,7 +105,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stages(court: Court) -> dict[str, Stage]:
-    """A canary and an experiment, their first revisions complete."""
+    """A canary, an experiment and a blue-green, their first revisions complete."""
     court.plane.add_namespace(PLACE)
     court.plane.apply(
         service(PLACE, "shop-stable", "shop", "stable"),
@@ -114,8 +115,16 @@ def stages(court: Court) -> dict[str, Stage]:
         service(PLACE, "lab-a", "lab", "variant-a"),
         service(PLACE, "lab-b", "lab", "variant-b"),
         judged(route(PLACE, "lab", "lab-a")),
+        service(PLACE, "web-active", "web", "active"),
+        service(PLACE, "web-preview", "web", "preview"),
+        *old(),
+        judged(web()),
     )
-    made = {"shop": Stage(court, "shop", CANARY), "lab": Stage(court, "lab", EXPERIMENT)}
+    made = {
+        "shop": Stage(court, "shop", CANARY),
+        "lab": Stage(court, "lab", EXPERIMENT),
+        "web": Stage(court, "web", BLUE_GREEN, scaleDownDelay="1h"),
+    }
     for stage in made.values():
         stage.subject.wait(phase="Completed", readyReplicas=2, within=60)
     return made
@@ -149,6 +158,15 @@ EXPERIMENT: Manifest = {
 }
 
 
+BLUE_GREEN: Manifest = {
+    "blueGreen": {
+        "activeService": "web-active",
+        "previewService": "web-preview",
+        "trafficRouting": {"gatewayAPI": {"httpRoute": "web"}},
+    }
+}
+
+
 def shop() -> Manifest:
     """One rule with a filter and both Services, the user's own for a header, and the rest."""
     made = route(PLACE, "shop", "shop-stable", "shop-canary")
@@ -163,6 +181,30 @@ def shop() -> Manifest:
         rule,
     ]
     return made
+
+
+def web() -> Manifest:
+    """Half of one path for a Service that nobody manages; of all the rest it gets copies."""
+    made = route(PLACE, "web", "web-active", "web-preview")
+    (rule,) = made["spec"]["rules"]
+    legacy = {"name": "web-old", "port": 80}
+    copied = {"type": "RequestMirror", "requestMirror": {"backendRef": legacy}}
+    path = {"path": {"type": "PathPrefix", "value": "/old"}}
+    both = [*rule["backendRefs"], legacy | {"weight": 100}]
+    made["spec"]["rules"] = [
+        {"matches": [path], "backendRefs": both},
+        rule | {"filters": [copied]},
+    ]
+    return made
+
+
+def old() -> tuple[Manifest, Manifest]:
+    """What is not a Rollout's: a Service of one pod."""
+    found = service(PLACE, "web-old", "web-old", "")
+    found["spec"]["selector"] = {"app": "web-old"}
+    pod = template("web-old", "v0")["template"]
+    meta = pod["metadata"] | {"name": "web-old", "namespace": PLACE}
+    return found, {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod["spec"]}
 
 
 def rpc() -> Manifest:
@@ -319,3 +361,35 @@ def test_an_experiment_is_for_those_who_ask_for_it(stages: dict[str, Stage]) -> 
 def _wait_for_rules(stage: Stage) -> None:
     """Contour says that it has a rule a moment before its Envoy does."""
     until(lambda: stage.versions({"X-Variant": "B"}) == {"v2"}, "B is answered", within=10)
+
+
+def test_nobody_is_refused_while_all_traffic_changes_hands_and_back(
+    stages: dict[str, Stage],
+) -> None:
+    """[RP-08] [RP-11] Blue-green, promoted and taken back. The back-end that nobody manages keeps
+    its half of a path, and the copies that the user has ordered are sent meanwhile."""
+    stage = stages["web"]
+    web, before, clients = stage.subject, stage.rules(), stage.load(**STEADY)
+    with sending(*clients):
+        all_from("v1", *clients)
+        stage.change("v2")
+        web.wait(phase="Preview", within=60)
+        assert stage.versions({}) == {"v1"}
+        for verb, phase, version in (("promote", "Completed", "v2"), ("rollback", "Failed", "v1")):
+            web.request(verb)
+            web.wait(phase=phase, within=60)
+            all_from(version, *clients)
+            assert {one.version for one in stage.ask("/old", {}, times=30)} == {"v0", version}
+    assert stage.rules() == before
+    assert refused(clients) == []
+    sent = sum(len(one.answers) for one in clients)
+    assert sent < 2 * copies(stage), "more than half of the copies have arrived"
+
+
+def copies(stage: Stage) -> float:
+    """The requests that have come to the Service which nobody manages."""
+    _, pod = stage.court.plane.call("GET", f"/api/v1/namespaces/{PLACE}/pods/web-old")
+    with urllib.request.urlopen(f"http://{pod['status']['podIP']}:8080/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    counts = (line for line in lines if line.startswith("http_requests_total"))
+    return sum(float(line.rpartition(" ")[2]) for line in counts)

@@ -24,8 +24,9 @@ from fleet.hub.core import policy
 from fleet.hub.core.application import occasion, validation
 from fleet.kit import documents
 from fleet.rendering import environment, tenant
-from fleet.rendering.render import Rendered, render
+from fleet.rendering.render import Rendered
 from fleet.rendering.tenant import Own
+from fleet.wiring import proofs
 
 KINDS: dict[str, type[Object[Any, Any]]] = {
     "Application": Application,
@@ -79,11 +80,12 @@ def command(
         revision = occasion.revision(resolved, used.digest, texts)
         snapshot = Snapshot(name=application.name, spec=resolved, templates=dict(texts))
         namespace = application.namespace or "default"
-        for member in members:
-            found = render(used, snapshot, namespace, member, fleet, revision)
-            if wrong := validation.overridden(resolved, member.metadata.labels):
-                raise UserError("InvalidSpec", f"cluster {member.name}: {wrong}")
-            typer.echo(_text(member.name, found, output), nl=False)
+        with proofs.opened(used) as drawing:
+            for member in members:
+                found = drawing.render(snapshot, namespace, member, fleet, revision)
+                if wrong := validation.overridden(resolved, member.metadata.labels):
+                    raise UserError("InvalidSpec", f"cluster {member.name}: {wrong}")
+                typer.echo(_text(member.name, found, output), nl=False)
     for name in sorted({item.spec.destination.fleet for item in applications_} - fleets.keys()):
         text = f"Fleet {name} is in none of the files: add it with -f, if it has defaults"
         typer.echo(text, err=True)

@@ -11,6 +11,7 @@ Who takes too long is told so while he is still in Python; the rest is the syste
 a file is refused, and what cannot be interrupted is ended.
 """
 
+import contextlib
 import functools
 import resource
 import signal
@@ -70,7 +71,8 @@ def answer(line: bytes) -> bytes:
 
 
 def confine() -> None:
-    """From now on no other file, no other process, no more memory; not even as root."""
+    """From now on no other file, no other process, no more memory; not even as root. On other
+    systems than a hub's, where a command of a person prints, as far as they know such limits."""
     for limit, most in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
         (resource.RLIMIT_CPU, LIFE_SECONDS),
@@ -79,7 +81,8 @@ def confine() -> None:
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_NOFILE, 3),
     ):
-        resource.setrlimit(limit, (most, most))
+        with contextlib.suppress(*() if sys.platform == "linux" else (OSError, ValueError)):
+            resource.setrlimit(limit, (most, most))
 
 
 def too_long(seconds: float) -> str:

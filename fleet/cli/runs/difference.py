@@ -5,7 +5,7 @@ with the revision of the new one: a changed digest alone is no difference that a
 Clusters whose lines differ in the same way are one group.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from rich.text import Text
 
+from fleet.api import Fleet, MemberCluster
 from fleet.api.fleetrollout import FleetRollout, Snapshot
 from fleet.api.meta import Manifest
 from fleet.api.names import APPLIED_ANNOTATION, CLUSTER_LABEL, ClusterName
@@ -20,12 +21,14 @@ from fleet.cli import page
 from fleet.cli.runs.inputs import Due, Inputs
 from fleet.errors import UserError
 from fleet.kit import phrases
-from fleet.rendering.environment import TemplateSet
-from fleet.rendering.render import render
+from fleet.rendering.render import Rendered
 
 AROUND = 3
 SHOWN = 8
 STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+Draw = Callable[[Snapshot, str, MemberCluster, Fleet, str], tuple[Rendered, ...]]
+"""What a snapshot makes, in a namespace of the hub, for a member of a fleet, with a revision."""
 
 Manifests = dict[str, str]
 """`Rollout checkout/checkout` → its YAML."""
@@ -42,13 +45,13 @@ class Group:
     """A unified diff; empty where nothing changes."""
 
 
-def groups(inputs: Inputs, due: Due, templates: TemplateSet) -> list[Group]:
+def groups(inputs: Inputs, due: Due, draw: Draw) -> list[Group]:
     """All clusters of the run, those of the first wave first. Raises UserError as rendering does,
     for the new side."""
     found: dict[tuple[str, ...], tuple[list[str], str, tuple[str, ...]]] = {}
     for name in (name for wave in due.plan.waves for name in wave.clusters):
-        before, words = _before(inputs, due, templates, name)
-        after = _after(inputs, due, templates, name)
+        before, words = _before(inputs, due, draw, name)
+        after = _after(inputs, due, draw, name)
         lines = tuple(_compared(before, after))
         own = f"{CLUSTER_LABEL}: {name}"  # the one line that is never the same
         key = (words, *(line.replace(own, "") for line in lines if line[:1] in "+-"))
@@ -59,16 +62,16 @@ def groups(inputs: Inputs, due: Due, templates: TemplateSet) -> list[Group]:
     ]
 
 
-def _after(inputs: Inputs, due: Due, templates: TemplateSet, name: str) -> Manifests:
+def _after(inputs: Inputs, due: Due, draw: Draw, name: str) -> Manifests:
     snapshot = Snapshot(
         name=inputs.application.name,
         spec=due.proposal.spec,
         templates=dict(due.proposal.templates),
     )
-    return _rendered(inputs, due, templates, name, snapshot)
+    return _rendered(inputs, due, draw, name, snapshot)
 
 
-def _before(inputs: Inputs, due: Due, templates: TemplateSet, name: str) -> tuple[Manifests, str]:
+def _before(inputs: Inputs, due: Due, draw: Draw, name: str) -> tuple[Manifests, str]:
     """What was sent there last, and how a person would call it."""
     item = next((one for one in inputs.observed.clusters if one.spec.cluster == name), None)
     sent = item.status.dispatch.run if item is not None else ""
@@ -78,7 +81,7 @@ def _before(inputs: Inputs, due: Due, templates: TemplateSet, name: str) -> tupl
     if run is None:
         return {}, f"something of {sent}, which is not kept"
     try:
-        found = _rendered(inputs, due, templates, name, run.spec.application)
+        found = _rendered(inputs, due, draw, name, run.spec.application)
     except UserError as error:
         return {}, f"{sent}, which cannot be rendered any more ({error})"
     return found, sent
@@ -88,15 +91,13 @@ def _run(inputs: Inputs, name: str) -> FleetRollout | None:
     return next((run for run in inputs.observed.runs if run.name == name), None)
 
 
-def _rendered(
-    inputs: Inputs, due: Due, templates: TemplateSet, name: str, snapshot: Snapshot
-) -> Manifests:
+def _rendered(inputs: Inputs, due: Due, draw: Draw, name: str, snapshot: Snapshot) -> Manifests:
     observed = inputs.observed
     assert observed.fleet is not None
     cluster = observed.members[ClusterName(name)].cluster
     namespace = inputs.application.namespace
     revision = due.proposal.revision
-    items = render(templates, snapshot, namespace, cluster, observed.fleet, revision)
+    items = draw(snapshot, namespace, cluster, observed.fleet, revision)
     return {
         f"{item.resource.kind} {item.namespace}/{item.name}": yaml.safe_dump(
             _plain(item.manifest), sort_keys=False

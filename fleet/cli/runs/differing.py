@@ -10,6 +10,7 @@ from fleet.cli.runs import difference, inputs
 from fleet.cli.runs.planning import FORMS, Files, Subject
 from fleet.cli.screen import Screen
 from fleet.rendering import environment
+from fleet.wiring import proofs
 
 DIFFERS = 1
 ExitCode = Annotated[
@@ -37,7 +38,8 @@ def diff(
     )
     found = inputs.read(asked)
     templates = environment.read(settings.files("templates"))
-    groups = difference.groups(found, inputs.due(found), templates)
+    with proofs.opened(templates) as drawing:
+        groups = difference.groups(found, inputs.due(found), drawing.render)
     if output == "table":
         Screen(plain=no_color).show(difference.lines(groups))
     else:

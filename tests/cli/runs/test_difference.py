@@ -1,17 +1,23 @@
 """What would change where: grouped by equal changes, against what each cluster was sent last."""
 
+import functools
 from dataclasses import replace
 
+from fleet.api.application import Templates
 from fleet.cli.runs import difference, inputs
 from fleet.cli.runs.difference import Group
+from fleet.rendering.render import render
+from fleet.rendering.tenant import Own
 from tests.cli.runs import scenes
 from tests.hub import gen, world
 from tests.hub.world import World
 
+DRAW = functools.partial(render, world.TEMPLATES)
+
 
 def found(here: World) -> list[Group]:
     known = scenes.known(here)
-    return difference.groups(known, inputs.due(known), world.TEMPLATES)
+    return difference.groups(known, inputs.due(known), DRAW)
 
 
 def changed(group: Group) -> list[str]:
@@ -30,6 +36,24 @@ def test_nothing_changes_where_everybody_has_it() -> None:
     groups = found(scenes.succeeded())
     assert not difference.has_any(groups)
     assert [line.plain for line in difference.lines(groups)] == ["a, b, c: nothing changes"]
+
+
+def test_a_template_of_ones_own_is_drawn_against_what_the_run_has_frozen() -> None:
+    known = scenes.known(scenes.succeeded())
+    text = dict(world.TEMPLATES.files)["services.yaml.j2"].replace(
+        "{% import", "{# mine #}{% import"
+    )
+    macros = dict(world.TEMPLATES.files)["_macros.j2"].replace("name: http", "name: web")
+    own = Own(files={"services.yaml.j2": text, "_macros.j2": macros})
+    named = {"templates": Templates(config_map="own")}
+    spec = known.application.spec.model_copy(update=named)
+    known = replace(
+        known,
+        application=known.application.model_copy(update={"spec": spec}),
+        observed=replace(known.observed, own=own),
+    )
+    (group,) = difference.groups(known, inputs.due(known), DRAW)
+    assert set(changed(group)) == {"-  - name: http", "+  - name: web"}
 
 
 def test_an_override_makes_a_group_of_its_own() -> None:
@@ -83,5 +107,5 @@ def test_what_nobody_remembers_is_told_as_such() -> None:
     known = scenes.known(here)
     due = inputs.due(known)
     known = replace(known, observed=replace(known.observed, runs=()))
-    (group,) = difference.groups(known, due, world.TEMPLATES)
+    (group,) = difference.groups(known, due, DRAW)
     assert group.before == "something of checkout-1, which is not kept"

@@ -1,0 +1,56 @@
+"""Renderings for commands: as the hub makes them, own templates of tenants with limits.
+
+Used by `fleet render` and `fleet diff`, which wait for each. The process in which these print
+starts with the first of them, and ends with the command.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+from fleet.api import Fleet, MemberCluster
+from fleet.api.fleetrollout import Snapshot
+from fleet.errors import UserError
+from fleet.rendering.environment import TEMPLATES, TemplateSet
+from fleet.rendering.render import Rendered, accepted, draft, render
+from fleet.wiring.cells import Cells
+
+
+class Proofs:
+    """See the module; made by `opened`."""
+
+    def __init__(self, templates: TemplateSet, runner: asyncio.Runner) -> None:
+        self._templates, self._runner = templates, runner
+        self._cells = Cells(1)
+
+    def render(
+        self,
+        application: Snapshot,
+        namespace: str,
+        cluster: MemberCluster,
+        fleet: Fleet,
+        revision: str,
+    ) -> tuple[Rendered, ...]:
+        """As `rendering.render.render`. Raises UserError, TemporaryError."""
+        if not application.templates:
+            return render(self._templates, application, namespace, cluster, fleet, revision)
+        begun = draft(application, namespace, cluster, fleet, revision)
+        files = dict(self._templates.replaced(application.templates).files)
+        job = self._cells.print(namespace, files, TEMPLATES, begun.values)
+        try:
+            printed = self._runner.run(job)
+            drawn = accepted(printed.documents, begun.values, own=True)
+        except UserError as error:
+            raise begun.fault(error) from None
+        return begun.finished(drawn)
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        self._runner.run(self._cells.close())
+
+
+@contextlib.contextmanager
+def opened(templates: TemplateSet) -> Iterator[Proofs]:
+    """Renderings with these as the hub's templates."""
+    with asyncio.Runner() as runner, contextlib.closing(Proofs(templates, runner)) as proofs:
+        yield proofs

@@ -28,7 +28,7 @@ from fleet.api.names import (
 )
 from fleet.clusters.handles import Handle
 from fleet.clusters.store import Store
-from fleet.errors import AlreadyExists, Conflict, FleetError, NotFound
+from fleet.errors import AlreadyExists, Conflict, FleetError, NotFound, Unreachable
 from fleet.hub.core import policy
 from fleet.hub.core.actions import (
     ApplicationAction,
@@ -50,6 +50,7 @@ from fleet.hub.core.actions import (
     StartCluster,
     UpdateObject,
 )
+from fleet.hub.core.cluster import live
 from fleet.hub.core.observed import Place
 from fleet.hub.runtime.context import Context
 
@@ -253,11 +254,14 @@ async def look(
         if resource == ROLLOUTS and (namespace, name) in known:
             continue
         try:
-            found[resource.plural, namespace, name] = await handle.client.get(
-                resource, name, namespace
-            )
+            seen = await handle.client.get(resource, name, namespace)
+            live.sound(seen)
         except NotFound:
             continue
+        except ValueError as error:
+            what = f"{resource.kind} {namespace}/{name} makes no sense: {error}"
+            raise Unreachable(f"{handle.client.config.server}: {what}") from None
+        found[resource.plural, namespace, name] = seen
     return found
 
 

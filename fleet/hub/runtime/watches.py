@@ -28,7 +28,7 @@ from fleet.clusters.client import Client
 from fleet.clusters.store import Change
 from fleet.clusters.watch import Informer
 from fleet.errors import FleetError, PermanentError
-from fleet.hub.core.cluster import drift
+from fleet.hub.core.cluster import drift, live
 from fleet.hub.core.member.engine import Deployed, Keeper, Term
 from fleet.hub.runtime.links import Link, Problem
 
@@ -129,9 +129,10 @@ class Ears:
 def slim(manifest: Manifest) -> Manifest:
     """A Rollout without what is large and never read: its pods and its managed fields.
 
-    Of these, only who holds it is kept, and whether somebody else has been at it.
+    Of these, only who holds it is kept, and whether somebody else has been at it. Raises ValueError
+    for what is no object.
     """
-    spec = manifest.get("spec") or {}
+    spec = live.sound(manifest).get("spec") or {}
     metadata = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}
     metadata |= drift.signed(manifest)
     if "hold" in spec:
@@ -139,13 +140,13 @@ def slim(manifest: Manifest) -> Manifest:
         metadata["managedFields"] = [
             {"manager": entry.get("manager"), "fieldsV1": fields}
             for entry in manifest["metadata"].get("managedFields") or ()
-            if "f:hold" in (entry.get("fieldsV1") or {}).get("f:spec", {})
+            if "f:hold" in live.part(entry, "fieldsV1", "f:spec")
         ]
     return {**manifest, "metadata": metadata, "spec": {**spec, "template": {}}}
 
 
 def _term(manifest: Manifest) -> Term:
-    notes = manifest["metadata"].get("annotations") or {}
+    notes = live.sound(manifest)["metadata"].get("annotations") or {}
     return Term(
         holder=str((manifest.get("spec") or {}).get("holderIdentity") or ""),
         version=str(notes.get(VERSION, "")),
@@ -153,7 +154,7 @@ def _term(manifest: Manifest) -> Term:
 
 
 def _deployed(manifest: Manifest) -> Deployed:
-    meta, status = manifest["metadata"], manifest.get("status") or {}
+    meta, status = live.sound(manifest)["metadata"], manifest.get("status") or {}
     labels = meta.get("labels") or {}
     counts = [int(status.get(f"{kind}eplicas") or 0) for kind in ("r", "updatedR", "availableR")]
     generation = int(meta.get("generation") or 0)

@@ -3,7 +3,7 @@
 Called by `dispatch`, `inventory` and `removal`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,17 @@ from fleet.api.meta import Manifest
 from fleet.api.names import APPLIED_ANNOTATION, HOLD_MANAGER, ROLLOUTS
 from fleet.hub.core.observed import DispatchObserved, Place
 from fleet.rendering.render import Rendered
+
+SHAPE: Sequence[tuple[tuple[str, ...], type]] = (
+    (("metadata",), Mapping),
+    (("metadata", "labels"), Mapping),
+    (("metadata", "annotations"), Mapping),
+    (("metadata", "managedFields"), list),
+    (("spec",), Mapping),
+    (("status",), Mapping),
+    (("status", "phase"), str),
+)
+"""What a part of any object is, where there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +175,21 @@ def uid(manifest: Manifest | None) -> str:
 def is_going(manifest: Manifest | None) -> bool:
     """Whether its deletion has been asked for."""
     return "deletionTimestamp" in part(manifest, "metadata")
+
+
+def sound(manifest: Manifest) -> Manifest:
+    """The object itself. Raises ValueError for one that no API server sends: whoever reads it
+    relies on these parts being what they are, where they are there."""
+    for path, kind in SHAPE:
+        value: Any = manifest
+        for name in path:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if value is not None and not isinstance(value, kind):
+            raise ValueError(f"{'.'.join(path)} is a {type(value).__name__}")
+    for entry in part(manifest, "metadata").get("managedFields") or ():
+        if not isinstance(entry, Mapping):
+            raise ValueError(f"metadata.managedFields has a {type(entry).__name__}")
+    return manifest
 
 
 def part(value: Any, *path: str) -> Mapping[str, Any]:

@@ -290,6 +290,30 @@ PROBLEMS = [
 ]
 
 
+FULL: dict[str, Any] = {"promotionSteps": [60], "analyzeAtFull": {"iterations": 2}}
+SCALE = {"setCanaryScale": {"replicas": 1}}
+CANARIES = {
+    "a weight from outside beside all others": gen.canary(20, externalWeight=30, **FULL),
+    "a promotion in steps and a judgement at its end": gen.canary(20, routed=True, **FULL),
+    "a promotion that falls": gen.canary(20, routed=True, promotionSteps=[60, 60]),
+    "a promotion that begins where the steps end": gen.canary(60, routed=True, promotionSteps=[60]),
+    "copies without a router, nor time for them": gen.canary(20, mirror=True),
+    "copies with their time": gen.canary((0, "5m"), 20, routed=True, mirror=True),
+    "requests that nobody tells apart": gen.canary(
+        20,
+        headerRoutes=[{"name": "x-team", "value": "us"}],
+        sessionAffinity={"cookieName": "version"},
+    ),
+    "pods in two ways": gen.canary(
+        steps=[{"setWeight": 20, "setCanaryScale": {"replicas": 1, "percent": 5}}]
+    ),
+    "pods apart from all the traffic": gen.canary(routed=True, steps=[{"setWeight": 100, **SCALE}]),
+    "pods apart after all the traffic": gen.canary(routed=True, steps=[{"setWeight": 100}, SCALE]),
+    "pods apart before the traffic": gen.canary(routed=True, steps=[SCALE, {"setWeight": 20}]),
+}
+"""What there is to say of these is not said of one field."""
+
+
 @pytest.mark.parametrize(("spec", "words"), PROBLEMS)
 def test_problem(spec: dict[str, Any], words: tuple[str, ...]) -> None:
     (problem,) = validation.of_manifest(gen.manifest(**spec))
@@ -299,7 +323,11 @@ def test_problem(spec: dict[str, Any], words: tuple[str, ...]) -> None:
 def test_all_that_is_said_of_problems(golden: Golden) -> None:
     """Word for word: what people read to mend their spec."""
     rows = [(row.id, validation.of_manifest(gen.manifest(**row.values[0]))) for row in PROBLEMS]
-    golden.check(SAID, "".join(f"{id}\n  {'; '.join(problems)}\n" for id, problems in rows))
+    rows += [
+        (text, validation.of_manifest(gen.manifest(strategy=item)))
+        for text, item in CANARIES.items()
+    ]
+    golden.check(SAID, "".join(f"{text}\n  {'; '.join(told) or 'nothing'}\n" for text, told in rows))
 
 
 @pytest.mark.parametrize(

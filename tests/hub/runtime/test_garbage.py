@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fleet.api.clusterrollout import ClusterRolloutStatus
 from fleet.api.names import (
     APPLICATION_LABEL,
     APPLICATIONS,
@@ -136,7 +137,7 @@ async def test_a_service_that_is_none_is_no_service(desk: Desk) -> None:
     meta = {"name": "checkout", "namespace": "checkout", "labels": ["x"]}
     desk.member("east").seed(SERVICES, {"metadata": meta})
     desk.hub.stores.items.end(desk.hub.stores.items[EAST].manifest())
-    item = gen.item("east").model_copy(update={"status": gen.ClusterRolloutStatus()})
+    item = gen.item("east").model_copy(update={"status": ClusterRolloutStatus()})
     desk.put(CLUSTERROLLOUTS, item)
     with pytest.raises(Unreachable, match=r"Service checkout/checkout makes no sense: .*labels"):
         await dispatching.dispatch(desk.hub, EAST)

@@ -327,7 +327,9 @@ def test_all_that_is_said_of_problems(golden: Golden) -> None:
         (text, validation.of_manifest(gen.manifest(strategy=item)))
         for text, item in CANARIES.items()
     ]
-    golden.check(SAID, "".join(f"{text}\n  {'; '.join(told) or 'nothing'}\n" for text, told in rows))
+    golden.check(
+        SAID, "".join(f"{text}\n  {'; '.join(told) or 'nothing'}\n" for text, told in rows)
+    )
 
 
 @pytest.mark.parametrize(

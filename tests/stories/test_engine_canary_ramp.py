@@ -70,3 +70,16 @@ def test_it_cannot_follow_all_the_traffic() -> None:
     strategy = gen.canary(20, routed=True, promotionSteps=[70], analyzeAtFull={}, analysis=analysis)
     (problem,) = validation.of_manifest(gen.manifest(strategy=strategy))
     assert "promotionSteps and analyzeAtFull exclude each other" in problem
+
+
+def test_an_engine_that_dies_after_a_weight_takes_it_for_its_own() -> None:
+    """The next step has its pods already: that it begins is known before its weight is in force."""
+    world = canary_world((20, "5s"), (60, "5s"), (80, "5s"), routed=True, replicas=1)
+    world.settle()
+    world.cut = True
+    world.weights.clear()
+    world.image("shop:v2")
+    world.settle()
+    assert world.status.phase is Phase.COMPLETED
+    assert world.weights == [20, 60, 80, 0]
+    assert world.status.restores == 0

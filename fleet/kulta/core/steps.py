@@ -79,6 +79,13 @@ def work(draft: Draft, wish: Goal, *, was_reached: bool = False) -> Wait | None:
     return wait
 
 
+def is_next(draft: Draft, wish: Goal) -> bool:
+    """Whether a step that begins has its pods, so that its weight comes next. That is written down
+    before: whoever carries on after a crash must not take the weight for somebody's doing."""
+    is_there = draft.look.ready(draft.current) >= wish.needed(wish.size(draft.look.total))
+    return draft.traits.is_routed and is_there
+
+
 def _is_excused(draft: Draft) -> bool:
     """Whether a difference may be our own doing: the spec was edited since the last look, or pods
     were missing, and traffic with them."""

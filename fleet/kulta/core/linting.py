@@ -66,10 +66,27 @@ def problems(manifest: Mapping[str, Any]) -> tuple[Problem, ...]:
         _mend(tree, fresh)
     if rollout is not None:
         said = [_of(text) for text in validation.problems(rollout.spec, rollout.name)]
+        said += _idle(rollout)
         found += told + [item for item in said if not _is_consequence(item.path, told)]
     else:
         found += told
     return tuple(dict.fromkeys(found))
+
+
+def _idle(rollout: Rollout) -> Iterator[Problem]:
+    """What the API server takes, and what would do nothing of what it is there for."""
+    wish = rollout.spec.strategy
+    known = {"simple": wish.simple, "canary": wish.canary, "blueGreen": wish.blue_green}
+    for name, strategy in known.items():
+        if strategy and strategy.analysis and not strategy.analysis.metrics:
+            yield Problem(
+                path=f"spec.strategy.{name}.analysis.metrics",
+                text="is empty, so that nothing is judged; write for example "
+                "[{name: error-rate, threshold: 5}], or leave out analysis",
+            )
+    if rollout.spec.template and not (rollout.spec.template.get("spec") or {}).get("containers"):
+        text = "is empty; write what shall run, for example [{name: app, image: shop:v1}]"
+        yield Problem(path="spec.template.spec.containers", text=text)
 
 
 @cache

@@ -215,6 +215,35 @@ def test_all_problems_are_told_at_once() -> None:
     ]
 
 
+def with_containers(*containers: Any) -> dict[str, Any]:
+    manifest = gen.manifest()
+    manifest["spec"]["template"]["spec"]["containers"] = list(containers)
+    return manifest
+
+
+@pytest.mark.parametrize(
+    ("manifest", "words"),
+    [
+        pytest.param(
+            gen.manifest(strategy=gen.canary(20, analysis={"metrics": []})),
+            "spec.strategy.canary.analysis.metrics is empty, so that nothing is judged; write for "
+            "example [{name: error-rate, threshold: 5}], or leave out analysis",
+            id="an analysis by nothing",
+        ),
+        pytest.param(
+            with_containers(),
+            "spec.template.spec.containers is empty; write what shall run, for example "
+            "[{name: app, image: shop:v1}]",
+            id="pods of nothing",
+        ),
+    ],
+)
+def test_what_the_server_takes_and_would_do_nothing_is_told(
+    manifest: dict[str, Any], words: str
+) -> None:
+    assert told(manifest) == [words]
+
+
 STRANGE: list[Any] = [None, 7, "x", [], {}, [None], {"a": None}, True, 1.5]
 
 

@@ -28,6 +28,7 @@ def test_an_old_request_is_not_acted_on_by_a_later_run() -> None:
     for number in range(3, 8):
         here = world.settle(delivered(here, f"shop:v{number}"))
         assert here.run.status.phase is RunPhase.SUCCEEDED
+        assert here.run.status.handled == (), "nor is it answered again"
     assert "checkout-2" not in here.runs, "nobody is left who knows that it was acted on"
     assert here.run.spec.request_seen == "x1"
 

@@ -176,19 +176,22 @@ def _request(
     rows: Sequence[Row],
     now: datetime,
 ) -> requests.Reply | None:
-    """Only the newest run listens, and only to what was not there before it."""
+    """Only the newest run listens, and refuses what was there before it."""
     if observed.newest > run.spec.number:
         return None
-    seen = run.spec.request_seen
+    seen = run.spec.request_seen if _was_answered(run, observed) else None
     texts = [text for text in observed.requests if requests.identity(text) != seen]
-    case = requests.Case(
-        run=run,
-        status=status,
-        rows=rows,
-        observed=observed,
-        now=now,
-    )
+    case = requests.Case(run=run, status=status, rows=rows, observed=observed, now=now)
     return requests.handle(texts, case)
+
+
+def _was_answered(run: FleetRollout, observed: RunObserved) -> bool:
+    """Whether the run before this one has seen to the request that stood there then; where it is
+    gone, that is taken for granted."""
+    before = observed.former[-1] if observed.former else None
+    if before is None or before.spec.number != run.spec.number - 1:
+        return run.spec.number > 1
+    return run.spec.request_seen in (before.spec.request_seen, *before.status.handled)
 
 
 def _closing(

@@ -61,10 +61,8 @@ def identity(text: str) -> str:
 
 
 def handle(texts: Sequence[str], case: Case) -> Reply | None:
-    """The answer to the first of the requests `texts` that was not answered yet; None if all were.
-
-    The next one is answered at the next look, which the status that follows brings about.
-    """
+    """The answer to the first of the requests `texts` that was not answered yet, or None; the next
+    one is answered at the next look, which the status that follows brings about."""
     status = case.status
     text = next((text for text in texts if identity(text) not in status.handled), "")
     if not text:
@@ -72,16 +70,17 @@ def handle(texts: Sequence[str], case: Case) -> Reply | None:
     verb, _, rest = text.partition("/")
     _, _, argument = rest.partition("/")
     marked = status.model_copy(update={"handled": _remembered(texts, status.handled, text)})
+    if identity(text) == case.run.spec.request_seen:
+        return _refused(marked, f"the request {text[:100]} is older than this run: use a new id")
     if verb not in VERBS or not rest:
         return _refused(marked, f"the request {text[:100]} is not understood: {HELP}")
-    ends = AFTER_THE_END.get(verb, frozenset())
-    late = status.phase in phases.ENDS and status.phase not in ends
+    late = status.phase in phases.ENDS - AFTER_THE_END.get(verb, frozenset())
     if late and not (verb == "abort" and status.undo_to):
         return _refused(marked, f"the request {verb} came after the end of the run: {status.phase}")
     if status.undo is not None and status.undo.fleet and verb not in ON_THE_WAY_BACK:
         return _refused(marked, f"the request {verb} came too late: the run is rolled back")
-    by = case.observed.authors.get(text, "")
-    return VERBS[verb](replace(case, status=marked, argument=argument, by=by))
+    author = case.observed.authors.get(text, "")
+    return VERBS[verb](replace(case, status=marked, argument=argument, by=author))
 
 
 def _remembered(texts: Sequence[str], handled: Sequence[str], text: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fleet.api import FleetRollout
 from fleet.api.fleetrollout import RunPhase, WaveStatus
 from fleet.hub.core.actions import StartCluster
 from fleet.hub.core.run import plan
@@ -200,11 +201,33 @@ def test_a_request_is_acted_on_once() -> None:
     assert again.status.handled == ("77", "78")
 
 
-def test_a_request_from_before_the_run_is_not_for_it() -> None:
-    run = gen.run(gen.wave("all", "a"))
-    run = run.model_copy(update={"spec": run.spec.model_copy(update={"request_seen": "77"})})
-    assert plan.next(run, observed("a", requests=("pause/77",)), NOON).status.paused is False
-    assert plan.next(run, observed("a", requests=("pause/78",)), NOON).status.paused is True
+def older(number: int, seen: str, *handled: str) -> FleetRollout:
+    """The run of that number, which found the request `seen` there and has answered others."""
+    run = gen.run(gen.wave("all", "a"), number=number)
+    run = run.model_copy(update={"spec": run.spec.model_copy(update={"request_seen": seen})})
+    return begun(run, handled=handled)
+
+
+@pytest.mark.parametrize(
+    ("number", "former", "told"),
+    [
+        pytest.param(1, [], True, id="nobody was there to answer it"),
+        pytest.param(3, [older(2, "76", "75")], True, id="the run before has not answered it"),
+        pytest.param(3, [older(2, "76", "77")], False, id="the run before has"),
+        pytest.param(3, [older(2, "77")], False, id="it was old then already"),
+        pytest.param(3, [older(1, "76")], False, id="the run before is gone"),
+    ],
+)
+def test_a_request_from_before_the_run_is_not_for_it(
+    number: int, former: list[FleetRollout], told: bool
+) -> None:
+    """It is refused, unless that was done before."""
+    run, given = older(number, "77"), {"newest": number, "former": tuple(former)}
+    status = plan.next(run, observed("a", requests=("pause/77",), **given), NOON).status
+    assert (status.paused, status.handled) == (False, ("77",) if told else ())
+    refused = "the request pause/77 is older than this run: use a new id"
+    assert (refused in [entry.message for entry in status.history]) is told
+    assert plan.next(run, observed("a", requests=("pause/78",), **given), NOON).status.paused
 
 
 def test_two_requests_are_answered_one_after_the_other() -> None:

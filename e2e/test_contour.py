@@ -13,6 +13,7 @@ import pytest
 from e2e.court import JUDGE, OURS, PARENTS, Court
 from e2e.ground.waiting import until
 from e2e.routes import API, backend, paths, rule, send
+from fleet.kulta.core.routers.gatewayapi import GatewayRouter
 
 Manifest = dict[str, Any]
 PLACE, LENDER = "rows", "lender"
@@ -42,6 +43,8 @@ class Row:
     parent: Mapping[str, Any] = field(default_factory=dict)
     accepted: tuple[str, str] = HELD
     resolved: tuple[str, str] = RESOLVED
+    is_whole: bool = True
+    """Contour serves all of its rules: an engine that has weights in them goes on."""
     answers: Mapping[str, tuple[int, str]] = field(default_factory=lambda: {"": (200, "v1")})
     headers: Mapping[str, str] = field(default_factory=dict)
     host: str = ""
@@ -165,6 +168,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "clash, the third in part": Row(
         rules=(rule(backend("v2")), rule(backend("v2"), matches=paths("/own"))),
+        is_whole=False,
         answers={"": (200, "v1"), "/own": (200, "v2")},
         **hosted("clash.example.com"),
     ),
@@ -363,7 +367,8 @@ def table(court: Court) -> Table:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_route_means_the_same_to_both(table: Table, name: str) -> None:
-    row, reports = ROWS[name], table.court.reports(table.settled(name))
+    row, route = ROWS[name], table.settled(name)
+    reports = table.court.reports(route)
     said = {
         judge: [(one["status"], one["reason"]) for one in (x["Accepted"], x["ResolvedRefs"])]
         for judge, x in reports.items()
@@ -375,3 +380,11 @@ def test_a_route_means_the_same_to_both(table: Table, name: str) -> None:
         assert all(answer == answers[0] for answer in answers), answers
         assert answers[0][:2] == expected
     assert said == {judge: [row.accepted, row.resolved] for judge in (JUDGE, OURS)}
+    taken = row.is_whole and (row.accepted, row.resolved) == (HELD, RESOLVED)
+    assert (GatewayRouter().pending(judged(route)) is None) == taken
+
+
+def judged(route: Manifest) -> Manifest:
+    """The same route as one that Contour alone shall serve."""
+    parents = [one for one in route["spec"]["parentRefs"] if one["name"] == JUDGE]
+    return {**route, "spec": {**route["spec"], "parentRefs": parents}}

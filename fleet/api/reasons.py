@@ -116,7 +116,7 @@ SENTENCES: Final[dict[str, str]] = {
     "ServiceNotFound": "A Service that the strategy names does not exist.",
     "RouteNotFound": "A route that the strategy names does not exist, or none has its labels.",
     "RouteWithoutServices": "No rule of the route holds both Services.",
-    "RouteNotAccepted": "The gateway has not accepted the route at its generation.",
+    "RouteNotAccepted": "The gateway has not accepted the route, or not all of its rules.",
     "RouteFull": "The rules of the experiment do not fit into the route.",
     "RouteMatchesConflict": "A rule of the route and the experiment ask for one header.",
     "RouterNotInstalled": "The cluster does not know the kind of route that the strategy names.",

@@ -10,6 +10,7 @@ from fleet.api.rollout import Phase
 from fleet.kulta.core import actions as act
 from tests import gen
 from tests.kulta.world import World, canary_world, furnish
+from tests.stories.test_engine_canary import running
 
 SHOP = {"shop": "yes"}
 ALL = {
@@ -68,6 +69,26 @@ def test_one_gateway_that_does_not_answer_holds_the_step(deaf: str) -> None:
     assert world.condition("TrafficReady") == ("False", "RoutePending")
     assert deaf in world.detail("TrafficReady")
     world.deaf = set()
+    assert world.settle().status.phase is Phase.COMPLETED
+
+
+def test_gateway_that_leaves_rules_out_holds_the_step() -> None:
+    """Which ones nobody can see: they may be those with the weights."""
+    world = running(20, 100, routed=True)
+    world.gateway = False
+    world.image("shop:v2")
+    world.run(10)
+    (report,) = world.routes[gen.ROUTE]["status"]["parents"]
+    generation = world.routes[gen.ROUTE]["metadata"]["generation"]
+    left_out = {"type": "PartiallyInvalid", "status": "True", "observedGeneration": generation}
+    taken = gen.report(report["parentRef"], generation)
+    taken["conditions"].append({**left_out, "reason": "RuleMatchPartiallyConflict"})
+    world.routes[gen.ROUTE]["status"]["parents"] = [taken]
+    world.run(120)
+    assert world.state == (Phase.PROGRESSING, 0, 20)
+    assert world.condition("TrafficReady") == ("False", "RouteNotAccepted")
+    assert "PartiallyInvalid is True, RuleMatchPartiallyConflict" in world.status.message
+    world.gateway = True
     assert world.settle().status.phase is Phase.COMPLETED
 
 

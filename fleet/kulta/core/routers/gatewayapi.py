@@ -20,6 +20,8 @@ from fleet.kulta.core.wait import Wait
 Ref = dict[str, Any]
 
 CONDITIONS = ("Accepted", "ResolvedRefs")
+PARTLY = "PartiallyInvalid"
+"""Beside a yes: some rules are left out, and nobody says which. They may be those with weights."""
 
 
 class GatewayRouter:
@@ -196,18 +198,25 @@ def _unmet(report: Ref, route: Manifest) -> Wait | None:
     """Why this parent's report does not say yes to this generation."""
     generation = route["metadata"].get("generation", 0)
     found = {item.get("type"): item for item in report.get("conditions") or []}
+    gateway = (report.get("parentRef") or {}).get("name", "")
     for kind in CONDITIONS:
         item = found.get(kind)
         if item is None or item.get("observedGeneration", 0) < generation:
             return _brief(f"the gateway has not taken the weights of {_title(route)} yet")
         if item.get("status") != "True":
-            gateway = (report.get("parentRef") or {}).get("name", "")
             return Wait(
                 reason="RouteNotAccepted",
                 message=f"gateway {gateway} does not take {_title(route)}: {kind} is "
                 f"{item.get('status')}, {item.get('reason', '')}: {item.get('message', '')}",
             )
-    return None
+    partly = found.get(PARTLY, {})
+    if partly.get("status") != "True" or partly.get("observedGeneration", 0) < generation:
+        return None
+    return Wait(
+        reason="RouteNotAccepted",
+        message=f"gateway {gateway} leaves out rules of {_title(route)}: {PARTLY} is True, "
+        f"{partly.get('reason', '')}: {partly.get('message', '')}",
+    )
 
 
 def _brief(message: str) -> Wait:

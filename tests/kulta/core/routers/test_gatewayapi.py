@@ -165,6 +165,26 @@ def test_other_services_let_those_from_before_go() -> None:
     assert dict(ROUTER.kept(changed)) == {gen.NAME: after}
 
 
+def partly(generation: int, status: str = "True") -> dict[str, Any]:
+    """Generation 2 is accepted; that rules of another, or of this one, are left out is said too."""
+    found = gen.report({"name": "public"}, 2)
+    said = {"type": "PartiallyInvalid", "status": status, "reason": "UnsupportedValue"}
+    conflict = {**said, "observedGeneration": generation, "message": "rule 2 is another's"}
+    return {**found, "conditions": [*found["conditions"], conflict]}
+
+
+def test_what_a_gateway_says_of_rules_that_it_leaves_out_is_told() -> None:
+    route = gen.route(generation=2)
+    route["spec"]["parentRefs"] = [{"name": "public"}]
+    route["status"]["parents"] = [partly(2)]
+    wait = ROUTER.pending(route)
+    assert wait is not None
+    assert wait.message == (
+        "gateway public leaves out rules of HTTPRoute checkout: PartiallyInvalid is True, "
+        "UnsupportedValue: rule 2 is another's"
+    )
+
+
 @pytest.mark.parametrize(
     ("reports", "reason"),
     [
@@ -181,6 +201,9 @@ def test_other_services_let_those_from_before_go() -> None:
             "RouteNotAccepted",
             id="a back-end is not resolved",
         ),
+        pytest.param([partly(2)], "RouteNotAccepted", id="some of its rules are left out"),
+        pytest.param([partly(1)], None, id="rules of an older generation were left out"),
+        pytest.param([partly(2, "False")], None, id="it is said that no rule is left out"),
         pytest.param(
             [gen.report({"name": "public"}, 2), gen.report({"name": "gone"}, 1)],
             None,

@@ -114,6 +114,8 @@ class Printed:
     """(template, document), in their order; nobody has looked at them."""
     names: frozenset[str]
     """Every name that stands in the templates: what is not here, none of them reads."""
+    weight: int = 0
+    """Bytes that the documents take here, roughly."""
 
 
 class Press(Protocol):

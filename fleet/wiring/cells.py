@@ -35,6 +35,8 @@ MOST_BYTES = 4 * printing.OUTPUT_LIMIT
 """Of an answer: as JSON the documents are a little longer, or shorter, than as YAML."""
 SECONDS = 1.0
 """Processor time of one job."""
+PART_BYTES = 100
+"""What an object, a list, or a part of one takes beside its text: `[{},{},{}]` is mostly that."""
 MOST_WORDS = 2_000
 """Letters of an error."""
 PATIENCE_SECONDS = 60.0
@@ -153,7 +155,11 @@ def _read(answer: bytes) -> Printed:
         found = dict(orjson.loads(answer))
         if "error" not in found:
             documents = tuple((str(name), dict(body)) for name, body in found["documents"])
-            return Printed(documents=documents, names=frozenset(map(str, found["names"])))
+            return Printed(
+                documents=documents,
+                names=frozenset(map(str, found["names"])),
+                weight=len(answer) + PART_BYTES * sum(answer.count(sign) for sign in b"{[,"),
+            )
     except (KeyError, TypeError, ValueError):
         raise printing.error("templates: their process gave no answer") from None
     raise printing.error(str(found["error"])[:MOST_WORDS])

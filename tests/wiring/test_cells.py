@@ -47,6 +47,13 @@ async def test_what_is_printed_comes_back_with_every_name_that_was_read(press: C
     assert "y" not in names
 
 
+async def test_what_is_printed_is_weighed(press: Cells) -> None:
+    """A list of a thousand empty objects is 3 KB of text, and 200 KB of objects."""
+    for text, least in (("a: 1", 100), (f"a: [{','.join(['{}'] * 1000)}]", 200_000)):
+        found = await press.print("shop", {"t.j2": text}, ["t.j2"], {})
+        assert least < found.weight < 2 * least + 1_000
+
+
 async def test_a_process_has_neither_files_nor_environment_nor_a_way_to_more(
     press: Cells,
 ) -> None:

@@ -28,7 +28,11 @@ AT_ONCE = 2
 WAITING = 16
 """Jobs of a lane; whoever asks for more asks again when one of them is done."""
 MOST = 1_000
-"""Renderings kept; about 20 KB each."""
+"""Templates of which it is known whether they are alike."""
+MOST_BYTES = 128 * 2**20
+"""Of renderings that are kept, whoever asks for them; those of most Applications are 10 KB each."""
+LEAST_BYTES = 1_000
+"""What an error takes."""
 RETRY_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -75,7 +79,8 @@ class Drafts:
     def __init__(self, press: Press, templates: TemplateSet, metrics: HubMetrics) -> None:
         self._press, self._templates, self._metrics = press, templates, metrics
         self._lanes: OrderedDict[Key, _Lane] = OrderedDict()
-        self._kept: OrderedDict[_Place, Outcome] = OrderedDict()
+        self._kept: OrderedDict[_Place, tuple[Outcome, int]] = OrderedDict()
+        self._bytes = 0
         self._alike: OrderedDict[_Mark, bool] = OrderedDict()
         """Whether templates make the same for every member; known when they have printed once."""
         self._ready = asyncio.Event()
@@ -93,9 +98,10 @@ class Drafts:
         if found is None:
             raise Unrendered(self._asked(owner, place, files, values))
         self._kept.move_to_end(place)
-        if isinstance(found, UserError):
-            raise UserError(found.reason, str(found))
-        return found
+        outcome, _ = found
+        if isinstance(outcome, UserError):
+            raise UserError(outcome.reason, str(outcome))
+        return outcome
 
     async def run(self) -> None:
         """Print what is asked for until cancelled; ends the processes."""
@@ -152,13 +158,14 @@ class Drafts:
         """Print once; whether it is known now what comes of it."""
         outcome: Outcome
         result: Literal["success", "error", "retried"] = "error"
+        weight = LEAST_BYTES
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
             printed = await self._press.print(owner[0], job.files, TEMPLATES, job.values)
             self._learn(job.place[0], printed)
             outcome = accepted(printed.documents, job.values, own=True)
-            result = "success"
+            result, weight = "success", max(weight, printed.weight)
         except UserError as error:
             outcome = error
         except (*printing.MISTAKES, RecursionError):
@@ -171,8 +178,7 @@ class Drafts:
         finally:
             self._metrics.printed(result, loop.time() - began)
         mark = job.place[0]
-        self._keep(self._kept, (mark, key(job.values, alike=self._alike.get(mark, False))), outcome)
-        self._keep(self._kept, job.place, outcome)
+        self._keep((mark, key(job.values, alike=self._alike.get(mark, False))), outcome, weight)
         del lane.jobs[job.place]
         wakers, lane.wakers = job.wakers | lane.wakers, {}
         for wake, whom in wakers:
@@ -180,10 +186,16 @@ class Drafts:
         return True
 
     def _learn(self, mark: _Mark, printed: Printed) -> None:
-        self._keep(self._alike, mark, CLUSTER not in printed.names)
+        self._alike[mark] = CLUSTER not in printed.names
+        self._alike.move_to_end(mark)
+        if len(self._alike) > MOST:
+            self._alike.popitem(last=False)
 
-    def _keep(self, where: OrderedDict[Any, Any], name: Any, value: Any) -> None:
-        where[name] = value
-        where.move_to_end(name)
-        if len(where) > MOST:
-            where.popitem(last=False)
+    def _keep(self, place: _Place, outcome: Outcome, weight: int) -> None:
+        """The newest is kept whatever it weighs: who asked for it is about to ask again."""
+        _, before = self._kept.pop(place, (None, 0))
+        self._kept[place] = outcome, weight
+        self._bytes += weight - before
+        while self._bytes > MOST_BYTES and len(self._kept) > 1:
+            _, (_, least) = self._kept.popitem(last=False)
+            self._bytes -= least

@@ -52,11 +52,13 @@ class Renders:
     ) -> tuple[Rendered, ...]:
         """As `rendering.render.render`. Raises UserError; Unrendered where own templates of the
         Application are to be printed first."""
+        if snapshot.templates:  # kept by `drafts`, which knows how large it may be
+            return self._drafted(snapshot, namespace, cluster, fleet, revision)
         key = key_of(snapshot, namespace, cluster, fleet, revision)
         if key not in self._kept:
             try:
-                found: tuple[Rendered, ...] | UserError = self._made(
-                    snapshot, namespace, cluster, fleet, revision
+                found: tuple[Rendered, ...] | UserError = render(
+                    self.templates, snapshot, namespace, cluster, fleet, revision
                 )
             except UserError as error:
                 found = error
@@ -69,7 +71,7 @@ class Renders:
             raise UserError(result.reason, str(result))
         return result
 
-    def _made(
+    def _drafted(
         self,
         snapshot: Snapshot,
         namespace: str,
@@ -77,8 +79,6 @@ class Renders:
         fleet: Fleet,
         revision: str,
     ) -> tuple[Rendered, ...]:
-        if not snapshot.templates:
-            return render(self.templates, snapshot, namespace, cluster, fleet, revision)
         begun = draft(snapshot, namespace, cluster, fleet, revision)
         owner = (namespace, snapshot.name)
         try:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from fleet.api.names import APPLICATIONS, FLEETS, Key
+from fleet.api.names import APPLICATIONS, CLUSTERROLLOUTS, FLEETROLLOUTS, FLEETS, Key
 from fleet.clusters.store import Change
 from fleet.errors import TemporaryError, UserError
-from fleet.hub.runtime import drafts, membership, observe, reconcile, triggers
+from fleet.hub.runtime import dispatching, drafts, membership, observe, reconcile, triggers
 from fleet.hub.runtime.drafts import Drafts, Unrendered
 from fleet.rendering import tenant
 from fleet.telemetry.metrics import HubMetrics
@@ -141,6 +141,35 @@ async def test_what_makes_no_sense_at_all_is_an_error_like_any_other(
     told = (await settle(desk)).status.message
     assert told == "cluster east: templates: what they print makes no sense"
     assert "makes no sense" in caplog.text
+
+
+async def test_what_weighs_much_makes_room(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is made all the same: who asked finds the newest."""
+    monkeypatch.setattr(drafts, "MOST_BYTES", drafts.LEAST_BYTES)
+    give(desk, OWN)
+    assert (await settle(desk)).status.run == "checkout-1"
+    assert len(desk.hub.renders.drafts._kept) == 1
+
+
+async def test_a_dispatch_waits_for_the_text_of_its_run_and_for_nothing_else(desk: Desk) -> None:
+    """As after a start of the hub: the ConfigMap may be gone by then."""
+    run = gen.run(gen.wave("all", "east", "west"))
+    frozen = run.spec.application.model_copy(update={"templates": OWN})
+    spec = run.spec.model_copy(update={"application": frozen})
+    desk.put(FLEETROLLOUTS, run.model_copy(update={"spec": spec}))
+    body = gen.item("east").manifest()
+    body["status"] = {}
+    desk.put(CLUSTERROLLOUTS, body)
+    east = (TENANT, "checkout.east")
+    desk.queues.dispatches.added.clear()
+    await dispatching.dispatch(desk.hub, east)
+    assert desk.member("east").writes() == []
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert desk.queues.dispatches.added == [east]
+    await dispatching.dispatch(desk.hub, east)
+    kinds = [write.kind for write in desk.member("east").writes()]
+    assert kinds == ["Rollout", "Service", "Service", "HTTPRoute"]
 
 
 class Slow(FakePress):

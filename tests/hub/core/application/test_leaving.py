@@ -135,6 +135,14 @@ def test_those_that_are_going_count_and_are_not_asked_again() -> None:
     assert pruned(decide(*items, fleet="abcdefg")) == "", "three of ten are many, two go already"
 
 
+def test_who_leaves_its_own_fleet_waits_for_no_run() -> None:
+    going = (run(RunPhase.PROGRESSING),)
+    assert pruned(decide(has("a"), has("b"), runs=going)) == "b"
+    never = has("b").spec.model_copy(update={"want": None})
+    item = has("b").model_copy(update={"spec": never})
+    assert pruned(decide(has("a"), item, runs=going)) == "b", "nothing was wished for it yet"
+
+
 def test_a_membercluster_that_is_gone_prunes_nothing() -> None:
     assert pruned(decide(*map(has, "abc"), members="ab", fleet="ab")) == ""
 

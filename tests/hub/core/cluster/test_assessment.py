@@ -288,3 +288,4 @@ def test_time_out_of_reach_counts_before_anything_has_arrived_too() -> None:
     plan = dispatch.decide(item, look(looked=True), NOON + timedelta(seconds=30))
     assert plan.actions
     assert (plan.status.phase, plan.status.waited_seconds) == (ClusterPhase.APPLYING, 30)
+    assert (plan.status.reason, plan.status.message) == ("Applying", "")

@@ -350,6 +350,7 @@ def test_what_is_rendered_no_more_is_pruned_when_nothing_needs_it() -> None:
     plan = dispatch.decide(item, look(there, rendered=fewer, looked=True), NOON)
     fence, deletion = plan.actions
     assert (plan.fence, plan.events) == (True, ())
+    assert plan.wake_at == NOON + timedelta(seconds=10)
     assert fence.manifest["spec"]["dispatch"]["sequence"] == 2  # type: ignore[union-attr]
     assert (plan.status.dispatch.sequence, plan.status.dispatch.rollout) == (2, 2)
     assert deletion == DeleteObject(

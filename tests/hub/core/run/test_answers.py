@@ -82,6 +82,22 @@ def test_a_retry_forgets_only_those_that_are_tried_again() -> None:
     assert (after.accepted, after.retrying) == (("b",), ("a", "c"))
 
 
+def test_of_a_run_that_was_given_up_no_part_goes_back() -> None:
+    run = begun(gen.run(gen.wave("all", "a")), phase="Aborted", finished_at=NOON)
+    world = observed("a", items=[gen.item("a", good=7)], requests=("rollback/2/a",))
+    answer = plan.next(run, world, NOON)
+    (entry,) = answer.status.history
+    told = "the run was aborted: only all of it can be rolled back"
+    assert (answer.actions, entry.reason, entry.message) == ((), "RequestRefused", told)
+
+
+def test_a_long_answer_about_those_who_leave_is_cut() -> None:
+    world = observed("a", requests=(f"confirm-prune/2/{LONG}",), leaving="3f2a")
+    status = plan.next(begun(gen.run(gen.wave("all", "a"))), world, NOON).status
+    told = f"those who wait now are others than {LONG[:64]}: look at condition Pruned, then "
+    assert any(entry.message.startswith(told) for entry in status.history)
+
+
 @pytest.mark.parametrize(("by", "end"), [("jane", ", asked for by jane"), ("", "")])
 def test_an_undo_says_what_comes_and_who_has_asked(by: str, end: str) -> None:
     good = {"phase": "Succeeded", "finished_at": NOON}

@@ -144,6 +144,8 @@ def test_one_that_has_counted_is_not_waited_for() -> None:
     run = begun(gen.run(gen.wave("all", "a", failure_budget=1)))
     world = observed("a", items=[item], lost=["a"])
     assert plan.next(run, world, NOON + HOUR).recheck_at == NOON + 2 * HOUR
+    unknown = observed("a", items=[gen.item("a", ClusterPhase.UNREACHABLE)], lost=["a"])
+    assert plan.next(run, unknown, NOON + HOUR).recheck_at is None, "nobody knows since when"
     late = plan.next(run, world, NOON + 3 * HOUR)
     assert (late.status.counts.unreachable, late.recheck_at) == (1, None)
 

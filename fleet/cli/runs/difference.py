@@ -13,13 +13,14 @@ from typing import Any
 import yaml
 from rich.text import Text
 
-from fleet.api import Fleet, MemberCluster
+from fleet.api import ClusterRollout, Fleet, MemberCluster
 from fleet.api.fleetrollout import FleetRollout, Snapshot
 from fleet.api.meta import Manifest
 from fleet.api.names import APPLIED_ANNOTATION, CLUSTER_LABEL, ClusterName
 from fleet.cli import page
 from fleet.cli.runs.inputs import Due, Inputs
 from fleet.errors import UserError
+from fleet.hub.core import weights
 from fleet.kit import phrases
 from fleet.rendering.render import Rendered
 
@@ -81,17 +82,29 @@ def _before(inputs: Inputs, due: Due, draw: Draw, name: str) -> tuple[Manifests,
     if run is None:
         return {}, f"something of {sent}, which is not kept"
     try:
-        found = _rendered(inputs, due, draw, name, run.spec.application)
+        found = _rendered(inputs, due, draw, name, run.spec.application, _weight(item))
     except UserError as error:
         return {}, f"{sent}, which cannot be rendered any more ({error})"
     return found, sent
+
+
+def _weight(item: ClusterRollout | None) -> int | None:
+    """The live weight that it has by now, whatever the run began with."""
+    return item.status.dispatch.weight if item is not None else None
 
 
 def _run(inputs: Inputs, name: str) -> FleetRollout | None:
     return next((run for run in inputs.observed.runs if run.name == name), None)
 
 
-def _rendered(inputs: Inputs, due: Due, draw: Draw, name: str, snapshot: Snapshot) -> Manifests:
+def _rendered(
+    inputs: Inputs,
+    due: Due,
+    draw: Draw,
+    name: str,
+    snapshot: Snapshot,
+    weight: int | None = None,
+) -> Manifests:
     observed = inputs.observed
     assert observed.fleet is not None
     cluster = observed.members[ClusterName(name)].cluster
@@ -100,18 +113,20 @@ def _rendered(inputs: Inputs, due: Due, draw: Draw, name: str, snapshot: Snapsho
     items = draw(snapshot, namespace, cluster, observed.fleet, revision)
     return {
         f"{item.resource.kind} {item.namespace}/{item.name}": yaml.safe_dump(
-            _plain(item.manifest), sort_keys=False
+            _plain(item.manifest, weight), sort_keys=False
         )
         for item in items
     }
 
 
-def _plain(manifest: Manifest) -> dict[str, Any]:
-    """Without the digest of what follows, which differs wherever anything does."""
+def _plain(manifest: Manifest, weight: int | None) -> dict[str, Any]:
+    """Without the digest of what follows, which differs wherever anything does; a Rollout with the
+    live weight that was sent."""
     meta = manifest["metadata"]
     notes = {key: text for key, text in meta["annotations"].items() if key != APPLIED_ANNOTATION}
     kept = {key: value for key, value in meta.items() if key != "annotations"}
-    return {**manifest, "metadata": {**kept, **({"annotations": notes} if notes else {})}}
+    metadata = {**kept, **({"annotations": notes} if notes else {})}
+    return {**manifest, "metadata": metadata, "spec": weights.put(manifest["spec"], weight)}
 
 
 def _compared(before: Manifests, after: Manifests) -> Iterator[str]:

@@ -11,6 +11,7 @@ from fleet.rendering.tenant import Own
 from tests.cli.runs import scenes
 from tests.hub import gen, world
 from tests.hub.world import World
+from tests.stories import test_hub_weight
 
 DRAW = functools.partial(render, world.TEMPLATES)
 
@@ -72,6 +73,18 @@ def test_an_override_makes_a_group_of_its_own() -> None:
     assert "-  replicas: 4" in changed(first)
     assert "+  replicas: 2" in changed(first)
     assert changed(rest) == ["-        image: shop:v1", "+        image: shop:v2"]
+
+
+def test_a_live_weight_that_was_sent_is_no_change_any_more() -> None:
+    here = test_hub_weight.moved(test_hub_weight.begun(), 40)
+    done, due = found(here)
+    assert (done.clusters, done.lines) == (("a", "b"), ())
+    assert changed(due) == [
+        "-        image: shop:v1",
+        "+        image: shop:v2",
+        "-      externalWeight: 10",
+        "+      externalWeight: 40",
+    ]
 
 
 def test_who_was_sent_nothing_gets_everything() -> None:

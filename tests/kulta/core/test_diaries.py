@@ -90,7 +90,38 @@ def experiment() -> World:
     return world.settle()
 
 
-STORIES: tuple[Callable[[], World], ...] = (canary, superseded, late, preview, judged, experiment)
+def alone() -> World:
+    """A first revision that never becomes ready, with nothing to go back to; then a retry."""
+    world = canary_world((50, None), 100, stepsOnFirstRollout=True)
+    world.broken = {gen.revision("shop:v1")}
+    world.settle()
+    world.broken = set()
+    world.annotate("retry")
+    return world.run(30)
+
+
+def known() -> World:
+    """Back to a revision that has proved itself, two revisions later."""
+    world = canary_world((20, None), 100, rollbackWindow=3).settle()
+    for image in ("shop:v2", "shop:v3"):
+        world.image(image)
+        world.run(30)
+        world.annotate("promote")
+        world.settle()
+    world.image("shop:v1")
+    return world.settle()
+
+
+STORIES: tuple[Callable[[], World], ...] = (
+    canary,
+    superseded,
+    late,
+    alone,
+    known,
+    preview,
+    judged,
+    experiment,
+)
 
 
 @pytest.mark.parametrize("story", STORIES, ids=[story.__doc__ or "" for story in STORIES])

@@ -142,4 +142,6 @@ def migrating(
         furnish(world, (gen.STABLE, ""), (gen.CANARY, ""), routed=routed)
     elif "blueGreen" in chosen:
         furnish(world, (gen.ACTIVE, ""), (gen.PREVIEW, ""), routed=routed)
+    elif "abTesting" in chosen:
+        furnish(world, (gen.STABLE, ""), (gen.VARIANT, ""), routed=False)
     return world

@@ -14,7 +14,7 @@ from tests.kulta.migrating import Migrating, migrating
 
 pytestmark = search.in_time
 
-STRATEGIES = st.sampled_from(["canary", "routed", "blueGreen", "simple"])
+KINDS = ("canary", "routed", "blueGreen", "abTesting", "simple")
 WAYS = st.sampled_from(["OnSuccess", "Progressively", "Never"])
 SIZES = st.fixed_dictionaries(
     {
@@ -43,6 +43,7 @@ def world_of(kind: str, way: str, sizes: dict[str, Any], has_crashes: bool) -> M
         "canary": gen.canary(20, (50, "5s")),
         "routed": gen.canary(20, (50, "5s"), routed=True),
         "blueGreen": gen.blue_green(after=5),
+        "abTesting": gen.ab_testing(maxDuration="30s"),
         "simple": {"simple": {}},
     }[kind]
     world = migrating(strategy, scale_down=way, routed=kind == "routed", **sizes)
@@ -81,10 +82,17 @@ def happen(world: Migrating, event: str, number: int) -> None:
 
 
 @search.reaching(
-    "Progressing", "Completed", *PEOPLE, "OnSuccess", "Progressively", "Never", deep=("Failed",)
+    "Progressing",
+    "Completed",
+    *PEOPLE,
+    *KINDS,
+    "OnSuccess",
+    "Progressively",
+    "Never",
+    deep=("Failed",),
 )
 @settings(max_examples=search.MANY)
-@given(STRATEGIES, WAYS, SIZES, st.booleans(), search.SEEDS)
+@given(st.sampled_from(KINDS), WAYS, SIZES, st.booleans(), search.SEEDS)
 def test_no_pod_is_lost_on_the_way_there_and_back(
     kind: str, way: str, sizes: dict[str, Any], has_crashes: bool, seed: int
 ) -> None:
@@ -95,7 +103,10 @@ def test_no_pod_is_lost_on_the_way_there_and_back(
         happen(world, event, number)
     world.blind = None
     world.settle()
-    search.reach(search.lived(world) | {event for _, event in events} | {way})
+    if world.status.phase is Phase.CONCLUDED:
+        world.annotate("promote")
+        world.settle()
+    search.reach(search.lived(world) | {event for _, event in events} | {way, kind})
     assert world.status.phase in (Phase.COMPLETED, Phase.FAILED)
     assert world.workload is not None
     assert world.workload.holder == gen.NAME

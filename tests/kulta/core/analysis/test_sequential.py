@@ -143,10 +143,11 @@ def test_the_same_look_twice_says_the_same() -> None:
     assert len({sequential.chance(*arms, look) for _ in range(3)}) == 1
 
 
-def test_last_look_has_half_of_the_chance_to_itself() -> None:
+@pytest.mark.parametrize("alpha", [0.001, 0.05, 0.9])
+def test_last_look_has_half_of_the_chance_to_itself(alpha: float) -> None:
     look = Look(least=100, has_end=True, is_last=True)
-    quarter = NormalDist().inv_cdf(1 - 0.05 / 4)
-    assert sequential.critical(0.05, 5_000, look) == pytest.approx(quarter)
+    quarter = NormalDist().inv_cdf(1 - alpha / 4)
+    assert sequential.critical(alpha, 5_000, look) == pytest.approx(quarter)
 
 
 def test_interval_over_all_looks_is_wider_than_that_of_one() -> None:

@@ -35,6 +35,16 @@ CASES = [
         id="a limit in words",
     ),
     pytest.param(
+        [put(f"{POLICY}/maxPrune", "a few")],
+        "spec.deliveryPolicy.maxPrune: a few is no amount: write a number or 0%…100%",
+        id="leave to go in words",
+    ),
+    pytest.param(
+        [put(f"{POLICY}/failureBudget", "a few")],
+        "spec.deliveryPolicy.failureBudget: a few is no amount: write a number or 0%…100%",
+        id="a budget in words",
+    ),
+    pytest.param(
         [put(f"{POLICY}/rollback", {"maxConcurrency": "0%"})],
         "spec.deliveryPolicy.rollback.maxConcurrency: 0% lets nothing start: write at least 1, or "
         "use paused: true",

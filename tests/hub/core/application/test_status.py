@@ -8,7 +8,7 @@ from fleet.api import Application, FleetRollout
 from fleet.api.fleetrollout import FleetRolloutStatus, RunPhase
 from fleet.api.names import REQUEST_ANNOTATION
 from fleet.hub.core.actions import ApplicationPlan
-from fleet.hub.core.application import decision
+from fleet.hub.core.application import decision, occasion
 from tests.conftest import NOON
 from tests.hub import gen
 from tests.hub.core.application.test_decision import created, look, ran, standing
@@ -119,6 +119,29 @@ def test_an_undo_of_a_run_that_is_gone() -> None:
         "message": message,
         "conditions": [f"Accepted False Refused: {message}", f"Ready False Refused: {message}"],
     }
+
+
+@pytest.mark.parametrize(
+    ("made", "is_past"),
+    [
+        pytest.param({}, False, id="of the same writing"),
+        pytest.param({"generation": 2}, False, id="of an earlier one"),
+        pytest.param({"generation": 4}, True, id="of a later one, which we have not seen yet"),
+        pytest.param({"generation": 4, "uid": "app-0"}, False, id="of another of its name"),
+    ],
+)
+def test_what_is_seen_of_an_application_may_be_old(made: dict[str, Any], is_past: bool) -> None:
+    run = standing_at(None)
+    snapshot = run.spec.application.model_copy(update=made)
+    later = run.model_copy(update={"spec": run.spec.model_copy(update={"application": snapshot})})
+    assert occasion.is_past(application(), [run, later]) is is_past
+    assert not occasion.is_past(application(), [])
+
+
+def test_templates_that_do_not_render_are_counted() -> None:
+    errors = {"a": "cluster a: bad", "b": "cluster b: bad", "c": "cluster c: bad"}
+    answer = decision.decide(application(), look("a", "b", "c", render_errors=errors), NOON)
+    assert answer.status.message == "cluster a: bad (and 2 more clusters)"
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,49 @@ def test_what_is_not_known_of_a_cluster_is_as_large_as_it_shall_be() -> None:
 
 
 def test_who_went_back_counts_with_what_it_runs_there() -> None:
-    back = gen.item("a", number=0, engine={"replicas": 12})
-    assert back.spec.want is not None
-    want = back.spec.want.model_copy(update={"undoes": "checkout-1"})
-    back = back.model_copy(update={"spec": back.spec.model_copy(update={"want": want})})
+    back = sent_back("a", ClusterPhase.PROGRESSING, engine={"replicas": 12})
     done = gen.item("b", DONE, engine={"replicas": 4})
     assert traffic(back, done) == "25%"
+
+
+def sent_back(name: str, phase: ClusterPhase, **status: Any) -> Any:
+    """A cluster that run 1 has sent back to what ran there before."""
+    back = gen.item(name, phase, number=0, **status)
+    assert back.spec.want is not None
+    want = back.spec.want.model_copy(update={"undoes": "checkout-1"})
+    return back.model_copy(update={"spec": back.spec.model_copy(update={"want": want})})
+
+
+def test_the_end_of_a_way_back_names_everybody() -> None:
+    run = begun(gen.run(gen.wave("all", *"abcd")), undo={"fleet": True, "message": "asked for"})
+    items = [
+        sent_back("a", DONE),
+        sent_back("b", BAD, reason="Timeout", message="no end"),
+        gen.item("c", hold="x"),
+        sent_back("d", ClusterPhase.PROGRESSING),
+    ]
+    answer = plan.next(run, observed(*"abcd", items=items), NOON)
+    assert ("Warning", "Timeout", "b failed: no end") in answer.events
+    assert (answer.status.message, answer.status.phase) == (
+        "rolling back (asked for): waiting for d", "RollingBack",
+    )  # fmt: skip
+    away = observed(*"abcd", items=items, lost=["d"])
+    status = plan.next(run, away, NOON).status
+    assert (status.phase, status.message) == (
+        "RolledBack",
+        "1 of 4 clusters are back; d on return; b failed on the way; c had nothing to go back to "
+        "(asked for)",
+    )
+    rows = {row.name: row.message for row in status.clusters}
+    assert rows == {
+        "a": "is back", "b": "no end", "c": "", "d": "goes back on its return: connection refused"
+    }  # fmt: skip
+
+
+def test_a_plan_without_waves_is_over_at_once() -> None:
+    answer = plan.next(gen.run(), observed("a"), NOON)
+    assert (answer.actions, answer.status.phase) == ((), RunPhase.SUCCEEDED)
+    assert (answer.status.wave, answer.status.message) == ("", "0 of 0 clusters updated")
 
 
 def test_a_rollback_takes_back_those_too_that_waited_for_another_chance() -> None:

@@ -113,7 +113,7 @@ def _rules(live: Mapping[str, Any], spec: Mapping[str, Any]) -> list[Any]:
 def _weighted(rule: Mapping[str, Any], live: Sequence[Any]) -> dict[str, Any]:
     """`rule` with the weights of the live rule that holds the same backends."""
     wanted = [_backend(item) for item in rule.get("backendRefs") or []]
-    for candidate in live:
+    for candidate in live if wanted else ():  # a rule that redirects has none
         found = {_backend(item): item for item in candidate.get("backendRefs") or []}
         if set(found) == set(wanted):
             refs = [

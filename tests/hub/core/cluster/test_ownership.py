@@ -106,6 +106,13 @@ def rules(stable: int, canary: int) -> list[dict[str, Any]]:
         ),
         pytest.param(
             HTTPROUTES,
+            {"rules": [{"filters": ["old"]}]},
+            {"rules": [{"filters": ["new"]}, {"filters": [], "backendRefs": None}]},
+            {"rules": [{"filters": ["new"]}, {"filters": [], "backendRefs": None}]},
+            id="a rule that leads nowhere, as one that redirects, is ours",
+        ),
+        pytest.param(
+            HTTPROUTES,
             {"rules": [{"backendRefs": [{**STABLE, "kind": "Import"}, CANARY]}]},
             {"rules": rules(100, 0)},
             {"rules": rules(100, 0)},

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fleet.api import ClusterRollout, FleetRollout
-from fleet.api.clusterrollout import LastGood
+from fleet.api.clusterrollout import LastGood, Want
 from fleet.api.fleetrollout import ClusterPhase, PlannedWave, WavePhase, WaveStatus
 from fleet.api.names import ClusterName
 from fleet.hub.core import phases
@@ -48,7 +48,7 @@ def _row(moment: Moment, wave: PlannedWave, status: WaveStatus, member: Member) 
         return _waiting(moment, wave, status, member)
     if item is None or want is None or want.run != run.name or want.undoes:
         return _waiting(moment, wave, status, member)
-    row = _started(moment, wave, member, item)
+    row = _started(moment, wave, item, want, member)
     if row.is_updated and status.phase is WavePhase.SOAKING:
         row = _done(moment, row, member, item)
     retried = row.is_failed and row.name in run.status.retrying
@@ -92,7 +92,9 @@ def _waiting(moment: Moment, wave: PlannedWave, status: WaveStatus, member: Memb
     return absence.before_its_turn(moment, row, member, status.started_at)
 
 
-def _started(moment: Moment, wave: PlannedWave, member: Member, item: ClusterRollout) -> Row:
+def _started(
+    moment: Moment, wave: PlannedWave, item: ClusterRollout, want: Want, member: Member
+) -> Row:
     """A cluster that this run let go."""
     run, status, engine = moment.run, item.status, item.status.engine
     phase = status.phase if standing.is_current(item) else ClusterPhase.APPLYING
@@ -108,8 +110,8 @@ def _started(moment: Moment, wave: PlannedWave, member: Member, item: ClusterRol
         mine=True,
         ready=member.fresh,
         held=item.spec.hold,
-        attempt=item.spec.want.attempt if item.spec.want else 0,
-        since=item.spec.want.since if item.spec.want else None,
+        attempt=want.attempt,
+        since=want.since,
         home=home(run, item),
     )
     if row.is_updated:

@@ -103,6 +103,11 @@ def test_every_duration_of_a_gate_is_read(gate: dict[str, Any], path: str) -> No
     assert told == f"{where}: '9d' is out of range: {LONG}"
 
 
+def test_a_canary_may_be_judged_by_what_tells_services_apart() -> None:
+    metric = {"name": "error-rate", "threshold": 5, "source": "envoy"}
+    assert problems(put(f"{CANARY}/analysis", {"metrics": [metric]})) == ()
+
+
 @pytest.mark.parametrize("url", ["http://gate.ops/ok", "https://gate.ops/ok"])
 def test_the_address_of_a_hook_has_a_scheme(url: str) -> None:
     def waves(address: str) -> dict[str, Any]:

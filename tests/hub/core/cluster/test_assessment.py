@@ -59,9 +59,9 @@ BACK = {"action": "Rollback", "reason": "AnalysisFailed", "message": "taken back
             id="a dry run holds nothing",
         ),
         pytest.param(
-            {"phase": "Failed", "decisions": [{**BACK, "message": "error-rate is 12.4"}],
+            {"phase": "Failed", "decisions": [{**BACK, "message": "error-rate is bad"}],
              "analysis": {"metrics": [METRIC]}},
-            True, "Failed", "AnalysisFailed", "error-rate is 12.4",
+            True, "Failed", "AnalysisFailed", "error-rate is bad",
             id="once",
         ),
         pytest.param(
@@ -224,6 +224,8 @@ def test_a_rollout_that_cannot_be_read_is_said_so() -> None:
     there["rollouts", "checkout", "checkout"]["spec"]["replicas"] = "many"
     plan = dispatch.decide(settled(), look(there), NOON)
     assert (plan.status.phase, plan.status.reason) == (ClusterPhase.PROGRESSING, "EngineTooOld")
+    told = "the Rollout in the member cannot be read: its CRD or its content is not ours"
+    assert plan.status.message == told
 
 
 def test_a_second_look_says_the_same() -> None:

@@ -98,6 +98,7 @@ def test_what_is_in_the_way_is_looked_at_again(
     old = "the Rollout CRD of a does not know spec.replicas: run `fleet cluster add a` again, or "
     told = f"{old}leave that out" if wakes else "nothing is rendered for this cluster"
     assert plan.status.message == told
+    assert plan.status.finished_at == NOON
 
 
 def test_a_refusal_is_told_as_long_as_nobody_tries_again() -> None:

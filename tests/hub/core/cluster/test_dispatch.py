@@ -117,6 +117,7 @@ def test_what_the_member_lost_is_dispatched_again(there: Objects, told: str) -> 
     assert (plan.fence, plan.events) == (True, (("Warning", "Redispatched", told),))
     assert did(plan)[0] == "ApplyRollout"
     assert plan.status.dispatch.sequence == 2
+    assert {bool(one.uid or one.digest) for one in plan.status.inventory} == {bool(there)}
 
 
 @pytest.mark.parametrize(
@@ -373,6 +374,7 @@ def test_without_a_wish_it_is_pending() -> None:
     spec = NEW.spec.model_copy(update={"want": None})
     plan = dispatch.decide(NEW.model_copy(update={"spec": spec}), look(), NOON)
     assert (plan.actions, plan.status.phase) == ((), ClusterPhase.PENDING)
+    assert plan.status.reason == "Pending"
 
 
 def test_a_refusal_stays_told_until_the_write_succeeds() -> None:

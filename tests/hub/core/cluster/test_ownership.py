@@ -181,6 +181,13 @@ def test_labels_and_annotations_of_others_stay() -> None:
     assert metadata["resourceVersion"] == "7"
 
 
+def test_an_owner_that_does_not_say_where_it_is() -> None:
+    labels = {"app.kubernetes.io/managed-by": "kulta-fleet", "fleet.kulta.io/application": "cart"}
+    found = {"metadata": {"name": "shop", "namespace": "web", "labels": labels}}
+    told = "Service shop in namespace web belongs to the Application ?/cart: rename one of the two"
+    assert ownership.foreign(found, "Service").startswith(told)
+
+
 def test_the_live_object_is_not_touched() -> None:
     before = live({"rules": rules(80, 20)})
     ownership.merged(before, wish(HTTPROUTES, {"rules": rules(100, 0)}))

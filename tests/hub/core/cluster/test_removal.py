@@ -63,8 +63,10 @@ def test_a_deposed_leader_takes_a_sequence_above_what_it_sees() -> None:
 
 def test_the_rollout_goes_first_alone() -> None:
     item, there = fenced()
+    item = item.model_copy(update={"status": item.status.model_copy(update={"conditions": ()})})
     plan = dispatch.decide(item, look(there), NOON)
     (deletion,) = plan.actions
+    assert [one.last_transition_time for one in plan.status.conditions] == [NOON]
     assert deletion == DeleteObject(
         resource=ROLLOUTS, namespace="checkout", name="checkout", uid="uid-checkout", version="7"
     )

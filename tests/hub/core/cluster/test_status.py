@@ -7,7 +7,7 @@ from typing import Any
 from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import Want
 from fleet.hub.core.actions import DispatchPlan
-from fleet.hub.core.cluster import dispatch
+from fleet.hub.core.cluster import dispatch, standing
 from tests.conftest import NOON
 from tests.hub import gen
 from tests.hub.place import NEW, after, did, look, objects
@@ -159,6 +159,19 @@ def test_another_api_server_receives_nothing_and_the_former_is_remembered() -> N
         "inventory": ALL,
         "conditions": [REACHABLE],
     }
+
+
+def test_one_that_is_held_waits_on_another_api_server_too() -> None:
+    item = done()
+    item = item.model_copy(update={"spec": item.spec.model_copy(update={"hold": "halted"})})
+    plan = dispatch.decide(item, look(looked=True, member=OTHER), MINUTES_7)
+    assert plan.status.waiting_since == MINUTES_7
+
+
+def test_a_membercluster_that_is_gone_is_not_reached() -> None:
+    seen = standing.reachable(None)
+    assert (seen.status, seen.reason) == ("False", "Released")
+    assert seen.message == "the MemberCluster is gone; what is there stays"
 
 
 def test_another_api_server_begins_from_nothing_when_a_run_lets_it_go() -> None:

@@ -82,6 +82,23 @@ def test_a_retry_forgets_only_those_that_are_tried_again() -> None:
     assert (after.accepted, after.retrying) == (("b",), ("a", "c"))
 
 
+def test_a_run_that_went_elsewhere_is_named_with_its_place() -> None:
+    before = begun(gen.run(gen.wave("all", "a"), number=1), phase="Succeeded", finished_at=NOON)
+    there = before.spec.application.spec.destination.model_copy(update={"namespace": None})
+    spec = before.spec.application.spec.model_copy(update={"destination": there})
+    snapshot = before.spec.application.model_copy(update={"spec": spec})
+    before = before.model_copy(
+        update={"spec": before.spec.model_copy(update={"application": snapshot})}
+    )
+    run = begun(gen.run(gen.wave("all", "a"), number=2))
+    world = observed("a", newest=2, former=(before,), requests=("undo/5",))
+    status = plan.next(run, world, NOON).status
+    assert status.history[-1].message == (
+        "checkout-1 went to fleet production, namespace its own, checkout-2 does not: change "
+        "spec.destination of the Application"
+    )
+
+
 def test_of_a_run_that_was_given_up_no_part_goes_back() -> None:
     run = begun(gen.run(gen.wave("all", "a")), phase="Aborted", finished_at=NOON)
     world = observed("a", items=[gen.item("a", good=7)], requests=("rollback/2/a",))

@@ -308,6 +308,7 @@ def test_a_run_that_is_over_answers(phase: RunPhase, request_: str, told: str) -
     answer = plan.next(run, observed("a", requests=(request_,)), NOON)
     assert (answer.actions, answer.status.phase) == ((), phase)
     assert [entry.message for entry in answer.status.history] == [told]
+    assert answer.events == (("Warning", "RequestRefused", told),)
     again = run.model_copy(update={"status": answer.status})
     assert plan.next(again, observed("a", requests=(request_,)), NOON).status == answer.status
 

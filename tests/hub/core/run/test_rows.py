@@ -147,6 +147,27 @@ def test_a_wave_that_begins_does_not_wait_any_more() -> None:
     assert (wave.started_at, wave.waiting_since) == (NOON + MINUTE, None)
 
 
+def test_a_wait_after_a_wave_is_not_the_one_before_it() -> None:
+    waited = WaveStatus(name="all", phase="Waiting", waiting_since=NOON)
+    run = begun(gen.run(gen.wave("all", "a", after=({"paused": True},))), waited)
+    status = plan.next(run, observed("a", items=[gen.item("a", DONE)]), NOON + MINUTE).status
+    assert (status.waves[0].phase, status.waves[0].waiting_since) == ("Waiting", NOON + MINUTE)
+
+
+def test_who_joins_a_wave_that_everybody_left_finds_its_gate_closed() -> None:
+    run = begun(gen.run(gen.wave("all", "a", before=({"approval": {}},)), membership="Append"))
+    left = replace(observed("b"), fleet=frozenset("b"))
+    assert plan.next(run, left, NOON).status.appended == ()
+    here = replace(observed("a", "b"), fleet=frozenset("ab"))
+    assert [one.name for one in plan.next(run, here, NOON).status.appended] == ["b"]
+
+
+def test_the_next_start_is_looked_at_from_the_one_that_has_just_been() -> None:
+    wave = gen.wave("all", "a", "b", max_concurrency=2)
+    answer = plan.next(gen.run(wave, min_interval_seconds=120), observed("a", "b"), NOON)
+    assert (did(answer), answer.recheck_at) == (["start a"], NOON + 2 * MINUTE)
+
+
 def test_a_window_is_waited_for_by_those_who_could_go() -> None:
     """It is noon; the window was at eight."""
     run = begun(gen.run(gen.wave("all", "a", "b", before=(WINDOW,))))

@@ -20,6 +20,9 @@ in_time = pytest.mark.timeout(120 * max(1, settings.default.max_examples // 100)
 MANY = max(60, settings.default.max_examples)
 """Worlds of a search in which all kinds of things happen."""
 
+FEW = settings.default.max_examples if MANY > 1_000 else 15
+"""Worlds of a search whose worlds are large; the deep one has as many as all."""
+
 _reached: Counter[str] = Counter()
 """What the search that runs now has come to."""
 

@@ -39,8 +39,7 @@ PEOPLE = (
 ANSWERS = ("no", "silent", "nonsense", "yes", "takes back")
 NONSENSE = "\u202e\U0001f525 {{ canary }} \x00" * 10
 DIES = "an engine that dies in every plan"
-REACHED = ("HookRefused", "Completed", "Failed")
-DEEP = ("HookRollback", "AwaitingHook", *ALL)
+DEEP = (*PEOPLE, *ANSWERS, *ALL, DIES, "Failed", "HookRollback", "AwaitingHook")
 
 
 class Watch:
@@ -107,8 +106,8 @@ def world_of(kind: str, types: Sequence[str]) -> World:
     return world
 
 
-@search.reaching(*REACHED, *KINDS, *PEOPLE, *ANSWERS, DIES, deep=DEEP)
-@settings(max_examples=search.MANY)
+@search.reaching("Completed", deep=(*KINDS, *DEEP, "HookRefused"))
+@settings(max_examples=search.FEW)
 @given(st.sampled_from(KINDS), TYPES, st.booleans(), search.SEEDS)
 def test_nobody_goes_past_a_hook(kind: str, types: list[str], dies: bool, seed: int) -> None:
     called = CALLED["canary" if kind == "pods" else kind]

@@ -22,6 +22,7 @@ from fleet.hub.core.observed import ApplicationObserved, Member, RunObserved
 from fleet.hub.core.run import plan
 from fleet.kulta.core import validation
 from fleet.rendering import render
+from fleet.rendering.tenant import Own
 from tests import search, wild
 from tests.conftest import NOON
 from tests.hub import gen, world
@@ -100,7 +101,7 @@ def lived(dice: Random) -> tuple[str, str]:
     seen = report.fleet(known, members, NOON)
     wild.check("fleets", "status", seen.manifest())
     assert seen.conditions
-    looked = ApplicationObserved(fleet=known, members=members, templates="t")
+    looked = ApplicationObserved(fleet=known, members=members, templates="t", own=Own())
     decided = decision.decide(wanted, looked, NOON)
     wild.check("applications", "status", decided.status.manifest())
     made = [action for action in decided.actions if isinstance(action, CreateRun)]

@@ -1,5 +1,6 @@
 """A/B when things do not go as planned: more arms, changes of mind, mishaps, restarts."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from fleet.api import names
 from fleet.api.rollout import Phase, RolloutStatus
 from fleet.kulta.core import actions as act
+from fleet.kulta.core.plan import plan
 from tests import gen
 from tests.kulta.ab import BETTER, EQUAL, NEW, OLD, ab_world, begun, decided, known
 from tests.kulta.audience import Audience, Behaviour
@@ -240,6 +242,17 @@ def test_arm_that_loses_its_pods_loses_its_rules() -> None:
     world.run(10)
     assert leads(world) == [gen.VARIANT, gen.STABLE]
     assert world.status.restores == 0
+
+
+def test_arm_whose_service_leads_nowhere_loses_its_rules_too() -> None:
+    world = begun()
+    seen = world.observe()
+    gone = replace(seen, endpoints={**seen.endpoints, gen.VARIANT: frozenset()})
+    found = plan(world.rollout, gone, world.now)
+    (change,) = found.actions
+    assert isinstance(change, act.WriteRoute)
+    (rule,) = change.manifest["spec"]["rules"]
+    assert [item["name"] for item in rule["backendRefs"]] == [gen.STABLE]
 
 
 def test_other_arms_keep_theirs() -> None:

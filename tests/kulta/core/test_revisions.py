@@ -122,3 +122,19 @@ def test_selector_for_autoscalers(expression: dict[str, Any], text: str) -> None
     labels = {"metadata": {"labels": {**gen.APP, "tier": "a"}}}
     rollout = gen.rollout(selector=selector, template=labels)
     assert revisions.selector_text(rollout) == f"app=checkout,{text},{names.ROLLOUT_LABEL}=checkout"
+
+
+@pytest.mark.parametrize(
+    ("selector", "text"),
+    [
+        pytest.param({"matchLabels": gen.APP}, "app=checkout", id="the spec's own"),
+        pytest.param({}, "as=before", id="the one of before, while a Deployment's is not known"),
+    ],
+)
+def test_selector_beside_a_deployment(selector: dict[str, Any], text: str) -> None:
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "old"}
+    rollout = gen.rollout(
+        selector=selector, workloadRef=reference, status={"selector": "as=before"}
+    )
+    own = f",{names.ROLLOUT_LABEL}={gen.NAME}" if selector else ""
+    assert revisions.selector_text(rollout) == text + own

@@ -154,6 +154,12 @@ def paused(**more: Any) -> dict[str, Any]:
             id="a pause that the engine has yet to end",
         ),
         pytest.param(
+            {"strategy": gen.canary(20, 100)},
+            paused(current_step_index=2) | says("Paused", True, "UserPaused", "was paused"),
+            Wait(reason="UserPaused", message="was paused"),
+            id="a pause behind the last step",
+        ),
+        pytest.param(
             {"strategy": gen.blue_green(after=600)},
             {"phase": Phase.PREVIEW, "pause_start_time": BEGAN}
             | says("Progressing", True, "AwaitingPromotion"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fleet.api.analysis import MetricResult
 from fleet.api.rollout import Decision, Phase, Rollout
 from fleet.kulta.core.events import occurrences
 from fleet.kulta.core.events.transition import Transition, ulid
@@ -160,6 +161,22 @@ def test_a_failure_says_what_and_why_it_matters() -> None:
     assert "my-app" in error["what_failed"]
     assert "production" in error["why_it_matters"]
     assert len(error["possible_causes"]) == 1
+
+
+def test_all_numbers_that_led_to_it_are_explained() -> None:
+    slow = MetricResult(value=0.7, threshold=0.4, passed=False)
+    fine = MetricResult(value=1.0, threshold=5.0, passed=True)
+    assert of(Phase.FAILED, metrics={"latency-p99": slow, "error-rate": fine})["reasoning"] == {
+        "summary": "Initialization: latency-p99 failed",
+        "explanation": "latency-p99 0.7 is not below 0.4; error-rate 1 is below 5",
+        "confidence": 1.0,
+        "recommendations": ["roll back"],
+    }
+    going = of(metrics={"error-rate": fine})["reasoning"]
+    assert (going["summary"], going["recommendations"]) == (
+        "Initialization: all metrics passed",
+        ["go on"],
+    )
 
 
 def test_a_simple_rollout_as_text() -> None:

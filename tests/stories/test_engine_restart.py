@@ -56,6 +56,7 @@ def test_every_pod_is_replaced_within_the_bounds(
     assert (world.status.phase, world.status.replicas) == (Phase.COMPLETED, 4)
     assert world.annotations == {}
     (told,) = [item for item in world.actions(act.Emit) if item.reason == "Restarting"]
+    assert told.kind == "Normal"
     assert told.message.startswith("4 pods of revision")
 
 

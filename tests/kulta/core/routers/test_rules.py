@@ -268,6 +268,7 @@ def test_several_arms_have_rules_of_their_own() -> None:
         pytest.param([{"group": "x.example.com"}], 80, id="nor what is of another group"),
         pytest.param([{"name": "other"}], 80, id="nor another Service"),
         pytest.param([{}], None, id="none, where two have our port"),
+        pytest.param([{"kind": ""}], None, id="no kind means a Service"),
         pytest.param([{"port": 81}, {"port": 82}], 80, id="of three, the one with our port"),
     ],
 )

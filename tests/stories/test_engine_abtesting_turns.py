@@ -32,6 +32,7 @@ def three(behaviour: dict[str, Behaviour] | None = None, **more: Any) -> World:
 def test_each_arm_has_pods_service_and_rules() -> None:
     """Arms times replicas, and no more (the checker looks after each step)."""
     world = three()
+    assert sorted(item.number for item in world.observe().replica_sets) == [1, 2, 3]
     assert [world.ready(f"shop:v{number}") for number in (1, 2, 3)] == [4, 4, 4]
     assert [item.name for item in known(world).arms] == ["A", "B", "C"]
     assert leads(world) == [gen.VARIANT, C, gen.STABLE]

@@ -1,7 +1,9 @@
-"""Stories of Services whose own selectors are wrong, and of those who correct them meanwhile.
+"""Stories of hands in what the engine keeps: Services are corrected, sets are scaled and deleted.
 
 Who only undoes what the engine wrote is in `test_engine_traffic`.
 """
+
+from dataclasses import replace
 
 import pytest
 
@@ -54,3 +56,24 @@ def test_selector_that_is_corrected_while_nobody_looks_is_not_overwritten() -> N
     world.manifest["metadata"]["deletionTimestamp"] = "2026-11-20T13:00:00Z"
     world.run(1)
     assert (world.gone, world.services[gen.STABLE].selector) == (True, mended)
+
+
+@pytest.mark.parametrize("routed", [False, True], ids=["by pods", "by a route"])
+def test_sets_that_somebody_scales_or_deletes_are_put_right(routed: bool) -> None:
+    """At once, at rest and in the midst of a step, which stays where it is."""
+    world = running((50, None), 100, routed=routed)
+    old, new = gen.revision("shop:v1"), gen.revision("shop:v2")
+    world.strict = False
+    for size in (1, 9):
+        world.sets[old] = replace(world.sets[old], replicas=size)
+        assert world.run(10).sets[old].replicas == 4
+    world.image("shop:v2")
+    world.run(10)
+    before = world.state, world.size("shop:v2"), world.size("shop:v1")
+    world.sets[new] = replace(world.sets[new], replicas=0)
+    world.run(10)
+    assert (world.state, world.size("shop:v2"), world.size("shop:v1")) == before
+    del world.sets[new]
+    world.run(10)
+    assert (world.state, world.size("shop:v2"), world.size("shop:v1")) == before
+    assert before[0] == (Phase.PAUSED, 0, 50)

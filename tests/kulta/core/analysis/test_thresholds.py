@@ -41,6 +41,45 @@ def asked(**conditions: Any) -> Metric:
 
 
 @pytest.mark.parametrize(
+    ("conditions", "value", "said"),
+    [
+        pytest.param({}, 3.0, "3, with nothing to compare it with", id="nothing"),
+        pytest.param(RANGE, 3.0, "3 is from 1 to 5", id="within a range"),
+        pytest.param(RANGE, 7.0, "7 is not from 1 to 5", id="beyond a range"),
+        pytest.param({"threshold_range": {"min": 1}}, 2.0, "2 is at least 1", id="no upper end"),
+        pytest.param({"threshold_range": {"max": 1}}, 2.0, "2 is not at most 1", id="no lower end"),
+        pytest.param(
+            BOTH, 0.5, "0.5 against a threshold of 5; 0.5 is at most 1", id="good twice over"
+        ),
+        pytest.param(
+            BOTH,
+            3.0,
+            "3 is not at most 1, and not past the threshold of 5: it is neither good nor bad",
+            id="neither good nor bad",
+        ),
+        pytest.param(
+            {**TENTH, "threshold": 5},
+            2.1,
+            "2.1 against a threshold of 5; 2.1 against 2 of the stable revision, at most 2.2",
+            id="good twice, once beside the stable revision",
+        ),
+        pytest.param(
+            TENTH, 2.3, "2.3 against 2 of the stable revision, at most 2.2", id="worse than that"
+        ),
+        pytest.param(
+            {"min_sample_size": 30}, 3.0, "12 requests seen, minSampleSize is 30", id="too few"
+        ),
+        pytest.param(
+            {}, None, "no data: the query finds nothing about the new revision", id="no data"
+        ),
+    ],
+)
+def test_what_is_said_of_a_value(conditions: Any, value: float | None, said: str) -> None:
+    answers = (Answer(value=value), Answer(value=12.0), Answer(value=2.0))
+    assert thresholds.judge(asked(**conditions), *answers).message == said
+
+
+@pytest.mark.parametrize(
     ("conditions", "value", "verdict"),
     [
         pytest.param(RANGE, 1.0, Verdict.PASSED, id="the least of a range is in it"),

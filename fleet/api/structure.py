@@ -75,7 +75,9 @@ def _length(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
     unit = {"Length": "character", "Items": "item", "Properties": "key"}[kind]
     least, most = schema.get(f"min{kind}", 0), schema.get(f"max{kind}")
     if len(value) < least:
-        yield _problem(path, f"must have at least {amount(least, unit)}", value)
+        keys = ", ".join(schema.get("properties", ())) if isinstance(value, dict) else ""
+        known = f": write one of {keys}" if keys else ""
+        yield _problem(path, f"must have at least {amount(least, unit)}{known}", value)
     if most is not None and len(value) > most:
         yield _problem(path, f"must have at most {amount(most, unit)}, it has {len(value)}", None)
     if isinstance(value, str) and "pattern" in schema and not re.search(schema["pattern"], value):

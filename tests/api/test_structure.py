@@ -44,6 +44,10 @@ BAD = [
         id="an empty text",
     ),
     pytest.param(
+        {**fields(a={}, b={}), "minProperties": 1}, {},
+        "spec.x must have at least 1 key: write one of a, b (is {})", id="an empty object",
+    ),
+    pytest.param(
         {"type": "array", "maxItems": 2}, [1, 2, 3],
         "spec.x must have at most 2 items, it has 3", id="too many",
     ),

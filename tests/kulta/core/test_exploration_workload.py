@@ -41,13 +41,13 @@ def blue_green(way: str, **more: Any) -> Migrating:
     return migrating(gen.blue_green(after=5), scale_down=way, **SOON, **more)
 
 
-FEW = ("delete", "image", "gone", "theirs", "roll")
+FEW = ("delete", "image", "gone")
 STEPWISE = {"stepsOnFirstRollout": True, "replicas": 1}
 
 Row = tuple[str, Made, tuple[str, ...], int]
 SMALL: tuple[Row, ...] = (
     ("at once", lambda: canary("OnSuccess", replicas=1), FEW, 1),
-    ("pod by pod", lambda: simple("Progressively", replicas=2), ("delete", "image", "gone"), 1),
+    ("pod by pod", lambda: simple("Progressively", replicas=2), ("delete", "image"), 1),
     ("beside each other", lambda: blue_green("Never", replicas=1), ("delete", "gone"), 1),
 )
 LARGE: tuple[Row, ...] = (

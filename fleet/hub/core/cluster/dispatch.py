@@ -58,6 +58,10 @@ def _pending(item: ClusterRollout, now: datetime) -> DispatchPlan:
 
 def _unreachable(item: ClusterRollout, member: Member | None, now: datetime) -> DispatchPlan:
     """Nothing can be read or written; what had come to its end stands."""
+    if member is not None and member.connecting_until is not None:
+        # A restart of the hub would write of everybody that nothing is known, and a moment later
+        # what had been known before.
+        return DispatchPlan(status=item.status, wake_at=member.connecting_until)
     seen = standing.reachable(member)
     if standing.stands(item):
         found = Assessment(

@@ -1,13 +1,16 @@
-"""Whose news goes before those that only begin."""
+"""Whose news goes before those that only begin, and what is no news at all."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from fleet.api import ClusterRollout
 from fleet.api.fleetrollout import ClusterPhase
-from fleet.hub.core.cluster import standing
+from fleet.hub.core.cluster import dispatch, standing
+from tests.conftest import NOON
 from tests.hub import gen
+from tests.hub.place import NEW, look
 
 FAILED = {"phase": "Failed", "fleetRevision": "rev1"}
 
@@ -38,3 +41,21 @@ def test_who_is_not_wanted_anywhere_has_nothing_urgent() -> None:
     item = gen.item("a", hold="halted")
     spec = item.spec.model_copy(update={"want": None})
     assert not standing.is_urgent(item.model_copy(update={"spec": spec}), FAILED)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        pytest.param(NEW, id="who has got nothing yet"),
+        pytest.param(gen.item("a"), id="who is on its way"),
+        pytest.param(gen.item("a", ClusterPhase.SUCCEEDED, good=1), id="who is done"),
+    ],
+)
+def test_that_the_hub_has_not_met_a_member_yet_is_no_news(item: ClusterRollout) -> None:
+    """Or each restart would write twice of each ClusterRollout."""
+    until = NOON + timedelta(seconds=30)
+    member = gen.meet(gen.member("a"), until)
+    plan = dispatch.decide(item, look(member=member), NOON)
+    assert (plan.status, plan.actions, plan.wake_at) == (item.status, (), until)
+    plan = dispatch.decide(item, look(member=gen.lose(member)), until)
+    assert plan.status != item.status

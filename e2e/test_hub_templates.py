@@ -89,7 +89,7 @@ def test_own_templates_are_delivered_beside_evil_ones_and_stay_as_they_were_froz
     assert (reason, message) == ("TemplateError", words)
 
     write(tenant, NAME, SERVICE.replace("NOTE", "two"))
-    until(lambda: notes(tenant)["note"] == "two", "the change is delivered", within=20)
+    until(lambda: notes(tenant)["note"] == "two", "the change is delivered", within=30)
     run = tenant.get(FLEETROLLOUTS, f"{NAME}-2")
     assert run["spec"]["trigger"] == "ClusterInputsChanged"
     assert "two" in run["spec"]["application"]["templates"]["services.yaml.j2"]
@@ -100,7 +100,7 @@ def test_own_templates_are_delivered_beside_evil_ones_and_stay_as_they_were_froz
     puppet.await_image(tenant.namespace, EVIL, "app:v1")
     before = len(tenant.writes(WHERE))
     tenant.world.plane.call("DELETE", CONFIGMAPS.path(tenant.namespace, NAME))
-    until(lambda: accepted(tenant, NAME)[0] == "TemplatesNotFound", "it is missed", within=20)
+    until(lambda: accepted(tenant, NAME)[0] == "TemplatesNotFound", "it is missed", within=30)
     assert tenant.run(2)["phase"] == "Succeeded"
     assert not tenant.get(FLEETROLLOUTS, f"{NAME}-3")
     assert notes(tenant)["note"] == "two"

@@ -49,12 +49,6 @@ def test_the_example_of_the_readme_makes_what_the_text_says(files: tuple[str, ..
             id="without the label",
         ),
         pytest.param(
-            {"data": {"httproute.yml": "a: 1"}},
-            "TemplateError: spec.templates.configMap: ConfigMap checkout-templates: httproute.yml: "
-            "there is no such template: write rollout.yaml.j2, ",
-            id="an unknown name",
-        ),
-        pytest.param(
             {"data": {"httproute.yaml.j2": "a: 1\nb: {{ application.rout }}"}},
             "TemplateError: cluster eu-7: template httproute.yaml.j2 line 2: 'dict object' has no "
             "attribute 'rout'",

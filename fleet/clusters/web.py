@@ -21,6 +21,8 @@ import httpx
 
 from fleet.clusters import tls
 from fleet.errors import PermanentError, TemporaryError, Unanswered
+from fleet.kit import addresses
+from fleet.kit.addresses import Address
 
 LIMITS = httpx.Limits(max_connections=300, max_keepalive_connections=20)
 """More than all who call through here want at once: nobody waits because others do."""
@@ -29,13 +31,6 @@ AUTHORITIES = 100
 LONGEST_ANSWER = 1 << 20
 LONGEST_WORDS = 500
 """Characters that are kept of what a server says: its words end up in statuses and Events."""
-LOOPBACK = "a loopback address, which only KULTA_ALLOW_LOOPBACK=true permits"
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-_METADATA = frozenset(
-    ipaddress.ip_address(text) for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")
-)
 
 
 class Refused(TemporaryError):
@@ -156,12 +151,12 @@ class Web:
             found = await self._resolved(url.host, port)
         except socket.gaierror:
             raise TemporaryError(f"the host name {url.host} cannot be resolved") from None
-        addresses = list(dict.fromkeys(ipaddress.ip_address(item[4][0]) for item in found))
-        for address in addresses:
-            reason = refusal(address, allow_loopback=self._allow_loopback)
+        known = list(dict.fromkeys(ipaddress.ip_address(item[4][0]) for item in found))
+        for address in known:
+            reason = addresses.refusal(address, allow_loopback=self._allow_loopback)
             if reason:
                 raise Refused(f"{where} is refused: {address} is {reason}")
-        return addresses
+        return known
 
     async def _resolved(self, host: str, port: int) -> list[Any]:
         """What the resolver says. Several who ask for one name at once share one of its few
@@ -213,20 +208,6 @@ def check(answer: Answer, where: str, longest: int = LONGEST_WORDS) -> None:
     if answer.status in (408, 425, 429) or answer.status >= 500:
         raise TemporaryError(message, retry_after=answer.retry_after)
     raise PermanentError(message)
-
-
-def refusal(address: Address, *, allow_loopback: bool) -> str:
-    """Why the engine does not connect to `address`; empty when it does."""
-    inner = getattr(address, "ipv4_mapped", None) or address
-    if inner.is_loopback:
-        return "" if allow_loopback else LOOPBACK
-    if inner in _METADATA:
-        return "a cloud metadata address"
-    if inner.is_link_local:
-        return "a link-local address"
-    if inner.is_unspecified or inner.is_multicast or inner.is_reserved:
-        return "not the address of a server"
-    return ""
 
 
 def shown(address: str) -> str:

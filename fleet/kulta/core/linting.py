@@ -9,7 +9,9 @@ one mistake does not hide the others.
 import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
+from ipaddress import ip_address
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,6 +19,7 @@ from pydantic import ValidationError
 from fleet.api import meta, names, rules, schema, structure
 from fleet.api.rollout import Rollout
 from fleet.api.structure import Problem
+from fleet.kit import addresses
 from fleet.kulta.core import validation
 
 VERSIONS = (names.ROLLOUTS.api_version, f"{names.KULTA_GROUP}/v1alpha1")
@@ -43,6 +46,7 @@ ROUNDS = 10
 _PART = re.compile(r"([^.\[\]]+)|\[([0-9]+)\]")
 _PATH = re.compile(r"(?:metadata|spec)(?:\.[\w-]+|\[[0-9]+\])*")
 _PATTERN = re.compile(r"String should match pattern '.*'(?= \(is)", re.DOTALL)
+_URL = re.compile(r"https?://(?:[^/@]*@)?(?P<host>\[[0-9a-fA-F:.]+\]|[0-9.]+)(?:[:/?#]|$)")
 _PARENT = re.compile(r"(\.[^.\[\]]+|\[[0-9]+\])$")
 
 
@@ -70,6 +74,7 @@ def problems(manifest: Mapping[str, Any]) -> tuple[Problem, ...]:
         found += told + [item for item in said if not _is_consequence(item.path, told)]
     else:
         found += told
+    found += _uncallable({key: part for key, part in spec.items() if key != "template"}, "spec")
     return tuple(dict.fromkeys(found))
 
 
@@ -87,6 +92,20 @@ def _idle(rollout: Rollout) -> Iterator[Problem]:
     if rollout.spec.template and not (rollout.spec.template.get("spec") or {}).get("containers"):
         text = "is empty; write what shall run, for example [{name: app, image: shop:v1}]"
         yield Problem(path="spec.template.spec.containers", text=text)
+
+
+def _uncallable(node: Any, path: str) -> Iterator[Problem]:
+    """Addresses that the engine calls for nobody."""
+    inner = node.items() if isinstance(node, dict) else ()
+    for key, part in inner:
+        yield from _uncallable(part, f"{path}.{key}")
+    for number, part in enumerate(node if isinstance(node, list) else ()):
+        yield from _uncallable(part, f"{path}[{number}]")
+    found = _URL.match(node) if isinstance(node, str) else None
+    with suppress(ValueError):
+        host = ip_address(found["host"].strip("[]") if found else "")
+        if why := addresses.refusal(host, allow_loopback=True):
+            yield Problem(path=path, text=f"is {why}: write another; the engine never calls it")
 
 
 @cache

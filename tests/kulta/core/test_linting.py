@@ -236,6 +236,17 @@ def with_containers(*containers: Any) -> dict[str, Any]:
             "[{name: app, image: shop:v1}]",
             id="pods of nothing",
         ),
+        pytest.param(
+            judged(prometheus={"address": "http://169.254.169.254/latest"}),
+            "spec.strategy.canary.analysis.prometheus.address is a cloud metadata address: write "
+            "another; the engine never calls it",
+            id="an address of the cloud",
+        ),
+        pytest.param(
+            gen.manifest(hooks=[{"name": "a", "type": "event", "url": "http://[fe80::1]:80/x"}]),
+            "spec.hooks[0].url is a link-local address: write another; the engine never calls it",
+            id="an address of the next machine",
+        ),
     ],
 )
 def test_what_the_server_takes_and_would_do_nothing_is_told(

@@ -14,6 +14,7 @@ import pytest
 from fleet.clusters import web
 from fleet.clusters.web import Web
 from fleet.errors import TemporaryError
+from fleet.kit import addresses
 from fleet.kulta.runtime import prometheus, sources
 from fleet.kulta.runtime.prometheus import PrometheusSource
 
@@ -227,4 +228,4 @@ async def test_nobody_listens() -> None:
     ["10.0.0.1", "192.168.1.1", "8.8.8.8", "fd12::1", "2606:4700::1"],
 )
 def test_ordinary_addresses_are_allowed(address: str) -> None:
-    assert web.refusal(ipaddress.ip_address(address), allow_loopback=False) == ""
+    assert addresses.refusal(ipaddress.ip_address(address), allow_loopback=False) == ""

@@ -137,3 +137,13 @@ def test_promote_full_needs_no_experiment() -> None:
     world.settle()
     assert (world.status.phase, world.status.stable_pod_hash) == (Phase.COMPLETED, NEW)
     assert leads(world) == [gen.STABLE]
+
+
+def test_whoever_promotes_has_paused_no_more() -> None:
+    world = decided()
+    world.annotate("pause")
+    world.run(60)
+    assert world.condition("Paused") == ("True", "PauseRequested")
+    world.annotate("promote")
+    world.settle()
+    assert (world.status.phase, world.status.pause_requested) == (Phase.COMPLETED, False)

@@ -14,6 +14,7 @@ ROLLOUT = dict(TEMPLATES.files)["rollout.yaml.j2"]
 SERVICE = "apiVersion: v1\nkind: Service\n"
 SPEC = "spec: {selector: {app: x}, ports: [{port: 80}]}\n"
 ROUTE = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: checkout}\n"
+LABELS = {"fleet.kulta.io/templates": "true"}
 WORDS = "rollout.yaml.j2, services.yaml.j2, httproute.yaml.j2, _macros.j2"
 
 
@@ -152,3 +153,16 @@ def test_what_may_not_come_of_them(texts: dict[str, str], message: str) -> None:
         made(**texts)
     assert caught.value.reason == "TemplateError"
     assert str(caught.value) == f"cluster eu-7: template {message}"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "meant"),
+    [
+        pytest.param({"kind": "ConfigMap", "metadata": {"labels": LABELS}}, True, id="labelled"),
+        pytest.param({"kind": "ConfigMap", "metadata": {}}, False, id="without labels"),
+        pytest.param({"kind": "Secret", "metadata": {"labels": LABELS}}, False, id="a Secret"),
+        pytest.param({}, False, id="nothing"),
+    ],
+)
+def test_only_a_configmap_that_says_so_is_meant(manifest: dict[str, Any], meant: bool) -> None:
+    assert tenant.is_meant(manifest) is meant

@@ -75,6 +75,8 @@ async def write_status(
 
     Raises Conflict when somebody wrote meanwhile, NotFound when it is gone.
     """
+    if status == item.status:
+        return False  # which is cheaper than to compare what would be written
     wanted = status.manifest()
     if wanted == item.status.manifest():
         return False

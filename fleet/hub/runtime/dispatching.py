@@ -158,6 +158,8 @@ async def _failed(hub: Context, item: ClusterRollout, error: FleetError) -> None
 
 
 def _tell(hub: Context, item: ClusterRollout, plan: DispatchPlan) -> None:
+    if not plan.events:
+        return
     about = {
         "apiVersion": CLUSTERROLLOUTS.api_version,
         "kind": CLUSTERROLLOUTS.kind,

@@ -150,3 +150,11 @@ def test_the_watch_comes_before_a_look_up_and_keeps_no_pods() -> None:
     assert alone.whole(place) == watched
     there = Live(main=place[1:], rollouts={}, others=objects())
     assert [there.get(each) for each in rendered()] == list(objects().values())
+
+
+def test_one_that_no_server_sends_is_refused() -> None:
+    broken = whole()
+    with pytest.raises(ValueError, match=r"^metadata\.managedFields has a NoneType$"):
+        live.sound(broken)
+    broken["metadata"]["managedFields"].pop()
+    assert live.sound(broken) is broken

@@ -145,6 +145,13 @@ def test_the_next_wish_keeps_what_is_there_and_nothing_of_the_way() -> None:
     }  # fmt: skip
 
 
+def test_the_next_wish_forgets_the_words_of_the_last() -> None:
+    item = wishing(after(sent(), paused()))
+    plan = dispatch.decide(item, look(objects(), number=2, member=MEMBER), MINUTES_7)
+    assert (plan.status.phase, plan.status.message) == ("Applying", "")
+    assert (plan.status.waiting_since, plan.status.waited_seconds) == (None, 0.0)
+
+
 def test_another_api_server_receives_nothing_and_the_former_is_remembered() -> None:
     plan = dispatch.decide(done(), look(looked=True, member=OTHER), MINUTES_7)
     assert plan.actions == ()

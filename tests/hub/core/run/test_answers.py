@@ -129,8 +129,9 @@ def test_an_undo_says_what_comes_and_who_has_asked(by: str, end: str) -> None:
 
 
 def test_a_way_back_ends_a_halt() -> None:
-    run = begun(gen.run(gen.wave("all", "a", "b")), halted_at=NOON, phase="Halted")
-    items = [gen.item("a", BAD, good=7)]
+    status = {"halted_at": NOON, "phase": "Halted", "retrying": ("a",)}
+    run = begun(gen.run(gen.wave("all", "a", "b")), **status)
+    items = [gen.item("a", BAD, good=7), gen.item("b", good=7)]
     world = observed("a", "b", items=items, requests=("rollback/2",))
     status = plan.next(run, world, NOON).status
     assert (status.halted_at, status.retrying, status.phase) == (None, (), "RollingBack")

@@ -168,6 +168,41 @@ def test_the_next_start_is_looked_at_from_the_one_that_has_just_been() -> None:
     assert (did(answer), answer.recheck_at) == (["start a"], NOON + 2 * MINUTE)
 
 
+def test_the_clock_on_the_wall_opens_windows_of_a_run() -> None:
+    run, world = gen.run(gen.wave("all", "a", before=(WINDOW,))), observed("a")
+    assert did(plan.next(run, world, NOON)) == []
+    ahead = replace(world, drift=20.5 * HOUR)
+    assert did(plan.next(run, ahead, NOON)) == ["start a"]
+
+
+def test_nobody_joins_a_run_that_goes_back() -> None:
+    run = begun(gen.run(gen.wave("all", "a"), membership="Append"), undo={"fleet": True})
+    here = replace(observed("a", "b", items=[gen.item("a", good=7)]), fleet=frozenset("ab"))
+    assert plan.next(run, here, NOON).status.appended == ()
+
+
+def test_a_cluster_is_shown_as_its_engine_says() -> None:
+    items = [gen.item("a", ClusterPhase.ANALYZING, message="12 of 100")]
+    status = plan.next(gen.run(WIDE), observed(*"abcd", items=items), NOON).status
+    shown = {row.name: (row.phase, row.message) for row in status.clusters}
+    assert (shown["a"], shown["b"]) == (("Analyzing", "12 of 100"), ("Applying", ""))
+
+
+def test_a_way_back_waits_for_nobody_who_is_away() -> None:
+    run = begun(gen.run(gen.wave("all", "a")), undo={"fleet": True})
+    world = observed("a", items=[gen.item("a", good=7)], lost=["a"])
+    answer = plan.next(run, world, NOON)
+    assert (did(answer), answer.status.phase) == (["start a"], RunPhase.ROLLED_BACK)
+    assert answer.status.message == "0 of 1 clusters are back; a on return"
+
+
+def test_a_wave_that_goes_on_does_not_wait_for_its_gate_any_more() -> None:
+    waited = WaveStatus(name="all", phase="Waiting", started_at=NOON, waiting_since=NOON)
+    run = begun(gen.run(gen.wave("all", "a", after=({"paused": True},))), waited)
+    (wave,) = plan.next(run, observed("a", items=[gen.item("a")]), NOON).status.waves
+    assert (wave.phase, wave.waiting_since) == ("Progressing", None)
+
+
 def test_a_window_is_waited_for_by_those_who_could_go() -> None:
     """It is noon; the window was at eight."""
     run = begun(gen.run(gen.wave("all", "a", "b", before=(WINDOW,))))

@@ -138,13 +138,13 @@ def _settled(pattern: Pattern, run: FleetRollout, item: dict[str, Any]) -> list[
     )
     taken = item["status"]["dispatch"]
     taken["digest"] = writes.digest_of(rendered)
-    digests = {(one.resource.plural, one.name): one.digest for one in rendered}
-    for entry in item["status"]["inventory"]:
-        if entry.get("digest"):
-            entry["digest"] = digests[entry["plural"], entry["name"]]
+    listed = {(entry["plural"], entry["name"]): entry for entry in item["status"]["inventory"]}
     found: list[Any] = []
     for one in rendered:
-        manifest = dict(one.manifest)
+        entry = listed[one.resource.plural, one.name]
+        entry["uid"] = f"{one.resource.plural}-{one.name}-{cluster.name}"
+        entry |= {"digest": one.digest} if entry.get("digest") else {}
+        manifest = {**one.manifest, "metadata": {**one.manifest["metadata"], "uid": entry["uid"]}}
         if one.resource == ROLLOUTS:
             fence = {"hub": pattern.hub, "sequence": taken["rollout"]}
             manifest["spec"] = {**manifest["spec"], "dispatch": fence}

@@ -215,7 +215,7 @@ class Simulated:
         meta = {
             **body["metadata"],
             "namespace": key[0],
-            "uid": old.get("uid") or f"{self.name}-{self._uids}",
+            "uid": old.get("uid") or body["metadata"].get("uid") or f"{self.name}-{self._uids}",
             "generation": int(old.get("generation", 0)) + (not same),
             "creationTimestamp": old.get("creationTimestamp") or _now(),
             "resourceVersion": old.get("resourceVersion", "0"),

@@ -196,6 +196,11 @@ def test_the_report_is_kept_for_people_in_the_engines_words(step: str) -> None:
     assert (engine.step, engine.weight, engine.replicas) == (step, 50, 4)
 
 
+def test_an_engine_that_has_not_begun_says_nothing() -> None:
+    plan = dispatch.decide(settled(), look(objects(phase=None)), NOON)
+    assert plan.status.engine.phase == ""
+
+
 @pytest.mark.parametrize(
     ("conditions", "available"),
     [

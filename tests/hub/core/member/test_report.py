@@ -89,6 +89,8 @@ def test_what_was_known_of_a_lost_member_stays() -> None:
     reachable = next(item for item in told.conditions if item.type == "Reachable")
     assert (reachable.reason, reachable.message) == ("Unauthorized", "refused")
     assert (reachable.last_transition_time, reachable.observed_generation) == (LATER, 4)
+    fresh = next(item for item in told.conditions if item.type == "Fresh")
+    assert (fresh.status, fresh.message) == ("False", "refused")
 
 
 def test_a_token_ends_by_the_clock_on_the_wall() -> None:

@@ -48,6 +48,8 @@ BROKEN = [gen.item(name, BAD, reason="Timeout") for name in SIX]
         pytest.param(f"approve/2/{LONG}:x", [], {}, f"the approval is for plan x, this run's is "
                      f"{{digest}}: look at it, then write approve/<id>/{LONG}:{{digest}}",
                      id="another plan"),
+        pytest.param("approve/2", [], {}, "an approval names wave and plan: write "
+                     "approve/<id>/<wave>:{digest}", id="an approval of nothing"),
         pytest.param(f"approve/2/all:{LONG}", [], {}, f"the approval is for plan {LONG[:64]}, this "
                      "run's is {digest}: look at it, then write approve/<id>/all:{digest}",
                      id="a plan of many words"),

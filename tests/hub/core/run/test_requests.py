@@ -309,6 +309,7 @@ def test_a_run_that_is_over_answers(phase: RunPhase, request_: str, told: str) -
     assert (answer.actions, answer.status.phase) == ((), phase)
     assert [entry.message for entry in answer.status.history] == [told]
     assert answer.events == (("Warning", "RequestRefused", told),)
+    assert answer.status.history[-1].time == NOON
     again = run.model_copy(update={"status": answer.status})
     assert plan.next(again, observed("a", requests=(request_,)), NOON).status == answer.status
 

@@ -203,6 +203,15 @@ def test_a_wave_that_goes_on_does_not_wait_for_its_gate_any_more() -> None:
     assert (wave.phase, wave.waiting_since) == ("Progressing", None)
 
 
+def test_no_deadline_passes_while_the_hub_suspects_itself_or_a_cluster_waits() -> None:
+    run, since = begun(gen.run(gen.wave("all", "a"))), NOON - 31 * MINUTE
+    late = observed("a", items=[gen.item("a", since=since)], isolated=True)
+    assert plan.next(run, late, NOON).status.counts.failed == 0
+    item = gen.item("a", ClusterPhase.PAUSED, waiting_since=NOON)
+    answer = plan.next(run, observed("a", items=[item]), NOON + MINUTE)
+    assert (answer.status.counts.in_flight, answer.recheck_at) == (1, None)
+
+
 def test_a_window_is_waited_for_by_those_who_could_go() -> None:
     """It is noon; the window was at eight."""
     run = begun(gen.run(gen.wave("all", "a", "b", before=(WINDOW,))))

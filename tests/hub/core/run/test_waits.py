@@ -131,6 +131,7 @@ def test_gates(asked: waits.Side, reason: str, message: str, until: object) -> N
     found = (stop.reason, stop.message, stop.until) if stop else ("", "", None)
     assert found == (reason, message, until)
     assert stop is None or stop.unblock
+    assert reason != "OutsideWindow" or (stop and stop.unblock) == "its next window"
 
 
 def test_every_kind_of_gate_has_its_question() -> None:

@@ -1,20 +1,16 @@
-"""Rollouts of all strategies that go their ways at once, and the people and gateways beside them.
+"""Rollouts of all strategies that go their ways at once, and the people beside them.
 
 For tests that disturb the engine: whatever happens to it, everybody of the cast comes to the same
 end. Judged by what anybody can see, and by the audit log. Pods are played by kwok, and nobody here
 acts for the engine.
 """
 
-import contextlib
 import json
-import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import Any
 
-from e2e import routers
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.subject import TYPE_LABEL, Subject, route, service
 from fleet.api import names
@@ -155,31 +151,3 @@ def actor(plane: ControlPlane, namespace: str, kind: str, name: str) -> Actor:
         strategy = {"simple": {}}
     subject = Subject(plane=plane, namespace=namespace, name=name, strategy=strategy)
     return Actor(kind=kind, subject=subject)
-
-
-@contextlib.contextmanager
-def gateway(plane: ControlPlane, namespace: str) -> Iterator[None]:
-    """Meanwhile somebody takes every generation of each HTTPRoute there."""
-    over, taken = threading.Event(), dict[str, int]()
-
-    def look() -> None:
-        code, found = plane.call("GET", names.HTTPROUTES.path(namespace))
-        for item in found["items"] if code == 200 else ():
-            name, generation = item["metadata"]["name"], item["metadata"]["generation"]
-            path = f"{names.HTTPROUTES.path(namespace, name)}/status"
-            body = {"status": routers.report(generation)}
-            if taken.get(name) != generation and plane.call("PATCH", path, body)[0] == 200:
-                taken[name] = generation
-
-    def accept() -> None:
-        while not over.wait(0.05):
-            with contextlib.suppress(OSError, HTTPException):  # the API server is away
-                look()
-
-    thread = threading.Thread(target=accept)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()

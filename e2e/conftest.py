@@ -192,6 +192,13 @@ def namespace(plane: ControlPlane) -> str:
     return plane.add_namespace(f"test-{next(_numbers)}")
 
 
+@pytest.fixture
+def place(kwok: ControlPlane, request: pytest.FixtureRequest) -> str:
+    """A new namespace beside the pods that are played, named after the file."""
+    name = request.path.stem.removeprefix("test_").replace("_", "-")
+    return kwok.add_namespace(f"{name}-{next(_numbers)}")
+
+
 @pytest.fixture(scope="session")
 def newcomers(tmp_path_factory: pytest.TempPathFactory) -> tuple[ControlPlane, ControlPlane]:
     """A hub, and a member that it does not know; nothing runs in them."""

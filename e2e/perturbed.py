@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from e2e import cast
+from e2e import routers
 from e2e.cast import Actor
 from e2e.ground import background
 from e2e.ground.controlplane import ControlPlane
@@ -20,6 +20,7 @@ from e2e.ground.engine import Engine
 from e2e.ground.faults import Brake, Seen
 from e2e.ground.proxy import HttpProxy
 from e2e.ground.waiting import until
+from fleet.api import names
 
 
 @dataclass(kw_only=True)
@@ -137,7 +138,7 @@ def playing(plane: ControlPlane, place: str, troupe: tuple[Actor, ...]) -> Itera
     running = Engine(plane, plane.folder, name=place)
     made = Scene(troupe=troupe, running=running, proxy=proxy, do=do)
     try:
-        with cast.gateway(plane, place):
+        with routers.accepted(plane, place, names.HTTPROUTES):
             running.start(server=proxy.url)
             made.play()
             try:

@@ -4,11 +4,13 @@ HTTPRoutes, a thread of ours for kinds that it does not know."""
 import contextlib
 import threading
 from collections.abc import Iterator
+from http.client import HTTPException
 from typing import Any
 
 from e2e.ground.controlplane import ControlPlane
 from e2e.ground.gateway import LocalGateway
 from fleet.api import names
+from fleet.api.names import Resource
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import load_kubeconfig
 
@@ -135,18 +137,24 @@ class Routed(contextlib.AbstractAsyncContextManager[LocalGateway]):
 
 
 @contextlib.contextmanager
-def accepted(plane: ControlPlane, namespace: str) -> Iterator[None]:
-    """Meanwhile every generation of the GRPCRoute is taken."""
-    path, over = names.GRPCROUTES.path(namespace, "web"), threading.Event()
-    taken = 0
+def accepted(
+    plane: ControlPlane, namespace: str, resource: Resource = names.GRPCROUTES
+) -> Iterator[None]:
+    """Meanwhile somebody takes every generation of each such route there."""
+    over, taken = threading.Event(), dict[str, int]()
+
+    def look() -> None:
+        code, found = plane.call("GET", resource.path(namespace))
+        for item in found["items"] if code == 200 else ():
+            name, generation = item["metadata"]["name"], item["metadata"]["generation"]
+            path, body = resource.path(namespace, name, "status"), {"status": report(generation)}
+            if taken.get(name) != generation and plane.call("PATCH", path, body)[0] == 200:
+                taken[name] = generation
 
     def accept() -> None:
-        nonlocal taken
-        while not over.wait(0.1):
-            generation = plane.call("GET", path)[1]["metadata"]["generation"]
-            if generation != taken:
-                plane.call("PATCH", f"{path}/status", {"status": report(generation)})
-                taken = generation
+        while not over.wait(0.05):
+            with contextlib.suppress(OSError, HTTPException):  # the API server is away
+                look()
 
     thread = threading.Thread(target=accept)
     thread.start()

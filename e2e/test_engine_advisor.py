@@ -1,7 +1,6 @@
 """Advisors and hooks as real HTTP servers beside a real engine: what they may do, and that no
 advisor is needed."""
 
-import itertools
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +18,6 @@ STEPS = [{"setWeight": 50, "pause": {"duration": "2s"}}, {"setWeight": 100}]
 SLOW = 60.0
 """Seconds until an answer that nobody waits for."""
 BACK = {"action": "Rollback", "confidence": 0.95, "reasoning": "errors grow"}
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +25,6 @@ def running(kwok: ControlPlane) -> Iterator[Engine]:
     """An engine for all tests here."""
     with Engine(kwok, kwok.folder, name="advised") as started:
         yield started
-
-
-@pytest.fixture
-def place(running: Engine) -> str:
-    return running.plane.add_namespace(f"advised-{next(_numbers)}")
 
 
 def going(

@@ -6,7 +6,6 @@ collector has taken away what belonged to the former ones.
 """
 
 import functools
-import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -28,23 +27,11 @@ QUIET_SECONDS = 10.0
 """Longer than counters of Events may be late."""
 COLLECTED = 45.0
 """The garbage collector looks for new kinds, and thus for Rollouts, every 30 seconds."""
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def cluster(kwok: ControlPlane) -> ControlPlane:
-    """The shared plane; no gateway, and the kinds of one come in a test's midst."""
-    return kwok
 
 
 @pytest.fixture
-def place(cluster: ControlPlane) -> str:
-    return cluster.add_namespace(f"faults-{next(_numbers)}")
-
-
-@pytest.fixture
-def running(cluster: ControlPlane) -> Iterator[Engine]:
-    with Engine(cluster, cluster.folder, KULTA_LEADER_ELECTION="true") as started:
+def running(kwok: ControlPlane) -> Iterator[Engine]:
+    with Engine(kwok, kwok.folder, KULTA_LEADER_ELECTION="true") as started:
         yield started
 
 
@@ -70,9 +57,9 @@ def canary(plane: ControlPlane, namespace: str) -> Subject:
 
 
 def test_killed_in_mid_step_and_started_again_it_reaches_the_same_end(
-    cluster: ControlPlane, place: str, running: Engine
+    kwok: ControlPlane, place: str, running: Engine
 ) -> None:
-    web = canary(cluster, place)
+    web = canary(kwok, place)
     web.apply("app:v1")
     first = web.wait(phase="Completed")["stablePodHash"]
     web.apply("app:v2")
@@ -93,10 +80,10 @@ def test_killed_in_mid_step_and_started_again_it_reaches_the_same_end(
     assert sequences == sorted(set(sequences))
 
 
-def test_it_is_ready_when_it_has_seen_the_rollouts(cluster: ControlPlane) -> None:
+def test_it_is_ready_when_it_has_seen_the_rollouts(kwok: ControlPlane) -> None:
     """Who is ready can lead at once: nothing has still to be listed, and nothing else is asked."""
-    proxied = HttpProxy(cluster.server, cluster.authority)
-    warm = Engine(cluster, cluster.folder, name="warm", KULTA_LEADER_ELECTION="true")
+    proxied = HttpProxy(kwok.server, kwok.authority)
+    warm = Engine(kwok, kwok.folder, name="warm", KULTA_LEADER_ELECTION="true")
 
     def is_list(seen: Seen) -> bool:
         return seen.path.partition("?")[0] == ROLLOUTS.path() and not seen.is_watch
@@ -113,20 +100,20 @@ def test_it_is_ready_when_it_has_seen_the_rollouts(cluster: ControlPlane) -> Non
 
 
 def test_asked_to_end_it_hands_over_at_once(
-    cluster: ControlPlane, place: str, running: Engine
+    kwok: ControlPlane, place: str, running: Engine
 ) -> None:
     """[L15] The Lease is released, so the follower takes it as soon as it looks again."""
-    web = Subject(plane=cluster, namespace=place, name="web", strategy={"simple": {}})
+    web = Subject(plane=kwok, namespace=place, name="web", strategy={"simple": {}})
     web.apply("app:v1")
     web.wait(phase="Completed")
-    with Engine(cluster, cluster.folder, name="follower", KULTA_LEADER_ELECTION="true") as follower:
+    with Engine(kwok, kwok.folder, name="follower", KULTA_LEADER_ELECTION="true") as follower:
         assert follower.get("/readyz")[0] == 200
-        mark = cluster.audit.mark()
+        mark = kwok.audit.mark()
         assert running.stop() == 0
         web.apply("app:v2")
         web.wait(phase="Completed")
         assert follower.process.alive
-    asked = cluster.audit.read(since=mark, user=engine.ACCOUNT, resource=LEASE)
+    asked = kwok.audit.read(since=mark, user=engine.ACCOUNT, resource=LEASE)
     freed = next(x for x in asked if x.is_write and not x.body["spec"]["holderIdentity"])
     after = [item for item in asked if item.received > freed.received and item is not freed]
     taken = next(item for item in after if item.is_write and item.code == 200)
@@ -136,31 +123,31 @@ def test_asked_to_end_it_hands_over_at_once(
 
 
 def test_the_api_server_goes_away_and_comes_back(
-    cluster: ControlPlane, place: str, running: Engine
+    kwok: ControlPlane, place: str, running: Engine
 ) -> None:
-    web = Subject(plane=cluster, namespace=place, name="web", strategy={"simple": {}})
+    web = Subject(plane=kwok, namespace=place, name="web", strategy={"simple": {}})
     web.apply("app:v1")
     web.wait(phase="Completed")
-    cluster.restart("kube-apiserver")
+    kwok.restart("kube-apiserver")
     web.apply("app:v2")
     second = hashing.pod_hash(web.manifest("app:v2")["spec"]["template"])
     web.wait(phase="Completed", stablePodHash=second, within=60)
     assert running.process.alive
 
 
-def test_a_quiet_engine_is_silent(cluster: ControlPlane, place: str, running: Engine) -> None:
-    paused, done = canary(cluster, place), None
+def test_a_quiet_engine_is_silent(kwok: ControlPlane, place: str, running: Engine) -> None:
+    paused, done = canary(kwok, place), None
     paused.apply("app:v1")
     paused.wait(phase="Completed")
     paused.apply("app:v2")
     paused.wait(phase="Paused")
-    done = Subject(plane=cluster, namespace=place, name="done", strategy={"simple": {}})
+    done = Subject(plane=kwok, namespace=place, name="done", strategy={"simple": {}})
     done.apply("app:v1")
     done.wait(phase="Completed", readyReplicas=2)
     began = datetime.now(UTC)
 
     def is_silent() -> bool:
-        asked = cluster.audit.read(user=engine.ACCOUNT)
+        asked = kwok.audit.read(user=engine.ACCOUNT)
         loud = (x.answered for x in asked if (x.verb, x.resource) != ("update", LEASE))
         last = max(began, *loud)
         return (datetime.now(UTC) - last).total_seconds() > QUIET_SECONDS
@@ -175,16 +162,16 @@ def told(subject: Subject) -> str:
 
 
 def test_a_kind_of_route_that_is_missing_stops_only_who_needs_it(
-    cluster: ControlPlane, place: str, running: Engine
+    kwok: ControlPlane, place: str, running: Engine
 ) -> None:
     """[RP-15] Without the Gateway API the engine starts and delivers; a route may come later."""
-    plain = canary(cluster, place)
+    plain = canary(kwok, place)
     plain.apply("app:v1")
     plain.wait(phase="Completed")
     plain.apply("app:v2")
     plain.wait(phase="Paused", currentWeight=50)
     routed = Subject(
-        plane=cluster,
+        plane=kwok,
         namespace=place,
         name="shop",
         strategy={
@@ -196,17 +183,17 @@ def test_a_kind_of_route_that_is_missing_stops_only_who_needs_it(
             }
         },
     )
-    cluster.apply(
+    kwok.apply(
         service(place, "shop-stable", "shop", "stable"),
         service(place, "shop-canary", "shop", "canary"),
     )
     routed.apply("app:v1")
     said = functools.partial(told, routed)
     until(lambda: said() == "RouterNotInstalled", "it says what it lacks", within=20)
-    definitions.install(cluster, binaries.find("gateway-api"))
+    definitions.install(kwok, binaries.find("gateway-api"))
     kind = "/apis/gateway.networking.k8s.io/v1/httproutes"
-    until(lambda: cluster.call("GET", kind)[0] == 200, "routes are served", within=20)
-    cluster.apply(route(place, "shop", "shop-stable", "shop-canary"))
+    until(lambda: kwok.call("GET", kind)[0] == 200, "routes are served", within=20)
+    kwok.apply(route(place, "shop", "shop-stable", "shop-canary"))
     # Nobody plays the gateway here; that it does not answer is told after a while.
     until(lambda: said() in ("NewRevision", "RoutePending"), "it has found it", within=20)
     assert routed.condition("TrafficReady")["reason"] in ("TrafficReady", "RoutePending")
@@ -223,10 +210,10 @@ def test_a_kind_of_route_that_is_missing_stops_only_who_needs_it(
     ],
 )
 def test_a_rollout_deleted_and_written_again_is_another(
-    cluster: ControlPlane, place: str, running: Engine, image: str
+    kwok: ControlPlane, place: str, running: Engine, image: str
 ) -> None:
     """The former one's set and pods are still there when the new one is looked at."""
-    web = Subject(plane=cluster, namespace=place, name="web", strategy={"simple": {}})
+    web = Subject(plane=kwok, namespace=place, name="web", strategy={"simple": {}})
     web.apply("app:v1")
     web.wait(phase="Completed", readyReplicas=2)
     before = {item["metadata"]["uid"] for item in [*web.pods(), *web.sets().values()]}

@@ -5,7 +5,6 @@ metrics for what it does here: whatever is outside of its bounds is brought insi
 `test_engine_faults`.
 """
 
-import itertools
 import signal
 import time
 from collections.abc import Iterator
@@ -34,23 +33,11 @@ is busy. Whoever waits for those who are silent does not end before they do: nev
 MISSING = (
     "Deployment web does not exist in this namespace; create it, or correct spec.workloadRef.name"
 )
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def cluster(kwok: ControlPlane) -> ControlPlane:
-    """The shared plane; routes are not defined yet."""
-    return kwok
 
 
 @pytest.fixture
-def place(cluster: ControlPlane) -> str:
-    return cluster.add_namespace(f"life-{next(_numbers)}")
-
-
-@pytest.fixture
-def running(cluster: ControlPlane) -> Iterator[Engine]:
-    with Engine(cluster, cluster.folder, name="life", KULTA_LEADER_ELECTION="true") as started:
+def running(kwok: ControlPlane) -> Iterator[Engine]:
+    with Engine(kwok, kwok.folder, name="life", KULTA_LEADER_ELECTION="true") as started:
         yield started
 
 
@@ -92,11 +79,11 @@ def sizes(subject: Subject) -> dict[str, int]:
 
 
 def test_an_autoscaler_grows_and_shrinks_rollouts_on_their_way(
-    cluster: ControlPlane, place: str, running: Engine
+    kwok: ControlPlane, place: str, running: Engine
 ) -> None:
     """At least 4 where 2 were asked for, then at most 3; the steps stay where they are."""
-    web = canary(cluster, place, {"setWeight": 50, "pause": {}}, {"setWeight": 100})
-    shop = blue_green(cluster, place)
+    web = canary(kwok, place, {"setWeight": 50, "pause": {}}, {"setWeight": 100})
+    shop = blue_green(kwok, place)
     for image in ("app:v1", "app:v2"):
         for each in (web, shop):
             each.apply(image)
@@ -120,15 +107,15 @@ def test_an_autoscaler_grows_and_shrinks_rollouts_on_their_way(
         each.wait(phase="Completed", stablePodHash=new)
     until(lambda: sizes(web) == dict(zip(revisions[0], (0, 3), strict=True)), "3 pods", within=10)
     until(lambda: sizes(shop) == dict(zip(revisions[1], (0, 3), strict=True)), "3 pods", within=10)
-    cluster.kubectl("delete", "hpa", "--all", "-n", place)
+    kwok.kubectl("delete", "hpa", "--all", "-n", place)
 
 
-def test_another_version_goes_on_in_mid_step(cluster: ControlPlane, place: str) -> None:
+def test_another_version_goes_on_in_mid_step(kwok: ControlPlane, place: str) -> None:
     """What a newer one has decided stands in the diary, although nobody here knows such reasons."""
-    web = canary(cluster, place, {"setWeight": 50, "pause": {}}, {"setWeight": 100})
-    shop = blue_green(cluster, place)
+    web = canary(kwok, place, {"setWeight": 50, "pause": {}}, {"setWeight": 100})
+    shop = blue_green(kwok, place)
     both, phases = (web, shop), ("Paused", "Preview")
-    with Engine(cluster, cluster.folder, name="newer", version="9.9.9") as newer:
+    with Engine(kwok, kwok.folder, name="newer", version="9.9.9") as newer:
         for image in ("app:v1", "app:v2"):
             for each in both:
                 each.apply(image)
@@ -141,10 +128,10 @@ def test_another_version_goes_on_in_mid_step(cluster: ControlPlane, place: str) 
         last = status["decisions"][-1]
         more = {**last, "sequence": last["sequence"] + 1, "reason": "QuorumReached"}
         status["decisions"].append(more)
-        code, answer = cluster.call("PATCH", f"{each.path}/status", {"status": status})
+        code, answer = kwok.call("PATCH", f"{each.path}/status", {"status": status})
         assert code == 200, answer
         before.append(status)
-    with Engine(cluster, cluster.folder, name="older", KULTA_LEADER_ELECTION="true") as older:
+    with Engine(kwok, kwok.folder, name="older", KULTA_LEADER_ELECTION="true") as older:
         for each, phase, known in zip(both, phases, before, strict=True):
             each.request("promote")
             after = each.wait(phase="Completed", stablePodHash=known["currentPodHash"])
@@ -192,44 +179,42 @@ def events(subject: Subject) -> set[str]:
 
 
 def test_it_ends_in_time_while_those_whom_it_asks_and_tells_are_silent(
-    cluster: ControlPlane, place: str
+    kwok: ControlPlane, place: str
 ) -> None:
     """A source of metrics and a sink that take connections and say nothing."""
     steps = [{"setWeight": 50}, {"setWeight": 100}]
-    web = canary(cluster, place, *steps)
-    with background.running(Proxy(cluster.port)) as hole, Mailbox() as box:
+    web = canary(kwok, place, *steps)
+    with background.running(Proxy(kwok.port)) as hole, Mailbox() as box:
         hole.black_hole()
         silent = f"http://127.0.0.1:{hole.port}"
         metrics = [{"name": "error-rate", "threshold": 5.0}]
         analysis = {"prometheus": {"address": silent}, "metrics": metrics, "interval": "1s"}
         web.strategy = {"canary": {**web.strategy["canary"], "analysis": analysis}}
         sink = {"KULTA_CDEVENTS_ENABLED": "true", "KULTA_LEADER_ELECTION": "true"}
-        mute = Engine(
-            cluster, cluster.folder, name="mute", KULTA_CDEVENTS_SINK_URL=silent + "/", **sink
-        )
+        mute = Engine(kwok, kwok.folder, name="mute", KULTA_CDEVENTS_SINK_URL=silent + "/", **sink)
         mute.start()
         web.apply("app:v1")
         web.wait(phase="Completed")
         web.apply("app:v2")
         web.wait(phase="Progressing", currentWeight=50, updatedReplicas=1)
         until(lambda: len(hole.links) >= 2, "it asks and tells", within=10)
-        assert holder(cluster) == mute.name
-        mark = cluster.audit.mark()
+        assert holder(kwok) == mute.name
+        mark = kwok.audit.mark()
         assert ended(mute) == 0
-        until(lambda: let_go(cluster, mark), "its Lease is free", within=5)
+        until(lambda: let_go(kwok, mark), "its Lease is free", within=5)
         expected = events(web)
         later = {"KULTA_CDEVENTS_SINK_URL": box.url, **sink}
-        with Engine(cluster, cluster.folder, name="later", **later):
+        with Engine(kwok, kwok.folder, name="later", **later):
             until(lambda: expected <= {x["id"] for x in box.letters}, "all is told", within=20)
     assert len(expected) >= 3
 
 
-def test_it_ends_in_time_while_its_api_server_is_silent(cluster: ControlPlane, place: str) -> None:
+def test_it_ends_in_time_while_its_api_server_is_silent(kwok: ControlPlane, place: str) -> None:
     """In the midst of what it wrote; its Lease stays as it is, for there is nobody to tell."""
     steps = [{"setWeight": 50, "pause": {}}, {"setWeight": 100}]
-    web = canary(cluster, place, *steps)
-    lone = Engine(cluster, cluster.folder, name="lone", KULTA_LEADER_ELECTION="true")
-    with background.running(HttpProxy(cluster.server, cluster.authority)) as way:
+    web = canary(kwok, place, *steps)
+    lone = Engine(kwok, kwok.folder, name="lone", KULTA_LEADER_ELECTION="true")
+    with background.running(HttpProxy(kwok.server, kwok.authority)) as way:
         lone.start(server=way.url)
         web.apply("app:v1")
         web.wait(phase="Completed")
@@ -239,14 +224,14 @@ def test_it_ends_in_time_while_its_api_server_is_silent(cluster: ControlPlane, p
         web.request("promote")
         until(way.held.is_set, "it has written once, and wants to write again", within=10)
         assert ended(lone) == 0
-        assert holder(cluster) == lone.name
+        assert holder(kwok) == lone.name
         way.heal()
-    with Engine(cluster, cluster.folder, name="next"):  # who would wait for the Lease to expire
+    with Engine(kwok, kwok.folder, name="next"):  # who would wait for the Lease to expire
         web.wait(phase="Completed", readyReplicas=2)
 
 
 def test_a_deployment_is_held_replaced_and_given_back(
-    cluster: ControlPlane, place: str, running: Engine
+    kwok: ControlPlane, place: str, running: Engine
 ) -> None:
     """Whoever scales it up meanwhile is told so; traffic is judged by `test_engine_traffic`."""
     labels = {"app": "web"}
@@ -257,17 +242,17 @@ def test_a_deployment_is_held_replaced_and_given_back(
     path = DEPLOYMENTS.path(place, "web")
 
     def ready() -> tuple[int, int]:
-        found = cluster.call("GET", path)[1]
+        found = kwok.call("GET", path)[1]
         return found["spec"]["replicas"], found.get("status", {}).get("readyReplicas", 0)
 
-    web = Subject(plane=cluster, namespace=place, name="web", strategy={"simple": {}})
+    web = Subject(plane=kwok, namespace=place, name="web", strategy={"simple": {}})
     wish = {"replicas": 2, "workloadRef": {"name": "web"}, "strategy": {"simple": {}}}
-    cluster.apply({**web.manifest("unused"), "spec": wish})
+    kwok.apply({**web.manifest("unused"), "spec": wish})
     web.wait(message=MISSING)
-    cluster.apply(made)
+    kwok.apply(made)
     web.wait(phase="Completed", readyReplicas=2)
     until(lambda: ready() == (0, 0), "the Deployment has no pods", within=20)
-    cluster.call("PATCH", path, {"spec": {"replicas": 1}})
+    kwok.call("PATCH", path, {"spec": {"replicas": 1}})
     until(lambda: web.told("WorkloadContested"), "it is told", within=20)
     until(lambda: ready() == (0, 0), "it is scaled down again", within=20)
     web.delete()

@@ -32,17 +32,6 @@ STEPS = [{"setWeight": 50, "pause": {"duration": "1s"}}, {"setWeight": 100}]
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def cluster(kwok: ControlPlane) -> ControlPlane:
-    """The shared plane."""
-    return kwok
-
-
-@pytest.fixture
-def place(cluster: ControlPlane) -> str:
-    return cluster.add_namespace(f"outputs-{next(_numbers)}")
-
-
 def canary(plane: ControlPlane, namespace: str, **spec: Any) -> Subject:
     """Two steps, no router: pods divide the traffic."""
     names = {"stableService": "web", "canaryService": "web-canary"}
@@ -95,19 +84,19 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(cluster: ControlPlane) -> Iterator[Story]:
+def story(kwok: ControlPlane) -> Iterator[Story]:
     """Kill the engine after the first write of a rollout, after two of the next, and so on."""
-    namespace = cluster.add_namespace("outputs-killed")
-    proxied = HttpProxy(cluster.server, cluster.authority)
+    namespace = kwok.add_namespace("outputs-killed")
+    proxied = HttpProxy(kwok.server, kwok.authority)
     with Mailbox(delay=0.2) as box, background.running(proxied) as proxy:
         running = Engine(
-            cluster,
-            cluster.folder,
+            kwok,
+            kwok.folder,
             name="killed",
             KULTA_CDEVENTS_ENABLED="true",
             KULTA_CDEVENTS_SINK_URL=box.url,
         )
-        web = canary(cluster, namespace)
+        web = canary(kwok, namespace)
         told = Story(subject=web, box=box, running=running)
         running.start(server=proxy.url)
         web.apply("app:v0")
@@ -198,18 +187,18 @@ def test_numbers_have_no_gaps(story: Story) -> None:
 
 
 def test_a_dead_sink_delays_nobody_and_gets_everything_when_it_is_back(
-    cluster: ControlPlane, place: str
+    kwok: ControlPlane, place: str
 ) -> None:
     """[E14] The rollout is over before the sink is there."""
     box = Mailbox()
     with Engine(
-        cluster,
-        cluster.folder,
+        kwok,
+        kwok.folder,
         name="patient",
         KULTA_CDEVENTS_ENABLED="true",
         KULTA_CDEVENTS_SINK_URL=box.url,
     ) as running:
-        web = canary(cluster, place)
+        web = canary(kwok, place)
         web.apply("app:v1")
         web.wait(phase="Completed")
         web.apply("app:v2")
@@ -224,11 +213,11 @@ def test_a_dead_sink_delays_nobody_and_gets_everything_when_it_is_back(
     assert types == ["deployed", "published", "deployed", "upgraded", "published"]
 
 
-def test_a_folder_that_cannot_be_written_is_a_warning(cluster: ControlPlane, place: str) -> None:
+def test_a_folder_that_cannot_be_written_is_a_warning(kwok: ControlPlane, place: str) -> None:
     """[F14] The rollout succeeds."""
     folder = {"KULTA_OCCURRENCE_DIR": "/proc/no/folder"}
-    with Engine(cluster, cluster.folder, name="mute", **folder) as running:
-        web = Subject(plane=cluster, namespace=place, name="web", strategy={"simple": {}})
+    with Engine(kwok, kwok.folder, name="mute", **folder) as running:
+        web = Subject(plane=kwok, namespace=place, name="web", strategy={"simple": {}})
         web.apply("app:v1")
         web.wait(phase="Completed")
         until(
@@ -239,15 +228,15 @@ def test_a_folder_that_cannot_be_written_is_a_warning(cluster: ControlPlane, pla
         assert "/proc/no/folder/occurrence.json" in running.process.tail()
 
 
-def test_a_blue_green_promotion_is_in_the_file(cluster: ControlPlane, place: str) -> None:
+def test_a_blue_green_promotion_is_in_the_file(kwok: ControlPlane, place: str) -> None:
     """[F13] From preview to promotion, by a person."""
-    cluster.apply(
+    kwok.apply(
         service(place, "web-active", "web", "active"),
         service(place, "web-preview", "web", "preview"),
     )
     strategy = {"blueGreen": {"activeService": "web-active", "previewService": "web-preview"}}
-    with Engine(cluster, cluster.folder, name="bluegreen", KULTA_CLUSTER_NAME="prod") as running:
-        web = Subject(plane=cluster, namespace=place, name="web", strategy=strategy)
+    with Engine(kwok, kwok.folder, name="bluegreen", KULTA_CLUSTER_NAME="prod") as running:
+        web = Subject(plane=kwok, namespace=place, name="web", strategy=strategy)
         web.apply("app:v1")
         web.wait(phase="Completed")
         web.apply("app:v2")
@@ -268,13 +257,13 @@ def _last(running: Engine, kind: str, count: int) -> dict[str, Any]:
 
 
 def test_no_credentials_of_a_sink_are_in_the_log(
-    cluster: ControlPlane, place: str, tmp_path: Path
+    kwok: ControlPlane, place: str, tmp_path: Path
 ) -> None:
     with Mailbox(status=403) as box:
         url = box.url.replace("http://", "http://me:hunter2@") + "?token=sesame"
         sink = {"KULTA_CDEVENTS_ENABLED": "true", "KULTA_CDEVENTS_SINK_URL": url}
-        with Engine(cluster, tmp_path, name="secret", **sink) as running:
-            web = Subject(plane=cluster, namespace=place, name="web", strategy={"simple": {}})
+        with Engine(kwok, tmp_path, name="secret", **sink) as running:
+            web = Subject(plane=kwok, namespace=place, name="web", strategy={"simple": {}})
             web.apply("app:v1")
             web.wait(phase="Completed")
             refused = 'kulta_events_total{result="refused",sink="cdevents"}'

@@ -40,7 +40,7 @@ from fleet.rendering.environment import TemplateSet
 from fleet.rendering.render import render
 
 AT_ONCE = 100
-"""Objects in one write to the store, which takes 1.5 MB."""
+"""ClusterRollouts in one write to the store and to the members: both take 1.5 MB."""
 OWN = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
 """What an API server gives an object."""
 
@@ -119,9 +119,11 @@ async def copy(world: World, pattern: Pattern, name: str) -> None:
         objects = _settled(pattern, FleetRollout.parse(stored), item)
         item["metadata"]["ownerReferences"][0]["uid"] = owner
         planted[item["spec"]["cluster"]] = objects
-    world.simulation.ask("plant", **planted)
     for begin in range(0, len(items), AT_ONCE):
-        puts = [{"request_put": put} for put in _puts(items[begin : begin + AT_ONCE])]
+        some = items[begin : begin + AT_ONCE]
+        names = [item["spec"]["cluster"] for item in some]
+        world.simulation.ask("plant", **{one: planted[one] for one in names})
+        puts = [{"request_put": put} for put in _puts(some)]
         world.plane.store("txn", {"success": puts})
 
 

@@ -107,3 +107,27 @@ def test_what_is_stopped_only_falls(stop: dict[str, Any]) -> None:
     assert (weights(here)["b"], here.run.status.external_weight) == (5, 30)
     here = world.settle(replace(here, request="resume/2"))
     assert weights(here)["b"] == 30, "what was asked for meanwhile holds when it goes on"
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [
+        pytest.param(None, id="the Rollout is gone"),
+        pytest.param(1, id="it comes back from a backup"),
+        pytest.param(9, id="it is ahead of the hub"),
+    ],
+)
+def test_nor_does_what_the_member_has_lost_rise_while_it_is_stopped(sequence: int | None) -> None:
+    here = replace(begun(), bad=frozenset({"a"}))
+    for _ in range(5):
+        here = world.tick(here)
+    here = world.copies.copied(moved(here, 70))
+    if sequence is None:
+        del here.objects[ClusterName("b")][PLACE]
+    else:
+        found = engine.own(here.objects[ClusterName("b")], *PLACE)
+        found["spec"]["dispatch"]["sequence"] = sequence
+    here = world.settle(here)
+    assert here.run.status.phase is RunPhase.HALTED
+    assert here.cluster("b").spec.hold
+    assert rollout(here, "b")["spec"]["strategy"]["canary"]["externalWeight"] == 10

@@ -139,7 +139,7 @@ def next_dispatch(case: Case) -> Dispatched | None:
     """The sequence to take before anything is written; None when the one taken serves."""
     taken, hold = case.item.status.dispatch, case.item.spec.hold
     renew = case.bar is None and _is_new(case, taken)
-    weight = case.observed.weight if renew else _weight(case)
+    weight = _weight(case, renew)
     if not renew and (taken.hold, taken.weight) == (hold, weight):
         return None
     sequence = max(taken.sequence, case.live.sequence) + 1
@@ -157,11 +157,15 @@ def next_dispatch(case: Case) -> Dispatched | None:
     )
 
 
-def _weight(case: Case) -> int | None:
-    """The live weight for a Rollout that is there: it moves alone, never together with inputs that
-    have changed meanwhile."""
-    if case.bar is not None or case.inputs_changed or not standing.is_taken(case.item):
-        return case.item.status.dispatch.weight
+def _weight(case: Case, renew: bool) -> int | None:
+    """The live weight: what stops it from rising also stops one that the member has lost. In a
+    Rollout that is there it moves alone, never together with inputs that have changed meanwhile."""
+    asked, taken = case.observed.weight, case.item.status.dispatch.weight
+    same = standing.is_taken(case.item)
+    if renew and (not same or asked is None or taken is None):
+        return asked
+    if not renew and (not same or case.bar is not None or case.inputs_changed):
+        return taken
     return weights.wanted(case.item, case.observed)
 
 

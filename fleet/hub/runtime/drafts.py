@@ -4,17 +4,19 @@
          └─> not yet: Unrendered ──then──> who asked is woken, and asks again
                   └─> the Application's lane ──in turn──> press ──> looked at ──> kept
 
-Used by `renders`; nobody waits for a template, so none holds up anybody. Each Application has a
-lane of its own, and these take turns: one that is slow delays itself.
+Used by `renders`; nobody waits for a template, so none holds up anybody. Tenants take turns, and
+each one's Applications, which have a lane each: what is slow delays its own tenant.
 """
 
 import asyncio
+import itertools
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from fleet.api.conditions import MESSAGE_LIMIT
 from fleet.api.names import Key
 from fleet.errors import TemporaryError, UserError
 from fleet.ports import Press, Printed
@@ -26,13 +28,13 @@ from fleet.telemetry.metrics import HubMetrics
 AT_ONCE = 2
 """Processes that print, however many tenants there are."""
 WAITING = 16
-"""Jobs of a lane; whoever asks for more asks again when one of them is done."""
+"""Jobs of a lane; of those that ask for more, as many ask again as places come free."""
 MOST = 1_000
 """Templates of which it is known whether they are alike."""
 MOST_BYTES = 128 * 2**20
 """Of renderings that are kept, whoever asks for them; those of most Applications are 10 KB each."""
-LEAST_BYTES = 1_000
-"""What an error takes."""
+LEAST_BYTES = 5_000
+"""What an error takes at most, and nearly any rendering."""
 RETRY_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -73,12 +75,26 @@ class _Lane:
     is_busy: bool = False
 
 
+def _called(lane: _Lane) -> Wakers:
+    """Those who had no place and ask again now; all, where nothing is left that would end.
+
+    Each that asks costs the hub something. Who needs a place no more leaves it free, and the next
+    end calls one more.
+    """
+    free = WAITING - len(lane.jobs) if lane.jobs else len(lane.wakers)
+    called = dict.fromkeys(itertools.islice(lane.wakers, free))
+    for one in called:
+        del lane.wakers[one]
+    return called
+
+
 class Drafts:
     """See the module. `run` prints until it is cancelled."""
 
     def __init__(self, press: Press, templates: TemplateSet, metrics: HubMetrics) -> None:
         self._press, self._templates, self._metrics = press, templates, metrics
-        self._lanes: OrderedDict[Key, _Lane] = OrderedDict()
+        self._lanes: OrderedDict[str, OrderedDict[str, _Lane]] = OrderedDict()
+        """By tenant and Application; whose turn is next stands first. Each lane has a job."""
         self._kept: OrderedDict[_Place, tuple[Outcome, int]] = OrderedDict()
         self._bytes = 0
         self._alike: OrderedDict[_Mark, bool] = OrderedDict()
@@ -116,7 +132,8 @@ class Drafts:
         self, owner: Key, place: _Place, files: Mapping[str, str], values: Mapping[str, Any]
     ) -> Wakers:
         """Who is woken by what has to be done first."""
-        lane = self._lanes.setdefault(owner, _Lane())
+        space, name = owner
+        lane = self._lanes.setdefault(space, OrderedDict()).setdefault(name, _Lane())
         if place in lane.jobs:
             return lane.jobs[place].wakers
         # The first shows whether the others need a job of their own, and whether it ends at all.
@@ -130,8 +147,7 @@ class Drafts:
 
     async def _work(self) -> None:
         while True:
-            owner = await self._next()
-            lane = self._lanes[owner]
+            owner, lane = await self._next()
             job = next(iter(lane.jobs.values()))
             try:
                 if not await self._do(owner, lane, job):
@@ -141,18 +157,26 @@ class Drafts:
                 if lane.jobs:
                     self._ready.set()
                 else:
-                    del self._lanes[owner]
+                    self._close(owner)
 
-    async def _next(self) -> Key:
-        """Whose turn it is: of those that wait, whoever has waited longest."""
+    async def _next(self) -> tuple[Key, _Lane]:
+        """Whose turn it is: of the tenants that wait, whoever has waited longest."""
         while True:
-            for owner, lane in self._lanes.items():
-                if not lane.is_busy and lane.jobs:
-                    lane.is_busy = True
-                    self._lanes.move_to_end(owner)
-                    return owner
+            for space, lanes in self._lanes.items():
+                for name, lane in lanes.items():
+                    if not lane.is_busy:
+                        lane.is_busy = True
+                        self._lanes.move_to_end(space)
+                        lanes.move_to_end(name)
+                        return (space, name), lane
             self._ready.clear()
             await self._ready.wait()
+
+    def _close(self, owner: Key) -> None:
+        space, name = owner
+        del self._lanes[space][name]
+        if not self._lanes[space]:
+            del self._lanes[space]
 
     async def _do(self, owner: Key, lane: _Lane, job: _Job) -> bool:
         """Print once; whether it is known now what comes of it."""
@@ -166,8 +190,8 @@ class Drafts:
             self._learn(job.place[0], printed)
             outcome = accepted(printed.documents, job.values, own=True)
             result, weight = "success", max(weight, printed.weight)
-        except UserError as error:
-            outcome = error
+        except UserError as error:  # not itself: it holds all that was printed, by its traceback
+            outcome = UserError(error.reason, str(error)[:MESSAGE_LIMIT])
         except (*printing.MISTAKES, RecursionError):
             log.exception("what templates print makes no sense", extra={"owner": owner})
             outcome = printing.error("templates: what they print makes no sense")
@@ -180,8 +204,7 @@ class Drafts:
         mark = job.place[0]
         self._keep((mark, key(job.values, alike=self._alike.get(mark, False))), outcome, weight)
         del lane.jobs[job.place]
-        wakers, lane.wakers = job.wakers | lane.wakers, {}
-        for wake, whom in wakers:
+        for wake, whom in (*job.wakers, *_called(lane)):
             wake(whom)
         return True
 
@@ -193,6 +216,7 @@ class Drafts:
 
     def _keep(self, place: _Place, outcome: Outcome, weight: int) -> None:
         """The newest is kept whatever it weighs: who asked for it is about to ask again."""
+        weight += len(place[1])
         _, before = self._kept.pop(place, (None, 0))
         self._kept[place] = outcome, weight
         self._bytes += weight - before

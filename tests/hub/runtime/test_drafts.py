@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from fleet.api.conditions import MESSAGE_LIMIT
 from fleet.api.names import APPLICATIONS, CLUSTERROLLOUTS, FLEETROLLOUTS, FLEETS, Key
 from fleet.clusters.store import Change
 from fleet.errors import TemporaryError, UserError
 from fleet.hub.runtime import dispatching, drafts, membership, observe, reconcile, triggers
 from fleet.hub.runtime.drafts import Drafts, Unrendered
+from fleet.ports import Printed
 from fleet.rendering import tenant
 from fleet.telemetry.metrics import HubMetrics
 from tests.hub import gen
@@ -21,6 +23,7 @@ KEY = (TENANT, "checkout")
 HTTPROUTE = dict(TEMPLATES.files)["httproute.yaml.j2"]
 ALIKE = {"httproute.yaml.j2": HTTPROUTE + "{# mine #}"}
 OWN = {"httproute.yaml.j2": HTTPROUTE + "# {{ cluster.name }}\n"}
+EACH_ITS_OWN = Printed(documents=(), names=frozenset({"cluster"}))
 BAD = {"httproute.yaml.j2": "\n{{ cluster.nme }}"}
 
 
@@ -173,40 +176,127 @@ async def test_a_dispatch_waits_for_the_text_of_its_run_and_for_nothing_else(des
 
 
 class Slow(FakePress):
-    """Ends a job when it is told to."""
+    """Ends a job when it is told to, with an error or what is `made`; notes who it was for."""
 
     def __init__(self) -> None:
         super().__init__()
         self.gate = asyncio.Semaphore(0)
+        self.made: Printed | None = None
+        self.told = "template a: wrong"
 
     async def print(self, tenant: str, files: Any, names: Any, values: Any) -> Any:
-        self.asked.append(str(values["application"]["name"]))
+        self.asked.append(f"{tenant}/{values['application']['name']}")
         await self.gate.acquire()
-        raise UserError("TemplateError", "template a: wrong")
+        if self.made is not None:
+            return self.made
+        raise UserError("TemplateError", self.told)
 
 
-async def test_applications_take_turns_and_one_prints_one_thing_at_a_time() -> None:
-    press = Slow()
-    made = Drafts(press, TEMPLATES, HubMetrics())
-    running = asyncio.create_task(made.run())
-    woken: list[Key] = []
+class Asking:
+    """Who asks drafts for more than is printed; `press` prints one thing for each `turn`."""
 
-    def ask(name: str, number: int) -> None:
+    def __init__(self) -> None:
+        self.press = Slow()
+        self.made = Drafts(self.press, TEMPLATES, HubMetrics())
+        self.woken: list[Key] = []
+        self.asked = 0
+
+    def ask(self, owner: str, number: int) -> bool:
+        """Whether it is known what comes of it."""
+        space, _, name = owner.partition("/")
         values = {"application": {"name": name}, "number": number}
-        with pytest.raises(Unrendered) as gap:
-            made.find((TENANT, name), OWN, values)
-        gap.value.then(woken.append, (name, str(number)))
+        self.asked += 1
+        try:
+            self.made.find((space, name), OWN, values)
+        except Unrendered as gap:
+            gap.then(self.woken.append, (owner, str(number)))
+            return False
+        except UserError:
+            return True
+        raise AssertionError("it prints nothing")
 
-    for name in ("evil", "good", "other"):
-        for number in range(3):
-            ask(name, number)
-    for done in range(6):
+    async def turn(self) -> None:
+        self.press.gate.release()
+        await self.settle()
+
+    async def settle(self) -> None:
         for _ in range(5):
             await asyncio.sleep(0)
-        if done == 1:
-            assert woken == [("evil", "0"), ("evil", "1"), ("evil", "2")], "all ask again"
-            ask("evil", 1)
-        press.gate.release()
-    assert press.asked[:4] == ["evil", "good", "other", "evil"]
+
+
+@pytest.fixture
+async def asking() -> AsyncIterator[Asking]:
+    made = Asking()
+    running = asyncio.create_task(made.made.run())
+    yield made
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_applications_take_turns_and_one_prints_one_thing_at_a_time(asking: Asking) -> None:
+    for name in ("shop/evil", "shop/good", "shop/other"):
+        for number in range(3):
+            asking.ask(name, number)
+    await asking.settle()
+    await asking.turn()
+    assert asking.woken == [("shop/evil", str(number)) for number in range(3)], "all ask again"
+    asking.ask("shop/evil", 1)
+    for _ in range(5):
+        await asking.turn()
+    assert asking.press.asked[:4] == ["shop/evil", "shop/good", "shop/other", "shop/evil"]
+
+
+async def test_tenants_take_turns_however_many_applications_they_have(asking: Asking) -> None:
+    for number in range(6):
+        asking.ask(f"evil/app-{number}", 0)
+    await asking.settle()
+    asking.ask("shop/good", 0)
+    asking.ask("shop/other", 0)
+    for _ in range(4):
+        await asking.turn()
+    assert asking.press.asked == [
+        *("evil/app-0", "evil/app-1", "evil/app-2"),
+        *("shop/good", "evil/app-3", "shop/other"),
+    ]
+
+
+async def test_as_many_are_called_as_get_a_place(asking: Asking) -> None:
+    """Sixty members of which each gets its own: whoever asks in vain costs the hub as much."""
+    asking.press.made = EACH_ITS_OWN
+    known = 0
+    calls = [("shop/checkout", str(number)) for number in range(60)]
+    while calls:
+        known += sum(asking.ask(owner, int(number)) for owner, number in calls)
+        asking.woken.clear()
+        await asking.settle()
+        await asking.turn()
+        calls = list(asking.woken)
+    assert known == 60
+    assert asking.asked < 60 * 5
+
+
+async def test_who_is_called_and_never_asks_again_keeps_nobody_waiting(asking: Asking) -> None:
+    asking.press.made = EACH_ITS_OWN
+    for number in range(60):
+        asking.ask("shop/checkout", number)
+    await asking.settle()
+    await asking.turn()
+    assert len(asking.woken) == 60
+    asking.woken.clear()
+    for number in range(1, 60):
+        asking.ask("shop/checkout", number)
+    for _ in range(drafts.WAITING):
+        await asking.turn()
+    assert len(asking.woken) == 59
+    assert asking.made._lanes == {}
+
+
+async def test_an_error_that_is_kept_holds_nothing_of_what_was_printed(asking: Asking) -> None:
+    asking.press.told = "x" * 1_000_000
+    asking.ask("shop/checkout", 0)
+    await asking.settle()
+    await asking.turn()
+    ((error, weight),) = asking.made._kept.values()
+    assert isinstance(error, UserError)
+    assert (error.__traceback__, error.__context__) == (None, None)
+    assert len(str(error)) == MESSAGE_LIMIT < weight

@@ -193,6 +193,28 @@ def _served(world: Any) -> None:
     assert len(world.addresses(world.services[gen.STABLE])) >= 4
 
 
+@pytest.mark.parametrize("routed", [False, True], ids=["by numbers of pods", "by a route"])
+def test_a_given_up_revision_serves_until_the_slices_have_followed_the_service(
+    routed: bool,
+) -> None:
+    """They still have only its pods when the Service asks for those of the Deployment again."""
+    world = switched(gen.canary(20, (50, "5s"), routed=routed), routed=routed)
+    world.after_each = _behind
+    world.run(700)
+    assert (world.status.phase, world.sliced, world.ready("shop:v1")) == (Phase.FAILED, False, 4)
+    world.after_each = _served
+    world.sliced = True
+    world.settle()
+    assert (world.size_before, world.serving(), world.wished) == (4, 4, 0)
+
+
+def _behind(world: Any) -> None:
+    """The controller of slices sleeps as soon as the Service is given back."""
+    world.sliced = world.sliced and world.services[gen.STABLE].original is not None
+    ours = {pod.uid for pod in world.pods.values() if pod.ready}
+    assert world.sliced or len(world.slices[gen.STABLE] & ours) == 4
+
+
 def test_a_deployment_that_was_held_before_anything_was_told_is_let_go() -> None:
     """The engine dies after its first writes; then the Rollout is deleted."""
     world = migrating()

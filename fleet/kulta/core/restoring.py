@@ -52,7 +52,9 @@ def restore(rollout: Rollout, observed: Observed, traits: Traits | None) -> Rest
         reason="WorkloadPending",
         message=f"the Services do not have the pods of Deployment {found.name} yet",
     )
-    is_behind = all(_strangers(observed, name) >= behind for name in _open(observed, traits, found))
+    is_behind = all(
+        workloads.strangers(observed, name) >= behind for name in _open(observed, traits, found)
+    )
     let_go = workloads.changed(found, found.replicas, "", None)
     return Restoring(before=lent, wait=None if is_behind and not lent else wait, after=(let_go,))
 
@@ -107,9 +109,3 @@ def _lent(
         item = observed.services[name]
         if item.selector != item.original and not services.is_foreign(item, rollout):
             yield services.lend(item)
-
-
-def _strangers(observed: Observed, name: str) -> int:
-    """Addresses of a Service that are no pods of ours."""
-    ours = {pod.uid for pod in observed.pods}
-    return len(observed.endpoints.get(name, frozenset()) - ours)

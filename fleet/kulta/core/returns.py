@@ -6,17 +6,20 @@ Service selects and where its addresses lead are two things until its slices hav
 
 from collections.abc import Collection
 
-from fleet.kulta.core import traffic
+from fleet.kulta.core import traffic, workloads
 from fleet.kulta.core.draft import Draft
 
 
 def reached(draft: Draft, name: str) -> frozenset[str]:
-    """The revisions to which the addresses of a Service of ours lead, whatever it selects."""
+    """The revisions to which the addresses of a Service lead, whatever it selects: of one of ours,
+    or of one that goes back to a Deployment and has not its pods yet."""
     service = draft.look.observed.services.get(name)
-    if service is None or service.original is None:
-        return frozenset()
     addresses = draft.look.observed.endpoints.get(name, frozenset())
     known = draft.look.observed.pods
+    if service is None:
+        return frozenset()
+    if service.original is None and not workloads.is_coming(draft, service):
+        return frozenset()
     return frozenset(item.hash for item in known if item.uid in addresses)
 
 

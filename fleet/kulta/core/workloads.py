@@ -19,7 +19,7 @@ from fleet.kulta.core import contests, decisions, replicas, traffic
 from fleet.kulta.core.actions import Action, ChangeWorkload, Plan
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.look import Look
-from fleet.kulta.core.observed import Service, Workload
+from fleet.kulta.core.observed import Observed, Service, Workload
 from fleet.kulta.core.replicas import Count
 from fleet.kulta.core.wait import Wait
 
@@ -151,6 +151,22 @@ def selects(item: Service, found: Workload) -> bool:
     return bool(own) and own.items() <= labels.items()
 
 
+def is_coming(draft: Draft, item: Service) -> bool:
+    """Whether a Service that is not ours asks for pods of the Deployment and has none of them:
+    whoever is behind it still serves."""
+    ref, seen = draft.look.reference, draft.look.observed
+    found = seen.workloads.get(ref.name) if ref is not None else None
+    if found is None or item.original is not None or not found.replicas:
+        return False
+    return selects(item, found) and not strangers(seen, item.name)
+
+
+def strangers(observed: Observed, name: str) -> int:
+    """Addresses of a Service that are no pods of ours."""
+    ours = {pod.uid for pod in observed.pods}
+    return len(observed.endpoints.get(name, frozenset()) - ours)
+
+
 def _scaler(found: Workload) -> str:
     if found.autoscaled:
         return " (a HorizontalPodAutoscaler: let its scaleTargetRef name this Rollout)"
@@ -177,6 +193,10 @@ def _give_back(draft: Draft, found: Workload) -> int:
     draft.detour = traffic.release(draft, name) or draft.detour
     if traffic.weight(draft):
         draft.detour = traffic.weigh(draft, 0)
+    item = draft.look.observed.services.get(name)
+    if draft.detour is None and item is not None and is_coming(draft, item):
+        message = f"Service {name} does not yet have the pods of Deployment {found.name}"
+        draft.detour = Wait(reason="EndpointsPending", message=message, is_brief=True)
     if draft.detour is None and serves(found, full):
         draft.arrange(dict.fromkeys(draft.look.sets, 0))
     return full

@@ -77,3 +77,27 @@ def test_sets_that_somebody_scales_or_deletes_are_put_right(routed: bool) -> Non
     world.run(10)
     assert (world.state, world.size("shop:v2"), world.size("shop:v1")) == before
     assert before[0] == (Phase.PAUSED, 0, 50)
+
+
+def test_selector_that_is_taken_out_whole_is_put_back_and_given_back() -> None:
+    """Else the Service would choose pods of every Rollout, by the role that it asked for."""
+    world = running(20, 100, routed=True)
+    own = world.services[gen.STABLE].original
+    world.strict = False
+    world.change(gen.STABLE, {})
+    world.run(5)
+    assert world.services[gen.STABLE].original == own == {**gen.APP, names.TYPE_LABEL: "stable"}
+    assert (world.behind(gen.STABLE), world.status.restores) == ({gen.revision("shop:v1")}, 1)
+    world.change(gen.STABLE, {})
+    world.manifest["metadata"]["deletionTimestamp"] = "2026-11-20T13:00:00Z"
+    world.run(1)
+    assert (world.gone, world.services[gen.STABLE].selector) == (True, own)
+
+
+def test_selector_that_is_written_anew_keeps_no_role_of_the_old_one() -> None:
+    world = running(20, 100, routed=True)
+    world.strict = False
+    world.change(gen.STABLE, {"app": "store"})
+    world.manifest["metadata"]["deletionTimestamp"] = "2026-11-20T13:00:00Z"
+    world.run(1)
+    assert (world.gone, world.services[gen.STABLE].selector) == (True, {"app": "store"})

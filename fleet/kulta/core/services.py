@@ -53,11 +53,12 @@ def is_undone(service: Service, rollout: Rollout) -> bool:
 
 def adopted(service: Service) -> Service:
     """`service` with the selector that somebody has written since instead of the one we keep: who
-    corrects it is heard, who puts the old one back or adds to ours is not."""
-    kept = service.original or {}
-    if _theirs(kept).items() <= service.selector.items():
+    corrects it is heard, who puts the old one back, adds to ours or leaves nothing is not."""
+    kept, found = service.original or {}, _theirs(service.selector)
+    if not found or _theirs(kept).items() <= found.items():
         return service
-    before = {key: value for key, value in kept.items() if key in MANAGED}
+    is_mended = not OURS.isdisjoint(service.selector)
+    before = {key: value for key, value in kept.items() if is_mended and key in MANAGED}
     written = {key: value for key, value in service.selector.items() if key not in OURS}
     return replace(service, original={**before, **written})
 

@@ -242,9 +242,11 @@ def accepted(
             tenant.check(item.resource, document, values, here, len(result))
         if result.setdefault((item.resource.plural, item.name), item) is not item:
             raise wrong(f"{here}: {item.resource.kind} {item.name} comes twice")
-    count = sum(item.resource is ROLLOUTS for item in result.values())
-    if count != 1:
-        raise wrong(f"template {TEMPLATES[0]}: {count} Rollouts: exactly one is needed")
+    rollouts = [item for item in result.values() if item.resource is ROLLOUTS]
+    if len(rollouts) != 1:
+        raise wrong(f"template {TEMPLATES[0]}: {len(rollouts)} Rollouts: exactly one is needed")
+    if own:
+        tenant.taken(rollouts[0].document, result, values, f"template {TEMPLATES[0]}")
     return tuple(result.values())
 
 

@@ -1,11 +1,12 @@
 """What a tenant gives in the place of the hub's templates, and what may come of it.
 
 `read` is called for each ConfigMap that carries our label, `check` for each object that templates
-of a tenant have printed. Such an object is a stranger's: it may not speak to the engine in the
-hub's name, nor take another one's, nor open a way into the cluster that no Application can ask for.
+of a tenant have printed, and `taken` for all of them together. Such an object is a stranger's: it
+may not speak to the engine in the hub's name, nor take another one's, nor open a way into the
+cluster that no Application can ask for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,9 @@ OBJECTS = 32
 HUBS = ("dispatch", "hold")
 """Fields of a Rollout's spec that only the hub writes."""
 
+PRINTED = ("httpRoute", "httpRoutes")
+"""Routes that templates can print; of any other the hub cannot see whose it is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Own:
@@ -46,15 +50,18 @@ class Own:
 
 def read(manifest: Manifest) -> Own:
     """What a ConfigMap holds; nothing is kept of one that is wrong."""
-    files = manifest.get("data") or {}
-    wrong = next(_faults(files, manifest.get("binaryData") or {}), "")
+    files, others = manifest.get("data") or {}, manifest.get("binaryData") or {}
+    wrong = next(_faults(files, others), "")
     return Own(wrong=wrong) if wrong else Own(files=dict(files))
 
 
 def is_meant(manifest: Manifest) -> bool:
     """Whether it is a ConfigMap with our label."""
-    labels = (manifest.get("metadata") or {}).get("labels") or {}
-    return manifest.get("kind") == CONFIGMAPS.kind and labels.get(TEMPLATES_LABEL) == "true"
+    if manifest.get("kind") != CONFIGMAPS.kind:
+        return False
+    metadata = manifest.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    return isinstance(labels, Mapping) and labels.get(TEMPLATES_LABEL) == "true"
 
 
 def given(application: Application, own: Own | None) -> Mapping[str, str]:
@@ -81,8 +88,14 @@ def digest(files: Mapping[str, str]) -> str:
     return hashing.digest(dict(files))
 
 
-def _faults(files: Mapping[str, str], others: Mapping[str, str]) -> Iterator[str]:
-    for name in sorted({*files, *others}):
+def _faults(files: Any, others: Any) -> Iterator[str]:
+    """What is wrong, the first of which is told; a file that a person wrote may hold anything."""
+    for name, given in (("data", files), ("binaryData", others)):
+        if not isinstance(given, Mapping):
+            yield f"{name}: must be an object of templates"
+        elif bad := [key for key, text in given.items() if not isinstance(text, str)]:
+            yield f"{bad[0]}: must be text: write {bad[0]}: |"
+    for name in sorted({*files, *others}, key=str):
         if name not in NAMES:
             yield f"{name}: there is no such template: write {phrases.listed(NAMES)}"
     for name in sorted(others):
@@ -104,6 +117,53 @@ def check(
         fault = f"more than {OBJECTS} objects for one member"
     if fault:
         raise error(f"{where}: {resource.kind} {document['metadata']['name']}: {fault}")
+
+
+def taken(
+    document: Manifest, printed: Collection[tuple[str, str]], values: Mapping[str, Any], where: str
+) -> None:
+    """Raises UserError `TemplateError` for a Rollout that would hand the engine what may be
+    somebody else's: all that it names is `printed` with it, as (plural, name), so that the hub sees
+    whose it is, or is one of the names that belong to a Service that is."""
+    known, service = set(printed), values["application"]["service"]
+    if service and (SERVICES.plural, service["name"]) in known:
+        beside = (service["stable"], *service["others"].values())
+        known.update((SERVICES.plural, name) for name in beside)
+    fault = next(_foreign(document["spec"], known), "")
+    if fault:
+        raise error(f"{where}: Rollout {document['metadata']['name']}: {fault}")
+
+
+def _foreign(spec: Manifest, known: Collection[tuple[str, str]]) -> Iterator[str]:
+    if "workloadRef" in spec:
+        yield "spec.workloadRef: write selector and template: a Deployment is not the hub's to give"
+    for kind, strategy in (spec.get("strategy") or {}).items():
+        here = f"spec.strategy.{kind}"
+        for field_, resource, name in _named(strategy or {}):
+            if resource is None:
+                yield f"{here}.{field_}: templates print HTTPRoutes: write gatewayAPI.httpRoute"
+            elif (resource.plural, name) not in known:
+                yield f"{here}.{field_}: no {resource.kind} {name} is printed: print it as well"
+
+
+def _named(strategy: Mapping[str, Any]) -> Iterator[tuple[str, Resource | None, str]]:
+    """(field, kind, name) of all that the engine would write besides pods; None is a kind that no
+    template prints."""
+    for name, value in strategy.items():
+        if name.endswith("Service"):
+            yield name, SERVICES, str(value)
+    for number, variant in enumerate(strategy.get("variants") or ()):
+        yield f"variants[{number}].service", SERVICES, str(variant.get("service"))
+    routing = strategy.get("trafficRouting") or {}
+    gateway = routing.get("gatewayAPI") or {}
+    others = [f"trafficRouting.{name}" for name in routing if name != "gatewayAPI"]
+    others += [f"trafficRouting.gatewayAPI.{name}" for name in gateway if name not in PRINTED]
+    yield from ((name, None, "") for name in others)
+    at = "trafficRouting.gatewayAPI.httpRoute"
+    if route := gateway.get("httpRoute"):
+        yield at, HTTPROUTES, str(route)
+    for number, one in enumerate(gateway.get("httpRoutes") or ()):
+        yield f"{at}s[{number}].name", HTTPROUTES, str(one["name"])
 
 
 def _wrong(resource: Resource, document: Manifest, values: Mapping[str, Any]) -> Iterator[str]:

@@ -30,6 +30,12 @@ WORDS = "rollout.yaml.j2, services.yaml.j2, httproute.yaml.j2, _macros.j2"
             id="a name that is none",
         ),
         pytest.param(
+            {"data": {"rollout.yaml.j2": 5}},
+            "rollout.yaml.j2: must be text: write rollout.yaml.j2: |",
+            id="a number",
+        ),
+        pytest.param({"data": ["a"]}, "data: must be an object of templates", id="a list"),
+        pytest.param(
             {"binaryData": {"services.yaml.j2": "eA=="}},
             "services.yaml.j2: is binary: write it into data",
             id="binary",
@@ -55,13 +61,93 @@ def made(**texts: str) -> dict[str, Any]:
     return {f"{item.resource.kind}/{item.name}": item.manifest for item in items}
 
 
-def test_own_templates_stand_beside_the_hubs() -> None:
-    found = made(services=f"{SERVICE}metadata: {{name: checkout-extra}}\n{SPEC}")
-    assert list(found) == ["Rollout/checkout", "Service/checkout-extra", "HTTPRoute/checkout"]
-
-
 def service(meta: str = "name: checkout", spec: str = SPEC) -> str:
     return f"{SERVICE}metadata: {{{meta}}}\n{spec}"
+
+
+def test_own_templates_stand_beside_the_hubs() -> None:
+    found = made(services=f"{service()}---\n{service('name: checkout-extra')}")
+    services = ["Service/checkout", "Service/checkout-extra"]
+    assert list(found) == ["Rollout/checkout", *services, "HTTPRoute/checkout"]
+
+
+def strategy(text: str) -> str:
+    """The hub's Rollout with that strategy."""
+    head, _, _ = ROLLOUT.partition("  strategy:\n")
+    return f"{head}  strategy: {{{text}}}\n"
+
+
+CANARY = "canary: {{stableService: {}, canaryService: checkout-canary, trafficRouting: {}}}"
+GATEWAY = "{{gatewayAPI: {{{}}}}}"
+OURS = GATEWAY.format("httpRoute: checkout")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        pytest.param(CANARY.format("checkout", OURS), "", id="what the hub's own templates print"),
+        pytest.param(
+            CANARY.format("bank", OURS),
+            "canary.stableService: no Service bank is printed: print it as well",
+            id="a canary between Services of somebody else",
+        ),
+        pytest.param(
+            "blueGreen: {activeService: checkout, previewService: checkout-bank}",
+            "blueGreen.previewService: no Service checkout-bank is printed: print it as well",
+            id="a preview in a Service that only has our name before its own",
+        ),
+        pytest.param(
+            "abTesting: {variantAService: checkout, variantBService: checkout-canary, "
+            "matches: [{headers: [{name: x, value: y}]}], variants: [{service: bank, "
+            "matches: [{headers: [{name: x, value: z}]}], containers: [{name: app, image: x}]}]}",
+            "abTesting.variants[0].service: no Service bank is printed: print it as well",
+            id="an arm behind somebody else's Service",
+        ),
+        pytest.param(
+            CANARY.format("checkout", GATEWAY.format("httpRoute: bank")),
+            "canary.trafficRouting.gatewayAPI.httpRoute: no HTTPRoute bank is printed: print it as "
+            "well",
+            id="somebody else's route",
+        ),
+        pytest.param(
+            CANARY.format("checkout", GATEWAY.format("httpRoutes: [{name: bank}]")),
+            "canary.trafficRouting.gatewayAPI.httpRoutes[0].name: no HTTPRoute bank is printed: "
+            "print it as well",
+            id="somebody else's route in a list",
+        ),
+        pytest.param(
+            CANARY.format("checkout", GATEWAY.format("httpRouteSelector: {matchLabels: {a: b}}")),
+            "canary.trafficRouting.gatewayAPI.httpRouteSelector: templates print HTTPRoutes: "
+            "write gatewayAPI.httpRoute",
+            id="all routes with a label",
+        ),
+        pytest.param(
+            CANARY.format("checkout", "{nginx: {stableIngresses: [bank]}}"),
+            "canary.trafficRouting.nginx: templates print HTTPRoutes: write gatewayAPI.httpRoute",
+            id="somebody else's Ingress",
+        ),
+    ],
+)
+def test_a_rollout_names_only_what_is_printed_with_it(text: str, fault: str) -> None:
+    if not fault:
+        assert "Rollout/checkout" in made(rollout=strategy(text))
+        return
+    with pytest.raises(UserError) as caught:
+        made(rollout=strategy(text))
+    words = f"cluster eu-7: template rollout.yaml.j2: Rollout checkout: spec.strategy.{fault}"
+    assert str(caught.value) == words
+
+
+def test_nor_does_the_name_of_a_service_that_is_not_printed_give_one_away() -> None:
+    with pytest.raises(UserError, match="stableService: no Service checkout is printed"):
+        made(services=service("name: checkout-extra"))
+
+
+def test_a_deployment_is_nobodys_to_give() -> None:
+    head = ROLLOUT.partition("  selector:")[0]
+    text = f"{head}  workloadRef: {{apiVersion: apps/v1, kind: Deployment, name: bank}}\n"
+    with pytest.raises(UserError, match=r"spec\.workloadRef: write selector and template"):
+        made(rollout=f"{text}  strategy: {{simple: {{}}}}\n")
 
 
 @pytest.mark.parametrize(
@@ -160,6 +246,10 @@ def test_what_may_not_come_of_them(texts: dict[str, str], message: str) -> None:
     [
         pytest.param({"kind": "ConfigMap", "metadata": {"labels": LABELS}}, True, id="labelled"),
         pytest.param({"kind": "ConfigMap", "metadata": {}}, False, id="without labels"),
+        pytest.param({"kind": "ConfigMap", "metadata": [1]}, False, id="a list for metadata"),
+        pytest.param(
+            {"kind": "ConfigMap", "metadata": {"labels": ["a"]}}, False, id="a list for labels"
+        ),
         pytest.param({"kind": "Secret", "metadata": {"labels": LABELS}}, False, id="a Secret"),
         pytest.param({}, False, id="nothing"),
     ],

@@ -99,11 +99,13 @@ def read(files: Sequence[Path]) -> Iterator[Object[Any, Any]]:
 
 def own(files: Sequence[Path]) -> dict[str, Own]:
     """The ConfigMaps of templates in these files, by name. Raises UserError as `read` does."""
-    return {
-        str(document["metadata"]["name"]): tenant.read(document)
-        for _, document in _documents(files)
-        if isinstance(document, dict) and tenant.is_meant(document)
-    }
+    found: dict[str, Own] = {}
+    for path, document in _documents(files):
+        if isinstance(document, dict) and tenant.is_meant(document):
+            if not (name := document["metadata"].get("name")):
+                raise UserError("InvalidSpec", f"{path}: ConfigMap: metadata.name is required")
+            found[str(name)] = tenant.read(document)
+    return found
 
 
 def named(found: Mapping[str, Own], application: Application) -> Own | None:

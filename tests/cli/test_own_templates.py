@@ -54,10 +54,22 @@ def test_the_example_of_the_readme_makes_what_the_text_says(files: tuple[str, ..
             "attribute 'rout'",
             id="a mistake in its second line",
         ),
+        pytest.param(
+            {"data": {"httproute.yaml.j2": 5}},
+            "TemplateError: spec.templates.configMap: ConfigMap checkout-templates: "
+            "httproute.yaml.j2: must be text",
+            id="a number for a template",
+        ),
+        pytest.param(
+            {"metadata": {"labels": CONFIGMAP["metadata"]["labels"]}},
+            "InvalidSpec: {path}: ConfigMap: metadata.name is required",
+            id="without a name",
+        ),
     ],
 )
 def test_what_is_wrong_is_told(files: tuple[str, ...], change: Any, words: str) -> None:
     Path(files[3]).write_text(yaml.safe_dump({**CONFIGMAP, **change}))
     done = shell.fleet("render", *files, *MEMBER)
     assert (done.returncode, done.stdout) == (1, "")
+    words = words.replace("{path}", files[3])
     assert done.stderr.startswith(f"Error: {words}") or done.stderr.startswith(words), done.stderr

@@ -72,7 +72,7 @@ def test_three_members_get_it_wave_by_wave(tenant: Tenant) -> None:
 def begun(tenant: Tenant, number: int) -> tuple[str, list[list[str]]]:
     """Why that run was begun, once it is there, and who goes in each of its waves."""
     name = f"{NAME}-{number}"
-    spec = until(lambda: tenant.get(FLEETROLLOUTS, name), f"there is {name}", within=10)["spec"]
+    spec = until(lambda: tenant.get(FLEETROLLOUTS, name), f"there is {name}", within=30)["spec"]
     return spec["trigger"], [wave["clusters"] for wave in spec["plan"]["waves"]]
 
 

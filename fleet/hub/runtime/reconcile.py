@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from fleet import aio
 from fleet.aio import WorkQueue
@@ -39,7 +39,7 @@ from fleet.errors import (
     UnexpectedState,
     UserError,
 )
-from fleet.hub.core.actions import ApplicationPlan, CreateRun, StartCluster
+from fleet.hub.core.actions import ApplicationPlan, CreateRun, RunAction, StartCluster
 from fleet.hub.core.application import decision, leaving, occasion
 from fleet.hub.core.member import report
 from fleet.hub.core.run import plan as plans
@@ -163,12 +163,12 @@ async def run(hub: Context, key: Key) -> None:
         hub.hooks.forget(key)
         return
     plan = plans.next(item, observe.run(hub, item), hub.now())
-    starts = deque(one for one in plan.actions if isinstance(one, StartCluster))
+    starts = deque(one for one in plan.actions if _only_begins(one))
     with aio.pressing(False):
         await _together([_begin(hub, item, starts) for _ in range(min(ABREAST, len(starts)))])
     if starts:
         return  # the news that stopped them is looked at first
-    holds = [one for one in plan.actions if not isinstance(one, StartCluster)]
+    holds = [one for one in plan.actions if not _only_begins(one)]
     report = apply.write_status(hub, FLEETROLLOUTS, item, plan.status)
     written, *_ = await _together([report, *(apply.run(hub, item, one) for one in holds)])
     if written:
@@ -182,6 +182,11 @@ async def run(hub: Context, key: Key) -> None:
         measures.written(hub, item, plan)
     hub.hooks.ask(item, plan.asks, hub.queues.runs)
     _wake(hub, hub.queues.runs, key, plan.recheck_at)
+
+
+def _only_begins(action: RunAction) -> TypeGuard[StartCluster]:
+    """Whether it may wait; to take a revision off again is as pressing as to hold it."""
+    return isinstance(action, StartCluster) and not action.want.undoes
 
 
 async def _begin(hub: Context, item: FleetRollout, starts: deque[StartCluster]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from fleet import aio
 from fleet.api import ClusterRollout
 from fleet.api.conditions import condition
-from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.fleetrollout import ClusterPhase, Undo
 from fleet.api.names import (
     APPLICATIONS,
     CLUSTERROLLOUTS,
@@ -235,6 +235,21 @@ async def test_a_run_that_halts_says_so_before_it_holds_the_others(desk: Desk) -
     kinds = [call.kind for call in desk.kube.writes()]
     assert kinds[-8:] == ["FleetRollout"] + ["ClusterRollout"] * 7
     assert desk.hub.stores.runs[key].status.phase == "Halted"
+
+
+async def test_what_goes_back_waits_no_more_than_a_hold(desk: Desk) -> None:
+    run = gen.run(gen.wave("all", *MEMBERS, max_concurrency=8), number=2)
+    status = run.status.model_copy(update={"undo": Undo(fleet=True)})
+    desk.put(FLEETROLLOUTS, gen.run(gen.wave("all", *MEMBERS)))
+    desk.put(FLEETROLLOUTS, run.model_copy(update={"status": status}))
+    for name in MEMBERS:
+        desk.put(CLUSTERROLLOUTS, gen.item(name, number=2, good=1))
+    key = (TENANT, run.name)
+    desk.queues.runs.add(key, first=True)
+    await reconcile.run(desk.hub, key)
+    wants = [one.spec.want for one in desk.hub.stores.items.values()]
+    assert [want.run for want in wants if want is not None] == ["checkout-1"] * 8
+    assert desk.hub.stores.runs[key].status.phase == "RollingBack"
 
 
 @pytest.mark.parametrize(

@@ -44,12 +44,12 @@ def is_current(item: ClusterRollout) -> bool:
 
 
 def is_urgent(item: ClusterRollout, engine: Mapping[str, Any]) -> bool:
-    """Whether something is to be told that may stop others, or let them go, before those that only
-    begin: `engine`, the Rollout's status, holds a verdict that is news, or a hold comes or goes."""
+    """Whether it goes before those that only begin: `engine`, the Rollout's status, holds a verdict
+    that is news and may stop others or let them go, a hold comes or goes, or it is sent back."""
     want = item.spec.want
     if want is None:
         return False
-    if item.spec.hold != item.status.dispatch.hold:
+    if item.spec.hold != item.status.dispatch.hold or (want.undoes and not is_taken(item)):
         return True
     has_ended = engine.get("phase") in VERDICTS and engine.get("fleetRevision") == want.revision
     return has_ended and is_taken(item) and item.status.phase not in FINAL

@@ -15,6 +15,14 @@ from tests.hub.place import NEW, look
 FAILED = {"phase": "Failed", "fleetRevision": "rev1"}
 
 
+def back(**status: Any) -> ClusterRollout:
+    """Run 2 has sent it back to what run 1 brought."""
+    item = gen.item("a", **status)
+    assert item.spec.want is not None
+    want = item.spec.want.model_copy(update={"undoes": "checkout-2"})
+    return item.model_copy(update={"spec": item.spec.model_copy(update={"want": want})})
+
+
 @pytest.mark.parametrize(
     ("item", "engine", "is_urgent"),
     [
@@ -31,6 +39,8 @@ FAILED = {"phase": "Failed", "fleetRevision": "rev1"}
         pytest.param(gen.item("a"), {"phase": {}, "fleetRevision": []}, False, id="it is garbage"),
         pytest.param(gen.item("a"), {}, False, id="it says nothing yet"),
         pytest.param(gen.item("a", hold="halted"), {}, True, id="it shall stop"),
+        pytest.param(back(taken=2), {}, True, id="it is sent back"),
+        pytest.param(back(), {}, False, id="it is on its way back"),
     ],
 )
 def test_what_is_urgent(item: ClusterRollout, engine: dict[str, Any], is_urgent: bool) -> None:

@@ -149,6 +149,9 @@ class DispatchObserved:
     rendered: tuple[Rendered, ...] = ()
     """What the wanted run's snapshot renders to for this cluster; the Rollout first."""
     render_error: str = ""
+    is_printing: bool = False
+    """Nothing is rendered yet: templates of the tenant are being printed, and another look comes
+    when that is done."""
     force: bool = False
     """`onConflict: Force` of the wanted run."""
     run_phase: RunPhase | None = None

@@ -33,7 +33,6 @@ from fleet.hub.core.observed import Place
 from fleet.hub.runtime import apply, observe, resync, schemas
 from fleet.hub.runtime.apply import Outcome
 from fleet.hub.runtime.context import Context
-from fleet.hub.runtime.drafts import Unrendered
 
 ROUNDS = 8
 """Decisions for one key in one go; the longest way is look, fence, release, report, clean up."""
@@ -50,13 +49,6 @@ async def dispatch(hub: Context, key: Key) -> None:
     been reported.
     """
     await _await_run(hub, key)
-    try:
-        await _bring(hub, key)
-    except Unrendered as gap:
-        gap.then(hub.queues.dispatches.add, key)
-
-
-async def _bring(hub: Context, key: Key) -> None:
     looked_up: Objects | None = None
     is_deleted = False
     for _ in range(ROUNDS):

@@ -141,14 +141,18 @@ def run(hub: Context, item: FleetRollout) -> RunObserved:
 def dispatch(
     hub: Context, item: ClusterRollout, looked_up: Mapping[Place, Mapping[str, Any]] | None
 ) -> DispatchObserved:
-    """What `cluster.dispatch` needs; `looked_up` is what a `LookUp` has read."""
+    """What `cluster.dispatch` needs; `looked_up` is what a `LookUp` has read.
+
+    Where own templates are to be printed first, another look is asked for when that is done.
+    """
     cluster = hub.stores.memberclusters.get((item.namespace, item.spec.cluster))
-    rendered, error, force = _rendered(hub, item, cluster)
+    rendered, error, is_printing, force = _rendered(hub, item, cluster)
     return DispatchObserved(
         member=member(hub, cluster) if cluster else None,
         hub=hub.identity,
         rendered=rendered,
         render_error=error,
+        is_printing=is_printing,
         force=force,
         run_phase=_phase(hub, item),
         weight=_weight_here(hub, item, cluster) if cluster is not None else None,
@@ -219,26 +223,30 @@ def _own(hub: Context, item: Application) -> Own | None:
 
 def _rendered(
     hub: Context, item: ClusterRollout, cluster: MemberCluster | None
-) -> tuple[tuple[Rendered, ...], str, bool]:
-    """(manifests, why there are none, whether conflicts are forced) of the wanted run."""
+) -> tuple[tuple[Rendered, ...], str, bool, bool]:
+    """(manifests, why there are none, whether that ends by itself, whether conflicts are forced) of
+    the wanted run."""
     want = item.spec.want
     if want is None or cluster is None or item.metadata.deletion_timestamp is not None:
-        return (), "", False
+        return (), "", False, False
     found = hub.stores.runs.get((item.namespace, want.run))
     if found is None:
-        return (), f"run {want.run} does not exist any more", False
+        return (), f"run {want.run} does not exist any more", False, False
     fleet_name = found.spec.application.spec.destination.fleet
     fleet = hub.stores.fleets.get((item.namespace, fleet_name))
     if fleet is None:
-        return (), f"there is no Fleet {fleet_name}", False
+        return (), f"there is no Fleet {fleet_name}", False, False
     force = found.spec.plan.on_conflict == "Force"
     try:
         rendered = hub.renders.render(
             found.spec.application, item.namespace, cluster, fleet, found.spec.revision
         )
     except UserError as error:
-        return (), str(error), force
-    return rendered, "", force
+        return (), str(error), False, force
+    except Unrendered as gap:
+        gap.then(hub.queues.dispatches.add, (item.namespace, item.name))
+        return (), str(gap), True, force
+    return rendered, "", False, force
 
 
 def _phase(hub: Context, item: ClusterRollout) -> RunPhase | None:

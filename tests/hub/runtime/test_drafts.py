@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleet.api.conditions import MESSAGE_LIMIT
-from fleet.api.names import APPLICATIONS, CLUSTERROLLOUTS, FLEETROLLOUTS, FLEETS, Key
+from fleet.api.names import APPLICATIONS, CLUSTERROLLOUTS, FLEETROLLOUTS, FLEETS, ROLLOUTS, Key
 from fleet.clusters.store import Change
 from fleet.errors import TemporaryError, UserError
 from fleet.hub.runtime import dispatching, drafts, membership, observe, reconcile, triggers
@@ -154,8 +154,8 @@ async def test_what_weighs_much_makes_room(desk: Desk, monkeypatch: pytest.Monke
     assert len(desk.hub.renders.drafts._kept) == 1
 
 
-async def test_a_dispatch_waits_for_the_text_of_its_run_and_for_nothing_else(desk: Desk) -> None:
-    """As after a start of the hub: the ConfigMap may be gone by then."""
+async def test_a_dispatch_waits_for_the_text_of_its_run_and_a_hold_for_nothing(desk: Desk) -> None:
+    """As after a start of the hub: the ConfigMap may be gone by then, and what was kept is."""
     run = gen.run(gen.wave("all", "east", "west"))
     frozen = run.spec.application.model_copy(update={"templates": OWN})
     spec = run.spec.model_copy(update={"application": frozen})
@@ -173,6 +173,20 @@ async def test_a_dispatch_waits_for_the_text_of_its_run_and_for_nothing_else(des
     await dispatching.dispatch(desk.hub, east)
     kinds = [write.kind for write in desk.member("east").writes()]
     assert kinds == ["Rollout", "Service", "Service", "HTTPRoute"]
+    member, link = desk.member("east"), desk.link("east")
+    found = member.peek(ROLLOUTS, "checkout", "checkout")
+    assert found is not None
+    assert link.handle is not None
+    link.handle.informers[ROLLOUTS].store.see(found)
+    body = desk.hub.stores.items[east].manifest()
+    body["spec"]["hold"] = "halted"
+    desk.put(CLUSTERROLLOUTS, body)
+    desk.hub.renders.drafts._kept.clear()
+    await dispatching.dispatch(desk.hub, east)
+    found = member.peek(ROLLOUTS, "checkout", "checkout")
+    assert found is not None
+    assert found["spec"]["hold"]["reason"] == "halted"
+    assert len(desk.press.asked) == 1, "what is to be printed has not been begun"
 
 
 class Slow(FakePress):

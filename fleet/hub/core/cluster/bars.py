@@ -18,9 +18,12 @@ RECHECK = timedelta(seconds=60)
 
 
 def barred(case: Case) -> DispatchPlan | None:
-    """Nothing may be written anew: what has arrived is watched and held, what has not fails."""
+    """Nothing may be written anew: what has arrived is watched and held, what has not fails, or
+    waits where it only is not printed yet."""
     if case.bar is None or case.has_arrived:
         return None
+    if case.observed.is_printing:
+        return DispatchPlan(status=case.item.status)
     reason, message = case.bar
     if case.is_applied:
         message = f"the Rollout is gone from the member and cannot be written: {message}"
@@ -64,6 +67,12 @@ def spent(case: Case) -> DispatchPlan | None:
     if run is RunPhase.HALTED:
         message = f"{message}: fleet retry {item.spec.application}"
     return told(case, status.phase, str(run), message, wake)
+
+
+def unprinted(case: Case) -> DispatchPlan | None:
+    """Its Rollout has arrived, and what goes with it is not printed yet."""
+    is_known = case.is_applied or not case.observed.is_printing
+    return None if is_known else DispatchPlan(status=case.item.status)
 
 
 def told(

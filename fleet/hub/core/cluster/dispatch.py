@@ -180,6 +180,7 @@ STEPS: tuple[Callable[[Case], DispatchPlan | None], ...] = (
     bars.spent,
     _fenced,
     _written,
+    bars.unprinted,
 )
 
 

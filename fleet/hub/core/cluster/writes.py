@@ -228,7 +228,7 @@ def _hold(case: Case, dispatch: Dispatched) -> Iterator[HoldRollout | ReleaseRol
         yield HoldRollout(
             name=name, namespace=namespace, reason=dispatch.hold, sequence=dispatch.sequence
         )
-    elif _has_arrived(case, dispatch) or case.bar is not None:
+    elif case.bar is not None or _has_arrived(case, dispatch):
         if case.live.foreign_hold and not case.observed.force:
             return
         yield ReleaseRollout(name=name, namespace=namespace, version=case.live.version)

@@ -12,7 +12,7 @@ from fleet.hub.core.actions import LookUp
 from fleet.hub.core.cluster import bars, dispatch
 from tests.conftest import NOON
 from tests.hub import gen
-from tests.hub.place import NEW, after, look, objects
+from tests.hub.place import NEW, Objects, after, did, look, objects, settled
 
 REFUSED = {"phase": ClusterPhase.FAILED, "reason": "Forbidden", "message": "no right"}
 BARRED = {"phase": ClusterPhase.FAILED, "reason": "EngineTooOld", "observed_generation": 1}
@@ -114,3 +114,49 @@ def test_what_has_arrived_is_followed_whatever_the_run_does() -> None:
     assert (plan.actions, plan.status.phase) == ((LookUp(),), "Failed")
     plan = dispatch.decide(item, look(objects(), looked=True, run_phase=RunPhase.HALTED), NOON)
     assert (plan.actions, plan.status.phase) == ((), "Progressing")
+
+
+PRINTING: dict[str, Any] = {"rendered": (), "render_error": "being printed", "is_printing": True}
+MOVING = told(settled(), phase=ClusterPhase.PROGRESSING)
+ARRIVED = told(SENT, phase=ClusterPhase.APPLYING)
+
+
+def stopped(item: ClusterRollout) -> ClusterRollout:
+    return item.model_copy(update={"spec": item.spec.model_copy(update={"hold": "halted"})})
+
+
+@pytest.mark.parametrize(
+    ("item", "there", "writes", "phase"),
+    [
+        pytest.param(NEW, {}, [], "Pending", id="it has not begun: it waits"),
+        pytest.param(SENT, {}, [], "Applying", id="nothing has arrived: it waits"),
+        pytest.param(stopped(MOVING), objects(), ["HoldRollout"], "Progressing",
+                     id="what is there is held"),
+        pytest.param(stopped(ARRIVED), objects(), ["HoldRollout"], "Applying",
+                     id="what is there without its Services is held"),
+        pytest.param(MOVING, objects(phase="Completed"), [], "Succeeded",
+                     id="its success is seen"),
+        pytest.param(MOVING, objects(phase="Failed"), [], "Failed", id="its failure is seen"),
+        pytest.param(ARRIVED, objects(phase="Completed"), [], "Applying",
+                     id="without its Services it is no success, and no failure"),
+        pytest.param(MOVING, {}, [], "Progressing", id="what is gone comes back later"),
+    ],
+)  # fmt: skip
+def test_while_templates_are_printed(
+    item: ClusterRollout, there: Objects, writes: list[str], phase: str
+) -> None:
+    plan = dispatch.decide(item, look(there, **PRINTING), NOON)
+    assert (did(plan), plan.status.phase) == (writes, phase)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(PRINTING, id="templates are being printed"),
+        pytest.param({"rendered": (), "render_error": "no Fleet"}, id="there is nothing to render"),
+    ],
+)
+def test_a_hold_ends_without_manifests(given: dict[str, Any]) -> None:
+    there = objects()
+    there["rollouts", "checkout", "checkout"]["spec"]["hold"] = {"reason": "halted"}
+    assert did(dispatch.decide(MOVING, look(there, **given), NOON)) == ["ReleaseRollout"]

@@ -61,7 +61,7 @@ class Renders:
                     self.templates, snapshot, namespace, cluster, fleet, revision
                 )
             except UserError as error:
-                found = error
+                found = UserError(error.reason, str(error))  # without what its traceback holds
             self._kept[key] = found
             if len(self._kept) > MOST:
                 self._kept.popitem(last=False)

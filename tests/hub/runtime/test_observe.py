@@ -15,6 +15,7 @@ from fleet.api.names import (
     REQUESTED_BY_ANNOTATION,
     ROLLOUTS,
 )
+from fleet.errors import UserError
 from fleet.hub.runtime import membership, observe, renders
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk
@@ -106,6 +107,18 @@ async def test_a_rendering_is_tried_once(desk: Desk, monkeypatch: pytest.MonkeyP
     desk.hub.renders.forget((TENANT, "checkout"))
     await application(desk)
     assert len(tried) > 2
+
+
+async def test_an_error_that_is_kept_holds_nothing_of_its_rendering(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*_: Any) -> None:
+        raise UserError("TemplateError", "wrong")
+
+    monkeypatch.setattr(renders, "render", wrong)
+    assert (await application(desk)).render_errors == {"east": "wrong", "west": "wrong"}
+    kept = [one for one in desk.hub.renders._kept.values() if isinstance(one, UserError)]
+    assert [one.__traceback__ for one in kept] == [None, None]
 
 
 async def test_a_run_sees_its_clusters_and_its_place(desk: Desk) -> None:

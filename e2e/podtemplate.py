@@ -69,11 +69,6 @@ def _leave_out(template: dict[str, Any]) -> None:
     spec = template["properties"]["spec"]["properties"]
     del spec["ephemeralContainers"]  # every API server forbids them in a template
     del spec["activeDeadlineSeconds"]  # the same in a ReplicaSet's
-    del spec["overhead"]  # the server writes it into pods, by their RuntimeClass, and nobody else
-    for kind in ("containers", "initContainers"):
-        lifecycle = spec[kind]["items"]["properties"]["lifecycle"]["properties"]
-        for handler in ("postStart", "preStop"):  # here no kubelet can do it, unlike in a probe
-            del lifecycle[handler]["properties"]["tcpSocket"]
     volume = spec["volumes"]["items"]["properties"]
     for name in GONE_DRIVERS:
         del volume[name]

@@ -177,7 +177,7 @@ def rich_template() -> dict[str, Any]:
           resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 1, memory: 256Mi}}
           readinessProbe: {httpGet: {path: /healthz, port: http}, periodSeconds: 1}
           livenessProbe: {tcpSocket: {port: 8080}}
-          lifecycle: {preStop: {sleep: {seconds: 5}}}
+          lifecycle: {preStop: {sleep: {seconds: 5}}, postStart: {tcpSocket: {port: 8080}}}
           securityContext: {capabilities: {drop: [ALL]}}
           volumeMounts: [{name: data, mountPath: /data}, {name: token, mountPath: /token}]
         volumes:
@@ -185,6 +185,8 @@ def rich_template() -> dict[str, Any]:
         - name: token
           projected: {sources: [{serviceAccountToken: {path: token, audience: shop}}]}
         terminationGracePeriodSeconds: 30
+        runtimeClassName: kata
+        overhead: {memory: 120Mi}
     """)
     return template
 

@@ -85,6 +85,23 @@ def test_who_is_promoted_at_once_takes_nothing_from_ready_pods_before(
     assert (world.split(), world.size("shop:v2")) == ((100, 0), 0)
 
 
+def test_who_is_promoted_at_once_waits_for_addresses_that_lag() -> None:
+    """The stable revision has its pods again and just nobody leads to them: no third set beside."""
+    world = half(dynamic=True)
+    world.sliced = False
+    world.image("shop:v3")
+    world.run(60)
+    assert (world.ready("shop:v1"), world.ready("shop:v2"), world.split()) == (4, 2, (50, 50))
+    world.annotate("promote-full")
+    world.run(60)
+    assert (world.size("shop:v1"), world.size("shop:v2"), world.size("shop:v3")) == (4, 2, 2)
+    assert world.split() == (50, 50)
+    world.sliced = True
+    world.settle()
+    assert (world.status.phase, world.status.stable_pod_hash) == (Phase.COMPLETED, V3)
+    assert (world.split(), world.size("shop:v2")) == ((100, 0), 0)
+
+
 def experimenting() -> World:
     """An experiment that leads those who have a cookie to shop:v2."""
     world = ab_world()

@@ -136,13 +136,16 @@ def clear(draft: Draft) -> Wait | None:
     current = draft.current
     if draft.traits.is_counted or draft.size(current) >= draft.look.total or _is_stranded(draft):
         return None
-    return traffic.aim(draft, workloads.base(draft), current)
+    left = returns.remaining(draft) if returns.is_given_up(draft) else 0
+    return traffic.aim(draft, workloads.base(draft), current, left=left)
 
 
 def _is_stranded(draft: Draft) -> bool:
-    """Whether the stable revision cannot take back what one that is given up serves: the new pods
-    come beside both then, since to serve counts more than the bounds of pods."""
-    return returns.is_given_up(draft) and returns.remaining(draft) > 0
+    """Whether the stable revision lacks pods to take back what one that is given up serves: the new
+    pods come beside both then, since to serve counts more than the bounds of pods. Where only its
+    addresses lag, they will follow."""
+    is_short = draft.look.ready(draft.stable) < draft.look.total
+    return is_short and returns.is_given_up(draft) and returns.remaining(draft) > 0
 
 
 def idle(draft: Draft) -> list[str]:

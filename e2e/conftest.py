@@ -65,7 +65,7 @@ IMAGES = table(
 
 MEMBERS = ("east", "north", "west")
 """The members of `world`."""
-TENANTS = 40
+TENANTS = 48
 """How many tenants `world` can have."""
 
 NETLESS = seclusion.refusal()

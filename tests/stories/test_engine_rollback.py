@@ -293,6 +293,41 @@ class TestStableInNeed:
         assert world.status.phase is Phase.FAILED
         assert world.ready("shop:v2") == 4
 
+    @pytest.mark.parametrize("is_failed", [False, True], ids=["on its way", "when it failed"])
+    def test_stable_set_that_is_gone_leaves_all_traffic_to_the_pods_behind_a_route(
+        self, is_failed: bool
+    ) -> None:
+        """Until the template of the stable revision comes back, and its pods with it."""
+        world = running((50, None), 100, routed=True)
+        new, old = gen.revision("shop:v2"), gen.revision("shop:v1")
+        world.image("shop:v2")
+        world.run(5)
+        if is_failed:
+            world.annotate("rollback")
+            world.run(60)
+        world.strict = False
+        del world.sets[old]
+        world.pods = {key: pod for key, pod in world.pods.items() if pod.hash != old}
+        world.run(60)
+        assert world.status.phase is (Phase.FAILED if is_failed else Phase.PAUSED)
+        assert (world.behind(gen.STABLE), world.behind(gen.CANARY)) == ({new}, {new})
+        assert (world.split(), world.status.restores) == ((100, 0) if is_failed else (50, 50), 0)
+        world.after_each = _nobody_is_lost
+        world.image("shop:v1")
+        world.run(60)
+        assert (world.status.phase, world.split()) == (Phase.COMPLETED, (100, 0))
+        assert (world.behind(gen.STABLE), world.ready("shop:v1")) == ({old}, 4)
+
+    def test_stable_pods_that_lost_their_set_alone_keep_the_traffic(self) -> None:
+        """`kubectl delete replicaset --cascade=orphan`."""
+        world = running((50, None), 100, routed=True)
+        world.image("shop:v2")
+        world.run(5)
+        world.strict = False
+        del world.sets[gen.revision("shop:v1")]
+        world.tick()
+        assert world.behind(gen.STABLE) == {gen.revision("shop:v1")}
+
     def test_stable_without_ready_pods_by_numbers_is_told(self) -> None:
         world = running((50, None), 100)
         world.image("shop:v2")
@@ -304,6 +339,11 @@ class TestStableInNeed:
         world.run(30)
         assert world.condition("TrafficReady") == ("False", "PodsPending")
         assert world.ready("shop:v2") == 2
+
+
+def _nobody_is_lost(world: World) -> None:
+    shares = zip((gen.STABLE, gen.CANARY), world.split(), strict=True)
+    assert all(world.behind(name) for name, share in shares if share)
 
 
 def unreachable(text: str) -> float:

@@ -86,6 +86,15 @@ class Draft:
         return self.status.stable_pod_hash
 
     @property
+    def is_bereft(self) -> bool:
+        """Whether the stable revision is gone for good: no set, and no ready pod that it left."""
+        return bool(
+            self.stable
+            and self.stable not in self.look.sets
+            and not self.look.ready_pods(self.stable)
+        )
+
+    @property
     def has_begun(self) -> bool:
         """Whether nobody is asked any more if the current revision may begin: there is something
         of it, or it comes at once, since it is known or a person wants it."""

@@ -55,6 +55,8 @@ def keep(draft: Draft) -> None:
     """See to it that the stable revision serves and the failed one does not."""
     if not draft.stable or draft.stable not in draft.look.sets:
         draft.scale(draft.current, draft.look.total)
+        if draft.is_bereft and draft.look.ready(draft.current):
+            draft.detour = traffic.collect(draft, draft.current, 1)
         if draft.look.ready(draft.current) >= draft.look.total:
             if not traffic.weight(draft):
                 traffic.follow(draft, draft.current)

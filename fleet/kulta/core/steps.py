@@ -161,7 +161,11 @@ def _weights(draft: Draft, wish: Goal, wanted: int, was: int | None) -> Wait | N
             mirrors=wish.mirrors,
             beside=wish.is_beside and wanted > 0,
         )
-        or (traffic.taking_back(base) if left > wish.weight and base in draft.look.sets else None)
+        or (
+            traffic.taking_back(base)
+            if left > wish.weight and draft.stable in draft.look.sets
+            else None
+        )
     )
 
 

@@ -123,14 +123,21 @@ def _size(draft: Draft, ref: WorkloadRef, found: Workload) -> int:
 
 
 def base(draft: Draft) -> str:
-    """The revision that the stable Service shall have while the current one is on its way; empty
-    where it has the pods of a Deployment, and keeps them."""
+    """The revision that the stable Service shall have while the current one is on its way: that
+    one too where the stable one is gone. Empty where it has the pods of a Deployment, and keeps
+    them."""
     ref, name = draft.look.reference, draft.traits.stable_service
+    if draft.is_bereft and (draft.look.ready(draft.current) or _leads(draft, name)):
+        return draft.current
     if draft.stable or ref is None:
         return draft.stable or draft.current
     found, item = draft.look.observed.workloads[ref.name], draft.look.observed.services.get(name)
     is_theirs = item is not None and found.replicas > 0 and selects(item, found)
     return "" if is_theirs else draft.current
+
+
+def _leads(draft: Draft, name: str) -> bool:
+    return traffic.target(draft, name) == draft.current
 
 
 def is_replaced(draft: Draft) -> bool:

@@ -56,6 +56,22 @@ def test_control_that_has_won_stays() -> None:
     assert (world.log, world.writes) == ([], [])
 
 
+def test_control_that_has_won_still_has_after_a_night_without_pods() -> None:
+    """[A4] Nobody asked for B, and without pods nothing is decided anew."""
+    worse = {"shop:v1": BETTER["shop:v2"], "shop:v2": BETTER["shop:v1"]}
+    world = decided(worse)
+    world.update(replicas=0)
+    world.run(60)
+    assert (world.status.phase, world.status.stable_pod_hash) == (Phase.CONCLUDED, OLD)
+    assert (world.size("shop:v1"), world.size("shop:v2")) == (0, 0)
+    world.update(replicas=4)
+    world.run(60)
+    assert leads(world) == [gen.VARIANT, gen.STABLE]
+    world.annotate("promote")
+    world.settle()
+    assert (world.status.phase, world.status.stable_pod_hash) == (Phase.COMPLETED, OLD)
+
+
 @pytest.mark.parametrize(
     ("act_", "phase"),
     [

@@ -210,9 +210,11 @@ def _known(draft: Draft) -> ExperimentStatus:
 
 
 def _is_over(draft: Draft) -> bool:
-    """Whether nothing is compared any more, or there is nothing to compare."""
+    """Whether nothing is compared any more, or there is nothing to compare. What is concluded stays
+    so without pods too: who has won is promoted by a person."""
     at = draft.status.current_step_index
-    return at != EXPERIMENT or draft.stable == draft.current or draft.look.total == 0
+    is_nothing = draft.look.total == 0 and draft.phase is not Phase.CONCLUDED
+    return at != EXPERIMENT or draft.stable == draft.current or is_nothing
 
 
 def _design(draft: Draft) -> str:

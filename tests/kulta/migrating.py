@@ -116,7 +116,8 @@ class Migrating(World):
 
     def addresses(self, item: Service) -> frozenset[str]:
         """Those of the Deployment too."""
-        theirs = item.selector.items() <= gen.APP.items()
+        template = self.workload.template if self.workload else gen.template()
+        theirs = item.selector.items() <= template["metadata"]["labels"].items()
         known = [f"web-{number}" for number in range(len(self._grown()))] if theirs else []
         return nature.addresses(self, item) | frozenset(known)
 

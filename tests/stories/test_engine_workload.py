@@ -180,6 +180,22 @@ def test_a_rollout_waits_with_its_end_until_the_deployment_is_ready() -> None:
     assert world.gone
 
 
+def test_a_selector_that_is_corrected_while_the_end_waits_is_not_overwritten() -> None:
+    template = gen.template()
+    template["metadata"]["labels"]["tier"] = "web"
+    world = migrating()
+    world.workload = deployment(template=template)
+    world.settle()
+    world.ailing = True
+    world.delete()
+    world.run(60)
+    world.strict = False
+    world.change(gen.STABLE, {"tier": "web"})
+    world.ailing = False
+    world.run(60)
+    assert (world.gone, world.services[gen.STABLE].selector) == (True, {"tier": "web"})
+
+
 @pytest.mark.parametrize("way", ["the stable template", "as many pods", "it is deleted"])
 def test_a_template_that_was_taken_back_is_given_no_pods_at_the_end(way: str) -> None:
     analysis = gen.analysis(interval="5s")

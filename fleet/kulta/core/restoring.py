@@ -11,7 +11,7 @@ from fleet.api.rollout import Rollout
 from fleet.kit import hashing
 from fleet.kulta.core import services, workloads
 from fleet.kulta.core.actions import Action
-from fleet.kulta.core.observed import Observed, Workload
+from fleet.kulta.core.observed import Observed, Service, Workload
 from fleet.kulta.core.traits import Traits
 from fleet.kulta.core.wait import Wait
 
@@ -53,7 +53,7 @@ def restore(rollout: Rollout, observed: Observed, traits: Traits | None) -> Rest
         message=f"the Services do not have the pods of Deployment {found.name} yet",
     )
     is_behind = all(
-        workloads.strangers(observed, name) >= behind for name in _open(observed, traits, found)
+        workloads.strangers(observed, x.name) >= behind for x in _open(observed, traits, found)
     )
     let_go = workloads.changed(found, found.replicas, "", None)
     return Restoring(before=lent, wait=None if is_behind and not lent else wait, after=(let_go,))
@@ -95,17 +95,22 @@ def _pending(found: Workload, full: int) -> Wait:
     )
 
 
-def _open(observed: Observed, traits: Traits | None, found: Workload) -> list[str]:
+def _open(observed: Observed, traits: Traits | None, found: Workload) -> list[Service]:
     """Services of ours whose own selectors choose pods of the Deployment."""
-    known = [observed.services.get(name) for name in (traits.services if traits else ())]
-    return [x.name for x in known if x and x.original is not None and workloads.selects(x, found)]
+    known = (_service(observed, name) for name in (traits.services if traits else ()))
+    return [x for x in known if x and x.original is not None and workloads.selects(x, found)]
+
+
+def _service(observed: Observed, name: str) -> Service | None:
+    """With the selector that somebody has written since, as it will be given back."""
+    item = observed.services.get(name)
+    return services.adopted(item) if item is not None else None
 
 
 def _lent(
     rollout: Rollout, observed: Observed, traits: Traits | None, found: Workload
 ) -> Iterator[Action]:
     """Their own selectors, while our pods serve beside those of the Deployment."""
-    for name in _open(observed, traits, found):
-        item = observed.services[name]
+    for item in _open(observed, traits, found):
         if item.selector != item.original and not services.is_foreign(item, rollout):
             yield services.lend(item)

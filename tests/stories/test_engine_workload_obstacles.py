@@ -208,6 +208,16 @@ def test_a_given_up_revision_serves_until_the_slices_have_followed_the_service(
     assert (world.size_before, world.serving(), world.wished) == (4, 4, 0)
 
 
+def test_a_service_goes_back_to_the_deployment_before_the_steps_of_the_next_revision() -> None:
+    """At once, and not only when that has failed."""
+    canary = gen.canary(20, (50, "5s"), routed=True)
+    world = switched(canary, routed=True, stepsOnFirstRollout=True)
+    world.run(10)
+    assert world.state == (Phase.PROGRESSING, 0, 20)
+    assert world.services[gen.STABLE].original is None
+    assert (world.serving(), world.split()) == (4, (100, 0))
+
+
 def _behind(world: Any) -> None:
     """The controller of slices sleeps as soon as the Service is given back."""
     world.sliced = world.sliced and world.services[gen.STABLE].original is not None

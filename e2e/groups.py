@@ -61,6 +61,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "test_hub_outages",
         "test_hub_rights",
         "test_hub_templates",
+        "test_hub_weight",
         "test_hub_restored",  # last: an API server that starts refuses, and rights are judged
     ),
     "site": (

@@ -179,6 +179,8 @@ def request_annotation(verb: str) -> str:
 # --- written by the hub -------------------------------------------------------------------------
 HUB_MANAGER = "kulta-fleet"
 HOLD_MANAGER = "kulta-fleet-hold"
+HUB_AGENT = "kulta-fleet-hub"
+"""The hub as a client: the manager of what it patches."""
 HUB_LEASE = "kulta-fleet-hub"
 CLUSTERROLLOUT_FINALIZER = "fleet.kulta.io/cleanup"
 APPLICATION_LABEL = "fleet.kulta.io/application"

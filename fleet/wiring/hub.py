@@ -22,6 +22,7 @@ from fleet.api import ClusterRollout
 from fleet.api.names import (
     CLUSTERROLLOUTS,
     CONFIGMAPS,
+    HUB_AGENT,
     HUB_LEASE,
     KUBECONFIG_LABEL,
     NAMESPACES,
@@ -57,7 +58,7 @@ from fleet.wiring.cells import Cells
 from fleet.wiring.gatekeeper import Gatekeeper
 from fleet.wiring.loading import frugal, loading
 
-USER_AGENT = f"kulta-fleet-hub/{__version__}"
+USER_AGENT = f"{HUB_AGENT}/{__version__}"
 INFLIGHT = 64
 """Requests to the hub's own API server at once."""
 FLUSH_SECONDS = 2.0

@@ -98,6 +98,8 @@ def do(cluster: str, objects: Objects, action: Any) -> str:
                 rollout["spec"]["dispatch"]["released"] = True
                 if not action.spares_hold:
                     rollout["spec"].pop("hold", None)
+            if action.weight is not None:
+                rollout["spec"]["strategy"]["canary"]["externalWeight"] = action.weight
             rollout["metadata"]["generation"] += 1
             written(rollout)
             return f"fence {action.sequence}"

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from fleet.api import Application
 from fleet.api.fleetrollout import ClusterPhase, RunPhase
 from fleet.api.names import ClusterName, request_annotation
-from tests.hub import engine, world
+from tests.hub import engine, gen, world
 from tests.hub.real import Real
 from tests.hub.world import World
 
@@ -41,6 +42,18 @@ def begun(weight: int = 10, image: str = "shop:v2") -> World:
 
 def moved(here: World, weight: int, image: str = "shop:v2") -> World:
     return world.settle(replace(world.deliver(here, image, **asking(weight)), log=[]))
+
+
+def overriding(here: World, weight: int) -> World:
+    """It is asked for that weight; where the ring is small there shall be two pods."""
+    few = {
+        "clusterSelector": {"matchLabels": {"ring": "small"}},
+        "patch": [{"op": "replace", "path": "/workload/replicas", "value": 2}],
+    }
+    asked = world.deliver(here, "shop:v2", **asking(weight))
+    spec = {**asked.application.manifest()["spec"], "overrides": [few]}
+    application = Application.parse({**asked.application.manifest(), "spec": spec})
+    return world.settle(replace(asked, application=application))
 
 
 def rollout(here: World, name: str) -> dict[str, Any]:
@@ -107,6 +120,30 @@ def test_what_is_stopped_only_falls(stop: dict[str, Any]) -> None:
     assert (weights(here)["b"], here.run.status.external_weight) == (5, 30)
     here = world.settle(replace(here, request="resume/2"))
     assert weights(here)["b"] == 30, "what was asked for meanwhile holds when it goes on"
+
+
+def test_it_falls_alone_where_other_inputs_wait_for_a_run() -> None:
+    here = overriding(begun(50), 50)
+    assert weights(here) == {"a": 50, "b": 50}
+    member = here.members[ClusterName("a")]
+    small = replace(member, cluster=gen.member("a", ring="small").cluster)
+    here = world.settle(replace(here, members=here.members | {ClusterName("a"): small}))
+    before = rollout(here, "a")["spec"]
+    for asked, has in ((20, 20), (60, 20), (0, 0)):
+        here = overriding(here, asked)
+        assert weights(here) == {"a": has, "b": asked}
+    canary = {**before["strategy"]["canary"], "externalWeight": 0}
+    assert rollout(here, "a")["spec"] == {
+        **before,
+        "strategy": {"canary": canary},
+        "dispatch": {"hub": "hub-1", "sequence": before["dispatch"]["sequence"] + 2},
+    }
+    here = promoted(here, "a")
+    for name in ("b", "c"):
+        here = promoted(here, name)
+    here = world.settle(here)
+    assert here.run.spec.trigger == "ClusterInputsChanged"
+    assert rollout(here, "a")["spec"]["replicas"] == 2
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,8 @@ class FenceRollout:
     """Write `spec.dispatch` alone into the Rollout of exactly this version, before it is deleted.
 
     The member's API server refuses it to a deposed leader, who so never comes to the deletion.
-    `released` lets go of it instead: any hub may take it over, and ours holds it no more.
+    `released` lets go of it instead: any hub may take it over, and ours holds it no more. A
+    `weight` is moved with it, where the rest of the Rollout has to stay as it is.
     """
 
     name: str
@@ -172,6 +173,8 @@ class FenceRollout:
     released: bool = False
     spares_hold: bool = False
     """The hold in it is not ours: it stays."""
+    weight: int | None = None
+    """`externalWeight` of its canary, in percent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

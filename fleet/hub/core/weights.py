@@ -39,14 +39,16 @@ def here(run: FleetRollout, labels: Mapping[str, str]) -> int | None:
         return None  # nothing is rendered for it either, and that is told
 
 
-def wanted(item: ClusterRollout, observed: DispatchObserved) -> int | None:
+def wanted(
+    item: ClusterRollout, observed: DispatchObserved, *, only_falls: bool = False
+) -> int | None:
     """What a Rollout that has arrived shall have. Where something stops the run or holds the
     cluster it only falls; a revision that has failed has no traffic to weigh."""
     taken, asked = item.status.dispatch.weight, observed.weight
     if item.status.phase is ClusterPhase.FAILED or asked is None or taken is None:
         return taken
     stopped = bool(item.spec.hold) or observed.run_phase in phases.STOPPED
-    return min(asked, taken) if stopped else asked
+    return min(asked, taken) if stopped or only_falls else asked
 
 
 def put(spec: Mapping[str, Any], weight: int | None) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ values (`Outcome`), because a plan for a cluster is reported even where it faile
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, assert_never
 
 from fleet.api import Application, ClusterRollout, FleetRollout
@@ -20,6 +21,7 @@ from fleet.api.names import (
     CLUSTERROLLOUTS,
     FLEETROLLOUTS,
     HOLD_MANAGER,
+    HUB_AGENT,
     HUB_MANAGER,
     ROLLOUTS,
     ClusterName,
@@ -29,7 +31,7 @@ from fleet.api.names import (
 from fleet.clusters.handles import Handle
 from fleet.clusters.store import Store
 from fleet.errors import AlreadyExists, Conflict, FleetError, NotFound, Unreachable
-from fleet.hub.core import policy
+from fleet.hub.core import policy, weights
 from fleet.hub.core.actions import (
     ApplicationAction,
     ApplyRollout,
@@ -299,6 +301,8 @@ async def _do(handle: Handle, action: MemberAction) -> Mapping[str, Any] | None:
 
 def _fence(action: FenceRollout) -> dict[str, Any]:
     fence: dict[str, Any] = {"hub": action.hub, "sequence": action.sequence}
+    if action.weight is not None:
+        return {"dispatch": fence, "strategy": {"canary": {weights.FIELD: action.weight}}}
     if not action.released:
         return {"dispatch": fence}
     end: dict[str, Any] = {} if action.spares_hold else {"hold": None}
@@ -306,9 +310,14 @@ def _fence(action: FenceRollout) -> dict[str, Any]:
 
 
 async def _apply_rollout(handle: Handle, action: ApplyRollout) -> Mapping[str, Any]:
-    answer = await handle.client.apply(
-        ROLLOUTS, action.manifest, manager=HUB_MANAGER, force=action.force
-    )
+    put = partial(handle.client.apply, ROLLOUTS, action.manifest, manager=HUB_MANAGER)
+    try:
+        answer = await put(force=action.force)
+    except Conflict as error:
+        if set(error.managers) != {HUB_AGENT}:
+            raise
+        # A server tells what we patched from what we applied: only ourselves are in the way.
+        answer = await put(force=True)
     handle.informers[ROLLOUTS].store.see(answer)
     return answer
 

@@ -11,7 +11,7 @@ from fleet.api import FleetRollout
 from fleet.api.conditions import find
 from fleet.api.fleetrollout import FleetRolloutStatus, Snapshot
 from fleet.hub.core import weights
-from fleet.hub.core.actions import ApplyRollout
+from fleet.hub.core.actions import ApplyRollout, FenceRollout
 from fleet.hub.core.application import occasion
 from fleet.hub.core.cluster import dispatch, standing
 from fleet.rendering import render
@@ -108,8 +108,9 @@ def there(sequence: int) -> Objects:
     """What is in the member after that dispatch."""
     found = objects(1, sequence, phase="Completed")
     key = ("rollouts", "checkout", "checkout")
-    notes = rendered()[0].manifest["metadata"]["annotations"]
-    found[key]["metadata"]["annotations"] = dict(notes)
+    wanted = rendered()[0].manifest
+    found[key]["metadata"]["annotations"] = dict(wanted["metadata"]["annotations"])
+    found[key]["spec"]["strategy"] = wanted["spec"]["strategy"]
     return found
 
 
@@ -133,13 +134,36 @@ def test_a_weight_that_was_fenced_and_not_sent_is_sent_again_and_is_no_loss() ->
     assert dispatch.decide(item, look(there(2), **seen), NOON).actions == ()
 
 
-def test_other_inputs_never_come_with_a_weight() -> None:
+def changed() -> tuple[Rendered, ...]:
+    """What is rendered when the inputs are others than those that were sent."""
     spec = asking(10).spec
     other = spec.model_copy(update={"workload": spec.workload.model_copy(update={"replicas": 9})})
     snapshot = Snapshot(name="checkout", spec=other)
-    today = render.render(TEMPLATES, snapshot, "shop", gen.cluster("a"), gen.fleet(), "rev1")
-    plan = dispatch.decide(settled(), look(there(1), rendered=today, weight=40), NOON)
+    return render.render(TEMPLATES, snapshot, "shop", gen.cluster("a"), gen.fleet(), "rev1")
+
+
+def test_where_other_inputs_wait_a_weight_falls_alone() -> None:
+    seen: dict[str, Any] = {"rendered": changed(), "weight": 5}
+    before = settled()
+    before = before.model_copy(update={"status": before.status.model_copy(update={"owned": "x"})})
+    plan = dispatch.decide(before, look(there(1), **seen), NOON)
+    item = after(before, plan)
+    again = dispatch.decide(item, look(there(1), **seen), NOON)
+    assert (plan.fence, plan.actions, again.actions) == (True, again.actions, plan.actions)
+    (sent,) = plan.actions
+    assert isinstance(sent, FenceRollout)
+    assert (sent.weight, sent.sequence, sent.version) == (5, 2, "7")
+    assert item.status.owned == "", "the field has another owner now, and nobody edited it"
+    assert item.status.dispatch.digest == before.status.dispatch.digest
+    assert dispatch.decide(item, look(there(2), **seen), NOON).actions == ()
+    gone = there(1)
+    gone["rollouts", "checkout", "checkout"]["spec"]["strategy"] = {"simple": {}}
+    assert dispatch.decide(item, look(gone, **seen), NOON).actions == (), "it weighs nothing"
+
+
+def test_other_inputs_never_come_with_a_weight() -> None:
+    plan = dispatch.decide(settled(), look(there(1), rendered=changed(), weight=40), NOON)
     assert (plan.fence, plan.actions) == (False, ())
     told = find(plan.status.conditions, standing.INPUTS_CHANGED)
     assert told is not None
-    assert told.message.endswith("until a run brings them, its externalWeight does not move")
+    assert told.message.endswith("until a run brings them, its externalWeight only falls")

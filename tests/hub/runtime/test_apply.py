@@ -24,6 +24,7 @@ from fleet.hub.core.actions import (
     CreateRun,
     DeleteObject,
     DeleteRun,
+    FenceRollout,
     HoldCluster,
     HoldRollout,
     LookUp,
@@ -224,6 +225,42 @@ async def test_a_hold_is_a_field_of_its_own_manager(desk: Desk) -> None:
     found = member.peek(ROLLOUTS, "checkout", "checkout")
     assert found is not None
     assert not found["spec"].get("hold")
+
+
+@pytest.mark.parametrize(
+    ("managers", "is_ours"),
+    [
+        pytest.param(("kulta-fleet-hub",), True, id="what the hub has patched it takes back"),
+        pytest.param(("kulta-fleet-hub", "kubectl"), False, id="what others have it does not"),
+    ],
+)
+async def test_whose_fields_are_taken_back(
+    desk: Desk, managers: tuple[str, ...], is_ours: bool
+) -> None:
+    handle = await engaged(desk)
+    member = desk.member("east")
+    await member.apply(ROLLOUTS, manifest(kind="Rollout"), manager="kulta-fleet")
+    member.failures.append(("apply", Conflict("409", managers=managers)))
+    (found,) = await apply.member(handle, [ApplyRollout(manifest=manifest(kind="Rollout"))])
+    assert (found.error is None) is is_ours
+
+
+async def test_a_weight_moves_with_its_fence_and_nothing_else(desk: Desk) -> None:
+    handle = await engaged(desk)
+    member = desk.member("east")
+    strategy = {"canary": {"externalWeight": 40, "stableService": "checkout"}}
+    body = {**manifest(kind="Rollout"), "spec": {"replicas": 3, "strategy": strategy}}
+    version = member.seed(ROLLOUTS, body)["metadata"]["resourceVersion"]
+    where: dict[str, Any] = {"name": "checkout", "namespace": "checkout", "hub": "hub-1"}
+    weigh = FenceRollout(**where, version=version, sequence=4, weight=5)
+    good, late = [(await apply.member(handle, [weigh]))[0] for _ in range(2)]
+    assert good.answer is not None
+    assert good.answer["spec"] == {
+        "replicas": 3,
+        "strategy": {"canary": {"externalWeight": 5, "stableService": "checkout"}},
+        "dispatch": {"hub": "hub-1", "sequence": 4},
+    }
+    assert isinstance(late.error, Conflict), "it is for the version that was seen"
 
 
 async def test_objects_are_updated_and_deleted_only_as_they_were_read(desk: Desk) -> None:

@@ -145,6 +145,9 @@ def _fenced(case: Case) -> DispatchPlan | None:
                 "conditions": known,
             }
         )
+    elif case.inputs_changed and taken.weight != case.item.status.dispatch.weight:
+        # A field that is moved alone changes its owner.
+        status = status.model_copy(update={"owned": ""})
     told = writes.loss(case)
     events = (("Warning", "Redispatched", f"{told}: dispatched again"),) if told else ()
     return DispatchPlan(
@@ -265,5 +268,5 @@ def _inputs(case: Case) -> tuple[conditions.Condition, ...]:
         return ()
     message = "labels, vars, defaults or templates changed the manifests of the cluster"
     if weights.wanted(case.item, case.observed) != case.item.status.dispatch.weight:
-        message += f"; until a run brings them, its {weights.FIELD} does not move"
+        message += f"; until a run brings them, its {weights.FIELD} only falls"
     return (conditions.condition(standing.INPUTS_CHANGED, True, "ClusterInputsChanged", message),)

@@ -9,7 +9,7 @@ and who scales a Rollout, by hand or by an autoscaler, does what scaling is for.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fleet.api.names import HOLD_MANAGER, HUB_MANAGER
+from fleet.api.names import HOLD_MANAGER, HUB_AGENT, HUB_MANAGER
 from fleet.hub.core.cluster.live import part
 from fleet.kit import hashing
 
@@ -30,7 +30,7 @@ def signed(manifest: Mapping[str, Any]) -> dict[str, Any]:
         if part(entry, "fieldsV1", "f:spec") and not entry.get("subresource")
     }
     found = {OWNED: hashing.digest(own[0], length=10)} if own and own[0] else {}
-    names = sorted(others - {HUB_MANAGER, HOLD_MANAGER})
+    names = sorted(others - {HUB_MANAGER, HOLD_MANAGER, HUB_AGENT})
     return {**found, EDITORS: names} if names else found
 
 

@@ -8,6 +8,11 @@ writes lose it silently.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fleet.api import ClusterRollout
+from fleet.api.names import ROLLOUTS
+from fleet.hub.core.cluster import standing
+from fleet.hub.core.observed import DispatchObserved, Member
+
 ANYTHING = "**"
 """Stands for all that is below a field which keeps what it does not know."""
 
@@ -28,6 +33,23 @@ def declared(crd: Mapping[str, Any], version: str) -> Mapping[str, Any] | None:
         if isinstance(spec, Mapping):
             return spec
     return None
+
+
+def too_old(
+    item: ClusterRollout, member: Member, observed: DispatchObserved
+) -> tuple[str, str] | None:
+    """What is rendered and the member's CRD does not declare; what has arrived was understood."""
+    if standing.is_taken(item) and item.spec.want and item.status.applied_run == item.spec.want.run:
+        return None
+    specs = (one.manifest.get("spec") for one in observed.rendered if one.resource is ROLLOUTS)
+    path = next((found for one in specs if (found := lacking(member.fields, one))), "")
+    if not path:
+        return None
+    return (
+        "EngineTooOld",
+        f"the Rollout CRD of {member.name} does not know {path}: run `fleet cluster add "
+        f"{member.name}` again, or leave that out",
+    )
 
 
 def lacking(known: frozenset[str], value: Any, path: str = "spec") -> str:

@@ -17,6 +17,7 @@ from fleet.hub.core import weights
 from fleet.hub.core.actions import (
     ApplyRollout,
     CreateObject,
+    FenceRollout,
     HoldRollout,
     ReleaseRollout,
     UpdateObject,
@@ -32,7 +33,7 @@ RETRY = request_annotation("retry")
 YES = "true"
 """The one value by which an engine is asked."""
 
-Write = ApplyRollout | HoldRollout | ReleaseRollout | CreateObject | UpdateObject
+Write = ApplyRollout | FenceRollout | HoldRollout | ReleaseRollout | CreateObject | UpdateObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,28 +111,11 @@ def _bar(
     allowed = member.cluster.spec.allowed_namespaces
     closed = sorted({each.namespace for each in observed.rendered} - set(allowed))
     if not closed:
-        return _too_old(item, member, observed)
+        return schema.too_old(item, member, observed)
     return (
         "NamespaceNotAllowed",
         f"namespace {closed[0]} is not allowed in {member.name}: an administrator adds it to "
         "spec.allowedNamespaces of the MemberCluster",
-    )
-
-
-def _too_old(
-    item: ClusterRollout, member: Member, observed: DispatchObserved
-) -> tuple[str, str] | None:
-    """What is rendered and the member's CRD does not declare; what has arrived was understood."""
-    if standing.is_taken(item) and item.spec.want and item.status.applied_run == item.spec.want.run:
-        return None
-    specs = (one.manifest.get("spec") for one in observed.rendered if one.resource is ROLLOUTS)
-    path = next((found for one in specs if (found := schema.lacking(member.fields, one))), "")
-    if not path:
-        return None
-    return (
-        "EngineTooOld",
-        f"the Rollout CRD of {member.name} does not know {path}: run `fleet cluster add "
-        f"{member.name}` again, or leave that out",
     )
 
 
@@ -159,14 +143,16 @@ def next_dispatch(case: Case) -> Dispatched | None:
 
 def _weight(case: Case, renew: bool) -> int | None:
     """The live weight: what stops it from rising also stops one that the member has lost. In a
-    Rollout that is there it moves alone, never together with inputs that have changed meanwhile."""
+    Rollout that is there it moves alone: inputs that have changed meanwhile never ride along, and
+    until a run brings them it only falls."""
     asked, taken = case.observed.weight, case.item.status.dispatch.weight
     same = standing.is_taken(case.item)
     if renew and (not same or asked is None or taken is None):
         return asked
-    if not renew and (not same or case.bar is not None or case.inputs_changed):
+    if not renew and (not same or case.bar is not None):
         return taken
-    return weights.wanted(case.item, case.observed)
+    only_falls = case.inputs_changed and not renew
+    return weights.wanted(case.item, case.observed, only_falls=only_falls)
 
 
 def _is_new(case: Case, taken: Dispatched) -> bool:
@@ -203,8 +189,8 @@ def again(case: Case) -> tuple[Dispatched, ApplyRollout]:
 def missing(case: Case, dispatch: Dispatched) -> tuple[Write, ...]:
     """The writes that have not been seen in the member, the Rollout first."""
     writes: list[Write] = []
-    if case.bar is None and not _has_arrived(case, dispatch):
-        writes.append(_apply(case, dispatch))
+    if case.bar is None and (write := _missing(case, dispatch)):
+        writes.append(write)
     if case.live.hold != dispatch.hold:
         writes.extend(_hold(case, dispatch))
     if case.observed.looked_up is not None:
@@ -228,7 +214,7 @@ def _hold(case: Case, dispatch: Dispatched) -> Iterator[HoldRollout | ReleaseRol
         yield HoldRollout(
             name=name, namespace=namespace, reason=dispatch.hold, sequence=dispatch.sequence
         )
-    elif case.bar is not None or _has_arrived(case, dispatch):
+    elif case.bar is not None or _missing(case, dispatch) is None:
         if case.live.foreign_hold and not case.observed.force:
             return
         yield ReleaseRollout(name=name, namespace=namespace, version=case.live.version)
@@ -246,15 +232,30 @@ def unconfirmed(case: Case) -> tuple[Rendered, ...]:
     )
 
 
-def _has_arrived(case: Case, dispatch: Dispatched) -> bool:
-    """The live Rollout carries this dispatch and its content."""
-    if case.live.rollout is None or case.live.sequence < dispatch.rollout:
-        return False
+def _missing(case: Case, dispatch: Dispatched) -> ApplyRollout | FenceRollout | None:
+    """What brings the Rollout of this dispatch; None for one that is there with its content."""
+    seen = case.live.sequence
+    if case.live.rollout is None or seen < dispatch.rollout:
+        return _apply(case, dispatch)
     if case.inputs_changed:
-        return True
-    if case.live.sequence != dispatch.carried:
-        return False
-    return case.live.digest == case.rollout.digest and not drifted(case)
+        return _weigh(case, dispatch) if seen < dispatch.weighed else None
+    is_same = seen == dispatch.carried and case.live.digest == case.rollout.digest
+    return None if is_same and not drifted(case) else _apply(case, dispatch)
+
+
+def _weigh(case: Case, dispatch: Dispatched) -> FenceRollout | None:
+    """The weight alone into a Rollout that has one; what is rendered by now stays out of it."""
+    if weights.FIELD not in lives.part(case.live.rollout, "spec", "strategy", "canary"):
+        return None
+    namespace, name = case.live.main
+    return FenceRollout(
+        name=name,
+        namespace=namespace,
+        version=case.live.version,
+        hub=case.observed.hub,
+        sequence=dispatch.carried,
+        weight=dispatch.weight,
+    )
 
 
 def drifted(case: Case) -> bool:

@@ -9,8 +9,9 @@ import pytest
 
 from fleet.api import names
 from fleet.api.rollout import Phase
+from fleet.kulta.core.observed import Service
 from tests import gen
-from tests.kulta.world import canary_world
+from tests.kulta.world import World, canary_world, furnish
 from tests.stories.test_engine_canary import running
 
 
@@ -77,6 +78,33 @@ def test_sets_that_somebody_scales_or_deletes_are_put_right(routed: bool) -> Non
     world.run(10)
     assert (world.state, world.size("shop:v2"), world.size("shop:v1")) == before
     assert before[0] == (Phase.PAUSED, 0, 50)
+
+
+class Meshed(World):
+    """Somebody writes a label on all pods, so that Services may ask for it."""
+
+    def addresses(self, item: Service) -> frozenset[str]:
+        known = {key: value for key, value in item.selector.items() if key != "mesh"}
+        return super().addresses(replace(item, selector=known))
+
+
+def test_nobody_is_told_to_correct_a_selector_for_labels_that_others_write_on_pods() -> None:
+    """However late the slices are."""
+    world = Meshed(gen.manifest(strategy=gen.canary(50, 100, routed=True)))
+    furnish(world, (gen.STABLE, "stable"), (gen.CANARY, "canary"), routed=True)
+    for name, item in world.services.items():
+        world.services[name] = replace(item, selector={**item.selector, "mesh": "on"})
+    world.settle()
+    assert world.status.phase is Phase.COMPLETED
+    world.writes.clear()
+    world.image("shop:v2")
+    world.sliced = False
+    world.run(60)
+    world.sliced = True
+    world.settle()
+    assert world.behind(gen.STABLE) == {gen.revision("shop:v2")}
+    told = [item.message for status in world.writes for item in status.conditions]
+    assert not [message for message in told if "correct its selector" in message]
 
 
 def test_selector_that_is_taken_out_whole_is_put_back_and_given_back() -> None:

@@ -68,12 +68,15 @@ def _theirs(selector: Mapping[str, str]) -> dict[str, str]:
 
 
 def pending(service: Service, look: Look, revision: str) -> Wait:
-    """`service` has not the pods of a revision yet, or never can: its selector says which."""
+    """`service` has not the pods of a revision yet, or never can: its selector says which. While
+    it has some of ours, others may have written labels on pods, and its slices are just late."""
     reason, name = "EndpointsPending", service.name
     labels = (look.spec.template.get("metadata") or {}).get("labels") or {}
     asked = _theirs(selector(service, look.rollout, revision))
     strange = [f"{key}={value}" for key, value in asked.items() if labels.get(key) != value]
-    if strange and revision == look.hash and look.lacking is None:
+    addresses = look.observed.endpoints.get(name, frozenset())
+    has_none = all(pod.uid not in addresses for pod in look.observed.pods)
+    if strange and has_none and revision == look.hash and look.lacking is None:
         said = f"asks for {', '.join(strange)}, which the pods of revision {revision} do not have"
         return Wait(reason=reason, message=f"Service {name} {said}; correct its selector")
     message = f"Service {name} does not yet have the ready pods of revision {revision}"

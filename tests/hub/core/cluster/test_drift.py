@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fleet.api.fleetrollout import ClusterPhase
-from fleet.api.names import HOLD_MANAGER, HUB_MANAGER
+from fleet.api.names import HOLD_MANAGER, HUB_AGENT, HUB_MANAGER
 from fleet.hub.core.actions import ApplyRollout
 from fleet.hub.core.cluster import dispatch, drift
 from tests.conftest import NOON
@@ -38,7 +38,7 @@ SAME = drift.signed(manifest(OWN))["owned"]
         pytest.param([entry(HUB_MANAGER, "Apply", **{"f:template": {}})], False, None,
                      id="a field that somebody took away"),
         pytest.param([OWN, entry(HOLD_MANAGER, "Apply", **{"f:hold": {}}),
-                      entry(HUB_MANAGER, **{"f:dispatch": {}})], True, None,
+                      entry(HUB_AGENT, **{"f:dispatch": {}})], True, None,
                      id="the hub's other writes"),
         pytest.param([entry(HUB_MANAGER, "Apply", **{"f:template": {}}),
                       {**entry("hpa", **{"f:replicas": {}}), "subresource": "scale"}], True,

@@ -10,7 +10,7 @@ import pytest
 
 from fleet.api.rollout import Phase
 from tests import gen
-from tests.kulta.world import Answer, World, canary_world
+from tests.kulta.world import Answer, World, blue_green_world, canary_world
 from tests.stories.test_engine_canary import running
 
 
@@ -317,6 +317,24 @@ class TestStableInNeed:
         world.run(60)
         assert (world.status.phase, world.split()) == (Phase.COMPLETED, (100, 0))
         assert (world.behind(gen.STABLE), world.ready("shop:v1")) == ({old}, 4)
+
+    @pytest.mark.parametrize("routed", [False, True], ids=["by Services", "by a route"])
+    def test_stable_set_that_is_gone_leaves_all_traffic_to_the_preview(self, routed: bool) -> None:
+        """It is still for a person to promote it."""
+        world = blue_green_world(routed=routed).settle()
+        new, old = gen.revision("shop:v2"), gen.revision("shop:v1")
+        world.image("shop:v2")
+        world.run(30)
+        world.strict = False
+        del world.sets[old]
+        world.pods = {key: pod for key, pod in world.pods.items() if pod.hash != old}
+        world.run(60)
+        assert (world.status.phase, world.status.stable_pod_hash) == (Phase.PREVIEW, old)
+        assert (world.behind(gen.ACTIVE), world.ready("shop:v2")) == ({new}, 4)
+        assert not routed or world.split() == (100, 0)
+        world.annotate("promote")
+        world.run(60)
+        assert (world.status.phase, world.status.stable_pod_hash) == (Phase.COMPLETED, new)
 
     def test_stable_pods_that_lost_their_set_alone_keep_the_traffic(self) -> None:
         """`kubectl delete replicaset --cascade=orphan`."""

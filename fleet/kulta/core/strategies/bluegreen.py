@@ -179,7 +179,8 @@ def _show(draft: Draft) -> Wait | None:
     What else had traffic goes first, so that there are never more than twice the pods.
     """
     look, current, total = draft.look, draft.current, draft.look.total
-    serving = draft.stable or current
+    is_alone = draft.is_bereft and look.ready(current) > 0
+    serving = current if is_alone else draft.stable or current
     home = _home(draft, serving)
     is_home = home is None or home.reason in ABSENT
     if serving in look.sets:

@@ -12,7 +12,6 @@ import pytest
 from e2e import quiet
 from e2e.quiet import RENEWAL, Minute
 
-
 NUMBERS = ("site", "update", "/apis/kulta.io/v1beta1/namespaces/quiet/rollouts/paused/status")
 """How the numbers of the one analysis that goes on are written."""
 

@@ -73,6 +73,13 @@ class Member:
             lambda found: members.image_of(found) == image, f"{self.plane.name}: {image}"
         )
 
+    async def is_free(self, image: str) -> Sighting:
+        """Until the Rollout is there with that image and no hold of a former run is on it."""
+        return await self.rollouts.seen(
+            lambda found: members.image_of(found) == image and "hold" not in found["spec"],
+            f"{self.plane.name}: {image}, free",
+        )
+
     async def complete(self) -> None:
         """Report that the Rollout as it is now is everywhere."""
         await self._report({"phase": "Completed", "stablePodHash": HASH, "currentWeight": 100})
@@ -146,8 +153,9 @@ class World:
         await asyncio.gather(*(member.has(image) for member in self.members.values()))
 
     async def complete(self, image: str) -> None:
-        """Every member reports it complete, and the run ends well."""
-        await self.everywhere(image)
+        """Every member reports it complete, and the run ends well. What is reported once has to be
+        the last word: a hold that is lifted later would leave the report behind."""
+        await asyncio.gather(*(member.is_free(image) for member in self.members.values()))
         for member in self.members.values():
             await member.complete()
         await self.runs.seen(

@@ -223,6 +223,8 @@ class Simulated:
         resource = KINDS[plural]
         named = {"apiVersion": resource.api_version, "kind": resource.kind}
         status = body.get("status") or (before or {}).get("status")
+        if status and _is_judged(body, status):
+            status = {**status, "observedGeneration": meta["generation"]}
         stored = {**named, **body, "metadata": meta} | ({"status": status} if status else {})
         if stored == before:
             return stored
@@ -247,6 +249,13 @@ class Simulated:
             if watch.wants(plural, key):
                 line = line or _line(kind, body)
                 watch.lines.put_nowait(line)
+
+
+def _is_judged(body: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    """Whether the engine has had its say on the revision that a Rollout asks for: it repeats that
+    of each generation, as when a hold is lifted."""
+    wanted = body.get("spec", {}).get("fleetRevision", "")
+    return bool(wanted) and status.get("fleetRevision") == wanted
 
 
 def image_of(rollout: Mapping[str, Any]) -> str:

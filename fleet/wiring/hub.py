@@ -1,8 +1,8 @@
 """The hub's process: its parts, the order in which they begin, and how they end.
 
     server ──> elected ──> own identity ──> stores complete ──> kopf ──> members connect
-           ──> (settled, or 10 s) ──> everything is looked at, then whatever wakes ──> SIGTERM
-           ──> Lease released ──> exit 0
+           ──> (settled, or no more of them for 10 s) ──> everything is looked at, then whatever
+           wakes ──> SIGTERM ──> Lease released ──> exit 0
 
 Called by `cli.run`. A follower does nothing but wait for the Lease. Who loses it ends at once, with
 an error: its members refuse its writes from then on, and a new process begins with a clean view.
@@ -41,8 +41,7 @@ from fleet.clusters.transport import Session
 from fleet.clusters.watch import Informer
 from fleet.clusters.web import Web
 from fleet.errors import FleetError, TemporaryError, UnexpectedState
-from fleet.hub.core.member import connectivity
-from fleet.hub.runtime import drafts, handlers, reconcile, resync, triggers, watches
+from fleet.hub.runtime import drafts, handlers, membership, reconcile, resync, triggers, watches
 from fleet.hub.runtime.context import Context, EngineWish
 from fleet.hub.runtime.drafts import Drafts
 from fleet.hub.runtime.hooks import Hooks
@@ -264,7 +263,7 @@ class Hub:
                     ("templates", context.renders.drafts.run()),
                 ):
                     self.health.rely(name, tasks.create_task(part, name=name))
-                await self._settle()
+                await membership.settled(context)
             log.info("deciding", extra={"members": len(context.links)})
             others = reconcile.run_others(context)
             self.health.rely("queues", tasks.create_task(others, name="queues"))
@@ -278,13 +277,3 @@ class Hub:
             except TemporaryError as error:
                 log.warning("the own API server does not answer", extra={"why": str(error)})
                 await asyncio.sleep(RETRY_SECONDS)
-
-    async def _settle(self) -> None:
-        """Give members time to connect: what was true before a restart is not news after it."""
-        clusters = self.context.stores.memberclusters
-        for _ in range(int(connectivity.SETTLE_SECONDS / 0.1)):
-            known = [self.context.links.get(key) for key in clusters]
-            now = self.context.clock.monotonic()
-            if all(link is not None and link.is_settled(now) for link in known):
-                return
-            await asyncio.sleep(0.1)

@@ -79,9 +79,11 @@ class Link:
 
     key: Key
     met_at: float = -math.inf
-    """Monotonic time at which the hub saw its MemberCluster first."""
+    """Monotonic time since when it could have been connected: it does not wait for its turn now."""
     connecting_until: datetime | None = None
-    """When it will have been known for `CONNECT_SECONDS`, as the clock on the wall says it."""
+    """When it will have had `CONNECT_SECONDS`, as the clock on the wall says it."""
+    is_begun: bool = False
+    """Whether its turn to be connected has come: a hub that begins has a thousand."""
     handle: Handle | None = None
     trouble: Trouble | None = None
     """What `membership` could not get past; None while connected."""
@@ -286,10 +288,27 @@ class Links:
     def make(self, key: Key) -> Link:
         """The link of that member; one that is new has been met now."""
         if key not in self._links:
-            until = self._clock.now() + timedelta(seconds=CONNECT_SECONDS)
-            made = Link(key=key, met_at=self._clock.monotonic(), connecting_until=until)
-            self._links[key] = made
+            made = self._links[key] = Link(key=key)
+            self._meet(made)
         return self._links[key]
+
+    def begin(self, link: Link) -> None:
+        """Its turn to be connected has come: from now on it is for the member to answer."""
+        if not link.is_begun:
+            link.is_begun = True
+            self._meet(link)
+
+    def keep_waiting(self) -> None:
+        """What waits for its turn loses no time by that. To be called more often than each
+        `CONNECT_SECONDS` / 2."""
+        now = self._clock.monotonic()
+        for link in self._links.values():
+            if not link.is_begun and now - link.met_at >= CONNECT_SECONDS / 2:
+                self._meet(link)
+
+    def _meet(self, link: Link) -> None:
+        link.met_at = self._clock.monotonic()
+        link.connecting_until = self._clock.now() + timedelta(seconds=CONNECT_SECONDS)
 
     def shared(self, text: bytes, read: Callable[[], frozenset[str]]) -> frozenset[str]:
         """What `read` makes of that text, read once: most members have the same CRD."""

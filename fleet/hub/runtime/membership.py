@@ -7,6 +7,7 @@ a changed Secret, a renewed token and a member that came back all take this same
 cannot be reached costs its own queue entry time, never another's.
 """
 
+import asyncio
 import logging
 from datetime import datetime, timedelta
 
@@ -47,6 +48,7 @@ async def reconcile(hub: Context, key: Key) -> None:
         await leave(hub, key)
         return
     link = hub.links.make(key)
+    hub.links.begin(link)
     note = ""
     try:
         await _connect(hub, cluster, link)
@@ -74,6 +76,25 @@ async def reconcile(hub: Context, key: Key) -> None:
     engine = status.engine.model_copy(update={"current": engines.is_current(hub, link)})
     status = status.model_copy(update={"engine": engine})
     await apply.write_status(hub, MEMBERCLUSTERS, cluster, status)
+
+
+async def settled(hub: Context) -> None:
+    """Wait until all have connected: what was true before a restart is not news after it. They have
+    time as long as one after another is through, `CONNECT_SECONDS` at most; to look meanwhile at
+    what is in them would only take it from them."""
+    clusters = hub.stores.memberclusters
+    began = hub.clock.monotonic()
+    least, until = len(clusters) + 1, began
+    while True:
+        now = hub.clock.monotonic()
+        links = [hub.links.get(key) for key in clusters]
+        left = sum(link is None or not link.is_settled(now) for link in links)
+        if left < least:
+            least = left
+            until = min(now + connectivity.SETTLE_SECONDS, began + connectivity.CONNECT_SECONDS)
+        if not left or now >= until:
+            return
+        await asyncio.sleep(0.1)
 
 
 async def leave(hub: Context, key: Key) -> None:

@@ -146,9 +146,12 @@ def dispatch(
     Where own templates are to be printed first, another look is asked for when that is done.
     """
     cluster = hub.stores.memberclusters.get((item.namespace, item.spec.cluster))
-    rendered, error, is_printing, force = _rendered(hub, item, cluster)
+    found = member(hub, cluster) if cluster else None
+    # Nothing is rendered for one that nothing can be written to.
+    answering = cluster if found is not None and found.reachable else None
+    rendered, error, is_printing, force = _rendered(hub, item, answering)
     return DispatchObserved(
-        member=member(hub, cluster) if cluster else None,
+        member=found,
         hub=hub.identity,
         rendered=rendered,
         render_error=error,

@@ -341,6 +341,7 @@ async def pulse(hub: Context, every: float = 0.5) -> None:
     """Notice until cancelled what only time changes: a member that falls silent sends no event."""
     suspicious: frozenset[str] = frozenset()
     while True:
+        hub.links.keep_waiting()
         for link in restless(hub):
             poke(hub, link)
         suspicious = doubts(hub, suspicious)

@@ -186,14 +186,34 @@ def test_a_member_is_met_when_its_membercluster_is_first_seen() -> None:
     desk = Desk()
     desk.register("eu-7")
     link, now = desk.link("eu-7"), desk.clock.monotonic()
+    desk.hub.links.begin(link)
     assert link.connectivity(now).connecting
     assert not link.is_settled(now), "before the first attempt nothing can be said"
     assert link.connecting_until == desk.clock.now() + timedelta(seconds=30)
     desk.clock.advance(20)
     desk.see(MEMBERCLUSTERS, "eu-7")
     assert desk.link("eu-7") is link, "met once"
+    desk.hub.links.begin(link)
+    desk.hub.links.keep_waiting()
     assert link.connectivity(now + 29).connecting
     assert not link.connectivity(now + 30).connecting
+
+
+def test_who_waits_for_its_turn_to_be_connected_loses_no_time() -> None:
+    desk = Desk()
+    desk.register("eu-7")
+    link = desk.link("eu-7")
+    for _ in range(10):
+        desk.clock.advance(20)
+        assert link.connectivity(desk.clock.monotonic()).connecting
+        desk.hub.links.keep_waiting()
+        assert link.connecting_until == desk.clock.now() + timedelta(seconds=30)
+    desk.clock.advance(14)
+    desk.hub.links.begin(link)
+    assert link.connecting_until == desk.clock.now() + timedelta(seconds=30)
+    desk.clock.advance(30)
+    desk.hub.links.keep_waiting()
+    assert not link.connectivity(desk.clock.monotonic()).connecting, "its turn was 30 s ago"
 
 
 async def test_who_waits_hears_when_the_patience_is_over() -> None:

@@ -1,5 +1,6 @@
 """From a Secret to a watched member and back; what is reported on the way."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -55,6 +56,31 @@ async def test_a_good_member_is_engaged_identified_and_reported(desk: Desk) -> N
     assert status["engine"]["healthy"] is True
     assert condition(desk, "Reachable") == ("True", "Reachable", "")
     assert condition(desk, "EngineHealthy") == ("True", "EngineHealthy", "")
+
+
+async def test_a_hub_that_begins_waits_for_its_members_while_they_come(desk: Desk) -> None:
+    names = ("eu-1", "eu-2", "eu-3", "eu-4")
+    for name in names:
+        desk.register(name)
+    waiting = asyncio.create_task(membership.settled(desk.hub))
+
+    async def passes(seconds: float) -> bool:
+        desk.clock.advance(seconds)
+        await asyncio.sleep(0.15)  # it looks ten times a second
+        return not waiting.done()
+
+    assert await passes(9)
+    for name in names[:2]:
+        await connected(desk, name)
+        assert await passes(0)
+        assert await passes(9), f"{name} came, so others may come"
+    assert not await passes(2), "none for 10 s"
+    await waiting
+
+
+async def test_a_hub_that_begins_decides_once_all_have_come(desk: Desk) -> None:
+    await connected(desk)
+    await membership.settled(desk.hub)
 
 
 async def test_a_member_at_rest_is_not_written_again(desk: Desk) -> None:

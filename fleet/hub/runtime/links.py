@@ -292,11 +292,13 @@ class Links:
             self._meet(made)
         return self._links[key]
 
-    def begin(self, link: Link) -> None:
-        """Its turn to be connected has come: from now on it is for the member to answer."""
+    def begin(self, key: Key) -> Link:
+        """The same; its turn to be connected has come, and from now on it is for it to answer."""
+        link = self.make(key)
         if not link.is_begun:
             link.is_begun = True
             self._meet(link)
+        return link
 
     def keep_waiting(self) -> None:
         """What waits for its turn loses no time by that. To be called more often than each

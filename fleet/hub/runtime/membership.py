@@ -47,8 +47,7 @@ async def reconcile(hub: Context, key: Key) -> None:
     if cluster is None or cluster.metadata.deletion_timestamp is not None:
         await leave(hub, key)
         return
-    link = hub.links.make(key)
-    hub.links.begin(link)
+    link = hub.links.begin(key)
     note = ""
     try:
         await _connect(hub, cluster, link)

@@ -186,14 +186,14 @@ def test_a_member_is_met_when_its_membercluster_is_first_seen() -> None:
     desk = Desk()
     desk.register("eu-7")
     link, now = desk.link("eu-7"), desk.clock.monotonic()
-    desk.hub.links.begin(link)
+    desk.hub.links.begin(link.key)
     assert link.connectivity(now).connecting
     assert not link.is_settled(now), "before the first attempt nothing can be said"
     assert link.connecting_until == desk.clock.now() + timedelta(seconds=30)
     desk.clock.advance(20)
     desk.see(MEMBERCLUSTERS, "eu-7")
     assert desk.link("eu-7") is link, "met once"
-    desk.hub.links.begin(link)
+    desk.hub.links.begin(link.key)
     desk.hub.links.keep_waiting()
     assert link.connectivity(now + 29).connecting
     assert not link.connectivity(now + 30).connecting
@@ -209,7 +209,7 @@ def test_who_waits_for_its_turn_to_be_connected_loses_no_time() -> None:
         desk.hub.links.keep_waiting()
         assert link.connecting_until == desk.clock.now() + timedelta(seconds=30)
     desk.clock.advance(14)
-    desk.hub.links.begin(link)
+    desk.hub.links.begin(link.key)
     assert link.connecting_until == desk.clock.now() + timedelta(seconds=30)
     desk.clock.advance(30)
     desk.hub.links.keep_waiting()

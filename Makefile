@@ -62,9 +62,9 @@ runtimes: $(READY)
 cover: $(READY)  ## what the pure tests do not reach in the pure part (minutes)
 	@$(BIN)/coverage run -m pytest tests --quiet --timeout 300 && $(BIN)/coverage report
 
-check-deep: binaries  ## the same searches, 10,000 worlds each, and every write of real ones (an hour)
+check-deep: binaries  ## the same searches, 10,000 worlds each, and every write of real ones (an hour or two)
 	@$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile deep --timeout 3600 -n auto --hypothesis-show-statistics -rP
-	@$(BIN)/python -m pytest e2e -m hypothesis --hypothesis-profile deep -rP
+	@$(BIN)/python -m pytest e2e -m hypothesis --hypothesis-profile deep -rP --numprocesses $(WORKERS)
 
 mutants: $(READY)  ## which changes of the two cores no test notices (hours; SAMPLE=400 SEED=1, MUTANTS='fleet.kulta.core.steps*')
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutants

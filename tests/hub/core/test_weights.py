@@ -142,8 +142,20 @@ def changed() -> tuple[Rendered, ...]:
     return render.render(TEMPLATES, snapshot, "shop", gen.cluster("a"), gen.fleet(), "rev1")
 
 
-def test_where_other_inputs_wait_a_weight_falls_alone() -> None:
-    seen: dict[str, Any] = {"rendered": changed(), "weight": 5}
+STAYING = pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"rendered": changed()}, id="other inputs wait for a run"),
+        pytest.param({"rendered": (), "is_printing": True}, id="templates are being printed"),
+        pytest.param({"rendered": (), "render_error": "line 3"}, id="they cannot be printed"),
+    ],
+)
+"""Why what has arrived stays as it is."""
+
+
+@STAYING
+def test_where_nothing_else_may_move_a_weight_falls_alone(given: dict[str, Any]) -> None:
+    seen: dict[str, Any] = {**given, "weight": 5}
     before = settled()
     before = before.model_copy(update={"status": before.status.model_copy(update={"owned": "x"})})
     plan = dispatch.decide(before, look(there(1), **seen), NOON)
@@ -161,9 +173,33 @@ def test_where_other_inputs_wait_a_weight_falls_alone() -> None:
     assert dispatch.decide(item, look(gone, **seen), NOON).actions == (), "it weighs nothing"
 
 
-def test_other_inputs_never_come_with_a_weight() -> None:
-    plan = dispatch.decide(settled(), look(there(1), rendered=changed(), weight=40), NOON)
+def test_a_weight_that_fell_while_nothing_was_printed_rises_with_what_is() -> None:
+    seen: dict[str, Any] = {"rendered": (), "is_printing": True, "weight": 5}
+    item = after(settled(), dispatch.decide(settled(), look(there(1), **seen), NOON))
+    plan = dispatch.decide(item, look(there(2), rendered=rendered(), weight=40), NOON)
+    assert (plan.fence, did(plan)) == (True, ["ApplyRollout"])
+    assert after(item, plan).status.dispatch.weight == 40
+
+
+def test_what_is_to_go_on_goes_on_from_the_version_that_has_its_weight() -> None:
+    seen: dict[str, Any] = {"rendered": (), "is_printing": True, "weight": 5}
+    held = there(1)
+    held["rollouts", "checkout", "checkout"]["spec"]["hold"] = {"reason": "halted"}
+    plan = dispatch.decide(settled(), look(held, **seen), NOON)
+    assert did(plan) == ["FenceRollout"], "a release of the version before it would be refused"
+    item, held = after(settled(), plan), there(2)
+    held["rollouts", "checkout", "checkout"]["spec"]["hold"] = {"reason": "halted"}
+    assert did(dispatch.decide(item, look(held, **seen), NOON)) == ["ReleaseRollout"]
+
+
+@STAYING
+def test_and_it_never_rises(given: dict[str, Any]) -> None:
+    plan = dispatch.decide(settled(), look(there(1), weight=40, **given), NOON)
     assert (plan.fence, plan.actions) == (False, ())
+
+
+def test_it_is_told_what_a_weight_waits_for() -> None:
+    plan = dispatch.decide(settled(), look(there(1), rendered=changed(), weight=40), NOON)
     told = find(plan.status.conditions, standing.INPUTS_CHANGED)
     assert told is not None
     assert told.message.endswith("until a run brings them, its externalWeight only falls")

@@ -145,7 +145,7 @@ def _fenced(case: Case) -> DispatchPlan | None:
                 "conditions": known,
             }
         )
-    elif case.inputs_changed and taken.weight != case.item.status.dispatch.weight:
+    elif case.stays and taken.weight != case.item.status.dispatch.weight:
         # A field that is moved alone changes its owner.
         status = status.model_copy(update={"owned": ""})
     told = writes.loss(case)
@@ -199,7 +199,7 @@ def _reported(case: Case) -> DispatchPlan:
         events = (("Warning", "Drifted", told),)
     deletions: tuple[DeleteObject, ...] = ()
     left: inventory.Items = ()
-    if case.bar is None and not case.inputs_changed:
+    if not case.stays:
         items = inventory.confirmed(items, case.observed.rendered, case.live)
         owned = (case.is_applied and owned) or drift.owned(case.live.rollout)
     if case.observed.looked_up is not None and _surplus(case):
@@ -260,7 +260,7 @@ def _surplus(case: Case) -> bool:
     """The inventory names what is rendered no more, and nothing needs it any longer."""
     settled = case.is_applied and case.item.status.phase is ClusterPhase.SUCCEEDED
     extra = inventory.surplus(case.item.status.inventory, case.observed.rendered)
-    return settled and case.bar is None and not case.inputs_changed and bool(extra)
+    return settled and not case.stays and bool(extra)
 
 
 def _inputs(case: Case) -> tuple[conditions.Condition, ...]:

@@ -91,6 +91,11 @@ class Case:
         )
 
     @property
+    def stays(self) -> bool:
+        """What has arrived stays as it is: only its hold moves, and its weight, which falls."""
+        return self.bar is not None or self.inputs_changed
+
+    @property
     def rollout(self) -> Rendered:
         return next(each for each in self.observed.rendered if each.resource is ROLLOUTS)
 
@@ -104,8 +109,7 @@ def digest_of(rendered: tuple[Rendered, ...]) -> str:
 def _bar(
     item: ClusterRollout, member: Member, observed: DispatchObserved
 ) -> tuple[str, str] | None:
-    """Why nothing may be written: there are no manifests, the namespace is closed by now, or the
-    member would not know what is written."""
+    """Why nothing may be written: no manifests, a namespace that is closed, or a CRD too old."""
     if not observed.rendered:
         return "TemplateError", observed.render_error or "nothing is rendered for this cluster"
     allowed = member.cluster.spec.allowed_namespaces
@@ -143,16 +147,15 @@ def next_dispatch(case: Case) -> Dispatched | None:
 
 def _weight(case: Case, renew: bool) -> int | None:
     """The live weight: what stops it from rising also stops one that the member has lost. In a
-    Rollout that is there it moves alone: inputs that have changed meanwhile never ride along, and
-    until a run brings them it only falls."""
+    Rollout that stays as it is it moves alone, and only falls: inputs that have changed meanwhile
+    never ride along, and templates need not be printed for it."""
     asked, taken = case.observed.weight, case.item.status.dispatch.weight
     same = standing.is_taken(case.item)
     if renew and (not same or asked is None or taken is None):
         return asked
-    if not renew and (not same or case.bar is not None):
+    if not same:
         return taken
-    only_falls = case.inputs_changed and not renew
-    return weights.wanted(case.item, case.observed, only_falls=only_falls)
+    return weights.wanted(case.item, case.observed, only_falls=case.stays and not renew)
 
 
 def _is_new(case: Case, taken: Dispatched) -> bool:
@@ -189,7 +192,7 @@ def again(case: Case) -> tuple[Dispatched, ApplyRollout]:
 def missing(case: Case, dispatch: Dispatched) -> tuple[Write, ...]:
     """The writes that have not been seen in the member, the Rollout first."""
     writes: list[Write] = []
-    if case.bar is None and (write := _missing(case, dispatch)):
+    if write := _missing(case, dispatch):
         writes.append(write)
     if case.live.hold != dispatch.hold:
         writes.extend(_hold(case, dispatch))
@@ -205,16 +208,14 @@ def missing(case: Case, dispatch: Dispatched) -> tuple[Write, ...]:
 
 
 def _hold(case: Case, dispatch: Dispatched) -> Iterator[HoldRollout | ReleaseRollout]:
-    """The hold, or its end; somebody else's hold ends only by force.
-
-    The end comes after the Rollout has arrived: it is for the version that is then there.
-    """
+    """The hold, or its end: for the version that is there once the Rollout has arrived, and of
+    somebody else's only by force."""
     namespace, name = case.live.main
     if dispatch.hold:
         yield HoldRollout(
             name=name, namespace=namespace, reason=dispatch.hold, sequence=dispatch.sequence
         )
-    elif case.bar is not None or _missing(case, dispatch) is None:
+    elif _missing(case, dispatch) is None:
         if case.live.foreign_hold and not case.observed.force:
             return
         yield ReleaseRollout(name=name, namespace=namespace, version=case.live.version)
@@ -222,7 +223,7 @@ def _hold(case: Case, dispatch: Dispatched) -> Iterator[HoldRollout | ReleaseRol
 
 def unconfirmed(case: Case) -> tuple[Rendered, ...]:
     """Services and routes that have not been seen as they shall be."""
-    if case.inputs_changed or case.bar is not None:
+    if case.stays:
         return ()
     seen = {inventory.place(each): each.digest for each in case.item.status.inventory}
     return tuple(
@@ -233,11 +234,11 @@ def unconfirmed(case: Case) -> tuple[Rendered, ...]:
 
 
 def _missing(case: Case, dispatch: Dispatched) -> ApplyRollout | FenceRollout | None:
-    """What brings the Rollout of this dispatch; None for one that is there with its content."""
+    """What brings the Rollout of this dispatch; None where it is there, or nothing brings it."""
     seen = case.live.sequence
-    if case.live.rollout is None or seen < dispatch.rollout:
+    if case.bar is None and (case.live.rollout is None or seen < dispatch.rollout):
         return _apply(case, dispatch)
-    if case.inputs_changed:
+    if case.stays:
         return _weigh(case, dispatch) if seen < dispatch.weighed else None
     is_same = seen == dispatch.carried and case.live.digest == case.rollout.digest
     return None if is_same and not drifted(case) else _apply(case, dispatch)
@@ -271,7 +272,7 @@ def drifted(case: Case) -> bool:
 
 def edited(case: Case) -> bool:
     """Whether somebody has changed what we wrote, since it arrived."""
-    if case.bar is not None or not case.is_applied or case.inputs_changed:
+    if case.stays or not case.is_applied:
         return False
     before, now = case.item.status.owned, drift.owned(case.live.rollout)
     return bool(before and now and before != now)

@@ -132,6 +132,8 @@ def test_it_falls_alone_where_other_inputs_wait_for_a_run() -> None:
     for asked, has in ((20, 20), (60, 20), (0, 0)):
         here = overriding(here, asked)
         assert weights(here) == {"a": has, "b": asked}
+        waits = "externalWeight only falls in a until a run brings its other inputs"
+        assert (waits in here.run.status.message) is (asked > has)
     canary = {**before["strategy"]["canary"], "externalWeight": 0}
     assert rollout(here, "a")["spec"] == {
         **before,

@@ -57,6 +57,8 @@ class Row:
     """What ran well there before this run: where a rollback leads. None: there is nothing."""
     sent_back: bool = False
     """This run has sent it home."""
+    weight_waits: bool = False
+    """A higher live weight comes there only with other inputs, in another run."""
     due: datetime | None = None
     """When this row changes by time alone."""
 

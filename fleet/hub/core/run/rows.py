@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from fleet.api import ClusterRollout, FleetRollout
+from fleet.api import ClusterRollout, FleetRollout, conditions
 from fleet.api.clusterrollout import LastGood, Want
 from fleet.api.fleetrollout import ClusterPhase, PlannedWave, WavePhase, WaveStatus
 from fleet.api.names import ClusterName
-from fleet.hub.core import phases
+from fleet.hub.core import phases, weights
 from fleet.hub.core.cluster import standing
 from fleet.hub.core.observed import Member, RunObserved
 from fleet.hub.core.run import absence
@@ -113,6 +113,7 @@ def _started(
         attempt=want.attempt,
         since=want.since,
         home=home(run, item),
+        weight_waits=_weight_waits(run, item, member),
     )
     if row.is_updated:
         return replace(row, weight=100)
@@ -185,6 +186,14 @@ def _done(moment: Moment, row: Row, member: Member, item: ClusterRollout) -> Row
         return absence.in_soak(moment, row, member, item)
     serves = item.status.engine.available is not False
     return row if serves else replace(row, doubt="too few of its pods are ready")
+
+
+def _weight_waits(run: FleetRollout, item: ClusterRollout, member: Member) -> bool:
+    """Whether the cluster has less than the live weight because its inputs have changed."""
+    if not conditions.is_true(item.status.conditions, standing.INPUTS_CHANGED):
+        return False
+    asked, sent = weights.here(run, member.labels), item.status.dispatch.weight
+    return asked is not None and sent is not None and asked > sent
 
 
 def _attempts(run: FleetRollout, item: ClusterRollout | None) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from fleet.hub.core import weights
 from fleet.hub.core.run.row import Row
 from fleet.kit import phrases
 
@@ -22,9 +23,11 @@ class Stop:
 
 def waiting_for(busy: list[Row]) -> Stop:
     """Clusters are in flight."""
+    low = phrases.listed([row.name for row in busy if row.weight_waits], most=3)
+    told = f"; {weights.FIELD} only falls in {low} until a run brings its other inputs"
     return Stop(
         reason="WaitingForClusters",
-        message=f"waiting for {places(busy)}",
+        message=f"waiting for {places(busy)}{told if low else ''}",
         unblock="the end of one of them, or its deadline",
     )
 

@@ -17,3 +17,11 @@ from fleet.hub.core.run.row import Row
 )
 def test_where_a_cluster_is(step: str, text: str) -> None:
     assert stops.places([Row(name=ClusterName("a"), wave="all", step=step)]) == text
+
+
+def test_where_a_weight_waits() -> None:
+    rows = [Row(name=ClusterName(name), wave="all", weight_waits=name > "a") for name in "abcde"]
+    assert stops.waiting_for(rows[:2]).message == (
+        "waiting for a, b; externalWeight only falls in b until a run brings its other inputs"
+    )
+    assert "falls in b, c, d and 1 more until" in stops.waiting_for(rows).message

@@ -13,6 +13,8 @@ import pytest
 from fleet import __version__, settings
 from fleet.api import Application, Fleet, MemberCluster, Rollout
 from fleet.kit.documents import every
+from fleet.kulta.core import revisions
+from tests import gen
 from tests.readme import ROOT
 
 MODELS = {model.__name__: model for model in (Application, Fleet, MemberCluster, Rollout)}
@@ -74,6 +76,15 @@ def test_an_engine_for_one_namespace_has_the_same_rights_there() -> None:
     assert container.pop("args") == ["run", "engine", "--namespace", "$(POD_NAMESPACE)"]
     del all_["spec"]["template"]["spec"]["containers"][0]["args"]
     assert alone["spec"] == all_["spec"]
+
+
+def test_the_engine_may_hold_up_the_deletion_of_what_it_owns_for() -> None:
+    """Who protects owner references (OpenShift does) asks for that, or no set could be made."""
+    assert revisions.owner(gen.rollout())["blockOwnerDeletion"] is True
+    for path in ("clusters/engine-rbac.yaml", "deploy/engine/namespaced/engine.yaml"):
+        rules = [rule for item in documents(ROOT / path) for rule in item.get("rules", ())]
+        wanted = ["rollouts/finalizers"]
+        assert [rule["verbs"] for rule in rules if rule["resources"] == wanted] == [["update"]]
 
 
 @pytest.mark.parametrize("path", RUNNING, ids=named)

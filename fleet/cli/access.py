@@ -44,6 +44,8 @@ _CLASSES: Mapping[int, type[errors.FleetError]] = {
 }
 
 
+NO_FILE = "No configuration found"
+"""What the library says where there is no kubeconfig, or an empty one."""
 NO_KIND = "page not found"
 """What a server says of a kind that it does not know."""
 
@@ -116,7 +118,11 @@ class Access:
             answer.read()
         if answer.status >= 400:
             raise self._refusal(answer.status, answer.data)
-        return json.loads(answer.data) if answer.data else {}
+        try:
+            return json.loads(answer.data) if answer.data else {}
+        except ValueError:
+            text = f"the {self.role} {self.server} answers with something else than JSON"
+            raise errors.Unreachable(f"{text}: is this its address?") from None
 
     def stream(self, path: str, query: Mapping[str, str]) -> "Stream":
         """The watch of a collection, for at most `WATCH_SECONDS`. Raises what `request` does."""
@@ -286,9 +292,11 @@ def connect(kubeconfig: Path | None = None, context: str | None = None, *, role:
             config_file=path, context=context or active["name"], client_configuration=chosen
         )
     except kubernetes_config.ConfigException as error:
-        text = f"{where}: cannot be used as the {role}'s kubeconfig: {error}"
-        raise errors.UserError("Usage", text) from None
-    except (yaml.YAMLError, TypeError, AttributeError):
+        text = f"cannot be used as the {role}'s kubeconfig: {str(error).rstrip('.')}"
+        if NO_FILE in str(error):
+            text = f"no kubeconfig there: set KUBECONFIG, or name the {role}'s file (--help)"
+        raise errors.UserError("Usage", f"{where}: {text}") from None
+    except (yaml.YAMLError, TypeError, AttributeError, KeyError, ValueError):
         # The parser's own message quotes the text, which may hold a token.
         text = f"{where}: is no kubeconfig: write the output of `kubectl config view --raw`"
         raise errors.UserError("Usage", text) from None

@@ -1,9 +1,16 @@
-"""What a server's refusal means to a person."""
+"""What a server's refusal, and a kubeconfig that is none, mean to a person."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 from kubernetes import client
 
 from fleet import errors
+from fleet.cli import access
 from fleet.cli.access import Access
 
 MISSING = b"404 page not found\n"
@@ -32,3 +39,67 @@ def test_a_cluster_that_does_not_know_our_kinds_is_no_hub() -> None:
 )
 def test_what_else_is_missing_may_be_looked_for(role: str, body: bytes) -> None:
     assert isinstance(refusal(role, 404, body), errors.NotFound)
+
+
+def kubeconfig(**cluster: str) -> bytes:
+    body = {
+        "clusters": [{"name": "a", "cluster": {"server": "https://a.example.com", **cluster}}],
+        "users": [{"name": "a", "user": {}}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        "current-context": "a",
+    }
+    return yaml.safe_dump(body).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\x7fELF\xff\x00", id="a program"),
+        pytest.param(b"a: [", id="half a list"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"[a, b]", id="a list"),
+        pytest.param(kubeconfig(**{"certificate-authority-data": "REPLACE"}), id="a placeholder"),
+    ],
+)
+def test_what_is_no_kubeconfig_is_named(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    file.write_bytes(content)
+    with pytest.raises(errors.UserError) as caught:
+        access.connect(file, role="hub")
+    assert caught.value.reason == "Usage"
+    assert str(caught.value).startswith(f"{file}: ")
+
+
+def test_a_kubeconfig_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(errors.UserError) as caught:
+        access.connect(tmp_path / "no", role="hub")
+    said = "no kubeconfig there: set KUBECONFIG, or name the hub's file (--help)"
+    assert str(caught.value) == f"{tmp_path / 'no'}: {said}"
+
+
+@pytest.fixture
+def page() -> Iterator[str]:
+    """The address of a server that answers everything with a page, as a portal does."""
+
+    class Portal(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>log in</html>")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing is told."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Portal) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_server_that_is_none_is_no_stack_trace(page: str, tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    file.write_bytes(kubeconfig(server=page))
+    with access.connect(file, role="hub") as hub, pytest.raises(errors.Unreachable) as caught:
+        hub.request("GET", "/version")
+    said = f"the hub {page} answers with something else than JSON: is this its address?"
+    assert str(caught.value) == said

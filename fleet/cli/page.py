@@ -14,6 +14,8 @@ from fleet.cli.tables import GAP, Tone
 Cells = Sequence[Text | str]
 HEAD, FAINT, STRONG = "dim", "dim", "bold"
 FULL, REST = "█", "░"
+HANG = 4
+"""How much further in a line goes on."""
 
 
 def marked(tone: Tone, words: str) -> Text:
@@ -54,6 +56,21 @@ def labelled(label: str, said: Text | str, width: int | None, *, indent: int = 1
     for line in result:
         line.rstrip()
     return result
+
+
+def folded(line: Text, width: int) -> list[Text]:
+    """A line on as many of that width as it needs, those that follow further in."""
+    if line.cell_len <= width:
+        return [line]
+    indent = min(len(line.plain) - len(line.plain.lstrip()) + HANG, width // 2)
+    first = line.wrap(Console(width=width), width)[0]
+    rest = line[len(first.plain) :]
+    rest = rest[len(rest.plain) - len(rest.plain.lstrip()) :]
+    if not rest:
+        return [first]
+    room = width - indent
+    parts = rest.wrap(Console(width=room), room)
+    return [first, *(Text(" " * indent).append_text(part) for part in parts)]
 
 
 def bar(percent: int, width: int, style: str) -> Text:

@@ -1,6 +1,7 @@
 """Where lines go: a terminal of some width with colours, or a file without both.
 
-Used by commands that draw. On a terminal nothing is wider than it; in a file nothing is cut.
+Used by commands that draw. On a terminal nothing is wider than it: what is printed is folded, what
+is drawn over and over is cut. In a file lines are as long as they are.
 """
 
 import sys
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
+
+from fleet.cli import page
 
 
 class Screen:
@@ -31,11 +34,10 @@ class Screen:
 
     def show(self, lines: Sequence[Text]) -> None:
         """Print them, one below the other."""
+        width = self.width
         for line in lines:
-            if self.width is None:
-                self._console.print(line, soft_wrap=True)
-            else:
-                self._console.print(line, no_wrap=True, overflow="ellipsis")
+            for part in [line] if width is None else page.folded(line, width):
+                self._console.print(part, soft_wrap=True)
 
     def live(self) -> Live:
         """A picture that `draw` changes; it stays when it is left."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from fleet import errors
 from fleet.api import ClusterRollout
+from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUTS, Key
 from fleet.clusters.handles import Handle
 from fleet.errors import FleetError, UnexpectedState
@@ -29,7 +30,7 @@ from fleet.hub.core.actions import (
 )
 from fleet.hub.core.cluster import dispatch as dispatches
 from fleet.hub.core.cluster import live, refusals, standing
-from fleet.hub.core.observed import Place
+from fleet.hub.core.observed import DispatchObserved, Place
 from fleet.hub.runtime import apply, observe, resync, schemas
 from fleet.hub.runtime.apply import Outcome
 from fleet.hub.runtime.context import Context
@@ -60,10 +61,7 @@ async def dispatch(hub: Context, key: Key) -> None:
         if plan.status.reason == "EngineTooOld" and await schemas.learn_again(hub, item):
             continue
         if any(isinstance(action, LookUp) for action in plan.actions):
-            handle = _handle(hub, item)
-            wanted = observe.wanted(item, observed)
-            ours = [place for place, one in observed.rollouts.items() if live.digest(one)]
-            looked_up = dict(await apply.look(handle, wanted, ours))
+            looked_up = await _looked_up(hub, item, observed)
             continue
         if plan.finalizer is Finalizer.ADD:
             await apply.add_finalizer(hub, item)
@@ -89,6 +87,17 @@ async def _await_run(hub: Context, key: Key) -> None:
     item = hub.stores.items.get(key)
     if item is not None and item.spec.want is not None:
         await resync.named(hub.kube, hub.stores.runs, (key[0], item.spec.want.run))
+
+
+async def _looked_up(hub: Context, item: ClusterRollout, observed: DispatchObserved) -> Objects:
+    """The live objects. Raises the member's error after it has been told."""
+    wanted = observe.wanted(item, observed)
+    ours = [place for place, one in observed.rollouts.items() if live.digest(one)]
+    try:
+        return dict(await apply.look(_handle(hub, item), wanted, ours))
+    except FleetError as error:
+        await _failed(hub, item, error, is_read=True)
+        raise
 
 
 async def _carry_out(
@@ -141,9 +150,12 @@ def _after(looked_up: Objects | None, outcomes: Sequence[Outcome]) -> Objects | 
     return result
 
 
-async def _failed(hub: Context, item: ClusterRollout, error: FleetError) -> None:
+async def _failed(
+    hub: Context, item: ClusterRollout, error: FleetError, *, is_read: bool = False
+) -> None:
     """Report what a member refuses; the inventory stays: nothing of it is known to be gone."""
-    found = refusals.assess(error)
+    before = item.status.phase if standing.is_taken(item) else ClusterPhase.APPLYING
+    found = refusals.assess(error, before, is_read=is_read)
     if found is not None:
         status = standing.status(item, found, hub.now())
         await apply.write_status(hub, CLUSTERROLLOUTS, item, status)

@@ -14,7 +14,7 @@ from fleet.api.names import (
     ROLLOUTS,
     Key,
 )
-from fleet.errors import Unreachable
+from fleet.errors import FleetError, Forbidden, Unreachable
 from fleet.hub.runtime import dispatching, membership, reconcile, triggers
 from fleet.hub.runtime.links import Problem
 from tests.hub import gen
@@ -190,3 +190,32 @@ async def test_a_rollout_that_is_missing_in_one_hinders_no_report(desk: Desk) ->
     assert has(desk, "m2")
     (told,) = [event for event in desk.sent.events if event.reason == "Redispatched"]
     assert told.message == "the Rollout of dispatch 1 is gone from m2: dispatched again"
+
+
+WEBHOOK = 'PATCH: 500 failed calling webhook "policy"'
+
+
+@pytest.mark.parametrize(
+    ("verb", "error", "reason", "message"),
+    [
+        pytest.param("get", Forbidden("GET: 403"), "Forbidden",
+                     "the hub lacks a right there: GET: 403",
+                     id="what may not be read, be it for a moment"),
+        pytest.param("apply", Unreachable(WEBHOOK), "WriteRefused",
+                     f"an admission webhook there does not answer; it is tried again: {WEBHOOK}",
+                     id="what waits for a webhook"),
+    ],
+)  # fmt: skip
+async def test_one_that_answers_and_cannot_go_on_says_why(
+    desk: Desk, verb: str, error: FleetError, reason: str, message: str
+) -> None:
+    share(desk, "m1", "m2")
+    desk.member("m2").failures.append((verb, error))
+    with pytest.raises(type(error)):
+        await deliver(desk)
+    told = said(desk, CLUSTERROLLOUTS, "checkout.m2")
+    assert (told["phase"], told["reason"], told["message"]) == ("Applying", reason, message)
+    assert (has(desk, "m1"), has(desk, "m2")) == (True, False)
+    await deliver(desk)
+    assert has(desk, "m2")
+    assert said(desk, CLUSTERROLLOUTS, "checkout.m2")["reason"] == "Applying"

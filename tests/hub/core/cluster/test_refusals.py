@@ -3,8 +3,10 @@
 import pytest
 
 from fleet.api.fleetrollout import ClusterPhase
-from fleet.errors import Conflict, FleetError, Forbidden, Invalid, NotFound, Unreachable
+from fleet.errors import Conflict, FleetError, Forbidden, Invalid, NotFound, Throttled, Unreachable
 from fleet.hub.core.cluster import refusals
+
+WEBHOOK = 'PATCH /x: 500 Internal error occurred: failed calling webhook "policy"'
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,28 @@ from fleet.hub.core.cluster import refusals
             id="a right is lacking",
         ),
         pytest.param(
+            Forbidden('403 admission webhook "policy" denied the request: no owner'),
+            ClusterPhase.FAILED,
+            "Forbidden",
+            'an admission policy there denies it: 403 admission webhook "policy" denied the '
+            "request: no owner",
+            id="a policy of the member",
+        ),
+        pytest.param(
+            Unreachable(WEBHOOK),
+            ClusterPhase.PROGRESSING,
+            "WriteRefused",
+            f"an admission webhook there does not answer; it is tried again: {WEBHOOK}",
+            id="a webhook of the member that is dead",
+        ),
+        pytest.param(
+            Throttled("429"),
+            ClusterPhase.PROGRESSING,
+            "WriteRefused",
+            "the member's API server asks for fewer requests; it is tried again: 429",
+            id="a server that has enough of us",
+        ),
+        pytest.param(
             NotFound("namespaces not found"),
             ClusterPhase.FAILED,
             "NamespaceNotFound",
@@ -59,17 +83,33 @@ from fleet.hub.core.cluster import refusals
 def test_what_a_refusal_means(
     error: FleetError, phase: ClusterPhase, reason: str, message: str
 ) -> None:
-    found = refusals.assess(error)
+    found = refusals.assess(error, ClusterPhase.PROGRESSING)
     assert found is not None
     assert (found.phase, found.reason, found.message) == (phase, reason, message)
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "before"),
     [
-        pytest.param(Conflict("the object has been modified"), id="somebody was faster"),
-        pytest.param(Unreachable("no answer"), id="no answer"),
+        pytest.param(Conflict("the object has been modified"), ClusterPhase.APPLYING,
+                     id="somebody was faster"),
+        pytest.param(Unreachable("no answer"), ClusterPhase.APPLYING, id="no answer"),
+        pytest.param(Unreachable(WEBHOOK), ClusterPhase.SUCCEEDED,
+                     id="a dead webhook takes no success back"),
+        pytest.param(Throttled("429"), ClusterPhase.FAILED, id="nor hides why it failed"),
+    ],
+)  # fmt: skip
+def test_what_passes_by_itself_is_not_reported(error: FleetError, before: ClusterPhase) -> None:
+    assert refusals.assess(error, before) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "phase"),
+    [
+        pytest.param(ClusterPhase.APPLYING, ClusterPhase.APPLYING, id="on its way it waits"),
+        pytest.param(ClusterPhase.SUCCEEDED, None, id="what has ended stands"),
     ],
 )
-def test_what_passes_by_itself_is_not_reported(error: FleetError) -> None:
-    assert refusals.assess(error) is None
+def test_a_look_fails_nobody(before: ClusterPhase, phase: ClusterPhase | None) -> None:
+    found = refusals.assess(Forbidden("403"), before, is_read=True)
+    assert (found and found.phase) == phase

@@ -89,7 +89,9 @@ def _given_by_clusters(
         for item in observed.clusters
         if is_for(item, newest.spec.revision, observed)
     }
-    answering = tuple(name for name in proposal.chosen if observed.members[name].fresh)
+    left = _left_out(newest, observed)
+    here = (name for name in proposal.chosen if name not in left)
+    answering = tuple(name for name in here if observed.members[name].fresh)
     changed = tuple(
         name
         for name in answering
@@ -100,9 +102,7 @@ def _given_by_clusters(
         # Templates may be among what has changed.
         fresh = revision(proposal.spec, observed.templates, proposal.templates)
         return Occasion(trigger="ClusterInputsChanged", clusters=proposal.chosen, revision=fresh)
-    left = _left_out(newest, observed)
-    new = [name for name in answering if name not in known and name not in left]
-    joined = _placed(new, observed, proposal)
+    joined = _placed([name for name in answering if name not in known], observed, proposal)
     if not joined:
         return None
     return Occasion(trigger="MembersJoined", clusters=joined, revision=proposal.revision)

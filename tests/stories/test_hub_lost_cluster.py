@@ -32,6 +32,21 @@ def test_before_its_turn_and_for_too_long_it_counts() -> None:
     assert done.run.status.phase is RunPhase.SUCCEEDED_WITH_FAILURES
 
 
+def test_who_was_accepted_as_lost_and_comes_back_is_judged_like_anybody() -> None:
+    """What a person has accepted is its silence, not the analysis that it fails afterwards."""
+    policy = {"unavailableClusters": {"policy": "Block", "timeout": "1h"}}
+    here = world.settle(world.new("a", "b", "c", "d", **policy))
+    here = world.deliver(replace(here, bad=frozenset("b"), started=[]), "shop:v2", **policy)
+    here = world.settle(world.lose(here, "b"))
+    here = world.settle(world.tick(here, seconds=HOURS_3))
+    assert (here.run.status.phase, here.run.status.reason) == (RunPhase.HALTED, "BudgetExceeded")
+    here = world.tick(world.tick(replace(here, request="resume/1")))
+    assert (here.run.status.accepted, here.started) == (("b",), ["a", "c"])
+    done = world.settle(world.regain(here, "b"))
+    assert (done.run.status.phase, done.run.status.reason) == (RunPhase.HALTED, "AnalysisFailed")
+    assert done.started == ["a", "c", "b"]
+
+
 @pytest.mark.parametrize(
     "away",
     [

@@ -6,7 +6,7 @@ of the wave in work (`gates`) and starts as many clusters as have a slot. All it
 run's status, so it can be cut off and repeated at any point.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -254,10 +254,23 @@ def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[StartCl
         else row
         for row in view.rows
     )
-    failed = {row.name for row in after if row.is_failed or row.reason == "Retried"}
-    retrying = tuple(n for n in view.status.retrying if n in failed and n not in names)
-    status = view.status.model_copy(update={"retrying": retrying})
-    return starts, replace(view, rows=after, status=status)
+    return starts, replace(view, rows=after, status=_remembered(view.status, after, names))
+
+
+def _remembered(
+    status: FleetRolloutStatus, rows: Sequence[Row], begun: Container[str]
+) -> FleetRolloutStatus:
+    """With the chances that have not been taken yet, and the failures that still are some: who was
+    accepted as lost, and has begun since, is judged like anybody."""
+    failed = {row.name for row in rows if row.is_failed or row.reason == "Retried"}
+    silent = {row.name for row in rows if row.phase is ClusterPhase.UNREACHABLE}
+    going = {row.name for row in rows if row.mine} - failed - silent
+    return status.model_copy(
+        update={
+            "retrying": tuple(n for n in status.retrying if n in failed and n not in begun),
+            "accepted": tuple(n for n in status.accepted if n not in going),
+        }
+    )
 
 
 def _holds(view: View, now: datetime) -> tuple[HoldCluster | ReleaseCluster, ...]:

@@ -78,7 +78,7 @@ def past(run: FleetRollout, width: int | None) -> list[Text]:
     result = [Text(), Text("DECISIONS", style=page.HEAD)]
     for entry in entries:
         when = phrases.clock(entry.time) if entry.time else "-"
-        style = "red" if entry.reason in story.WARNINGS else ""
+        style = "red" if story.is_bad(entry.reason) else ""
         said = Text(asking.spoken(entry.message, run.name), style=style)
         result += page.labelled(f"{when}  {entry.reason}", said, width, indent=indent)
     return result

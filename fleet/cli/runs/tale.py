@@ -110,7 +110,7 @@ def _happenings(tale: Tale, width: int | None) -> list[Text]:
     for item in _gathered(tale):
         when = "" if item[0] == last else durations.format_short(item[0])
         last = item[0]
-        tone = Tone.BAD if item[1] in story.WARNINGS else TONES.get(item[1], Tone.PLAIN)
+        tone = TONES.get(item[1], Tone.BAD if story.is_bad(item[1]) else Tone.PLAIN)
         label = f"{when:>7}  {tone.mark or ' '} {item[1]}"
         said = Text(item[2], style=tone.style if tone is Tone.BAD else "")
         result += page.labelled(label, said, width, indent=indent)

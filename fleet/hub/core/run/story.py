@@ -25,11 +25,15 @@ KEPT = 50
 """Entries in the history of a run, the latest."""
 LENGTH = 200
 """Characters of a message."""
-WARNINGS = frozenset(
-    {"AnalysisFailed", "BudgetExceeded", "TimedOut", "Conflict", "ForeignObject", "OtherHub"}
-    | {"Unreachable", "Timeout", "RequestRefused", "SucceededWithFailures", "TemplateError"}
-    | {"RollingBack"}
+GOOD = frozenset(
+    {"Planned", "WaveStarted", "EmptyWave", "WaveDone", "Soaking", "Progressing", "Succeeded"}
+    | {"AwaitingApproval", "Approved", "AwaitingPromotion", "Promoted", "AwaitingHook"}
+    | {"OutsideWindow", "Paused", "Resumed", "Retried", "Skipped", "MemberAppended"}
+    | {"MembersChanged", "PruneConfirmed", "GivingWay", "Undone", "Superseded", "RolledBack"}
+    | {"Aborted"}
 )
+"""Reasons of a run that goes its way. For what a cluster fails, its engine or its API server has
+words that nobody here has listed."""
 
 Told = tuple[str, str]
 """(reason, message)."""
@@ -59,8 +63,13 @@ def history(before: FleetRolloutStatus, told: Sequence[Told], now: datetime) -> 
 def events(told: Sequence[Told]) -> tuple[tuple[str, str, str], ...]:
     """The same as Kubernetes Events: (kind, reason, message)."""
     return tuple(
-        ("Warning" if reason in WARNINGS else "Normal", reason, message) for reason, message in told
+        ("Warning" if is_bad(reason) else "Normal", reason, message) for reason, message in told
     )
+
+
+def is_bad(reason: str) -> bool:
+    """Whether somebody should look: it is none of what belongs to a run that goes its way."""
+    return reason not in GOOD
 
 
 def deleted(before: FleetRolloutStatus) -> Told:

@@ -153,11 +153,12 @@ def test_the_history_keeps_the_last_fifty_and_cuts_what_is_long() -> None:
 
 
 def test_what_went_wrong_is_a_warning() -> None:
-    told = [("AnalysisFailed", "halted"), ("WaveDone", "done")]
-    assert story.events(told) == (
-        ("Warning", "AnalysisFailed", "halted"),
-        ("Normal", "WaveDone", "done"),
+    """Also for reasons of the member's API server, or of an engine of tomorrow."""
+    bad = ("AnalysisFailed", "Forbidden", "EngineTooOld", "HookRollback", "Halted", "Tomorrows")
+    assert [kind for kind, *_ in story.events([(reason, "x") for reason in bad])] == (
+        ["Warning"] * len(bad)
     )
+    assert story.events([("WaveDone", "done")]) == (("Normal", "WaveDone", "done"),)
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,23 @@ class TestDeadline:
         assert world.status.phase is Phase.FAILED
         assert world.status.decisions[-1].reason == "Timeout"
 
+    @pytest.mark.parametrize("heals", [True, False], ids=["and heal", "for ever"])
+    def test_pods_that_break_in_a_pause_cost_time_when_it_is_over(self, heals: bool) -> None:
+        world = running((20, "5m"), 100, routed=True, progressDeadlineSeconds=60)
+        world.strict = False
+        world.image("shop:v2")
+        world.run(5)
+        world.broken = {gen.revision("shop:v2")}
+        world.run(290)
+        assert world.status.phase is Phase.PAUSED
+        world.run(50)
+        assert world.status.phase is Phase.PROGRESSING
+        assert world.condition("Progressing") == ("True", "PodsPending")
+        world.broken = set() if heals else world.broken
+        world.run(60)
+        assert world.status.phase is (Phase.COMPLETED if heals else Phase.FAILED)
+        assert heals or world.status.decisions[-1].reason == "Timeout"
+
     def test_every_ready_pod_is_progress(self) -> None:
         world = running(100, replicas=8, maxSurge="1", progressDeadlineSeconds=30, startup=20.0)
         world.image("shop:v2")

@@ -33,6 +33,7 @@ from fleet.kulta.core.analysis.checks import Finding
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.strategies import base
 from fleet.kulta.core.traits import Traits
+from fleet.kulta.core.wait import PODS
 
 
 class CanaryStrategy:
@@ -132,14 +133,16 @@ class CanaryStrategy:
         if held is not None:
             base.pause(draft, held)
             return False
-        if not is_reached:
-            draft.move(Phase.PROGRESSING)
+        paused = holds.of_step(draft, step)
+        is_over = step.pause is not None and paused is None
+        if not is_reached or (is_over and wait.reason == PODS):
+            draft.move(Phase.PROGRESSING)  # when a pause is over, missing pods cost time
         if wait.reason in hooks.WAITS:
             deadlines.stop(draft)
         elif draft.phase is Phase.PROGRESSING:
             deadlines.run(draft)
         else:
-            draft.paused = holds.of_step(draft, step)
+            draft.paused = paused
         return False
 
     def _leave(self, draft: Draft, step: Step, finding: Finding) -> None:

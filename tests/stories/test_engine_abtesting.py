@@ -146,6 +146,17 @@ def test_time_concludes_whatever_was_missed() -> None:
     assert world.asked == []
 
 
+def test_start_that_nobody_knows_is_now() -> None:
+    """It neither goes on for ever nor is over at once."""
+    world = begun(maxDuration="1h").run(600)
+    lost = known(world).model_copy(update={"started_at": None})
+    world.status = world.status.model_copy(update={"ab_experiment": lost})
+    world.run(3_599)
+    assert world.status.phase is Phase.EXPERIMENTING
+    world.run(1)
+    assert known(world).conclusion_reason == "MaxDurationExceeded"
+
+
 def test_equal_arms_are_compared_until_the_time_is_over() -> None:
     """[A10] [A11] Half way nothing is concluded; at exactly one hour it is."""
     world = begun(analysis=gen.ab_analysis(), maxDuration="1h", answer=Audience(EQUAL))

@@ -1,6 +1,7 @@
 """Stories of judging: when metrics are asked, what good, bad, missing and unanswered numbers do."""
 
 import itertools
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from fleet.api.rollout import Phase
 from tests import gen
-from tests.kulta.world import Answer, World
+from tests.kulta.world import Answer, World, blue_green_world
 from tests.stories.test_engine_canary import running
 from tests.stories.test_engine_rollback import bad, unreachable
 
@@ -114,6 +115,31 @@ class TestWarmUp:
         assert rounds(world) == asked
         world.run(15)
         assert world.status.current_step_index == 2
+
+
+def previewed(answer: Answer) -> World:
+    """shop:v2 stands in a preview that nothing keeps shut but its analysis."""
+    world = blue_green_world(after=0, analysis=gen.analysis()).settle()
+    world.answer = answer
+    world.image("shop:v2")
+    return world.run(5)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(lambda answer: judged(answer, step=20), id="a step"),
+        pytest.param(previewed, id="a preview"),
+    ],
+)
+def test_what_began_nobody_knows_when_is_judged_anew(made: Callable[[Answer], World]) -> None:
+    """A status without `stepStartTime` opens nothing that was not judged."""
+    world = made(lambda text: None)
+    world.status = world.status.model_copy(update={"step_start_time": None})
+    world.run(300)
+    assert world.status.phase in (Phase.PROGRESSING, Phase.PREVIEW)
+    world.answer = values(0.5)
+    assert world.settle().status.phase is Phase.COMPLETED
 
 
 def test_every_step_needs_a_check_of_its_own() -> None:

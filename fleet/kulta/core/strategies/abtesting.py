@@ -134,6 +134,9 @@ class ABTestingStrategy:
         decisions.note(draft, "StepAdvance", "StepCompleted", self.describe(draft))
 
     def _experiment(self, draft: Draft) -> None:
+        if _known(draft).started_at is None:  # nobody knows since when: no clock may stand for ever
+            found = _known(draft).model_copy(update={"started_at": draft.now})
+            draft.set(ab_experiment=found)
         decided: tuple[str, str] | None = "", "ManualConclusion"
         if requests.is_asked(draft, "conclude-experiment"):
             requests.consume(draft, "conclude-experiment")

@@ -103,7 +103,7 @@ class BlueGreenStrategy:
             (deadlines.stop if stands else deadlines.run)(draft)
             return
         deadlines.stop(draft)
-        if draft.phase is not Phase.PREVIEW:
+        if draft.phase is not Phase.PREVIEW or draft.status.step_start_time is None:
             self._arrive(draft)
             finding = base.examine(draft)
         if self._may_leave(draft, finding):

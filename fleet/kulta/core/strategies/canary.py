@@ -226,8 +226,10 @@ def _examined(draft: Draft) -> Finding:
 
 
 def _was_at(before: RolloutStatus, now: RolloutStatus, index: int) -> bool:
-    """Whether the step was reached already, with the weight that it has."""
-    return before.reached_step_index == index and before.current_weight == now.current_weight
+    """Whether the step was reached already, with the weight that it has, and it is known when: who
+    lost that is judged anew, and not passed unseen."""
+    is_same = before.reached_step_index == index and before.current_weight == now.current_weight
+    return is_same and before.step_start_time is not None
 
 
 def _arrive(draft: Draft, step: Step) -> None:

@@ -2,16 +2,23 @@
 example's, run."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
+import pytest
 import yaml
 
 from fleet.api.rollout import Phase
 from fleet.kulta.core import validation
+from fleet.kulta.core.plan import plan
 from tests import gen, readme
 from tests.kulta.ab import begun
 from tests.stories.test_engine_analysis import judged, values
 from tests.stories.test_engine_analysis_metrics import NEW, OLD, entry, number
 from tests.stories.test_engine_canary import running
+
+PLACE = {"address": "http://prometheus:9090"}
 
 
 class TestProviders:
@@ -39,6 +46,22 @@ class TestProviders:
             ("http://prometheus:9090", ""),
         ]
         assert world.asked == ["up", "up"]
+
+    @pytest.mark.parametrize(
+        ("own", "asked"),
+        [
+            pytest.param({}, "http://usual:9090", id="that of the engine where none is named"),
+            pytest.param({"prometheus": PLACE}, PLACE["address"], id="that which is named"),
+        ],
+    )
+    def test_which_prometheus_is_asked(self, own: dict[str, Any], asked: str) -> None:
+        metric = {"name": "error-rate", "threshold": 5.0}
+        world = running((20, None), 100, analysis={"metrics": [metric], **own})
+        world.image("shop:v2")
+        world.run(5)
+        seen = replace(world.observe(), default_prometheus="http://usual:9090", measurements={})
+        due = plan(world.rollout, seen, world.now + timedelta(seconds=30)).queries
+        assert {item.address for item in due} == {asked}
 
     def test_the_credentials_of_the_analysis_are_for_all_its_queries(self) -> None:
         place = {"address": "http://p:9090", "secretRef": {"name": "keys"}}

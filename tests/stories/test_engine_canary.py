@@ -346,6 +346,9 @@ class TestRevisions:
         world.image("shop:v2")
         world.run(5)
         assert (world.size("shop:v1"), world.size("shop:v2")) == (8, 2)
+        status = world.status
+        assert (status.replicas, status.ready_replicas, status.updated_replicas) == (10, 10, 2)
+        assert world.condition("Available") == ("True", "Available")
         before = {key: item.name for key, item in world.sets.items()}
         world.annotate("promote")
         world.run(10)

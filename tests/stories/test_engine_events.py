@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from fleet.api.rollout import Phase, RolloutStatus
 from fleet.kulta.core import actions as act
 from fleet.kulta.core import decisions
@@ -158,13 +160,20 @@ def test_what_nobody_has_been_told_of_is_kept() -> None:
     assert len(world.heard) == written - 2
 
 
-def test_it_is_not_kept_for_ever() -> None:
+@pytest.mark.parametrize(
+    ("revisions", "listening", "kept"),
+    [
+        pytest.param(15, True, 20, id="what everybody knows: the last twenty"),
+        pytest.param(60, False, decisions.MOST, id="what nobody knows: three times as many"),
+    ],
+)
+def test_it_is_not_kept_for_ever(revisions: int, listening: bool, kept: int) -> None:
     world = running((20, None), 100)
-    world.listening = False
-    for number in range(2, 60):
+    world.listening = listening
+    for number in range(2, revisions):
         world.image(f"shop:v{number}")
         world.run(10)
-    assert len(world.status.decisions) == decisions.MOST
+    assert len(world.status.decisions) == kept
 
 
 def test_a_rollout_on_its_way_out_still_tells_what_it_decided() -> None:

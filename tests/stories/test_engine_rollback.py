@@ -244,8 +244,10 @@ class TestStableInNeed:
         assert world.size("shop:v2") == 2
         assert world.split() == (50, 50)
         assert "stays where ready pods are" in world.detail("TrafficReady")
+        assert world.condition("Available") == ("False", "Unavailable")
         world.broken = set()
         world.run(60)
+        assert world.condition("Available") == ("True", "Available")
         assert world.split() == (100, 0)
         assert world.size("shop:v2") == 0
 

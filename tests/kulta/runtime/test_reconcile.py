@@ -37,6 +37,7 @@ from fleet.kulta.runtime.reconcile import CONFLICT_SECONDS, COUNTERS_SECONDS, Re
 from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.kulta.runtime.turns import Turns
 from fleet.telemetry.metrics import EngineMetrics
+from fleet.wiring import engine
 from tests.fakes import NOON, FakeClock, FakeKube, Samples, Sent
 from tests.kulta.runtime import objects
 from tests.kulta.runtime.objects import HASH, KEY, NAMESPACE
@@ -51,7 +52,7 @@ class Timed(WorkQueue[Key]):
     """A work queue that notes when keys shall come back."""
 
     def __init__(self) -> None:
-        super().__init__(base=5.0, cap=300.0)
+        super().__init__(base=engine.BACKOFF_SECONDS, cap=engine.MOST_BACKOFF_SECONDS)
         self.after: list[float] = []
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -133,6 +134,8 @@ async def test_actions_then_status_then_what_comes_after() -> None:
     assert bench.stored["status"]["phase"] == "Progressing"
     assert bench.sent.reasons() == ["Progressing"]
     assert bench.shows('kulta_reconciliations_total{result="success"} 1.0')
+    assert bench.shows('kulta_reconciliation_duration_seconds_count{strategy="simple"} 1.0')
+    assert bench.shows('kulta_rollouts_active{phase="Progressing",strategy="simple"} 1.0')
     assert bench.shows('kulta_traffic_weight{namespace="shop",rollout="checkout"} 20.0')
 
 

@@ -103,6 +103,18 @@ def test_what_runs_in_clusters_is_locked_down(path: Path) -> None:
             assert container["args"][0] == "run"
 
 
+@pytest.mark.parametrize("path", RUNNING, ids=named)
+def test_whether_it_lives_is_asked_where_it_listens(path: Path) -> None:
+    """And no port is named that nobody would serve."""
+    listens = settings.engine({"POD_NAME": "engine-1", "HOME": "/nowhere"}).listen_port
+    for item in deployments(path):
+        (container,) = item["spec"]["template"]["spec"]["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("liveness", "readiness")]
+        assert [ports[probe["port"]] for probe in probes] == [listens, listens]
+        assert (set(ports.values()), "--port" in container["args"]) == ({listens}, False)
+
+
 @pytest.mark.parametrize("path", [path for path in RUNNING if path.parent.name != "hub"], ids=named)
 def test_one_of_two_engines_is_left_while_nodes_are_drained(path: Path) -> None:
     """A stand-by and its leader are not evicted at once, and whether they live is asked."""

@@ -17,12 +17,11 @@ from fleet import settings
 from fleet.api import Application, Fleet, MemberCluster
 from fleet.api.fleetrollout import Snapshot
 from fleet.api.meta import Object
-from fleet.api.names import FLEET_GROUP, ClusterName
-from fleet.cli import options
+from fleet.api.names import APPLICATIONS, FLEET_GROUP, ClusterName
+from fleet.cli import files, options
 from fleet.errors import UserError
 from fleet.hub.core import policy
 from fleet.hub.core.application import occasion, validation
-from fleet.kit import documents
 from fleet.rendering import environment, tenant
 from fleet.rendering.render import Rendered
 from fleet.rendering.tenant import Own
@@ -39,13 +38,13 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def command(
-    files: Annotated[
+    given: Annotated[
         list[Path],
         typer.Option(
             "--file",
             "-f",
-            help="Applications, and their Fleet, MemberClusters and ConfigMap of templates.",
-            exists=True,
+            help="Applications, and their Fleet, MemberClusters and ConfigMap of templates: files, "
+            "folders, or -.",
         ),
     ],
     cluster: Annotated[
@@ -63,20 +62,21 @@ def command(
     """Print the objects that each member would get; needs no cluster."""
     if output not in ("yaml", "json", "name"):
         raise UserError("Usage", f"--output {output}: write yaml, json or name")
-    objects = list(read(files))
+    documents = files.read(given)
+    objects = list(read(documents))
     members = _members(objects, cluster or [], labels, variables)
     applications_ = [item for item in objects if isinstance(item, Application)]
     if not applications_:
         raise UserError("Usage", "no Application in the files: add one with -f")
     used = environment.read(templates or settings.files("templates"))
-    given = own(files)
+    configmaps = own(documents)
     fleets = {item.name: item for item in objects if isinstance(item, Fleet)}
     for application in applications_:
         fleet = fleets.get(application.spec.destination.fleet) or _fleet(application, members)
         _check(application, fleet, members)
         spec = application.spec
         resolved = policy.resolve(spec.delivery_policy, fleet).frozen(spec)
-        texts = tenant.given(application, named(given, application))
+        texts = tenant.given(application, named(configmaps, application))
         revision = occasion.revision(resolved, used.digest, texts)
         snapshot = Snapshot(name=application.name, spec=resolved, templates=dict(texts))
         namespace = application.namespace or "default"
@@ -91,19 +91,19 @@ def command(
         typer.echo(text, err=True)
 
 
-def read(files: Sequence[Path]) -> Iterator[Object[Any, Any]]:
-    """Our objects in files that a person wrote. Raises UserError naming file, object and field."""
-    for path, document in _documents(files):
-        yield from _object(path, document)
+def read(documents: Sequence[tuple[str, Any]]) -> Iterator[Object[Any, Any]]:
+    """Our objects among what stands in files. Raises UserError naming file, object and field."""
+    for name, document in documents:
+        yield from _object(name, document)
 
 
-def own(files: Sequence[Path]) -> dict[str, Own]:
-    """The ConfigMaps of templates in these files, by name. Raises UserError as `read` does."""
+def own(documents: Sequence[tuple[str, Any]]) -> dict[str, Own]:
+    """The ConfigMaps of templates among them, by name. Raises UserError as `read` does."""
     found: dict[str, Own] = {}
-    for path, document in _documents(files):
+    for file, document in documents:
         if isinstance(document, dict) and tenant.is_meant(document):
             if not (name := document["metadata"].get("name")):
-                raise UserError("InvalidSpec", f"{path}: ConfigMap: metadata.name is required")
+                raise UserError("InvalidSpec", f"{file}: ConfigMap: metadata.name is required")
             found[str(name)] = tenant.read(document)
     return found
 
@@ -114,30 +114,22 @@ def named(found: Mapping[str, Own], application: Application) -> Own | None:
     return found.get(wanted.config_map) if wanted is not None else None
 
 
-def _documents(files: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
-    for path in files:
-        try:
-            found = [item for item in documents.every(path.read_text(encoding="utf-8")) if item]
-        except (yaml.YAMLError, ValueError) as error:
-            raise UserError("InvalidSpec", f"{path}: not YAML: {error}") from None
-        except RecursionError:
-            raise UserError("InvalidSpec", f"{path}: is nested too deeply") from None
-        yield from ((path, document) for document in found)
-
-
-def _object(path: Path, document: Any) -> Iterator[Object[Any, Any]]:
-    kind = document.get("kind", "") if isinstance(document, dict) else ""
-    group = str(document.get("apiVersion", "")).partition("/")[0] if kind else ""
-    if group != FLEET_GROUP:
+def _object(file: str, document: Any) -> Iterator[Object[Any, Any]]:
+    version = str(document.get("apiVersion")) if isinstance(document, dict) else ""
+    if version.partition("/")[0] != FLEET_GROUP:
         return  # Secrets and the like may stand in the same file
+    kind = str(document.get("kind") or "an object without kind")
     if kind not in KINDS:
-        known = ", ".join(KINDS)
-        raise UserError("InvalidSpec", f"{path}: {kind or 'an object without kind'}: write {known}")
-    name = (document.get("metadata") or {}).get("name", "")
+        raise UserError("InvalidSpec", f"{file}: {kind}: write {', '.join(KINDS)}")
+    if version != APPLICATIONS.api_version:
+        text = f"{file}: {kind}: apiVersion {version}: write {APPLICATIONS.api_version}"
+        raise UserError("InvalidSpec", text)
+    about = document.get("metadata")
+    name = about.get("name", "") if isinstance(about, dict) else ""
     try:
         yield KINDS[kind].parse(document, strict=True)
     except UserError as error:
-        raise UserError(error.reason, f"{path}: {kind} {name}: {error}") from None
+        raise UserError(error.reason, f"{file}: {kind} {name}: {error}") from None
 
 
 def _members(

@@ -60,14 +60,22 @@ class TemplateSet:
 
 
 def read(folder: Path) -> TemplateSet:
-    """All templates below `folder`, by their relative path. Raises OSError if it cannot be read."""
+    """All templates below `folder`, by their relative path. Raises OSError for one that cannot be
+    read, UserError where there is none, or one is no text."""
     found = {
-        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        path.relative_to(folder).as_posix(): _text(path)
         for path in sorted(folder.rglob(f"*{SUFFIX}"))
     }
     if not found:
         raise UserError("TemplateError", f"{folder}: no templates (*{SUFFIX}) there")
     return TemplateSet.of(found)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError("TemplateError", f"{path}: is no text in UTF-8: save it as such") from None
 
 
 @lru_cache(maxsize=64)

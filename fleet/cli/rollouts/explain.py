@@ -4,18 +4,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 from rich.text import Text
 
 from fleet.api import names
-from fleet.api.rollout import Rollout
-from fleet.cli import options, page
+from fleet.cli import files, options, page
 from fleet.cli.rollouts import family as families
-from fleet.cli.rollouts import forecast, place
+from fleet.cli.rollouts import forecast, lint, place
 from fleet.cli.rollouts.family import Family
 from fleet.cli.screen import Screen
 from fleet.errors import UserError
-from fleet.kit import documents
+from fleet.kulta.core import linting
 from fleet.telemetry.clock import SystemClock
 
 OptionalName = Annotated[
@@ -27,7 +25,7 @@ def explain(
     name: OptionalName = "",
     file: Annotated[
         Path | None,
-        typer.Option("--file", "-f", help="A Rollout that is nowhere yet; needs no cluster."),
+        typer.Option("--file", "-f", help="A Rollout that is nowhere yet, or -; needs no cluster."),
     ] = None,
     no_color: options.NoColor = False,
     namespace: options.Place = "",
@@ -65,14 +63,17 @@ def lines(told: forecast.Forecast, width: int | None) -> list[Text]:
 
 def _read(path: Path) -> Family:
     """The Rollout of a file as it would begin: without status. Raises UserError."""
-    try:
-        found = [item for item in documents.every(path.read_text(encoding="utf-8")) if item]
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError("InvalidSpec", f"{path}: not YAML: {error}") from None
-    rollouts = [
-        item for item in found if isinstance(item, dict) and item.get("kind") == names.ROLLOUTS.kind
+    found = [
+        item
+        for _, item in files.read([path])
+        if isinstance(item, dict) and item.get("kind") == names.ROLLOUTS.kind
     ]
-    if len(rollouts) != 1:
-        raise UserError("Usage", f"{path}: {len(rollouts)} Rollouts: write a file with one")
-    Rollout.parse(rollouts[0])
-    return families.of({**rollouts[0], "status": {}}, (), ())
+    if len(found) != 1:
+        raise UserError("Usage", f"{path}: {len(found)} Rollouts: write a file with one")
+    if wrong := lint.foreign(found[0]):
+        raise UserError("InvalidSpec", f"{path}: {wrong}")
+    if problems := linting.problems(found[0]):
+        more = f" (one of {len(problems)} problems)" if len(problems) > 1 else ""
+        text = f"{path}: {problems[0]}{more}: fleet rollout lint -f {path}"
+        raise UserError("InvalidSpec", text)
+    return families.of({**found[0], "status": {}}, (), ())

@@ -4,10 +4,8 @@ Says the same as the API server would, and more: all problems at once, each with
 file and what to write instead.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,15 +14,13 @@ from rich.text import Text
 
 from fleet.api import names
 from fleet.api.structure import Problem
-from fleet.cli import options, page, tables
+from fleet.cli import files, options, page, tables
 from fleet.cli.screen import Screen
 from fleet.cli.tables import Tone
-from fleet.errors import UserError
 from fleet.kit import documents
 from fleet.kulta.core import linting
 
 FAILED = 1
-STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +38,7 @@ class Document:
 
 
 def lint(
-    files: Annotated[
+    given: Annotated[
         list[str], typer.Option("--file", "-f", help="A file, a folder of YAML files, or -.")
     ],
     output: Annotated[str, options.forms("table", "json", "yaml")] = "table",
@@ -50,37 +46,23 @@ def lint(
 ) -> None:
     """Say everything that is wrong with the Rollouts in files; exit with 1 if anything is."""
     tables.check(output, ("table", "json", "yaml"))
-    found = [item for name, text in _texts(files) for item in read(name, text)]
+    found = [item for name, content in files.found(given) for item in read(name, content)]
     if output == "table":
         Screen(plain=no_color).show(lines(found))
     else:
         typer.echo(tables.document(listed(found), output), nl=False)
     if not any(not item.passed_over for item in found):
-        typer.echo("no Rollout in the files", err=True)
+        typer.echo(f"no Rollout of {names.ROLLOUTS.api_version} in the files", err=True)
     if any(item.problems for item in found):
         raise typer.Exit(FAILED)
 
 
-def _texts(files: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for name in files:
-        if name == STDIN:
-            yield "stdin", sys.stdin.read()
-            continue
-        path = Path(name)
-        if not path.exists():
-            raise UserError("Usage", f"--file {name}: there is no such file")
-        inside = sorted(item for item in path.rglob("*.y*ml")) if path.is_dir() else [path]
-        for item in inside:
-            yield str(item), item.read_text(encoding="utf-8")
-
-
-def read(name: str, text: str) -> Iterator[Document]:
-    """The documents of a file's text, those inside of a List too."""
+def read(name: str, content: bytes) -> Iterator[Document]:
+    """The documents of a file, those inside of a List too."""
     number = 0
     try:
-        for found in documents.every(text):
-            items = found.get("items") if _kind(found) == "List" else [found]
-            for item in items or ():
+        for found in documents.every(files.text(content)):
+            for item in files.inside(found):
                 number += 1
                 yield _document(name, number, item)
     except (yaml.YAMLError, ValueError) as error:
@@ -92,10 +74,19 @@ def read(name: str, text: str) -> Iterator[Document]:
         yield Document(file=name, number=number + 1, title="document", problems=(problem,))
 
 
+def foreign(found: Mapping[str, Any]) -> str:
+    """Why a Rollout is none of ours, such as one of Argo Rollouts; empty: it is, or may be."""
+    version = str(found.get("apiVersion") or "")
+    group = version.partition("/")[0]
+    if group in (names.KULTA_GROUP, ""):
+        return ""
+    return f"apiVersion {version} is another kind of Rollout: write {names.ROLLOUTS.api_version}"
+
+
 def _document(name: str, number: int, found: Any) -> Document:
-    kind = _kind(found)
-    group = str(found.get("apiVersion", "")).partition("/")[0] if kind else ""
-    if not kind or (kind != names.ROLLOUTS.kind or group not in (names.KULTA_GROUP, "")):
+    kind = str(found.get("kind") or "") if isinstance(found, Mapping) else ""
+    if kind != names.ROLLOUTS.kind or foreign(found):
+        group = str(found.get("apiVersion") or "").partition("/")[0] if kind else ""
         title = f"{kind or 'nothing'} of {group}" if group else kind or "nothing"
         return Document(file=name, number=number, title=title, passed_over=True)
     about = found.get("metadata")
@@ -103,10 +94,6 @@ def _document(name: str, number: int, found: Any) -> Document:
     title = "/".join(str(about[key]) for key in ("namespace", "name") if about.get(key))
     problems = linting.problems(found)
     return Document(file=name, number=number, title=f"Rollout {title}".strip(), problems=problems)
-
-
-def _kind(found: Any) -> str:
-    return str(found.get("kind") or "") if isinstance(found, Mapping) else ""
 
 
 def lines(found: Sequence[Document]) -> list[Text]:

@@ -19,7 +19,7 @@ from fleet.api.fleet import Fleet
 from fleet.api.fleetrollout import FleetRollout, Plan
 from fleet.api.membercluster import MemberCluster
 from fleet.api.names import ClusterName
-from fleet.cli import render
+from fleet.cli import files, render
 from fleet.cli.runs import place
 from fleet.cli.runs.place import Place
 from fleet.errors import UserError
@@ -120,12 +120,13 @@ def _read(asked: Asked) -> Inputs:
             raise UserError("Usage", "which Application? write APP, or -f FILE")
         with place.reached(asked.kubeconfig, asked.context, asked.namespace) as hub:
             return _with_hub(hub, _stored(hub, asked.name), None, [])
-    objects = list(render.read(asked.files))
+    documents = files.read(asked.files)
+    objects = list(render.read(documents))
     application = _chosen([x for x in objects if isinstance(x, Application)], asked.name)
     fleets = [x for x in objects if isinstance(x, Fleet)]
     wanted = application.spec.destination.fleet
     fleet = next((one for one in fleets if one.name == wanted), None)
-    own = render.named(render.own(asked.files), application)
+    own = render.named(render.own(documents), application)
     members = [x for x in objects if isinstance(x, MemberCluster)]
     if fleet is not None and members:
         return _alone(application, fleet, members, own)

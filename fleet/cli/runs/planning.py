@@ -14,8 +14,8 @@ Files = Annotated[
     typer.Option(
         "--file",
         "-f",
-        help="The Application as it shall be; with its Fleet and MemberClusters no hub is asked.",
-        exists=True,
+        help="The Application as it shall be; with its Fleet and MemberClusters no hub is asked. "
+        "Files, folders, or -.",
     ),
 ]
 Subject = Annotated[

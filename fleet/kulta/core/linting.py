@@ -119,13 +119,14 @@ def _envelope(manifest: Mapping[str, Any]) -> Iterator[Problem]:
     version = manifest.get("apiVersion")
     if version not in VERSIONS:
         yield Problem(path="apiVersion", text=f"must be {VERSIONS[0]} (is {version!r})")
-    for key in manifest.keys() - set(KEYS):
-        yield structure.unknown(str(key), str(key), KEYS)
+    for key in sorted(map(str, manifest.keys() - set(KEYS))):
+        yield structure.unknown(key, key, KEYS)
     about = manifest.get("metadata")
     if not isinstance(about, dict) or not (about.get("name") or about.get("generateName")):
         yield Problem(path="metadata.name", text="is required")
-    for key in (about if isinstance(about, dict) else {}).keys() - set(METADATA):
-        yield structure.unknown(f"metadata.{key}", str(key), METADATA)
+    said = about if isinstance(about, dict) else {}
+    for key in sorted(map(str, said.keys() - set(METADATA))):
+        yield structure.unknown(f"metadata.{key}", key, METADATA)
 
 
 def _metadata(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,10 +49,13 @@ def test_programs_get_paths_and_messages(file: Path) -> None:
         pytest.param("a: [", "is no YAML", id="half a list"),
         pytest.param("[" * 5_000, "is nested too deeply", id="nesting without end"),
         pytest.param("kind: Rollout", "apiVersion must be kulta.io/v1beta1", id="hardly anything"),
+        pytest.param(
+            "kind: Röllout", "is no text in UTF-8: save it as such", id="another encoding"
+        ),
     ],
 )
 def test_what_cannot_be_read_is_a_problem(file: Path, text: str, words: str) -> None:
-    file.write_text(text)
+    file.write_text(text, encoding="latin-1")
     done = fleet("rollout", "lint", "-f", str(file))
     assert done.returncode == 1
     assert words in done.stdout
@@ -67,6 +70,31 @@ def test_a_folder_and_a_list_are_looked_through(tmp_path: Path) -> None:
 def test_no_such_file_is_a_mistake_of_use() -> None:
     done = fleet("rollout", "lint", "-f", "/no/such.yaml")
     assert (done.returncode, "there is no such file" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("items", ["5", "{a: b}", "[5, null]"])
+def test_a_list_of_nothing_holds_nothing(file: Path, items: str) -> None:
+    file.write_text(f"kind: List\nitems: {items}")
+    done = fleet("rollout", "lint", "-f", str(file))
+    assert (done.returncode, done.stderr) == (
+        0,
+        "no Rollout of kulta.io/v1beta1 in the files\n",
+    )
+
+
+def test_a_rollout_of_another_kind_is_not_taken_for_one_of_ours(file: Path) -> None:
+    file.write_text(GOOD.replace("kulta.io/v1beta1", "argoproj.io/v1alpha1"))
+    done = fleet("rollout", "lint", "-f", str(file))
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"○ {file}#1  Rollout of argoproj.io: passed over\n",
+    )
+    done = fleet("rollout", "explain", "-f", str(file))
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"InvalidSpec: {file}: apiVersion argoproj.io/v1alpha1 is another kind of Rollout: "
+        "write kulta.io/v1beta1\n",
+    )
 
 
 def test_explain_tells_of_a_file_that_is_nowhere() -> None:

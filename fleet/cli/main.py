@@ -5,6 +5,7 @@ not pay for a Kubernetes client, nor the engine for the hub. Exit codes: 0 done,
 3 time-out. Every message is a sentence; a stack trace is a bug of ours.
 """
 
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -80,7 +81,8 @@ def _load(name: str) -> Any:
     else:
         alone = loading.command(name).app
     command = typer.main.get_command(alone)
-    command.name, command.help = name, COMMANDS[name]
+    _, gap, more = (command.help or "").partition("\n\n")
+    command.name, command.help = name, f"{COMMANDS[name]}{gap}{more}"
     return command
 
 
@@ -99,11 +101,16 @@ def root(
         False, "--version", callback=_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
-    """One Application, delivered to a whole fleet of clusters, and taken back where it hurts."""
+    """One Application, delivered to a whole fleet of clusters, and taken back where it hurts.
+
+    Exit codes: 0 done, 1 failed or refused, 2 a typing error, 3 out of time.
+    """
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """The entry point of `fleet` and `python -m fleet`; `words` default to the process's own."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # who cannot show a mark shows all the rest
     try:
         app(args=words, prog_name="fleet")
     except UserError as error:

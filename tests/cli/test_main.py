@@ -98,6 +98,11 @@ def test_what_seemed_missing_while_loading_is_there_afterwards(
     assert importlib.import_module("colorsys").__name__ == "colorsys"
 
 
+@pytest.mark.parametrize("command", ["", "watch", "wait", "rollout watch"])
+def test_help_says_what_the_exit_codes_mean(command: str) -> None:
+    assert "xit code" in fleet(*command.split(), "--help").stdout
+
+
 def test_the_version_is_printed() -> None:
     assert python("-m", "fleet", "--version").stdout == f"{__version__}\n"
 

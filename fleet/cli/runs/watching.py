@@ -145,7 +145,10 @@ def watch(
     context: options.Context = "",
     kubeconfig: options.Kubeconfig = None,
 ) -> None:
-    """Show a run live until it has succeeded (exit code 0) or ended otherwise (1)."""
+    """Show a run live until its end.
+
+    Exit codes: 0 it has succeeded, 1 it ended otherwise or is not accepted, 3 time is over.
+    """
     tables.check(output, ("table", "wide"))
     seconds = options.span(timeout)
     shown = Shown(screen=Screen(plain=no_color), wide=output == "wide")
@@ -169,7 +172,10 @@ def wait(
     context: options.Context = "",
     kubeconfig: options.Kubeconfig = None,
 ) -> None:
-    """Stay until a run is as wanted (exit code 0), or never will be (1), or time is over (3)."""
+    """Stay until a run has succeeded, or is as you want it; for scripts.
+
+    Exit codes: 0 it is as wanted, 1 it will not be any more, 3 time is over.
+    """
     end, seconds = end_of(condition), options.span(timeout)
     shown = Shown(screen=Screen(plain=no_color), quiet=True)
     with place.reached(kubeconfig, context, namespace) as hub:

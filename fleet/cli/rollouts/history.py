@@ -1,6 +1,7 @@
 """`fleet rollout history`: which revisions there were and how they ended."""
 
 from datetime import datetime
+from typing import Annotated
 
 import typer
 
@@ -15,7 +16,7 @@ FORMS = ("table", "json", "yaml")
 
 def history(
     name: place.Name,
-    output: options.Output = "table",
+    output: Annotated[str, options.forms(*FORMS)] = "table",
     no_color: options.NoColor = False,
     namespace: options.Place = "",
     context: options.Context = "",

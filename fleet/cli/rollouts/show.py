@@ -77,8 +77,7 @@ def _document(manifest: dict[str, Any], output: str) -> None:
     if output == "name":
         typer.echo(_named(manifest))
     else:
-        manifest["metadata"].pop("managedFields", None)
-        typer.echo(tables.document(manifest, output), nl=False)
+        typer.echo(tables.document(tables.bare(manifest), output), nl=False)
 
 
 def _named(manifest: dict[str, Any]) -> str:
@@ -92,7 +91,8 @@ def _list(found: Place, screen: Screen, output: str, *, everywhere: bool) -> Non
         for item in items:
             typer.echo(_named(item))
     elif output in ("json", "yaml"):
-        listed = {"apiVersion": "v1", "kind": "List", "items": items}
+        bare = [tables.bare(item) for item in items]
+        listed = {"apiVersion": "v1", "kind": "List", "items": bare}
         typer.echo(tables.document(listed, output), nl=False)
     elif items:
         now = SystemClock().now()

@@ -8,7 +8,7 @@ import ipaddress
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-LOOPBACK = "a loopback address, which only KULTA_ALLOW_LOOPBACK=true permits"
+LOOPBACK = "a loopback address: write one of the network (or set KULTA_ALLOW_LOOPBACK=true)"
 
 _METADATA = frozenset(
     ipaddress.ip_address(text) for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")

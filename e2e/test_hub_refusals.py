@@ -128,6 +128,12 @@ APPLICATIONS = [
         id="nobody at once",
     ),
     pytest.param(
+        "order-of-nothing",
+        f'{POLICY}.waves[0].orderBy: Invalid value: "risk": '
+        "write name, or label:<key>, for example label:risk",
+        id="an order by nothing",
+    ),
+    pytest.param(
         "budget-too-high",
         f'{POLICY}.waves[0].failureBudget: Invalid value: "101%": {AMOUNT}',
         id="a budget above 100%",

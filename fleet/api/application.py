@@ -30,7 +30,7 @@ from fleet.api.values import (
     ServiceBase,
     letters,
 )
-from fleet.api.waves import Waves
+from fleet.api.waves import OrderBy, Waves
 from fleet.kit import phrases
 
 
@@ -262,6 +262,8 @@ class DeliveryPolicy(Model):
     """Nothing new starts while this is true; what is in flight is held at its step."""
     waves: Waves = ()
     """From cluster to cluster; none means one wave, one cluster at a time."""
+    order_by: OrderBy | None = None
+    """For waves that say nothing themselves."""
     max_concurrency: AtLeastOne | None = None
     """For waves that say nothing themselves."""
     failure_budget: Amount | None = None

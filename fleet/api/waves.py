@@ -59,6 +59,16 @@ class Hook(Model):
     """How long an answer may take."""
 
 
+ORDER = r"^(name|label:[A-Za-z0-9][-A-Za-z0-9_./]*)$"
+ORDER_HELP = "write name, or label:<key>, for example label:risk"
+
+OrderBy = Annotated[
+    str,
+    Field(max_length=323),
+    Rules(Rule(rule=f"self.matches(r'{ORDER}')", message=ORDER_HELP)),
+]
+"""`name`, or `label:<key>`: by the label's values, numbers by their size, who has none last."""
+
 KINDS = ("soak", "approval", "schedule", "hook", "paused")
 
 
@@ -122,6 +132,9 @@ class Wave(Model):
     """Members by name."""
     remaining: bool = False
     """All members that no other wave took; only the last wave."""
+    order_by: OrderBy | None = None
+    """In which order its members go: `name` (default), or by the values of a label,
+    `label:<key>`; who joins during a run goes last."""
     max_concurrency: AtLeastOne | None = None
     """Members in flight at once, rounded down, at least 1; default 1."""
     failure_budget: Amount | None = None

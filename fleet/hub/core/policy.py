@@ -44,6 +44,7 @@ class ResolvedPolicy:
     hooks: tuple[Hook, ...] = ()
     paused: bool = False
     waves: tuple[Wave, ...] = (IMPLICIT,)
+    order_by: str = "name"
     max_concurrency: int | str = 1
     failure_budget: int | str = 0
     progress_deadline: str = "30m"

@@ -42,7 +42,7 @@ SHARE = 15
 APPLICATION, FLEET, MEMBER = "applications", "fleets", "memberclusters"
 DEFAULTS = "defaults.deliveryPolicy."
 NAMES = ("a", "b", "c", "d")
-RINGS = {"a": "canary"}
+RINGS = {"a": "canary", "d": "early"}
 SECONDS, TICKS = 15, 36
 
 INERT: Mapping[str, str] = {
@@ -110,6 +110,7 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "maxPrune": (1, 2),
     "maxTrafficShareOnNewRevision": ("25%", "50%"),
     "untilWave": ("first", "rest"),
+    "orderBy": ("name", "label:ring"),
     "revisionHistoryLimit": (1, 2),
     "vars": ({"tag": "v1"}, {"tag": "v2"}),
     "allowedNamespaces[]": ("checkout", "other"),

@@ -13,7 +13,7 @@ from fleet.api.advisor import ASKED, NO_ENDPOINT
 from fleet.api.application import ApplicationSpec, DeliveryPolicy, Limits, Workload
 from fleet.api.conduct import Conduct
 from fleet.api.names import ClusterName, is_closed
-from fleet.api.waves import Wave
+from fleet.api.waves import ORDER, ORDER_HELP, Wave
 from fleet.hub.core.application import checks, strategies
 from fleet.hub.core.policy import ResolvedPolicy
 from fleet.hub.core.run import waves
@@ -171,6 +171,8 @@ def _limits(wave: Wave | ResolvedPolicy, where: str) -> Iterator[str]:
     budget = wave.failure_budget
     if budget is not None and not amounts.is_valid(budget):
         yield f"{where}.failureBudget: {budget} is no amount: write a number or 0%…100%"
+    if wave.order_by is not None and not re.fullmatch(ORDER, wave.order_by):
+        yield f"{where}.orderBy: {wave.order_by} is no order: {ORDER_HELP}"
     yield from _concurrency(wave.max_concurrency, where)
     yield from checks.duration(f"{where}.progressDeadline", wave.progress_deadline)
 

@@ -41,10 +41,11 @@ def plan(
     notes += [f"{name} belongs to no wave and is left out" for name in unmatched]
     planned = []
     for wave in policy.waves:
-        names = tuple(name for name in chosen if taken.get(name) == wave.name)
+        names = [name for name in chosen if taken.get(name) == wave.name]
         if not names:
             notes.append(f"wave {wave.name} is empty and is passed at once")
-        planned.append(_planned(wave, names, policy))
+        order = wave.order_by or policy.order_by
+        planned.append(_planned(wave, _ordered(names, order, members), policy))
     unavailable = policy.unavailable_clusters
     back = policy.rollback.max_concurrency
     return Plan(
@@ -127,6 +128,25 @@ def _matches(
         return name in named
     selector = wave.cluster_selector
     return selector is not None and selector.matches(members[name].labels)
+
+
+def _ordered(
+    names: Sequence[ClusterName], order: str, members: Mapping[ClusterName, Member]
+) -> tuple[ClusterName, ...]:
+    """By name, as they come, or by `label:<key>`."""
+    label = order.partition(":")[2]
+    return tuple(
+        sorted(names, key=lambda name: _rank(members[name].labels.get(label, "")))
+        if label
+        else names
+    )
+
+
+def _rank(value: str) -> tuple[int, int, str]:
+    """Numbers by their size, then words, then nothing."""
+    if value.isdecimal():
+        return 0, int(value), ""
+    return (1 if value else 2), 0, value
 
 
 def _planned(wave: Wave, names: tuple[ClusterName, ...], policy: ResolvedPolicy) -> PlannedWave:

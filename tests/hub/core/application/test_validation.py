@@ -207,6 +207,12 @@ CASES = [
         id="a wave names a stranger",
     ),
     pytest.param(
+        [wave(orderBy="risk")],
+        "spec.deliveryPolicy.waves[0].orderBy: risk is no order: write name, or label:<key>, for "
+        "example label:risk",
+        id="an order by nothing",
+    ),
+    pytest.param(
         [wave(maxConcurrency=0)],
         "spec.deliveryPolicy.waves[0].maxConcurrency: 0 lets nothing start: write at least 1, or "
         "use paused: true",

@@ -103,6 +103,28 @@ def test_waves(
     assert sizes(split(*given, **policy_)) == expected
 
 
+RISKS = {"a": "9", "b": "10", "c": "", "d": "low", "e": "9"}
+RISKY = {name: gen.member(name, **({"risk": risk} if risk else {})) for name, risk in RISKS.items()}
+
+
+@pytest.mark.parametrize(
+    ("wave", "policy_", "order"),
+    [
+        pytest.param({}, {}, "abcde", id="by name"),
+        pytest.param({"orderBy": "label:risk"}, {}, "aebdc",
+                     id="numbers by their size, words, then who has none; equal ones by name"),
+        pytest.param({}, {"orderBy": "label:risk"}, "aebdc", id="as the policy says"),
+        pytest.param({"orderBy": "name"}, {"orderBy": "label:risk"}, "abcde",
+                     id="the wave goes before the policy"),
+    ],
+)  # fmt: skip
+def test_the_order_of_a_wave(wave: dict[str, Any], policy_: dict[str, Any], order: str) -> None:
+    body = {"waves": [{"name": "all", "remaining": True, **wave}], **policy_}
+    resolved = policy.resolve(DeliveryPolicy.model_validate(body), gen.fleet())
+    plan = waves.plan(resolved, tuple(RISKY), RISKY)  # type: ignore[arg-type]
+    assert "".join(plan.waves[0].clusters) == order
+
+
 @pytest.mark.parametrize(
     ("given", "policy_", "reason", "message"),
     [

@@ -207,6 +207,9 @@ class UnavailableClusters(Model):
     when they count against the budget; Skip leaves them out until they are back."""
     timeout: Duration = "2h"
     """How long a member may be put off or block."""
+    accept_unknown_engine: bool = False
+    """Whether members count whose engine is External and has no Lease: its API server is heard of,
+    and that it lives is taken for granted."""
 
 
 class RollbackPolicy(Model):

@@ -110,6 +110,8 @@ class Plan(Model):
     """What becomes of a member that cannot be reached when it is its turn."""
     unavailable_timeout_seconds: int = 7_200
     """How long a member that cannot be reached is put off, or blocks."""
+    accept_unknown_engine: bool = False
+    """Whether an External engine without a Lease is taken to live."""
     membership: Literal["Append", "NextRun", "Abort"] = "NextRun"
     """What becomes of a member that joins during the run."""
     min_interval_seconds: Annotated[int, Field(ge=0)] = 0

@@ -115,6 +115,19 @@ def lose(member: Member, at: datetime = NOON, *, reachable: bool = False) -> Mem
     )
 
 
+def unknown(member: Member) -> Member:
+    """The member with an External engine that has no Lease."""
+    reason, message = freshness.UNKNOWN, "the engine has no Lease"
+    return replace(
+        member,
+        cluster=_fresh(member.cluster, False, reason, NOON),
+        fresh=False,
+        has_unknown_engine=True,
+        reason=reason,
+        message=message,
+    )
+
+
 def regain(member: Member, at: datetime = NOON) -> Member:
     """The member with fresh reports again."""
     cluster = _fresh(member.cluster, True, "Reachable", at)
@@ -123,6 +136,7 @@ def regain(member: Member, at: datetime = NOON) -> Member:
         cluster=cluster,
         reachable=True,
         fresh=True,
+        has_unknown_engine=False,
         reason="",
         message="",
         connecting_until=None,

@@ -188,6 +188,11 @@ def silence(world: World, *names: str) -> World:
     return _members(world, names, lambda member: gen.lose(member, world.now, reachable=True))
 
 
+def forget(world: World, *names: str) -> World:
+    """Their engines are External and have no Lease; their API servers answer."""
+    return _members(world, names, gen.unknown)
+
+
 def deliver(world: World, image: str, **policy: Any) -> World:
     """The tenant writes another image."""
     generation = world.application.metadata.generation + 1
@@ -365,6 +370,7 @@ def _observed(world: World, item: ClusterRollout, looked: Objects | None) -> Dis
         hub=HUB,
         rendered=rendered,
         render_error=error,
+        accepts_unknown_engine=run is not None and run.spec.plan.accept_unknown_engine,
         run_phase=run.status.phase if run else None,
         weight=weights.here(run, member.labels) if run and member else None,
         rollouts=engine.seen(there),

@@ -103,6 +103,27 @@ def test_what_blocks_for_too_long_counts(budget: int, phase: RunPhase, started: 
     assert (here.run.status.phase, "".join(here.started)) == (phase, started)
 
 
+def test_an_engine_of_which_nothing_is_known_is_accepted_where_the_policy_says_so() -> None:
+    """It is External, and its Rollout says all there is to know."""
+    waiting = settled(world.forget(world.new("a", "b"), "a"))
+    assert (waiting.started, waiting.run.status.reason) == (["b"], "Deferred")
+    accepting = {"unavailableClusters": {"acceptUnknownEngine": True}}
+    here = settled(world.forget(world.new("a", "b", **accepting), "a"))
+    assert (here.started, here.run.status.phase) == (["a", "b"], RunPhase.SUCCEEDED)
+    assert here.cluster("a").status.last_good.run == here.run.name
+    lost = settled(world.deliver(world.lose(here, "a"), "shop:v2", **accepting))
+    assert (lost.started[2:], lost.run.status.reason) == (["b"], "Deferred"), "none to accept"
+
+
+def test_a_member_of_an_unknown_engine_that_joins_gets_a_run_of_its_own() -> None:
+    accepting = {"unavailableClusters": {"acceptUnknownEngine": True}}
+    here = settled(world.new("a", "b", **accepting))
+    c = gen.unknown(gen.member("c"))
+    here = replace(here, members=here.members | {c.name: c}, objects={**here.objects, c.name: {}})
+    done = settled(here)
+    assert (done.run.spec.trigger, done.started) == ("MembersJoined", ["a", "b", "c"])
+
+
 def test_a_person_can_leave_out_what_blocks() -> None:
     done = settled(replace(away("Block"), request="skip/1/a"), 20)
     assert done.started == ["b", "c"]

@@ -17,7 +17,7 @@ from fleet.api.application import Application
 from fleet.api.clusterrollout import ClusterRollout
 from fleet.api.fleet import Fleet
 from fleet.api.fleetrollout import FleetRollout, Plan
-from fleet.api.membercluster import MemberCluster
+from fleet.api.membercluster import EngineMode, MemberCluster
 from fleet.api.names import ClusterName
 from fleet.cli import files, render
 from fleet.cli.runs import place
@@ -235,10 +235,12 @@ def member(cluster: MemberCluster) -> Member:
     seen = conditions.find(cluster.status.conditions, freshness.FRESH)
     reachable = status.reachable is not False
     fresh = reachable and (seen is None or seen.status == "True")
+    is_unknown = seen is not None and seen.reason == freshness.UNKNOWN and not status.engine.version
     return Member(
         cluster=cluster,
         reachable=reachable,
         fresh=fresh,
+        has_unknown_engine=is_unknown and cluster.spec.engine.mode is EngineMode.EXTERNAL,
         message="" if fresh else status.message or status.engine.message,
     )
 

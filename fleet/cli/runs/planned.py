@@ -90,6 +90,7 @@ def lines(inputs: Inputs, due: Due, width: int | None) -> list[Text]:
         result += page.labelled("Left out", f"{name}: {why}", width)
     for name in (name for wave in due.plan.waves for name in wave.clusters):
         found = next(one for key, one in inputs.observed.members.items() if key == name)
+        found = found.accepted if due.plan.accept_unknown_engine else found
         if not found.fresh:
             what = AWAY[due.plan.unavailable]
             why = found.message or "no fresh reports"

@@ -32,6 +32,7 @@ def rules(planned: Plan) -> list[str]:
     said += ["halts at the first failed analysis"] * planned.halt_on_first_failed_analysis
     most = tables.length(planned.unavailable_timeout_seconds)
     said += [f"{planned.unavailable} for members out of reach, {most} at most"]
+    said += ["External engines without a Lease count"] * planned.accept_unknown_engine
     if planned.min_interval_seconds:
         said += [f"{tables.length(planned.min_interval_seconds)} between two starts"]
     if planned.traffic_percent < 100:

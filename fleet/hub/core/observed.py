@@ -5,7 +5,7 @@ them. A failed render or an unreachable member is a value here, so that a plan c
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +42,8 @@ class Member:
     reason: str = "Unreachable"
     message: str = ""
     """Why it is not reachable or not fresh, as a sentence."""
+    has_unknown_engine: bool = False
+    """Its engine is External and has no Lease: nothing tells whether it lives."""
     connecting_until: datetime | None = None
     """Until when it is waited for as one that the hub has just met; None where it is not."""
     server: str = ""
@@ -61,6 +63,13 @@ class Member:
     def uid(self) -> str:
         """The MemberCluster's identity: one that is made anew under its name is another."""
         return self.cluster.metadata.uid
+
+    @property
+    def accepted(self) -> "Member":
+        """As one whose reports count, for a policy that accepts unknown engines."""
+        if not (self.has_unknown_engine and self.reachable):
+            return self
+        return replace(self, fresh=True, reason="Reachable", message="", connecting_until=None)
 
     def is_meant(self, want: Want) -> bool:
         """Whether `want` was decided for this MemberCluster, and not for one of its name before."""
@@ -133,6 +142,11 @@ class RunObserved:
     fleet: frozenset[str] | None = None
     """Names of the fleet's members as it is now; None where that is not known, or it is empty."""
 
+    @property
+    def accepting(self) -> "RunObserved":
+        """The same for a run that accepts unknown engines."""
+        return replace(self, members={name: one.accepted for name, one in self.members.items()})
+
     def has(self, name: str) -> bool:
         """Whether that cluster belongs to the fleet still, as far as is known."""
         return self.fleet is None or name in self.fleet
@@ -154,6 +168,8 @@ class DispatchObserved:
     when that is done."""
     force: bool = False
     """`onConflict: Force` of the wanted run."""
+    accepts_unknown_engine: bool = False
+    """Its `acceptUnknownEngine`."""
     run_phase: RunPhase | None = None
     """Where the wanted run stands; None where it is not known."""
     weight: int | None = None

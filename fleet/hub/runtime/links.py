@@ -209,7 +209,7 @@ class Link:
                 is_known=False,
                 known_for=now - self.met_at,
             )
-        signs = self.signs
+        signs, leases = self.signs, handle.informers[LEASES].synced
         age = connectivity.lease_age(changed=signs.lease_changed, since=signs.since, now=now)
         return Sight(
             name=self.key[1],
@@ -220,6 +220,7 @@ class Link:
             silence=handle.age(ROLLOUTS),
             is_listed=handle.informers[ROLLOUTS].synced.is_set(),
             lease_age=None if self.term is None else age,
+            lacks_lease=self.term is None and leases.is_set() and self.problem(LEASES) is None,
             known_for=now - self.met_at,
         )
 

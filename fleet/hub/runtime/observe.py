@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from fleet.api import Application, ClusterRollout, FleetRollout, MemberCluster
-from fleet.api.fleetrollout import Asked, RunPhase, Snapshot
+from fleet.api.fleetrollout import Asked, Snapshot
+from fleet.api.membercluster import EngineMode
 from fleet.api.names import (
     REQUEST_ANNOTATION,
     REQUESTED_BY_ANNOTATION,
@@ -55,6 +56,7 @@ def member(hub: Context, cluster: MemberCluster) -> Member:
         cluster=cluster,
         reachable=believed.reachable,
         fresh=believed.fresh,
+        has_unknown_engine=believed.leaseless and cluster.spec.engine.mode is EngineMode.EXTERNAL,
         reason=believed.reason,
         message=believed.message,
         connecting_until=link.connecting_until if link and believed.connecting else None,
@@ -146,19 +148,21 @@ def dispatch(
     Where own templates are to be printed first, another look is asked for when that is done.
     """
     cluster = hub.stores.memberclusters.get((item.namespace, item.spec.cluster))
-    found = member(hub, cluster) if cluster else None
+    there = member(hub, cluster) if cluster else None
     # Nothing is rendered for one that nothing can be written to.
-    answering = cluster if found is not None and found.reachable else None
-    rendered, error, is_printing, force = _rendered(hub, item, answering)
+    answering = cluster if there is not None and there.reachable else None
+    found = _wanted_run(hub, item)
+    rendered, error, is_printing = _rendered(hub, item, answering, found)
     return DispatchObserved(
-        member=found,
+        member=there,
         hub=hub.identity,
         rendered=rendered,
         render_error=error,
         is_printing=is_printing,
-        force=force,
-        run_phase=_phase(hub, item),
-        weight=_weight_here(hub, item, cluster) if cluster is not None else None,
+        force=found is not None and found.spec.plan.on_conflict == "Force",
+        accepts_unknown_engine=found is not None and found.spec.plan.accept_unknown_engine,
+        run_phase=found.status.phase if found is not None else None,
+        weight=weights.here(found, cluster.metadata.labels) if found and cluster else None,
         rollouts=_rollouts(hub, item, rendered),
         siblings=_siblings(hub, item),
         looked_up=looked_up,
@@ -225,38 +229,34 @@ def _own(hub: Context, item: Application) -> Own | None:
 
 
 def _rendered(
-    hub: Context, item: ClusterRollout, cluster: MemberCluster | None
-) -> tuple[tuple[Rendered, ...], str, bool, bool]:
-    """(manifests, why there are none, whether that ends by itself, whether conflicts are forced) of
-    the wanted run."""
+    hub: Context, item: ClusterRollout, cluster: MemberCluster | None, found: FleetRollout | None
+) -> tuple[tuple[Rendered, ...], str, bool]:
+    """(manifests, why there are none, whether that ends by itself) of the wanted run."""
     want = item.spec.want
     if want is None or cluster is None or item.metadata.deletion_timestamp is not None:
-        return (), "", False, False
-    found = hub.stores.runs.get((item.namespace, want.run))
+        return (), "", False
     if found is None:
-        return (), f"run {want.run} does not exist any more", False, False
+        return (), f"run {want.run} does not exist any more", False
     fleet_name = found.spec.application.spec.destination.fleet
     fleet = hub.stores.fleets.get((item.namespace, fleet_name))
     if fleet is None:
-        return (), f"there is no Fleet {fleet_name}", False, False
-    force = found.spec.plan.on_conflict == "Force"
+        return (), f"there is no Fleet {fleet_name}", False
     try:
         rendered = hub.renders.render(
             found.spec.application, item.namespace, cluster, fleet, found.spec.revision
         )
     except UserError as error:
-        return (), str(error), False, force
+        return (), str(error), False
     except Unrendered as gap:
         gap.then(hub.queues.dispatches.add, (item.namespace, item.name))
-        return (), str(gap), True, force
-    return rendered, "", False, force
+        return (), str(gap), True
+    return rendered, "", False
 
 
-def _phase(hub: Context, item: ClusterRollout) -> RunPhase | None:
-    """Where the wanted run stands."""
+def _wanted_run(hub: Context, item: ClusterRollout) -> FleetRollout | None:
+    """The run whose snapshot the cluster shall have, if it is there."""
     want = item.spec.want
-    found = hub.stores.runs.get((item.namespace, want.run)) if want is not None else None
-    return found.status.phase if found is not None else None
+    return hub.stores.runs.get((item.namespace, want.run)) if want is not None else None
 
 
 def _weight(hub: Context, item: FleetRollout, owner: Application) -> int | None:
@@ -266,13 +266,6 @@ def _weight(hub: Context, item: FleetRollout, owner: Application) -> int | None:
         run.spec.number for run in hub.stores.runs_of.get((owner.namespace, owner.name)).values()
     )
     return occasion.weight(owner, fleet, item, newest)
-
-
-def _weight_here(hub: Context, item: ClusterRollout, cluster: MemberCluster) -> int | None:
-    """The live weight that the wanted run has for this cluster."""
-    want = item.spec.want
-    found = hub.stores.runs.get((item.namespace, want.run)) if want is not None else None
-    return weights.here(found, cluster.metadata.labels) if found is not None else None
 
 
 def _siblings(hub: Context, item: ClusterRollout) -> dict[ClusterName, ClusterRollout]:

@@ -211,6 +211,7 @@ def poke(hub: Context, link: Link) -> None:
         hub.queues.members.add(link.key)
     believed = link.look(now)
     came = believed.fresh and not link.told.fresh
+    came = came or (believed.leaseless and not link.told.leaseless)
     if not is_news(link.told, believed):
         link.told = believed
         return

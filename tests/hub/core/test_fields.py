@@ -278,6 +278,7 @@ MOODS: Mapping[str, tuple[Mapping[int, Event], str]] = {
         {2: lambda here: joined(here, "e"), 6: lambda here: left(here, "b")},
         "",
     ),
+    "of one engine nothing is known": ({0: lambda here: world.forget(here, "a")}, ""),
     "two go": ({0: lambda here: left(left(here, "b"), "c")}, ""),
     "it is deleted": ({20: lambda here: delete(world.lose(here, "d"))}, ""),
     "it goes back": ({20: ask("rollback/1")}, ""),

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from fleet.api.membercluster import EngineMode, EngineSpec
 from fleet.api.names import (
     ENGINE_LEASE,
     ENGINE_NAMESPACE,
@@ -180,6 +181,22 @@ async def test_standing(
     found = link.connectivity(desk.clock.monotonic())
     assert (found.reachable, found.fresh) == (reachable, fresh)
     assert (found.reason, found.message) == (reason, message)
+
+
+async def test_an_external_engine_without_a_lease_is_known_to_be_unknown(desk: Desk) -> None:
+    link, cluster = desk.link("eu-7"), desk.hub.stores.memberclusters[TENANT, "eu-7"]
+    assert link.handle is not None
+    link.handle.informers[LEASES].synced.set()
+    external = EngineSpec(mode=EngineMode.EXTERNAL)
+    spec = cluster.spec.model_copy(update={"engine": external})
+    other = cluster.model_copy(update={"spec": spec})
+    assert not observe.member(desk.hub, other).has_unknown_engine, "it renews its Lease"
+    no_lease(desk, link)
+    triggers.poke(desk.hub, link)
+    assert observe.member(desk.hub, other).has_unknown_engine
+    assert not observe.member(desk.hub, cluster).has_unknown_engine, "the hub keeps it"
+    link.handle.informers[LEASES].synced.clear()
+    assert not observe.member(desk.hub, other).has_unknown_engine, "nobody has looked yet"
 
 
 def test_a_member_is_met_when_its_membercluster_is_first_seen() -> None:

@@ -144,6 +144,18 @@ async def test_a_member_that_lacks_it_does(desk: Desk, item: Any) -> None:
     assert asked(desk) == ["checkout"]
 
 
+async def test_a_member_that_lacks_nothing_but_a_lease_may_get_what_it_lacks(desk: Desk) -> None:
+    """There may be a policy that accepts that."""
+    desk.hub.stores.items.end(desk.hub.stores.items[TENANT, "checkout.eu-3"].manifest())
+    empty(desk)
+    link = desk.link("eu-3")
+    assert link.handle is not None
+    leases = link.handle.informers[LEASES].store
+    leases.replace([], leases.moment)
+    assert link.told.leaseless
+    assert [*desk.queues.applications.later] == [(TENANT, "checkout")]
+
+
 async def test_a_report_of_one_rollout_reads_no_other(desk: Desk) -> None:
     """The store counts who looks: a member may hold hundreds of them."""
 

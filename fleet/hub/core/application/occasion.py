@@ -17,7 +17,7 @@ from fleet.api.names import ClusterName
 from fleet.hub.core import policy, weights
 from fleet.hub.core.application import aside
 from fleet.hub.core.cluster import standing
-from fleet.hub.core.observed import ApplicationObserved
+from fleet.hub.core.observed import ApplicationObserved, Member
 from fleet.hub.core.policy import FEW, ResolvedPolicy
 from fleet.hub.core.run import waves
 from fleet.hub.core.run.membership import MEMBERS_CHANGED
@@ -91,7 +91,7 @@ def _given_by_clusters(
     }
     left = _left_out(newest, observed)
     here = (name for name in proposal.chosen if name not in left)
-    answering = tuple(name for name in here if observed.members[name].fresh)
+    answering = tuple(name for name in here if _answers(observed.members[name], proposal))
     changed = tuple(
         name
         for name in answering
@@ -106,6 +106,12 @@ def _given_by_clusters(
     if not joined:
         return None
     return Occasion(trigger="MembersJoined", clusters=joined, revision=proposal.revision)
+
+
+def _answers(member: Member, proposal: Proposal) -> bool:
+    """Whether a run would let it go."""
+    accepts = proposal.policy.unavailable_clusters.accept_unknown_engine
+    return (member.accepted if accepts else member).fresh
 
 
 def weight(

@@ -42,6 +42,8 @@ def decide(item: ClusterRollout, observed: DispatchObserved, now: datetime) -> D
     # Another MemberCluster of the same name is not the one for which this was wished.
     member = observed.member
     member = member if member is not None and member.is_meant(want) else None
+    if member is not None and observed.accepts_unknown_engine:
+        member = member.accepted
     if member is None or not member.reachable:
         return _unreachable(item, member, now)
     if standing.is_replaced(item, member):

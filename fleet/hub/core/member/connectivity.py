@@ -62,6 +62,8 @@ class Sight:
     lease_age: float | None = 0.0
     """Since the engine's Lease was seen to change: None where there is none, infinite where that
     has not been seen yet."""
+    lacks_lease: bool = False
+    """Leases have been listed, and the engine's is not among them."""
     known_for: float = math.inf
     """Since the hub met it: since it saw its MemberCluster, and began itself."""
 
@@ -74,6 +76,8 @@ class Connectivity:
     fresh: bool = False
     connecting: bool = False
     """Not believed yet, for it has just been met; nothing that was seen speaks against it."""
+    leaseless: bool = False
+    """It would be believed, had its engine a Lease."""
     reason: str = "Unreachable"
     message: str = ""
 
@@ -117,6 +121,7 @@ def of(sight: Sight) -> Connectivity:
     return Connectivity(
         reachable=True,
         connecting=is_new and doubt.reason == freshness.UNKNOWN,
+        leaseless=sight.lacks_lease and doubt.reason == freshness.UNKNOWN,
         reason=doubt.reason,
         message=doubt.message,
     )

@@ -23,6 +23,9 @@ FRESH = "Fresh"
 """Condition of a MemberCluster: its reports count. Its time is that of the loss, also over a
 restart of the hub."""
 
+REACHABLE = "Reachable"
+"""Condition of a MemberCluster: its API server answers."""
+
 ISOLATION_SHARE, ISOLATION_LEAST, ISOLATION_WINDOW = 0.3, 3, 60.0
 """More than this part of the members, and so many, lost within so many seconds: it is the hub."""
 ISOLATION_END = 600.0
@@ -43,9 +46,9 @@ def doubt(*, watch_age: float, lease_age: float | None) -> Doubt | None:
     `lease_age` counts since the last observed change of the engine's Lease: None where there is no
     Lease, infinite where no change has been seen yet.
     """
-    if lease_age is None:
+    if lease_age is None and watch_age <= WATCH_SECONDS:
         return Doubt(reason=UNKNOWN, message="the engine has no Lease")
-    if lease_age > LEASE_SECONDS:
+    if lease_age is not None and lease_age > LEASE_SECONDS:
         if lease_age == float("inf"):
             return Doubt(
                 reason=UNKNOWN,
@@ -70,6 +73,12 @@ def lasts(*, watch_age: float, lease_age: float | None) -> float:
 def lost_since(cluster: MemberCluster) -> datetime | None:
     """Since when its reports do not count; None while they do, and while that is not known."""
     seen = conditions.find(cluster.status.conditions, FRESH)
+    return seen.last_transition_time if seen is not None and seen.status == "False" else None
+
+
+def silent_since(cluster: MemberCluster) -> datetime | None:
+    """Since when its API server does not answer; None while it does, or that is not known."""
+    seen = conditions.find(cluster.status.conditions, REACHABLE)
     return seen.last_transition_time if seen is not None and seen.status == "False" else None
 
 

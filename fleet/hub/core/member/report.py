@@ -33,9 +33,11 @@ def member(
     """The status to write; it does not move while nothing does. A token ends by the clock on the
     wall, which is ahead of `now` by `drift`."""
     old = cluster.status
-    reachable = condition("Reachable", believed.reachable, believed.reason, believed.message)
+    reachable = condition(
+        freshness.REACHABLE, believed.reachable, believed.reason, believed.message
+    )
     if believed.reachable:
-        reachable = condition("Reachable", True, "Reachable")
+        reachable = condition(freshness.REACHABLE, True, "Reachable")
     seen = None if believed.reachable else old.last_seen or (now if old.reachable else None)
     return MemberClusterStatus(
         observed_generation=cluster.metadata.generation,

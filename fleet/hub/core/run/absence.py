@@ -79,7 +79,7 @@ def in_soak(moment: Moment, row: Row, member: Member, item: ClusterRollout) -> R
 
 def _counted(moment: Moment, row: Row, member: Member, *, since: datetime) -> Row:
     """Until when it is put off, or that it counts now; the time before `since` does not."""
-    lost = freshness.lost_since(member.cluster)
+    lost = _lost(moment, member)
     if lost is None or moment.observed.isolated:
         return row
     end = _end(moment, max(lost, since))
@@ -87,6 +87,15 @@ def _counted(moment: Moment, row: Row, member: Member, *, since: datetime) -> Ro
         return replace(row, due=end)
     phase = row.phase if member.reachable else ClusterPhase.UNREACHABLE
     return replace(row, phase=phase, reason=member.reason, counted=True)
+
+
+def _lost(moment: Moment, member: Member) -> datetime | None:
+    """Since when its reports do not count. One whose engine has never been known was lost when its
+    API server was."""
+    lost = freshness.lost_since(member.cluster)
+    if lost is None or not moment.run.spec.plan.accept_unknown_engine:
+        return lost
+    return max(lost, freshness.silent_since(member.cluster) or lost)
 
 
 def _end(moment: Moment, lost: datetime) -> datetime:

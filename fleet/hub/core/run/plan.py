@@ -51,6 +51,8 @@ a thousand may go at once, a failure of the first stops nine hundred."""
 
 def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     """What the run does now, what it reports, and when to look again."""
+    if run.spec.plan.accept_unknown_engine:
+        observed = observed.accepting
     begun, lapsed = _lapsed(run, _begun(run, observed, now), observed)
     before, news = membership.joined(run, begun, observed)
     looked = rows.look(run.model_copy(update={"status": before}), observed, now)

@@ -57,6 +57,7 @@ def plan(
         membership=policy.membership_changes,
         **_limits(policy.limits, policy.waves),
         unavailable_timeout_seconds=durations.seconds(unavailable.timeout),
+        accept_unknown_engine=unavailable.accept_unknown_engine,
         on_conflict=policy.on_conflict,
         notes=tuple(notes[:NOTES]),
     )

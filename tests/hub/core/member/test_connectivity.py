@@ -67,6 +67,20 @@ def test_what_is_believed(
 
 
 @pytest.mark.parametrize(
+    ("seen", "leaseless"),
+    [
+        pytest.param({}, True, id="a Lease is all that lacks"),
+        pytest.param({"lacks_lease": False}, False, id="whether there is one has not been seen"),
+        pytest.param({"silence": 91.0}, False, id="nothing is heard of its Rollouts either"),
+        pytest.param({"problem": BROKEN, "silence": 6.0}, False, id="it does not answer"),
+    ],
+)
+def test_who_lacks_nothing_but_a_lease(seen: dict[str, object], leaseless: bool) -> None:
+    given = {"lease_age": None, "lacks_lease": True, **seen}
+    assert connectivity.of(sight(**given)).leaseless is leaseless
+
+
+@pytest.mark.parametrize(
     ("error", "reason", "message"),
     [
         pytest.param(UserError("KubeconfigRefused", "exec"), "KubeconfigRefused", "exec",
@@ -149,6 +163,7 @@ def test_the_age_of_a_lease(changed: float, since: float, age: float) -> None:
         pytest.param(Connectivity(reason="Unreachable", message="for 30 s"), True, id="a reason"),
         pytest.param(Connectivity(reason="Stale", reachable=True), True, id="it answers"),
         pytest.param(Connectivity(reason="Stale", connecting=True), True, id="it is waited for"),
+        pytest.param(Connectivity(reason="Stale", leaseless=True), True, id="it lacks a Lease"),
     ],
 )
 def test_what_is_news(after: Connectivity, news: bool) -> None:

@@ -12,7 +12,8 @@ from fleet.hub.core.member import freshness
         pytest.param(90.0, 30.0, None, id="both just fresh enough"),
         pytest.param(0.0, 30.1, "Stale", id="the Lease stands still"),
         pytest.param(90.1, 0.0, "Stale", id="the watch is silent"),
-        pytest.param(0.0, None, "EngineUnknown", id="no Lease"),
+        pytest.param(90.0, None, "EngineUnknown", id="no Lease"),
+        pytest.param(90.1, None, "Stale", id="no Lease, and the watch is silent"),
         pytest.param(0.0, float("inf"), "EngineUnknown", id="no change of the Lease seen yet"),
     ],
 )

@@ -1,8 +1,10 @@
 """The planner and members that do not answer: put off, kept waiting for, counted, back again."""
 
+from dataclasses import replace
+
 import pytest
 
-from fleet.api.conditions import condition
+from fleet.api.conditions import condition, updated
 from fleet.api.fleetrollout import ClusterPhase, RunPhase, WaveStatus
 from fleet.hub.core.run import plan
 from tests.conftest import NOON
@@ -70,6 +72,17 @@ def test_one_that_is_left_out_until_it_is_back_says_so() -> None:
     (row,) = answer.status.clusters
     assert (row.phase, row.message) == ("Skipped", "left out until it is back: connection refused")
     assert answer.status.message == "1 of 2 clusters updated, 1 skipped: a"
+
+
+def test_one_whose_engine_was_never_known_is_lost_when_its_api_server_is() -> None:
+    member = gen.lose(gen.member("a"), NOON - 600 * MINUTE)
+    status = member.cluster.status
+    known = updated(status.conditions, lost_since(NOON), NOON + 5 * MINUTE)
+    status = status.model_copy(update={"conditions": known})
+    member = replace(member, cluster=member.cluster.model_copy(update={"status": status}))
+    run = begun(gen.run(gen.wave("all", "a"), accept_unknown_engine=True))
+    answer = plan.next(run, replace(observed("a"), members={member.name: member}), NOON)
+    assert answer.status.message.endswith("counts as failed at 14:05:00Z")
 
 
 def test_an_isolated_hub_counts_nobody_as_failed() -> None:

@@ -75,20 +75,23 @@ def judge(
     """The verdict. `requests` is how many requests the window holds, `stable` what the stable
     revision has; None where there is nothing to compare with. Before a whole window has passed
     (not `is_whole`), no data means that it is too early, whatever `noData` says."""
-    least, compared = metric.min_sample_size, metric.compare_to_stable and stable
-    asked = (answer, *((requests,) if least else ()), *((compared,) if compared else ()))
-    error = next((item.error for item in asked if item.error), "")
+    least, policy = metric.min_sample_size, metric.no_data if is_whole else NoData.HOLD
+    error = answer.error or (requests.error if least else "")
     if error:
         return Judgement(verdict=Verdict.ERROR, message=error)
-    if answer.value is None or (compared and compared.value is None):
-        whose = "new" if answer.value is None else "stable"
-        policy = metric.no_data if is_whole else NoData.HOLD
-        return Judgement(verdict=NO_DATA[policy], message=_nothing(metric, whose))
+    if answer.value is None:
+        return Judgement(verdict=NO_DATA[policy], message=_nothing(metric, "new"))
     if least and (requests.value or 0.0) < least:
         seen = int(requests.value or 0)
         message = f"{seen} requests seen, minSampleSize is {least}"
         return Judgement(verdict=Verdict.INCONCLUSIVE, message=message)
-    return _weighed(metric, answer.value, compared.value if compared else None)
+    found = _weighed(metric, answer.value, stable.value if stable else None)
+    if stable is None or metric.compare_to_stable is None or found.verdict is not Verdict.PASSED:
+        return found  # what is bad by itself is bad, whatever is known of the stable revision
+    if stable.value is None:
+        said = NO_DATA[policy] if not stable.error else Verdict.ERROR
+        return Judgement(verdict=said, message=stable.error or _nothing(metric, "stable"))
+    return found
 
 
 def _nothing(metric: Metric, whose: str) -> str:

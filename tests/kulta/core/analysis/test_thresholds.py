@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fleet.api.analysis import Analysis, Metric
+from fleet.api.analysis import Analysis, Metric, NoData
 from fleet.kulta.core.analysis import thresholds
 from fleet.kulta.core.analysis.thresholds import Answer, Counts, Verdict
 
@@ -125,6 +125,20 @@ def test_comparison_with_stable(
 ) -> None:
     answers = Answer(value=value), Answer(), Answer(value=stable)
     assert thresholds.judge(asked(**conditions), *answers).verdict is verdict
+
+
+@pytest.mark.parametrize("policy", NoData)
+@pytest.mark.parametrize(
+    "stable",
+    [
+        pytest.param(Answer(), id="no data of the stable one"),
+        pytest.param(Answer(error="down"), id="no answer about it"),
+    ],
+)
+def test_what_is_bad_by_itself_needs_no_comparison(stable: Answer, policy: NoData) -> None:
+    wish = asked(**TENTH, threshold=5, no_data=policy)
+    found = thresholds.judge(wish, Answer(value=50.0), Answer(), stable)
+    assert (found.verdict, found.limit) == (Verdict.FAILED, 5.0)
 
 
 def test_first_revision_is_compared_with_nothing() -> None:

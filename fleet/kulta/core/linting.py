@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fleet.api import meta, names, rules, schema, structure
+from fleet.api.analysis import Analysis
 from fleet.api.rollout import Rollout
 from fleet.api.structure import Problem
 from fleet.kit import addresses
@@ -70,7 +71,7 @@ def problems(manifest: Mapping[str, Any]) -> tuple[Problem, ...]:
         _mend(tree, fresh)
     if rollout is not None:
         said = [_of(text) for text in validation.problems(rollout.spec, rollout.name)]
-        said += _idle(rollout)
+        said += (*_idle(rollout), *_ambiguous(rollout))
         found += told + [item for item in said if not _is_consequence(item.path, told)]
     else:
         found += told
@@ -80,18 +81,46 @@ def problems(manifest: Mapping[str, Any]) -> tuple[Problem, ...]:
 
 def _idle(rollout: Rollout) -> Iterator[Problem]:
     """What the API server takes, and what would do nothing of what it is there for."""
-    wish = rollout.spec.strategy
-    known = {"simple": wish.simple, "canary": wish.canary, "blueGreen": wish.blue_green}
-    for name, strategy in known.items():
-        if strategy and strategy.analysis and not strategy.analysis.metrics:
+    for path, analysis in _analyses(rollout):
+        if not analysis.metrics:
             yield Problem(
-                path=f"spec.strategy.{name}.analysis.metrics",
+                path=f"{path}.metrics",
                 text="is empty, so that nothing is judged; write for example "
                 "[{name: error-rate, threshold: 5}], or leave out analysis",
+            )
+    wish = rollout.spec.strategy.simple
+    for number, metric in enumerate(wish.analysis.metrics if wish and wish.analysis else ()):
+        if metric.compare_to_stable is not None:
+            yield Problem(
+                path=f"spec.strategy.simple.analysis.metrics[{number}].compareToStable",
+                text="has nothing to compare with: nobody gets the stable revision any more when a "
+                "simple rollout is judged; write threshold or thresholdRange",
             )
     if rollout.spec.template and not (rollout.spec.template.get("spec") or {}).get("containers"):
         text = "is empty; write what shall run, for example [{name: app, image: shop:v1}]"
         yield Problem(path="spec.template.spec.containers", text=text)
+
+
+def _ambiguous(rollout: Rollout) -> Iterator[Problem]:
+    """Metrics of one name. The CRD refuses them; the engine goes on with those that it has."""
+    for path, analysis in _analyses(rollout):
+        known = [metric.name for metric in analysis.metrics]
+        for number, name in enumerate(known):
+            if name in known[:number]:
+                yield Problem(
+                    path=f"{path}.metrics[{number}].name",
+                    text=f"{name} comes twice, and statuses and messages go by the name; "
+                    "write another one, with a query",
+                )
+
+
+def _analyses(rollout: Rollout) -> Iterator[tuple[str, Analysis]]:
+    """Each with its path."""
+    wish = rollout.spec.strategy
+    known = {"simple": wish.simple, "canary": wish.canary, "blueGreen": wish.blue_green}
+    for name, strategy in known.items():
+        if strategy is not None and strategy.analysis is not None:
+            yield f"spec.strategy.{name}.analysis", strategy.analysis
 
 
 def _uncallable(node: Any, path: str) -> Iterator[Problem]:

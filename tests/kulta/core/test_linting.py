@@ -28,6 +28,7 @@ BAD = {
 SAID = Path(__file__).parents[2] / "golden" / "lint.txt"
 HEADER = {"name": "X-Variant", "value": "b"}
 TOO_LONG = "169h"
+BESIDE = {"name": "latency-p95", "compareToStable": {"maxIncrease": "10%"}}
 
 
 def told(manifest: dict[str, Any]) -> list[str]:
@@ -235,6 +236,13 @@ def with_containers(*containers: Any) -> dict[str, Any]:
             "spec.template.spec.containers is empty; write what shall run, for example "
             "[{name: app, image: shop:v1}]",
             id="pods of nothing",
+        ),
+        pytest.param(
+            gen.manifest(strategy={"simple": {"analysis": gen.analysis(BESIDE)}}),
+            "spec.strategy.simple.analysis.metrics[0].compareToStable has nothing to compare with: "
+            "nobody gets the stable revision any more when a simple rollout is judged; "
+            "write threshold or thresholdRange",
+            id="a comparison with nobody",
         ),
         pytest.param(
             judged(prometheus={"address": "http://169.254.169.254/latest"}),

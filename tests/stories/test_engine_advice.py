@@ -126,6 +126,13 @@ def test_advice_against_thresholds_that_are_met_is_only_written_down() -> None:
     assert world.status.last_decision_source == "Threshold"
 
 
+def test_a_metric_that_decides_nothing_is_not_told_of_as_bad() -> None:
+    metric = {"name": "error-rate", "threshold": 5.0, "dryRun": True}
+    world = advised("Advised", says("Continue"), analysis=gen.analysis(metric), answer=values(9.0))
+    world.run(40)
+    assert [item.is_healthy for item in world.questions] == [True, True]
+
+
 @pytest.mark.parametrize("level", ["Advised", "Planned", "Driven"])
 def test_advice_does_not_save_a_revision_whose_metrics_fail(level: str) -> None:
     """[G5] Continue, or even Advance, whatever the level."""

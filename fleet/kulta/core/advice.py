@@ -178,7 +178,8 @@ def _is_on_trial(draft: Draft) -> bool:
 
 def _is_healthy(draft: Draft) -> bool:
     analysis = draft.status.analysis
-    verdicts = [item.verdict for item in analysis.metrics] if analysis is not None else []
+    metrics = analysis.metrics if analysis is not None else ()
+    verdicts = [item.verdict for item in metrics if not item.dry_run]
     return not {"Failed", "Error"} & set(verdicts)
 
 

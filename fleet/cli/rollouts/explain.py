@@ -63,15 +63,16 @@ def lines(told: forecast.Forecast, width: int | None) -> list[Text]:
 
 def _read(path: Path) -> Family:
     """The Rollout of a file as it would begin: without status. Raises UserError."""
-    found = [
+    rollouts = [
         item
         for _, item in files.read([path])
         if isinstance(item, dict) and item.get("kind") == names.ROLLOUTS.kind
     ]
+    found = [item for item in rollouts if not lint.foreign(item)]
+    if rollouts and not found:
+        raise UserError("InvalidSpec", f"{path}: {lint.foreign(rollouts[0])}")
     if len(found) != 1:
         raise UserError("Usage", f"{path}: {len(found)} Rollouts: write a file with one")
-    if wrong := lint.foreign(found[0]):
-        raise UserError("InvalidSpec", f"{path}: {wrong}")
     if problems := linting.problems(found[0]):
         more = f" (one of {len(problems)} problems)" if len(problems) > 1 else ""
         text = f"{path}: {problems[0]}{more}: fleet rollout lint -f {path}"

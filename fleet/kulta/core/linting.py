@@ -194,10 +194,20 @@ def _inside(holder: Any, key: Any) -> Any:
 
 def _stand_in(path: str, last: Any) -> Any:
     """Something of the right type for a place of the schema."""
-    found = _node(path)
+    return _made(_node(path), last)
+
+
+def _made(found: Mapping[str, Any], name: Any) -> Any:
+    """The least that a schema takes."""
     if "enum" in found:
         return found["enum"][0]
-    values = {"integer": 1, "number": 1, "boolean": False, "array": [], "string": f"a-{last}"}
+    if found.get("type") == "array":
+        return [_made(found.get("items", {}), name)] * found.get("minItems", 0)
+    if found.get("type") == "object":
+        known, more = found.get("properties", {}), found.get("additionalProperties", {})
+        keys = found.get("required", () if known else ("a",) * found.get("minProperties", 0))
+        return {key: _made(known.get(key, more), key) for key in keys}
+    values = {"integer": 1, "number": 1, "boolean": False, "string": f"a-{name}"}
     return found.get("minimum", values.get(found.get("type", ""), {}))
 
 

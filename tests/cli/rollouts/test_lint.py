@@ -95,6 +95,15 @@ def test_a_rollout_of_another_kind_is_not_taken_for_one_of_ours(file: Path) -> N
         f"InvalidSpec: {file}: apiVersion argoproj.io/v1alpha1 is another kind of Rollout: "
         "write kulta.io/v1beta1\n",
     )
+    file.write_text(f"{file.read_text()}---\n{GOOD}")
+    assert fleet("rollout", "explain", "-f", str(file)).returncode == 0
+
+
+def test_what_would_be_refused_is_not_explained(file: Path) -> None:
+    file.write_text(BAD.replace("setWeight: 50", "setWeight: 150"))
+    done = fleet("rollout", "explain", "-f", str(file))
+    said = "spec.strategy.canary.steps[0].setWeight must be 0-100 (is 120) (one of 2 problems)"
+    assert done.stderr == f"InvalidSpec: {file}: {said}: fleet rollout lint -f {file}\n"
 
 
 def test_explain_tells_of_a_file_that_is_nowhere() -> None:

@@ -216,6 +216,28 @@ def test_all_problems_are_told_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("routing", "words"),
+    [
+        pytest.param({"nginx": {}}, "nginx.stableIngresses is required", id="a list"),
+        pytest.param(
+            {"istio": {"virtualServices": [{}]}}, "istio.virtualServices[0].name", id="a name"
+        ),
+        pytest.param(
+            {"gatewayAPI": {"httpRouteSelector": {}}},
+            "gatewayAPI.httpRouteSelector.matchLabels is required",
+            id="labels",
+        ),
+    ],
+)
+def test_what_is_missing_hides_no_rule(routing: dict[str, Any], words: str) -> None:
+    """Where something is needed that may not be empty, the rules between fields are told too."""
+    manifest = gen.manifest(strategy=gen.canary(20, 10, trafficRouting=routing))
+    first, second = told(manifest)
+    assert words in first
+    assert "steps[1].setWeight must be greater" in second
+
+
 def with_containers(*containers: Any) -> dict[str, Any]:
     manifest = gen.manifest()
     manifest["spec"]["template"]["spec"]["containers"] = list(containers)

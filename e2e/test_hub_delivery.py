@@ -20,6 +20,7 @@ from e2e.ground.waiting import until
 from e2e.tenancy import NAME, Tenant, World
 from fleet.api.names import (
     APPLICATIONS,
+    AUTOSCALER,
     ENGINE_NAMESPACE,
     FLEETROLLOUTS,
     FLEETS,
@@ -262,6 +263,7 @@ def test_a_foreign_manager_of_a_field_is_named_and_not_fought(tenant: Tenant) ->
     east = tenant.puppets["east"]
     owned = functools.partial(gitops, tenant, "east")
     owned(replicas=9)
+    autoscaled(tenant, "north", 7)
     tenant.deliver("app:v2", failureBudget=1, **ALL)
     tenant.complete("app:v2", "north", "west")
     status = tenant.await_cluster("east", "Conflict")
@@ -271,6 +273,9 @@ def test_a_foreign_manager_of_a_field_is_named_and_not_fought(tenant: Tenant) ->
     )
     run = tenant.await_phase(2, "SucceededWithFailures")
     assert (run["counts"]["updated"], run["counts"]["failed"]) == (2, 1)
+    north = tenant.puppets["north"].rollout(tenant.namespace, NAME)
+    assert north is not None
+    assert north["spec"]["replicas"] == 7, "what an autoscaler says is no conflict, and stays"
     assert tenant.dispatches("east") == [1], "nothing of ours was written over it"
     found = east.rollout(tenant.namespace, NAME)
     assert found is not None
@@ -297,6 +302,14 @@ def _restored_by_force(tenant: Tenant, owned: Callable[..., None]) -> None:
 
     until(lambda: spec()["replicas"] == 2, "the hub has taken it back", within=30)
     assert spec()["progressDeadlineSeconds"] == 700
+
+
+def autoscaled(tenant: Tenant, name: str, replicas: int) -> None:
+    """A HorizontalPodAutoscaler in that member has scaled the Rollout."""
+    path = f"{ROLLOUTS.path(tenant.namespace, NAME)}/scale?fieldManager={AUTOSCALER}"
+    body = {"spec": {"replicas": replicas}}
+    code, answer = tenant.puppets[name].plane.call("PATCH", path, body)
+    assert code == 200, answer
 
 
 def gitops(tenant: Tenant, name: str, **spec: Any) -> None:

@@ -176,6 +176,9 @@ def request_annotation(verb: str) -> str:
     return f"{KULTA_GROUP}/{verb}"
 
 
+AUTOSCALER = "kube-controller-manager"
+"""The field manager of a HorizontalPodAutoscaler."""
+
 # --- written by the hub -------------------------------------------------------------------------
 HUB_MANAGER = "kulta-fleet"
 HOLD_MANAGER = "kulta-fleet-hold"

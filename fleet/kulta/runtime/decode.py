@@ -20,8 +20,6 @@ from fleet.kulta.core import observed
 T = TypeVar("T")
 
 _LONGEST_NUMBER = 10
-AUTOSCALER = "kube-controller-manager"
-"""The field manager of a HorizontalPodAutoscaler."""
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
@@ -128,7 +126,7 @@ def workload(manifest: Mapping[str, Any]) -> observed.Workload:
         holder=notes.get(names.HOLDER, ""),
         original=_count(notes.get(names.ORIGINAL_REPLICAS, "")),
         scaler=scaler,
-        autoscaled=scaler == AUTOSCALER,
+        autoscaled=scaler == names.AUTOSCALER,
         is_going="deletionTimestamp" in meta,
     )
 

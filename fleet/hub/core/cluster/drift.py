@@ -9,17 +9,17 @@ and who scales a Rollout, by hand or by an autoscaler, does what scaling is for.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fleet.api.names import HOLD_MANAGER, HUB_AGENT, HUB_MANAGER
+from fleet.api.names import AUTOSCALER, HOLD_MANAGER, HUB_AGENT, HUB_MANAGER
 from fleet.hub.core.cluster.live import part
 from fleet.kit import hashing
 
-OWNED, EDITORS = "owned", "editors"
+OWNED, EDITORS, AUTOSCALED = "owned", "editors", "autoscaled"
 """Keys beside the metadata of a watched Rollout."""
 
 
 def signed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The digest of the hub's own fields of the spec, and who else has written there; empty where
-    the API server does not say."""
+    """The digest of the hub's own fields of the spec, who else has written there, and whether an
+    autoscaler says how many pods there are; empty where the API server does not say."""
     entries = [entry for entry in part(manifest, "metadata").get("managedFields") or () if entry]
     own = [dict(part(entry, "fieldsV1", "f:spec")) for entry in entries if _is_own(entry)]
     if own and any(entry.get("subresource") == "scale" for entry in entries):
@@ -29,9 +29,21 @@ def signed(manifest: Mapping[str, Any]) -> dict[str, Any]:
         for entry in entries
         if part(entry, "fieldsV1", "f:spec") and not entry.get("subresource")
     }
-    found = {OWNED: hashing.digest(own[0], length=10)} if own and own[0] else {}
+    found: dict[str, Any] = {}
+    if own and own[0]:
+        found[OWNED] = hashing.digest(own[0], length=10)
+    if any(_is_autoscaling(entry) for entry in entries):
+        found[AUTOSCALED] = True
     names = sorted(others - {HUB_MANAGER, HOLD_MANAGER, HUB_AGENT})
     return {**found, EDITORS: names} if names else found
+
+
+def spared(spec: Mapping[str, Any], live: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What the hub writes of a Rollout that is `live`: not how many pods there are where an
+    autoscaler says it. A server would refuse that, or forget what the load asks for."""
+    if not part(live, "metadata").get(AUTOSCALED):
+        return spec
+    return {name: value for name, value in spec.items() if name != "replicas"}
 
 
 def owned(live: Mapping[str, Any] | None) -> str:
@@ -48,6 +60,11 @@ def told(live: Mapping[str, Any] | None) -> str:
     """Who has been at it, as a sentence."""
     names = editors(live) or ("somebody",)
     return f"{', '.join(names)} changed what the hub had written into the Rollout"
+
+
+def _is_autoscaling(entry: Mapping[str, Any]) -> bool:
+    is_scale = entry.get("manager") == AUTOSCALER and entry.get("subresource") == "scale"
+    return is_scale and "f:replicas" in part(entry, "fieldsV1", "f:spec")
 
 
 def _is_own(entry: Mapping[str, Any]) -> bool:

@@ -279,11 +279,10 @@ def edited(case: Case) -> bool:
 
 
 def _apply(case: Case, dispatch: Dispatched) -> ApplyRollout:
-    """The Rollout with its fence, and with the engine's request where this is a retry.
-
-    One that another hub has released is taken over; the mark was that hub's, or a person's.
-    """
-    manifest = case.rollout.manifest
+    """The Rollout with its fence, and with the engine's request where this is a retry. One that
+    another hub has released is taken over; the mark was that hub's, or a person's."""
+    manifest, forced = case.rollout.manifest, case.observed.force
+    spec = manifest["spec"] if forced else drift.spared(manifest["spec"], case.live.rollout)
     fence: dict[str, Any] = {"hub": case.observed.hub, "sequence": dispatch.carried}
     if case.live.is_released:
         fence["released"] = False
@@ -294,7 +293,7 @@ def _apply(case: Case, dispatch: Dispatched) -> ApplyRollout:
         manifest={
             **manifest,
             "metadata": metadata,
-            "spec": {**weights.put(manifest["spec"], dispatch.weight), "dispatch": fence},
+            "spec": {**weights.put(spec, dispatch.weight), "dispatch": fence},
         },
-        force=case.observed.force or case.live.is_released,
+        force=forced or case.live.is_released,
     )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fleet.api.fleetrollout import ClusterPhase
-from fleet.api.names import HOLD_MANAGER, HUB_AGENT, HUB_MANAGER
+from fleet.api.names import AUTOSCALER, HOLD_MANAGER, HUB_AGENT, HUB_MANAGER
 from fleet.hub.core.actions import ApplyRollout
 from fleet.hub.core.cluster import dispatch, drift
 from tests.conftest import NOON
@@ -50,6 +50,27 @@ def test_what_is_kept_of_managed_fields(
 ) -> None:
     found = drift.signed(manifest(*entries))
     assert (found["owned"] == SAME, found.get("editors")) == (is_same, editors)
+
+
+SCALES = {**entry(AUTOSCALER, **{"f:replicas": {}}), "subresource": "scale"}
+
+
+@pytest.mark.parametrize(
+    ("scaler", "force", "is_ours"),
+    [
+        pytest.param(SCALES, False, False, id="an autoscaler goes on to say it"),
+        pytest.param(SCALES, True, True, id="unless the policy takes it back"),
+        pytest.param({**SCALES, "manager": "kubectl"}, False, True, id="a person is named instead"),
+        pytest.param({**SCALES, "subresource": "status"}, False, True, id="what only counts pods"),
+    ],
+)
+def test_who_says_how_many_pods_there_are(scaler: Any, force: bool, is_ours: bool) -> None:
+    lost = objects(sequence=0)
+    lost["rollouts", "checkout", "checkout"]["metadata"] |= drift.signed(manifest(OWN, scaler))
+    plan = dispatch.decide(arrived(), look(lost, force=force), NOON)
+    (action,) = plan.actions
+    assert isinstance(action, ApplyRollout)
+    assert ("replicas" in action.manifest["spec"]) is is_ours
 
 
 def test_a_server_that_says_nothing_is_believed() -> None:

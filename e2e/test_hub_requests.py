@@ -13,6 +13,7 @@ from e2e.ground.controlplane import ControlPlane
 from e2e.ground.waiting import until
 from fleet.api.names import (
     APPLICATION_LABEL,
+    CONFIGMAPS,
     FLEETROLLOUTS,
     REQUEST_ANNOTATION,
     REQUESTED_BY_ANNOTATION,
@@ -29,6 +30,8 @@ OTHER = "second-1"
 PEOPLE = {"joe": "editor", "jane": "approver"}
 USERS = ("nobody", "editor", "approver")
 APPROVER = "kulta-fleet-approver"
+TEMPLATES = "checkout-templates"
+"""The ConfigMap of which the README speaks."""
 
 
 def name_of(user: str) -> str:
@@ -45,11 +48,13 @@ def needs(verb: str) -> str:
 def bindings() -> Iterator[list[str]]:
     """The commands by which the README gives people their rights, with our users for them."""
     text = (ROOT / "README.md").read_text()
-    lines = re.findall(r"^\$ kubectl (create rolebinding .*)$", text, flags=re.MULTILINE)
-    assert len(lines) == len(PEOPLE)
+    lines = re.findall(r"^\$ kubectl (create role(?:binding)? .*)$", text, flags=re.MULTILINE)
+    assert len(lines) == len(PEOPLE) + 2
     for line in lines:
         words = shlex.split(line.replace("-n shop", f"-n {NAMESPACE}"))
-        yield [*words[:-2], f"--serviceaccount={NAMESPACE}:{PEOPLE[words[-1]]}"]
+        if words[-2] == "--user":
+            words[-2:] = [f"--serviceaccount={NAMESPACE}:{PEOPLE[words[-1]]}"]
+        yield words
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +69,8 @@ def tenant(our_kinds: ControlPlane) -> Iterator[ControlPlane]:
     plane.apply(POLICY)
     for words in bindings():
         plane.kubectl(*words)
+    meta = {"name": TEMPLATES, "namespace": NAMESPACE}
+    plane.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
     run = gen.run(gen.wave("eu", "a")).manifest()
     run |= {"apiVersion": FLEETROLLOUTS.api_version, "kind": FLEETROLLOUTS.kind}
     labels = {APPLICATION_LABEL: run["spec"]["application"]["name"]}
@@ -126,6 +133,19 @@ def test_a_request_that_stands_hinders_no_other_change(tenant: ControlPlane) -> 
     assert tenant.call("PATCH", path, labels, user="editor")[0] == 200
     forged = {"metadata": {"annotations": {REQUESTED_BY_ANNOTATION: name_of("editor")}}}
     assert tenant.call("PATCH", path, forged, user="editor")[0] == 422
+
+
+@pytest.mark.parametrize(
+    ("user", "name", "code"),
+    [
+        pytest.param("editor", TEMPLATES, 200, id="who was given them by name"),
+        pytest.param("editor", "kube-root-ca.crt", 403, id="and no other one"),
+        pytest.param("approver", TEMPLATES, 403, id="nobody else"),
+    ],
+)
+def test_who_may_write_templates(tenant: ControlPlane, user: str, name: str, code: int) -> None:
+    path = CONFIGMAPS.path(NAMESPACE, name)
+    assert tenant.call("PATCH", path, {"data": {"_macros.j2": user}}, user=user)[0] == code
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ MINE = {
     "name": "queue",
     "query": 'max(queue{ns="{{ namespace }}",of="{{ canary }}",not="{{ stable }}"}[{{ window }}])',
 }
+QUEUE = {"name": "queue", "query": "max(queue)", "threshold": 5}
 ZONES = {"thresholdRange": {"max": 1}, "threshold": 5}
 """Good up to 1, bad from 5."""
 
@@ -102,6 +103,30 @@ class TestCompareToStable:
         world.answer = beside(5.0, 5.0)
         assert world.settle().status.phase is Phase.COMPLETED
 
+    @pytest.mark.parametrize(
+        ("value", "phase"),
+        [
+            pytest.param(109.0, Phase.COMPLETED, id="no worse than that goes on"),
+            pytest.param(111.0, Phase.FAILED, id="worse is taken back"),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "silence", [pytest.param(None, id="no data"), pytest.param(0.0, id="a rate of 0")]
+    )
+    def test_with_all_the_traffic_the_last_value_of_the_stable_one_counts(
+        self, silence: float | None, value: float, phase: Phase
+    ) -> None:
+        """Nobody asks it for anything then, which says nothing about what it could."""
+        metric = {**self.TENTH, "noData": "Fail"}
+        world = running((50, "1m"), (100, "5m"), analysis=gen.analysis(metric))
+        world.answer = beside(105.0, 100.0)
+        world.image("shop:v2")
+        world.run(100)
+        assert world.state == (Phase.PAUSED, 1, 100)
+        world.answer = lambda text: silence if OLD in text else value
+        assert world.settle().status.phase is phase
+        assert entry(world).stable_value == 100.0
+
     def test_a_limit_that_moves_is_written_once_a_minute(self) -> None:
         left = iter(range(1, 1_000_000))
         world = judged(lambda text: float(next(left)) if OLD in text else 0.5, self.TENTH)
@@ -127,6 +152,16 @@ class TestUndecided:
         world.run(600)
         assert world.status.phase is Phase.PAUSED, "a good value afterwards does not decide it"
         world.annotate("promote")
+        assert world.settle().status.phase is Phase.COMPLETED
+
+    def test_a_person_has_it_judged_anew(self) -> None:
+        world = judged(values(3.0), self.METRIC, step=20, iterations=2)
+        world.run(60)
+        world.answer = values(0.5)
+        world.annotate("resume")
+        world.run(20)
+        assert world.state == (Phase.PROGRESSING, 0, 20)
+        assert world.condition("Paused") == ("False", "NotPaused")
         assert world.settle().status.phase is Phase.COMPLETED
 
     def test_every_step_asks_anew(self) -> None:
@@ -219,6 +254,50 @@ def test_no_data(policy: str, phase: Phase) -> None:
     world = judged(lambda text: None, {**ERROR_RATE, "noData": policy, "window": "1m"}, step=20)
     assert world.run(55).state == (Phase.PROGRESSING, 0, 20)
     assert world.run(245).status.phase is phase
+
+
+class TestNobodyCanAsk:
+    """A step of weight 0 that gives nobody the new revision: there never will be any data."""
+
+    def test_no_data_is_nothing_to_wait_for(self) -> None:
+        world = running((0, "1m"), 20, 100, analysis=gen.analysis())
+        world.answer = lambda text: None
+        world.image("shop:v2")
+        world.run(50)
+        assert world.state == (Phase.PAUSED, 0, 0)
+        world.run(600)
+        assert world.state == (Phase.PROGRESSING, 1, 20)
+        assert world.condition("Progressing") == ("True", "SamplesInsufficient")
+        world.answer = number(0.5)
+        assert world.settle().status.phase is Phase.COMPLETED
+
+    def test_what_is_bad_takes_it_back(self) -> None:
+        world = judged(lambda text: 9.0 if "queue" in text else None, ERROR_RATE, QUEUE, step=0)
+        assert world.status.phase is Phase.FAILED
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            pytest.param(
+                {"steps": [{"setWeight": 0, "analysis": {}}, {"setWeight": 100}]},
+                id="whoever asks for a check gets one",
+            ),
+            pytest.param(
+                {
+                    "steps": [{"setWeight": 0, "setCanaryScale": {"replicas": 1}}],
+                    "headerRoutes": [{"name": "x-team", "value": "us"}],
+                },
+                id="some get it by a header",
+            ),
+        ],
+    )
+    def test_where_there_can_be_data_it_is_awaited(self, more: Any) -> None:
+        world = running(0, 100, routed=True, analysis=gen.analysis())
+        world.manifest["spec"]["strategy"]["canary"] |= more
+        world.image("shop:v2")
+        world.run(600)
+        assert world.state == (Phase.PROGRESSING, 0, 0)
+        assert world.condition("Progressing") == ("True", "SamplesInsufficient")
 
 
 class TestCounts:

@@ -2,9 +2,13 @@
 example's, run."""
 
 import re
+<<<<<<< ours
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+=======
+from typing import Any, ClassVar
+>>>>>>> theirs
 
 import pytest
 import yaml
@@ -14,6 +18,7 @@ from fleet.kulta.core import validation
 from fleet.kulta.core.plan import plan
 from tests import gen, readme
 from tests.kulta.ab import begun
+from tests.kulta.world import World
 from tests.stories.test_engine_analysis import judged, values
 from tests.stories.test_engine_analysis_metrics import NEW, OLD, entry, number
 from tests.stories.test_engine_canary import running
@@ -83,6 +88,38 @@ class TestProviders:
         world.answer = number(5.0)
         world.image("shop:v2")
         assert world.settle().status.phase is Phase.COMPLETED
+
+
+class TestWithoutASource:
+    """A metric that nobody can be asked about says so for itself, and spoils no other."""
+
+    API: ClassVar[Any] = {"url": "https://api/x", "jsonPath": "$.rate"}
+    SALES: ClassVar[Any] = {"name": "sales", "provider": API, "threshold": 9}
+    RATE: ClassVar[Any] = {"name": "error-rate", "threshold": 5}
+
+    def begun(self, *metrics: Any, sales: float) -> World:
+        world = running(20, 100, analysis={"metrics": list(metrics)})
+        world.answer = number(sales)
+        world.image("shop:v2")
+        return world.run(60)
+
+    def test_one_that_runs_dry_changes_nothing(self) -> None:
+        world = self.begun({**self.RATE, "dryRun": True}, self.SALES, sales=5.0)
+        assert world.settle().status.phase is Phase.COMPLETED
+        assert [item.verdict for item in world.status.analysis.metrics] == ["Error", "Passed"]
+        assert world.condition("MetricsAvailable") == ("True", "MetricsAvailable")
+
+    def test_another_still_takes_the_revision_back(self) -> None:
+        world = self.begun(self.RATE, self.SALES, sales=10.0)
+        assert world.status.phase is Phase.FAILED
+        assert "sales: 10 against a threshold of 9" in world.status.message
+
+    def test_it_holds_the_step_and_is_told(self) -> None:
+        world = self.begun(self.RATE, self.SALES, sales=5.0)
+        assert world.state == (Phase.PROGRESSING, 0, 20)
+        assert world.condition("MetricsAvailable") == ("False", "MetricsUnavailable")
+        assert "error-rate: no metrics source" in world.detail("MetricsAvailable")
+        assert world.asked.count("https://api/x") > 1
 
 
 def test_the_analysis_of_the_readme_does_what_the_text_says() -> None:

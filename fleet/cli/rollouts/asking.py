@@ -15,6 +15,7 @@ from fleet.api.names import (
 from fleet.api.rollout import Phase, Rollout
 from fleet.cli.rollouts.family import Family
 from fleet.kulta.core import outlook
+from fleet.kulta.core.analysis import findings
 
 ANNOTATIONS = frozenset(request_annotation(verb) for verb in REQUESTS)
 HUB_COMMANDS: Mapping[str, str] = {
@@ -163,7 +164,8 @@ def _pause(family: Family) -> str | None:
 
 def _resume(family: Family) -> str | None:
     status, firm = family.rollout.status, _firm(family)
-    if status.pause_requested or status.restores:
+    is_undecided = family.is_active and findings.is_undecided(status)
+    if status.pause_requested or status.restores or is_undecided:
         return None
     if firm is not None:
         return firm

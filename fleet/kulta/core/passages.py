@@ -5,7 +5,7 @@ Called by the canary strategy. Nothing here decides where a rollout goes.
 
 from fleet.api.rollout import Phase, Step
 from fleet.kulta.core import advice, decisions, requests
-from fleet.kulta.core.analysis.checks import Finding
+from fleet.kulta.core.analysis.findings import Finding
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.wait import Wait
 

@@ -11,6 +11,7 @@ from fleet.api import names
 from fleet.api.rollout import Phase
 from fleet.kulta.core import decisions, holds, promotion, restart, retreat
 from fleet.kulta.core.actions import ConsumeRequest
+from fleet.kulta.core.analysis import checks, findings
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.events.emit import Emit
 from fleet.kulta.core.strategy import Strategy
@@ -132,6 +133,8 @@ def _pause(draft: Draft, strategy: Strategy) -> bool:
 
 def _resume(draft: Draft, strategy: Strategy) -> bool:
     draft.set(pause_requested=False, restores=0)
+    if draft.is_active and findings.is_undecided(draft.status):
+        checks.again(draft)
     return True
 
 

@@ -86,6 +86,13 @@ def is_next(draft: Draft, wish: Goal) -> bool:
     return draft.traits.is_routed and is_there
 
 
+def is_dark(draft: Draft, wish: Goal) -> bool:
+    """Whether a step gives nobody the new revision, and no copies to it either."""
+    beside, has_pods = draft.traits.beside, wish.size(draft.look.total) > 0
+    is_lit = wish.mirrors or (has_pods and beside is not None and beside.ways(0))
+    return wish.weight == 0 and not is_lit
+
+
 def _is_excused(draft: Draft) -> bool:
     """Whether a difference may be our own doing: the spec was edited since the last look, or pods
     were missing, and traffic with them."""

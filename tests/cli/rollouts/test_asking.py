@@ -10,7 +10,7 @@ from fleet.hub.core.run import requests as hub
 from fleet.kulta.core import requests
 from tests import gen
 from tests.cli.rollouts import scenes
-from tests.kulta.world import World
+from tests.kulta.world import World, canary_world
 from tests.test_commands import options, understood
 
 
@@ -28,6 +28,13 @@ def held_by_hub() -> World:
     return world
 
 
+def undecided() -> World:
+    metric = {"name": "error-rate", "thresholdRange": {"max": 1}, "threshold": 5}
+    world = canary_world(20, 100, analysis=gen.analysis(metric), answer=lambda text: 3.0).settle()
+    world.image("shop:v2")
+    return world.run(5)
+
+
 def settled() -> World:
     return scenes.completed(120)
 
@@ -43,6 +50,7 @@ ACTS = [
     pytest.param("retry", scenes.failed, id="what failed is tried again"),
     pytest.param("pause", scenes.paused, id="a rollout is paused"),
     pytest.param("resume", paused_by_request, id="and goes on"),
+    pytest.param("resume", undecided, id="what was neither good nor bad is judged anew"),
 ]
 
 

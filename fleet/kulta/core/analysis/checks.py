@@ -6,14 +6,15 @@ nothing but the numbers, they are written once a minute: a healthy rollout is al
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from fleet.api.analysis import Analysis, AnalysisStatus, Metric, MetricResult, MetricStatus, Samples
+from fleet.api.analysis import Analysis, AnalysisStatus, MetricStatus, Samples
 from fleet.api.conditions import MESSAGE_LIMIT
-from fleet.kulta.core.analysis import rounds, thresholds
+from fleet.kulta.core.analysis import findings, rounds, thresholds
+from fleet.kulta.core.analysis.findings import NOTHING, Finding
 from fleet.kulta.core.analysis.rounds import Asked, Slot
-from fleet.kulta.core.analysis.thresholds import Answer, Counts, Verdict
+from fleet.kulta.core.analysis.thresholds import Answer, Verdict
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.observed import Query
 from fleet.kulta.core.wait import Wait
@@ -25,49 +26,38 @@ NO_ADDRESS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What the analysis says at present."""
-
-    wait: Wait | None = None
-    """Why the step may not be left yet; None: the analysis has nothing against it."""
-    person: Wait | None = None
-    """What a person has to decide; None: nothing."""
-    failure: str = ""
-    """Why the revision must be taken back; empty: it need not."""
-    reason: str = "AnalysisFailed"
-    """The decision's reason for that."""
-    metrics: Mapping[str, MetricResult] = field(default_factory=dict)
-    """The numbers, for the decision that follows."""
-    is_judged: bool = False
-    """Whether there was anything to judge."""
-
-
-NOTHING = Finding()
-
-
 def begin(draft: Draft) -> None:
     """A step begins: counts go on, but what passed before says nothing about it."""
+    _forget(draft, {})
+
+
+def again(draft: Draft) -> None:
+    """A person wants the step judged anew: by answers that nobody has yet."""
+    _forget(draft, {"checked_at": draft.now})
+
+
+def _forget(draft: Draft, more: Mapping[str, object]) -> None:
     known = draft.status.analysis
     if known is None:
         return
-    fresh = {"verdict": Verdict.PENDING.value, "message": "", "passed": 0, "undecided": 0}
+    fresh = {"verdict": Verdict.PENDING.value, "message": "", "passed": 0, "undecided": 0, **more}
     metrics = tuple(item.model_copy(update=fresh) for item in known.metrics)
     draft.set(analysis=known.model_copy(update={"metrics": metrics, "passed_at": None}))
 
 
-def examine(draft: Draft, *, iterations: int | None = None) -> Finding:
+def examine(draft: Draft, *, iterations: int | None = None, is_dark: bool = False) -> Finding:
     """Ask what is due, count what is new, and say what it means.
 
     `iterations`: checks that must pass in the present step, where it has a number of its own.
+    `is_dark`: nobody can have asked the new revision for anything, so no data is nothing to await.
     """
     analysis = draft.traits.analysis
     if analysis is not None and iterations is not None:
         analysis = analysis.model_copy(update={"iterations": iterations})
-    return _judged(draft, analysis)
+    return _judged(draft, analysis, is_dark)
 
 
-def _judged(draft: Draft, analysis: Analysis | None) -> Finding:
+def _judged(draft: Draft, analysis: Analysis | None, is_dark: bool) -> Finding:
     began = draft.status.step_start_time
     if analysis is None or not analysis.metrics or began is None:
         return NOTHING
@@ -79,20 +69,17 @@ def _judged(draft: Draft, analysis: Analysis | None) -> Finding:
             draft.wake(first.until)
         return Finding(wait=first, is_judged=True)
     usual, status = rounds.source(draft, analysis.prometheus), _known(draft, analysis)
-    if usual.address or all(metric.provider is not None for metric in analysis.metrics):
-        asked = tuple(
-            rounds.asked_of(draft, item, slot, usual)
-            for item, slot in zip(analysis.metrics, slots, strict=True)
-        )
-        status = _with_answers(draft, analysis, asked, status)
-        rounds.ask(draft, analysis, asked, status)
-    else:
-        status = _without_source(draft, analysis, status)
-    finding = _finding(analysis, status, warming)
+    asked = tuple(
+        rounds.asked_of(draft, item, slot, usual)
+        for item, slot in zip(analysis.metrics, slots, strict=True)
+    )
+    status = _with_answers(draft, analysis, asked, _without_source(analysis, asked, status))
+    rounds.ask(draft, analysis, asked, status)
+    finding = findings.of(analysis, status, warming, is_dark=is_dark)
     if finding.wait is None and not finding.failure and status.passed_at is None:
         status = status.model_copy(update={"passed_at": draft.now})
     kept = _keep(draft, status)
-    told = _finding(analysis, kept, warming)
+    told = findings.of(analysis, kept, warming, is_dark=is_dark)
     return replace(finding, wait=told.wait, person=told.person)
 
 
@@ -129,16 +116,17 @@ def _known(draft: Draft, analysis: Analysis) -> AnalysisStatus:
 def _with_answers(
     draft: Draft, analysis: Analysis, asked: tuple[Asked, ...], status: AnalysisStatus
 ) -> AnalysisStatus:
-    """The counts with the answers of this round, if all are there and not yet counted."""
+    """The counts with the answers of this round that are not counted yet: of all metrics at once,
+    and of those that have one where others are slow."""
     judged = rounds.in_question(asked, status, draft.now)
     news: dict[int, datetime] = {}
     for place, (item, is_open) in enumerate(judged):
         answered, before = rounds.answered(draft, item), status.metrics[place].checked_at
         if not is_open:
             continue
-        if answered is None:
+        if answered is None and draft.now < item.slot.late:
             return status
-        if before is None or answered[0] > before:
+        if answered is not None and (before is None or answered[0] > before):
             news[place] = answered[1]
     if not news:
         return status
@@ -153,13 +141,13 @@ def _counted(
     draft: Draft, analysis: Analysis, asked: Asked, before: MetricStatus, at: datetime
 ) -> MetricStatus:
     answer, metric = rounds.answer(draft, asked.value), asked.metric
-    stable = rounds.answer(draft, asked.compared) if asked.compared else None
+    stable = _beside(draft, asked, before)
     requests = rounds.answer(draft, asked.new[0]) if asked.new else Answer()
     said = thresholds.judge(metric, answer, requests, stable, is_whole=asked.is_whole)
     verdict = said.verdict
     if asked.slot.elapsed < timedelta(seconds=1) and verdict is Verdict.INCONCLUSIVE:
         verdict = Verdict.PENDING
-    counts = thresholds.count(counts_of(before), verdict)
+    counts = thresholds.count(findings.counts_of(before), verdict)
     return MetricStatus(
         name=metric.name,
         verdict=verdict.value,
@@ -168,7 +156,7 @@ def _counted(
         threshold=said.limit if verdict is Verdict.FAILED else metric.threshold,
         passed=min(counts.passed, analysis.iterations),
         undecided=min(counts.undecided, analysis.inconclusive_limit),
-        dry_run=_is_dry(analysis, metric),
+        dry_run=findings.is_dry(analysis, metric),
         failures=counts.failures,
         failed=counts.failed,
         errors=min(counts.errors, analysis.consecutive_error_limit),
@@ -180,19 +168,13 @@ def _counted(
     )
 
 
-def _is_dry(analysis: Analysis, metric: Metric) -> bool:
-    return analysis.dry_run or metric.dry_run
-
-
-def counts_of(status: MetricStatus) -> Counts:
-    """The stored counts of one metric."""
-    return Counts(
-        failures=status.failures,
-        failed=status.failed,
-        errors=status.errors,
-        passed=status.passed,
-        undecided=status.undecided,
-    )
+def _beside(draft: Draft, asked: Asked, before: MetricStatus) -> Answer | None:
+    """What the stable revision has; where nobody asks for that any more, what it had last."""
+    if asked.compared is not None:
+        return rounds.answer(draft, asked.compared)
+    if asked.metric.compare_to_stable is None or before.stable_value is None:
+        return None
+    return Answer(value=before.stable_value)
 
 
 def _samples(draft: Draft, asked: tuple[Query, Query] | None) -> Samples | None:
@@ -204,70 +186,22 @@ def _samples(draft: Draft, asked: tuple[Query, Query] | None) -> Samples | None:
     return Samples(n=requests.value, bad=failures.value)
 
 
-def _without_source(draft: Draft, analysis: Analysis, status: AnalysisStatus) -> AnalysisStatus:
+def _without_source(
+    analysis: Analysis, asked: tuple[Asked, ...], status: AnalysisStatus
+) -> AnalysisStatus:
+    """The counts, with an error for each metric that there is nobody to ask about."""
+    blind = {
+        "verdict": Verdict.ERROR.value,
+        "errors": analysis.consecutive_error_limit,
+        "message": NO_ADDRESS,
+    }
     metrics = tuple(
-        item.model_copy(
-            update={
-                "verdict": Verdict.ERROR.value,
-                "errors": analysis.consecutive_error_limit,
-                "message": NO_ADDRESS,
-            }
-        )
-        for item in status.metrics
+        known
+        if item.is_askable
+        else known.model_copy(update={**blind, "dry_run": findings.is_dry(analysis, item.metric)})
+        for item, known in zip(asked, status.metrics, strict=True)
     )
     return status.model_copy(update={"metrics": metrics})
-
-
-def _finding(analysis: Analysis, status: AnalysisStatus, warming: Mapping[int, Wait]) -> Finding:
-    """What the counts say; metrics that only run dry say nothing."""
-    pairs = enumerate(zip(analysis.metrics, status.metrics, strict=True))
-    judged = [(n, *pair) for n, pair in pairs if not _is_dry(analysis, pair[0])]
-    results = {item.name: _result(item) for _, _, item in judged if item.value is not None}
-    wait, person = None, None
-    for place, metric, item in judged:
-        verdict, counts = Verdict(item.verdict), counts_of(item)
-        if thresholds.rolls_back(metric, analysis, verdict, counts):
-            blind = verdict is Verdict.ERROR
-            return Finding(
-                failure=f"{metric.name}: {item.message}",
-                reason="MetricsUnavailable" if blind else "AnalysisFailed",
-                metrics=results,
-                is_judged=True,
-            )
-        if person is None and thresholds.needs_person(analysis, counts):
-            person = _undecided(metric, item)
-        if wait is None and not thresholds.passes(analysis, verdict, counts):
-            wait = warming.get(place) or _held(analysis, metric, item)
-    is_judged = bool(judged)
-    return Finding(wait=person or wait, person=person, metrics=results, is_judged=is_judged)
-
-
-def _result(item: MetricStatus) -> MetricResult:
-    return MetricResult(
-        value=item.value or 0.0,
-        threshold=item.threshold,
-        passed=Verdict(item.verdict) is Verdict.PASSED,
-        message="" if item.threshold is not None else item.message,
-    )
-
-
-def _undecided(metric: Metric, item: MetricStatus) -> Wait:
-    message = (
-        f"{metric.name}: {item.message or 'it was undecided'}; "
-        "kulta.io/promote goes on, kulta.io/rollback takes it back"
-    )
-    return Wait(reason="AnalysisUndecided", message=message)
-
-
-def _held(analysis: Analysis, metric: Metric, item: MetricStatus) -> Wait:
-    reasons = {
-        Verdict.ERROR.value: "MetricsUnavailable",
-        Verdict.INCONCLUSIVE.value: "SamplesInsufficient",
-    }
-    told = f"{metric.name}: {item.message}" if item.message else f"{metric.name} is not judged yet"
-    if item.verdict == Verdict.PASSED.value:
-        told = f"{metric.name} has passed {item.passed} of {analysis.iterations} checks"
-    return Wait(reason=reasons.get(item.verdict, "Analyzing"), message=told)
 
 
 def _keep(draft: Draft, status: AnalysisStatus) -> AnalysisStatus:
@@ -293,5 +227,7 @@ def _numbers(status: AnalysisStatus) -> object:
 
 
 def _significance(status: AnalysisStatus) -> object:
-    counted = [(x.name, x.verdict, counts_of(x), x.threshold, x.dry_run) for x in status.metrics]
+    counted = [
+        (x.name, x.verdict, findings.counts_of(x), x.threshold, x.dry_run) for x in status.metrics
+    ]
     return (status.revision, status.passed_at, counted)

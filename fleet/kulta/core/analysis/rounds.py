@@ -2,8 +2,9 @@
 
 Time is cut into slots of one interval since the end of the warm-up, for each metric by its own
 interval and delay; its queries are asked once in a slot, at the same time, and together with those
-of the metrics that are due as well: one round is one check of each of them. Only a metric whose
-source did not answer is asked again before its slot is over. Used by `checks`.
+of the metrics that are due as well: one round is one check of each of them, counted together unless
+some are slow. Only a metric whose source did not answer is asked again before its slot is over.
+Used by `checks`.
 """
 
 from dataclasses import dataclass, replace
@@ -29,6 +30,10 @@ INTERVAL = timedelta(seconds=30)
 WINDOW = timedelta(minutes=2)
 RETRY = timedelta(seconds=10)
 """After an error the source is asked again this soon."""
+PATIENCE = timedelta(seconds=2)
+"""Who has answered waits that long in each slot for those who are asked at the same time."""
+LONGEST = timedelta(seconds=10)
+"""No source takes longer to answer, or not to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,20 @@ class Slot:
     end: datetime
     elapsed: timedelta
     """From the start of the step to the start of the slot."""
+
+    @property
+    def late(self) -> datetime:
+        """From now on an answer that has come is counted without those that have not."""
+        return self.start + min(PATIENCE, (self.end - self.start) / 2)
+
+    @property
+    def seen(self) -> timedelta:
+        """How much of a young step a query looks at: all of it. Where slots are shorter than a
+        source may take, texts stay the same for longer, or none of them would ever be answered."""
+        steady = 2 * LONGEST
+        if self.end - self.start > LONGEST or self.elapsed < steady:
+            return self.elapsed
+        return self.elapsed // steady * steady
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +74,11 @@ class Asked:
     """What yields the stable revision's value; None where it is not compared."""
     is_whole: bool = True
     """The step is as old as the window is long."""
+
+    @property
+    def is_askable(self) -> bool:
+        """Whether anybody is named who could answer."""
+        return bool(self.value.address)
 
     @property
     def needed(self) -> tuple[Query, ...]:
@@ -100,7 +124,8 @@ def _secret(wanted: Prometheus | Provider) -> str:
 def asked_of(draft: Draft, metric: Metric, slot: Slot, usual: Query) -> Asked:
     """What `metric` asks in this slot, `usual`ly of that source."""
     window = durations.parse(metric.window) if metric.window else WINDOW
-    seconds = max(int(min(window, slot.elapsed).total_seconds()), 1)
+    looked_at = window if slot.elapsed >= window else slot.seen
+    seconds = max(int(looked_at.total_seconds()), 1)
     new, old = _series(draft, metric, seconds), None
     if draft.stable and draft.stable != draft.current:
         old = _series(draft, metric, seconds, is_stable=True)
@@ -109,7 +134,8 @@ def asked_of(draft: Draft, metric: Metric, slot: Slot, usual: Query) -> Asked:
         usual = Query(address=own.address or "", secret=_secret(own))
     is_own = metric.query is not None or bool(metric.url)
     is_counted = not is_own or metric.min_sample_size is not None
-    is_compared = metric.compare_to_stable is not None
+    has_all = draft.status.current_weight == 100  # what the stable one has then says nothing
+    is_compared = metric.compare_to_stable is not None and not has_all
     return Asked(
         metric=metric,
         slot=slot,
@@ -177,9 +203,13 @@ def in_question(
     the rest would be the second in one slot, whatever else repeats or restarts.
     """
     return tuple(
-        (item, item.slot.start <= now and (_is_new(item, known) or _has_failed(known)))
+        (item, _has_begun(item, now) and (_is_new(item, known) or _has_failed(known)))
         for item, known in zip(asked, status.metrics, strict=True)
     )
+
+
+def _has_begun(asked: Asked, now: datetime) -> bool:
+    return asked.is_askable and asked.slot.start <= now
 
 
 def _is_new(asked: Asked, known: MetricStatus) -> bool:
@@ -211,7 +241,8 @@ def ask(draft: Draft, analysis: Analysis, asked: tuple[Asked, ...], status: Anal
     """Ask what is due, each text once, and say when something else will be."""
     known = draft.look.observed.measurements
     texts: dict[Query, None] = {}
-    due = [item.slot.start if item.slot.start > draft.now else item.slot.end for item in asked]
+    slots = [item.slot for item in asked if item.is_askable]
+    due = [slot.start if slot.start > draft.now else slot.end for slot in slots]
     for (item, is_open), counted in zip(
         in_question(asked, status, draft.now), status.metrics, strict=True
     ):
@@ -219,10 +250,11 @@ def ask(draft: Draft, analysis: Analysis, asked: tuple[Asked, ...], status: Anal
         if since > draft.now:
             due.append(since)
         elif is_open:
+            due.append(item.slot.late)
             old = (query for query in item.queries if query not in known or known[query].at < since)
             texts |= dict.fromkeys(old)
     draft.queries.extend(texts)
-    draft.wake(min(due))
+    draft.wake(min((moment for moment in due if moment > draft.now), default=None))
 
 
 def _since(analysis: Analysis, asked: Asked, known: MetricStatus) -> datetime:

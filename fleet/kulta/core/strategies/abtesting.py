@@ -31,7 +31,7 @@ from fleet.kulta.core import (
     traffic,
 )
 from fleet.kulta.core.analysis import experiment
-from fleet.kulta.core.analysis.checks import NOTHING
+from fleet.kulta.core.analysis.findings import NOTHING
 from fleet.kulta.core.analysis.shares import Subject
 from fleet.kulta.core.analysis.winner import CONTROL
 from fleet.kulta.core.draft import Draft

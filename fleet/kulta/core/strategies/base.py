@@ -14,7 +14,7 @@ from fleet.kulta.core import (
     traffic,
 )
 from fleet.kulta.core.analysis import checks
-from fleet.kulta.core.analysis.checks import Finding
+from fleet.kulta.core.analysis.findings import Finding
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.wait import PODS, Wait
 
@@ -22,12 +22,13 @@ TRIED = frozenset({Phase.PREVIEW, Phase.EXPERIMENTING, Phase.CONCLUDED})
 """The new revision is complete and stands beside the one that serves."""
 
 
-def examine(draft: Draft, *, iterations: int | None = None) -> Finding:
+def examine(draft: Draft, *, iterations: int | None = None, is_dark: bool = False) -> Finding:
     """What metrics say, and where they have nothing against it, the advisor.
 
-    `iterations`: checks that must pass in the present step, where it has a number of its own.
+    The rest is as in `checks.examine`.
     """
-    finding, awaited = checks.examine(draft, iterations=iterations), advice.awaited(draft)
+    finding = checks.examine(draft, iterations=iterations, is_dark=is_dark)
+    awaited = advice.awaited(draft)
     if awaited is None or finding.wait is not None or finding.failure:
         return finding
     return replace(finding, wait=awaited)

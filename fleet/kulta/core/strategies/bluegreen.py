@@ -24,7 +24,7 @@ from fleet.kulta.core import (
     requests,
     traffic,
 )
-from fleet.kulta.core.analysis.checks import Finding
+from fleet.kulta.core.analysis.findings import Finding
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.retreat import ABSENT
 from fleet.kulta.core.strategies import base

@@ -29,7 +29,7 @@ from fleet.kulta.core import (
     traffic,
 )
 from fleet.kulta.core.analysis import checks
-from fleet.kulta.core.analysis.checks import Finding
+from fleet.kulta.core.analysis.findings import NOTHING, Finding
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.strategies import base
 from fleet.kulta.core.traits import Traits
@@ -220,9 +220,12 @@ def _examined(draft: Draft) -> Finding:
     """The analysis, as the step in work wants it; without any requests nothing is judged."""
     step, canary = _step(draft), _canary(draft.look.spec)
     if step is not None and not (canary.mirror or is_weighed(canary.way, _index(draft))):
-        return checks.NOTHING
+        return NOTHING
     own = step.analysis if step is not None else None
-    return base.examine(draft, iterations=own.iterations if own is not None else None)
+    if own is not None:
+        return base.examine(draft, iterations=own.iterations)
+    is_dark = step is not None and steps.is_dark(draft, _goal(draft, _index(draft)))
+    return base.examine(draft, is_dark=is_dark)
 
 
 def _was_at(before: RolloutStatus, now: RolloutStatus, index: int) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from fleet.api.rollout import RolloutSpec, Simple
 from fleet.kulta.core import deadlines, decisions, holds, hooks, problems, promotion, requests
-from fleet.kulta.core.analysis.checks import Finding
+from fleet.kulta.core.analysis.findings import Finding
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.strategies import base
 from fleet.kulta.core.traits import Traits

@@ -229,7 +229,7 @@ def _reasoning(transition: Transition) -> dict[str, Any] | None:
 
 def _compared(name: str, item: MetricResult) -> str:
     """A value and what it had to be."""
-    if item.threshold is None:
+    if item.threshold is None or item.message:
         return f"{name}: {item.message}"
     return f"{name} {item.value:.4g} is {'' if item.passed else 'not '}below {item.threshold:.4g}"
 

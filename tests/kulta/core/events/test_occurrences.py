@@ -338,6 +338,14 @@ def test_a_range_is_reasoned_with_in_its_own_words() -> None:
     assert told(world)[-1]["reasoning"]["explanation"] == "error-rate: 8 is not at most 5"
 
 
+def test_a_number_that_is_neither_good_nor_bad_is_not_called_either() -> None:
+    metric = {"name": "error-rate", "thresholdRange": {"max": 1}, "threshold": 5}
+    world = judged(values(3.0), metric, step=20)
+    world.annotate("promote")
+    passed = next(item for item in told(world.run(60)) if "reasoning" in item)
+    assert passed["reasoning"]["explanation"].startswith("error-rate: 3 is not at most 1, and not")
+
+
 def test_a_conclusion_reasons_with_its_numbers() -> None:
     world = decided()
     (found,) = (item for item in told(world) if "reasoning" in item)

@@ -312,6 +312,21 @@ def test_a_session_begins_with_the_image_that_the_manifests_name() -> None:
     assert f"docker build -t {settings.ENGINE_IMAGE} ." in TEXT
 
 
+def test_a_session_registers_the_members_that_its_fleet_names() -> None:
+    """And tells them apart by the label that its Application's waves ask for."""
+    session = TEXT.partition("## A session")[2].partition("\n## ")[0]
+    added = re.findall(r"fleet cluster add (\w+) .*?--labels (\w+)=(\w+)", session, re.DOTALL)
+    told = {name for name, _, _ in added} | set(re.findall(r"# and so (\w+)", session))
+    fleet, application = (
+        yaml.safe_load((readme.ROOT / f"examples/demo/{kind}.yaml").read_text())
+        for kind in ("fleet", "application")
+    )
+    assert told == set(fleet["spec"]["members"]["names"])
+    wave = application["spec"]["deliveryPolicy"]["waves"][0]
+    assert wave["clusterSelector"]["matchLabels"] == {added[0][1]: added[0][2]}
+    assert application["spec"]["destination"]["namespace"] in session
+
+
 def test_every_variable_that_the_settings_read_is_documented() -> None:
     source = (readme.ROOT / "fleet/settings.py").read_text()
     names = set(re.findall(r'"((?:KULTA|POD|RUST)_[A-Z_]+|KUBECONFIG|HOSTNAME)"', source))

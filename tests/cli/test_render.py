@@ -101,7 +101,7 @@ def test_the_command_of_the_readme_leaves_nothing_out(monkeypatch: pytest.Monkey
     monkeypatch.chdir(ROOT)
     done = shell.fleet(*found[1].split())
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("# cluster eu-7\n---\n")
+    assert done.stdout.startswith("# cluster alpha\n---\n")
 
 
 def test_a_fleet_that_is_in_no_file_is_named() -> None:

@@ -1,18 +1,13 @@
 """Stories of judging: when metrics are asked, what good, bad, missing and unanswered numbers do."""
 
 import itertools
-<<<<<<< ours
 from collections.abc import Callable
 from datetime import timedelta
-=======
-from datetime import datetime, timedelta
->>>>>>> theirs
 from typing import Any
 
 import pytest
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core.observed import Measurement, Query
 from tests import gen
 from tests.kulta.world import Answer, World, blue_green_world
 from tests.stories.test_engine_canary import running
@@ -352,38 +347,6 @@ def test_no_text_is_asked_twice_in_one_slot_while_another_is_slow(slow: str) -> 
     assert max(world.asked.count(text) for text in world.asked) == 1
     world.run(3)
     assert rounds(world) == 2
-
-
-@pytest.mark.parametrize(
-    "interval", [pytest.param("30s", id="as usual"), pytest.param("1s", id="less than it takes")]
-)
-def test_a_metric_that_is_slow_delays_no_rollback_by_another(interval: str) -> None:
-    latency = {"name": "latency-p95", "threshold": 100}
-    analysis = gen.analysis(ERROR_RATE, latency, interval=interval)
-    world = running((20, None), 100, analysis=analysis)
-    world.answer, world.slow = values(9.0), "quantile"
-    world.image("shop:v2")
-    world.run(5)
-    assert world.status.phase is Phase.FAILED
-    assert "error-rate" in world.status.message
-
-
-def test_a_source_that_takes_longer_than_an_interval_is_given_up_all_the_same() -> None:
-    """Every query ends with an error after 10 s, and another slot has begun by then."""
-    analysis = gen.analysis(interval="5s", failurePolicy="Rollback")
-    world = running((20, None), 100, analysis=analysis)
-    said, since = "did not answer within 10 s", dict[Query, datetime]()
-    world.slow = "http"
-    world.image("shop:v2")
-    for _ in range(110):
-        world.run(1)
-        since = {query: since.get(query, world.now) for query in world.under_way}
-        for query in [x for x in since if world.now - since[x] >= timedelta(seconds=10)]:
-            world.under_way.discard(query)
-            ended = Measurement(query=query.shown, value=None, error=said, at=world.now)
-            world.measurements[query] = ended
-    assert world.status.phase is Phase.FAILED
-    assert said in world.status.message
 
 
 def test_no_text_is_asked_again_while_the_repetition_of_another_is_slow() -> None:

@@ -1,13 +1,16 @@
-"""Stories of metrics with a time of their own: how often each is asked, and from when on."""
+"""Stories of metrics with a time of their own: how often each is asked, from when on, and what
+becomes of those that are slow."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from fleet.api.rollout import Phase
+from fleet.kulta.core.observed import Measurement, Query
 from tests import gen
 from tests.kulta.world import World
-from tests.stories.test_engine_analysis import ERROR_RATE, judged, rounds
+from tests.stories.test_engine_analysis import ERROR_RATE, judged, rounds, values
 from tests.stories.test_engine_canary import running
 
 QUEUE: dict[str, Any] = {"name": "queue", "query": "max(queue)", "threshold": 1}
@@ -87,3 +90,35 @@ def test_counts_of_an_engine_with_one_time_for_all_are_not_counted_again() -> No
     world.run(5)
     assert world.status.analysis is not None
     assert (rounds(world), world.status.analysis.metrics[0].failures) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "interval", [pytest.param("30s", id="as usual"), pytest.param("1s", id="less than it takes")]
+)
+def test_a_metric_that_is_slow_delays_no_rollback_by_another(interval: str) -> None:
+    latency = {"name": "latency-p95", "threshold": 100}
+    analysis = gen.analysis(ERROR_RATE, latency, interval=interval)
+    world = running((20, None), 100, analysis=analysis)
+    world.answer, world.slow = values(9.0), "quantile"
+    world.image("shop:v2")
+    world.run(5)
+    assert world.status.phase is Phase.FAILED
+    assert "error-rate" in world.status.message
+
+
+def test_a_source_that_takes_longer_than_an_interval_is_given_up_all_the_same() -> None:
+    """Every query ends with an error after 10 s, and another slot has begun by then."""
+    analysis = gen.analysis(interval="5s", failurePolicy="Rollback")
+    world = running((20, None), 100, analysis=analysis)
+    said, since = "did not answer within 10 s", dict[Query, datetime]()
+    world.slow = "http"
+    world.image("shop:v2")
+    for _ in range(110):
+        world.run(1)
+        since = {query: since.get(query, world.now) for query in world.under_way}
+        for query in [x for x in since if world.now - since[x] >= timedelta(seconds=10)]:
+            world.under_way.discard(query)
+            ended = Measurement(query=query.shown, value=None, error=said, at=world.now)
+            world.measurements[query] = ended
+    assert world.status.phase is Phase.FAILED
+    assert said in world.status.message

@@ -2,13 +2,9 @@
 example's, run."""
 
 import re
-<<<<<<< ours
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
-=======
 from typing import Any, ClassVar
->>>>>>> theirs
 
 import pytest
 import yaml

@@ -221,11 +221,9 @@ def _examined(draft: Draft) -> Finding:
     step, canary = _step(draft), _canary(draft.look.spec)
     if step is not None and not (canary.mirror or is_weighed(canary.way, _index(draft))):
         return NOTHING
-    own = step.analysis if step is not None else None
-    if own is not None:
-        return base.examine(draft, iterations=own.iterations)
-    is_dark = step is not None and steps.is_dark(draft, _goal(draft, _index(draft)))
-    return base.examine(draft, is_dark=is_dark)
+    own, wish = step.analysis if step is not None else None, _goal(draft, _index(draft))
+    is_dark = step is not None and own is None and steps.is_dark(draft, wish)
+    return base.examine(draft, iterations=own.iterations if own else None, is_dark=is_dark)
 
 
 def _was_at(before: RolloutStatus, now: RolloutStatus, index: int) -> bool:

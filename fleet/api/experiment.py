@@ -305,6 +305,8 @@ class ExperimentStatus(Model):
     """When it was decided."""
     checked_at: Time = None
     """When the metrics were asked last."""
+    last_look_at: Time = None
+    """When the end was looked at, which is done once: a later end is looked at as any moment is."""
     sample_size_a: int | None = None
     """Requests to A since the start; empty while they are not known."""
     sample_size_b: int | None = None

@@ -340,6 +340,25 @@ def test_looks_end_with_the_experiment() -> None:
 
 
 @pytest.mark.parametrize(
+    ("later", "winner"),
+    [
+        pytest.param("1h", "B", id="the end that was planned"),
+        pytest.param("2h", "", id="a later one, after the first was looked at"),
+    ],
+)
+def test_the_end_is_looked_at_once(later: str, winner: str) -> None:
+    """What is certain enough for one look at the end is not for two of them."""
+    analysis, sure = gen.ab_analysis(interval="5m"), counting((10_000, 500), (10_000, 430))
+    world = begun(analysis=analysis, maxDuration="1h", answer=counting((9_000, 450), (9_000, 450)))
+    world.run(3_500 if later == "2h" else 3_200)
+    world.answer = sure
+    world.manifest["spec"]["strategy"]["abTesting"]["maxDuration"] = later
+    world.update()
+    assert world.run(3_700).status.phase is Phase.CONCLUDED
+    assert known(world).winner == winner
+
+
+@pytest.mark.parametrize(
     ("wish", "seconds"),
     [
         pytest.param({"maxDuration": "24h"}, 300, id="a day: 288 looks"),

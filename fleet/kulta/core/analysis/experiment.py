@@ -190,11 +190,16 @@ def _take_in(
         draft.set(ab_experiment=_blind(found, errors[0], 1))
         return
     least = max(frame.analysis.min_sample_size, significance.LEAST)
-    look = Look(least=least, has_end=frame.end is not None, is_last=slot.is_last)
+    before = stored.last_look_at
+    is_last = slot.is_last and (before is None or before >= slot.start)
+    has_end = frame.end is not None or before is not None
+    look = Look(least=least, has_end=has_end, is_last=is_last)
     pairs = [pair for item in asked if (pair := _pair(draft, item)) is not None]
     enough = [x for x in pairs if min(x.control.share.n, x.other.share.n) >= least]
     results = winner.results(enough, len(asked), frame.analysis, look)
     update = {"results": results, "errors": 0, "message": _said(found, results, least)}
+    if is_last:
+        update["last_look_at"] = max(moments)
     draft.set(ab_experiment=found.model_copy(update=update))
 
 

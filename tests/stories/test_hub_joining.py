@@ -69,10 +69,26 @@ def test_who_joins_goes_with_its_wave(ring: str, order: str) -> None:
     assert done.run.spec.number == 2, "the run is not disturbed, and needs no other after it"
 
 
-def test_who_joins_after_the_end_gets_a_run_of_its_own() -> None:
-    done = world.settle(going())
-    here = world.settle(world.tick(joins(done, "e", "one")))
-    assert (here.run.spec.trigger, here.started[-1]) == ("MembersJoined", "e")
+ONE, TWO, REST = WAVES["waves"]
+SHARE = {"maxTrafficShareOnNewRevision": "30%", "untilWave": "two"}
+
+
+@pytest.mark.parametrize(
+    ("ring", "policy"),
+    [
+        pytest.param("one", WAVES, id="in a wave of its own"),
+        pytest.param("two", {"waves": [ONE, TWO | {"failureBudget": 2}, REST]},
+                     id="fewer than the wave may lose"),
+        pytest.param("one", WAVES | {"limits": SHARE},
+                     id="a larger share of those who go than may before the second wave"),
+    ],
+)  # fmt: skip
+def test_who_joins_after_the_end_gets_a_run_of_its_own(ring: str, policy: dict[str, Any]) -> None:
+    done = world.settle(world.new("a", "b", "c", "d", labels=RINGS, **policy))
+    assert done.run.status.phase is RunPhase.SUCCEEDED
+    here = world.settle(world.tick(joins(done, "e", ring)))
+    assert (here.run.spec.trigger, "".join(here.started)) == ("MembersJoined", "abcde")
+    assert here.run.status.phase is RunPhase.SUCCEEDED
 
 
 def test_who_joins_a_wave_that_was_passed_with_nobody_in_it_finds_its_gate_closed() -> None:

@@ -65,7 +65,7 @@ def due(inputs: Inputs) -> Due:
     proposal = decision.accept(inputs.application, inputs.observed)
     found = occasion.find(inputs.observed, proposal)
     clusters = found.clusters if found else proposal.chosen
-    plan = waves.plan(proposal.policy, clusters, inputs.observed.members)
+    plan = waves.plan(proposal.policy, clusters, inputs.observed.members, proposal.chosen)
     if found is not None and not found.soak:
         plan = waves.without_trial(plan)
     known = [run.spec.number for run in inputs.observed.runs]

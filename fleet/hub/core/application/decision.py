@@ -126,7 +126,7 @@ def _due(
     if occasion is None or _queued(observed, proposal):
         return None
     newest = observed.runs[-1] if observed.runs else None
-    plan = waves.plan(proposal.policy, occasion.clusters, observed.members)
+    plan = waves.plan(proposal.policy, occasion.clusters, observed.members, proposal.chosen)
     plan = plan if occasion.soak else waves.without_trial(plan)
     number = 1 + max([application.status.runs, *(run.spec.number for run in observed.runs)])
     spec = FleetRolloutSpec(

@@ -4,6 +4,7 @@ Called by `application` when a run is made. The first wave that matches a member
 round down: concurrency to at least 1, budgets to perhaps 0.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,8 +25,12 @@ def plan(
     policy: ResolvedPolicy,
     chosen: Sequence[ClusterName],
     members: Mapping[ClusterName, Member],
+    fleet: Sequence[ClusterName] = (),
 ) -> Plan:
-    """The plan of a run for the `chosen` members.
+    """The plan of a run for the `chosen` members; without a `fleet` there are no others.
+
+    Where there are others, they have the revision and those who are chosen catch up: budgets are
+    measured by the whole of each wave, and no share of the fleet is kept from it any more.
 
     Raises UserError: `UnmatchedClusters` naming the members that no wave takes, `InvalidSpec` for a
     wave that does not fit its members.
@@ -39,13 +44,15 @@ def plan(
             "or set deliveryPolicy.unmatchedClusters: Ignore",
         )
     notes += [f"{name} belongs to no wave and is left out" for name in unmatched]
+    is_late = len(chosen) < len(fleet)
+    whole = Counter((assign(policy.waves, fleet, members)[0] if is_late else taken).values())
     planned = []
     for wave in policy.waves:
         names = [name for name in chosen if taken.get(name) == wave.name]
         if not names:
             notes.append(f"wave {wave.name} is empty and is passed at once")
-        order = wave.order_by or policy.order_by
-        planned.append(_planned(wave, _ordered(names, order, members), policy))
+        ordered = _ordered(names, wave.order_by or policy.order_by, members)
+        planned.append(_planned(wave, ordered, whole[wave.name], policy))
     unavailable = policy.unavailable_clusters
     back = policy.rollback.max_concurrency
     return Plan(
@@ -55,7 +62,7 @@ def plan(
         halt_on_first_failed_analysis=policy.halt_on_first_failed_analysis,
         unavailable=unavailable.policy,
         membership=policy.membership_changes,
-        **_limits(policy.limits, policy.waves),
+        **_limits(policy.limits, policy.waves, is_late=is_late),
         unavailable_timeout_seconds=durations.seconds(unavailable.timeout),
         accept_unknown_engine=unavailable.accept_unknown_engine,
         on_conflict=policy.on_conflict,
@@ -63,7 +70,7 @@ def plan(
     )
 
 
-def _limits(limits: Limits | None, waves: Sequence[Wave]) -> dict[str, Any]:
+def _limits(limits: Limits | None, waves: Sequence[Wave], *, is_late: bool) -> dict[str, Any]:
     """What holds over all waves."""
     if limits is None:
         return {}
@@ -72,7 +79,7 @@ def _limits(limits: Limits | None, waves: Sequence[Wave]) -> dict[str, Any]:
         "min_interval_seconds": durations.seconds(limits.min_interval)
         if limits.min_interval
         else 0,
-        "traffic_percent": int(share.removesuffix("%")) if share else 100,
+        "traffic_percent": int(share.removesuffix("%")) if share and not is_late else 100,
         "traffic_wave": limits.until_wave or waves[-1].name,
     }
 
@@ -150,16 +157,18 @@ def _rank(value: str) -> tuple[int, int, str]:
     return (1 if value else 2), 0, value
 
 
-def _planned(wave: Wave, names: tuple[ClusterName, ...], policy: ResolvedPolicy) -> PlannedWave:
+def _planned(
+    wave: Wave, names: tuple[ClusterName, ...], whole: int, policy: ResolvedPolicy
+) -> PlannedWave:
     total = len(names)
     concurrency = policy.max_concurrency if wave.max_concurrency is None else wave.max_concurrency
     budget = policy.failure_budget if wave.failure_budget is None else wave.failure_budget
     deadline = wave.progress_deadline or policy.progress_deadline
-    if names and wave.failure_budget is not None and not _within(wave.failure_budget, total):
+    if names and wave.failure_budget is not None and not _within(wave.failure_budget, whole):
         raise UserError(
             "InvalidSpec",
-            f"wave {wave.name}: failureBudget: {wave.failure_budget} is more than its {total} "
-            f"clusters: write at most {total}, or a percentage",
+            f"wave {wave.name}: failureBudget: {wave.failure_budget} is more than its {whole} "
+            f"clusters: write at most {whole}, or a percentage",
         )
     return PlannedWave(
         name=wave.name,

@@ -181,6 +181,27 @@ def test_notes(given: list[dict[str, Any]], policy_: dict[str, Any], note: str) 
     assert note in split(*given, **policy_).notes
 
 
+def late(**rest: Any) -> Plan:
+    """Of those who remain one is late: the others have the revision."""
+    body = DeliveryPolicy.model_validate(
+        {
+            "waves": [CANARY, {"name": "rest", "remaining": True, **rest}],
+            "limits": {"minInterval": "2m", "maxTrafficShareOnNewRevision": "30%"},
+        }
+    )
+    resolved = policy.resolve(body, gen.fleet())
+    return waves.plan(resolved, ("e",), MEMBERS, tuple(MEMBERS))  # type: ignore[arg-type]
+
+
+def test_who_is_late_is_measured_by_the_whole_wave() -> None:
+    """And takes no share of the fleet from anybody; the distance between starts holds."""
+    plan = late(failureBudget=4)
+    assert sizes(plan) == [("canary", "", 1, 0), ("rest", "e", 1, 1)]
+    assert (plan.min_interval_seconds, plan.traffic_percent) == (120, 100)
+    with pytest.raises(UserError, match="failureBudget: 5 is more than its 4 clusters"):
+        late(failureBudget=5)
+
+
 def test_the_plan_has_numbers_for_every_duration() -> None:
     soaks = [{"soak": "15m"}, {"soak": "30s"}]
     given = {"name": "all", "remaining": True, "after": soaks, "progressDeadline": "1h"}

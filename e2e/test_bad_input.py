@@ -184,7 +184,8 @@ MEMBERS = [
         of_member(
             "m2", Ground.kubeconfig, kubeconfig={"secretRef": {"name": "m2", "key": "config"}}
         ),
-        "SecretNotFound: Secret shop/m2 has no text under the key 'config'; its keys: kubeconfig",
+        "KubeconfigKeyMissing: Secret shop/m2 has no text under the key 'config'; its keys: "
+        "kubeconfig",
         id="another key in the Secret",
     ),
     pytest.param(

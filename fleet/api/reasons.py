@@ -22,7 +22,8 @@ SENTENCES: Final[dict[str, str]] = {
     # members
     "Reachable": "The member's API server answers and its Rollouts are watched.",
     "Unreachable": "The member's API server does not answer.",
-    "SecretNotFound": "The Secret with the kubeconfig, or its key, does not exist.",
+    "SecretNotFound": "The Secret with the kubeconfig does not exist.",
+    "KubeconfigKeyMissing": "The Secret with the kubeconfig has no text under the key in use.",
     "KubeconfigRefused": "The kubeconfig uses something that the hub does not accept.",
     "Unauthorized": "The member refuses the credentials: wrong or expired.",
     "Forbidden": "The credentials lack a right in the member.",

@@ -87,7 +87,8 @@ def _kubeconfig(hub: Access, cluster: Mapping[str, Any]) -> str:
         raise errors.UserError("SecretNotFound", f"{where} does not exist: `fleet cluster add`")
     text = tokens.decoded(secret, reference.get("key", registration.KEY))
     if text is None:
-        raise errors.UserError("SecretNotFound", f"{where} has no such key: `fleet cluster add`")
+        text = f"{where} has no such key: `fleet cluster add`"
+        raise errors.UserError("KubeconfigKeyMissing", text)
     return text
 
 

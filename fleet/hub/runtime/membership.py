@@ -167,7 +167,7 @@ async def _read(hub: Context, where: Key, key: str) -> ClientConfig:
     if kubeconfig is None:
         known = ", ".join(sorted(secret.get("data") or {})) or "none"
         text = f"Secret {'/'.join(where)} has no text under the key {key!r}; its keys: {known}"
-        raise UserError("SecretNotFound", text)
+        raise UserError("KubeconfigKeyMissing", text)
     return parse_kubeconfig(kubeconfig)
 
 

@@ -153,34 +153,37 @@ async def test_a_member_without_the_crd_says_so(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("data", "reason", "message"),
     [
         pytest.param(
             None,
+            "SecretNotFound",
             "Secret shop/eu-7 does not exist: `fleet cluster add` writes it",
             id="no Secret",
         ),
         pytest.param(
             {"config": "eA=="},
+            "KubeconfigKeyMissing",
             "Secret shop/eu-7 has no text under the key 'kubeconfig'; its keys: config",
             id="a Secret with another key",
         ),
         pytest.param(
             {},
+            "KubeconfigKeyMissing",
             "Secret shop/eu-7 has no text under the key 'kubeconfig'; its keys: none",
             id="an empty Secret",
         ),
     ],
 )
 async def test_a_secret_that_does_not_serve(
-    desk: Desk, data: dict[str, str] | None, message: str
+    desk: Desk, data: dict[str, str] | None, reason: str, message: str
 ) -> None:
     key = desk.register("eu-7")
     await desk.kube.delete(SECRETS, "eu-7", TENANT)
     if data is not None:
         desk.kube.seed(SECRETS, {"metadata": {"name": "eu-7", "namespace": TENANT}, "data": data})
     await membership.reconcile(desk.hub, key)
-    assert condition(desk, "Reachable") == ("False", "SecretNotFound", message)
+    assert condition(desk, "Reachable") == ("False", reason, message)
     assert desk.supervisor.engaged == {}
 
 

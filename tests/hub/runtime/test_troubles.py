@@ -110,7 +110,7 @@ async def test_a_secret_without_the_key_concerns_its_member_alone(desk: Desk) ->
     desk.put(MEMBERCLUSTERS, body)
     desk.secret("m2", "")
     await membership.reconcile(desk.hub, (TENANT, "m2"))
-    assert reason(desk, MEMBERCLUSTERS, "m2", "Reachable") == ("False", "SecretNotFound")
+    assert reason(desk, MEMBERCLUSTERS, "m2", "Reachable") == ("False", "KubeconfigKeyMissing")
     assert said(desk, MEMBERCLUSTERS, "m2")["message"] == (
         "Secret shop/m2 has no text under the key 'value'; its keys: kubeconfig"
     )

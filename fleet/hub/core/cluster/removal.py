@@ -32,7 +32,7 @@ RECHECK = timedelta(seconds=10)
 """Services and routes are not watched: their end is looked for after this time."""
 
 GONE = frozenset({"SecretNotFound"})
-"""Reasons of a member that no waiting mends."""
+"""Reasons of a member that no waiting mends; a Secret that is there can be put right."""
 
 
 class Leaving(NamedTuple):

@@ -26,7 +26,9 @@ take a second or two, a new engine starts in ten or twenty and renews its Lease 
 So long a wave waits for one of which nothing bad has been seen; a restart of the hub, or a member
 that was registered a moment ago, shall not send those behind it ahead."""
 
-CLOSED_TO_US = frozenset({"SecretNotFound", "KubeconfigRefused", "DuplicateCluster"})
+CLOSED_TO_US = frozenset(
+    {"SecretNotFound", "KubeconfigKeyMissing", "KubeconfigRefused", "DuplicateCluster"}
+)
 """Reasons that end a connection: nobody may go on using what was taken away or refused."""
 
 

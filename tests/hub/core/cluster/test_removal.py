@@ -130,6 +130,7 @@ def test_what_the_inventory_does_not_name_is_never_deleted() -> None:
 
 LOST = Member(cluster=gen.cluster("a"), message="connection refused")
 NO_SECRET = Member(cluster=gen.cluster("a"), reason="SecretNotFound", message="no Secret a")
+NO_KEY = Member(cluster=gen.cluster("a"), reason="KubeconfigKeyMissing", message="no key b")
 LEFT = (
     "left behind in the member: Rollout checkout/checkout, Service checkout/checkout, "
     "Service checkout/checkout-canary, HTTPRoute checkout/checkout"
@@ -162,6 +163,10 @@ def answer(item: ClusterRollout, member: Member | None, hours: float) -> Dispatc
             id="a hub that was away itself does not count that time",
         ),
         pytest.param(NO_SECRET, 0, 0, REMOVE, f"no Secret a; {LEFT}", id="its access is gone"),
+        pytest.param(
+            NO_KEY, 0, 1, None, "waiting for the member: no key b",
+            id="a Secret without the key may be put right",
+        ),
         pytest.param(None, 0, 0, REMOVE, f"the MemberCluster is gone; {LEFT}", id="it is gone"),
     ],
 )  # fmt: skip

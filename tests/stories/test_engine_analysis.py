@@ -138,6 +138,7 @@ def test_what_began_nobody_knows_when_is_judged_anew(made: Callable[[Answer], Wo
     world.status = world.status.model_copy(update={"step_start_time": None})
     world.run(300)
     assert world.status.phase in (Phase.PROGRESSING, Phase.PREVIEW)
+    assert not world.status.current_step_index
     world.answer = values(0.5)
     assert world.settle().status.phase is Phase.COMPLETED
 

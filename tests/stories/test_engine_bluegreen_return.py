@@ -129,9 +129,11 @@ class TestTrouble:
         world.image("shop:v2")
         world.run(10)
         assert world.status.phase is Phase.PREVIEW
+        assert world.condition("Available") == ("False", "Unavailable"), "a preview serves nobody"
         world.annotate("promote")
         world.run(10)
         assert world.status.phase is Phase.COMPLETED
+        assert world.condition("Available") == ("True", "Available")
         assert world.behind(gen.ACTIVE) == {V2}
 
     def test_stable_revision_in_need_takes_no_traffic_back(self) -> None:

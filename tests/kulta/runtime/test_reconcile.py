@@ -94,6 +94,7 @@ class Bench:
             clock=self.clock,
             leading=self.leading,
             decide=self.decide,
+            default_prometheus="http://metrics:9090",
         )
         stored = self.kube.seed(names.ROLLOUTS, {**objects.rollout(), **manifest})
         self.world.rollouts.known.see(stored)
@@ -196,6 +197,7 @@ async def test_the_next_look_holds_our_own_writes() -> None:
     await bench.go()
     rollout, seen = bench.seen[1]
     assert (rollout.status, seen.replica_sets[0].replicas) == (GOING, 5)
+    assert seen.default_prometheus == "http://metrics:9090"
 
 
 async def test_the_next_look_knows_who_was_told_what() -> None:

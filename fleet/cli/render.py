@@ -6,7 +6,7 @@ where that leaves out the defaults of its Fleet, that is said.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +22,8 @@ from fleet.cli import files, options
 from fleet.errors import UserError
 from fleet.hub.core import policy
 from fleet.hub.core.application import occasion, validation
+from fleet.hub.core.member import selection
+from fleet.hub.core.observed import Member
 from fleet.rendering import environment, tenant
 from fleet.rendering.render import Rendered
 from fleet.rendering.tenant import Own
@@ -86,9 +88,23 @@ def command(
                 if wrong := validation.overridden(resolved, member.metadata.labels):
                     raise UserError("InvalidSpec", f"cluster {member.name}: {wrong}")
                 typer.echo(_text(member.name, found, output), nl=False)
-    for name in sorted({item.spec.destination.fleet for item in applications_} - fleets.keys()):
-        text = f"Fleet {name} is in none of the files: add it with -f, if it has defaults"
+    for text in _notes({item.spec.destination.fleet for item in applications_}, fleets, members):
         typer.echo(text, err=True)
+
+
+def _notes(
+    wanted: Set[str], known: Mapping[str, Fleet], members: Sequence[MemberCluster]
+) -> Iterator[str]:
+    """What may be otherwise in the hub: fleets without their defaults, members that have none."""
+    found = {
+        ClusterName(item.name): Member(cluster=item, reachable=True, fresh=True) for item in members
+    }
+    for name in sorted(wanted):
+        if name not in known:
+            yield f"Fleet {name} is in none of the files: add it with -f, if it has defaults"
+            continue
+        left_out = selection.select(known[name], found).left_out
+        yield from (left_out[key] for key in found if key in left_out)
 
 
 def read(documents: Sequence[tuple[str, Any]]) -> Iterator[Object[Any, Any]]:

@@ -110,6 +110,13 @@ def test_a_fleet_that_is_in_no_file_is_named() -> None:
     assert (done.returncode, done.stderr) == (0, said)
 
 
+def test_a_member_that_the_fleet_does_not_take_is_named() -> None:
+    files = (str(APPLICATION), "-f", str(ROOT / "examples/demo/fleet.yaml"))
+    done = render("-f", *files, "--cluster", "alpha", "--cluster", "aplha", "-o", "name")
+    said = "aplha is neither named nor selected by fleet production\n"
+    assert (done.returncode, done.stderr) == (0, said)
+
+
 STRATEGY = SPEC["spec"]["deliveryPolicy"]["strategy"]["canary"]
 POLICY = SPEC["spec"]["deliveryPolicy"]
 EMPTIED = {

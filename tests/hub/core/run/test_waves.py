@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fleet.api.application import DeliveryPolicy
+from fleet.api.application import DeliveryPolicy, Limits
 from fleet.api.fleetrollout import Plan
 from fleet.errors import UserError
 from fleet.hub.core import policy
@@ -290,6 +290,10 @@ def test_the_rest_of_a_plan(given: dict[str, Any], expected: tuple[Any, ...]) ->
             id="and can be turned off",
         ),
         pytest.param({}, {}, "revision_history_limit", 10, id="ten runs are kept"),
+        pytest.param(
+            {"limits": {"minInterval": "1m"}}, {"limits": {"maxTrafficShareOnNewRevision": "30%"}},
+            "limits", Limits(min_interval="1m"), id="a key with parts counts as a whole",
+        ),
     ],
 )  # fmt: skip
 def test_fall_backs(

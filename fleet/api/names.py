@@ -29,6 +29,11 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
+    def head(self) -> dict[str, str]:
+        """What every object of it begins with."""
+        return {"apiVersion": self.api_version, "kind": self.kind}
+
+    @property
     def root(self) -> str:
         """The path of the group version: `/api/v1` or `/apis/<group>/<version>`."""
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"

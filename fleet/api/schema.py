@@ -88,8 +88,7 @@ def crd(kind: Definition) -> Schema:
     if kind.older:
         spec["conversion"] = {"strategy": "None"}
     return {
-        "apiVersion": names.CRDS.api_version,
-        "kind": names.CRDS.kind,
+        **names.CRDS.head,
         "metadata": {"name": f"{resource.plural}.{resource.group}"},
         "spec": spec,
     }

@@ -94,9 +94,8 @@ class Following:
         topic = self._topics[index]
         path = topic.resource.path(topic.namespace)
         answer = self._access.request("GET", path, query=topic.query)
-        # Items of a list have no kind of their own.
-        kind = {"apiVersion": topic.resource.api_version, "kind": topic.resource.kind}
-        self._known[index] = {item["metadata"]["uid"]: kind | item for item in answer["items"]}
+        head = topic.resource.head  # items of a list have none of their own
+        self._known[index] = {item["metadata"]["uid"]: head | item for item in answer["items"]}
         return str(answer["metadata"]["resourceVersion"])
 
     def _follow(self, index: int, version: str) -> None:

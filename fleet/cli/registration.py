@@ -225,8 +225,7 @@ def _member_cluster(wish: Wish, uid: str, before: Mapping[str, Any] | None) -> d
     metadata: dict[str, Any] = {"name": wish.name, "namespace": wish.namespace}
     metadata |= {"labels": dict(labels)} if labels else {}
     return {
-        "apiVersion": names.MEMBERCLUSTERS.api_version,
-        "kind": names.MEMBERCLUSTERS.kind,
+        **names.MEMBERCLUSTERS.head,
         "metadata": metadata | {"annotations": {names.UID_ANNOTATION: uid}},
         "spec": spec,
     }
@@ -302,8 +301,7 @@ def _kubeconfig(member: Access, name: str, token: str) -> str:
 
 def _secret(namespace: str, name: str, kubeconfig: str) -> dict[str, Any]:
     return {
-        "apiVersion": names.SECRETS.api_version,
-        "kind": names.SECRETS.kind,
+        **names.SECRETS.head,
         "metadata": {
             "name": name,
             "namespace": namespace,

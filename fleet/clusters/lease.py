@@ -241,12 +241,7 @@ class Elector:
         theirs.pop(PROCESS_ANNOTATION, None)
         if notes := {**theirs, **self._me.notes}:
             meta["annotations"] = notes
-        manifest = {
-            "apiVersion": LEASES.api_version,
-            "kind": LEASES.kind,
-            "metadata": meta,
-            "spec": spec,
-        }
+        manifest = {**LEASES.head, "metadata": meta, "spec": spec}
         write = self._kube.create if move is Move.CREATE else self._kube.replace
         self._held = await write(LEASES, manifest)
         self._until = started + DEADLINE

@@ -170,8 +170,7 @@ class EventRecorder:
 def manifest(note: Note, name: str, component: str, instance: str) -> dict[str, Any]:
     """The Event of that name."""
     return {
-        "apiVersion": EVENTS.api_version,
-        "kind": EVENTS.kind,
+        **EVENTS.head,
         "metadata": {"name": name, "namespace": _namespace(note.about)},
         "involvedObject": note.about,
         "type": note.kind,

@@ -59,8 +59,7 @@ class Place:
             items = self.access.list(names.ROLLOUTS, namespace)
         except errors.NotFound:
             raise self._without_crd() from None
-        kind = {"apiVersion": names.ROLLOUTS.api_version, "kind": names.ROLLOUTS.kind}
-        return [kind | item for item in items]
+        return [names.ROLLOUTS.head | item for item in items]
 
     def _without_crd(self) -> errors.UserError:
         text = f"{self.access.server} knows no Rollouts: kubectl apply -f crds/rollouts.yaml"
@@ -70,8 +69,7 @@ class Place:
         """The objects that carry the Rollout's label, each with its kind."""
         path = resource.path(self.namespace)
         answer = self.access.request("GET", path, query=selector(name))
-        kind = {"apiVersion": resource.api_version, "kind": resource.kind}
-        return [kind | item for item in answer["items"]]
+        return [resource.head | item for item in answer["items"]]
 
 
 def selector(name: str) -> dict[str, str]:

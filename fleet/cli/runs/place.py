@@ -139,7 +139,7 @@ class Place:
         found = self._find(resource, target.name)
         if found is None:
             raise errors.UserError("NotFound", f"{target.name} was deleted meanwhile")
-        return tables.bare({"apiVersion": resource.api_version, "kind": resource.kind} | found)
+        return tables.bare(resource.head | found)
 
     def all_runs(self, namespace: str | None) -> list[FleetRollout]:
         """The runs of all Applications of a namespace, or of all namespaces."""
@@ -166,8 +166,7 @@ class Place:
         self, resource: names.Resource, namespace: str | None, query: Mapping[str, str]
     ) -> list[dict[str, Any]]:
         answer = self.access.request("GET", resource.path(namespace), query=query)
-        kind = {"apiVersion": resource.api_version, "kind": resource.kind}
-        return [kind | item for item in answer["items"]]
+        return [resource.head | item for item in answer["items"]]
 
 
 def labelled(application: str) -> dict[str, str]:

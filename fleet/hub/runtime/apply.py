@@ -83,8 +83,7 @@ async def write_status(
     if wanted == item.status.manifest():
         return False
     body = {
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
+        **resource.head,
         "metadata": {
             "name": item.name,
             "namespace": item.namespace,
@@ -324,8 +323,7 @@ async def _apply_rollout(handle: Handle, action: ApplyRollout) -> Mapping[str, A
 
 async def _hold_rollout(handle: Handle, action: HoldRollout) -> Mapping[str, Any]:
     manifest: dict[str, Any] = {
-        "apiVersion": ROLLOUTS.api_version,
-        "kind": ROLLOUTS.kind,
+        **ROLLOUTS.head,
         "metadata": {"name": action.name, "namespace": action.namespace},
         "spec": {"hold": {"reason": action.reason, "sequence": action.sequence}},
     }
@@ -364,8 +362,7 @@ def _destination(hub: Context, run: FleetRollout, want: Want) -> str:
 
 def _owner(application: Application) -> dict[str, Any]:
     return {
-        "apiVersion": APPLICATIONS.api_version,
-        "kind": APPLICATIONS.kind,
+        **APPLICATIONS.head,
         "name": application.name,
         "uid": application.metadata.uid,
         "controller": True,
@@ -383,4 +380,4 @@ def _owned(
     metadata: dict[str, Any] = {"name": name, "namespace": namespace, "labels": labels}
     if owner is not None:
         metadata["ownerReferences"] = [owner]
-    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+    return {**resource.head, "metadata": metadata}

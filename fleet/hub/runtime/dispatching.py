@@ -164,11 +164,7 @@ async def _failed(
 def _tell(hub: Context, item: ClusterRollout, plan: DispatchPlan) -> None:
     if not plan.events:
         return
-    about = {
-        "apiVersion": CLUSTERROLLOUTS.api_version,
-        "kind": CLUSTERROLLOUTS.kind,
-        "metadata": item.metadata.manifest(),
-    }
+    about = {**CLUSTERROLLOUTS.head, "metadata": item.metadata.manifest()}
     for kind, reason, message in plan.events:
         hub.recorder.event(about, kind=kind, reason=reason, message=message)
 

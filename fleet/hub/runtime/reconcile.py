@@ -172,11 +172,7 @@ async def run(hub: Context, key: Key) -> None:
     report = apply.write_status(hub, FLEETROLLOUTS, item, plan.status)
     written, *_ = await _together([report, *(apply.run(hub, item, one) for one in holds)])
     if written:
-        about = {
-            "apiVersion": FLEETROLLOUTS.api_version,
-            "kind": FLEETROLLOUTS.kind,
-            "metadata": item.metadata.manifest(),
-        }
+        about = {**FLEETROLLOUTS.head, "metadata": item.metadata.manifest()}
         for kind, reason, message in plan.events:
             hub.recorder.event(about, kind=kind, reason=reason, message=message)
         measures.written(hub, item, plan)

@@ -240,11 +240,7 @@ def everybody(hub: Context, member: Key) -> None:
 
 def _tell(hub: Context, run: FleetRollout) -> None:
     """A run was deleted before its end, as the garbage collector does with its Application."""
-    about = {
-        "apiVersion": FLEETROLLOUTS.api_version,
-        "kind": FLEETROLLOUTS.kind,
-        "metadata": run.metadata.manifest(),
-    }
+    about = {**FLEETROLLOUTS.head, "metadata": run.metadata.manifest()}
     for kind, reason, message in story.events((story.deleted(run.status),)):
         hub.recorder.event(about, kind=kind, reason=reason, message=message)
 

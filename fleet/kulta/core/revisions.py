@@ -44,8 +44,7 @@ def replica_set(
     selector = rollout.spec.selector.manifest()
     matched = {**selector.get("matchLabels", {}), **own}
     return {
-        "apiVersion": names.REPLICASETS.api_version,
-        "kind": names.REPLICASETS.kind,
+        **names.REPLICASETS.head,
         "metadata": {
             "name": set_name(rollout.name, revision),
             "namespace": rollout.namespace,
@@ -76,8 +75,7 @@ def next_number(sets: Iterable[ReplicaSet]) -> int:
 def owner(rollout: Rollout) -> dict[str, Any]:
     """The reference by which a set goes when its Rollout goes."""
     return {
-        "apiVersion": names.ROLLOUTS.api_version,
-        "kind": names.ROLLOUTS.kind,
+        **names.ROLLOUTS.head,
         "name": rollout.name,
         "uid": rollout.metadata.uid,
         "controller": True,

@@ -26,9 +26,6 @@ from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.ports import Kube, Recorder
 
-_KIND = {"apiVersion": names.ROLLOUTS.api_version, "kind": names.ROLLOUTS.kind}
-
-
 _TYPE = names.TYPE_LABEL.replace("/", "~1")
 """As a JSON pointer writes it."""
 
@@ -92,7 +89,7 @@ class Turn:
         """Replace the status. Raises Vanished when the Rollout is gone."""
         meta = self.rollout.metadata
         manifest = {
-            **_KIND,
+            **names.ROLLOUTS.head,
             "metadata": {
                 "name": meta.name,
                 "namespace": meta.namespace,
@@ -262,7 +259,7 @@ class Turn:
     def _event(self, kind: str, reason: str, message: str) -> None:
         meta = self.rollout.metadata
         identity = {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid}
-        about = {**_KIND, "metadata": identity}
+        about = {**names.ROLLOUTS.head, "metadata": identity}
         self.world.recorder.event(about, kind=kind, reason=reason, message=message)
 
     async def _change_rollout(self, metadata: Mapping[str, Any]) -> None:

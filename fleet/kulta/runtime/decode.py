@@ -163,11 +163,11 @@ def endpoint_slice(manifest: Mapping[str, Any]) -> Slice:
 def route(resource: Resource) -> Callable[[Manifest], Manifest]:
     """For routes of that kind: as a whole, since they are written back as a whole. Lists of kinds
     that are built in leave out what their items are."""
-    kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+    head = resource.head
 
     def decode(manifest: Manifest) -> Manifest:
         meta = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
-        return {**manifest, **kind, "metadata": meta}
+        return {**manifest, **head, "metadata": meta}
 
     return decode
 

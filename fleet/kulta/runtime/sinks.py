@@ -132,8 +132,7 @@ class Events:
         meta = news.rollout.metadata
         identity = {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid}
         about = {
-            "apiVersion": names.ROLLOUTS.api_version,
-            "kind": names.ROLLOUTS.kind,
+            **names.ROLLOUTS.head,
             "metadata": identity,
         }
         note = Note(

@@ -66,8 +66,7 @@ def revert(item: InventoryItem, live: Manifest) -> Change | None:
 def _rollout(item: InventoryItem, before: dict[str, Any], live: Manifest) -> dict[str, Any]:
     """The Rollout with its own spec again, and let go of: no dispatch may be taken back."""
     return {
-        "apiVersion": ROLLOUTS.api_version,
-        "kind": ROLLOUTS.kind,
+        **ROLLOUTS.head,
         "metadata": {
             "name": item.name,
             "namespace": item.namespace,

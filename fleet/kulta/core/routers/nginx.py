@@ -74,8 +74,7 @@ class NginxRouter:
         }
         meta = copy.deepcopy(dict(route["metadata"])) if route else fresh
         return {
-            "apiVersion": names.INGRESSES.api_version,
-            "kind": names.INGRESSES.kind,
+            **names.INGRESSES.head,
             "metadata": {**meta, "annotations": {**others, **notes}},
             "spec": spec,
         }

@@ -29,9 +29,9 @@ from fleet.hub.core.run import (
     membership,
     report,
     requests,
+    rollback,
     rows,
     story,
-    undo,
     waits,
     walk,
 )
@@ -64,19 +64,19 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     closing = _closing(run, observed, answer)
     if closing is not None:
         view = View(run=run.name, plan=run.spec.plan, rows=looked, status=status, observed=observed)
-        return _report(run, view, closing, undo.closing(run, view, now), told, now)
+        return _report(run, view, closing, rollback.closing(run, view, now), told, now)
     if status.undo is not None and status.undo.fleet:
-        return _undone(run, status, observed, told, now)
+        return _back(run, status, observed, told, now)
     view = walk.walk(run, status, observed, now, looked if status is before else ())
     if ruin := gates.ruin(view):
-        return _undone(run, undo.begin(view.status, ruin), observed, told, now)
-    way = undo.now_back(run, view, now)
+        return _back(run, rollback.begin(view.status, ruin), observed, told, now)
+    way = rollback.now_back(run, view, now)
     starts, view = _starts(run, way.view, now)
     actions = (*starts, *way.actions, *_holds(view, now))
     return _report(run, view, states.of(view, now), actions, told, now)
 
 
-def _undone(
+def _back(
     run: FleetRollout,
     status: FleetRolloutStatus,
     observed: RunObserved,
@@ -87,8 +87,8 @@ def _undone(
     looked = rows.look(run.model_copy(update={"status": status}), observed, now)
     view = View(run=run.name, plan=run.spec.plan, rows=looked, status=status, observed=observed)
     view = replace(view, status=status.model_copy(update={"waves": walk.still(view, now)}))
-    way = undo.now_back(run, view, now)
-    return _report(run, way.view, undo.state(way.view, now), way.actions, told, now)
+    way = rollback.now_back(run, view, now)
+    return _report(run, way.view, rollback.state(way.view, now), way.actions, told, now)
 
 
 def _report(

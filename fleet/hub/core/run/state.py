@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from fleet.api.fleetrollout import RunPhase
-from fleet.hub.core.run import aggregate, gates, stops, undo, walk
+from fleet.hub.core.run import aggregate, gates, rollback, stops, walk
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.report import State
 from fleet.hub.core.run.stops import Stop
@@ -28,7 +28,7 @@ def of(view: View, now: datetime) -> State:
     wave = walk.current(view)
     asked = wave or (view.plan.waves[-1] if view.plan.waves else None)
     stop = gates.first_stop(view, asked, now, gates.STOPS) if asked else None
-    back = undo.left(view)
+    back = rollback.left(view)
     open_ = [row for row in view.rows if row.is_in_flight or row.is_pending or row.is_deferred]
     open_ += back
     if stop is not None and (wave is not None or open_ or view.status.halted_at):
@@ -36,7 +36,7 @@ def of(view: View, now: datetime) -> State:
     if wave is None and not open_:
         return _end(view)
     if back and not any(row.is_in_flight for row in view.rows):
-        return State.of(RunPhase.ROLLING_BACK, undo.waiting(back))
+        return State.of(RunPhase.ROLLING_BACK, rollback.waiting(back))
     waits = _gate(view, now)
     if waits is not None:
         return State.of(PHASES.get(waits.reason, RunPhase.PROGRESSING), waits)

@@ -1,8 +1,9 @@
 """The way back: clusters return to what ran well there before this run, the last wave first.
 
-Called by `plan`. Who has not come to an end there, or has failed, goes back at once: its stable
-revision still serves. Who was done goes the steps of its strategy again, a few at a time. Who
-cannot be reached has its wish written and goes back on its return. No pause stops a way back.
+Called by `plan` and `state`. Who has not come to an end there, or has failed, goes back at once:
+its stable revision still serves. Who was done goes the steps of its strategy again, a few at a
+time. Who cannot be reached has its wish written and goes back on its return. No pause stops a way
+back. What is to go back stands in `status.undo`; the request `undo` is another thing: see `former`.
 """
 
 from collections.abc import Sequence

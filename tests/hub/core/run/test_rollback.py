@@ -5,7 +5,7 @@ Whole ways back are in `tests/stories/test_hub_rollback`, requests for them in `
 
 from fleet.api.fleetrollout import FleetRolloutStatus
 from fleet.hub.core.actions import StartCluster
-from fleet.hub.core.run import plan, undo
+from fleet.hub.core.run import plan, rollback
 from fleet.hub.core.run.stops import Stop
 from tests.conftest import NOON
 from tests.hub import gen
@@ -15,7 +15,7 @@ from tests.hub.scene import MINUTE, THREE, begun, observed
 def test_a_way_back_is_no_halt_any_more_and_tries_nobody_again() -> None:
     stood = FleetRolloutStatus(halted_at=NOON, retrying=("a",))
     why = Stop(reason="BudgetExceeded", message=f"halted: {'x' * 600}", unblock="a person")
-    status = undo.begin(stood, why)
+    status = rollback.begin(stood, why)
     assert (status.halted_at, status.retrying) == (None, ())
     assert status.undo is not None
     assert status.undo.fleet

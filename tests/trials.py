@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleet.kulta.core.analysis import sequential, significance
-from fleet.kulta.core.analysis.sequential import Look
+from fleet.kulta.core.analysis.sequential import Peek
 
 Numbers = NDArray[np.float64]
 Draw = Callable[[int], tuple[Numbers, Numbers, tuple[int, int]]]
@@ -124,10 +124,10 @@ def _is_judged(trial: Trial, control: Numbers, arm: Numbers, n: tuple[int, int])
 
 
 def _critical(trial: Trial, number: int, n: tuple[int, int]) -> float:
-    look = Look(
+    peek = Peek(
         least=trial.least,
         has_end=trial.has_end,
         is_last=trial.has_end and number == trial.looks,
     )
     m = 1 / (1 / n[0] + 1 / n[1])
-    return sequential.critical(trial.alpha / trial.findings, m, look)
+    return sequential.critical(trial.alpha / trial.findings, m, peek)

@@ -16,7 +16,7 @@ from fleet.api.strategy import ABTesting
 from fleet.kit import durations
 from fleet.kulta.core.analysis import rounds, shares, significance, winner
 from fleet.kulta.core.analysis.checks import NO_ADDRESS
-from fleet.kulta.core.analysis.sequential import Look
+from fleet.kulta.core.analysis.sequential import Peek
 from fleet.kulta.core.analysis.shares import Questions, Subject
 from fleet.kulta.core.analysis.significance import Share
 from fleet.kulta.core.analysis.winner import Measured, Pair
@@ -193,10 +193,10 @@ def _take_in(
     before = stored.last_look_at
     is_last = slot.is_last and (before is None or before >= slot.start)
     has_end = frame.end is not None or before is not None
-    look = Look(least=least, has_end=has_end, is_last=is_last)
+    peek = Peek(least=least, has_end=has_end, is_last=is_last)
     pairs = [pair for item in asked if (pair := _pair(draft, item)) is not None]
     enough = [x for x in pairs if min(x.control.share.n, x.other.share.n) >= least]
-    results = winner.results(enough, len(asked), frame.analysis, look)
+    results = winner.results(enough, len(asked), frame.analysis, peek)
     update = {"results": results, "errors": 0, "message": _said(found, results, least)}
     if is_last:
         update["last_look_at"] = max(moments)

@@ -41,7 +41,7 @@ EXPECTED = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Peek:
     """What is fixed before an experiment begins, and which look this is."""
 
     least: float
@@ -62,27 +62,27 @@ def always_valid(z: float, m: float, tuned: float) -> float:
     return min(1.0, math.exp(0.5 * math.log1p(r) - 0.5 * z * z * r / (1.0 + r)))
 
 
-def critical(alpha: float, m: float, look: Look) -> float:
+def critical(alpha: float, m: float, peek: Peek) -> float:
     """The number of standard errors from which on a difference counts, at chance of error `alpha`
     for the whole experiment."""
-    r = m / _tuned(look)
-    rest = alpha * (1.0 - LAST_SHARE if look.has_end else 1.0)
+    r = m / _tuned(peek)
+    rest = alpha * (1.0 - LAST_SHARE if peek.has_end else 1.0)
     found = math.sqrt((1.0 + 1.0 / r) * (2.0 * math.log(1.0 / rest) + math.log1p(r)))
-    if look.is_last:
+    if peek.is_last:
         found = min(found, _quantile(alpha * LAST_SHARE))
     return found
 
 
-def chance(control: Share, arm: Share, look: Look) -> float:
+def chance(control: Share, arm: Share, peek: Peek) -> float:
     """The chance of error of calling the arms different, over the whole experiment; 1 while there
     is too little to say anything."""
     z = significance.z_score(control, arm)
-    if z is None or min(control.n, arm.n) < look.least or is_sparse(control, arm):
+    if z is None or min(control.n, arm.n) < peek.least or is_sparse(control, arm):
         return 1.0
-    found = always_valid(z, information(control, arm), _tuned(look))
-    if look.has_end:
+    found = always_valid(z, information(control, arm), _tuned(peek))
+    if peek.has_end:
         found /= 1.0 - LAST_SHARE
-    if look.is_last:
+    if peek.is_last:
         found = min(found, significance.two_sided(z) / LAST_SHARE)
     return min(found, 1.0)
 
@@ -93,16 +93,16 @@ def is_sparse(control: Share, arm: Share) -> bool:
     return min(pooled, 1.0 - pooled) * min(control.n, arm.n) < EXPECTED
 
 
-def interval(control: Share, arm: Share, alpha: float, look: Look) -> tuple[float, float] | None:
+def interval(control: Share, arm: Share, alpha: float, peek: Peek) -> tuple[float, float] | None:
     """Bounds of the relative effect that hold at all looks at once, with chance 1 − `alpha`."""
     if min(control.n, arm.n) < 1:
         return None
-    wide = critical(alpha, information(control, arm), look)
+    wide = critical(alpha, information(control, arm), peek)
     return significance.interval(control, arm, wide)
 
 
-def _tuned(look: Look) -> float:
-    return look.least / 2.0
+def _tuned(peek: Peek) -> float:
+    return peek.least / 2.0
 
 
 def _quantile(alpha: float) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fleet.api.experiment import ABAnalysis, ABMetric, ExperimentResult
 from fleet.kulta.core.analysis import sequential, significance
-from fleet.kulta.core.analysis.sequential import Look
+from fleet.kulta.core.analysis.sequential import Peek
 from fleet.kulta.core.analysis.significance import Share
 
 CONTROL = "A"
@@ -36,16 +36,16 @@ class Pair:
 
 
 def results(
-    pairs: Sequence[Pair], findings: int, analysis: ABAnalysis, look: Look
+    pairs: Sequence[Pair], findings: int, analysis: ABAnalysis, peek: Peek
 ) -> tuple[ExperimentResult, ...]:
     """The results of one look. `findings`: metrics times arms of the whole experiment, of which
     some may have nothing to say yet."""
     alpha = 1.0 - analysis.confidence_level
-    chances = [sequential.chance(item.control.share, item.other.share, look) for item in pairs]
+    chances = [sequential.chance(item.control.share, item.other.share, peek) for item in pairs]
     silent = [1.0] * (findings - len(pairs))
     corrected = significance.corrected([*chances, *silent])
     return tuple(
-        _result(pair, chance, alpha, sequential.interval(*_shares(pair), alpha / findings, look))
+        _result(pair, chance, alpha, sequential.interval(*_shares(pair), alpha / findings, peek))
         for pair, chance in zip(pairs, corrected, strict=False)
     )
 

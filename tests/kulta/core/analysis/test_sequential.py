@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fleet.kulta.core.analysis import sequential, significance
-from fleet.kulta.core.analysis.sequential import Look
+from fleet.kulta.core.analysis.sequential import Peek
 from fleet.kulta.core.analysis.significance import Share
 from tests import trials
 from tests.trials import Trial
@@ -85,23 +85,23 @@ def _is_deep(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.mark.parametrize(
-    "look",
+    "peek",
     [
-        Look(least=30),
-        Look(least=1_000, has_end=True),
-        Look(least=1_000, has_end=True, is_last=True),
+        Peek(least=30),
+        Peek(least=1_000, has_end=True),
+        Peek(least=1_000, has_end=True, is_last=True),
     ],
     ids=["without an end", "on the way", "at the end"],
 )
-def test_chance_and_boundary_say_the_same(look: Look) -> None:
+def test_chance_and_boundary_say_the_same(peek: Peek) -> None:
     """The simulations hold z against the boundary, the engine compares chances."""
     n, alpha = 5_000.0, 0.05
-    bound = sequential.critical(alpha, n / 2, look)
+    bound = sequential.critical(alpha, n / 2, peek)
     for rate in np.linspace(0.03, 0.08, 101):
         control, arm = Share(rate=0.05, n=n), Share(rate=float(rate), n=n)
         z = significance.z_score(control, arm)
         assert z is not None
-        assert (sequential.chance(control, arm, look) <= alpha) is (abs(z) >= bound)
+        assert (sequential.chance(control, arm, peek) <= alpha) is (abs(z) >= bound)
 
 
 @pytest.mark.parametrize(
@@ -114,14 +114,14 @@ def test_chance_and_boundary_say_the_same(look: Look) -> None:
     ],
 )
 def test_too_little_is_never_certain(control: Share, arm: Share) -> None:
-    look = Look(least=100, has_end=True, is_last=True)
-    assert sequential.chance(control, arm, look) == 1.0
+    peek = Peek(least=100, has_end=True, is_last=True)
+    assert sequential.chance(control, arm, peek) == 1.0
 
 
 def test_just_enough_is_judged() -> None:
     """As many requests as are asked for, and ten hits to be expected in each arm."""
     many, few = Share(rate=0.5, n=100), Share(rate=0.05, n=100)
-    assert sequential.chance(many, few, Look(least=100)) < 0.001
+    assert sequential.chance(many, few, Peek(least=100)) < 0.001
     rare = Share(rate=0.002, n=5_000)
     assert not sequential.is_sparse(rare, rare)
     assert sequential.is_sparse(rare, replace(rare, rate=0.0019))
@@ -132,27 +132,27 @@ def test_chance_is_that_of_the_mixture() -> None:
     control, arm = Share(rate=0.05, n=4_000), Share(rate=0.07, n=4_000)
     z = significance.z_score(control, arm) or 0.0
     expected = pytest.approx(math.sqrt(41) * math.exp(-z * z * 40 / 82))
-    assert sequential.chance(control, arm, Look(least=100)) == expected
-    assert sequential.chance(control, arm, Look(least=100, has_end=True)) / 2 == expected
+    assert sequential.chance(control, arm, Peek(least=100)) == expected
+    assert sequential.chance(control, arm, Peek(least=100, has_end=True)) / 2 == expected
 
 
 def test_the_same_look_twice_says_the_same() -> None:
     """A restart of the engine costs no certainty."""
-    look = Look(least=100)
+    peek = Peek(least=100)
     arms = Share(rate=0.05, n=4_000), Share(rate=0.07, n=4_000)
-    assert len({sequential.chance(*arms, look) for _ in range(3)}) == 1
+    assert len({sequential.chance(*arms, peek) for _ in range(3)}) == 1
 
 
 @pytest.mark.parametrize("alpha", [0.001, 0.05, 0.9])
 def test_last_look_has_half_of_the_chance_to_itself(alpha: float) -> None:
-    look = Look(least=100, has_end=True, is_last=True)
+    peek = Peek(least=100, has_end=True, is_last=True)
     quarter = NormalDist().inv_cdf(1 - alpha / 4)
-    assert sequential.critical(alpha, 5_000, look) == pytest.approx(quarter)
+    assert sequential.critical(alpha, 5_000, peek) == pytest.approx(quarter)
 
 
 def test_interval_over_all_looks_is_wider_than_that_of_one() -> None:
     control, arm = Share(rate=0.05, n=10_000), Share(rate=0.06, n=10_000)
-    low, high = sequential.interval(control, arm, 0.05, Look(least=100)) or (0.0, 0.0)
+    low, high = sequential.interval(control, arm, 0.05, Peek(least=100)) or (0.0, 0.0)
     single = significance.interval(control, arm, 1.96) or (0.0, 0.0)
     assert low < single[0] < 0.2 < single[1] < high
-    assert sequential.interval(control, Share(rate=0, n=0), 0.05, Look(least=100)) is None
+    assert sequential.interval(control, Share(rate=0, n=0), 0.05, Peek(least=100)) is None

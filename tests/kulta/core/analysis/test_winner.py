@@ -6,11 +6,11 @@ import pytest
 
 from fleet.api.experiment import ABAnalysis, ABMetric, ExperimentResult
 from fleet.kulta.core.analysis import winner
-from fleet.kulta.core.analysis.sequential import Look
+from fleet.kulta.core.analysis.sequential import Peek
 from fleet.kulta.core.analysis.significance import Share
 from fleet.kulta.core.analysis.winner import Measured, Pair
 
-LOOK = Look(least=100)
+PEEK = Peek(least=100)
 ANALYSIS = ABAnalysis.model_validate({"metrics": []})
 
 
@@ -66,7 +66,7 @@ def test_largest_effect_is_the_best() -> None:
 
 
 def test_result_says_all_that_is_known() -> None:
-    (found,) = winner.results([pair(0.05, 0.02)], 1, ANALYSIS, LOOK)
+    (found,) = winner.results([pair(0.05, 0.02)], 1, ANALYSIS, PEEK)
     assert (found.name, found.arm, found.value_a, found.value_b) == ("error-rate", "B", 5.0, 2.0)
     assert (found.is_significant, found.winner, found.effect) == (True, "B", pytest.approx(-0.6))
     assert found.confidence > 0.999
@@ -78,20 +78,20 @@ def test_result_says_all_that_is_known() -> None:
 def test_more_findings_make_each_less_certain() -> None:
     """Metrics times arms are corrected for, those that say nothing yet included."""
     alone, among = (
-        winner.results([pair(0.05, 0.03, 3_000)], findings, ANALYSIS, LOOK)[0].confidence
+        winner.results([pair(0.05, 0.03, 3_000)], findings, ANALYSIS, PEEK)[0].confidence
         for findings in (1, 6)
     )
     assert among < alone
 
 
 def test_small_effect_is_significant_and_no_victory() -> None:
-    (found,) = winner.results([pair(0.5, 0.49, 200_000, minEffectSize=0.05)], 1, ANALYSIS, LOOK)
+    (found,) = winner.results([pair(0.5, 0.49, 200_000, minEffectSize=0.05)], 1, ANALYSIS, PEEK)
     assert (found.is_significant, found.winner) == (True, "")
 
 
 @pytest.mark.parametrize(("direction", "who"), [("lower", "A"), ("higher", "B")])
 def test_direction_says_what_is_better(direction: str, who: str) -> None:
-    (found,) = winner.results([pair(0.02, 0.05, direction=direction)], 1, ANALYSIS, LOOK)
+    (found,) = winner.results([pair(0.02, 0.05, direction=direction)], 1, ANALYSIS, PEEK)
     assert found.winner == who
 
 
@@ -103,6 +103,6 @@ def test_latency_is_judged_by_share_and_told_by_value() -> None:
         control=Measured(share=Share(rate=0.06, n=10_000), value=100.0),
         other=Measured(share=Share(rate=0.03, n=10_000), value=80.0),
     )
-    (found,) = winner.results([slow], 1, ANALYSIS, LOOK)
+    (found,) = winner.results([slow], 1, ANALYSIS, PEEK)
     assert (found.winner, found.value_b, found.effect) == ("B", 80.0, pytest.approx(-0.2))
     assert (found.effect_low, found.effect_high) == (None, None)

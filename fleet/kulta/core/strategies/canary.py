@@ -14,7 +14,7 @@ from fleet.api.rollout import Canary, Phase, RolloutSpec, RolloutStatus, Step
 from fleet.api.strategy import is_weighed, weight_at
 from fleet.kit import hashing
 from fleet.kulta.core import (
-    arms,
+    branches,
     deadlines,
     decisions,
     divisions,
@@ -63,7 +63,7 @@ class CanaryStrategy:
             canary_service=canary.canary_service,
             port=canary.port,
             targets=targets,
-            beside=arms.beside(canary, hashing.pod_hash(spec.template)),
+            beside=branches.beside(canary, hashing.pod_hash(spec.template)),
             stable_stays=bool(targets) and not canary.dynamic_stable_scale,
             analysis=canary.analysis,
         )

@@ -8,7 +8,7 @@ import pytest
 
 from fleet.api import names
 from fleet.api.experiment import CookieMatch
-from fleet.kulta.core import arms
+from fleet.kulta.core import branches
 from fleet.kulta.core.routers import rules
 from fleet.kulta.core.routers.base import Backends, Branch, Header
 from fleet.kulta.core.routers.gatewayapi import GatewayRouter
@@ -17,7 +17,7 @@ from tests import gen
 ROUTER = GatewayRouter()
 A, B, C = "checkout", "checkout-b", "checkout-c"
 BY_HEADER = Header(name="X-Variant", value="B")
-BY_COOKIE = arms.cookie(CookieMatch(name="ab", value="B"))
+BY_COOKIE = branches.cookie(CookieMatch(name="ab", value="B"))
 SHOP = {"path": {"type": "PathPrefix", "value": "/shop"}}
 ROOT = {"path": {"type": "PathPrefix", "value": "/"}}
 

@@ -125,6 +125,10 @@ class Plan(Model):
     notes: Annotated[tuple[str, ...], Field(max_length=100)] = ()
     """What a reader should know: members matched twice, empty waves, members ignored."""
 
+    def place(self, wave: str) -> int:
+        """Where that wave stands, from 0. Raises ValueError where it is none of these."""
+        return [one.name for one in self.waves].index(wave)
+
 
 class Snapshot(Model):
     """The Application as it was when the run was made."""

@@ -117,8 +117,7 @@ def traffic(rows: Sequence[Row]) -> int:
 
 def display(spec: FleetRolloutSpec, rows: Sequence[Row], wave: str) -> Display:
     """Texts for the columns, for example `2/3 eu`, `25/120`, `18%`."""
-    names = [item.name for item in spec.plan.waves]
-    place = f"{names.index(wave) + 1}/{len(names)} {wave}" if wave in names else ""
+    place = f"{spec.plan.place(wave) + 1}/{len(spec.plan.waves)} {wave}" if wave else ""
     numbers = counts(rows)
     strategy = spec.application.spec.delivery_policy.strategy
     return Display(

@@ -205,10 +205,9 @@ def spaced(view: View, wave: PlannedWave, now: datetime) -> Stop | None:
 
 def crowded(view: View, wave: PlannedWave, _now: datetime) -> Stop | None:
     """With the next cluster too much of the fleet would run the revision, before its time."""
-    names = [one.name for one in view.plan.waves]
-    limit, last = view.plan.traffic_percent, view.plan.traffic_wave
+    place, limit, last = view.plan.place, view.plan.traffic_percent, view.plan.traffic_wave
     waiting = [row for row in view.wave(wave.name) if row.is_pending and row.ready]
-    if limit == 100 or not waiting or names.index(wave.name) >= names.index(last):
+    if limit == 100 or not waiting or place(wave.name) >= place(last):
         return None
     total = sum(row.replicas for row in view.rows)
     gone = sum(row.replicas for row in view.rows if row.mine and not row.is_failed)

@@ -217,10 +217,6 @@ def _closing(
     return None
 
 
-def _place(run: FleetRollout, row: Row) -> int:
-    return [wave.name for wave in run.spec.plan.waves].index(row.wave)
-
-
 def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[StartCluster, ...], View]:
     """Who goes now, in the order of the plan, as far as slots reach; and the view after it."""
     names: dict[str, int] = {}
@@ -244,7 +240,7 @@ def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[StartCl
                 since=now,
                 attempt=names[row.name],
                 member=view.observed.members[row.name].uid,
-                wave=_place(run, row),
+                wave=view.plan.place(row.wave),
             ),
         )
         for row in view.rows

@@ -48,7 +48,7 @@ def homeward(run: FleetRollout, row: Row, good: LastGood, view: View, now: datet
         since=now,
         member=view.observed.members[row.name].uid,
         undoes=run.name,
-        wave=[wave.name for wave in run.spec.plan.waves].index(row.wave),
+        wave=view.plan.place(row.wave),
     )
 
 

@@ -37,8 +37,8 @@ from fleet.hub.core.run import (
 )
 from fleet.hub.core.run import state as states
 from fleet.hub.core.run.gates import View
-from fleet.hub.core.run.report import State
 from fleet.hub.core.run.row import Row
+from fleet.hub.core.run.stops import State
 from fleet.hub.core.run.story import Told
 from fleet.kit import hashing, phrases
 

@@ -5,7 +5,6 @@ never written.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.api import FleetRollout, conditions
@@ -14,7 +13,7 @@ from fleet.api.fleetrollout import FleetRolloutStatus, RunPhase, WavePhase
 from fleet.hub.core import phases
 from fleet.hub.core.run import aggregate, gates, story, waits, walk
 from fleet.hub.core.run.gates import View
-from fleet.hub.core.run.stops import Stop
+from fleet.hub.core.run.stops import State
 from fleet.hub.core.run.story import Told
 from fleet.kit import phrases
 
@@ -24,29 +23,6 @@ WAITING = frozenset(
 """It does not go on by itself now."""
 MESSAGE = 512
 """Most characters of the sentence."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """Where the run stands: its phase, and the one reason with its sentence."""
-
-    phase: RunPhase
-    reason: str
-    message: str
-    until: datetime | None = None
-    """When time alone ends it."""
-    unblock: str = ""
-    """What would end it."""
-
-    @classmethod
-    def of(cls, phase: RunPhase, stop: Stop) -> "State":
-        return cls(
-            phase=phase,
-            reason=stop.reason,
-            message=stop.message,
-            until=stop.until,
-            unblock=stop.unblock,
-        )
 
 
 def status(

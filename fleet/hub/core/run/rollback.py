@@ -17,9 +17,8 @@ from fleet.hub.core.actions import HoldCluster, StartCluster
 from fleet.hub.core.observed import RunObserved
 from fleet.hub.core.run import gates, stops
 from fleet.hub.core.run.gates import View
-from fleet.hub.core.run.report import State
 from fleet.hub.core.run.row import Row
-from fleet.hub.core.run.stops import Stop
+from fleet.hub.core.run.stops import State, Stop
 from fleet.kit import phrases
 
 NOWHERE = "nothing ran well here before this run: held"

@@ -10,8 +10,7 @@ from datetime import datetime
 from fleet.api.fleetrollout import RunPhase
 from fleet.hub.core.run import aggregate, gates, rollback, stops, walk
 from fleet.hub.core.run.gates import View
-from fleet.hub.core.run.report import State
-from fleet.hub.core.run.stops import Stop
+from fleet.hub.core.run.stops import State, Stop
 from fleet.kit import phrases
 
 PHASES: Mapping[str, RunPhase] = {

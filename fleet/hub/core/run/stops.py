@@ -1,8 +1,13 @@
-"""What a gate says when it is closed, and how clusters that are waited for are named."""
+"""What a gate says when it is closed, and where a run stands then.
+
+Made by gates and waits (`Stop`), by `state`, `rollback` and `plan` (`State`); `report` writes it
+down. Also how clusters that are waited for are named.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from fleet.api.fleetrollout import RunPhase
 from fleet.hub.core import weights
 from fleet.hub.core.run.row import Row
 from fleet.kit import phrases
@@ -19,6 +24,29 @@ class Stop:
     """When time alone ends it; None where it does not."""
     unblock: str = ""
     """What would end it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Where the run stands: its phase, and the one reason with its sentence."""
+
+    phase: RunPhase
+    reason: str
+    message: str
+    until: datetime | None = None
+    """When time alone ends it."""
+    unblock: str = ""
+    """What would end it."""
+
+    @classmethod
+    def of(cls, phase: RunPhase, stop: Stop) -> "State":
+        return cls(
+            phase=phase,
+            reason=stop.reason,
+            message=stop.message,
+            until=stop.until,
+            unblock=stop.unblock,
+        )
 
 
 def waiting_for(busy: list[Row]) -> Stop:

@@ -7,6 +7,7 @@ look finds how far it came and does the rest; nothing that arrived is sent twice
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from fleet.api.clusterrollout import EngineReport, LastGood
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER
 from fleet.hub.core import phases, weights
-from fleet.hub.core.actions import DeleteObject, DispatchPlan, Finalizer, LookUp
+from fleet.hub.core.actions import DispatchPlan, Finalizer, LookUp
 from fleet.hub.core.cluster import (
     assessment,
     bars,
@@ -26,6 +27,7 @@ from fleet.hub.core.cluster import (
     writes,
 )
 from fleet.hub.core.cluster.assessment import Assessment
+from fleet.hub.core.cluster.inventory import Listed
 from fleet.hub.core.cluster.writes import Case
 from fleet.hub.core.observed import DispatchObserved, Member
 
@@ -191,53 +193,66 @@ STEPS: tuple[Callable[[Case], DispatchPlan | None], ...] = (
 
 def _reported(case: Case) -> DispatchPlan:
     """Everything is there: believe what is seen, and say where the cluster stands."""
-    found = _assessed(case)
-    status = case.item.status
-    items, owned = status.inventory, status.owned
-    # What is not restored is told once.
-    events: tuple[tuple[str, str, str], ...] = ()
-    if writes.edited(case):
-        owned, told = "", f"{drift.told(case.live.rollout)}: left as it is"
-        events = (("Warning", "Drifted", told),)
-    deletions: tuple[DeleteObject, ...] = ()
-    left: inventory.Items = ()
-    if not case.stays:
-        items = inventory.confirmed(items, case.observed.rendered, case.live)
-        owned = (case.is_applied and owned) or drift.owned(case.live.rollout)
-    if case.observed.looked_up is not None and _surplus(case):
-        extra = inventory.surplus(items, case.observed.rendered)
-        owner = inventory.Owner.of(case.item, case.observed.hub)
-        left, deletions = inventory.leaving(extra, case.live, owner)
-        items = tuple(item for item in items if item not in extra or item in left)
-    rollout = assessment.parse(case.live.rollout)
-    update: dict[str, Any] = {
-        "inventory": items,
-        "owned": owned,
-        "server": status.server or case.member.server,
-        "applied_run": case.want.run if case.bar is None else status.applied_run,
-        "engine": assessment.report(rollout, case.want.revision) if rollout else EngineReport(),
-    }
-    if found.phase is ClusterPhase.SUCCEEDED:
-        update |= standing.good(status, LastGood(run=case.want.run, revision=case.want.revision))
-    after = standing.status(
-        case.item,
-        Assessment(
-            phase=found.phase,
-            reason=found.reason,
-            message=found.message,
-            update=update,
-            conditions=(standing.reachable(case.member), *_inputs(case)),
-        ),
-        case.now,
+    found, listed = _assessed(case), _listed(case)
+    found = replace(
+        found,
+        update=_update(case, found.phase, listed),
+        conditions=(standing.reachable(case.member), *_inputs(case)),
     )
-    wake = case.now + removal.RECHECK if left else None
-    if not deletions:
+    after = standing.status(case.item, found, case.now)
+    events: tuple[tuple[str, str, str], ...] = ()
+    if writes.edited(case):  # what is not restored is told once
+        told = f"{drift.told(case.live.rollout)}: left as it is"
+        events = (("Warning", "Drifted", told),)
+    wake = case.now + removal.RECHECK if listed.is_leaving else None
+    if not listed.deletions:
         return DispatchPlan(status=after, events=events, wake_at=wake)
     taken, write = writes.again(case)
-    after = after.model_copy(update={"dispatch": taken})
     return DispatchPlan(
-        status=after, actions=(write, *deletions), fence=True, events=events, wake_at=wake
+        status=after.model_copy(update={"dispatch": taken}),
+        actions=(write, *listed.deletions),
+        fence=True,
+        events=events,
+        wake_at=wake,
     )
+
+
+def _update(case: Case, phase: ClusterPhase, listed: Listed) -> dict[str, Any]:
+    """What else the status says of the member."""
+    status, want = case.item.status, case.want
+    rollout = assessment.parse(case.live.rollout)
+    update: dict[str, Any] = {
+        "inventory": listed.items,
+        "owned": _owned(case),
+        "server": status.server or case.member.server,
+        "applied_run": want.run if case.bar is None else status.applied_run,
+        "engine": assessment.report(rollout, want.revision) if rollout else EngineReport(),
+    }
+    if phase is ClusterPhase.SUCCEEDED:
+        update |= standing.good(status, LastGood(run=want.run, revision=want.revision))
+    return update
+
+
+def _owned(case: Case) -> str:
+    """The digest of our own fields: of those that arrived, until somebody changes them."""
+    owned = "" if writes.edited(case) else case.item.status.owned
+    if case.stays:
+        return owned
+    return owned if owned and case.is_applied else drift.owned(case.live.rollout)
+
+
+def _listed(case: Case) -> Listed:
+    """The inventory as seen; what is rendered no more goes, and is listed until it is gone."""
+    items = case.item.status.inventory
+    if not case.stays:
+        items = inventory.confirmed(items, case.observed.rendered, case.live)
+    if case.observed.looked_up is None or not _surplus(case):
+        return Listed(items=items)
+    extra = inventory.surplus(items, case.observed.rendered)
+    owner = inventory.Owner.of(case.item, case.observed.hub)
+    left, deletions = inventory.leaving(extra, case.live, owner)
+    items = tuple(item for item in items if item not in extra or item in left)
+    return Listed(items=items, deletions=deletions, is_leaving=bool(left))
 
 
 def _assessed(case: Case) -> Assessment:

@@ -38,6 +38,16 @@ class Owner:
         return cls(application=item.spec.application, namespace=item.metadata.namespace, hub=hub)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What is listed after a look, and what of it goes now."""
+
+    items: Items
+    deletions: tuple[DeleteObject, ...] = ()
+    is_leaving: bool = False
+    """Something that goes is still there: its end is looked for."""
+
+
 def place(item: InventoryItem) -> Place:
     """Where a listed object is."""
     return (item.plural, item.namespace, item.name)

@@ -49,7 +49,7 @@ def test_what_a_rollout_can_be_told_arrives_there() -> None:
     body = {**gen.spec(), "deliveryPolicy": given}
     spec = ApplicationSpec.model_validate(body, extra="forbid")
     snapshot, templates = Snapshot(name="checkout", spec=spec), environment.read(TEMPLATES)
-    found = render.render(templates, snapshot, "shop", gen.cluster("a"), gen.fleet(), "6f9c2d81aa")
+    found = render.render(templates, gen.delivery(snapshot, gen.cluster("a")))
     told = found[0].manifest["spec"]
     assert told == {**told, **given["rollout"]}
     assert told["strategy"]["canary"] == {

@@ -17,20 +17,22 @@ from fleet.api.fleetrollout import Snapshot
 from fleet.errors import UserError
 from fleet.kit import documents
 from fleet.rendering import context, render
+from fleet.rendering.delivery import Delivery
 from fleet.rendering.environment import read
 from tests.conftest import Golden
+from tests.hub import gen
 
 FOLDER = Path(__file__).parent / "golden" / "templates"
 TEMPLATES = Path(__file__).parents[1] / "templates"
 INPUTS = sorted(FOLDER.glob("*.input.yaml"))
 
 
-def values(path: Path) -> tuple[Snapshot, MemberCluster, Fleet]:
+def delivery(path: Path) -> Delivery:
     body = documents.one(path.read_text())
     spec = ApplicationSpec.model_validate(body["application"], extra="forbid")
     cluster = {"kubeconfig": {"secretRef": {"name": "eu-7"}}, **body.get("cluster", {})}
     labels = {"region": "eu", **body.get("labels", {})}
-    return (
+    return gen.delivery(
         Snapshot(name="checkout", spec=spec),
         MemberCluster.parse({"metadata": {"name": "eu-7", "labels": labels}, "spec": cluster}),
         Fleet.parse(
@@ -39,14 +41,14 @@ def values(path: Path) -> tuple[Snapshot, MemberCluster, Fleet]:
                 "spec": {"members": {"names": ["eu-7"]}, **body.get("fleet", {})},
             }
         ),
+        "6f9c2d81aa",
     )
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=[path.stem.removesuffix(".input") for path in INPUTS])
 def test_what_a_member_receives(path: Path, golden: Golden) -> None:
-    snapshot, cluster, fleet = values(path)
     try:
-        items = render.render(read(TEMPLATES), snapshot, "shop", cluster, fleet, "6f9c2d81aa")
+        items = render.render(read(TEMPLATES), delivery(path))
         text = yaml.safe_dump_all([dict(item.manifest) for item in items], sort_keys=False)
     except UserError as error:
         text = f"{error.reason}: {error}\n"
@@ -84,8 +86,8 @@ def paths(value: Any, prefix: str = "") -> set[str]:
 
 
 def test_the_readme_lists_every_variable() -> None:
-    snapshot, cluster, fleet = values(FOLDER / "canary-without-route.input.yaml")
-    found = context.context(snapshot.name, "shop", snapshot.spec, cluster, fleet, "rev")
+    given = delivery(FOLDER / "canary-without-route.input.yaml")
+    found = context.context(given, given.application.spec)
     readme = (TEMPLATES / "README.md").read_text()
     rows = readme.partition("## Variables")[2]
     table = set(re.findall(r"^\| `([a-z][\w.]*)` \|", rows, re.MULTILINE))

@@ -36,6 +36,7 @@ from fleet.hub.core.application import decision
 from fleet.hub.core.cluster import writes
 from fleet.hub.core.observed import ApplicationObserved, Member
 from fleet.rendering import environment
+from fleet.rendering.delivery import Delivery
 from fleet.rendering.environment import TemplateSet
 from fleet.rendering.render import render
 
@@ -130,14 +131,14 @@ async def copy(world: World, pattern: Pattern, name: str) -> None:
 def _settled(pattern: Pattern, run: FleetRollout, item: dict[str, Any]) -> list[Any]:
     """What the member has of it; its digest goes into the ClusterRollout."""
     cluster = pattern.members[item["spec"]["cluster"]].cluster
-    rendered = render(
-        pattern.templates,
-        run.spec.application,
-        NAMESPACE,
-        cluster,
-        pattern.fleet,
-        run.spec.revision,
+    delivery = Delivery(
+        application=run.spec.application,
+        namespace=NAMESPACE,
+        cluster=cluster,
+        fleet=pattern.fleet,
+        revision=run.spec.revision,
     )
+    rendered = render(pattern.templates, delivery)
     taken = item["status"]["dispatch"]
     taken["digest"] = writes.digest_of(rendered)
     listed = {(entry["plural"], entry["name"]): entry for entry in item["status"]["inventory"]}

@@ -79,7 +79,7 @@ def _rendering(
     fleet, clusters = gen.fleet(), iter([members[name].cluster for name in names] * TIMES)
 
     def look() -> None:
-        render(TEMPLATES, snapshot, "shop", next(clusters), fleet, "rev1")
+        render(TEMPLATES, gen.delivery(snapshot, next(clusters), fleet))
 
     return look
 

@@ -25,6 +25,7 @@ from fleet.hub.core.application import occasion, validation
 from fleet.hub.core.member import selection
 from fleet.hub.core.observed import Member
 from fleet.rendering import environment, tenant
+from fleet.rendering.delivery import Delivery
 from fleet.rendering.render import Rendered
 from fleet.rendering.tenant import Own
 from fleet.wiring import proofs
@@ -81,10 +82,16 @@ def command(
         texts = tenant.given(application, named(configmaps, application))
         revision = occasion.revision(resolved, used.digest, texts)
         snapshot = Snapshot(name=application.name, spec=resolved, templates=dict(texts))
-        namespace = application.namespace or "default"
         with proofs.opened(used) as drawing:
             for member in members:
-                found = drawing.render(snapshot, namespace, member, fleet, revision)
+                delivery = Delivery(
+                    application=snapshot,
+                    namespace=application.namespace or "default",
+                    cluster=member,
+                    fleet=fleet,
+                    revision=revision,
+                )
+                found = drawing.render(delivery)
                 if wrong := validation.overridden(resolved, member.metadata.labels):
                     raise UserError("InvalidSpec", f"cluster {member.name}: {wrong}")
                 typer.echo(_text(member.name, found, output), nl=False)

@@ -11,23 +11,19 @@ from fleet.api.application import ApplicationSpec, SimplePolicy, StrategyPolicy,
 from fleet.api.conduct import Conduct
 from fleet.api.names import APPLICATION_LABEL
 from fleet.rendering import sides
+from fleet.rendering.delivery import Delivery
 from fleet.rendering.sides import Sides
 
 
-def context(
-    name: str,
-    namespace: str,
-    spec: ApplicationSpec,
-    cluster: MemberCluster,
-    fleet: Fleet,
-    revision: str,
-) -> dict[str, Any]:
-    """The four variables `application`, `cluster`, `fleet`, `revision` for one member."""
+def context(delivery: Delivery, spec: ApplicationSpec) -> dict[str, Any]:
+    """The four variables `application`, `cluster`, `fleet`, `revision` for one member; `spec` is
+    the Application's with the overrides for it."""
+    name, cluster, fleet = delivery.application.name, delivery.cluster, delivery.fleet
     policy = spec.delivery_policy.strategy or StrategyPolicy(simple=SimplePolicy())
     return {
         "application": {
             "name": name,
-            "namespace": spec.destination.namespace or namespace,
+            "namespace": spec.destination.namespace or delivery.namespace,
             "replicas": spec.workload.replicas,
             "template": _template(spec.workload, name),
             "selector": {APPLICATION_LABEL: name},
@@ -43,7 +39,7 @@ def context(
             "vars": dict(cluster.spec.vars),
         },
         "fleet": {"name": fleet.name, "labels": dict(fleet.metadata.labels)},
-        "revision": revision,
+        "revision": delivery.revision,
     }
 
 

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.api import Fleet, MemberCluster, Rollout
-from fleet.api.fleetrollout import Snapshot
+from fleet.api import MemberCluster, Rollout
 from fleet.api.names import (
     APPLICATION_LABEL,
     APPLIED_ANNOTATION,
@@ -33,6 +32,7 @@ from fleet.errors import UserError
 from fleet.kit import hashing
 from fleet.rendering import overrides, printing, tenant
 from fleet.rendering.context import context
+from fleet.rendering.delivery import Delivery
 from fleet.rendering.environment import TEMPLATES, TemplateSet, environment
 from fleet.rendering.printing import error as wrong
 
@@ -130,32 +130,24 @@ class Draft:
         return UserError(error.reason, f"{self.where}: {error}")
 
 
-def render(
-    templates: TemplateSet,
-    application: Snapshot,
-    namespace: str,
-    cluster: MemberCluster,
-    fleet: Fleet,
-    revision: str,
-) -> tuple[Rendered, ...]:
-    """The objects for `cluster`, the Rollout first; `namespace` is the Application's on the hub.
+def render(templates: TemplateSet, delivery: Delivery) -> tuple[Rendered, ...]:
+    """The objects for the member, the Rollout first.
 
     Raises UserError: `InvalidSpec` for an override that does not fit, `TemplateError` with cluster,
     template and line for everything that a template gets wrong.
     """
-    found = draft(application, namespace, cluster, fleet, revision)
-    own = bool(application.templates)
-    used = templates.replaced(application.templates) if own else templates
+    found, replaced = draft(delivery), delivery.application.templates
+    own = bool(replaced)
+    used = templates.replaced(replaced) if own else templates
     try:
         return found.finished(_drawn(used, found.values, own=own))
     except UserError as error:
         raise found.fault(error) from None
 
 
-def draft(
-    application: Snapshot, namespace: str, cluster: MemberCluster, fleet: Fleet, revision: str
-) -> Draft:
+def draft(delivery: Delivery) -> Draft:
     """What the templates get to see, and what is put in afterwards. Raises UserError."""
+    application, cluster = delivery.application, delivery.cluster
     where = f"cluster {cluster.name}"
     try:
         spec = overrides.apply(application.spec, cluster.metadata.labels)
@@ -163,14 +155,14 @@ def draft(
         raise UserError(error.reason, f"{where}: {error}") from None
     return Draft(
         where=where,
-        values=context(application.name, namespace, spec, cluster, fleet, revision),
-        namespace=spec.destination.namespace or namespace,
+        values=context(delivery, spec),
+        namespace=spec.destination.namespace or delivery.namespace,
         labels={
             NAME_LABEL: application.name,
             MANAGED_BY: HUB_MANAGER,
             APPLICATION_LABEL: application.name,
             CLUSTER_LABEL: cluster.name,
-            NAMESPACE_LABEL: namespace,
+            NAMESPACE_LABEL: delivery.namespace,
         },
     )
 

@@ -8,9 +8,8 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from fleet.api import Fleet, MemberCluster
-from fleet.api.fleetrollout import Snapshot
 from fleet.errors import UserError
+from fleet.rendering.delivery import Delivery
 from fleet.rendering.environment import TEMPLATES, TemplateSet
 from fleet.rendering.render import Rendered, accepted, draft, render
 from fleet.wiring.cells import Cells
@@ -23,20 +22,13 @@ class Proofs:
         self._templates, self._runner = templates, runner
         self._cells = Cells(1)
 
-    def render(
-        self,
-        application: Snapshot,
-        namespace: str,
-        cluster: MemberCluster,
-        fleet: Fleet,
-        revision: str,
-    ) -> tuple[Rendered, ...]:
+    def render(self, delivery: Delivery) -> tuple[Rendered, ...]:
         """As `rendering.render.render`. Raises UserError, TemporaryError."""
-        if not application.templates:
-            return render(self._templates, application, namespace, cluster, fleet, revision)
-        begun = draft(application, namespace, cluster, fleet, revision)
-        files = dict(self._templates.replaced(application.templates).files)
-        job = self._cells.print(namespace, files, TEMPLATES, begun.values)
+        own = delivery.application.templates
+        if not own:
+            return render(self._templates, delivery)
+        begun, files = draft(delivery), dict(self._templates.replaced(own).files)
+        job = self._cells.print(delivery.namespace, files, TEMPLATES, begun.values)
         try:
             printed = self._runner.run(job)
             drawn = accepted(printed.documents, begun.values, own=True)

@@ -146,8 +146,7 @@ def test_every_field_arrives_in_the_rollout() -> None:
     body["deliveryPolicy"] |= {"strategy": {"canary": EVERYTHING}, "rollout": CONDUCT}
     spec = ApplicationSpec.model_validate(body, extra="forbid")
     snapshot = Snapshot(name="checkout", spec=spec)
-    member, fleet = gen.cluster("eu-7"), gen.fleet()
-    found = render.render(read(TEMPLATES), snapshot, "shop", member, fleet, "6f9c2d81aa")
+    found = render.render(read(TEMPLATES), gen.delivery(snapshot, gen.cluster("eu-7")))
     rollout = found[0].manifest
     assert Rollout.parse(rollout, strict=True).spec.rollback_window == 2
     canary = rollout["spec"]["strategy"]["canary"]

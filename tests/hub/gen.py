@@ -13,6 +13,7 @@ from fleet.api.meta import ObjectMeta
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ClusterName
 from fleet.hub.core.member import freshness
 from fleet.hub.core.observed import Member
+from fleet.rendering.delivery import Delivery
 from tests.conftest import NOON
 
 SILENT = "the engine has not renewed its Lease for more than 30 s"
@@ -77,6 +78,19 @@ def cluster(
                 "allowedNamespaces": list(namespaces),
             },
         }
+    )
+
+
+def delivery(
+    application: Snapshot, to: MemberCluster, of: Fleet | None = None, revision: str = "rev1"
+) -> Delivery:
+    """That snapshot, from namespace `shop`, for one member of a fleet."""
+    return Delivery(
+        application=application,
+        namespace="shop",
+        cluster=to,
+        fleet=of or fleet(),
+        revision=revision,
     )
 
 

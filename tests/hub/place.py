@@ -22,7 +22,8 @@ NEW = gen.item("a", ClusterPhase.PENDING).model_copy(update={"status": ClusterRo
 def rendered(number: int = 1, image: str = "shop:v1", **labels: str) -> tuple[render.Rendered, ...]:
     snapshot = Snapshot(name="checkout", spec=gen.application(image).spec)
     cluster = gen.cluster("a", **labels)
-    return render.render(TEMPLATES, snapshot, "shop", cluster, gen.fleet(), f"rev{number}")
+    delivery = gen.delivery(snapshot, cluster, revision=f"rev{number}")
+    return render.render(TEMPLATES, delivery)
 
 
 def objects(number: int = 1, sequence: int = 1, hub: str = "hub-1", **status: Any) -> Objects:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fleet.rendering import render
 from fleet.rendering.environment import TemplateSet, read
+from tests.hub import gen
 
 TEMPLATES: TemplateSet = read(Path(__file__).parents[2] / "templates")
 
@@ -25,5 +26,6 @@ class Same:
 
 @lru_cache(maxsize=1_000)
 def rendered_once(spec: Same, cluster: Same, fleet: Same) -> tuple[render.Rendered, ...]:
-    application, revision = spec.value.application, spec.value.revision
-    return render.render(TEMPLATES, application, "shop", cluster.value, fleet.value, revision)
+    given = spec.value
+    delivery = gen.delivery(given.application, cluster.value, fleet.value, given.revision)
+    return render.render(TEMPLATES, delivery)

@@ -26,9 +26,7 @@ def templates(request: pytest.FixtureRequest, **changed: str) -> TemplateSet:
 def rendered(given: TemplateSet, **spec: Any) -> list[tuple[render.Rendered, ...]]:
     snapshot = Snapshot(name="checkout", spec=gen.application(body={**gen.spec(), **spec}).spec)
     members = [gen.cluster(name, region=name.partition("-")[0]) for name in MEMBERS]
-    return [
-        render.render(given, snapshot, "shop", member, gen.fleet(), "rev1") for member in members
-    ]
+    return [render.render(given, gen.delivery(snapshot, member)) for member in members]
 
 
 ABOUT = "{# about #}" + dict(TEMPLATES.files)["rollout.yaml.j2"]

@@ -21,7 +21,7 @@ def made(
     """Kind/name → manifest for the cluster `eu-7`."""
     snapshot = Snapshot(name="checkout", spec=gen.application(body=body or gen.spec()).spec)
     cluster = gen.cluster("eu-7", **labels)
-    items = render.render(templates, snapshot, "shop", cluster, gen.fleet(), "rev1")
+    items = render.render(templates, gen.delivery(snapshot, cluster))
     return {f"{item.resource.kind}/{item.name}": item.manifest for item in items}
 
 
@@ -247,7 +247,7 @@ def test_credentials_go_with_the_address() -> None:
     own = cluster.spec.model_validate(cluster.spec.model_dump() | {"prometheus": place})
     cluster = cluster.model_copy(update={"spec": own})
     snapshot = Snapshot(name="checkout", spec=spec)
-    manifest = render.render(TEMPLATES, snapshot, "shop", cluster, gen.fleet(), "r")[0].manifest
+    manifest = render.render(TEMPLATES, gen.delivery(snapshot, cluster))[0].manifest
     assert manifest["spec"]["strategy"]["canary"]["analysis"]["prometheus"] == place
 
 
@@ -274,7 +274,7 @@ def test_which_prometheus_is_asked(own: str, member: str, fleet: str, address: s
         cluster = cluster.model_copy(update={"spec": spec})
     if fleet:
         all_ = gen.fleet(members={"names": ["eu-7"]}, defaults={"prometheus": {"address": fleet}})
-    manifest = render.render(TEMPLATES, snapshot, "shop", cluster, all_, "r")[0].manifest
+    manifest = render.render(TEMPLATES, gen.delivery(snapshot, cluster, all_))[0].manifest
     found = manifest["spec"]["strategy"]["canary"]["analysis"].get("prometheus")
     assert (found["address"] if found else None) == address
 

@@ -57,7 +57,7 @@ def made(**texts: str) -> dict[str, Any]:
     """Kind/name → manifest for the cluster `eu-7`; `services` stands for `services.yaml.j2`."""
     own = {f"{name}.yaml.j2": text for name, text in texts.items()}
     snapshot = Snapshot(name="checkout", spec=gen.application().spec, templates=own)
-    items = render.render(TEMPLATES, snapshot, "shop", gen.cluster("eu-7"), gen.fleet(), "rev1")
+    items = render.render(TEMPLATES, gen.delivery(snapshot, gen.cluster("eu-7")))
     return {f"{item.resource.kind}/{item.name}": item.manifest for item in items}
 
 

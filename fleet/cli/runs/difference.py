@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from rich.text import Text
 
-from fleet.api import ClusterRollout, Fleet, MemberCluster
+from fleet.api import ClusterRollout
 from fleet.api.fleetrollout import FleetRollout, Snapshot
 from fleet.api.meta import Manifest
 from fleet.api.names import APPLIED_ANNOTATION, CLUSTER_LABEL, ClusterName
@@ -22,14 +22,15 @@ from fleet.cli.runs.inputs import Due, Inputs
 from fleet.errors import UserError
 from fleet.hub.core import weights
 from fleet.kit import phrases
+from fleet.rendering.delivery import Delivery
 from fleet.rendering.render import Rendered
 
 AROUND = 3
 SHOWN = 8
 STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
-Draw = Callable[[Snapshot, str, MemberCluster, Fleet, str], tuple[Rendered, ...]]
-"""What a snapshot makes, in a namespace of the hub, for a member of a fleet, with a revision."""
+Draw = Callable[[Delivery], tuple[Rendered, ...]]
+"""The objects that a member gets."""
 
 Manifests = dict[str, str]
 """`Rollout checkout/checkout` → its YAML."""
@@ -107,15 +108,18 @@ def _rendered(
 ) -> Manifests:
     observed = inputs.observed
     assert observed.fleet is not None
-    cluster = observed.members[ClusterName(name)].cluster
-    namespace = inputs.application.namespace
-    revision = due.proposal.revision
-    items = draw(snapshot, namespace, cluster, observed.fleet, revision)
+    delivery = Delivery(
+        application=snapshot,
+        namespace=inputs.application.namespace,
+        cluster=observed.members[ClusterName(name)].cluster,
+        fleet=observed.fleet,
+        revision=due.proposal.revision,
+    )
     return {
         f"{item.resource.kind} {item.namespace}/{item.name}": yaml.safe_dump(
             _plain(item.manifest, weight), sort_keys=False
         )
-        for item in items
+        for item in draw(delivery)
     }
 
 

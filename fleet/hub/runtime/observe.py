@@ -38,6 +38,7 @@ from fleet.hub.core.observed import (
 )
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.drafts import Unrendered
+from fleet.rendering.delivery import Delivery
 from fleet.rendering.tenant import Own
 
 BREATH = 20
@@ -203,7 +204,15 @@ async def _render_errors(
     for cluster in clusters:
         before = check.tried
         try:
-            text = check.error(snapshot, item.namespace, cluster, proposal.fleet, proposal.revision)
+            text = check.error(
+                Delivery(
+                    application=snapshot,
+                    namespace=item.namespace,
+                    cluster=cluster,
+                    fleet=proposal.fleet,
+                    revision=proposal.revision,
+                )
+            )
         except Unrendered as gap:
             gap.then(hub.queues.applications.add, (item.namespace, item.name))
             gaps.append(gap)
@@ -241,10 +250,15 @@ def _rendered(
     fleet = hub.stores.fleets.get((item.namespace, fleet_name))
     if fleet is None:
         return (), f"there is no Fleet {fleet_name}", False
+    delivery = Delivery(
+        application=found.spec.application,
+        namespace=item.namespace,
+        cluster=cluster,
+        fleet=fleet,
+        revision=found.spec.revision,
+    )
     try:
-        rendered = hub.renders.render(
-            found.spec.application, item.namespace, cluster, fleet, found.spec.revision
-        )
+        rendered = hub.renders.render(delivery)
     except UserError as error:
         return (), str(error), False
     except Unrendered as gap:

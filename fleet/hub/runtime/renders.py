@@ -7,15 +7,15 @@ Application has templates of its own, `drafts` prints them aside.
 
 from collections import OrderedDict
 
-from fleet.api import Fleet, MemberCluster
+from fleet.api import MemberCluster
 from fleet.api.application import ApplicationSpec
-from fleet.api.fleetrollout import Snapshot
 from fleet.api.names import Key
 from fleet.errors import UserError
 from fleet.hub.core.application import validation
 from fleet.hub.core.observed import Rendered
 from fleet.hub.runtime.drafts import Drafts
 from fleet.rendering import overrides
+from fleet.rendering.delivery import Delivery
 from fleet.rendering.environment import TemplateSet
 from fleet.rendering.render import draft, render
 
@@ -42,24 +42,15 @@ class Renders:
         """The Application is gone."""
         self._checked.pop(owner, None)
 
-    def render(
-        self,
-        snapshot: Snapshot,
-        namespace: str,
-        cluster: MemberCluster,
-        fleet: Fleet,
-        revision: str,
-    ) -> tuple[Rendered, ...]:
+    def render(self, delivery: Delivery) -> tuple[Rendered, ...]:
         """As `rendering.render.render`. Raises UserError; Unrendered where own templates of the
         Application are to be printed first."""
-        if snapshot.templates:  # kept by `drafts`, which knows how large it may be
-            return self._drafted(snapshot, namespace, cluster, fleet, revision)
-        key = key_of(snapshot, namespace, cluster, fleet, revision)
+        if delivery.application.templates:  # kept by `drafts`, which knows how large it may be
+            return self._drafted(delivery)
+        key = key_of(delivery)
         if key not in self._kept:
             try:
-                found: tuple[Rendered, ...] | UserError = render(
-                    self.templates, snapshot, namespace, cluster, fleet, revision
-                )
+                found: tuple[Rendered, ...] | UserError = render(self.templates, delivery)
             except UserError as error:
                 found = UserError(error.reason, str(error))  # without what its traceback holds
             self._kept[key] = found
@@ -71,18 +62,11 @@ class Renders:
             raise UserError(result.reason, str(result))
         return result
 
-    def _drafted(
-        self,
-        snapshot: Snapshot,
-        namespace: str,
-        cluster: MemberCluster,
-        fleet: Fleet,
-        revision: str,
-    ) -> tuple[Rendered, ...]:
-        begun = draft(snapshot, namespace, cluster, fleet, revision)
-        owner = (namespace, snapshot.name)
+    def _drafted(self, delivery: Delivery) -> tuple[Rendered, ...]:
+        begun, application = draft(delivery), delivery.application
+        owner = (delivery.namespace, application.name)
         try:
-            drawn = self.drafts.find(owner, snapshot.templates, begun.values)
+            drawn = self.drafts.find(owner, application.templates, begun.values)
         except UserError as error:
             raise begun.fault(error) from None
         return begun.finished(drawn)
@@ -97,24 +81,16 @@ class Check:
         """Renderings that were made for it."""
         self._overridden: dict[tuple[int, ...], str] = {}
 
-    def error(
-        self,
-        snapshot: Snapshot,
-        namespace: str,
-        cluster: MemberCluster,
-        fleet: Fleet,
-        revision: str,
-    ) -> str:
+    def error(self, delivery: Delivery) -> str:
         """Why it cannot be rendered, or nothing. Raises Unrendered where that is not known yet."""
-        given = (snapshot, namespace, cluster, fleet, revision)
-        mark = hash(key_of(*given))
+        mark = hash(key_of(delivery))
         if mark in self._before:
             self._after[mark] = self._before[mark]
             return self._before[mark]
         self.tried += 1
         try:
-            self._renders.render(*given)
-            self._after[mark] = self._wrong(snapshot.spec, cluster)
+            self._renders.render(delivery)
+            self._after[mark] = self._wrong(delivery.application.spec, delivery.cluster)
         except UserError as error:
             self._after[mark] = str(error)
         return self._after[mark]
@@ -134,15 +110,14 @@ class Check:
         return f"cluster {cluster.name}: {wrong}" if wrong else ""
 
 
-def key_of(
-    snapshot: Snapshot, namespace: str, cluster: MemberCluster, fleet: Fleet, revision: str
-) -> _Key:
+def key_of(delivery: Delivery) -> _Key:
     """Everything that a rendering depends on; a generation stands for a spec."""
+    about = (delivery.cluster.metadata, delivery.fleet.metadata)
     return (
-        namespace,
-        snapshot.uid,
-        snapshot.generation,
-        revision,
-        *((item.metadata.uid, item.metadata.generation) for item in (cluster, fleet)),
-        *(tuple(sorted(item.metadata.labels.items())) for item in (cluster, fleet)),
+        delivery.namespace,
+        delivery.application.uid,
+        delivery.application.generation,
+        delivery.revision,
+        *((item.uid, item.generation) for item in about),
+        *(tuple(sorted(item.labels.items())) for item in about),
     )

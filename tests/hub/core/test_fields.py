@@ -323,7 +323,7 @@ def rendered(application: Snapshot, fleet: Fleet, own: MemberCluster) -> Iterato
     for templates in (renders.TEMPLATES, OWN_TEMPLATES):
         for cluster in (own, START.members[ClusterName("b")].cluster):
             try:
-                found = render.render(templates, application, "shop", cluster, fleet, "rev")
+                found = render.render(templates, gen.delivery(application, cluster, fleet))
                 yield [item.manifest for item in found]
             except UserError as error:
                 yield str(error)

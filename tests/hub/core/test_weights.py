@@ -96,7 +96,7 @@ def test_what_a_cluster_has(run: FleetRollout, weight: int | None) -> None:
 def rendered(**labels: str) -> tuple[Rendered, ...]:
     snapshot = Snapshot(name="checkout", spec=asking(10).spec)
     cluster = gen.cluster("a", **labels)
-    return render.render(TEMPLATES, snapshot, "shop", cluster, gen.fleet(), "rev1")
+    return render.render(TEMPLATES, gen.delivery(snapshot, cluster))
 
 
 def test_what_is_rendered_has_a_weight_instead_of_steps() -> None:
@@ -139,7 +139,7 @@ def changed() -> tuple[Rendered, ...]:
     spec = asking(10).spec
     other = spec.model_copy(update={"workload": spec.workload.model_copy(update={"replicas": 9})})
     snapshot = Snapshot(name="checkout", spec=other)
-    return render.render(TEMPLATES, snapshot, "shop", gen.cluster("a"), gen.fleet(), "rev1")
+    return render.render(TEMPLATES, gen.delivery(snapshot, gen.cluster("a")))
 
 
 STAYING = pytest.mark.parametrize(

@@ -123,9 +123,9 @@ def planned(run: FleetRollout, known: Fleet, members: dict[ClusterName, Member])
         run = run.model_copy(update={"status": decided.status})
     for name in chosen:
         cluster = members[name].cluster
-        snapshot = run.spec.application
+        delivery = gen.delivery(run.spec.application, cluster, known)
         try:
-            found = render.render(world.TEMPLATES, snapshot, "shop", cluster, known, "rev1")
+            found = render.render(world.TEMPLATES, delivery)
         except UserError as error:
             return "not rendered", str(error)
         rollout = Rollout.parse(found[0].manifest, strict=True)

@@ -31,7 +31,7 @@ NONSENSE: tuple[Any, ...] = (
 NAMES = ("x", "", "status", "externalIPs", "a/b", "kulta.io/promote", "finalizers", "hold")
 
 SNAPSHOT = Snapshot(name="checkout", spec=gen.application().spec)
-DRAFT = render.draft(SNAPSHOT, "shop", gen.cluster("eu-7"), gen.fleet(), "rev1")
+DRAFT = render.draft(gen.delivery(SNAPSHOT, gen.cluster("eu-7")))
 DOCUMENTS = tuple(printing.printed(world.TEMPLATES, TEMPLATES, DRAFT.values))
 
 

@@ -96,7 +96,7 @@ async def test_a_rendering_is_tried_once(desk: Desk, monkeypatch: pytest.MonkeyP
     render = renders.render
 
     def counted(*given: Any) -> Any:
-        tried.append(given[3].name)
+        tried.append(given[1].cluster.name)
         return render(*given)
 
     monkeypatch.setattr(renders, "render", counted)

@@ -22,7 +22,7 @@ LABEL, NAME = 63, 253
 def rendered(name: str) -> tuple[render.Rendered, ...]:
     """What the Application of that name is in the member `a`."""
     snapshot = Snapshot(name=name, spec=gen.application().spec)
-    return render.render(TEMPLATES, snapshot, "shop", gen.cluster("a"), gen.fleet(), "rev1")
+    return render.render(TEMPLATES, gen.delivery(snapshot, gen.cluster("a")))
 
 
 def live(name: str) -> Objects:

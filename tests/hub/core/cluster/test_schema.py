@@ -68,7 +68,7 @@ APPLICATIONS = sorted((ROOT / "examples/valid").glob("application-*.yaml"))
 def test_what_the_templates_write_is_in_our_own_crd(path: Path) -> None:
     application = Application.parse(documents.one(path.read_text()))
     snapshot = Snapshot(name=application.name, spec=application.spec)
-    found = render.render(TEMPLATES, snapshot, "shop", gen.cluster("a"), gen.fleet(), "rev1")
+    found = render.render(TEMPLATES, gen.delivery(snapshot, gen.cluster("a")))
     assert found[0].resource == ROLLOUTS
     assert schema.lacking(OURS, found[0].manifest["spec"]) == ""
 

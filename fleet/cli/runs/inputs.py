@@ -14,9 +14,8 @@ import typer
 from fleet import settings
 from fleet.api import conditions, names
 from fleet.api.application import Application
-from fleet.api.clusterrollout import ClusterRollout
 from fleet.api.fleet import Fleet
-from fleet.api.fleetrollout import FleetRollout, Plan
+from fleet.api.fleetrollout import Plan
 from fleet.api.membercluster import EngineMode, MemberCluster
 from fleet.api.names import ClusterName
 from fleet.cli import files, render
@@ -43,11 +42,6 @@ class Inputs:
     stored: Application | None = None
     """What the hub has of it, beside its own Fleet."""
 
-    @property
-    def newest(self) -> FleetRollout | None:
-        """The newest run; None before the first."""
-        return self.observed.runs[-1] if self.observed.runs else None
-
 
 @dataclass(frozen=True, kw_only=True)
 class Due:
@@ -68,8 +62,7 @@ def due(inputs: Inputs) -> Due:
     plan = waves.plan(proposal.policy, clusters, inputs.observed.members, proposal.chosen)
     if found is not None and not found.soak:
         plan = waves.without_trial(plan)
-    known = [run.spec.number for run in inputs.observed.runs]
-    number = 1 + max([inputs.application.status.runs, *known])
+    number = 1 + inputs.observed.counted(inputs.application)
     return Due(proposal=proposal, occasion=found, plan=plan, number=number)
 
 
@@ -248,8 +241,3 @@ def member(cluster: MemberCluster) -> Member:
 def _templates() -> str:
     """Digest of the templates of this installation, which are taken to be the hub's."""
     return environment.read(settings.files("templates")).digest
-
-
-def previous(inputs: Inputs) -> dict[str, ClusterRollout]:
-    """The Application's clusters as they stand, by name."""
-    return {item.spec.cluster: item for item in inputs.observed.clusters}

@@ -106,7 +106,7 @@ AWAY = {
 
 
 def _title(inputs: Inputs, due: Due, width: int | None) -> Iterator[Text]:
-    name, newest = inputs.application.name, inputs.newest
+    name, newest = inputs.application.name, inputs.observed.newest
     clusters = sum(len(wave.clusters) for wave in due.plan.waves)
     yield page.text(
         (name, page.STRONG),

@@ -130,7 +130,7 @@ def play(inputs: Inputs, due: Due, script: Script, begin: datetime) -> Tale:
 
 
 def _stage(inputs: Inputs, due: Due, script: Script, begin: datetime) -> Stage:
-    application, newest = inputs.application, inputs.newest
+    application, newest = inputs.application, inputs.observed.newest
     spec = FleetRolloutSpec(
         application=Snapshot(
             name=application.name,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from fleet.api import ClusterRollout, Fleet, FleetRollout, MemberCluster
+from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
 from fleet.api.clusterrollout import Want
 from fleet.api.fleetrollout import Asked, RunPhase
 from fleet.api.names import ClusterName
@@ -93,6 +93,15 @@ class ApplicationObserved:
     """What the ConfigMap holds that the Application names; None where there is none."""
     render_errors: Mapping[ClusterName, str] = field(default_factory=dict)
     """Members whose manifests cannot be rendered from the present spec, with the sentence."""
+
+    @property
+    def newest(self) -> FleetRollout | None:
+        """The newest run; None before the first."""
+        return self.runs[-1] if self.runs else None
+
+    def counted(self, application: Application) -> int:
+        """How many runs the Application has had: its status may be behind, and old ones go."""
+        return max([application.status.runs, *(run.spec.number for run in self.runs)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from fleet.errors import UnexpectedState
 
 ENDS = frozenset({R.SUCCEEDED, R.SUCCEEDED_WITH_FAILURES, R.ROLLED_BACK, R.SUPERSEDED, R.ABORTED})
 """A run that ended; `retry` opens one with failures again, `rollback` one that was not undone."""
+GOOD_ENDS = frozenset({R.SUCCEEDED, R.SUCCEEDED_WITH_FAILURES})
+"""Ends to which a run comes by going its whole way."""
 
 _WAY = frozenset(
     {R.PROGRESSING, R.SOAKING, R.AWAITING_APPROVAL, R.OUTSIDE_WINDOW, R.PAUSED, R.HALTED}

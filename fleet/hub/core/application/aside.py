@@ -38,7 +38,7 @@ def stand_in(application: Application, observed: ApplicationObserved) -> Wish:
     """What is to be delivered: without an undo the Application itself, with the templates that its
     ConfigMap holds now. Raises UserError where these, or the run that is to be delivered again, are
     not there."""
-    newest = observed.runs[-1] if observed.runs else None
+    newest = observed.newest
     if newest is None or not (newest.status.undo_to or newest.spec.instead_of):
         return _own(application, observed)
     own = digest(application.spec)
@@ -63,7 +63,7 @@ def _own(application: Application, observed: ApplicationObserved) -> Wish:
 
 def current(application: Application, observed: ApplicationObserved) -> ApplicationObserved:
     """What is seen, without an undo that something has hindered until the Application changed."""
-    newest = observed.runs[-1] if observed.runs else None
+    newest = observed.newest
     if newest is None or not newest.status.undo_to:
         return observed
     if not former.is_over(newest.status, asked(application)):

@@ -125,10 +125,10 @@ def _due(
     occasion = occasions.find(observed, proposal)
     if occasion is None or _queued(observed, proposal):
         return None
-    newest = observed.runs[-1] if observed.runs else None
+    newest = observed.newest
     plan = waves.plan(proposal.policy, occasion.clusters, observed.members, proposal.chosen)
     plan = plan if occasion.soak else waves.without_trial(plan)
-    number = 1 + max([application.status.runs, *(run.spec.number for run in observed.runs)])
+    number = 1 + observed.counted(application)
     spec = FleetRolloutSpec(
         application=Snapshot(
             name=application.name,
@@ -152,7 +152,7 @@ def _due(
 
 def _queued(observed: ApplicationObserved, proposal: Proposal) -> str:
     """Why a new revision waits, where it does: for the end of a run."""
-    newest = observed.runs[-1] if observed.runs else None
+    newest = observed.newest
     if newest is None or proposal.policy.on_new_revision != "Queue":
         return ""
     if newest.status.phase in phases.ENDS or newest.spec.revision == proposal.revision:
@@ -184,14 +184,13 @@ def _status(
     create: CreateRun | None,
     now: datetime,
 ) -> ApplicationStatus:
-    newest = observed.runs[-1] if observed.runs else None
+    newest = observed.newest
     chosen = frozenset(proposal.chosen)
     updated = sum(
         _stands(item, proposal.revision, observed)
         for item in observed.clusters
         if item.spec.cluster in chosen
     )
-    numbers = [application.status.runs, *(run.spec.number for run in observed.runs)]
     phase, message = _phase(newest, create)
     queued = _queued(observed, proposal)
     if proposal.instead_of and not queued:
@@ -207,7 +206,7 @@ def _status(
         observed_generation=application.metadata.generation,
         revision=create.spec.revision if create else proposal.revision,
         run=create.name if create else newest.name if newest else "",
-        runs=create.spec.number if create else max(numbers),
+        runs=create.spec.number if create else observed.counted(application),
         clusters=f"{updated}/{len(proposal.chosen)}",
         message=message,
         conditions=conditions.updated(
@@ -259,12 +258,11 @@ def refused(
         conditions.condition("Accepted", False, error.reason, message),
         conditions.condition("Ready", False, error.reason, message),
     )
-    numbers = [application.status.runs, *(run.spec.number for run in observed.runs)]
     status = application.status.model_copy(
         update={
             "phase": ApplicationPhase.DEGRADED,
             "observed_generation": application.metadata.generation,
-            "runs": max(numbers),
+            "runs": observed.counted(application),
             "message": message[: conditions.MESSAGE_LIMIT],
             "conditions": conditions.updated(
                 application.status.conditions, refused, now, application.metadata.generation

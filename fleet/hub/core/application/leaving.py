@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 from fleet.api import Application, ClusterRollout, conditions
 from fleet.api.application import ApplicationStatus
-from fleet.api.fleetrollout import RunPhase
 from fleet.api.names import ClusterName
-from fleet.hub.core import policy
+from fleet.hub.core import phases, policy
 from fleet.hub.core.actions import PruneCluster, SetDeletion
 from fleet.hub.core.application.occasion import Proposal
 from fleet.hub.core.observed import ApplicationObserved
@@ -23,7 +22,6 @@ from fleet.kit import amounts, hashing, phrases
 
 PRUNED = "Pruned"
 """Condition, only while it is False: clusters that have left wait for a person."""
-GOOD_ENDS = frozenset({RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +67,7 @@ def prune(observed: ApplicationObserved, proposal: Proposal) -> Leaving:
     )
     new = [item for item in left if item.metadata.deletion_timestamp is None]
     digest = hashing.digest([item.metadata.uid for item in left], length=8)
-    newest = observed.runs[-1] if observed.runs else None
+    newest = observed.newest
     confirmed = newest is not None and newest.status.prune_confirmed == digest
     if new and len(left) > _most(proposal, len(known)) and not confirmed:
         return Leaving(waits=_question(new, len(known), proposal, digest))
@@ -92,7 +90,7 @@ def _has_left(item: ClusterRollout, observed: ApplicationObserved, proposal: Pro
     if want is None or fleets.get(want.run, fleet) == fleet:
         return True
     newest = observed.runs[-1]
-    return fleets[newest.name] == fleet and newest.status.phase in GOOD_ENDS
+    return fleets[newest.name] == fleet and newest.status.phase in phases.GOOD_ENDS
 
 
 def _most(proposal: Proposal, total: int) -> int:

@@ -14,7 +14,7 @@ from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, conditio
 from fleet.api.application import ApplicationSpec
 from fleet.api.fleetrollout import RunPhase
 from fleet.api.names import ClusterName
-from fleet.hub.core import policy, weights
+from fleet.hub.core import phases, policy, weights
 from fleet.hub.core.application import aside
 from fleet.hub.core.cluster import standing
 from fleet.hub.core.observed import ApplicationObserved, Member
@@ -59,7 +59,7 @@ class Occasion:
 
 def find(observed: ApplicationObserved, proposal: Proposal) -> Occasion | None:
     """Why a run of the proposal is due now; None while the newest run serves."""
-    newest = observed.runs[-1] if observed.runs else None
+    newest = observed.newest
     everybody = proposal.chosen
     if newest is None or newest.status.undo_to:
         trigger = "Undone" if newest else "SpecChanged"
@@ -75,7 +75,7 @@ def find(observed: ApplicationObserved, proposal: Proposal) -> Occasion | None:
         )
     if newest.status.phase is RunPhase.ABORTED and newest.status.reason == MEMBERS_CHANGED:
         return Occasion(trigger="MembersJoined", clusters=everybody, revision=proposal.revision)
-    if newest.status.phase not in (RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES):
+    if newest.status.phase not in phases.GOOD_ENDS:
         return None
     return _given_by_clusters(newest, observed, proposal)
 
@@ -192,7 +192,7 @@ def standing_revision(
     they make anything else of it is looked at in each cluster (`standing.INPUTS_CHANGED`).
     """
     asked = revision(spec, observed.templates, own)
-    newest = observed.runs[-1] if observed.runs else None
+    newest = observed.newest
     if newest is None:
         return asked
     before = newest.spec.application

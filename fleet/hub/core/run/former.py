@@ -8,11 +8,10 @@ through the waves with their gates.
 from collections.abc import Sequence
 
 from fleet.api import FleetRollout
-from fleet.api.fleetrollout import Asked, FleetRolloutStatus, RunPhase
+from fleet.api.fleetrollout import Asked, FleetRolloutStatus
 from fleet.errors import UserError
+from fleet.hub.core import phases
 from fleet.kit import phrases
-
-GOOD = frozenset({RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES})
 
 
 def target(run: FleetRollout, former: Sequence[FleetRollout], name: str) -> FleetRollout:
@@ -67,4 +66,4 @@ def forgotten(status: FleetRolloutStatus) -> FleetRolloutStatus:
 
 def is_good(run: FleetRollout) -> bool:
     """Whether nobody failed in it; who was out of reach or left out speaks against nothing."""
-    return run.status.phase in GOOD and not run.status.counts.failed
+    return run.status.phase in phases.GOOD_ENDS and not run.status.counts.failed

@@ -289,7 +289,7 @@ VERBS: Mapping[str, Verb] = {
 }
 AFTER_THE_END: Mapping[str, frozenset[RunPhase]] = {
     "retry": frozenset({RunPhase.SUCCEEDED_WITH_FAILURES}),
-    "rollback": frozenset({RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES, RunPhase.ABORTED}),
+    "rollback": phases.GOOD_ENDS | {RunPhase.ABORTED},
     "undo": phases.ENDS,
     "confirm-prune": phases.ENDS,
 }

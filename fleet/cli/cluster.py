@@ -15,11 +15,10 @@ import typer
 
 from fleet.api import names
 from fleet.api.membercluster import MemberCluster
-from fleet.cli import access, exchange, farewell, inspection, options, registration, tables
+from fleet.cli import access, codes, exchange, farewell, inspection, options, registration, tables
 from fleet.errors import FleetError, UserError
 from fleet.telemetry.clock import SystemClock
 
-FAILED = 1
 MARKS: Mapping[bool | None, str] = {True: "✓", False: "✗", None: "?"}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -146,7 +145,7 @@ def check_command(
         rows = [{"what": item.what, "good": item.good, "text": item.text} for item in findings]
         typer.echo(tables.document(rows, output), nl=False)
     if any(item.good is False for item in findings):
-        raise typer.Exit(FAILED)
+        raise typer.Exit(codes.FAILED)
 
 
 @app.command()

@@ -4,17 +4,14 @@ Called by `cluster`. The hub exchanges engines when it may; this only reads what
 member, by a watch, and never asks the member itself.
 """
 
-import time
 from collections.abc import Callable
 
 from fleet import errors
 from fleet.api import names
 from fleet.api.membercluster import MemberCluster
+from fleet.cli import codes
 from fleet.cli.access import Access
-from fleet.cli.following import Following, Topic
-
-DONE, FAILED, TIMED_OUT, INTERRUPTED = 0, 1, 3, 130
-TICK = 1.0
+from fleet.cli.following import Following, Stay, Topic
 
 Say = Callable[[str], None]
 
@@ -26,8 +23,7 @@ def follow(hub: Access, wanted: MemberCluster, seconds: float | None, say: Say) 
     """
     query = {"fieldSelector": f"metadata.name={wanted.name}"}
     topic = Topic(resource=names.MEMBERCLUSTERS, namespace=wanted.namespace, query=query)
-    limit = None if seconds is None else time.monotonic() + seconds
-    last = ""
+    stay, last = Stay(seconds), ""
     try:
         with Following(hub, [topic]) as following:
             while True:
@@ -38,12 +34,12 @@ def follow(hub: Access, wanted: MemberCluster, seconds: float | None, say: Say) 
                 if text and text != last:
                     say(f"{wanted.name}: {text}")
                     last = text
-                left = TICK if limit is None else min(TICK, limit - time.monotonic())
+                left = stay.left()
                 if code is not None or left <= 0:
-                    return TIMED_OUT if code is None else code
+                    return codes.TIMED_OUT if code is None else code
                 following.wait(left)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return codes.INTERRUPTED
 
 
 def verdict(found: MemberCluster, generation: int) -> tuple[int | None, str]:
@@ -55,9 +51,10 @@ def verdict(found: MemberCluster, generation: int) -> tuple[int | None, str]:
     if status.observed_generation < generation:
         return None, "the hub has not looked at it yet"
     if engine.current:
-        return DONE, f"its engine is exchanged; version {engine.version or 'unknown'} runs there"
+        version = engine.version or "unknown"
+        return codes.DONE, f"its engine is exchanged; version {version} runs there"
     if not status.reachable:
         return None, status.message or "it does not answer"
     if engine.current is None and engine.message:
-        return FAILED, engine.message
+        return codes.FAILED, engine.message
     return None, engine.message or "its pods are being replaced"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 PAUSES = (0.2, 1.0, 3.0, 10.0)
 """Seconds between attempts to reach a server that does not answer."""
+TICK = 1.0
+"""Seconds between two looks at the clock: what counts down changes no object."""
 
 Object = dict[str, Any]
 
@@ -37,6 +40,17 @@ class Topic:
     resource: Resource
     namespace: str | None
     query: Mapping[str, str] = field(default_factory=dict)
+
+
+class Stay:
+    """How long a command goes on: so many seconds, or until it is left where that is None."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds until the next look: a tick, or what is left of it; at its end 0 or less."""
+        return TICK if self._end is None else min(TICK, self._end - time.monotonic())
 
 
 class Following:

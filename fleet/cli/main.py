@@ -1,8 +1,8 @@
 """The root command: which commands there are, and what their errors mean for the shell.
 
 A command's module is imported when that command is meant, and not to list it: `fleet render` does
-not pay for a Kubernetes client, nor the engine for the hub. Exit codes: 0 done, 1 failed, 2 usage,
-3 time-out. Every message is a sentence; a stack trace is a bug of ours.
+not pay for a Kubernetes client, nor the engine for the hub. Every message is a sentence; a stack
+trace is a bug of ours.
 """
 
 import io
@@ -14,10 +14,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from fleet import __version__
-from fleet.cli import loading
+from fleet.cli import codes, loading
 from fleet.errors import FleetError, UserError
-
-FAILED, USAGE = 1, 2
 
 COMMANDS: Mapping[str, str] = {
     "get": "Show a run with its waves and clusters, or list the Applications.",
@@ -115,7 +113,8 @@ def main(words: Sequence[str] | None = None) -> None:
         app(args=words, prog_name="fleet")
     except UserError as error:
         typer.echo(f"{error.reason}: {error}", err=True)
-        sys.exit(USAGE if error.reason in ("Usage", "InvalidSettings") else FAILED)
+        is_usage = error.reason in ("Usage", "InvalidSettings")
+        sys.exit(codes.USAGE if is_usage else codes.FAILED)
     except (FleetError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(FAILED)
+        sys.exit(codes.FAILED)

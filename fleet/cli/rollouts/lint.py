@@ -14,13 +14,11 @@ from rich.text import Text
 
 from fleet.api import names
 from fleet.api.structure import Problem
-from fleet.cli import files, options, page, tables
+from fleet.cli import codes, files, options, page, tables
 from fleet.cli.screen import Screen
 from fleet.cli.tables import Tone
 from fleet.kit import documents
 from fleet.kulta.core import linting
-
-FAILED = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +52,7 @@ def lint(
     if not any(not item.passed_over for item in found):
         typer.echo(f"no Rollout of {names.ROLLOUTS.api_version} in the files", err=True)
     if any(item.problems for item in found):
-        raise typer.Exit(FAILED)
+        raise typer.Exit(codes.FAILED)
 
 
 def read(name: str, content: bytes) -> Iterator[Document]:

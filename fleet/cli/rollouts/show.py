@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from fleet.api import names
-from fleet.cli import options, page, tables
+from fleet.cli import codes, options, page, tables
 from fleet.cli.rollouts import family as families
 from fleet.cli.rollouts import header, place, tree, watching
 from fleet.cli.rollouts.family import Family
@@ -15,9 +15,6 @@ from fleet.cli.rollouts.place import Place, complete
 from fleet.cli.screen import Screen
 from fleet.kulta.core import outlook
 from fleet.telemetry.clock import SystemClock
-
-INTERRUPTED = 130
-"""The shell's own code for Ctrl-C."""
 
 OptionalName = Annotated[
     str, typer.Argument(help="ro/NAME or NAME; all where it is left out.", autocompletion=complete)
@@ -64,7 +61,7 @@ def watch(
         try:
             code = watching.follow(found, place.plain(name), shown, watching.is_over, seconds)
         except KeyboardInterrupt:
-            code = INTERRUPTED  # the usual way to leave, and no failure of the rollout
+            code = codes.INTERRUPTED
     raise typer.Exit(code)
 
 

@@ -14,7 +14,7 @@ import typer
 
 from fleet import errors
 from fleet.api import names
-from fleet.cli import options
+from fleet.cli import codes, options
 from fleet.cli.rollouts import asking, place, watching
 from fleet.cli.rollouts.family import Family
 from fleet.cli.rollouts.place import Place
@@ -77,18 +77,15 @@ def at_rest(verb: str) -> watching.End:
         if note in family.rollout.metadata.annotations or verb in family.rollout.status.handled:
             return None
         if verb == "restart":
-            return (
-                None
-                if any(pod.leaving for x in family.revisions for pod in x.pods)
-                else watching.DONE
-            )
+            is_on_it = any(pod.leaving for x in family.revisions for pod in x.pods)
+            return None if is_on_it else codes.DONE
         over = watching.is_over(family)
         if over is not None:
-            return watching.DONE if verb == "abort" else over
+            return codes.DONE if verb == "abort" else over
         found = outlook.waiting(family.rollout, SystemClock().now())
         is_endless = found is not None and found.reason == "StepPaused" and found.until is None
         stands = found is not None and (found.reason in FOR_PERSONS or is_endless)
-        return watching.DONE if stands else None
+        return codes.DONE if stands else None
 
     return end
 

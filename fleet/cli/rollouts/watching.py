@@ -4,7 +4,6 @@ Used by `watch` and by verbs with `--wait`. The clock is looked at once a second
 counts down changes no object; the cluster is never asked again, it tells.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,8 +13,8 @@ from rich.text import Text
 from fleet import errors
 from fleet.api import names
 from fleet.api.rollout import Phase
-from fleet.cli import page
-from fleet.cli.following import Following, Topic
+from fleet.cli import codes, page
+from fleet.cli.following import Following, Stay, Topic
 from fleet.cli.rollouts import asking, header, tree
 from fleet.cli.rollouts import family as families
 from fleet.cli.rollouts.family import Family
@@ -25,9 +24,6 @@ from fleet.cli.tables import Tone
 from fleet.kit import phrases
 from fleet.kulta.core import outlook
 from fleet.telemetry.clock import SystemClock
-
-DONE, FAILED, TIMED_OUT = 0, 1, 3
-TICK = 1.0
 
 End = Callable[[Family], int | None]
 """The exit code once a state is an end; None: go on."""
@@ -48,12 +44,12 @@ def is_over(family: Family) -> int | None:
     """The end of `watch`: the present spec is completed, failed or refused, and nobody has asked
     for something else."""
     if outlook.is_refused(family.rollout):
-        return FAILED
+        return codes.FAILED
     if asking.pending(family.rollout):
         return None
     if outlook.is_unseen(family.rollout) or family.is_active or family.phase is None:
         return None
-    return DONE if family.phase is Phase.COMPLETED else FAILED
+    return codes.DONE if family.phase is Phase.COMPLETED else codes.FAILED
 
 
 def follow(place: Place, name: str, shown: Shown, end: End, seconds: float | None) -> int:
@@ -70,7 +66,7 @@ def follow(place: Place, name: str, shown: Shown, end: End, seconds: float | Non
         Topic(resource=names.REPLICASETS, namespace=place.namespace, query=selector(name)),
         Topic(resource=names.PODS, namespace=place.namespace, query=selector(name)),
     )
-    limit = None if seconds is None else time.monotonic() + seconds
+    stay = Stay(seconds)
     with ExitStack() as stack:
         following = stack.enter_context(Following(place.access, topics))
         live = stack.enter_context(shown.screen.live()) if shown.screen.is_live else None
@@ -83,9 +79,9 @@ def follow(place: Place, name: str, shown: Shown, end: End, seconds: float | Non
             code = end(family)
             if code is not None:
                 return code
-            left = TICK if limit is None else min(TICK, limit - time.monotonic())
+            left = stay.left()
             if left <= 0:
-                return TIMED_OUT
+                return codes.TIMED_OUT
             following.wait(left)
 
 

@@ -17,14 +17,13 @@ import typer
 from fleet import errors
 from fleet.api import names
 from fleet.api.fleetrollout import FleetRollout
-from fleet.cli import options
+from fleet.cli import codes, options
 from fleet.cli.following import Following, Topic
 from fleet.cli.runs import asking, place
 from fleet.cli.runs.asking import Answer, Wish
 from fleet.cli.runs.place import Place, Target
 from fleet.hub.core.run import requests
 
-FAILED, TIMED_OUT = 1, 3
 REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 PAUSE, PATIENCE = 0.25, "30s"
 
@@ -89,7 +88,7 @@ def run(name: str, wish: Wish, where: Where) -> None:
             "and a hub that runs acts on it"
         )
         typer.echo(text, err=True)
-        raise typer.Exit(TIMED_OUT)
+        raise typer.Exit(codes.TIMED_OUT)
     if found.refused:
         raise errors.UserError("Refused", f"{run_name}: {found.text}")
     typer.echo(f"{run_name}: {found.text}")

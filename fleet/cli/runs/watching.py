@@ -5,7 +5,6 @@ asked again, it tells; the clock is looked at once a second, since a soak that c
 no object.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,9 +18,8 @@ from fleet.api import names
 from fleet.api.application import Application
 from fleet.api.clusterrollout import ClusterRollout
 from fleet.api.fleetrollout import ClusterPhase, Entry, FleetRollout, RunPhase
-from fleet.cli import options, page, tables
-from fleet.cli.following import Following, Topic
-from fleet.cli.rollouts.show import INTERRUPTED
+from fleet.cli import codes, options, page, tables
+from fleet.cli.following import Following, Stay, Topic
 from fleet.cli.runs import asking, picture, place
 from fleet.cli.runs import view as views
 from fleet.cli.runs.place import Place, Target
@@ -32,8 +30,6 @@ from fleet.hub.core import phases
 from fleet.kit import phrases
 from fleet.telemetry.clock import SystemClock
 
-DONE, FAILED, TIMED_OUT = 0, 1, 3
-TICK = 1.0
 REST = "rest"
 FOR_PERSONS = frozenset({RunPhase.AWAITING_APPROVAL, RunPhase.HALTED})
 """Phases that only a person ends; a pause by request is one too."""
@@ -103,17 +99,17 @@ def end_of(condition: str) -> End:
         if not is_seen(view):
             return None
         if is_refused(view):
-            return FAILED
+            return codes.FAILED
         queued = is_queued(view)
         over = phase in phases.ENDS and not queued
         if word == "ended":
-            return DONE if over else None
+            return codes.DONE if over else None
         if word == REST:
-            return DONE if over or is_resting(view) else None
+            return codes.DONE if over or is_resting(view) else None
         if phase is not None and phase.lower() == word and not queued:
-            return DONE
+            return codes.DONE
         is_halted = phase is RunPhase.HALTED and word == RunPhase.SUCCEEDED.lower()
-        return FAILED if over or is_halted else None
+        return codes.FAILED if over or is_halted else None
 
     return end
 
@@ -130,10 +126,10 @@ def is_over(view: View) -> int | None:
     if not is_seen(view):
         return None
     if is_refused(view):
-        return FAILED
+        return codes.FAILED
     if view.run.status.phase not in phases.ENDS or is_queued(view):
         return None
-    return DONE if view.run.status.phase is RunPhase.SUCCEEDED else FAILED
+    return codes.DONE if view.run.status.phase is RunPhase.SUCCEEDED else codes.FAILED
 
 
 def watch(
@@ -191,7 +187,7 @@ def _interruptible(
     try:
         return follow(hub, target, shown, end, seconds)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return codes.INTERRUPTED
 
 
 def follow(hub: Place, target: Target, shown: Shown, end: End, seconds: float | None) -> int:
@@ -200,7 +196,7 @@ def follow(hub: Place, target: Target, shown: Shown, end: End, seconds: float | 
     An Application's newest run is followed, also when another takes over. Raises UserError where
     the object is deleted meanwhile.
     """
-    limit = None if seconds is None else time.monotonic() + seconds
+    stay = Stay(seconds)
     with ExitStack() as stack:
         following = stack.enter_context(Following(hub.access, _topics(hub, target)))
         is_live = shown.screen.is_live and not shown.quiet
@@ -213,11 +209,11 @@ def follow(hub: Place, target: Target, shown: Shown, end: End, seconds: float | 
                 elif not shown.quiet:
                     shown.screen.show(changes(view, shown))
             code = end(view) if view is not None else None
-            left = TICK if limit is None else min(TICK, limit - time.monotonic())
+            left = stay.left()
             if code is not None or left <= 0:
                 if shown.quiet:
                     shown.screen.show([Text(summary(view) if view else target.message)])
-                return TIMED_OUT if code is None else code
+                return codes.TIMED_OUT if code is None else code
             following.wait(left)
 
 

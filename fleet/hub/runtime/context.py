@@ -5,13 +5,14 @@ here are the workers of the queues.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from fleet import aio
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
+from fleet.api.meta import Object
 from fleet.api.names import (
     APPLICATIONS,
     CLUSTERROLLOUTS,
@@ -19,6 +20,7 @@ from fleet.api.names import (
     FLEETS,
     MEMBERCLUSTERS,
     Key,
+    Resource,
 )
 from fleet.api.sharing import Shared
 from fleet.clusters.store import Index, Store
@@ -210,3 +212,19 @@ class Context:
     def now(self) -> datetime:
         """The present."""
         return self.clock.now()
+
+    def tell(
+        self, resource: Resource, item: Object[Any, Any], events: Sequence[tuple[str, str, str]]
+    ) -> None:
+        """Events (kind, reason, message) about one of the hub's own objects."""
+        if not events:
+            return
+        about = {**resource.head, "metadata": item.metadata.manifest()}
+        for kind, reason, message in events:
+            self.recorder.event(about, kind=kind, reason=reason, message=message)
+
+    def wake(self, queue: aio.WorkQueue[Key], key: Key, moment: datetime | None) -> None:
+        """A look went well: look at that key again at `moment`, if there is one."""
+        queue.forget(key)
+        if moment is not None:
+            queue.add_after(key, (moment - self.clock.now()).total_seconds() + 0.001)

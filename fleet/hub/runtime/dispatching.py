@@ -68,16 +68,16 @@ async def dispatch(hub: Context, key: Key) -> None:
         deletes = any(isinstance(action, DeleteObject) for action in plan.actions)
         if is_deleted and deletes:
             # Asked once is enough: the watch or `wake_at` tells when it is done.
-            _wake(hub, key, plan)
+            hub.wake(hub.queues.dispatches.queue(key), key, plan.wake_at)
             return
         is_deleted = is_deleted or deletes
         written, looked_up = await _carry_out(hub, item, plan, looked_up)
         if plan.finalizer is Finalizer.REMOVE:
-            _tell(hub, item, plan)
+            hub.tell(CLUSTERROLLOUTS, item, plan.events)
             await apply.remove_finalizer(hub, hub.stores.items.get(key, item))
             return
         if not written:
-            _wake(hub, key, plan)
+            hub.wake(hub.queues.dispatches.queue(key), key, plan.wake_at)
             return
     raise UnexpectedState(f"ClusterRollout {'/'.join(key)} does not come to rest")
 
@@ -108,7 +108,7 @@ async def _carry_out(
     written = False
     if plan.fence:
         written = await apply.write_status(hub, CLUSTERROLLOUTS, item, plan.status)
-        _tell(hub, item, plan)
+        hub.tell(CLUSTERROLLOUTS, item, plan.events)
         item = hub.stores.items.get(key, item)
     if plan.actions:
         outcomes = await apply.member(_handle(hub, item), plan.actions)
@@ -122,11 +122,11 @@ async def _carry_out(
             hub.timers.touched(key)
         written = True
         if not plan.fence:
-            _tell(hub, item, plan)
+            hub.tell(CLUSTERROLLOUTS, item, plan.events)
     if not plan.fence:
         written = await apply.write_status(hub, CLUSTERROLLOUTS, item, plan.status) or written
     if not plan.fence and not plan.actions and plan.finalizer is None:
-        _tell(hub, item, plan)
+        hub.tell(CLUSTERROLLOUTS, item, plan.events)
     return written or plan.finalizer is Finalizer.ADD, looked_up
 
 
@@ -159,18 +159,3 @@ async def _failed(
     if found is not None:
         status = standing.status(item, found, hub.now())
         await apply.write_status(hub, CLUSTERROLLOUTS, item, status)
-
-
-def _tell(hub: Context, item: ClusterRollout, plan: DispatchPlan) -> None:
-    if not plan.events:
-        return
-    about = {**CLUSTERROLLOUTS.head, "metadata": item.metadata.manifest()}
-    for kind, reason, message in plan.events:
-        hub.recorder.event(about, kind=kind, reason=reason, message=message)
-
-
-def _wake(hub: Context, key: Key, plan: DispatchPlan) -> None:
-    queue = hub.queues.dispatches.queue(key)
-    queue.forget(key)
-    if plan.wake_at is not None:
-        queue.add_after(key, (plan.wake_at - hub.clock.now()).total_seconds() + 0.001)

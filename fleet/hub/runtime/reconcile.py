@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, TypeGuard, TypeVar
 
 from fleet import aio
@@ -117,7 +116,7 @@ async def application(hub: Context, key: Key) -> None:
             await apply.write_status(hub, APPLICATIONS, item, plan.status)
             raise
     await apply.write_status(hub, APPLICATIONS, item, plan.status)
-    _wake(hub, hub.queues.applications, key, plan.wake_at)
+    hub.wake(hub.queues.applications, key, plan.wake_at)
 
 
 async def _caught_up(hub: Context, item: Application) -> Application | None:
@@ -172,12 +171,10 @@ async def run(hub: Context, key: Key) -> None:
     report = apply.write_status(hub, FLEETROLLOUTS, item, plan.status)
     written, *_ = await _together([report, *(apply.run(hub, item, one) for one in holds)])
     if written:
-        about = {**FLEETROLLOUTS.head, "metadata": item.metadata.manifest()}
-        for kind, reason, message in plan.events:
-            hub.recorder.event(about, kind=kind, reason=reason, message=message)
+        hub.tell(FLEETROLLOUTS, item, plan.events)
         measures.written(hub, item, plan)
     hub.hooks.ask(item, plan.asks, hub.queues.runs)
-    _wake(hub, hub.queues.runs, key, plan.recheck_at)
+    hub.wake(hub.queues.runs, key, plan.recheck_at)
 
 
 def _only_begins(action: RunAction) -> TypeGuard[StartCluster]:
@@ -278,12 +275,6 @@ async def _refuse(hub: Context, key: Key) -> None:
         }
     )
     await apply.write_status(hub, APPLICATIONS, item, status)
-
-
-def _wake(hub: Context, queue: WorkQueue[Key], key: Key, moment: datetime | None) -> None:
-    queue.forget(key)
-    if moment is not None:
-        queue.add_after(key, (moment - hub.clock.now()).total_seconds() + 0.001)
 
 
 def _readable(manifest: Mapping[str, Any]) -> dict[str, Any]:

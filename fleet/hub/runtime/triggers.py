@@ -137,8 +137,8 @@ def run_changed(hub: Context, change: Change[FleetRollout]) -> None:
     if change.type == "DELETED":
         hub.metrics.forget_run(*change.key)
         hub.metrics.forget_delivery(owner, run.spec.number)
-        if before not in phases.ENDS:
-            _tell(hub, run)
+        if before not in phases.ENDS:  # as the garbage collector does with its Application
+            hub.tell(FLEETROLLOUTS, run, story.events((story.deleted(run.status),)))
     else:
         measures.shown(hub, run)
 
@@ -236,13 +236,6 @@ def everybody(hub: Context, member: Key) -> None:
     for key, run in hub.stores.runs.items():
         if key[0] == member[0] and run.status.phase not in phases.ENDS:
             hub.queues.runs.add(key)
-
-
-def _tell(hub: Context, run: FleetRollout) -> None:
-    """A run was deleted before its end, as the garbage collector does with its Application."""
-    about = {**FLEETROLLOUTS.head, "metadata": run.metadata.manifest()}
-    for kind, reason, message in story.events((story.deleted(run.status),)):
-        hub.recorder.event(about, kind=kind, reason=reason, message=message)
 
 
 def _next_wave(hub: Context, gone: ClusterRollout) -> None:

@@ -86,6 +86,15 @@ def test_every_folder_of_the_package_is_a_package() -> None:
     assert bare == [], "import contracts do not see folders without __init__.py"
 
 
+def test_the_engines_core_names_all_its_modules() -> None:
+    """In one table, for those who look for something."""
+    folder = ROOT / "fleet/kulta/core"
+    told = re.findall(r"\w+", (folder / "__init__.py").read_text())
+    ours = (path for path in sources.texts() if folder in path.parents)
+    modules = {path.relative_to(folder).parts[0].removesuffix(".py") for path in ours}
+    assert modules - {*told, "__init__"} == set()
+
+
 def test_no_module_has_a_name_that_says_nothing() -> None:
     assert [named(path) for path in sources.texts() if path.stem in FORBIDDEN] == []
 

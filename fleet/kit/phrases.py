@@ -1,6 +1,6 @@
 """Parts of sentences, as people read them in messages, conditions and columns.
 
-Used by the hub's core.
+Used by whoever writes for people: the hub's core, commands, models.
 """
 
 from collections.abc import Sequence

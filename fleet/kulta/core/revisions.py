@@ -1,4 +1,7 @@
-"""Revisions: the ReplicaSet of each, and its number. Used by `look`, `identity` and `report`."""
+"""Revisions: the ReplicaSet of each, its number, and the labels by which its pods are known.
+
+Used by `report`, which makes sets, by `services` and `divisions`, which point at them.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,10 +1,10 @@
 """What is wrong with a spec: every problem at once, each with field, value and correction.
 
-Called by `plan` for what is stored, and for files (`of_manifest`). Ranges and known names are
-refused by the models; here are the rules between fields. The CRD says the same in CEL and is first;
-here is what an older CRD lets through, and what CEL cannot say (the index of a step). What belongs
-to one strategy it says itself (`Strategy.problems`); add another rule by a function and an entry in
-`RULES`.
+Called by `plan` for what is stored, by `outlook`, and by `linting` for files. Ranges and known
+names are refused by the models; here are the rules between fields. The CRD says the same in CEL and
+is first; here is what an older CRD lets through, and what CEL cannot say (the index of a step).
+What belongs to one strategy it says itself (`Strategy.problems`); add another rule by a function
+and an entry in `RULES`.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,8 @@
 """An Application whose present spec a person has put aside: a former run stands in for it.
 
-Called by `decision` before anything else is judged. What the Application asks for waits until it is
-changed; where it goes, and how from cluster to cluster, is what it says now: nobody skips a gate.
+Called by `decision` before anything else is judged; `occasion` compares by `content`. What the
+Application asks for waits until it is changed; where it goes, and how from cluster to cluster, is
+what it says now: nobody skips a gate.
 """
 
 from collections.abc import Mapping

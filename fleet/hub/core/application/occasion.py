@@ -1,7 +1,7 @@
 """Whether a run is due: what would be delivered now, against what the newest run has delivered.
 
-Called by `application`. A member that left is never a reason: its ClusterRollout may stay behind.
-One that cannot be heard now is none either; it is when it is back.
+Called by `decision`, and by commands. A member that left is never a reason: its ClusterRollout may
+stay behind. One that cannot be heard now is none either; it is when it is back.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

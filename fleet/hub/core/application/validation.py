@@ -1,7 +1,8 @@
 """Rules of an Application that its schema cannot say, as a tuple of checks.
 
-Called by `application` before a run is made. Each check yields sentences that
-name the field, the value and the correction; an empty answer is a good spec.
+Called by `decision` before a run is made, and by `fleet render`. Each check yields sentences that
+name the field, the value and the correction; an empty answer is a good spec. What overrides break
+in one cluster is asked for beside its rendering (`overridden`).
 """
 
 import re

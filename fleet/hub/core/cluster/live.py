@@ -1,6 +1,7 @@
 """What is in the member, read without trust: any part may be missing.
 
-Called by `dispatch`, `inventory` and `removal`.
+Called by everybody in this folder who looks at an object, and by the runtime, which checks what it
+reads (`sound`) before anybody relies on it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Whose object is it, and how is ours changed without touching what is the engine's.
 
-Called by `dispatch`, `inventory` and `writes`. A Service's selector, a route's weights and an
+Called by `bars`, `inventory` and `writes`. A Service's selector, a route's weights and an
 experiment's rules belong to the engine from the moment the object exists: the hub's copy of them is
 only a beginning. An object without our labels is somebody else's and is never written.
 """

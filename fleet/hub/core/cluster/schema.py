@@ -1,8 +1,8 @@
 """What a member's Rollout CRD declares, so that nothing is sent there that it would not know.
 
-Called by the runtime's `membership`, which reads the CRD, and by `writes`, which asks. An
-API server answers an unknown field of a server-side apply with an error that says little, and other
-writes lose it silently.
+Called by the runtime's `schemas`, which reads the CRD, and by `writes`, which asks. An API server
+answers an unknown field of a server-side apply with an error that says little, and other writes
+lose it silently.
 """
 
 from collections.abc import Iterator, Mapping

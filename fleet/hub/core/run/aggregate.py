@@ -1,6 +1,7 @@
 """Rows → what a person reads: counts, the wave table, the first hundred clusters, ready texts.
 
-Called by `plan`. Counts are exact and add up to the total; rows are capped, failed first.
+Called by `report` and `state`. Counts are exact and add up to the total; rows are capped, failed
+first.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """What keeps the next cluster of a wave from starting: an ordered tuple of questions.
 
-Called by `plan`. Each gate has one signature and stands alone; the first that says no wins and says
-why, in a sentence, and until when. A new gate is a function and an entry in `GATES`.
+Asked by `plan` before anybody starts, by `walk` before a clock runs, and by `state` for the reason.
+Each gate has one signature and stands alone; the first that says no wins and says why, in a
+sentence, and until when. A new gate is a function and an entry in `GATES`.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """The one planner: a run, what is seen of the world, and the time, to what happens next.
 
-`next` is used by the controller and by the property tests. It looks at every
+`next` is used by the controller, by `fleet simulate` and by the property tests. It looks at every
 cluster (`rows`), acts on a request (`requests`), walks through the waves (`walk`), asks the gates
 of the wave in work (`gates`) and starts as many clusters as have a slot. All its memory is the
 run's status, so it can be cut off and repeated at any point.

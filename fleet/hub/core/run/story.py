@@ -1,7 +1,7 @@
 """What happened between two looks at a run, as entries with numbers: history and Events.
 
-Called by `plan` with the status before and after. A moment is told once, because the status that
-follows remembers it.
+Called by `report` with the status before and after, by `plan` for what it tells itself. A moment is
+told once, because the status that follows remembers it.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,5 +1,8 @@
-"""The shape of a router: pure questions about one object. Implemented beside, used by
-`core.divisions` and `core.removal` only."""
+"""The shape of a router: pure questions about one object, and the values that they are about.
+
+Implemented by the files beside it, asked by `traffic` and `removal`; strategies say with its values
+what they want (`Target`, `Branch`, `Beside`), `divisions` what there is (`Backends`).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

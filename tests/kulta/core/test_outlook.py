@@ -28,20 +28,6 @@ def says(type_: str, value: bool, reason: str, message: str = "why") -> dict[str
     ("spec", "status", "reason", "until"),
     [
         pytest.param({}, {}, "", None, id="nothing at all"),
-        pytest.param(
-            {},
-            says("InvalidSpec", True, "InvalidSpec", "steps: are missing"),
-            "InvalidSpec",
-            None,
-            id="a person: the spec breaks a rule",
-        ),
-        pytest.param(
-            {},
-            {"observed_generation": 0},
-            "EngineUnknown",
-            None,
-            id="the engine: it has not looked",
-        ),
         pytest.param({"paused": True}, {}, "UserPaused", None, id="a person: it is paused"),
         pytest.param(
             {"hooks": [{"name": "gate", "type": "confirm-rollout", "url": "http://gate:80/"}]},

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from fleet.api import waves
 from fleet.api.analysis import Analysis
-from fleet.api.strategy import Step
+from fleet.api.strategy import CanaryScale, Step
 from fleet.api.waves import Gate
 from fleet.kit import durations, windows
 
@@ -55,7 +55,7 @@ def _gate(where: str, gate: Gate) -> Iterator[str]:
 
 
 def steps(where: str, given: Sequence[Step]) -> Iterator[str]:
-    """Weights grow."""
+    """Weights grow, and all the traffic is with all the pods."""
     before = -1
     for index, step in enumerate(given):
         weight, scale = step.set_weight, step.set_canary_scale
@@ -68,8 +68,19 @@ def steps(where: str, given: Sequence[Step]) -> Iterator[str]:
                 "the step before: write growing weights"
             )
         before = before if weight is None else weight
+        if scale is not None:
+            yield from _scale(f"{where}[{index}].setCanaryScale", scale, before)
         if step.pause:
             yield from duration(f"{where}[{index}].pause.duration", step.pause.duration)
+
+
+def _scale(where: str, scale: CanaryScale, weight: int) -> Iterator[str]:
+    """In one way, and only below the weight at which all pods are needed."""
+    ways = (scale.replicas, scale.percent, scale.match_traffic_weight or None)
+    if sum(way is not None for way in ways) != 1:
+        yield (f"{where}: write exactly one of replicas: 3, percent: 50, matchTrafficWeight: true")
+    if weight == 100:
+        yield f"{where}: 100% of the traffic needs all pods: leave it out there"
 
 
 def analysis(where: str, given: Analysis | None, *, has_services: bool = True) -> Iterator[str]:

@@ -30,6 +30,23 @@ CASES = [
         id="pods apart from the weight without a router",
     ),
     pytest.param(
+        [
+            put(
+                f"{CANARY}/steps",
+                [{"setWeight": 100}, {"setCanaryScale": {"matchTrafficWeight": True}}],
+            )
+        ],
+        "spec.deliveryPolicy.strategy.canary.steps[1].setCanaryScale: 100% of the traffic needs "
+        "all pods: leave it out there",
+        id="pods apart after all the traffic",
+    ),
+    pytest.param(
+        [put(f"{CANARY}/steps/0/setCanaryScale", {"replicas": 2, "percent": 10})],
+        "spec.deliveryPolicy.strategy.canary.steps[0].setCanaryScale: write exactly one of "
+        "replicas: 3, percent: 50, matchTrafficWeight: true",
+        id="pods apart in two ways",
+    ),
+    pytest.param(
         [put(f"{POLICY}/maxConcurrency", "a few")],
         "spec.deliveryPolicy.maxConcurrency: a few is no amount: write a number or 0%…100%",
         id="a limit in words",

@@ -27,6 +27,12 @@ from tests.hub.core.application.specs import put
             id="the strategy",
         ),
         pytest.param(
+            "/deliveryPolicy/strategy/canary/steps/0/setCanaryScale",
+            {"matchTrafficWeight": False},
+            "spec.deliveryPolicy.strategy.canary.steps[0].setCanaryScale: write exactly one of ",
+            id="pods apart from the weight",
+        ),
+        pytest.param(
             "/workload/template/spec/containers",
             [],
             "spec.workload.template.spec.containers: is missing: ",

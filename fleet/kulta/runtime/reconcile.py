@@ -135,9 +135,13 @@ class Reconciler:
         stable = plan.status.stable_pod_hash
         others = [item for item in seen.replica_sets if item.hash != stable and item.replicas]
         self.turns.note(key, plan.status, has_pods=bool(others))
-        await turn.perform(plan.actions)
-        if self._is_due(key, rollout, plan):
-            await turn.report(stalled.cleared(plan.status))
+        try:
+            await turn.perform(plan.actions)
+            if self._is_due(key, rollout, plan):
+                await turn.report(stalled.cleared(plan.status))
+        except FleetError:
+            self.measurements.ask(key, plan.queries)  # it is judged, whatever cannot be written
+            raise
         _log(rollout, plan)
         self.outbox.put(key, uid, plan.transitions, plan.told)
         await turn.perform(plan.after)

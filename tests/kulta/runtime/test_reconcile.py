@@ -180,10 +180,21 @@ async def test_a_time_that_has_passed_is_soon_and_not_a_hot_loop() -> None:
     assert bench.queue.after == [0.02]
 
 
-async def test_queries_are_asked_in_the_background_and_seen_in_the_next_look() -> None:
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param((), id="as usual"),
+        pytest.param(("patch",), id="while a change is refused"),
+        pytest.param(("replace",), id="while the status is refused"),
+    ],
+)
+async def test_queries_are_asked_in_the_background_and_seen_in_the_next_look(
+    refused: tuple[str, ...],
+) -> None:
     bench = Bench()
+    bench.kube.failures.extend((verb, Forbidden("by a policy")) for verb in refused)
     query = Query(address="http://prometheus:9090", text="up")
-    await bench.go(Plan(status=RolloutStatus(), queries=(query,)))
+    await bench.go(Plan(status=GOING, actions=(SCALE,), queries=(query,)))
     for _ in range(5):
         await asyncio.sleep(0)
     await bench.go()

@@ -7,6 +7,7 @@ here. Errors are ours, with a sentence that names the server, and hold no creden
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
@@ -24,6 +25,8 @@ from fleet.api.names import Resource
 
 MANAGER = "kulta-fleet-cli"
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 20
+TRIES, PAUSE_SECONDS = 10, 1.0
+"""How often what a server puts off is asked for, and after which time again."""
 WATCH_SECONDS = 240
 """A watch is asked for anew after this time."""
 
@@ -101,7 +104,8 @@ class Access:
     ) -> Any:
         """The parsed answer. Raises the classes of `fleet.errors`.
 
-        The library writes JSON itself for that content type and passes texts on for others.
+        The library writes JSON itself for that content type and passes texts on for others. Who is
+        told to come later (a kind that is new, a server with much to do) does so, some times.
         """
         request = self._api.param_serialize(
             method,
@@ -111,11 +115,15 @@ class Access:
             body=body,
             auth_settings=["BearerToken"],
         )
-        with self._in_our_words():
-            answer = self._api.call_api(
-                *request, _request_timeout=(CONNECT_SECONDS, ANSWER_SECONDS)
-            )
-            answer.read()
+        for left in reversed(range(TRIES)):
+            with self._in_our_words():
+                answer = self._api.call_api(
+                    *request, _request_timeout=(CONNECT_SECONDS, ANSWER_SECONDS)
+                )
+                answer.read()
+            if answer.status != HTTPStatus.TOO_MANY_REQUESTS or not left:
+                break
+            time.sleep(PAUSE_SECONDS)
         if answer.status >= 400:
             raise self._refusal(answer.status, answer.data)
         try:

@@ -139,7 +139,7 @@ def prove(kubeconfig: str) -> None:
             try:
                 member.list(names.ROLLOUTS)
                 return
-            except (errors.Forbidden, errors.NotFound, errors.Throttled):
+            except (errors.Forbidden, errors.NotFound):
                 if not left:
                     raise
                 time.sleep(PAUSE_SECONDS)

@@ -77,29 +77,51 @@ def test_a_kubeconfig_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
     assert str(caught.value) == f"{tmp_path / 'no'}: {said}"
 
 
-@pytest.fixture
-def page() -> Iterator[str]:
-    """The address of a server that answers everything with a page, as a portal does."""
+Answer = tuple[int, bytes]
 
-    class Portal(http.server.BaseHTTPRequestHandler):
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[Access, list[Answer]]]:
+    """A way to a server, and what it answers, one after the other; the last one stays."""
+    answers: list[Answer] = []
+
+    class Server(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            status, body = answers.pop(0) if len(answers) > 1 else answers[0]
+            self.send_response(status)
             self.end_headers()
-            self.wfile.write(b"<html>log in</html>")
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Nothing is told."""
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Portal) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def test_a_server_that_is_none_is_no_stack_trace(page: str, tmp_path: Path) -> None:
     file = tmp_path / "kubeconfig"
-    file.write_bytes(kubeconfig(server=page))
-    with access.connect(file, role="hub") as hub, pytest.raises(errors.Unreachable) as caught:
+    with http.server.HTTPServer(("127.0.0.1", 0), Server) as http_server:
+        threading.Thread(target=http_server.serve_forever, args=(0.01,), daemon=True).start()
+        file.write_bytes(kubeconfig(server=f"http://127.0.0.1:{http_server.server_port}"))
+        with access.connect(file, role="hub") as hub:
+            yield hub, answers
+        http_server.shutdown()
+
+
+def test_a_portal_is_no_server(server: tuple[Access, list[Answer]]) -> None:
+    hub, answers = server
+    answers.append((200, b"<html>log in</html>"))
+    with pytest.raises(errors.Unreachable) as caught:
         hub.request("GET", "/version")
-    said = f"the hub {page} answers with something else than JSON: is this its address?"
+    said = f"the hub {hub.server} answers with something else than JSON: is this its address?"
     assert str(caught.value) == said
+
+
+def test_who_is_told_to_come_later_does_so(
+    server: tuple[Access, list[Answer]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a kind that is new: `storage is (re)initializing`; not for ever."""
+    monkeypatch.setattr(access, "PAUSE_SECONDS", 0.0)
+    hub, answers = server
+    later = (429, b'{"message": "storage is (re)initializing"}')
+    answers += [later, later, (200, b'{"items": []}')]
+    assert hub.request("GET", "/api") == {"items": []}
+    answers[:] = [later]
+    with pytest.raises(errors.Throttled, match="initializing"):
+        hub.request("GET", "/api")

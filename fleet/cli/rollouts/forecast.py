@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from fleet.api.analysis import Analysis, Metric
 from fleet.api.rollout import Pause, Phase, RolloutSpec, Step
 from fleet.api.strategy import weight_at
+from fleet.api.structure import amount
 from fleet.cli.rollouts import asking
 from fleet.cli.rollouts.family import Family
 from fleet.cli.rollouts.numbers import analysis_of, limits
@@ -103,7 +104,8 @@ def _title(scene: Scene) -> str:
     name, strategy = scene.family.name, scene.family.strategy
     replaces = f" in place of {scene.old}" if scene.old else ""
     begins = "goes on" if scene.is_under_way else "begins"
-    return f"{name} {begins} with {scene.new}{replaces}: {strategy}, {scene.spec.replicas} pods"
+    pods = amount(scene.spec.replicas, "pod")
+    return f"{name} {begins} with {scene.new}{replaces}: {strategy}, {pods}"
 
 
 def _is_first(scene: Scene) -> bool:
@@ -146,8 +148,10 @@ def _timed(moves: tuple[Move, ...]) -> Iterator[Move]:
 
 
 def _first_way(scene: Scene) -> Iterator[Move]:
-    yield Move(text=f"{scene.spec.replicas} pods of {scene.new} are started")
-    yield Move(text="when they are ready they get all traffic, and the rollout is completed")
+    count = scene.spec.replicas
+    are, they = ("is", "it is ready it gets") if count == 1 else ("are", "they are ready they get")
+    yield Move(text=f"{amount(count, 'pod')} of {scene.new} {are} started")
+    yield Move(text=f"when {they} all traffic, and the rollout is completed")
 
 
 def _canary_way(scene: Scene) -> Iterator[Move]:

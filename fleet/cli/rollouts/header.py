@@ -9,6 +9,7 @@ from datetime import datetime
 from rich.text import Text
 
 from fleet.api.rollout import Phase, Step
+from fleet.api.structure import amount
 from fleet.cli import page, tables
 from fleet.cli.rollouts import asking, numbers, tree
 from fleet.cli.rollouts import family as families
@@ -34,12 +35,12 @@ def lines(family: Family, now: datetime, width: int | None) -> list[Text]:
 
 
 def _title(family: Family, now: datetime, width: int | None) -> Iterator[Text]:
-    place = family.rollout.namespace
+    place, replicas = family.rollout.namespace, amount(family.rollout.spec.replicas, "replica")
     parts = (
         (family.name, page.STRONG),
         ("  ", ""),
         page.marked(*tree.standing(family)),
-        (f"  {family.strategy or 'no strategy'}, {family.rollout.spec.replicas} replicas", ""),
+        (f"  {family.strategy or 'no strategy'}, {replicas}", ""),
         (f"  namespace {place}" if place else "", page.FAINT),
     )
     yield page.text(*parts)

@@ -113,3 +113,10 @@ def test_explain_tells_of_a_file_that_is_nowhere() -> None:
     assert "they get all traffic, and the rollout is completed" in done.stdout
     assert "begins with a new revision in place of the one before" in done.stdout
     assert fleet("rollout", "explain").returncode == 2
+
+
+def test_one_pod_is_spoken_of_as_one(file: Path) -> None:
+    file.write_text(GOOD.replace("replicas: 5", "replicas: 1"))
+    said = fleet("rollout", "explain", "-f", str(file)).stdout
+    assert ": canary, 1 pod\n" in said
+    assert "when it is ready it gets all traffic, and the rollout is completed" in said

@@ -386,7 +386,7 @@ def _siblings(world: World, item: ClusterRollout) -> dict[ClusterName, ClusterRo
     return {
         name: other
         for name, other in world.items.items()
-        if removal.place(other) > removal.place(item) and world.members[name].fresh
+        if removal.wave_of(other) > removal.wave_of(item) and world.members[name].fresh
     }
 
 

@@ -292,7 +292,7 @@ def _siblings(hub: Context, item: ClusterRollout) -> dict[ClusterName, ClusterRo
     return {
         ClusterName(other.spec.cluster): other
         for other in others
-        if removal.place(other) > removal.place(item)
+        if removal.wave_of(other) > removal.wave_of(item)
         and (cluster := clusters.get((other.namespace, other.spec.cluster))) is not None
         and member(hub, cluster).fresh
     }

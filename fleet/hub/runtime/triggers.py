@@ -241,7 +241,7 @@ def everybody(hub: Context, member: Key) -> None:
 def _next_wave(hub: Context, gone: ClusterRollout) -> None:
     """The last one of its wave is gone: those of earlier waves may have waited for it."""
     left = hub.stores.items_of.get((gone.namespace, gone.spec.application))
-    if all(removal.place(item) < removal.place(gone) for item in left.values()):
+    if all(removal.wave_of(item) < removal.wave_of(gone) for item in left.values()):
         for key in left:
             hub.queues.dispatches.add(key)
 

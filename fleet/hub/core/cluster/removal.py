@@ -88,8 +88,8 @@ def _shown(item: ClusterRollout) -> str:
     return durations.format_short(_timeout(item))
 
 
-def place(item: ClusterRollout) -> int:
-    """Of its wave in the plan."""
+def wave_of(item: ClusterRollout) -> int:
+    """Where its wave stands in the plan: what goes is taken from the last one to the first."""
     return item.spec.want.wave if item.spec.want else 0
 
 

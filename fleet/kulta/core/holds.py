@@ -9,8 +9,8 @@ from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.wait import Wait
 
 
-def of_spec(draft: Draft) -> Wait | None:
-    """Who or what holds the rollout from outside its steps; None: nobody."""
+def from_outside(draft: Draft) -> Wait | None:
+    """Who or what holds the rollout, its own steps apart; None: nobody."""
     return of_people(draft) or hooks.at_entry(draft) or turns.wait(draft)
 
 

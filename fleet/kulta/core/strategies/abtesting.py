@@ -169,7 +169,7 @@ class ABTestingStrategy:
         if requests.is_asked(draft, "promote") and not holds.is_firm(draft):
             self._choose(draft)
             return
-        draft.paused = holds.of_spec(draft)
+        draft.paused = holds.from_outside(draft)
         message = 'awaiting promotion; set the annotation kulta.io/promote: "true"'
         draft.progress = wait or Wait(reason="AwaitingPromotion", message=message)
 

@@ -61,7 +61,7 @@ def fails(draft: Draft, finding: Finding) -> bool:
 def begins(draft: Draft) -> bool:
     """Whether a rollout without steps may begin: a hold stops what has no pods yet, or is still
     shown or tried and was only scaled to nothing."""
-    held = holds.of_spec(draft)
+    held = holds.from_outside(draft)
     if draft.phase in TRIED and requests.is_asked(draft, "promote") and not holds.is_firm(draft):
         requests.consume(draft, "promote")
         draft.set(pause_requested=False)

@@ -119,7 +119,7 @@ class BlueGreenStrategy:
         """Whether nobody and nothing keeps the gate shut."""
         if requests.is_asked(draft, "promote") and not holds.is_firm(draft):
             return True
-        draft.paused = holds.of_spec(draft) or finding.person
+        draft.paused = holds.from_outside(draft) or finding.person
         draft.progress = (
             finding.wait or hooks.at_preview(draft) or gate(draft) or hooks.at_end(draft)
         )

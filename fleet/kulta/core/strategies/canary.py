@@ -91,7 +91,7 @@ class CanaryStrategy:
         finding = _examined(draft)
         if base.fails(draft, finding):
             return
-        if draft.look.total == 0 and holds.of_spec(draft) is None:
+        if draft.look.total == 0 and holds.from_outside(draft) is None:
             self.skip(draft)
         while (step := _step(draft)) is not None:
             before = draft.status
@@ -114,7 +114,7 @@ class CanaryStrategy:
 
     def _reach(self, draft: Draft, step: Step) -> bool:
         """Bring the step's pods and weight about; whether they are in force."""
-        wish, held = _goal(draft, _index(draft)), holds.of_spec(draft)
+        wish, held = _goal(draft, _index(draft)), holds.from_outside(draft)
         is_moved = draft.status.current_weight != wish.weight
         is_reached = draft.status.reached_step_index == _index(draft) and not is_moved
         if held is not None and not is_reached:
@@ -245,7 +245,7 @@ def _arrive(draft: Draft, step: Step) -> None:
 
 def _may_leave(draft: Draft, step: Step, finding: Finding) -> bool:
     """Whether nothing keeps a rollout at a step that is reached."""
-    held = holds.of_spec(draft)
+    held = holds.from_outside(draft)
     if requests.is_asked(draft, "promote") and not holds.is_firm(draft):
         return True
     wait = held or holds.of_step(draft, step)

@@ -47,7 +47,7 @@ class SimpleStrategy:
         finding = base.examine(draft)
         if base.fails(draft, finding) or not base.begins(draft):
             return
-        held = holds.of_spec(draft)
+        held = holds.from_outside(draft)
         if held is not None and draft.current != draft.stable:
             base.pause(draft, held)
             return

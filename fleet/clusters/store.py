@@ -23,6 +23,9 @@ from fleet.errors import UserError
 
 T = TypeVar("T")
 
+Identity = tuple[Key, str, str]
+"""Key, uid and version of an object."""
+
 GRAVES = 1_000
 """Deleted objects whose uids are remembered, so that a late answer revives nobody."""
 
@@ -98,14 +101,15 @@ class Store(Mapping[Key, T]):
     def see(self, manifest: Mapping[str, Any]) -> bool:
         """Take what a watch tells or a write answers, unless something newer or its end is known;
         whether it was news."""
-        key, uid, version = identity(manifest)
+        who = identity(manifest)
+        key, uid, version = who
         known = self._marks.get(key)
         newest = known.version if known else self.reached
         if newest and (newest == version or is_newer(newest, than=version)):
             return False
         if uid in self._graves:
             return False
-        self._take(manifest)
+        self._take(manifest, who)
         return True
 
     def end(self, manifest: Mapping[str, Any]) -> bool:
@@ -172,15 +176,19 @@ class Store(Mapping[Key, T]):
 
     def _believe(self, manifest: Mapping[str, Any]) -> bool:
         """Take it whatever is known."""
-        if self.is_known(manifest):
+        who = identity(manifest)
+        key, uid, version = who
+        known = self._marks.get(key)
+        if known is not None and (known.uid, known.version) == (uid, version):
             return False
-        self.is_restored = self.is_restored or self.is_behind(manifest)
-        self._graves.pop(identity(manifest)[1], None)
-        self._take(manifest)
+        is_behind = known is not None and is_newer(known.version, than=version)
+        self.is_restored = self.is_restored or is_behind
+        self._graves.pop(uid, None)
+        self._take(manifest, who)
         return True
 
-    def _take(self, manifest: Mapping[str, Any]) -> None:
-        key, uid, version = identity(manifest)
+    def _take(self, manifest: Mapping[str, Any], who: Identity) -> None:
+        key, uid, version = who
         known = self._marks.get(key)
         if known is not None and known.uid != uid:
             self._lose(key)
@@ -255,7 +263,7 @@ class Index(Generic[T]):
             self._groups.pop(group, None)
 
 
-def identity(manifest: Mapping[str, Any]) -> tuple[Key, str, str]:
+def identity(manifest: Mapping[str, Any]) -> Identity:
     """Key, uid and version of an object. Raises KeyError or TypeError for what is none."""
     meta = manifest["metadata"]
     key = (str(meta.get("namespace") or ""), str(meta["name"]))

@@ -146,10 +146,10 @@ def slim(manifest: Manifest) -> Manifest:
 
 
 def _term(manifest: Manifest) -> Term:
-    notes = live.sound(manifest)["metadata"].get("annotations") or {}
+    """Two texts of it: two hundred Leases a second come from a thousand members."""
     return Term(
-        holder=str((manifest.get("spec") or {}).get("holderIdentity") or ""),
-        version=str(notes.get(VERSION, "")),
+        holder=str(live.part(manifest, "spec").get("holderIdentity") or ""),
+        version=str(live.part(manifest, "metadata", "annotations").get(VERSION, "")),
     )
 
 

@@ -117,20 +117,22 @@ def test_the_best_of_three_wins_by_its_numbers(site: Site, place: str) -> None:
 
 
 def _check_verdict(found: dict[str, Any]) -> None:
-    """C has won, by both metrics or by the one that says so first; B by none. What Prometheus
-    counted is what was sent."""
+    """C has won, by both metrics or by the one that says so first: each is asked by itself, and the
+    other may have too few requests yet. B by none. What Prometheus counted is what was sent."""
     assert found["winner"] == "C"
     assert found["conclusionReason"] in ("SignificanceReached", "ConsensusReached")
     results = {(item["name"], item["arm"]): item for item in found["results"]}
-    errors, latency = results["error-rate", "C"], results["latency-p95", "C"]
-    assert errors["valueA"] == pytest.approx(40, abs=3)
-    assert errors["valueB"] == 0
-    assert errors["effect"] == -1
-    assert errors["effectHigh"] < -0.2
-    assert latency["valueA"] > 30 > latency["valueB"]
-    assert max(errors["confidence"], latency["confidence"]) >= 0.95
+    errors, latency = (results.get((name, "C")) for name in ("error-rate", "latency-p95"))
+    if errors:
+        assert errors["valueA"] == pytest.approx(40, abs=3)
+        assert errors["valueB"] == 0
+        assert errors["effect"] == -1
+        assert errors["effectHigh"] < -0.2
+        assert all(found["arms"][compared]["sampleSize"] >= 150 for compared in (0, 2))
+    if latency:
+        assert latency["valueA"] > 30 > latency["valueB"]
+    assert max(item["confidence"] for item in (errors, latency) if item) >= 0.95
     assert "winner" not in results.get(("error-rate", "B"), {})
-    assert all(found["arms"][compared]["sampleSize"] >= 150 for compared in (0, 2))
 
 
 def _rules(web: Subject) -> list[Any]:

@@ -218,6 +218,14 @@ async def test_the_next_look_knows_who_was_told_what() -> None:
     assert [(seen.told, seen.emitted) for _, seen in bench.seen] == [(0, 0), (4, 4), (4, 4)]
 
 
+async def test_nobody_is_told_of_what_could_not_be_written() -> None:
+    bench = Bench()
+    bench.kube.failures.append(("replace", Conflict("somebody was faster")))
+    for _ in range(3):
+        await bench.go(Plan(status=GOING, told=4))
+    assert [seen.told for _, seen in bench.seen] == [0, 0, 4]
+
+
 async def test_the_events_of_a_successor_are_its_own() -> None:
     """The same name, another uid: decisions are counted anew."""
     bench = Bench()

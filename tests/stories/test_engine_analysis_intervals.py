@@ -1,5 +1,5 @@
 """Stories of metrics with a time of their own: how often each is asked, from when on, and what
-becomes of those that are slow."""
+becomes of those that are slow, or can have no answer."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from tests.stories.test_engine_analysis import ERROR_RATE, judged, rounds, value
 from tests.stories.test_engine_canary import running
 
 QUEUE: dict[str, Any] = {"name": "queue", "query": "max(queue)", "threshold": 1}
+US = {"name": "x-team", "value": "us"}
 LATER = {**QUEUE, "name": "later", "interval": "2m"}
 
 
@@ -122,3 +123,62 @@ def test_a_source_that_takes_longer_than_an_interval_is_given_up_all_the_same() 
             world.measurements[query] = ended
     assert world.status.phase is Phase.FAILED
     assert said in world.status.message
+
+
+class TestNobodyCanAsk:
+    """A step of weight 0 that gives nobody the new revision: there never will be any data."""
+
+    @pytest.mark.parametrize(
+        ("more", "first"),
+        [
+            pytest.param({}, {}, id="nobody is named"),
+            pytest.param({"headerRoutes": [US]}, {}, id="there are no pods for those who are"),
+            pytest.param(
+                {"sessionAffinity": {"cookieName": "version"}},
+                {"setCanaryScale": {"replicas": 1}},
+                id="nobody has the cookie yet",
+            ),
+        ],
+    )
+    def test_no_data_is_nothing_to_wait_for(self, more: Any, first: Any) -> None:
+        world = running((0, "1m"), 20, 100, routed=True, analysis=gen.analysis())
+        canary = world.manifest["spec"]["strategy"]["canary"]
+        canary |= more
+        canary["steps"][0] |= first
+        world.answer = lambda text: None
+        world.image("shop:v2")
+        world.run(50)
+        assert world.state == (Phase.PAUSED, 0, 0)
+        world.run(600)
+        assert world.state == (Phase.PROGRESSING, 1, 20)
+        assert world.condition("Progressing") == ("True", "SamplesInsufficient")
+        world.answer = good
+        assert world.settle().status.phase is Phase.COMPLETED
+
+    def test_what_is_bad_takes_it_back(self) -> None:
+        world = judged(lambda text: 9.0 if "queue" in text else None, ERROR_RATE, QUEUE, step=0)
+        assert world.status.phase is Phase.FAILED
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            pytest.param(
+                {"steps": [{"setWeight": 0, "analysis": {}}, {"setWeight": 100}]},
+                id="whoever asks for a check gets one",
+            ),
+            pytest.param(
+                {
+                    "steps": [{"setWeight": 0, "setCanaryScale": {"replicas": 1}}],
+                    "headerRoutes": [US],
+                },
+                id="some get it by a header",
+            ),
+        ],
+    )
+    def test_where_there_can_be_data_it_is_awaited(self, more: Any) -> None:
+        world = running(0, 100, routed=True, analysis=gen.analysis())
+        world.manifest["spec"]["strategy"]["canary"] |= more
+        world.image("shop:v2")
+        world.run(600)
+        assert world.state == (Phase.PROGRESSING, 0, 0)
+        assert world.condition("Progressing") == ("True", "SamplesInsufficient")

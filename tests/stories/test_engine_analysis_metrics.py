@@ -16,7 +16,6 @@ MINE = {
     "name": "queue",
     "query": 'max(queue{ns="{{ namespace }}",of="{{ canary }}",not="{{ stable }}"}[{{ window }}])',
 }
-QUEUE = {"name": "queue", "query": "max(queue)", "threshold": 5}
 ZONES = {"thresholdRange": {"max": 1}, "threshold": 5}
 """Good up to 1, bad from 5."""
 
@@ -254,50 +253,6 @@ def test_no_data(policy: str, phase: Phase) -> None:
     world = judged(lambda text: None, {**ERROR_RATE, "noData": policy, "window": "1m"}, step=20)
     assert world.run(55).state == (Phase.PROGRESSING, 0, 20)
     assert world.run(245).status.phase is phase
-
-
-class TestNobodyCanAsk:
-    """A step of weight 0 that gives nobody the new revision: there never will be any data."""
-
-    def test_no_data_is_nothing_to_wait_for(self) -> None:
-        world = running((0, "1m"), 20, 100, analysis=gen.analysis())
-        world.answer = lambda text: None
-        world.image("shop:v2")
-        world.run(50)
-        assert world.state == (Phase.PAUSED, 0, 0)
-        world.run(600)
-        assert world.state == (Phase.PROGRESSING, 1, 20)
-        assert world.condition("Progressing") == ("True", "SamplesInsufficient")
-        world.answer = number(0.5)
-        assert world.settle().status.phase is Phase.COMPLETED
-
-    def test_what_is_bad_takes_it_back(self) -> None:
-        world = judged(lambda text: 9.0 if "queue" in text else None, ERROR_RATE, QUEUE, step=0)
-        assert world.status.phase is Phase.FAILED
-
-    @pytest.mark.parametrize(
-        "more",
-        [
-            pytest.param(
-                {"steps": [{"setWeight": 0, "analysis": {}}, {"setWeight": 100}]},
-                id="whoever asks for a check gets one",
-            ),
-            pytest.param(
-                {
-                    "steps": [{"setWeight": 0, "setCanaryScale": {"replicas": 1}}],
-                    "headerRoutes": [{"name": "x-team", "value": "us"}],
-                },
-                id="some get it by a header",
-            ),
-        ],
-    )
-    def test_where_there_can_be_data_it_is_awaited(self, more: Any) -> None:
-        world = running(0, 100, routed=True, analysis=gen.analysis())
-        world.manifest["spec"]["strategy"]["canary"] |= more
-        world.image("shop:v2")
-        world.run(600)
-        assert world.state == (Phase.PROGRESSING, 0, 0)
-        assert world.condition("Progressing") == ("True", "SamplesInsufficient")
 
 
 class TestCounts:

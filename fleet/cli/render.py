@@ -14,7 +14,7 @@ import typer
 import yaml
 
 from fleet import settings
-from fleet.api import Application, Fleet, MemberCluster
+from fleet.api import Application, Fleet, MemberCluster, schema, structure
 from fleet.api.fleetrollout import Snapshot
 from fleet.api.meta import Object
 from fleet.api.names import APPLICATIONS, FLEET_GROUP, ClusterName
@@ -150,9 +150,13 @@ def _object(file: str, document: Any) -> Iterator[Object[Any, Any]]:
     about = document.get("metadata")
     name = about.get("name", "") if isinstance(about, dict) else ""
     try:
-        yield KINDS[kind].parse(document, strict=True)
+        found = KINDS[kind].parse(document, strict=True)
     except UserError as error:
         raise UserError(error.reason, f"{file}: {kind} {name}: {error}") from None
+    spec = schema.openapi(KINDS[kind])["properties"]["spec"]
+    if wrong := "; ".join(map(str, structure.problems(spec, document["spec"], "spec"))):
+        raise UserError("InvalidSpec", f"{file}: {kind} {name}: {wrong}")
+    yield found
 
 
 def _members(

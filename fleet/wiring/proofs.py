@@ -1,7 +1,7 @@
 """Renderings for commands: as the hub makes them, own templates of tenants with limits.
 
-Used by `fleet render` and `fleet diff`, which wait for each. The process in which these print
-starts with the first of them, and ends with the command.
+Used by `fleet render`, `diff`, `plan` and `simulate`, which wait for each. The process in which
+these print starts with the first of them, and ends with the command.
 """
 
 import asyncio

@@ -119,6 +119,9 @@ def test_a_member_that_the_fleet_does_not_take_is_named() -> None:
 
 STRATEGY = SPEC["spec"]["deliveryPolicy"]["strategy"]["canary"]
 POLICY = SPEC["spec"]["deliveryPolicy"]
+WORKLOAD = SPEC["spec"]["workload"]
+TEMPLATE = WORKLOAD["template"]
+PODS = TEMPLATE["spec"]
 EMPTIED = {
     "clusterSelector": {"matchExpressions": [{"key": "region", "operator": "DoesNotExist"}]},
     "patch": [{"op": "replace", "path": "/workload/template/spec/containers", "value": []}],
@@ -154,6 +157,18 @@ REFUSALS = [
         id="a-falling-weight",
     ),
     pytest.param(
+        {"workload": {**WORKLOAD, "template": {**TEMPLATE, "spec": {"container": [], **PODS}}}},
+        "InvalidSpec: {file}: Application checkout: spec.workload.template.spec.container: unknown "
+        "field; did you mean containers?\n",
+        id="an-unknown-field-of-a-pod",
+    ),
+    pytest.param(
+        {"workload": {**WORKLOAD, "template": {"spec": PODS}}},
+        "InvalidSpec: Application checkout: spec.workload.template.metadata.labels: is missing: "
+        "write at least app: <name>\n",
+        id="pods-without-labels",
+    ),
+    pytest.param(
         {"deliveryPolcy": {}},
         "InvalidSpec: {file}: Application checkout: spec.deliveryPolcy: unknown field\n",
         id="an-unknown-field",
@@ -168,6 +183,22 @@ def test_a_bad_spec_is_refused_with_field_value_and_correction(
     file = changed(tmp_path / "app.yaml", **spec)
     done = render("-f", file, "--cluster", "eu-7")
     assert (done.stderr, done.returncode) == (message.replace("{file}", file), 1)
+
+
+@pytest.mark.parametrize("command", ["plan", "simulate"])
+def test_nothing_is_planned_that_could_not_be_rendered(command: str, tmp_path: Path) -> None:
+    """The hub would not accept it either: one of the members breaks by its override."""
+    meta = {"name": "eu-7", "namespace": "shop"}
+    spec = {"kubeconfig": {"secretRef": {"name": "eu-7"}}, "allowedNamespaces": ["checkout"]}
+    member = {"apiVersion": SPEC["apiVersion"], "kind": "MemberCluster", "metadata": meta}
+    fleet = {**member, "kind": "Fleet", "metadata": {**meta, "name": "production"}}
+    others = [{**member, "spec": spec}, {**fleet, "spec": {"members": {"names": ["eu-7"]}}}]
+    (tmp_path / "others.yaml").write_text(yaml.safe_dump_all(others))
+    changed(tmp_path / "app.yaml", overrides=[EMPTIED])
+    done = shell.fleet(command, "-f", str(tmp_path))
+    said = "InvalidSpec: cluster eu-7: after spec.overrides[0]: spec.workload.template.spec."
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(said)
 
 
 @pytest.mark.parametrize(

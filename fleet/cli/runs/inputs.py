@@ -15,20 +15,22 @@ from fleet import settings
 from fleet.api import conditions, names
 from fleet.api.application import Application
 from fleet.api.fleet import Fleet
-from fleet.api.fleetrollout import Plan
+from fleet.api.fleetrollout import Plan, Snapshot
 from fleet.api.membercluster import EngineMode, MemberCluster
 from fleet.api.names import ClusterName
 from fleet.cli import files, render
 from fleet.cli.runs import place
 from fleet.cli.runs.place import Place
 from fleet.errors import UserError
-from fleet.hub.core.application import decision, occasion
+from fleet.hub.core.application import decision, occasion, validation
 from fleet.hub.core.application.occasion import Occasion, Proposal
 from fleet.hub.core.member import freshness
 from fleet.hub.core.observed import ApplicationObserved, Member
 from fleet.hub.core.run import waves
 from fleet.rendering import environment, tenant
+from fleet.rendering.delivery import Delivery
 from fleet.rendering.tenant import Own
+from fleet.wiring import proofs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,29 @@ def due(inputs: Inputs) -> Due:
         plan = waves.without_trial(plan)
     number = 1 + inputs.observed.counted(inputs.application)
     return Due(proposal=proposal, occasion=found, plan=plan, number=number)
+
+
+def prove(inputs: Inputs, found: Due) -> None:
+    """Raises UserError where nothing can be rendered for one of the members: no hub would accept
+    that, whoever it is."""
+    proposal, observed = found.proposal, inputs.observed
+    snapshot = Snapshot(
+        name=inputs.application.name, spec=proposal.spec, templates=dict(proposal.templates)
+    )
+    with proofs.opened(environment.read(settings.files("templates"))) as drawing:
+        for name in proposal.chosen:
+            cluster = observed.members[name].cluster
+            drawing.render(
+                Delivery(
+                    application=snapshot,
+                    namespace=inputs.application.namespace,
+                    cluster=cluster,
+                    fleet=proposal.fleet,
+                    revision=proposal.revision,
+                )
+            )
+            if wrong := validation.overridden(proposal.spec, cluster.metadata.labels):
+                raise UserError("InvalidSpec", f"cluster {name}: {wrong}")
 
 
 def foreign(inputs: Inputs) -> str:

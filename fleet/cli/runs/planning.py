@@ -44,6 +44,7 @@ def plan(
     )
     found = inputs.read(asked)
     due = inputs.due(found)
+    inputs.prove(found, due)
     if output == "table":
         screen = Screen(plain=no_color)
         screen.show(planned.lines(found, due, screen.width))

@@ -54,6 +54,7 @@ def simulate(
     given = options.span(each, "--each")
     found = inputs.read(asked)
     due = inputs.due(found)
+    inputs.prove(found, due)
     members = {str(key): found.observed.members[key] for key in due.proposal.chosen}
     guess = planned.estimate(found)
     if given is not None:

@@ -124,6 +124,13 @@ def _workload(workload: Workload) -> Iterator[str]:
         yield "spec.workload.template.spec.containers: is missing: write at least one container"
 
 
+def _labels(subject: Subject) -> Iterator[str]:
+    """As the CRD's rule says it, for those who ask without an API server."""
+    metadata = subject.application.spec.workload.template.get("metadata")
+    if not isinstance(metadata, dict) or not metadata.get("labels"):
+        yield "spec.workload.template.metadata.labels: is missing: write at least app: <name>"
+
+
 def _namespace(subject: Subject) -> Iterator[str]:
     application = subject.application
     namespace = application.spec.destination.namespace or application.namespace
@@ -238,6 +245,7 @@ def _overrides(subject: Subject) -> Iterator[str]:
 CHECKS: tuple[Check, ...] = (
     _names,
     _resolved,
+    _labels,
     _namespace,
     _waves,
     _policy,

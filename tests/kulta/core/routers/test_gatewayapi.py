@@ -75,6 +75,9 @@ def test_everything_else_stays() -> None:
     route["metadata"]["annotations"] = {"note": "kept"}
     changed = weighted(copy.deepcopy(route), 30)
     assert changed["metadata"]["annotations"]["note"] == "kept"
+    back = ROUTER.restored(changed, BACKENDS)
+    assert back is not None
+    assert (back["spec"], back["metadata"]["annotations"]) == (route["spec"], {"note": "kept"})
     for ref in refs(changed)[1:]:
         ref["weight"] = 0 if ref["name"] == gen.CANARY else 100
     assert changed["spec"] == route["spec"]

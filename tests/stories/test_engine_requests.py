@@ -99,6 +99,28 @@ class TestRequests:
         assert world.state == (Phase.PAUSED, 0, 20)
         assert world.annotations == {}
 
+    def test_pause_of_a_revision_that_is_given_up_goes_with_it(self) -> None:
+        world = running((20, "10s"), 100)
+        world.image("shop:v2")
+        world.run(3)
+        world.annotate("pause")
+        world.run(60)
+        assert world.status.pause_requested
+        world.image("shop:v3")
+        assert world.settle().status.phase is Phase.COMPLETED
+
+    def test_retry_forgives_the_checks_that_failed(self) -> None:
+        metric = {"name": "error-rate", "threshold": 5, "failureThreshold": 2}
+        world = running((20, None), 100, analysis=gen.analysis(metric))
+        world.answer = lambda text: 50.0
+        world.image("shop:v2")
+        world.run(60)
+        assert world.status.phase is Phase.FAILED
+        world.annotate("retry")
+        world.run(10)
+        assert world.status.phase is Phase.PAUSED
+        assert world.status.analysis.metrics[0].failures == 1
+
     def test_pause_and_resume(self) -> None:
         world = running((20, "10s"), 100)
         world.image("shop:v2")

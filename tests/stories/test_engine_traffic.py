@@ -263,6 +263,9 @@ class TestForeignHands:
         assert world.condition("Degraded") == ("True", "WeightsContested")
         world.run(120)
         assert world.status.current_step_index == 0
+        world.image("shop:v3")
+        world.run(5)
+        assert (world.split(), world.status.restores) == ((50, 50), 0), "another beginning"
 
     def test_selector_with_a_key_added_is_put_back(self) -> None:
         """What `kubectl apply` of the user's manifest does: it adds the role key again."""

@@ -140,7 +140,10 @@ class Reconciler:
             if self._is_due(key, rollout, plan):
                 await turn.report(stalled.cleared(plan.status))
         except FleetError:
-            self.measurements.ask(key, plan.queries)  # it is judged, whatever cannot be written
+            # It is judged, whatever cannot be written; but while no beginning is stored every look
+            # begins anew, finds each answer too old and would ask again as soon as one is there.
+            if plan.status.step_start_time == rollout.status.step_start_time:
+                self.measurements.ask(key, plan.queries)
             raise
         _log(rollout, plan)
         self.outbox.put(key, uid, plan.transitions, plan.told)

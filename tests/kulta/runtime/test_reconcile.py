@@ -202,6 +202,22 @@ async def test_queries_are_asked_in_the_background_and_seen_in_the_next_look(
     assert bench.seen[1][1].measurements[query].value == 1.0
 
 
+@pytest.mark.parametrize("refused", ["patch", "replace"])
+async def test_nothing_is_asked_about_a_step_whose_beginning_cannot_be_written(
+    refused: str,
+) -> None:
+    """Every look begins it anew, and an answer that wakes would go past the back-off."""
+    bench = Bench()
+    bench.kube.failures.append((refused, Forbidden("by a policy")))
+    begun = GOING.model_copy(update={"step_start_time": NOON})
+    query = Query(address="http://prometheus:9090", text="up")
+    await bench.go(Plan(status=begun, actions=(SCALE,), queries=(query,)))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await bench.go()
+    assert bench.seen[1][1].measurements == {}
+
+
 async def test_the_next_look_holds_our_own_writes() -> None:
     bench = Bench()
     await bench.go(Plan(status=GOING, actions=(SCALE,)))

@@ -126,6 +126,21 @@ class TestCompareToStable:
         assert world.settle().status.phase is phase
         assert entry(world).stable_value == 100.0
 
+    @pytest.mark.parametrize(
+        ("stable", "phase"),
+        [
+            pytest.param(100.0, Phase.FAILED, id="it is compared as anywhere"),
+            pytest.param(None, Phase.PROGRESSING, id="without data that decides"),
+        ],
+    )
+    def test_with_all_the_traffic_from_the_first_step_on_the_stable_one_is_asked(
+        self, stable: float | None, phase: Phase
+    ) -> None:
+        world = running((100, "5m"), analysis=gen.analysis(self.TENTH))
+        world.answer = lambda text: 1e6 if NEW in text else stable
+        world.image("shop:v2")
+        assert world.run(600).status.phase is phase
+
     def test_a_limit_that_moves_is_written_once_a_minute(self) -> None:
         left = iter(range(1, 1_000_000))
         world = judged(lambda text: float(next(left)) if OLD in text else 0.5, self.TENTH)

@@ -70,8 +70,8 @@ def _judged(draft: Draft, analysis: Analysis | None, is_dark: bool) -> Finding:
         return Finding(wait=first, is_judged=True)
     usual, status = rounds.source(draft, analysis.prometheus), _known(draft, analysis)
     asked = tuple(
-        rounds.asked_of(draft, item, slot, usual)
-        for item, slot in zip(analysis.metrics, slots, strict=True)
+        rounds.asked_of(draft, item, slot, usual, known)
+        for item, slot, known in zip(analysis.metrics, slots, status.metrics, strict=True)
     )
     status = _with_answers(draft, analysis, asked, _without_source(analysis, asked, status))
     rounds.ask(draft, analysis, asked, status)

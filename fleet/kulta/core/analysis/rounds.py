@@ -121,7 +121,7 @@ def _secret(wanted: Prometheus | Provider) -> str:
     return wanted.secret_ref.name if wanted.secret_ref is not None else ""
 
 
-def asked_of(draft: Draft, metric: Metric, slot: Slot, usual: Query) -> Asked:
+def asked_of(draft: Draft, metric: Metric, slot: Slot, usual: Query, known: MetricStatus) -> Asked:
     """What `metric` asks in this slot, `usual`ly of that source."""
     window = durations.parse(metric.window) if metric.window else WINDOW
     looked_at = window if slot.elapsed >= window else slot.seen
@@ -134,7 +134,8 @@ def asked_of(draft: Draft, metric: Metric, slot: Slot, usual: Query) -> Asked:
         usual = Query(address=own.address or "", secret=_secret(own))
     is_own = metric.query is not None or bool(metric.url)
     is_counted = not is_own or metric.min_sample_size is not None
-    has_all = draft.status.current_weight == 100  # what the stable one has then says nothing
+    # With all the traffic elsewhere the stable one has nothing to say that beats its last value.
+    has_all = draft.status.current_weight == 100 and known.stable_value is not None
     is_compared = metric.compare_to_stable is not None and not has_all
     return Asked(
         metric=metric,

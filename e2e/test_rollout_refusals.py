@@ -155,12 +155,6 @@ ROLLOUTS = [
         id="a metric that says nothing of good and bad",
     ),
     pytest.param(
-        "metric-twice",
-        f"{CANARY}.analysis.metrics: Invalid value: "
-        "metrics: each name may stand once: write another, with a query",
-        id="two metrics of one name",
-    ),
-    pytest.param(
         "range-without-ends",
         f"{METRIC}.thresholdRange: Invalid value: write min, max or both",
         id="a range without ends",

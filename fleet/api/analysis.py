@@ -193,19 +193,6 @@ class Metric(Model):
             )
 
 
-Metrics = Annotated[
-    tuple[Metric, ...],
-    Field(max_length=20),
-    Rules(
-        Rule(
-            rule="self.all(a, self.exists_one(b, b.name == a.name))",
-            message="metrics: each name may stand once: write another, with a query",
-        ),
-    ),
-]
-"""Conditions that are told apart by their names, wherever there is a word about them."""
-
-
 class Analysis(Model):
     """How the new revision is judged, for the whole rollout, pauses included."""
 
@@ -227,7 +214,7 @@ class Analysis(Model):
     """Errors in a row (no answer, nonsense) after which `failurePolicy` decides."""
     dry_run: bool = False
     """Measure and report, but decide nothing."""
-    metrics: Metrics = ()
+    metrics: Annotated[tuple[Metric, ...], Field(max_length=20)] = ()
     """All of them must hold; none means that the new revision is not judged."""
 
 

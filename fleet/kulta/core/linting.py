@@ -102,7 +102,7 @@ def _idle(rollout: Rollout) -> Iterator[Problem]:
 
 
 def _ambiguous(rollout: Rollout) -> Iterator[Problem]:
-    """Metrics of one name. The CRD refuses them; the engine goes on with those that it has."""
+    """Metrics of one name. Some are stored, so the CRD takes them, and the engine carries on."""
     for path, analysis in _analyses(rollout):
         known = [metric.name for metric in analysis.metrics]
         for number, name in enumerate(known):

@@ -28,6 +28,7 @@ BAD = {
 SAID = Path(__file__).parents[2] / "golden" / "lint.txt"
 HEADER = {"name": "X-Variant", "value": "b"}
 TOO_LONG = "169h"
+FAILED = {"name": "error-rate", "threshold": 5}
 BESIDE = {"name": "latency-p95", "compareToStable": {"maxIncrease": "10%"}}
 
 
@@ -252,6 +253,12 @@ def with_containers(*containers: Any) -> dict[str, Any]:
             "spec.strategy.canary.analysis.metrics is empty, so that nothing is judged; write for "
             "example [{name: error-rate, threshold: 5}], or leave out analysis",
             id="an analysis by nothing",
+        ),
+        pytest.param(
+            gen.manifest(strategy=gen.canary(20, analysis=gen.analysis(FAILED, FAILED))),
+            "spec.strategy.canary.analysis.metrics[1].name error-rate comes twice, and statuses "
+            "and messages go by the name; write another one, with a query",
+            id="two metrics of one name",
         ),
         pytest.param(
             with_containers(),

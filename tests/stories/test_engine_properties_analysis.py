@@ -25,7 +25,7 @@ CONDITIONS = st.sampled_from(
     ]
 )
 EXTRAS = st.fixed_dictionaries(
-    {"name": st.sampled_from(["error-rate", "latency-p95", "latency-p99"])},
+    {"name": st.sampled_from(["error-rate", "latency-p95"])},
     optional={
         "failureThreshold": st.integers(1, 3),
         "minSampleSize": st.just(10),
@@ -36,12 +36,7 @@ EXTRAS = st.fixed_dictionaries(
         "source": st.sampled_from(["app", "appRole", "istio"]),
     },
 )
-METRICS = st.lists(
-    st.tuples(EXTRAS, CONDITIONS).map(lambda x: x[0] | x[1]),
-    min_size=1,
-    max_size=3,
-    unique_by=lambda item: item["name"],
-)
+METRICS = st.lists(st.tuples(EXTRAS, CONDITIONS).map(lambda x: x[0] | x[1]), min_size=1, max_size=3)
 ANALYSES = st.fixed_dictionaries(
     {},
     optional={

@@ -44,6 +44,7 @@ from tests.kulta.runtime.objects import HASH, KEY, NAMESPACE
 
 SET = f"checkout-{HASH}"
 GOING = RolloutStatus(phase=Phase.PROGRESSING, current_weight=20)
+BEGUN = GOING.model_copy(update={"step_start_time": NOON})
 SCALE = ScaleReplicaSet(name=SET, replicas=5, was=2)
 PROGRESSED = Emit(kind="Normal", reason="Progressing", message="on")
 
@@ -181,41 +182,27 @@ async def test_a_time_that_has_passed_is_soon_and_not_a_hot_loop() -> None:
 
 
 @pytest.mark.parametrize(
-    "refused",
+    ("refused", "status", "known"),
     [
-        pytest.param((), id="as usual"),
-        pytest.param(("patch",), id="while a change is refused"),
-        pytest.param(("replace",), id="while the status is refused"),
+        pytest.param((), BEGUN, 1, id="as usual"),
+        pytest.param(("patch",), GOING, 1, id="while a change is refused"),
+        pytest.param(("replace",), GOING, 1, id="while the status is refused"),
+        pytest.param(("patch",), BEGUN, 0, id="not while a step cannot begin for it"),
+        pytest.param(("replace",), BEGUN, 0, id="nor while its beginning is refused"),
     ],
 )
 async def test_queries_are_asked_in_the_background_and_seen_in_the_next_look(
-    refused: tuple[str, ...],
+    refused: tuple[str, ...], status: RolloutStatus, known: int
 ) -> None:
     bench = Bench()
     bench.kube.failures.extend((verb, Forbidden("by a policy")) for verb in refused)
     query = Query(address="http://prometheus:9090", text="up")
-    await bench.go(Plan(status=GOING, actions=(SCALE,), queries=(query,)))
+    await bench.go(Plan(status=status, actions=(SCALE,), queries=(query,)))
     for _ in range(5):
         await asyncio.sleep(0)
     await bench.go()
     assert bench.seen[0][1].measurements == {}
-    assert bench.seen[1][1].measurements[query].value == 1.0
-
-
-@pytest.mark.parametrize("refused", ["patch", "replace"])
-async def test_nothing_is_asked_about_a_step_whose_beginning_cannot_be_written(
-    refused: str,
-) -> None:
-    """Every look begins it anew, and an answer that wakes would go past the back-off."""
-    bench = Bench()
-    bench.kube.failures.append((refused, Forbidden("by a policy")))
-    begun = GOING.model_copy(update={"step_start_time": NOON})
-    query = Query(address="http://prometheus:9090", text="up")
-    await bench.go(Plan(status=begun, actions=(SCALE,), queries=(query,)))
-    for _ in range(5):
-        await asyncio.sleep(0)
-    await bench.go()
-    assert bench.seen[1][1].measurements == {}
+    assert [item.value for item in bench.seen[1][1].measurements.values()] == [1.0] * known
 
 
 async def test_the_next_look_holds_our_own_writes() -> None:

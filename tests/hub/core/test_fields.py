@@ -131,6 +131,7 @@ WHOLE: Mapping[str, tuple[Any, Any]] = {
     ),
     "matchExpressions[].values[]": ({**IN, "values": ["canary"]}, {**IN, "values": ["rest"]}),
     "waves[].clusters[]": tuple({"name": "first", "clusters": [name]} for name in ("b", "c")),
+    "waves[].orderBy": tuple({**REST, "orderBy": order} for order in ("name", "label:ring")),
     "waves[].remaining": (REST, {"name": "rest", "clusters": ["a"]}),
     "patch[].op": ({**PATCH, "op": "add"}, {"op": "remove", "path": "/workload/route"}),
     "patch[].path": (PATCH, {**PATCH, "path": "/workload/service/port"}),

@@ -97,6 +97,15 @@ def test_lost_status_does_not_silence_the_next_decisions() -> None:
     assert len(told(world)) == len(world.status.decisions)
 
 
+def test_numbers_of_pods_are_told_within_half_a_minute() -> None:
+    """Though nothing else happens: one new pod is ready, the next never will be."""
+    world = running(50, 100, routed=True, able={gen.revision("shop:v2"): 1})
+    world.image("shop:v2")
+    world.run(35)
+    status = world.status
+    assert (status.replicas, status.ready_replicas, status.updated_replicas) == (6, 5, 2)
+
+
 def actions(world: World) -> list[tuple[str, str, str | None]]:
     """The diary since the first revision: action, reason, and the phase that it led to."""
     return [(item.action, item.reason, item.phase) for item in world.status.decisions[2:]]

@@ -246,6 +246,18 @@ class TestHolds:
         assert world.settle().status.phase is Phase.COMPLETED
 
 
+def test_return_to_the_stable_revision_cannot_fail() -> None:
+    """There is nothing else to return to, however long its pods take."""
+    world = paused(routed=True)
+    world.broken = {gen.revision("shop:v1")}
+    world.strict = False
+    world.image("shop:v1")
+    world.run(2_000)
+    assert world.status.phase is Phase.PROGRESSING
+    world.broken = set()
+    assert world.settle().status.phase is Phase.COMPLETED
+
+
 class TestInvalid:
     """A stored object becomes invalid."""
 

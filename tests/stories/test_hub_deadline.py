@@ -41,3 +41,13 @@ def test_resume_accepts_it_and_goes_on() -> None:
     assert (here.run.status.phase, here.run.status.accepted) == (RunPhase.PROGRESSING, ("a",))
     done = world.settle(here)
     assert done.run.status.phase is RunPhase.SUCCEEDED, "it came to its end after all"
+
+
+def test_what_a_person_has_accepted_stays_accepted_while_the_hub_suspects_itself() -> None:
+    """Nothing counts then; when it is over, nothing counts a second time."""
+    here = world.tick(replace(world.tick(too_late()), request="resume/1"))
+    dark = world.tick(replace(here, isolated=True))
+    assert dark.run.status.reason == "HubIsolated"
+    assert rows(dark)["a"] is not ClusterPhase.TIMED_OUT
+    light = world.tick(replace(dark, isolated=False))
+    assert (light.run.status.phase, light.run.status.accepted) == (RunPhase.PROGRESSING, ("a",))

@@ -252,21 +252,20 @@ def _starts(run: FleetRollout, view: View, now: datetime) -> tuple[tuple[StartCl
         else row
         for row in view.rows
     )
-    return starts, replace(view, rows=after, status=_remembered(view.status, after, names))
+    return starts, replace(view, rows=after, status=_remembered(view, after, names))
 
 
-def _remembered(
-    status: FleetRolloutStatus, rows: Sequence[Row], begun: Container[str]
-) -> FleetRolloutStatus:
+def _remembered(view: View, rows: Sequence[Row], begun: Container[str]) -> FleetRolloutStatus:
     """With the chances that have not been taken yet, and the failures that still are some: who was
-    accepted as lost, and has begun since, is judged like anybody."""
+    accepted as lost, and is seen to go since, is judged like anybody."""
+    status, is_blind = view.status, view.observed.isolated
     failed = {row.name for row in rows if row.is_failed or row.reason == "Retried"}
     silent = {row.name for row in rows if row.phase is ClusterPhase.UNREACHABLE}
-    going = {row.name for row in rows if row.mine} - failed - silent
+    going = {row.name for row in rows if row.mine and row.ready} - failed - silent
     return status.model_copy(
         update={
             "retrying": tuple(n for n in status.retrying if n in failed and n not in begun),
-            "accepted": tuple(n for n in status.accepted if n not in going),
+            "accepted": tuple(n for n in status.accepted if is_blind or n not in going),
         }
     )
 

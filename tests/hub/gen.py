@@ -9,6 +9,7 @@ from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCl
 from fleet.api.clusterrollout import ClusterRolloutSpec, ClusterRolloutStatus, Dispatched, Want
 from fleet.api.conditions import condition, updated
 from fleet.api.fleetrollout import ClusterPhase, FleetRolloutSpec, Plan, PlannedWave, Snapshot
+from fleet.api.membercluster import EngineMode, EngineSpec
 from fleet.api.meta import ObjectMeta
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER, ClusterName
 from fleet.hub.core.member import freshness
@@ -132,9 +133,11 @@ def lose(member: Member, at: datetime = NOON, *, reachable: bool = False) -> Mem
 def unknown(member: Member) -> Member:
     """The member with an External engine that has no Lease."""
     reason, message = freshness.UNKNOWN, "the engine has no Lease"
+    cluster = _fresh(member.cluster, False, reason, NOON)
+    external = cluster.spec.model_copy(update={"engine": EngineSpec(mode=EngineMode.EXTERNAL)})
     return replace(
         member,
-        cluster=_fresh(member.cluster, False, reason, NOON),
+        cluster=cluster.model_copy(update={"spec": external}),
         fresh=False,
         has_unknown_engine=True,
         reason=reason,

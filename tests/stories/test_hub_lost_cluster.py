@@ -2,15 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from fleet.api.fleetrollout import ClusterPhase, RunPhase
+from fleet.hub.core.observed import Member
 from tests.hub import engine, gen, world
 from tests.hub.world import ClusterName
 
 HOURS_3 = 10_800
-A = ClusterName("a")
+A, B = ClusterName("a"), ClusterName("b")
+CONNECTING = timedelta(seconds=30)
+Policy = dict[str, Any]
+SOAK: Policy = {
+    "waves": [
+        {"name": "all", "remaining": True, "maxConcurrency": 2, "after": [{"soak": "6h"}]},
+    ]
+}
 Away = Callable[..., world.World]
 
 
@@ -45,6 +55,63 @@ def test_who_was_accepted_as_lost_and_comes_back_is_judged_like_anybody() -> Non
     done = world.settle(world.regain(here, "b"))
     assert (done.run.status.phase, done.run.status.reason) == (RunPhase.HALTED, "AnalysisFailed")
     assert done.started == ["a", "c", "b"]
+
+
+def test_a_silence_that_was_accepted_is_so_while_the_hub_suspects_itself_and_afterwards() -> None:
+    """Its time-out begins anew then; when that is over, nobody has to accept it again."""
+    policy = SOAK | {"unavailableClusters": {"timeout": "1h"}}
+    here = world.settle(world.lose(world.settle(world.new("a", "b", **policy)), "a"))
+    here = world.settle(world.tick(here, seconds=HOURS_3))
+    assert (here.run.status.phase, here.run.status.reason) == (RunPhase.HALTED, "BudgetExceeded")
+    here = world.tick(world.tick(replace(here, request="resume/1")))
+    here = world.tick(replace(world.tick(replace(here, isolated=True)), isolated=False))
+    assert here.run.status.message.startswith("soak stands still: a")
+    here = world.tick(world.tick(here, seconds=HOURS_3))
+    assert (here.run.status.phase, here.run.status.accepted) == (RunPhase.SOAKING, ("a",))
+
+
+def unlisted(member: Member, _: datetime) -> Member:
+    return replace(member, has_unknown_engine=False)
+
+
+def cut(member: Member, _: datetime) -> Member:
+    """The link knows; the MemberCluster does not say so yet."""
+    return replace(member, reachable=False, has_unknown_engine=False)
+
+
+def unmet(member: Member, now: datetime) -> Member:
+    return replace(gen.meet(member, now + CONNECTING), has_unknown_engine=False)
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        pytest.param(unlisted, id="its Leases"),
+        pytest.param(cut, id="its API server"),
+        pytest.param(unmet, id="the hub, which begins anew"),
+    ],
+)
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param(SOAK, id="in the soak"),
+        pytest.param({"progressDeadline": "1d"}, id="before its turn"),
+    ],
+)
+def test_a_blip_where_the_engine_is_accepted_unknown_is_a_blip(
+    policy: Policy, away: Callable[[Member, datetime], Member]
+) -> None:
+    """Its reports have not counted since it was registered: that is no loss."""
+    unknown = {"timeout": "1h", "acceptUnknownEngine": True}
+    here = world.new("a", "b", **policy, unavailableClusters=unknown)
+    here = world.tick(world.tick(world.forget(here, "b")), seconds=0)
+    here = world.settle(here, ticks=0 if policy is not SOAK else 60)
+    here = world.tick(here, seconds=HOURS_3)
+    gone = away(here.members[B], here.now)
+    blip = world.tick(replace(here, members={**here.members, B: gone}), seconds=1)
+    assert blip.run.status.phase is here.run.status.phase
+    back = world.tick(replace(blip, members=here.members), seconds=2 * HOURS_3)
+    assert world.settle(back).run.status.phase is RunPhase.SUCCEEDED
 
 
 @pytest.mark.parametrize(

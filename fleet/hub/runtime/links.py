@@ -220,7 +220,7 @@ class Link:
             silence=handle.age(ROLLOUTS),
             is_listed=handle.informers[ROLLOUTS].synced.is_set(),
             lease_age=None if self.term is None else age,
-            lacks_lease=self.term is None and leases.is_set() and self.problem(LEASES) is None,
+            lacks_lease=self.term is None and leases.is_set() and not self._refusal(LEASES),
             known_for=now - self.met_at,
         )
 

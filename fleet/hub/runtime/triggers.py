@@ -55,14 +55,18 @@ def cluster_changed(hub: Context, change: Change[MemberCluster]) -> None:
     if change.type == "ADDED":
         hub.links.make(change.key)  # met now, however many are connected before it
     hub.queues.members.add(change.key)
-    since = [freshness.lost_since(one) if one else None for one in (change.old, change.new)]
     is_meant = _is_meant(change)
-    if is_meant or since[0] != since[1]:
+    if is_meant or _losses(change.old) != _losses(change.new):
         everybody(hub, change.key)
         for key in hub.stores.fleets:
             _add_in(hub.queues.fleets, key, change.key[0])
         for key in hub.stores.applications if is_meant else _unserved(hub, change.key):
             _add_in(hub.queues.applications, key, change.key[0])
+
+
+def _losses(cluster: MemberCluster | None) -> Any:
+    """The times from which runs count."""
+    return cluster and (freshness.lost_since(cluster), freshness.silent_since(cluster))
 
 
 def _unserved(hub: Context, member: Key) -> Iterator[Key]:

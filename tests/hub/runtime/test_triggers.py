@@ -220,8 +220,9 @@ async def test_a_request_reaches_a_run_that_has_ended(desk: Desk) -> None:
     assert woken(desk)["runs"] == {"checkout-2"}, "the newest, and only that"
 
 
-async def test_since_when_a_member_is_silent_concerns_its_runs(desk: Desk) -> None:
-    said = {"type": "Fresh", "status": "False", "lastTransitionTime": "2026-11-20T12:00:00Z"}
+@pytest.mark.parametrize("word", ["Fresh", "Reachable"])
+async def test_since_when_a_member_is_silent_concerns_its_runs(desk: Desk, word: str) -> None:
+    said = {"type": word, "status": "False", "lastTransitionTime": "2026-11-20T12:00:00Z"}
     change(desk, MEMBERCLUSTERS, "east", status={"conditions": [said]})
     assert woken(desk)["runs"] == RUN
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.api import MemberCluster, conditions
+from fleet.api.membercluster import EngineMode
 
 LEASE_SECONDS = 30.0
 """An engine renews every few seconds; without a change for so long it is not believed alive."""
@@ -80,6 +81,13 @@ def silent_since(cluster: MemberCluster) -> datetime | None:
     """Since when its API server does not answer; None while it does, or that is not known."""
     seen = conditions.find(cluster.status.conditions, REACHABLE)
     return seen.last_transition_time if seen is not None and seen.status == "False" else None
+
+
+def is_never_known(cluster: MemberCluster) -> bool:
+    """Whether its engine is External, and no Lease tells of it, be it a good or a dead one."""
+    told = cluster.status.engine
+    is_external = cluster.spec.engine.mode is EngineMode.EXTERNAL
+    return is_external and told.healthy is None and not told.version
 
 
 def is_isolated(lost: Sequence[float], fresh: Sequence[float], total: int, now: float) -> bool:

@@ -91,11 +91,13 @@ def _counted(moment: Moment, row: Row, member: Member, *, since: datetime) -> Ro
 
 def _lost(moment: Moment, member: Member) -> datetime | None:
     """Since when its reports do not count. One whose engine has never been known was lost when its
-    API server was."""
+    API server was: until that is said, it is only not seen for a moment."""
     lost = freshness.lost_since(member.cluster)
     if lost is None or not moment.run.spec.plan.accept_unknown_engine:
         return lost
-    return max(lost, freshness.silent_since(member.cluster) or lost)
+    if silent := freshness.silent_since(member.cluster):
+        return max(lost, silent)
+    return None if freshness.is_never_known(member.cluster) else lost
 
 
 def _end(moment: Moment, lost: datetime) -> datetime:

@@ -6,6 +6,7 @@ import pytest
 
 from fleet.api.conditions import condition, updated
 from fleet.api.fleetrollout import ClusterPhase, RunPhase, WaveStatus
+from fleet.api.membercluster import EngineStatus
 from fleet.hub.core.run import plan
 from tests.conftest import NOON
 from tests.hub import gen
@@ -83,6 +84,23 @@ def test_one_whose_engine_was_never_known_is_lost_when_its_api_server_is() -> No
     run = begun(gen.run(gen.wave("all", "a"), accept_unknown_engine=True))
     answer = plan.next(run, replace(observed("a"), members={member.name: member}), NOON)
     assert answer.status.message.endswith("counts as failed at 14:05:00Z")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"healthy": False}, id="its Lease is there"),
+        pytest.param({"version": "1.2.0"}, id="it has told its version"),
+    ],
+)
+def test_one_whose_engine_was_known_is_lost_when_the_engine_is(body: dict[str, object]) -> None:
+    member = gen.lose(gen.unknown(gen.member("a")), reachable=True)
+    status = member.cluster.status.model_copy(update={"engine": EngineStatus(**body)})  # type: ignore[arg-type]
+    cluster = member.cluster.model_copy(update={"status": status})
+    member = replace(member, cluster=cluster, has_unknown_engine=False)
+    run = begun(gen.run(gen.wave("all", "a"), accept_unknown_engine=True))
+    answer = plan.next(run, replace(observed("a"), members={member.name: member}), NOON)
+    assert answer.status.message.endswith("counts as failed at 14:00:00Z")
 
 
 def test_an_isolated_hub_counts_nobody_as_failed() -> None:

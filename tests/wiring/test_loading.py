@@ -1,5 +1,6 @@
 """What the collector walks through once a hub has begun: not what was there by then."""
 
+import ctypes
 import gc
 import platform
 import weakref
@@ -8,6 +9,15 @@ from collections.abc import Iterator
 import pytest
 
 from fleet.wiring.loading import frugal, loading
+
+READ = 256 * 1024
+"""Bytes that libuv's loop takes for each look at a TLS connection."""
+
+
+class Numbers(ctypes.Structure):
+    """What malloc says of itself."""
+
+    _fields_ = (("numbers", ctypes.c_size_t * 10),)
 
 
 class Part:
@@ -50,3 +60,24 @@ def test_a_beginning_that_fails_ends_too() -> None:
 
 def test_memory_goes_back_where_the_platform_lets_it() -> None:
     assert frugal() is (platform.libc_ver()[0] == "glibc")
+
+
+def test_what_each_look_at_a_connection_takes_is_not_asked_of_the_system() -> None:
+    frugal()
+    assert not pieces(READ)
+
+
+def pieces(size: int) -> bool:
+    """Whether so many bytes are a piece of the system's own."""
+    before = mapped()
+    kept = bytes(size)
+    return len(kept) == size and mapped() > before
+
+
+def mapped() -> int:
+    """How many such pieces there are, as malloc.h's `mallinfo2` counts them."""
+    read = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if read is None:
+        return 0
+    read.restype = Numbers
+    return int(read().numbers[3])

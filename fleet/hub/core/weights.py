@@ -14,7 +14,7 @@ from fleet.api.application import ApplicationSpec
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.errors import UserError
 from fleet.hub.core import phases
-from fleet.hub.core.observed import DispatchObserved
+from fleet.hub.core.observed import DispatchObserved, Member
 from fleet.rendering import overrides
 
 FIELD = "externalWeight"
@@ -43,12 +43,20 @@ def wanted(
     item: ClusterRollout, observed: DispatchObserved, *, only_falls: bool = False
 ) -> int | None:
     """What a Rollout that has arrived shall have. Where something stops the run or holds the
-    cluster it only falls; a revision that has failed has no traffic to weigh."""
+    cluster it only falls; a revision that has failed has no traffic to weigh, and a namespace that
+    an administrator has closed keeps the one that it has."""
     taken, asked = item.status.dispatch.weight, observed.weight
     if item.status.phase is ClusterPhase.FAILED or asked is None or taken is None:
         return taken
+    if is_closed(item, observed.member):
+        return taken
     stopped = bool(item.spec.hold) or observed.run_phase in phases.STOPPED
     return min(asked, taken) if stopped or only_falls else asked
+
+
+def is_closed(item: ClusterRollout, member: Member | None) -> bool:
+    """Whether the member's administrator lets nothing new into the cluster's namespace."""
+    return member is not None and item.spec.namespace not in member.cluster.spec.allowed_namespaces
 
 
 def put(spec: Mapping[str, Any], weight: int | None) -> Mapping[str, Any]:

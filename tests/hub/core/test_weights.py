@@ -3,13 +3,14 @@
 What becomes of it in a fleet is told in tests/stories/test_hub_weight.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fleet.api import FleetRollout
 from fleet.api.conditions import find
-from fleet.api.fleetrollout import FleetRolloutStatus, Snapshot
+from fleet.api.fleetrollout import ClusterPhase, FleetRolloutStatus, Snapshot
 from fleet.hub.core import weights
 from fleet.hub.core.actions import ApplyRollout, FenceRollout
 from fleet.hub.core.application import occasion
@@ -171,6 +172,22 @@ def test_where_nothing_else_may_move_a_weight_falls_alone(given: dict[str, Any])
     gone = there(1)
     gone["rollouts", "checkout", "checkout"]["spec"]["strategy"] = {"simple": {}}
     assert dispatch.decide(item, look(gone, **seen), NOON).actions == (), "it weighs nothing"
+
+
+CLOSED = replace(gen.member("a"), cluster=gen.cluster("a", namespaces=["other"]))
+
+
+@pytest.mark.parametrize("manifests", [rendered(), ()], ids=["rendered", "not printed"])
+def test_into_a_namespace_that_is_closed_by_now_no_weight_falls(
+    manifests: tuple[Rendered, ...],
+) -> None:
+    """That list is the administrator's, and the rights may have gone with the namespace."""
+    seen: dict[str, Any] = {"rendered": manifests, "weight": 5}
+    plan = dispatch.decide(settled(), look(there(1), member=CLOSED, **seen), NOON)
+    assert (plan.fence, plan.actions, plan.status.phase) == (False, (), ClusterPhase.SUCCEEDED)
+    item = after(settled(), dispatch.decide(settled(), look(there(1), **seen), NOON))
+    assert item.status.dispatch.weight == 5
+    assert dispatch.decide(item, look(there(1), member=CLOSED, **seen), NOON).actions == ()
 
 
 def test_a_weight_that_fell_while_nothing_was_printed_rises_with_what_is() -> None:

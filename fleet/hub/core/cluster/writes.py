@@ -239,7 +239,8 @@ def _missing(case: Case, dispatch: Dispatched) -> ApplyRollout | FenceRollout | 
     if case.bar is None and (case.live.rollout is None or seen < dispatch.rollout):
         return _apply(case, dispatch)
     if case.stays:
-        return _weigh(case, dispatch) if seen < dispatch.weighed else None
+        is_due = seen < dispatch.weighed and not weights.is_closed(case.item, case.member)
+        return _weigh(case, dispatch) if is_due else None
     is_same = seen == dispatch.carried and case.live.digest == case.rollout.digest
     return None if is_same and not drifted(case) else _apply(case, dispatch)
 

@@ -43,7 +43,8 @@ class Member:
     message: str = ""
     """Why it is not reachable or not fresh, as a sentence."""
     has_unknown_engine: bool = False
-    """Its engine is External and has no Lease: nothing tells whether it lives."""
+    """Its engine is External and has no Lease, or none that may be read: nothing tells whether it
+    lives."""
     connecting_until: datetime | None = None
     """Until when it is waited for as one that the hub has just met; None where it is not."""
     server: str = ""

@@ -209,7 +209,8 @@ class Link:
                 is_known=False,
                 known_for=now - self.met_at,
             )
-        signs, leases = self.signs, handle.informers[LEASES].synced
+        signs = self.signs
+        is_looked_up = handle.informers[LEASES].synced.is_set() or bool(self._refusal(LEASES))
         age = connectivity.lease_age(changed=signs.lease_changed, since=signs.since, now=now)
         return Sight(
             name=self.key[1],
@@ -220,7 +221,7 @@ class Link:
             silence=handle.age(ROLLOUTS),
             is_listed=handle.informers[ROLLOUTS].synced.is_set(),
             lease_age=None if self.term is None else age,
-            lacks_lease=self.term is None and leases.is_set() and not self._refusal(LEASES),
+            lacks_lease=self.term is None and is_looked_up,
             known_for=now - self.met_at,
         )
 

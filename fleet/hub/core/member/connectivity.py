@@ -65,7 +65,7 @@ class Sight:
     """Since the engine's Lease was seen to change: None where there is none, infinite where that
     has not been seen yet."""
     lacks_lease: bool = False
-    """Leases have been listed, and the engine's is not among them."""
+    """Leases have been listed, and the engine's is not among them; or they may not be read."""
     known_for: float = math.inf
     """Since the hub met it: since it saw its MemberCluster, and began itself."""
 

@@ -41,7 +41,9 @@ def signed(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def spared(spec: Mapping[str, Any], live: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """What the hub writes of a Rollout that is `live`: not how many pods there are where an
     autoscaler says it. A server would refuse that, or forget what the load asks for."""
-    if not part(live, "metadata").get(AUTOSCALED):
+    metadata = part(live, "metadata")
+    entries = metadata.get("managedFields") or ()  # of one that was read whole
+    if not metadata.get(AUTOSCALED) and not any(_is_autoscaling(one) for one in entries if one):
         return spec
     return {name: value for name, value in spec.items() if name != "replicas"}
 

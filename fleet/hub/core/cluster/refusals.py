@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fleet import errors
 from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.names import AUTOSCALER
 from fleet.errors import Conflict, FleetError
 from fleet.hub.core import phases
 from fleet.hub.core.cluster.assessment import Assessment
@@ -71,9 +72,10 @@ REFUSALS = (
 
 def assess(error: FleetError, before: ClusterPhase, *, is_read: bool = False) -> Assessment | None:
     """Where a refusal leaves a cluster that stood at `before`; None when it is only to be tried
-    again. A look fails nobody, for rights take a moment to hold: it says what it waits for."""
+    again. A look fails nobody, for rights take a moment to hold: it says what it waits for. An
+    autoscaler that was faster than the watch is spared at the next look (`drift`)."""
     text = str(error)
-    if isinstance(error, Conflict) and error.managers:
+    if isinstance(error, Conflict) and set(error.managers) - {AUTOSCALER}:
         owners = ", ".join(error.managers)
         advice = "let them go, or set deliveryPolicy.onConflict: Force"
         message = f"{owners} owns fields of the Rollout: {advice}"

@@ -65,12 +65,14 @@ SCALES = {**entry(AUTOSCALER, **{"f:replicas": {}}), "subresource": "scale"}
     ],
 )
 def test_who_says_how_many_pods_there_are(scaler: Any, force: bool, is_ours: bool) -> None:
-    lost = objects(sequence=0)
-    lost["rollouts", "checkout", "checkout"]["metadata"] |= drift.signed(manifest(OWN, scaler))
-    plan = dispatch.decide(arrived(), look(lost, force=force), NOON)
-    (action,) = plan.actions
-    assert isinstance(action, ApplyRollout)
-    assert ("replicas" in action.manifest["spec"]) is is_ours
+    whole = manifest(OWN, scaler)
+    for told in (drift.signed(whole), whole["metadata"]):
+        lost = objects(sequence=0)
+        lost["rollouts", "checkout", "checkout"]["metadata"] |= told
+        plan = dispatch.decide(arrived(), look(lost, force=force), NOON)
+        (action,) = plan.actions
+        assert isinstance(action, ApplyRollout)
+        assert ("replicas" in action.manifest["spec"]) is is_ours
 
 
 def test_a_server_that_says_nothing_is_believed() -> None:

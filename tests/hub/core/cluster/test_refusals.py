@@ -3,6 +3,7 @@
 import pytest
 
 from fleet.api.fleetrollout import ClusterPhase
+from fleet.api.names import AUTOSCALER
 from fleet.errors import Conflict, FleetError, Forbidden, Invalid, NotFound, Throttled, Unreachable
 from fleet.hub.core.cluster import refusals
 
@@ -71,10 +72,10 @@ WEBHOOK = 'PATCH /x: 500 Internal error occurred: failed calling webhook "policy
             id="the namespace is missing",
         ),
         pytest.param(
-            Conflict("conflict", managers=("argocd", "kubectl")),
+            Conflict("conflict", managers=("argocd", AUTOSCALER)),
             ClusterPhase.CONFLICT,
             "Conflict",
-            "argocd, kubectl owns fields of the Rollout: let them go, or set "
+            "argocd, kube-controller-manager owns fields of the Rollout: let them go, or set "
             "deliveryPolicy.onConflict: Force",
             id="other field managers",
         ),
@@ -93,6 +94,8 @@ def test_what_a_refusal_means(
     [
         pytest.param(Conflict("the object has been modified"), ClusterPhase.APPLYING,
                      id="somebody was faster"),
+        pytest.param(Conflict("conflict", managers=(AUTOSCALER,)), ClusterPhase.APPLYING,
+                     id="an autoscaler was faster"),
         pytest.param(Unreachable("no answer"), ClusterPhase.APPLYING, id="no answer"),
         pytest.param(Unreachable(WEBHOOK), ClusterPhase.SUCCEEDED,
                      id="a dead webhook takes no success back"),

@@ -174,7 +174,7 @@ def _planned(
         name=wave.name,
         clusters=names,
         max_concurrency=max(1, amounts.round_down(concurrency, total)),
-        failure_budget=min(amounts.round_down(budget, total), total),
+        failure_budget=min(amounts.round_down(budget, whole), total),
         progress_deadline_seconds=durations.seconds(deadline),
         soak_seconds=sum(durations.seconds(gate.soak) for gate in wave.after if gate.soak),
         before=wave.before,

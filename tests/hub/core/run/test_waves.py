@@ -197,6 +197,7 @@ def test_who_is_late_is_measured_by_the_whole_wave() -> None:
     """And takes no share of the fleet from anybody; the distance between starts holds."""
     plan = late(failureBudget=4)
     assert sizes(plan) == [("canary", "", 1, 0), ("rest", "e", 1, 1)]
+    assert [sizes(late(failureBudget=share))[1][3] for share in ("20%", "25%")] == [0, 1]
     assert (plan.min_interval_seconds, plan.traffic_percent) == (120, 100)
     with pytest.raises(UserError, match="failureBudget: 5 is more than its 4 clusters"):
         late(failureBudget=5)

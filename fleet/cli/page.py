@@ -58,8 +58,14 @@ def labelled(label: str, said: Text | str, width: int | None, *, indent: int = 1
     return result
 
 
+TAB = 8
+"""Cells between two stops of a terminal."""
+
+
 def folded(line: Text, width: int) -> list[Text]:
     """A line on as many of that width as it needs, those that follow further in."""
+    line = line.copy()
+    line.expand_tabs(TAB)  # as they are printed: what is left of the line is found by its length
     if line.cell_len <= width:
         return [line]
     indent = min(len(line.plain) - len(line.plain.lstrip()) + HANG, width // 2)

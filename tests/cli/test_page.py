@@ -16,6 +16,9 @@ from fleet.cli import page
             id="further in than it begins",
         ),
         pytest.param("a" * 45, ["a" * 20, "    " + "a" * 16, "    " + "a" * 9], id="one long word"),
+        pytest.param(
+            "a\tb word word words", ["a       b word word", "    words"], id="a tab loses nothing"
+        ),
         pytest.param("checkout Paused         ", ["checkout Paused"], id="blanks at the end"),
     ],
 )

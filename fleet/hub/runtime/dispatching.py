@@ -154,7 +154,8 @@ async def _failed(
     hub: Context, item: ClusterRollout, error: FleetError, *, is_read: bool = False
 ) -> None:
     """Report what a member refuses; the inventory stays: nothing of it is known to be gone."""
-    before = item.status.phase if standing.is_taken(item) else ClusterPhase.APPLYING
+    stands = standing.is_taken(item) or item.metadata.deletion_timestamp is not None
+    before = item.status.phase if stands else ClusterPhase.APPLYING
     found = refusals.assess(error, before, is_read=is_read)
     if found is not None:
         status = standing.status(item, found, hub.now())

@@ -21,7 +21,7 @@ from fleet.api.names import (
     ROLLOUTS,
     SERVICES,
 )
-from fleet.errors import Conflict, Forbidden, Unreachable
+from fleet.errors import Conflict, Forbidden, Throttled, Unreachable
 from fleet.hub.runtime import dispatching, membership, schemas
 from tests import trees
 from tests.hub import gen
@@ -179,6 +179,18 @@ async def test_what_could_not_be_deleted_stays_in_the_inventory(desk: Desk) -> N
     assert (said["phase"], said["reason"]) == ("Failed", "Forbidden")
     assert said["inventory"] == before
     assert said["finishedAt"] == "2026-11-20T12:00:00Z"
+
+
+async def test_one_that_goes_stands_where_it_stood_while_a_server_is_busy(desk: Desk) -> None:
+    await dispatching.dispatch(desk.hub, KEY)
+    report(desk, "Completed")
+    await dispatching.dispatch(desk.hub, KEY)
+    await desk.kube.delete(CLUSTERROLLOUTS, KEY[1], TENANT)
+    desk.see(CLUSTERROLLOUTS, KEY[1])
+    desk.member("east").failures.append(("patch", Throttled("429")))
+    with pytest.raises(Throttled):
+        await dispatching.dispatch(desk.hub, KEY)
+    assert status(desk)["phase"] == "Succeeded"
 
 
 async def test_a_deleted_clusterrollout_takes_its_objects_along(desk: Desk) -> None:

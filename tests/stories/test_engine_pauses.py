@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from fleet.api.rollout import Phase
+from tests import gen
 from tests.kulta.ab import ab_world
 from tests.kulta.world import World
 from tests.stories.test_engine_canary import running
@@ -81,6 +82,24 @@ class TestPauses:
         world.status = world.status.model_copy(update={"pause_start_time": None})
         world.run(3_600)
         assert world.state == (Phase.PAUSED, 0, 20)
+
+    @pytest.mark.parametrize(
+        "paused", [pytest.param(False, id="while it waits"), pytest.param(True, id="while held")]
+    )
+    def test_pause_that_comes_while_its_step_is_in_force_begins_then(self, paused: bool) -> None:
+        world = running(20, 100, analysis=gen.analysis())
+        world.answer = lambda text: None
+        world.image("shop:v2")
+        world.run(60)
+        world.manifest["spec"]["strategy"]["canary"]["steps"][0]["pause"] = {"duration": "10m"}
+        world.manifest["spec"]["paused"] = paused
+        world.update()
+        world.run(60)
+        world.manifest["spec"]["paused"] = False
+        world.update()
+        world.answer = lambda text: 0.5
+        assert world.run(530).state == (Phase.PAUSED, 0, 20)
+        assert world.run(15).state == (Phase.PROGRESSING, 1, 100)
 
     def test_deadline_counts_from_each_step(self) -> None:
         """[C5] The start of progress is that of the step, not of the rollout."""

@@ -3,10 +3,14 @@
 They stop steps only; analysis, rollback and a promotion under way go on. Used by strategies.
 """
 
+from fleet.api import conditions
 from fleet.api.rollout import Step
 from fleet.kulta.core import advice, deadlines, hooks, turns
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.wait import Wait
+
+PAUSED = "StepPaused"
+"""The reason of a step's own pause."""
 
 
 def from_outside(draft: Draft) -> Wait | None:
@@ -34,6 +38,15 @@ def is_firm(draft: Draft) -> bool:
     return draft.look.spec.paused or draft.look.spec.hold is not None
 
 
+def begin(draft: Draft, step: Step) -> None:
+    """A pause that came while its step was in force begins now; one that was told of already has
+    lost its beginning, and is a person's to end."""
+    told = conditions.find(draft.look.rollout.status.conditions, "Paused")
+    is_told = told is not None and told.reason == PAUSED
+    if step.pause is not None and draft.status.pause_start_time is None and not is_told:
+        draft.set(pause_start_time=draft.now)
+
+
 def of_step(draft: Draft, step: Step) -> Wait | None:
     """The pause of a step that is reached; None once it is over."""
     if step.pause is None:
@@ -42,14 +55,14 @@ def of_step(draft: Draft, step: Step) -> Wait | None:
     end = deadlines.pause_end(step.pause, draft.status.pause_start_time)
     if end is None:
         return Wait(
-            reason="StepPaused",
+            reason=PAUSED,
             message=f"paused at {weight}% until kulta.io/promote",
         )
     if draft.now >= end or advice.advances(draft, step):
         return None
     draft.wake(deadlines.next_look(end, draft.now))
     return Wait(
-        reason="StepPaused",
+        reason=PAUSED,
         message=f"paused at {weight}% for {step.pause.duration}",
         until=end,
     )

@@ -120,7 +120,7 @@ def _told(draft: Draft) -> Wait | None:
     for kind, status in (("TrafficReady", "False"), ("Paused", "True")):
         found = conditions.find(known, kind)
         if found is not None and found.status == status:
-            until = _pause_end(draft) if found.reason == "StepPaused" else None
+            until = _pause_end(draft) if found.reason == holds.PAUSED else None
             return Wait(reason=found.reason, message=found.message, until=until)
     found = conditions.find(known, "Progressing")
     if found is None or found.reason in NOTHING_SAID:

@@ -100,6 +100,7 @@ class CanaryStrategy:
             if not _was_at(before, draft.status, _index(draft)):
                 _arrive(draft, step)
                 finding = _examined(draft)
+            holds.begin(draft, step)
             if not _may_leave(draft, step, finding):
                 return
             if _is_promotion(draft, step):
@@ -251,8 +252,7 @@ def _may_leave(draft: Draft, step: Step, finding: Finding) -> bool:
     wait = held or holds.of_step(draft, step)
     if wait is not None and draft.phase is not Phase.PAUSED and wait is not held:
         passages.note_pause(draft, _index(draft), _goal(draft, _index(draft)).weight, wait)
-    wait = wait or finding.person
-    if wait is not None:
+    if (wait := wait or finding.person) is not None:
         base.pause(draft, wait)
         return False
     index, count = _index(draft), len(_canary(draft.look.spec).way)

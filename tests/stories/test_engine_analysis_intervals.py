@@ -155,6 +155,14 @@ class TestNobodyCanAsk:
         world.answer = good
         assert world.settle().status.phase is Phase.COMPLETED
 
+    def test_nothing_is_said_to_have_passed(self) -> None:
+        world = running(0, 100, analysis=gen.analysis(interval="5m"))
+        world.answer = lambda text: None
+        world.image("shop:v2")
+        assert world.run(330).state == (Phase.PROGRESSING, 1, 100)
+        told = [(item.action, item.reason) for item in world.status.decisions if item.to_step == 1]
+        assert told == [("StepAdvance", "StepCompleted")]
+
     def test_what_is_bad_takes_it_back(self) -> None:
         world = judged(lambda text: 9.0 if "queue" in text else None, ERROR_RATE, QUEUE, step=0)
         assert world.status.phase is Phase.FAILED

@@ -178,6 +178,15 @@ class TestUndecided:
         assert world.condition("Paused") == ("False", "NotPaused")
         assert world.settle().status.phase is Phase.COMPLETED
 
+    def test_what_runs_dry_has_nothing_judged_anew(self) -> None:
+        slow = {"name": "latency-p95", "threshold": 5}
+        dry = {**self.METRIC, "dryRun": True}
+        world = judged(lambda text: 3.0, dry, slow, step=20, iterations=10)
+        world.run(100)
+        world.annotate("resume")
+        world.run(1)
+        assert [item.passed for item in world.status.analysis.metrics] == [0, 4]
+
     def test_every_step_asks_anew(self) -> None:
         world = running(20, 50, 100, analysis=gen.analysis(self.METRIC))
         world.answer = values(3.0)

@@ -76,7 +76,8 @@ def _judged(draft: Draft, analysis: Analysis | None, is_dark: bool) -> Finding:
     status = _with_answers(draft, analysis, asked, _without_source(analysis, asked, status))
     rounds.ask(draft, analysis, asked, status)
     finding = findings.of(analysis, status, warming, is_dark=is_dark)
-    if finding.wait is None and not finding.failure and status.passed_at is None:
+    has_passed = finding.wait is None and not finding.failure and finding.is_judged
+    if has_passed and status.passed_at is None:
         status = status.model_copy(update={"passed_at": draft.now})
     kept = _keep(draft, status)
     told = findings.of(analysis, kept, warming, is_dark=is_dark)

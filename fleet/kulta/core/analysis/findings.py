@@ -47,8 +47,9 @@ def counts_of(status: MetricStatus) -> Counts:
 
 
 def is_undecided(status: RolloutStatus) -> bool:
-    """Whether a check of the present step was neither good nor bad."""
-    return status.analysis is not None and any(x.undecided for x in status.analysis.metrics)
+    """Whether a check of the present step that decides was neither good nor bad."""
+    metrics = status.analysis.metrics if status.analysis is not None else ()
+    return any(item.undecided and not item.dry_run for item in metrics)
 
 
 def is_dry(analysis: Analysis, metric: Metric) -> bool:
@@ -64,7 +65,7 @@ def of(
     pairs = enumerate(zip(analysis.metrics, status.metrics, strict=True))
     judged = [(n, *pair) for n, pair in pairs if not is_dry(analysis, pair[0])]
     results = {item.name: _result(item) for _, _, item in judged if item.value is not None}
-    wait, person = None, None
+    wait, person, is_judged = None, None, False
     for place, metric, item in judged:
         verdict, counts = Verdict(item.verdict), counts_of(item)
         if thresholds.rolls_back(metric, analysis, verdict, counts):
@@ -78,9 +79,9 @@ def of(
         if person is None and thresholds.needs_person(analysis, counts):
             person = _undecided(metric, item)
         is_content = is_dark and verdict is Verdict.INCONCLUSIVE
+        is_judged = is_judged or not is_content
         if wait is None and not (is_content or thresholds.passes(analysis, verdict, counts)):
             wait = warming.get(place) or _held(analysis, metric, item)
-    is_judged = bool(judged)
     return Finding(wait=person or wait, person=person, metrics=results, is_judged=is_judged)
 
 

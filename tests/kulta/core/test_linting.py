@@ -27,6 +27,7 @@ BAD = {
 }
 SAID = Path(__file__).parents[2] / "golden" / "lint.txt"
 HEADER = {"name": "X-Variant", "value": "b"}
+COOKIE = {"name": "variant", "value": "c"}
 TOO_LONG = "169h"
 FAILED = {"name": "error-rate", "threshold": 5}
 BESIDE = {"name": "latency-p95", "compareToStable": {"maxIncrease": "10%"}}
@@ -290,6 +291,17 @@ def test_what_the_server_takes_and_would_do_nothing_is_told(
     manifest: dict[str, Any], words: str
 ) -> None:
     assert told(manifest) == [words]
+
+
+@pytest.mark.parametrize("key", [True, 7, None], ids=repr)
+def test_a_key_that_is_no_text_is_told(key: Any) -> None:
+    """YAML takes `on: x` for one, and sorts it among no others."""
+    parts = [{"name": "app", "image": "shop:v3"}]
+    arm = {"service": "shop-c", "matches": [{"cookie": COOKIE}], "containers": parts}
+    manifest = ab(variants=[arm])
+    manifest["spec"]["template"]["metadata"]["labels"][key] = "x"
+    problem = f"has a key that is no text: put it into quotes (is {key!r})"
+    assert told(manifest) == [f"spec.template.metadata.labels {problem}"]
 
 
 STRANGE: list[Any] = [None, 7, "x", [], {}, [None], {"a": None}, True, 1.5]

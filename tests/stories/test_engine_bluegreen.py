@@ -90,6 +90,15 @@ class TestPreview:
         assert world.status.phase is Phase.PREVIEW
         assert world.status.pause_start_time == world.status.step_start_time
 
+    def test_a_start_that_is_lost_is_that_of_the_step(self) -> None:
+        """The clock that is told of does not stand."""
+        world = running(after=30)
+        world.image("shop:v2")
+        world.run(10)
+        world.status = world.status.model_copy(update={"pause_start_time": None})
+        assert world.run(10).status.phase is Phase.PREVIEW
+        assert world.settle().status.phase is Phase.COMPLETED
+
     def test_preview_is_silent(self) -> None:
         """One message, one write: nothing flips while somebody thinks."""
         world = previewing()

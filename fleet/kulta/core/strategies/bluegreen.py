@@ -211,12 +211,13 @@ def _home(draft: Draft, serving: str) -> Wait | None:
 
 def gate(draft: Draft) -> Wait | None:
     """Why nobody has opened the gate yet; None when the clock has."""
-    wish, began = _blue_green(draft.look.spec), draft.status.pause_start_time
+    wish, known = _blue_green(draft.look.spec), draft.status
     if not wish.auto_promotion_enabled:
         message = 'awaiting promotion; set the annotation kulta.io/promote: "true"'
         return Wait(reason="AwaitingPromotion", message=message)
     seconds = wish.auto_promotion_seconds
-    end = (began or draft.now) + timedelta(seconds=seconds)
+    began = known.pause_start_time or known.step_start_time or draft.now
+    end = began + timedelta(seconds=seconds)
     if draft.now >= end:
         return None
     draft.wake(deadlines.next_look(end, draft.now))

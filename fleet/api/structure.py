@@ -32,6 +32,8 @@ class Problem:
     path: str
     """`spec.strategy.canary.steps[0].setWeight`."""
     text: str
+    is_taken: bool = False
+    """Whether an API server and the engine take it all the same."""
 
     def __str__(self) -> str:
         joint = "" if self.text.startswith(":") else " "

@@ -73,7 +73,7 @@ def _read(path: Path) -> Family:
         raise UserError("InvalidSpec", f"{path}: {lint.foreign(rollouts[0])}")
     if len(found) != 1:
         raise UserError("Usage", f"{path}: {len(found)} Rollouts: write a file with one")
-    if problems := linting.problems(found[0]):
+    if problems := [item for item in linting.problems(found[0]) if not item.is_taken]:
         more = f" (one of {len(problems)} problems)" if len(problems) > 1 else ""
         text = f"{path}: {problems[0]}{more}: fleet rollout lint -f {path}"
         raise UserError("InvalidSpec", text)

@@ -89,6 +89,7 @@ def _idle(rollout: Rollout) -> Iterator[Problem]:
                 path=f"{path}.metrics",
                 text="is empty, so that nothing is judged; write for example "
                 "[{name: error-rate, threshold: 5}], or leave out analysis",
+                is_taken=True,
             )
     wish = rollout.spec.strategy.simple
     for number, metric in enumerate(wish.analysis.metrics if wish and wish.analysis else ()):
@@ -97,6 +98,7 @@ def _idle(rollout: Rollout) -> Iterator[Problem]:
                 path=f"spec.strategy.simple.analysis.metrics[{number}].compareToStable",
                 text="has nothing to compare with: nobody gets the stable revision any more when a "
                 "simple rollout is judged; write threshold or thresholdRange",
+                is_taken=True,
             )
     if rollout.spec.template and not (rollout.spec.template.get("spec") or {}).get("containers"):
         text = "is empty; write what shall run, for example [{name: app, image: shop:v1}]"
@@ -113,6 +115,7 @@ def _ambiguous(rollout: Rollout) -> Iterator[Problem]:
                     path=f"{path}.metrics[{number}].name",
                     text=f"{name} comes twice, and statuses and messages go by the name; "
                     "write another one, with a query",
+                    is_taken=True,
                 )
 
 

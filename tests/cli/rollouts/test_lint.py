@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import gen
 from tests.readme import ROOT
 from tests.shell import fleet
 
@@ -104,6 +105,13 @@ def test_what_would_be_refused_is_not_explained(file: Path) -> None:
     done = fleet("rollout", "explain", "-f", str(file))
     said = "spec.strategy.canary.steps[0].setWeight must be 0-100 (is 120) (one of 2 problems)"
     assert done.stderr == f"InvalidSpec: {file}: {said}: fleet rollout lint -f {file}\n"
+
+
+def test_what_only_lint_has_something_against_is_explained(file: Path) -> None:
+    twice = gen.analysis(*[{"name": "error-rate", "threshold": 5}] * 2)
+    file.write_text(json.dumps(gen.manifest(strategy=gen.canary(20, analysis=twice))))
+    assert "error-rate comes twice" in fleet("rollout", "lint", "-f", str(file)).stdout
+    assert fleet("rollout", "explain", "-f", str(file)).returncode == 0
 
 
 def test_explain_tells_of_a_file_that_is_nowhere() -> None:

@@ -162,6 +162,12 @@ class Store(Mapping[Key, T]):
         self._absent = self.moment
         self.is_restored = False
 
+    def is_known(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether exactly this version is what is known."""
+        key, uid, version = identity(manifest)
+        known = self._marks.get(key)
+        return known is not None and (known.uid, known.version) == (uid, version)
+
     def is_behind(self, manifest: Mapping[str, Any]) -> bool:
         """Whether something newer is known under its name."""
         key, _, version = identity(manifest)

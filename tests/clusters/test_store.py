@@ -249,18 +249,18 @@ def test_an_answer_that_counts_from_lower_tells_of_a_restore_until_all_is_listed
 
 
 @pytest.mark.parametrize(
-    ("shown", "behind"),
+    ("shown", "behind", "known"),
     [
-        pytest.param(manifest(8), True, id="an older version"),
-        pytest.param(manifest(9), False, id="the same"),
-        pytest.param(manifest(10), False, id="a newer one"),
-        pytest.param(manifest(3, uid="u2"), True, id="a predecessor"),
-        pytest.param(manifest(3, name="new"), False, id="one that is not known"),
+        pytest.param(manifest(8), True, False, id="an older version"),
+        pytest.param(manifest(9), False, True, id="the same"),
+        pytest.param(manifest(10), False, False, id="a newer one"),
+        pytest.param(manifest(3, uid="u2"), True, False, id="a predecessor"),
+        pytest.param(manifest(3, name="new"), False, False, id="one that is not known"),
     ],
 )
-def test_comparing(told: Told, shown: dict[str, Any], behind: bool) -> None:
+def test_comparing(told: Told, shown: dict[str, Any], behind: bool, known: bool) -> None:
     told.store.see(manifest(9))
-    assert told.store.is_behind(shown) is behind
+    assert (told.store.is_behind(shown), told.store.is_known(shown)) == (behind, known)
 
 
 # --- objects that make no sense, and indexes ------------------------------------------------------

@@ -133,7 +133,9 @@ def _check_weight(world: Any, name: str, item: Service, *, cuts_over: bool) -> N
     covered = {key for made, key in ours.items() if made in world.routes}
     splits = [world.split(key) for key in world.routes if key not in covered] or [(100, 0)]
     share = max(split[0 if name == gen.STABLE else 1] for split in splits)
-    if not share or not any(pod.ready for pod in world.pods.values()):
+    # Who was taken back, and has no traffic any more, gets none for want of others.
+    back = {revision for revision, part in world.failed.items() if not part}
+    if not share or not any(pod.ready and pod.hash not in back for pod in world.pods.values()):
         return
     if not world.addresses(item) and world.rollout.spec.replicas:
         raise Impossible(f"{share}% to Service {name}, which has no ready pod")

@@ -10,6 +10,7 @@ import pytest
 from fleet.api.rollout import Phase
 from fleet.kulta.core import actions as act
 from tests import gen
+from tests.kulta import checker
 from tests.kulta.world import World, blue_green_world
 from tests.stories.test_engine_bluegreen import V1, V2, V3, previewing, running, ways
 from tests.stories.test_engine_rollback import bad, unreachable
@@ -253,3 +254,48 @@ class TestBehindTheGate:
         world.settle()
         assert world.status.phase is Phase.COMPLETED
         assert (world.size("shop:v1"), world.ready("shop:v2")) == (0, size)
+
+
+def nobody() -> World:
+    """A Rollout of no pods was taken back while its slices stood still, and grows: the one pod that
+    is ready is the bad revision's, which the preview still has."""
+    world = blue_green_world(replicas=1, routed=True)
+    world.settle()
+    world.image("shop:v2")
+    world.run(30)
+    world.gateway = world.sliced = False
+    world.run(10)
+    world.update(replicas=0)
+    world.run(30)
+    world.annotate("rollback")
+    world.run(30)
+    assert world.status.phase is Phase.FAILED
+    assert [pod.hash for pod in world.pods.values() if pod.ready] == [world.status.failed_pod_hash]
+    world.update(replicas=2)
+    return world
+
+
+def test_a_bad_revision_gets_nothing_for_want_of_others() -> None:
+    world = nobody()
+    failed = world.status.failed_pod_hash
+    for _ in range(60):
+        assert checker.share(world, failed) == 0
+        world.run(1)
+    world.gateway = world.sliced = True
+    world.settle()
+    assert (world.ready("shop:v1"), world.size("shop:v2")) == (2, 0)
+    assert world.behind(gen.ACTIVE) == {world.status.stable_pod_hash}
+
+
+@pytest.mark.parametrize(
+    "share",
+    [
+        pytest.param(None, id="nobody was taken back"),
+        pytest.param(100, id="who was taken back had the traffic a moment ago"),
+    ],
+)
+def test_search_forbids_to_leave_ready_pods_for_none(share: int | None) -> None:
+    world = nobody()
+    world.failed = {} if share is None else {world.status.failed_pod_hash: share}
+    with pytest.raises(checker.Impossible, match="which has no ready pod"):
+        checker.check(world)

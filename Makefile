@@ -66,7 +66,7 @@ check-deep: binaries  ## the same searches, 10,000 worlds each, and every write 
 	@$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile deep --timeout 3600 -n auto --hypothesis-show-statistics -rP
 	@$(BIN)/python -m pytest e2e -m hypothesis --hypothesis-profile deep -rP --numprocesses $(WORKERS)
 
-mutants: $(READY)  ## which changes of the two cores no test notices (hours; SAMPLE=400 SEED=1, MUTANTS='fleet.kulta.core.steps*')
+mutants: $(READY)  ## which changes of the two cores no test notices (hours; SAMPLE=400 SEED=1, MUTANTS='fleet.kulta.core.tactics.steps*')
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutants
 	@$(BIN)/python -m e2e.mutants $(MUTANTS) --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1) --processes $(or $(PROCESSES),2)
 

@@ -22,8 +22,8 @@ from e2e.ground.waiting import until
 from fleet import __version__
 from fleet.api.names import DEPLOYMENTS, ENGINE_LEASE, LEASES
 from fleet.api.rollout import Rollout
-from fleet.kulta.core.events import cdevents
-from fleet.kulta.core.events.transition import Transition
+from fleet.kulta.core.messages import cdevents
+from fleet.kulta.core.messages.transition import Transition
 
 HPA = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
 LEASE = f"{LEASES.plural}.{LEASES.group}"

@@ -2,7 +2,7 @@
 
 One engine is killed after each write that a rollout makes, again and again, while a slow sink of
 CDEvents listens: whatever was stored has arrived, each event with one identity. The pure halves are
-in `tests/kulta/core/events` and `tests/kulta/runtime/test_outbox.py`.
+in `tests/kulta/core/messages` and `tests/kulta/runtime/test_outbox.py`.
 """
 
 import itertools
@@ -23,8 +23,8 @@ from e2e.ground.subject import Subject, service
 from e2e.ground.waiting import until
 from fleet.api.rollout import Rollout
 from fleet.kit import hashing
-from fleet.kulta.core.events import cdevents
-from fleet.kulta.core.events.transition import Transition
+from fleet.kulta.core.messages import cdevents
+from fleet.kulta.core.messages.transition import Transition
 
 MOST_WRITES = 40
 """More than one rollout makes."""

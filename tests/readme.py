@@ -11,7 +11,7 @@ from fleet import settings
 from fleet.api import reasons
 from fleet.api.fleetrollout import RunPhase
 from fleet.hub.core import phases as runs
-from fleet.kulta.core.events import cdevents, occurrences
+from fleet.kulta.core.messages import cdevents, occurrences
 from fleet.telemetry import metrics
 
 ROOT = Path(__file__).parent.parent

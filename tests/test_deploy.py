@@ -13,7 +13,7 @@ import pytest
 from fleet import __version__, settings
 from fleet.api import Application, Fleet, MemberCluster, Rollout
 from fleet.kit.documents import every
-from fleet.kulta.core import revisions
+from fleet.kulta.core.facts import revisions
 from tests import gen
 from tests.readme import ROOT
 

@@ -14,7 +14,7 @@ from fleet.api.application import DeliveryPolicy
 from fleet.api.hooks import Hook
 from fleet.api.rollout import Canary, Phase, Rollout, RolloutSpec
 from fleet.api.strategy import StepAnalysis
-from fleet.kulta.core import validation
+from fleet.kulta.core.feedback import validation
 from fleet.kulta.core.routers import ROUTERS, Backends
 from fleet.kulta.core.strategies import STRATEGIES
 from tests import gen, readme

@@ -1,7 +1,7 @@
 """Which changes of the two cores no test notices (`make mutants`).
 
     python -m e2e.mutants --sample 400                   # a seeded sample of both cores
-    python -m e2e.mutants 'fleet.kulta.core.replicas*'   # every mutant of one module
+    python -m e2e.mutants 'fleet.kulta.core.facts.replicas*'   # every mutant of one module
     python -m e2e.mutants --processes 2 --seed 7
 
 The pure tests decide, without the searches. They are collected once; every mutant is a fork of that

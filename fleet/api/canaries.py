@@ -1,4 +1,6 @@
-"""Rules between the fields of a canary, in CEL; `kulta.core.problems` has the same in its words.
+"""Rules between the fields of a canary, in CEL.
+
+`kulta.core.tactics.problems` has the same in its words.
 
 Used by the canaries of Rollouts and of Applications, whose route stands beside their workload.
 """

@@ -173,7 +173,7 @@ REQUESTS = (
     "restart",
     "conclude-experiment",
 )
-"""What a person may ask the engine for; what each does is in `kulta.core.requests`."""
+"""What a person may ask the engine for; what each does is in `kulta.core.gates.requests`."""
 
 
 def request_annotation(verb: str) -> str:

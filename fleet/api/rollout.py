@@ -3,7 +3,7 @@
 Field-compatible with the KULTA reference (`kulta.io/v1alpha1` and `v1beta1`, one schema). The hub
 renders it, or a person writes it; the engine alone writes its status. Rules between fields are CEL
 rules in the CRD (`RULES` of each model, read by `api.schema`) and the same sentences in
-`kulta.core.validation`.
+`kulta.core.feedback.validation`.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """`spec.workloadRef`: the Deployment whose template a Rollout takes, and what becomes of its pods.
 
-Part of `rollout`. How pods get from one to the other is told in `kulta.core.workloads`.
+Part of `rollout`. How pods get from one to the other is told in `kulta.core.serving.workloads`.
 """
 
 from enum import StrEnum

@@ -14,7 +14,7 @@ from fleet.api.columns import KINDS
 from fleet.api.fleetrollout import ClusterPhase, RunPhase
 from fleet.api.rollout import Decision, FailurePolicy, MetricResult, Phase, RolloutStatus
 from fleet.kit import amounts, documents
-from fleet.kulta.core import validation
+from fleet.kulta.core.feedback import validation
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = sorted((ROOT / "examples/valid").glob("*.yaml"))

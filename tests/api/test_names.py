@@ -4,7 +4,7 @@ import pytest
 
 from fleet.api import Fleet, names
 from fleet.api.names import Resource
-from fleet.kulta.core import requests
+from fleet.kulta.core.gates import requests
 
 
 @pytest.mark.parametrize(

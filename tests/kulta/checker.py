@@ -5,9 +5,9 @@ from typing import Any
 from fleet.api import names, reasons
 from fleet.api.rollout import RolloutSpec
 from fleet.kit import memory
-from fleet.kulta.core import replicas
 from fleet.kulta.core.actions import Plan
-from fleet.kulta.core.events.emit import Emit
+from fleet.kulta.core.facts import replicas
+from fleet.kulta.core.messages.emit import Emit
 from fleet.kulta.core.observed import Service
 from tests import gen
 

@@ -17,7 +17,8 @@ import orjson
 
 from fleet.api import names
 from fleet.api.rollout import Phase, Rollout, RolloutStatus
-from fleet.kulta.core import phases, replicas
+from fleet.kulta.core import phases
+from fleet.kulta.core.facts import replicas
 from tests import gen
 from tests.exploring import Way
 from tests.kulta import nature

@@ -1,6 +1,6 @@
 """Stories of advisors: when they are asked, what each level lets them do, and that silence is safe.
 
-What an answer looks like on the wire is tested in `tests/kulta/core/test_counsel.py`.
+What an answer looks like on the wire is tested in `tests/kulta/core/messages/test_counsel.py`.
 """
 
 from datetime import timedelta
@@ -10,7 +10,7 @@ import pytest
 
 from fleet.api.rollout import Advice, Phase
 from fleet.kulta.core import actions as act
-from fleet.kulta.core import counsel
+from fleet.kulta.core.messages import counsel
 from fleet.kulta.core.observed import Recommendation
 from tests import gen
 from tests.kulta.world import World

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core import validation
+from fleet.kulta.core.feedback import validation
 from fleet.kulta.core.plan import plan
 from tests import gen, readme
 from tests.kulta.ab import begun

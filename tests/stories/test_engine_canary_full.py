@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core import validation
+from fleet.kulta.core.feedback import validation
 from tests import gen
 from tests.kulta.world import World, canary_world
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core import validation
+from fleet.kulta.core.feedback import validation
 from tests import gen
 from tests.kulta.world import World, canary_world
 

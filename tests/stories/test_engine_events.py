@@ -6,8 +6,8 @@ import pytest
 
 from fleet.api.rollout import Phase, RolloutStatus
 from fleet.kulta.core import actions as act
-from fleet.kulta.core import decisions
 from fleet.kulta.core.plan import plan
+from fleet.kulta.core.record import decisions
 from tests import gen
 from tests.kulta.world import World
 from tests.stories.test_engine_canary import running

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from fleet.api.rollout import Phase, RolloutStatus
-from fleet.kulta.core import errands, validation
+from fleet.kulta.core.feedback import validation
+from fleet.kulta.core.messages import errands
 from tests import gen
 from tests.kulta.ab import ab_world
 from tests.kulta.world import World, blue_green_world, canary_world

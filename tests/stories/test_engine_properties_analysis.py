@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core import validation
-from fleet.kulta.core.events import occurrences
+from fleet.kulta.core.feedback import validation
+from fleet.kulta.core.messages import occurrences
 from tests import gen, search
 from tests.kulta.world import World
 from tests.stories.test_engine_canary import running

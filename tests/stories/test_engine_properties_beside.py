@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fleet.api import names
 from fleet.api.rollout import Phase
 from fleet.kulta.core import actions as act
-from fleet.kulta.core import validation
+from fleet.kulta.core.feedback import validation
 from tests import gen, search
 from tests.kulta.world import World, canary_world
 from tests.stories.test_engine_beside import COOKIE, HEADER, asked

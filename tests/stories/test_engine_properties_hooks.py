@@ -15,7 +15,8 @@ from fleet.api.hooks import CALLED
 from fleet.api.rollout import Phase
 from fleet.kit.hashing import pod_hash
 from fleet.kulta.core import actions as act
-from fleet.kulta.core import errands, phases
+from fleet.kulta.core import phases
+from fleet.kulta.core.messages import errands
 from tests import gen, search
 from tests.kulta.ab import ab_world
 from tests.kulta.world import World, blue_green_world, canary_world

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core import replicas
+from fleet.kulta.core.facts import replicas
 from tests import gen, search
 from tests.kulta.migrating import Migrating, migrating
 

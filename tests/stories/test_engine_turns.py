@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core import turns
+from fleet.kulta.core.gates import turns
 from fleet.kulta.core.observed import Observed
 from tests import gen
 from tests.kulta.world import World

@@ -9,7 +9,7 @@ import yaml
 from fleet.api.rollout import Phase
 from fleet.api.workload import ScaleDown, WorkloadRef
 from fleet.kulta.core import actions as act
-from fleet.kulta.core import validation
+from fleet.kulta.core.feedback import validation
 from tests import gen
 from tests.kulta.migrating import NAME, Migrating, deployment, migrating
 from tests.readme import README

@@ -14,8 +14,8 @@ from fleet.api.names import (
 )
 from fleet.api.rollout import Phase, Rollout
 from fleet.cli.rollouts.family import Family
-from fleet.kulta.core import outlook
 from fleet.kulta.core.analysis import findings
+from fleet.kulta.core.feedback import outlook
 
 ANNOTATIONS = frozenset(request_annotation(verb) for verb in REQUESTS)
 HUB_COMMANDS: Mapping[str, str] = {

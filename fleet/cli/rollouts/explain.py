@@ -13,7 +13,7 @@ from fleet.cli.rollouts import forecast, lint, place
 from fleet.cli.rollouts.family import Family
 from fleet.cli.screen import Screen
 from fleet.errors import UserError
-from fleet.kulta.core import linting
+from fleet.kulta.core.feedback import linting
 from fleet.telemetry.clock import SystemClock
 
 OptionalName = Annotated[

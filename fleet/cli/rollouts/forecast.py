@@ -16,7 +16,8 @@ from fleet.cli.rollouts import asking
 from fleet.cli.rollouts.family import Family
 from fleet.cli.rollouts.numbers import analysis_of, limits
 from fleet.kit import durations, phrases
-from fleet.kulta.core import outlook, steps
+from fleet.kulta.core.feedback import outlook
+from fleet.kulta.core.tactics import steps
 
 NONE = timedelta(0)
 

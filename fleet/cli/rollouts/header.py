@@ -16,7 +16,8 @@ from fleet.cli.rollouts import family as families
 from fleet.cli.rollouts.family import Family
 from fleet.cli.tables import Tone
 from fleet.kit import phrases
-from fleet.kulta.core import outlook, strategies
+from fleet.kulta.core import strategies
+from fleet.kulta.core.feedback import outlook
 
 BAR = 24
 SHOWN_STEPS = 9

@@ -18,7 +18,7 @@ from fleet.cli import codes, files, options, page, tables
 from fleet.cli.screen import Screen
 from fleet.cli.tables import Tone
 from fleet.kit import documents
-from fleet.kulta.core import linting
+from fleet.kulta.core.feedback import linting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

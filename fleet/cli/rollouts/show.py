@@ -13,7 +13,7 @@ from fleet.cli.rollouts import header, place, tree, watching
 from fleet.cli.rollouts.family import Family
 from fleet.cli.rollouts.place import Place, complete
 from fleet.cli.screen import Screen
-from fleet.kulta.core import outlook
+from fleet.kulta.core.feedback import outlook
 from fleet.telemetry.clock import SystemClock
 
 OptionalName = Annotated[

@@ -10,7 +10,7 @@ from fleet.cli import page, tables
 from fleet.cli.page import Cells
 from fleet.cli.rollouts.family import Family, Pod, Revision
 from fleet.cli.tables import Tone
-from fleet.kulta.core import outlook
+from fleet.kulta.core.feedback import outlook
 
 HEAD = ("NAME", "STATUS", "READY", "AGE", "INFO")
 WIDE = ("NODE", "ADDRESS")

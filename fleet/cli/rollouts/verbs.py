@@ -19,7 +19,7 @@ from fleet.cli.rollouts import asking, place, watching
 from fleet.cli.rollouts.family import Family
 from fleet.cli.rollouts.place import Place
 from fleet.cli.screen import Screen
-from fleet.kulta.core import outlook
+from fleet.kulta.core.feedback import outlook
 from fleet.telemetry.clock import SystemClock
 
 ATTEMPTS, PAUSE = 20, 0.25

@@ -22,7 +22,7 @@ from fleet.cli.rollouts.place import Place, selector
 from fleet.cli.screen import Screen
 from fleet.cli.tables import Tone
 from fleet.kit import phrases
-from fleet.kulta.core import outlook
+from fleet.kulta.core.feedback import outlook
 from fleet.telemetry.clock import SystemClock
 
 End = Callable[[Family], int | None]

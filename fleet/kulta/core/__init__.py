@@ -1,35 +1,30 @@
 """The engine's decisions: one look at the world and the present in, one plan out. No I/O.
 
 `plan.plan` reads like the product: validate → deletion → which revision → requests → the strategy's
-next move → report. `draft.Draft` collects what one look decides. Who wants to know the product
-reads `plan`, `identity`, `strategies/canary`, `steps`, `promotion` and `retreat`. All of it:
+next move → report. Who wants to know the product reads `plan`, `identity`, `strategies/canary`,
+`tactics/steps`, `ending/promotion` and `ending/retreat`. From top to bottom, each asks only those
+below it:
 
-    seen       observed   the world                    look       with what everybody asks of it
-               templates  of a Deployment that is named
-    decided    plan       the way through one look     draft      what it has decided so far
-               actions    all that can be done         wait       why something waits
-               phases     where a Rollout may stand
-    spec       validation what is wrong with it        problems   in parts that strategies share
-               designs    in an experiment             linting    in a file, all at once
-    who goes   identity   which revision, from where   requests   what a person asks for
-               holds      who stops steps              hooks      who must say yes (JSON: errands)
-               turns      how many go at once          deadlines  clocks
-    strategy   strategies one file each                strategy   their shape
-               traits     what others need of one      steps      pods and weight of a step
-               arms       of an experiment             branches   who gets to them, or to a canary
-               sides      their pods and traffic       passages   a canary's words in the diary
-    the end    promotion  it went well                 retreat    it did not
-               restart    new pods, nothing else       removal    the Rollout is deleted
-    traffic    traffic    one safe move at a time      returns    who is reached, what can come back
-               services   selectors                    divisions  which objects divide it
-               routers    who can divide by percent    contests   what somebody else undoes
-    pods       replicas   arithmetic                   revisions  ReplicaSets and their names
-               workloads  of a Deployment              restoring  its way back
-    judged     analysis   numbers to verdicts          advice     an advisor's word (JSON: counsel)
-    told       report     status and conditions        decisions  the diary
-               events     three dialects               words      of strategies, for others
-               outlook    what is awaited, for commands
+    plan        the way through one look
+    feedback    what people are told: faults of a spec, status, outlook
+    strategies  one way from revision to revision in each file
+    tactics     what strategies are made of: steps, arms, their problems
+    identity    which revision is asked for, and what that means
+    gates       who may stop a rollout or push it on: people, hooks, an advisor
+    analysis    numbers to verdicts
+    ending      it went well, it did not, it is deleted
+    serving     traffic without a gap: Services, routes, a Deployment's pods
+    record      what the status remembers: the diary, clocks
+    strategy    the shape of a strategy
+    draft       what one look has decided so far
+    actions     all that can be done
+    facts       what is there: a look, its revisions and their pods
+    messages    what leaves the engine and comes back: events, hooks, advice
+    routers     who can divide traffic by percent
+    observed    the world
+    phases      where a Rollout may stand
+    wait        why something waits
 
-Everything is level-triggered: a plan follows from stored status and present world alone, so it can
-be cut off anywhere, repeated, or carried on by another engine.
+Each room lists its modules. Everything is level-triggered: a plan follows from stored status and
+present world alone, so it can be cut off anywhere, repeated, or carried on by another engine.
 """

@@ -5,12 +5,15 @@ status is rebuilt from the sets, so that losing it never skips an analysis.
 """
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core import decisions, promotion, requests, traffic
 from fleet.kulta.core.draft import Draft
-from fleet.kulta.core.look import Look
+from fleet.kulta.core.ending import promotion
+from fleet.kulta.core.facts.look import Look
+from fleet.kulta.core.facts.traits import Traits
+from fleet.kulta.core.gates import requests
 from fleet.kulta.core.observed import ReplicaSet
+from fleet.kulta.core.record import decisions
+from fleet.kulta.core.serving import traffic
 from fleet.kulta.core.strategy import Strategy
-from fleet.kulta.core.traits import Traits
 
 
 def identify(draft: Draft, strategy: Strategy) -> None:

@@ -11,26 +11,17 @@ from datetime import datetime
 from fleet.api import conditions
 from fleet.api.rollout import Phase, Rollout, RolloutSpec, RolloutStatus
 from fleet.kit import memory
-from fleet.kulta.core import (
-    advice,
-    decisions,
-    identity,
-    promotion,
-    removal,
-    report,
-    requests,
-    restart,
-    retreat,
-    strategies,
-    templates,
-    validation,
-    workloads,
-)
+from fleet.kulta.core import identity, strategies
 from fleet.kulta.core.actions import Plan
 from fleet.kulta.core.draft import Draft
-from fleet.kulta.core.look import Look
+from fleet.kulta.core.ending import promotion, removal, restart, retreat
+from fleet.kulta.core.facts.look import Look
+from fleet.kulta.core.facts.traits import Traits
+from fleet.kulta.core.feedback import report, validation
+from fleet.kulta.core.gates import advice, requests
 from fleet.kulta.core.observed import Observed
-from fleet.kulta.core.traits import Traits
+from fleet.kulta.core.record import decisions
+from fleet.kulta.core.serving import templates, workloads
 from fleet.kulta.core.wait import Wait
 
 

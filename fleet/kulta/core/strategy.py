@@ -5,7 +5,7 @@ from typing import Protocol
 
 from fleet.api.rollout import RolloutSpec
 from fleet.kulta.core.draft import Draft
-from fleet.kulta.core.traits import Traits
+from fleet.kulta.core.facts.traits import Traits
 
 
 class Strategy(Protocol):

@@ -17,9 +17,9 @@ from fleet.api.names import Key
 from fleet.clusters import web
 from fleet.clusters.web import Call, Web
 from fleet.errors import PermanentError, TemporaryError
-from fleet.kulta.core import counsel
-from fleet.kulta.core.counsel import Question
-from fleet.kulta.core.events.advised import Advised
+from fleet.kulta.core.messages import counsel
+from fleet.kulta.core.messages.advised import Advised
+from fleet.kulta.core.messages.counsel import Question
 from fleet.kulta.core.observed import Consulted, Recommendation
 from fleet.ports import Clock
 from fleet.telemetry.metrics import EngineMetrics

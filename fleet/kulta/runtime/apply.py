@@ -21,7 +21,7 @@ from fleet.api.rollout import Rollout, RolloutStatus
 from fleet.errors import AlreadyExists, Conflict, Invalid, NotFound, UserError
 from fleet.kulta.core import actions
 from fleet.kulta.core.actions import Action
-from fleet.kulta.core.events.emit import Emit
+from fleet.kulta.core.messages.emit import Emit
 from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.ports import Kube, Recorder

@@ -23,8 +23,8 @@ import tenacity
 from fleet import aio
 from fleet.api.names import Key
 from fleet.errors import PermanentError, TemporaryError
-from fleet.kulta.core.events.advised import Advised
-from fleet.kulta.core.events.transition import Transition
+from fleet.kulta.core.messages.advised import Advised
+from fleet.kulta.core.messages.transition import Transition
 from fleet.kulta.runtime.sinks import Sink
 from fleet.telemetry.metrics import EngineMetrics
 

@@ -16,10 +16,11 @@ from fleet.aio import WorkQueue
 from fleet.api.names import Key
 from fleet.api.rollout import Rollout
 from fleet.errors import Conflict, FleetError, NotFound, UnexpectedState, UserError
-from fleet.kulta.core import decisions, words
 from fleet.kulta.core import plan as core
 from fleet.kulta.core.actions import Plan
+from fleet.kulta.core.messages import words
 from fleet.kulta.core.observed import Observed
+from fleet.kulta.core.record import decisions
 from fleet.kulta.runtime import stalled
 from fleet.kulta.runtime.advisors import Consultations
 from fleet.kulta.runtime.apply import Turn, Vanished, World

@@ -19,9 +19,9 @@ from fleet.clusters.client import Client
 from fleet.clusters.store import Change, Index
 from fleet.clusters.watch import Informer
 from fleet.errors import FleetError
-from fleet.kulta.core import divisions
 from fleet.kulta.core.routers import ROUTERS
 from fleet.kulta.core.routers.base import Place, Target
+from fleet.kulta.core.serving import divisions
 from fleet.kulta.runtime import decode
 from fleet.kulta.runtime.references import References
 from fleet.kulta.runtime.served import Served

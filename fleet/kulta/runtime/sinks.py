@@ -19,9 +19,9 @@ from fleet.clusters import recorder, web
 from fleet.clusters.recorder import Note
 from fleet.clusters.web import Call, Web
 from fleet.errors import AlreadyExists, PermanentError, TemporaryError
-from fleet.kulta.core.events import cdevents, notices, occurrences
-from fleet.kulta.core.events.advised import Advised
-from fleet.kulta.core.events.transition import Transition
+from fleet.kulta.core.messages import cdevents, notices, occurrences
+from fleet.kulta.core.messages.advised import Advised
+from fleet.kulta.core.messages.transition import Transition
 from fleet.ports import Clock, Kube
 
 SECONDS = 5.0

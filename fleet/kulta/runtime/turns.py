@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from fleet.api.names import Key
 from fleet.api.rollout import RolloutStatus
-from fleet.kulta.core import turns
+from fleet.kulta.core.gates import turns
 
 Known = Callable[[], Iterable[tuple[Key, RolloutStatus]]]
 

@@ -12,7 +12,7 @@ from fleet.api import names
 from fleet.api.meta import write_time
 from fleet.cli.rollouts import family as families
 from fleet.cli.rollouts.family import Family
-from fleet.kulta.core import revisions
+from fleet.kulta.core.facts import revisions
 from tests import gen
 from tests.kulta.migrating import migrating
 from tests.kulta.world import World, blue_green_world, canary_world, furnish

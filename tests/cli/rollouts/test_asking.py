@@ -7,7 +7,7 @@ import pytest
 from fleet.api import names
 from fleet.cli.rollouts import asking
 from fleet.hub.core.run import requests as hub
-from fleet.kulta.core import requests
+from fleet.kulta.core.gates import requests
 from tests import gen
 from tests.cli.rollouts import scenes
 from tests.kulta.world import World, canary_world

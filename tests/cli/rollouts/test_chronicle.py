@@ -5,7 +5,7 @@ import pytest
 from fleet.api import names
 from fleet.cli.rollouts import chronicle, undo
 from fleet.errors import UserError
-from fleet.kulta.core import revisions
+from fleet.kulta.core.facts import revisions
 from tests import gen
 from tests.cli.rollouts import scenes
 

@@ -20,7 +20,7 @@ from fleet.hub.core.application import decision
 from fleet.hub.core.member import report, selection
 from fleet.hub.core.observed import ApplicationObserved, Member, RunObserved
 from fleet.hub.core.run import plan
-from fleet.kulta.core import validation
+from fleet.kulta.core.feedback import validation
 from fleet.rendering import render
 from fleet.rendering.tenant import Own
 from tests import search, wild

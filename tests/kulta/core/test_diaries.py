@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet.kulta.core import errands
 from fleet.kulta.core.actions import Emit
-from fleet.kulta.core.events import cdevents, occurrences
+from fleet.kulta.core.messages import cdevents, errands, occurrences
 from tests import gen
 from tests.conftest import Golden
 from tests.kulta.ab import decided

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fleet.kulta.core import validation
+from fleet.kulta.core.feedback import validation
 from tests import fields as paths
 from tests import gen, search, wild
 from tests.kulta.world import World

@@ -2,8 +2,8 @@
 
 import pytest
 
+from fleet.kulta.core.facts.look import Look
 from fleet.kulta.core.identity import recovered
-from fleet.kulta.core.look import Look
 from fleet.kulta.core.observed import ReplicaSet
 from fleet.kulta.core.plan import plan
 from fleet.kulta.core.strategies import STRATEGIES

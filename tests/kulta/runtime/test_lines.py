@@ -11,7 +11,7 @@ import pytest
 from fleet.api.rollout import Decision, RolloutStatus
 from fleet.errors import Unreachable
 from fleet.kulta.core.actions import Plan
-from fleet.kulta.core.events.transition import Transition
+from fleet.kulta.core.messages.transition import Transition
 from fleet.telemetry import logs
 from tests.kulta.runtime.test_reconcile import SCALE, Bench
 

@@ -11,7 +11,7 @@ import pytest
 
 from fleet.clusters.web import Web
 from fleet.errors import PermanentError, TemporaryError
-from fleet.kulta.core.events.transition import Transition
+from fleet.kulta.core.messages.transition import Transition
 from fleet.kulta.runtime import outbox as outboxes
 from fleet.kulta.runtime.outbox import Outbox, Reached
 from fleet.kulta.runtime.sinks import CDEvents, Nowhere

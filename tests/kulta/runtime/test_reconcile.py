@@ -25,7 +25,7 @@ from fleet.errors import (
     UserError,
 )
 from fleet.kulta.core.actions import Plan, Query, ScaleReplicaSet
-from fleet.kulta.core.events.emit import Emit
+from fleet.kulta.core.messages.emit import Emit
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.runtime.advisors import Consultations, Silent
 from fleet.kulta.runtime.apply import World

@@ -10,7 +10,7 @@ import orjson
 
 from fleet import aio
 from fleet.api.rollout import Decision, Rollout
-from fleet.kulta.core.events.transition import Transition
+from fleet.kulta.core.messages.transition import Transition
 from tests import gen
 from tests.fakes import NOON
 

@@ -1,8 +1,18 @@
-"""Numbers to verdicts. For a canary: `queries` are the texts, `rounds` says when they are asked,
-`thresholds` judges one number, `checks` keeps the count, `findings` says what it means for the
-rollout.
+"""Numbers to verdicts.
 
-For an experiment: `shares` are the texts, `experiment` says when the arms are compared and what
-ends it, `significance` judges one look, `sequential` makes that hold at every look, `winner`
-decides.
+For a canary:
+
+    queries       the texts
+    rounds        when they are asked
+    thresholds    one number to one verdict
+    checks        the count of them
+    findings      what it means for the rollout
+
+For an experiment:
+
+    shares        the texts
+    experiment    when the arms are compared, and what ends it
+    significance  one look
+    sequential    what makes that hold at every look
+    winner        who it is
 """

@@ -2,6 +2,18 @@
 
 A router is pure: it edits the object that it is given and says whether the gateway took it. Add one
 by a file here, an entry in `ROUTERS`, and the field in `trafficRouting` that selects it.
+
+    base        their shape, and the values that they are about
+    gatewayapi  HTTPRoutes and GRPCRoutes
+    istio       VirtualServices
+    nginx       a canary Ingress beside the user's
+    weights     two weights in a user's object
+    rules       rules of ours in a user's route
+    matches     which requests these are for
+    cookies     that keep a client with its revision
+    mirrors     copies of requests
+    notes       what an annotation of a route keeps
+    settling    of those that do not say when a change is in force
 """
 
 from collections.abc import Mapping

@@ -152,3 +152,31 @@ class Router(Protocol):
 
     def restored(self, route: Manifest, backends: Backends) -> Manifest | None:
         """The object as it was before we changed it; None when we never did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """An object that is asked for."""
+
+    target: Target
+    named: Place
+    """The user's; without a name where labels were asked for that nothing has."""
+    place: Place
+    """The one that holds the weights; the same, where the router makes none of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Division:
+    """One object, the Services between which it divides, and who knows how."""
+
+    spot: Spot
+    router: Router
+    source: Manifest | None
+    """The user's object; None: it is not there."""
+    route: Manifest | None
+    """The one that holds the weights; None: it is not there."""
+    parts: Backends
+
+    @property
+    def place(self) -> Place:
+        return self.spot.place

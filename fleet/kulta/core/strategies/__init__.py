@@ -1,6 +1,12 @@
 """Strategies: one way from revision to revision in each file, all with the shape of
 `core.strategy`.
 
+    canary     percent by percent
+    bluegreen  all at once, after a preview
+    abtesting  side by side, for those who ask for it
+    simple     pods only
+    base       the moves that they make the same way
+
 Add one by a file here, an entry in `STRATEGIES`, and the member of `spec.strategy` that selects it.
 """
 

@@ -17,28 +17,20 @@ from fleet.api.analysis import MetricResult
 from fleet.api.experiment import ExperimentArm, ExperimentStatus
 from fleet.api.rollout import ABTesting, Phase, RolloutSpec
 from fleet.kit import hashing
-from fleet.kulta.core import (
-    arms,
-    deadlines,
-    decisions,
-    designs,
-    divisions,
-    holds,
-    problems,
-    promotion,
-    requests,
-    sides,
-    traffic,
-)
 from fleet.kulta.core.analysis import experiment
 from fleet.kulta.core.analysis.findings import NOTHING
 from fleet.kulta.core.analysis.shares import Subject
 from fleet.kulta.core.analysis.winner import CONTROL
 from fleet.kulta.core.draft import Draft
-from fleet.kulta.core.events.emit import Emit
+from fleet.kulta.core.ending import promotion
+from fleet.kulta.core.facts.traits import Traits
+from fleet.kulta.core.gates import holds, requests
+from fleet.kulta.core.messages.emit import Emit
+from fleet.kulta.core.record import deadlines, decisions
 from fleet.kulta.core.routers.base import Branch
+from fleet.kulta.core.serving import divisions, traffic
 from fleet.kulta.core.strategies import base
-from fleet.kulta.core.traits import Traits
+from fleet.kulta.core.tactics import arms, designs, problems, sides
 from fleet.kulta.core.wait import PODS, Wait
 
 EXPERIMENT, OVER = 0, 1

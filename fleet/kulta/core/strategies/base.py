@@ -3,19 +3,13 @@
 from dataclasses import replace
 
 from fleet.api.rollout import Phase
-from fleet.kulta.core import (
-    advice,
-    deadlines,
-    holds,
-    hooks,
-    requests,
-    retreat,
-    returns,
-    traffic,
-)
 from fleet.kulta.core.analysis import checks
 from fleet.kulta.core.analysis.findings import Finding
 from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.ending import retreat
+from fleet.kulta.core.gates import advice, holds, hooks, requests
+from fleet.kulta.core.record import deadlines
+from fleet.kulta.core.serving import returns, traffic
 from fleet.kulta.core.wait import PODS, Wait
 
 TRIED = frozenset({Phase.PREVIEW, Phase.EXPERIMENTING, Phase.CONCLUDED})

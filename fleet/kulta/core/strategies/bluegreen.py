@@ -13,22 +13,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from fleet.api.rollout import BlueGreen, Phase, RolloutSpec
-from fleet.kulta.core import (
-    deadlines,
-    decisions,
-    divisions,
-    holds,
-    hooks,
-    problems,
-    promotion,
-    requests,
-    traffic,
-)
 from fleet.kulta.core.analysis.findings import Finding
 from fleet.kulta.core.draft import Draft
-from fleet.kulta.core.retreat import ABSENT
+from fleet.kulta.core.ending import promotion
+from fleet.kulta.core.ending.retreat import ABSENT
+from fleet.kulta.core.facts.traits import Traits
+from fleet.kulta.core.gates import holds, hooks, requests
+from fleet.kulta.core.record import deadlines, decisions
+from fleet.kulta.core.serving import divisions, traffic
 from fleet.kulta.core.strategies import base
-from fleet.kulta.core.traits import Traits
+from fleet.kulta.core.tactics import problems
 from fleet.kulta.core.wait import PODS, Wait, for_pods
 
 OPEN = 0

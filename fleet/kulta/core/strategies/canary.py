@@ -13,26 +13,17 @@ from collections.abc import Iterator
 from fleet.api.rollout import Canary, Phase, RolloutSpec, RolloutStatus, Step
 from fleet.api.strategy import is_weighed, weight_at
 from fleet.kit import hashing
-from fleet.kulta.core import (
-    branches,
-    deadlines,
-    decisions,
-    divisions,
-    holds,
-    hooks,
-    passages,
-    problems,
-    promotion,
-    replicas,
-    requests,
-    steps,
-    traffic,
-)
 from fleet.kulta.core.analysis import checks
 from fleet.kulta.core.analysis.findings import NOTHING, Finding
 from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.ending import promotion
+from fleet.kulta.core.facts import replicas
+from fleet.kulta.core.facts.traits import Traits
+from fleet.kulta.core.gates import holds, hooks, requests
+from fleet.kulta.core.record import deadlines, decisions
+from fleet.kulta.core.serving import divisions, traffic
 from fleet.kulta.core.strategies import base
-from fleet.kulta.core.traits import Traits
+from fleet.kulta.core.tactics import branches, passages, problems, steps
 from fleet.kulta.core.wait import PODS
 
 

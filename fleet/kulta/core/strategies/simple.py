@@ -7,11 +7,14 @@ one full passing check after the warm-up completes it; a failure brings the old 
 from collections.abc import Iterator
 
 from fleet.api.rollout import RolloutSpec, Simple
-from fleet.kulta.core import deadlines, decisions, holds, hooks, problems, promotion, requests
 from fleet.kulta.core.analysis.findings import Finding
 from fleet.kulta.core.draft import Draft
+from fleet.kulta.core.ending import promotion
+from fleet.kulta.core.facts.traits import Traits
+from fleet.kulta.core.gates import holds, hooks, requests
+from fleet.kulta.core.record import deadlines, decisions
 from fleet.kulta.core.strategies import base
-from fleet.kulta.core.traits import Traits
+from fleet.kulta.core.tactics import problems
 
 SKIPPED = 0
 """`reachedStepIndex` when a person has decided that nothing more is to be judged."""

@@ -8,10 +8,10 @@ import pytest
 
 from fleet.api import names
 from fleet.api.experiment import CookieMatch
-from fleet.kulta.core import branches
 from fleet.kulta.core.routers import rules
 from fleet.kulta.core.routers.base import Backends, Branch, Header
 from fleet.kulta.core.routers.gatewayapi import GatewayRouter
+from fleet.kulta.core.tactics import branches
 from tests import gen
 
 ROUTER = GatewayRouter()

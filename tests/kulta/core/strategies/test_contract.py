@@ -7,7 +7,8 @@ import pytest
 from fleet.api.rollout import Phase
 from fleet.errors import UnexpectedState
 from fleet.kulta.core import actions as act
-from fleet.kulta.core import strategies, validation
+from fleet.kulta.core import strategies
+from fleet.kulta.core.feedback import validation
 from tests import gen
 from tests.kulta.world import World, furnish
 

@@ -1,0 +1,133 @@
+"""What is wrong with a spec: every problem at once, each with field, value and correction.
+
+Called by `plan` for what is stored, by `outlook`, and by `linting` for files. Ranges and known
+names are refused by the models; here are the rules between fields. The CRD says the same in CEL and
+is first; here is what an older CRD lets through, and what CEL cannot say (the index of a step).
+What belongs to one strategy it says itself (`Strategy.problems`); add another rule by a function
+and an entry in `RULES`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from fleet.api.advisor import ASKED, NO_ENDPOINT
+from fleet.api.rollout import Rollout, RolloutSpec
+from fleet.errors import UserError
+from fleet.kit import amounts, durations, memory
+from fleet.kulta.core.gates import hooks
+from fleet.kulta.core.strategies import STRATEGIES
+
+NAME_LIMIT = 63
+
+
+def problems(spec: RolloutSpec, name: str = "") -> tuple[str, ...]:
+    """Every problem of `spec` as a sentence; empty when it is valid."""
+    return (*_name(name), *_of_spec(spec))
+
+
+def of_manifest(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Every problem of a Rollout as a person wrote it, unknown fields included.
+
+    What the models refuse is named first; the rules between fields need a readable spec.
+    """
+    try:
+        rollout = Rollout.parse(manifest, strict=True)
+    except UserError as error:
+        return (str(error),)
+    return problems(rollout.spec, rollout.name)
+
+
+def _name(name: str) -> Iterator[str]:
+    if len(name) > NAME_LIMIT:
+        yield (
+            f"metadata.name has {len(name)} characters; it becomes a label of the pods: "
+            f"write at most {NAME_LIMIT}"
+        )
+
+
+def _delay(spec: RolloutSpec) -> Iterator[str]:
+    try:
+        durations.parse(spec.scale_down_delay, allow_zero=True)
+    except ValueError as error:
+        yield f"spec.scaleDownDelay invalid: {error}, or 0s for none"
+
+
+def _amounts(spec: RolloutSpec) -> Iterator[str]:
+    values = spec.amounts
+    given = {"maxSurge": spec.max_surge, "maxUnavailable": spec.max_unavailable, **values}
+    for name, value in given.items():
+        if not amounts.is_valid(value):
+            yield (
+                f"spec.{name} invalid: {_text(value)}; "
+                "write a number of pods (2) or a percentage from 0% to 100% (25%)"
+            )
+    if all(str(value).rstrip("%").strip("0") == "" for value in values.values()):
+        yield (
+            f"{' and '.join(f'spec.{name}' for name in values)} are both 0, "
+            "so no pod could ever be replaced; "
+            "write at least 1 for one of them"
+        )
+
+
+def _template(spec: RolloutSpec) -> Iterator[str]:
+    """Its own, or that of a Deployment."""
+    if spec.workload_ref is not None and spec.template:
+        yield "spec.workloadRef and template exclude each other; write one of them"
+    elif spec.workload_ref is None and not spec.template:
+        yield "spec.template is required; write what shall run, or workloadRef: {name: …}"
+
+
+def _selector(spec: RolloutSpec) -> Iterator[str]:
+    labels = (spec.template.get("metadata") or {}).get("labels") or {}
+    if spec.selector.is_empty and not spec.template:
+        return  # it comes with the template
+    if spec.selector.is_empty:
+        yield "spec.selector is empty; write matchLabels, and the same labels into the template"
+    elif wrong := [item for item in spec.selector.match_expressions if not item.is_complete]:
+        number = spec.selector.match_expressions.index(wrong[0])
+        yield (
+            f"spec.selector.matchExpressions[{number}].values: {wrong[0].operator} has "
+            f"{len(wrong[0].values) or 'none'}; In and NotIn need values, Exists and "
+            "DoesNotExist take none"
+        )
+    elif spec.template and not spec.selector.matches(labels):
+        yield (
+            f"spec.selector {_text(spec.selector.manifest())} does not match "
+            f"spec.template.metadata.labels {_text(labels)}; write the same labels in both"
+        )
+
+
+def _strategy(spec: RolloutSpec) -> Iterator[str]:
+    """Exactly one strategy, and what each of them has to say about its part."""
+    given = [key for key in STRATEGIES if key in spec.strategy.given]
+    if len(given) != 1:
+        known, said = ", ".join(STRATEGIES), " and ".join(given) if given else "none"
+        yield f"spec.strategy must have exactly one of {known}, it has {said}"
+    for key in given:
+        yield from STRATEGIES[key].problems(spec, f"spec.strategy.{key}")
+
+
+def _advisor(spec: RolloutSpec) -> Iterator[str]:
+    if spec.advisor.level in ASKED and not spec.advisor.endpoint:
+        yield f"spec.{NO_ENDPOINT}"
+
+
+def _text(value: object) -> str:
+    return repr(value)
+
+
+RULES: tuple[Callable[[RolloutSpec], Iterator[str]], ...] = (
+    _strategy,
+    _amounts,
+    _template,
+    _selector,
+    _delay,
+    _advisor,
+    hooks.problems,
+)
+"""Asked in this order; all of them are asked."""
+
+
+@memory.once
+def _of_spec(spec: RolloutSpec) -> tuple[str, ...]:
+    return tuple(problem for rule in RULES for problem in rule(spec))

@@ -1,7 +1,7 @@
 """Hooks: HTTP servers of the user's that are asked before a rollout goes on, or told how it goes.
 
 Part of a Rollout's spec. The engine alone calls them; what each type means is in
-`kulta.core.gates.hooks` and `kulta.core.messages.errands`.
+`kulta.core.gates.hooks` and `kulta.core.messages.webhooks`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

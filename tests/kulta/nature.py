@@ -13,7 +13,7 @@ import orjson
 
 from fleet.api import names
 from fleet.kulta.core.actions import Plan
-from fleet.kulta.core.messages.counsel import Question
+from fleet.kulta.core.messages.advisors import Question
 from fleet.kulta.core.observed import (
     Consulted,
     Heard,

@@ -16,7 +16,7 @@ from fleet.api.rollout import Rollout, RolloutStatus
 from fleet.kulta.core import actions as act
 from fleet.kulta.core.actions import Plan
 from fleet.kulta.core.messages import notices
-from fleet.kulta.core.messages.counsel import Question
+from fleet.kulta.core.messages.advisors import Question
 from fleet.kulta.core.messages.transition import Transition
 from fleet.kulta.core.observed import (
     Consulted,

@@ -1,6 +1,6 @@
 """Stories of advisors: when they are asked, what each level lets them do, and that silence is safe.
 
-What an answer looks like on the wire is tested in `tests/kulta/core/messages/test_counsel.py`.
+What an answer looks like on the wire is tested in `tests/kulta/core/messages/test_advisors.py`.
 """
 
 from datetime import timedelta
@@ -10,7 +10,7 @@ import pytest
 
 from fleet.api.rollout import Advice, Phase
 from fleet.kulta.core import actions as act
-from fleet.kulta.core.messages import counsel
+from fleet.kulta.core.messages import advisors
 from fleet.kulta.core.observed import Recommendation
 from tests import gen
 from tests.kulta.world import World
@@ -86,7 +86,7 @@ def test_the_interval_is_that_of_the_analysis() -> None:
 def test_what_is_asked() -> None:
     """[G2] The body as the reference has it."""
     world = advised("Advised", says("Continue"))
-    body = counsel.body(world.questions[0])
+    body = advisors.body(world.questions[0])
     history = body.pop("history")
     assert body == {
         "rollout_name": "checkout",

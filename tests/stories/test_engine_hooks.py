@@ -10,7 +10,7 @@ import pytest
 
 from fleet.api.rollout import Phase, RolloutStatus
 from fleet.kulta.core.feedback import validation
-from fleet.kulta.core.messages import errands
+from fleet.kulta.core.messages import webhooks
 from tests import gen
 from tests.kulta.ab import ab_world
 from tests.kulta.world import World, blue_green_world, canary_world
@@ -281,7 +281,7 @@ def test_who_is_told_of_what() -> None:
     world.heard.clear()
     world.image("shop:v2")
     world.settle()
-    told = [(hook.type, body) for item in world.heard for hook, body in errands.told(item)]
+    told = [(hook.type, body) for item in world.heard for hook, body in webhooks.told(item)]
     ends = [body for kind, body in told if kind == "post-rollout"]
     assert [body["action"] for body in ends] == ["Complete"]
     assert ends[0]["phase"] == "Completed"
@@ -292,7 +292,7 @@ def test_who_is_told_of_what() -> None:
         "eventType": "Normal",
         "timestamp": "2026-11-20T12:00:02Z",
     }
-    again = [body for item in world.heard for _, body in errands.told(item)]
+    again = [body for item in world.heard for _, body in webhooks.told(item)]
     assert [body["id"] for body in again] == [body["id"] for _, body in told]
 
 

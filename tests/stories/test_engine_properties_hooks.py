@@ -16,7 +16,7 @@ from fleet.api.rollout import Phase
 from fleet.kit.hashing import pod_hash
 from fleet.kulta.core import actions as act
 from fleet.kulta.core import phases
-from fleet.kulta.core.messages import errands
+from fleet.kulta.core.messages import webhooks
 from tests import gen, search
 from tests.kulta.ab import ab_world
 from tests.kulta.world import World, blue_green_world, canary_world
@@ -159,7 +159,7 @@ def happen(world: World, watch: Watch, answers: dict[str, str], event: str, numb
 
 
 def reach(world: World, kind: str, types: Sequence[str], events: Any, dies: bool) -> None:
-    told = {hook.type for item in world.heard for hook, _ in errands.told(item) if hook.type}
+    told = {hook.type for item in world.heard for hook, _ in webhooks.told(item) if hook.type}
     asked = {name for name, _ in world.hooks.called}
     reasons = {item.reason for status in world.writes for item in status.conditions}
     done = {event for _, event in events} | ({DIES} if dies else set())

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from fleet.api.rollout import RolloutStatus
-from fleet.kulta.core.messages.counsel import Question
+from fleet.kulta.core.messages.advisors import Question
 from fleet.kulta.core.messages.emit import Emit
-from fleet.kulta.core.messages.errands import Errand
 from fleet.kulta.core.messages.transition import Transition
+from fleet.kulta.core.messages.webhooks import Errand
 from fleet.kulta.core.observed import Query
 
 

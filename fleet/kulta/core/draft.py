@@ -14,8 +14,8 @@ from fleet.kulta.core import phases
 from fleet.kulta.core.actions import Action, ChangeWorkload
 from fleet.kulta.core.facts.look import Look
 from fleet.kulta.core.facts.traits import Traits
-from fleet.kulta.core.messages.counsel import Question
-from fleet.kulta.core.messages.errands import Errand
+from fleet.kulta.core.messages.advisors import Question
+from fleet.kulta.core.messages.webhooks import Errand
 from fleet.kulta.core.observed import Inquiry, Query
 from fleet.kulta.core.routers.base import Division
 from fleet.kulta.core.wait import Wait

@@ -17,9 +17,9 @@ from fleet.api.names import Key
 from fleet.clusters import web
 from fleet.clusters.web import Call, Web
 from fleet.errors import PermanentError, TemporaryError
-from fleet.kulta.core.messages import counsel
+from fleet.kulta.core.messages import advisors
 from fleet.kulta.core.messages.advised import Advised
-from fleet.kulta.core.messages.counsel import Question
+from fleet.kulta.core.messages.advisors import Question
 from fleet.kulta.core.observed import Consulted, Recommendation
 from fleet.ports import Clock
 from fleet.telemetry.metrics import EngineMetrics
@@ -58,13 +58,13 @@ class HttpAdvisor:
             method="POST",
             url=wish.endpoint,
             headers={"Content-Type": "application/json", "Accept": "application/json"},
-            body=orjson.dumps(counsel.body(question)),
+            body=orjson.dumps(advisors.body(question)),
             seconds=float(wish.timeout_seconds),
         )
         answer, where = await self._web.ask(call), web.shown(wish.endpoint)
         try:
             web.check(answer, where, LONGEST_WORDS)
-            return counsel.read(orjson.loads(answer.body))
+            return advisors.read(orjson.loads(answer.body))
         except PermanentError as error:
             raise TemporaryError(str(error)) from None
         except orjson.JSONDecodeError:

@@ -19,9 +19,9 @@ from fleet.api.names import Key
 from fleet.clusters import web
 from fleet.clusters.web import Call, Web
 from fleet.errors import PermanentError, TemporaryError
-from fleet.kulta.core.messages import errands as core
-from fleet.kulta.core.messages.errands import Errand
+from fleet.kulta.core.messages import webhooks as core
 from fleet.kulta.core.messages.transition import Transition
+from fleet.kulta.core.messages.webhooks import Errand
 from fleet.kulta.core.observed import Heard, Inquiry
 from fleet.kulta.runtime.sinks import News
 from fleet.ports import Clock

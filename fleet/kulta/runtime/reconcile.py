@@ -18,7 +18,7 @@ from fleet.api.rollout import Rollout
 from fleet.errors import Conflict, FleetError, NotFound, UnexpectedState, UserError
 from fleet.kulta.core import plan as core
 from fleet.kulta.core.actions import Plan
-from fleet.kulta.core.messages import words
+from fleet.kulta.core.messages import vocabulary
 from fleet.kulta.core.observed import Observed
 from fleet.kulta.core.record import decisions
 from fleet.kulta.runtime import stalled
@@ -172,7 +172,7 @@ class Reconciler:
     def _succeeded(self, key: Key, rollout: Rollout, plan: Plan, seconds: float) -> None:
         self.queue.forget(key)
         self._conflicts.pop(key, None)
-        strategy = words.word(core.strategy_name(rollout))
+        strategy = vocabulary.word(core.strategy_name(rollout))
         self.metrics.reconciled(result="success", strategy=strategy, seconds=seconds)
         self.metrics.show_rollout(
             *key,

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from fleet.kulta.core.actions import Emit
-from fleet.kulta.core.messages import cdevents, errands, occurrences
+from fleet.kulta.core.messages import cdevents, occurrences, webhooks
 from tests import gen
 from tests.conftest import Golden
 from tests.kulta.ab import decided
@@ -131,7 +131,7 @@ def test_diary(story: Callable[[], World], golden: Golden) -> None:
         "events": [f"{x.kind} {x.reason}: {x.message}" for x in world.actions(Emit)],
         "occurrence": occurrences.of(world.heard[-1], "eu-1"),
         "cdevents": cdevents.of(world.heard[-1]),
-        "hooks": [body for _, body in errands.told(world.heard[-1])],
+        "hooks": [body for _, body in webhooks.told(world.heard[-1])],
     }
     text = yaml.safe_dump(pages, sort_keys=False, width=100, allow_unicode=True)
     rounded = re.sub(r"\d\.\d{7,}", lambda found: f"{float(found[0]):.6f}", text)

@@ -13,7 +13,7 @@ from fleet.api.rollout import Rollout, RolloutStatus
 from fleet.clusters.web import Web
 from fleet.errors import TemporaryError
 from fleet.kulta.core.messages.advised import Advised
-from fleet.kulta.core.messages.counsel import Question
+from fleet.kulta.core.messages.advisors import Question
 from fleet.kulta.core.observed import Consulted, Recommendation
 from fleet.kulta.runtime.advisors import AdviceSource, Consultations, HttpAdvisor, Silent
 from fleet.telemetry.metrics import EngineMetrics

@@ -11,8 +11,8 @@ from fleet.api.hooks import Hook
 from fleet.api.rollout import Rollout
 from fleet.clusters.web import Web
 from fleet.errors import PermanentError, TemporaryError
-from fleet.kulta.core.messages.errands import Errand
 from fleet.kulta.core.messages.transition import Transition
+from fleet.kulta.core.messages.webhooks import Errand
 from fleet.kulta.core.observed import Heard, Inquiry
 from fleet.kulta.runtime.hooks import Caller, Errands, Told
 from fleet.kulta.runtime.outbox import AT_ONCE, Outbox

@@ -16,7 +16,7 @@ from fleet.api.rollout import Phase, Step
 from fleet.kulta.core.analysis import rounds
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.ending import retreat
-from fleet.kulta.core.messages.counsel import HEEDED, HOLDING, Question, follows
+from fleet.kulta.core.messages.advisors import HEEDED, HOLDING, Question, follows
 from fleet.kulta.core.observed import Consulted, Recommendation
 from fleet.kulta.core.wait import Wait
 

@@ -19,7 +19,7 @@ from datetime import timedelta
 from fleet.api.hooks import Hook, faults
 from fleet.api.rollout import RolloutSpec, Step
 from fleet.kulta.core.draft import Draft
-from fleet.kulta.core.messages.errands import Errand
+from fleet.kulta.core.messages.webhooks import Errand
 from fleet.kulta.core.observed import Heard, Inquiry
 from fleet.kulta.core.wait import Wait
 

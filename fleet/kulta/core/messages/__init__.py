@@ -6,9 +6,9 @@
     cdevents     decisions as CDEvents
     occurrences  decisions as FALSE occurrences
     advised      what an advisor has said, to be told as occurrences are
-    counsel      what an advisor is asked and answers
-    errands      what hooks are asked and told
-    words        the words for strategies that leave the engine
+    advisors     what an advisor is asked and answers
+    webhooks     what hooks are asked and told
+    vocabulary   the words for strategies that leave the engine
 
 `decisions` makes the transitions, `runtime.outbox` delivers what is written here. Add a dialect by
 a file here and a sink in `runtime.sinks`.

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.api.rollout import Rollout, RolloutStatus
-from fleet.kulta.core.messages import counsel, transition
-from fleet.kulta.core.messages.counsel import Question
+from fleet.kulta.core.messages import advisors, transition
+from fleet.kulta.core.messages.advisors import Question
 from fleet.kulta.core.observed import Recommendation
 
 
@@ -33,4 +33,4 @@ class Advised:
     @property
     def prevails(self) -> bool:
         """Whether thresholds decide all the same."""
-        return not counsel.follows(self.rollout.spec.advisor.level, self.recommendation)
+        return not advisors.follows(self.rollout.spec.advisor.level, self.recommendation)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fleet.api.rollout import Decision, Phase, Rollout, RolloutStatus
-from fleet.kulta.core.messages.words import word
+from fleet.kulta.core.messages.vocabulary import word
 
 _SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://kulta.io/decisions")
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -30,7 +30,7 @@ from fleet.kulta.core.record import deadlines, decisions
 from fleet.kulta.core.routers.base import Branch
 from fleet.kulta.core.serving import divisions, traffic
 from fleet.kulta.core.strategies import base
-from fleet.kulta.core.tactics import arms, designs, problems, sides
+from fleet.kulta.core.tactics import arms, designs, problems, trials
 from fleet.kulta.core.wait import PODS, Wait
 
 EXPERIMENT, OVER = 0, 1
@@ -92,7 +92,7 @@ class ABTestingStrategy:
             return
         if draft.phase not in RUNNING and not base.begins(draft):
             return
-        wait = sides.work(draft)
+        wait = trials.work(draft)
         if wait is not None and wait.reason != PODS:
             draft.detour = wait
         if draft.phase not in RUNNING:

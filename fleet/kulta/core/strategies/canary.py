@@ -23,7 +23,7 @@ from fleet.kulta.core.gates import holds, hooks, requests
 from fleet.kulta.core.record import deadlines, decisions
 from fleet.kulta.core.serving import divisions, traffic
 from fleet.kulta.core.strategies import base
-from fleet.kulta.core.tactics import branches, passages, problems, steps
+from fleet.kulta.core.tactics import branches, entries, problems, steps
 from fleet.kulta.core.wait import PODS
 
 
@@ -113,14 +113,14 @@ class CanaryStrategy:
             at = draft.status.reached_step_index
             wait = steps.work(draft, _goal(draft, at))
             if wait is None and at == _index(draft):
-                passages.note_weight(draft, at, wish.weight)
+                entries.note_weight(draft, at, wish.weight)
             base.pause(draft, held)
             return False
         wait = steps.work(draft, wish, was_reached=is_reached)
         draft.progress = wait
         if wait is None:
             if is_moved:
-                passages.note_weight(draft, _index(draft), wish.weight)
+                entries.note_weight(draft, _index(draft), wish.weight)
             return True
         if held is not None:
             base.pause(draft, held)
@@ -139,7 +139,7 @@ class CanaryStrategy:
 
     def _leave(self, draft: Draft, step: Step, finding: Finding) -> None:
         """Go on to the next step, or past the last one."""
-        action, reason = passages.cause(draft, step, finding)
+        action, reason = entries.cause(draft, step, finding)
         if action == "Promotion":
             requests.consume(draft, "promote")
         left, all_steps = _index(draft), _canary(draft.look.spec).way
@@ -242,7 +242,7 @@ def _may_leave(draft: Draft, step: Step, finding: Finding) -> bool:
         return True
     wait = held or holds.of_step(draft, step)
     if wait is not None and draft.phase is not Phase.PAUSED and wait is not held:
-        passages.note_pause(draft, _index(draft), _goal(draft, _index(draft)).weight, wait)
+        entries.note_pause(draft, _index(draft), _goal(draft, _index(draft)).weight, wait)
     if (wait := wait or finding.person) is not None:
         base.pause(draft, wait)
         return False

@@ -1,12 +1,12 @@
 """What strategies are made of, each of these asked by one strategy or some, and by nobody below.
 
     steps      pods and weight of one step
-    sides      pods, Services and rules of an experiment
+    trials     pods, Services and rules of an experiment
     arms       of an experiment: what each runs, behind which Service
     branches   who gets to them, or to a canary, by header or cookie
-    passages   a canary's words in the diary
+    entries    a canary's words in the diary
     problems   what is wrong with a spec, in parts that strategies share
-    designs    what is wrong with an experiment
+    designs    what is wrong with a spec of an experiment
 
 The moves that all of them make the same way are in `strategies.base`.
 """

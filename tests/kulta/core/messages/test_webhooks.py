@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from fleet.api.rollout import Decision, Phase
-from fleet.kulta.core.messages import errands
-from fleet.kulta.core.messages.errands import Errand
+from fleet.kulta.core.messages import webhooks
 from fleet.kulta.core.messages.transition import Transition
+from fleet.kulta.core.messages.webhooks import Errand
 from fleet.kulta.core.observed import Inquiry
 from tests import gen
 from tests.conftest import NOON
@@ -31,7 +31,7 @@ def hook(type_: str | None) -> dict[str, Any]:
 def test_question(type_: str | None, said: str) -> None:
     rollout = gen.rollout(hooks=[hook(type_)], status=STATUS)
     inquiry = Inquiry(hook="gate", url=URL, revision="6e02da7a3b", point="pods")
-    asked = errands.question(Errand(inquiry=inquiry, hook=rollout.spec.hooks[0], rollout=rollout))
+    asked = webhooks.question(Errand(inquiry=inquiry, hook=rollout.spec.hooks[0], rollout=rollout))
     assert asked == {
         **ABOUT,
         "hook": "gate",
@@ -69,7 +69,7 @@ def test_who_is_told_what(action: str, phase: Phase, kind: str, hooks: list[str]
     )
     rollout = gen.rollout(hooks=[hook(item) for item in ("event", "post-rollout", "rollback")])
     transition = Transition(rollout=rollout, decision=made)
-    said = dict((called.type, body) for called, body in errands.told(transition))
+    said = dict((called.type, body) for called, body in webhooks.told(transition))
     assert list(said) == hooks
     assert said["event"] == {
         **ABOUT,

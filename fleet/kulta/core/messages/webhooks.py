@@ -1,4 +1,4 @@
-"""Errands: what hooks are asked and told, the JSON on the wire.
+"""What hooks are asked and told: the JSON on the wire.
 
 `runtime.hooks` speaks it; when somebody is asked and what comes of it is `hooks`. Knows of no
 draft.

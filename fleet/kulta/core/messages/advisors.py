@@ -12,7 +12,7 @@ from fleet.api.advisor import Level
 from fleet.api.conditions import MESSAGE_LIMIT
 from fleet.api.meta import write_time
 from fleet.api.rollout import Rollout
-from fleet.kulta.core.messages.words import word
+from fleet.kulta.core.messages.vocabulary import word
 from fleet.kulta.core.observed import Recommendation
 
 SURE = 0.5

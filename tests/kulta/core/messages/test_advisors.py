@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fleet.api.advisor import Level
-from fleet.kulta.core.messages import counsel
+from fleet.kulta.core.messages import advisors
 from fleet.kulta.core.observed import Recommendation
 
 
@@ -26,7 +26,7 @@ def answer(action: Any = "Continue", confidence: Any = 0.9, **more: Any) -> dict
     ],
 )
 def test_what_it_would_do(said: Any, action: str, weight: int | None) -> None:
-    assert counsel.read(answer(said)) == Recommendation(
+    assert advisors.read(answer(said)) == Recommendation(
         action=action, to_weight=weight, confidence=0.9, reasoning="because"
     )
 
@@ -54,24 +54,26 @@ def test_what_it_would_do(said: Any, action: str, weight: int | None) -> None:
 def test_what_makes_no_sense(said: Any, words: str) -> None:
     """[G6] Nonsense is no advice, and says why."""
     with pytest.raises(ValueError, match=words):
-        counsel.read(said)
+        advisors.read(said)
 
 
 def test_words_without_end_are_cut() -> None:
-    found = counsel.read(answer(reasoning="x" * 1_000_000))
+    found = advisors.read(answer(reasoning="x" * 1_000_000))
     assert len(found.reasoning) == 1_024
 
 
 def test_reasons_need_not_be_given() -> None:
     said = answer()
     del said["reasoning"]
-    assert counsel.read(said).reasoning == ""
+    assert advisors.read(said).reasoning == ""
 
 
 @pytest.mark.parametrize("level", Level)
 def test_what_may_have_a_consequence(level: Level) -> None:
     actions = ("Continue", "Pause", "Rollback", "Advance")
-    found = {x for x in actions if counsel.follows(level, Recommendation(action=x, confidence=0.5))}
+    found = {
+        x for x in actions if advisors.follows(level, Recommendation(action=x, confidence=0.5))
+    }
     assert (
         found
         == {

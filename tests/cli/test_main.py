@@ -134,5 +134,6 @@ def test_the_shell_completes(typed: str, offered: str) -> None:
 
 
 def test_the_completion_script_is_for_fleet() -> None:
-    script = fleet("--show-completion", "bash").stdout
+    """Asked for as a shell does: the option asks the parent processes for theirs."""
+    script = fleet(_FLEET_COMPLETE="source_bash").stdout
     assert "complete -o default -F _fleet_completion fleet" in script

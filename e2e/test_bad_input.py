@@ -60,8 +60,8 @@ APPLICATIONS = [
     ),
     pytest.param(
         render({"op": "remove", "path": STRATEGY}),
-        "InvalidSpec: Application shop: spec.deliveryPolicy.strategy: is missing: "
-        "write one of canary, simple, blueGreen, abTesting",
+        "InvalidSpec: Application shop: spec.deliveryPolicy.strategy: has none; "
+        "write exactly one of canary, simple, blueGreen and abTesting",
         id="no strategy, offline",
     ),
     pytest.param(
@@ -72,8 +72,8 @@ APPLICATIONS = [
     ),
     pytest.param(
         render(add(f"{STRATEGY}/simple", {})),
-        "InvalidSpec: Application shop: spec.deliveryPolicy.strategy: canary and simple are set "
-        "together: keep one of them",
+        "InvalidSpec: Application shop: spec.deliveryPolicy.strategy: has canary and simple; "
+        "write exactly one of canary, simple, blueGreen and abTesting",
         id="two strategies, offline",
     ),
     pytest.param(
@@ -84,8 +84,9 @@ APPLICATIONS = [
     ),
     pytest.param(
         render(add(f"{STRATEGY}/canary/steps/1/setWeight", 10)),
-        "InvalidSpec: Application shop: spec.deliveryPolicy.strategy.canary.steps[1].setWeight: 10 "
-        "does not exceed the 25 of the step before: write growing weights",
+        "InvalidSpec: Application shop: spec.deliveryPolicy.strategy.canary.steps[1].setWeight: "
+        "must be greater than the one before it (25), it is 10; write growing weights, of which "
+        "100 can only be the last",
         id="a falling weight, offline",
     ),
     pytest.param(

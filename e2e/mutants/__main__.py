@@ -44,8 +44,13 @@ CORES = {
         "tests/cli/rollouts",
     ),
     "fleet/hub/core": ("tests/hub/core", "tests/stories/test_hub_*.py"),
+    "fleet/api/faults": (
+        "tests/api/test_faults.py",
+        "tests/hub/core/application",
+        "tests/kulta/core/test_*.py",
+    ),
 }
-"""The tests that decide about each core."""
+"""The tests that decide about each core, and about the rules that they share."""
 KNOWN = Path(__file__).with_name("survivors.txt")
 WHOLE = " whole"
 ENOUGH = 0.85

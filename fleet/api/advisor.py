@@ -27,9 +27,8 @@ class Level(StrEnum):
 
 ASKED = frozenset({Level.ADVISED, Level.PLANNED, Level.DRIVEN})
 """Levels at which the endpoint is asked."""
-NO_ENDPOINT = (
-    "advisor.endpoint is required from level Advised on: "
-    "write the URL of the advisor, or level Off or Context"
+NEEDS_ENDPOINT = (
+    "is required from level Advised on: write the URL of the advisor, or level Off or Context"
 )
 
 Endpoint = Annotated[
@@ -51,7 +50,7 @@ class Advisor(Model):
     RULES = (
         Rule(
             rule="!has(self.level) || self.level in ['Off', 'Context'] || has(self.endpoint)",
-            message=NO_ENDPOINT,
+            message=f"advisor.endpoint {NEEDS_ENDPOINT}",
             field=".endpoint",
         ),
     )

@@ -1,6 +1,4 @@
-"""Rules between the fields of a canary, in CEL.
-
-`kulta.core.tactics.problems` has the same in its words.
+"""Rules between the fields of a canary, in CEL; `api.faults` has the same in its words.
 
 Used by the canaries of Rollouts and of Applications, whose route stands beside their workload.
 """

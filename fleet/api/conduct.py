@@ -4,7 +4,7 @@ Part of a Rollout's spec, and of an Application's policy, which hands it to ever
 that is added here is known to both. What only one of the two has stands there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from pydantic import Field
 from fleet.api.advisor import Advisor
 from fleet.api.meta import Model
 from fleet.api.rules import Rule
+from fleet.api.strategy import CanaryWay
 from fleet.api.values import Amount, Delay
 
 
@@ -33,6 +34,17 @@ class Conduct(Model):
     """Old ReplicaSets (0 replicas) that are kept."""
     rollback_window: Annotated[int, Field(ge=0, le=10)] = 0
     """So many revisions that were stable before the present one need no steps and no analysis."""
+
+
+def in_force(own: Conduct, canary: CanaryWay | None, at: str = "") -> Mapping[str, str | int]:
+    """Path → `maxSurge` and `maxUnavailable` in force, in this order: a canary may have its own,
+    below `strategy.canary`; the others stand below `at`."""
+    found = {"maxSurge": own.max_surge, "maxUnavailable": own.max_unavailable}
+    mine = (canary.max_surge, canary.max_unavailable) if canary is not None else (None, None)
+    return dict(
+        (f"{at}{name}", value) if nearer is None else (f"strategy.canary.{name}", nearer)
+        for (name, value), nearer in zip(found.items(), mine, strict=True)
+    )
 
 
 def replaceable(own: str, canary: str, *complete: str) -> Rule:

@@ -5,7 +5,8 @@ A is the stable revision, B the new one, C and further ones come from `variants`
 """
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -155,6 +156,19 @@ class ContainerChange(Model):
     env: Annotated[tuple[EnvVar, ...], Field(max_length=64)] = ()
     """Variables that are added, or replace those of the same name."""
 
+    def applied(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """The container `known` with what is different."""
+        result = dict(known)
+        if self.image is not None:
+            result["image"] = self.image
+        if self.args is not None:
+            result["args"] = list(self.args)
+        if self.env:
+            added = {item.name: {"name": item.name, "value": item.value} for item in self.env}
+            kept = [added.pop(item["name"], item) for item in known.get("env") or []]
+            result["env"] = [*kept, *added.values()]
+        return result
+
 
 class VariantWish(Model):
     """One more experimental arm beside B: C, D and so on, in the order of the list."""
@@ -163,6 +177,17 @@ class VariantWish(Model):
     """Who gets this arm: one of these is enough; as explained under `matches` of B."""
     containers: Annotated[tuple[ContainerChange, ...], Field(min_length=1, max_length=16)]
     """What is different here; all else is as in `template`."""
+
+    def applied(self, template: Mapping[str, Any]) -> dict[str, Any]:
+        """The pod template of this arm: other images, arguments or variables in the containers
+        that are named."""
+        wanted = {item.name: item for item in self.containers}
+        spec = dict(template.get("spec") or {})
+        spec["containers"] = [
+            wanted[item["name"]].applied(item) if item.get("name") in wanted else item
+            for item in spec.get("containers") or []
+        ]
+        return {**template, "spec": spec}
 
 
 class Variant(VariantWish):

@@ -23,7 +23,7 @@ from fleet.api.analysis import (
     Samples,
 )
 from fleet.api.conditions import Conditions
-from fleet.api.conduct import Conduct, replaceable
+from fleet.api.conduct import Conduct, in_force, replaceable
 from fleet.api.decision import ON_THE_WAY, Decision, Phase
 from fleet.api.experiment import ExperimentStatus
 from fleet.api.hooks import Hook, Hooks
@@ -168,15 +168,8 @@ class RolloutSpec(Conduct):
 
     @property
     def amounts(self) -> Mapping[str, str | int]:
-        """Field of this spec → `maxSurge` and `maxUnavailable` in force: a canary may have its
-        own."""
-        found = {"maxSurge": self.max_surge, "maxUnavailable": self.max_unavailable}
-        canary = self.strategy.canary
-        own = (canary.max_surge, canary.max_unavailable) if canary is not None else (None, None)
-        return {
-            key if mine is None else f"strategy.canary.{key}": value if mine is None else mine
-            for (key, value), mine in zip(found.items(), own, strict=True)
-        }
+        """Field of this spec → `maxSurge` and `maxUnavailable` in force."""
+        return in_force(self, self.strategy.canary)
 
 
 class RolloutStatus(Model):

@@ -91,7 +91,7 @@ def test_a_step_that_only_pauses_is_the_one_thing_refused() -> None:
     )
     assert validation.problems(read.spec) == (
         "spec.strategy.canary.steps[1].setWeight is required; "
-        "a pause stands in the step whose weight it holds",
+        "write a percentage from 0 to 100, and a pause into the step whose weight it holds",
     )
 
 

@@ -135,14 +135,14 @@ REFUSALS = [
     ),
     pytest.param(
         {"deliveryPolicy": {**POLICY, "strategy": {}}},
-        "InvalidSpec: Application checkout: spec.deliveryPolicy.strategy: is missing: "
-        "write one of canary, simple, blueGreen, abTesting\n",
+        "InvalidSpec: Application checkout: spec.deliveryPolicy.strategy: has none; "
+        "write exactly one of canary, simple, blueGreen and abTesting\n",
         id="no-strategy",
     ),
     pytest.param(
         {"deliveryPolicy": {**POLICY, "strategy": {"canary": STRATEGY, "simple": {}}}},
-        "InvalidSpec: Application checkout: spec.deliveryPolicy.strategy: canary and simple are "
-        "set together: keep one of them\n",
+        "InvalidSpec: Application checkout: spec.deliveryPolicy.strategy: has canary and simple; "
+        "write exactly one of canary, simple, blueGreen and abTesting\n",
         id="two-strategies",
     ),
     pytest.param(
@@ -153,7 +153,8 @@ REFUSALS = [
             }
         },
         "InvalidSpec: Application checkout: spec.deliveryPolicy.strategy.canary.steps[1].setWeight:"
-        " 20 does not exceed the 50 of the step before: write growing weights\n",
+        " must be greater than the one before it (50), it is 20; write growing weights, of which "
+        "100 can only be the last\n",
         id="a-falling-weight",
     ),
     pytest.param(

@@ -71,4 +71,4 @@ def test_it_needs_something_to_judge_by() -> None:
     strategy = gen.canary(20, routed=True, analyzeAtFull={})
     (problem,) = validation.of_manifest(gen.manifest(strategy=strategy))
     assert "canary.analyzeAtFull has nothing to judge by" in problem
-    assert "write spec.strategy.canary.analysis.metrics: [{name: error-rate" in problem
+    assert "write canary.analysis.metrics: [{name: error-rate" in problem

@@ -69,7 +69,7 @@ def test_it_cannot_follow_all_the_traffic() -> None:
     analysis = gen.analysis()
     strategy = gen.canary(20, routed=True, promotionSteps=[70], analyzeAtFull={}, analysis=analysis)
     (problem,) = validation.of_manifest(gen.manifest(strategy=strategy))
-    assert "promotionSteps and analyzeAtFull exclude each other" in problem
+    assert "promotionSteps cannot stand beside analyzeAtFull" in problem
 
 
 def test_an_engine_that_dies_after_a_weight_takes_it_for_its_own() -> None:

@@ -84,9 +84,9 @@ async def test_what_an_override_breaks_is_told_for_each_member(desk: Desk) -> No
     desk.put(APPLICATIONS, body)
     found = await application(desk)
     assert found.render_errors == {
-        name: f"cluster {name}: after spec.overrides[0]: spec.deliveryPolicy: maxSurge and "
-        "maxUnavailable are both 0, so no pod could ever be replaced: write at least 1 for one of "
-        "them"
+        name: f"cluster {name}: after spec.overrides[0]: spec.deliveryPolicy.rollout.maxSurge: "
+        "is 0, and rollout.maxUnavailable too, so no pod could ever be replaced; write at least 1 "
+        "for one of them"
         for name in ("east", "west")
     }
 

@@ -1,26 +1,30 @@
 """What may be wrong with parts of a policy that stand in several places of it.
 
-Called by `validation` and `strategies`; a sentence for each broken rule. `where` is the path of the
+Called by `validation`; a sentence for each broken rule. `where` is the path of the
 part in the Application.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from fleet.api import waves
-from fleet.api.analysis import Analysis
-from fleet.api.strategy import CanaryScale, Step
+from fleet.api import faults, waves
+from fleet.api.faults import Fault
 from fleet.api.waves import Gate
-from fleet.kit import durations, windows
+from fleet.kit import windows
+
+
+def told(found: Iterable[Fault]) -> Iterator[str]:
+    """The sentences of faults with whole paths."""
+    return (f"{path}: {sentence}" for path, sentence in found)
 
 
 def duration(where: str, text: str | None) -> Iterator[str]:
     """One that is given can be read, and is in its range."""
-    if not text:
-        return
-    try:
-        durations.parse(text)
-    except ValueError as error:
-        yield f"{where}: {error}"
+    return told(faults.duration(where, text))
+
+
+def amount(where: str, value: str | int | None) -> Iterator[str]:
+    """One that is given is a number or a percentage."""
+    return told(faults.amount(where, value))
 
 
 def gates(where: str, given: Sequence[Gate]) -> Iterator[str]:
@@ -52,43 +56,3 @@ def _gate(where: str, gate: Gate) -> Iterator[str]:
             windows.check(gate.schedule.cron, gate.schedule.time_zone)
         except ValueError as error:
             yield f"{where}.schedule: {error}"
-
-
-def steps(where: str, given: Sequence[Step]) -> Iterator[str]:
-    """Weights grow, and all the traffic is with all the pods."""
-    before = -1
-    for index, step in enumerate(given):
-        weight, scale = step.set_weight, step.set_canary_scale
-        is_empty = scale is None and not step.hooks
-        if weight is None and (before < 0 if step.analysis is not None else is_empty):
-            yield f"{where}[{index}].setWeight: is missing: write a percentage from 0 to 100"
-        elif weight is not None and weight <= before:
-            yield (
-                f"{where}[{index}].setWeight: {weight} does not exceed the {before} of "
-                "the step before: write growing weights"
-            )
-        before = before if weight is None else weight
-        if scale is not None:
-            yield from _scale(f"{where}[{index}].setCanaryScale", scale, before)
-        if step.pause:
-            yield from duration(f"{where}[{index}].pause.duration", step.pause.duration)
-
-
-def _scale(where: str, scale: CanaryScale, weight: int) -> Iterator[str]:
-    """In one way, and only below the weight at which all pods are needed."""
-    ways = (scale.replicas, scale.percent, scale.match_traffic_weight or None)
-    if sum(way is not None for way in ways) != 1:
-        yield (f"{where}: write exactly one of replicas: 3, percent: 50, matchTrafficWeight: true")
-    if weight == 100:
-        yield f"{where}: 100% of the traffic needs all pods: leave it out there"
-
-
-def analysis(where: str, given: Analysis | None, *, has_services: bool = True) -> Iterator[str]:
-    """Its times and its metrics."""
-    if given is None:
-        return
-    yield from duration(f"{where}.warmupDuration", given.warmup_duration)
-    yield from duration(f"{where}.interval", given.interval)
-    for index, metric in enumerate(given.metrics):
-        for field, sentence in metric.faults(has_services=has_services):
-            yield f"{where}.metrics[{index}].{field}: {sentence}"

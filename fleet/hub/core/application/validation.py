@@ -9,8 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fleet.api import Application, Fleet, hooks, values
-from fleet.api.advisor import ASKED, NO_ENDPOINT
+from fleet.api import Application, Fleet, faults, hooks, values
 from fleet.api.application import ApplicationSpec, DeliveryPolicy, Limits, Workload
 from fleet.api.conduct import Conduct
 from fleet.api.names import ClusterName, is_closed
@@ -18,7 +17,7 @@ from fleet.api.waves import ORDER, ORDER_HELP, Wave
 from fleet.hub.core.application import checks, strategies
 from fleet.hub.core.policy import ResolvedPolicy
 from fleet.hub.core.run import waves
-from fleet.kit import amounts, durations, phrases
+from fleet.kit import phrases
 from fleet.rendering import overrides
 
 
@@ -78,41 +77,20 @@ def _names(subject: Subject) -> Iterator[str]:
 
 
 def _strategy(spec: ApplicationSpec) -> Iterator[str]:
-    where, policy = "spec.deliveryPolicy.strategy", spec.delivery_policy
+    where, policy = "spec.deliveryPolicy", spec.delivery_policy
     strategy, listed = policy.strategy, policy.hooks
-    yield from strategies.problems(where, strategy, spec.workload)
+    yield from checks.told(strategies.problems(where, strategy, spec.workload))
     for kind in strategy.given if strategy is not None else ():
         canary = strategy.canary if strategy is not None else None
         steps = [step.hooks for step in canary.steps] if canary is not None else []
-        yield from hooks.faults(listed, kind, steps, "spec.deliveryPolicy.hooks", f"{where}.{kind}")
+        yield from hooks.faults(listed, kind, steps, f"{where}.hooks", f"{where}.strategy.{kind}")
 
 
 def _rollout(policy: DeliveryPolicy) -> Iterator[str]:
-    """How the engines go about it: amounts that can be read, and that let a pod go or come."""
-    strategy, where = policy.strategy, "spec.deliveryPolicy"
-    conduct = policy.rollout or Conduct()
-    canary = strategy.canary if strategy is not None else None
-    none = True
-    for name, field in (("maxSurge", "max_surge"), ("maxUnavailable", "max_unavailable")):
-        given = {f"rollout.{name}": getattr(conduct, field)}
-        if (mine := getattr(canary, field, None)) is not None:
-            given[f"strategy.canary.{name}"] = mine
-        for path, value in given.items():
-            if not amounts.is_valid(value):
-                yield f"{where}.{path}: {value} is no amount: write a number or 0%…100%"
-        *_, counts = given.values()
-        none = none and str(counts).rstrip("%").strip("0") == ""
-    if none:
-        yield (
-            f"{where}: maxSurge and maxUnavailable are both 0, so no pod could ever be replaced: "
-            "write at least 1 for one of them"
-        )
-    if conduct.advisor.level in ASKED and not conduct.advisor.endpoint:
-        yield f"{where}.rollout.{NO_ENDPOINT}"
-    try:
-        durations.parse(conduct.scale_down_delay, allow_zero=True)
-    except ValueError as error:
-        yield f"{where}.rollout.scaleDownDelay: {error}, or 0s for none"
+    """How the engines go about it."""
+    canary = policy.strategy.canary if policy.strategy is not None else None
+    found = faults.conduct(policy.rollout or Conduct(), canary, "rollout.")
+    return checks.told((f"spec.deliveryPolicy.{path}", sentence) for path, sentence in found)
 
 
 def _workload(workload: Workload) -> Iterator[str]:
@@ -176,9 +154,7 @@ def _members(wave: Wave, where: str) -> Iterator[str]:
 
 
 def _limits(wave: Wave | ResolvedPolicy, where: str) -> Iterator[str]:
-    budget = wave.failure_budget
-    if budget is not None and not amounts.is_valid(budget):
-        yield f"{where}.failureBudget: {budget} is no amount: write a number or 0%…100%"
+    yield from checks.amount(f"{where}.failureBudget", wave.failure_budget)
     if wave.order_by is not None and not re.fullmatch(ORDER, wave.order_by):
         yield f"{where}.orderBy: {wave.order_by} is no order: {ORDER_HELP}"
     yield from _concurrency(wave.max_concurrency, where)
@@ -186,8 +162,7 @@ def _limits(wave: Wave | ResolvedPolicy, where: str) -> Iterator[str]:
 
 
 def _concurrency(value: str | int | None, where: str) -> Iterator[str]:
-    if value is not None and not amounts.is_valid(value):
-        yield f"{where}.maxConcurrency: {value} is no amount: write a number or 0%…100%"
+    yield from checks.amount(f"{where}.maxConcurrency", value)
     if value is not None and str(value) in ("0", "0%"):
         yield (
             f"{where}.maxConcurrency: {value} lets nothing start: "
@@ -206,9 +181,7 @@ def _policy(subject: Subject) -> Iterator[str]:
     yield from checks.duration(where, policy.unavailable_clusters.timeout)
     where = "spec.deliveryPolicy.deletionTimeout"
     yield from checks.duration(where, policy.deletion_timeout)
-    if not amounts.is_valid(policy.max_prune):
-        where = "spec.deliveryPolicy.maxPrune"
-        yield f"{where}: {policy.max_prune} is no amount: write a number or 0%…100%"
+    yield from checks.amount("spec.deliveryPolicy.maxPrune", policy.max_prune)
 
 
 def _overall(limits: Limits, planned: Sequence[Wave], where: str) -> Iterator[str]:

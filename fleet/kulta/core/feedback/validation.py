@@ -10,12 +10,13 @@ and an entry in `RULES`.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fleet.api.advisor import ASKED, NO_ENDPOINT
+from fleet.api import faults
 from fleet.api.rollout import Rollout, RolloutSpec
 from fleet.errors import UserError
-from fleet.kit import amounts, durations, memory
+from fleet.kit import memory
 from fleet.kulta.core.gates import hooks
 from fleet.kulta.core.strategies import STRATEGIES
+from fleet.kulta.core.tactics.problems import told
 
 NAME_LIMIT = 63
 
@@ -45,28 +46,8 @@ def _name(name: str) -> Iterator[str]:
         )
 
 
-def _delay(spec: RolloutSpec) -> Iterator[str]:
-    try:
-        durations.parse(spec.scale_down_delay, allow_zero=True)
-    except ValueError as error:
-        yield f"spec.scaleDownDelay invalid: {error}, or 0s for none"
-
-
-def _amounts(spec: RolloutSpec) -> Iterator[str]:
-    values = spec.amounts
-    given = {"maxSurge": spec.max_surge, "maxUnavailable": spec.max_unavailable, **values}
-    for name, value in given.items():
-        if not amounts.is_valid(value):
-            yield (
-                f"spec.{name} invalid: {_text(value)}; "
-                "write a number of pods (2) or a percentage from 0% to 100% (25%)"
-            )
-    if all(str(value).rstrip("%").strip("0") == "" for value in values.values()):
-        yield (
-            f"{' and '.join(f'spec.{name}' for name in values)} are both 0, "
-            "so no pod could ever be replaced; "
-            "write at least 1 for one of them"
-        )
+def _conduct(spec: RolloutSpec) -> Iterator[str]:
+    return told("spec", faults.conduct(spec, spec.strategy.canary))
 
 
 def _template(spec: RolloutSpec) -> Iterator[str]:
@@ -99,17 +80,9 @@ def _selector(spec: RolloutSpec) -> Iterator[str]:
 
 def _strategy(spec: RolloutSpec) -> Iterator[str]:
     """Exactly one strategy, and what each of them has to say about its part."""
-    given = [key for key in STRATEGIES if key in spec.strategy.given]
-    if len(given) != 1:
-        known, said = ", ".join(STRATEGIES), " and ".join(given) if given else "none"
-        yield f"spec.strategy must have exactly one of {known}, it has {said}"
-    for key in given:
+    yield from told("spec", faults.choice(spec.strategy))
+    for key in spec.strategy.given:
         yield from STRATEGIES[key].problems(spec, f"spec.strategy.{key}")
-
-
-def _advisor(spec: RolloutSpec) -> Iterator[str]:
-    if spec.advisor.level in ASKED and not spec.advisor.endpoint:
-        yield f"spec.{NO_ENDPOINT}"
 
 
 def _text(value: object) -> str:
@@ -118,11 +91,9 @@ def _text(value: object) -> str:
 
 RULES: tuple[Callable[[RolloutSpec], Iterator[str]], ...] = (
     _strategy,
-    _amounts,
+    _conduct,
     _template,
     _selector,
-    _delay,
-    _advisor,
     hooks.problems,
 )
 """Asked in this order; all of them are asked."""

@@ -13,6 +13,7 @@ this was decided, so that the template is not tried again and again.
 
 from collections.abc import Iterator
 
+from fleet.api import faults
 from fleet.api.analysis import MetricResult
 from fleet.api.experiment import ExperimentArm, ExperimentStatus
 from fleet.api.rollout import ABTesting, Phase, RolloutSpec
@@ -30,7 +31,7 @@ from fleet.kulta.core.record import deadlines, decisions
 from fleet.kulta.core.routers.base import Branch
 from fleet.kulta.core.serving import divisions, traffic
 from fleet.kulta.core.strategies import base
-from fleet.kulta.core.tactics import arms, designs, problems, trials
+from fleet.kulta.core.tactics import arms, problems, trials
 from fleet.kulta.core.wait import PODS, Wait
 
 EXPERIMENT, OVER = 0, 1
@@ -44,7 +45,12 @@ class ABTestingStrategy:
     def problems(self, spec: RolloutSpec, at: str) -> Iterator[str]:
         wish = _wish(spec)
         yield from problems.routing(at, wish.traffic_routing)
-        yield from designs.problems(spec, wish, at)
+        named = {"variantAService": wish.variant_a_service}
+        named["variantBService"] = wish.variant_b_service
+        for index, variant in enumerate(wish.variants):
+            named[f"variants[{index}].service"] = variant.service
+        yield from problems.services(at, named)
+        yield from problems.told(at, faults.experiment(wish, spec.template))
 
     def traits(self, spec: RolloutSpec) -> Traits:
         wish = _wish(spec)

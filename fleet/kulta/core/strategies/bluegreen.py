@@ -12,6 +12,7 @@ old pods stay, the way back is as short: see `promotion.returnable`.
 from collections.abc import Iterator
 from datetime import timedelta
 
+from fleet.api import faults
 from fleet.api.rollout import BlueGreen, Phase, RolloutSpec
 from fleet.kulta.core.analysis.findings import Finding
 from fleet.kulta.core.draft import Draft
@@ -37,7 +38,7 @@ class BlueGreenStrategy:
         names = {"activeService": wish.active_service, "previewService": wish.preview_service}
         yield from problems.services(at, names)
         yield from problems.routing(at, wish.traffic_routing)
-        yield from problems.analysis(at, wish.analysis)
+        yield from problems.told(at, faults.analysis(wish.analysis))
 
     def traits(self, spec: RolloutSpec) -> Traits:
         wish = _blue_green(spec)

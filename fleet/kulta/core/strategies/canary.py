@@ -10,6 +10,7 @@ told in `steps`.
 
 from collections.abc import Iterator
 
+from fleet.api import faults
 from fleet.api.rollout import Canary, Phase, RolloutSpec, RolloutStatus, Step
 from fleet.api.strategy import is_weighed, weight_at
 from fleet.kit import hashing
@@ -34,14 +35,9 @@ class CanaryStrategy:
         canary = _canary(spec)
         names = {"canaryService": canary.canary_service, "stableService": canary.stable_service}
         yield from problems.services(at, names)
-        yield from problems.way(at, canary)
-        yield from problems.scales(at, canary.steps, is_routed=canary.traffic_routing is not None)
-        yield from problems.full(at, canary)
-        yield from problems.ramp(at, canary)
         yield from problems.routing(at, canary.traffic_routing)
-        yield from problems.mirror(at, canary)
-        yield from problems.beside(at, canary)
-        yield from problems.analysis(at, canary.analysis)
+        router = problems.router(at, canary.traffic_routing)
+        yield from problems.told(at, faults.canary(canary, router))
 
     def traits(self, spec: RolloutSpec) -> Traits:
         canary = _canary(spec)

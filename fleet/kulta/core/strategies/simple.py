@@ -6,6 +6,7 @@ one full passing check after the warm-up completes it; a failure brings the old 
 
 from collections.abc import Iterator
 
+from fleet.api import faults
 from fleet.api.rollout import RolloutSpec, Simple
 from fleet.kulta.core.analysis.findings import Finding
 from fleet.kulta.core.draft import Draft
@@ -24,7 +25,8 @@ class SimpleStrategy:
     """See the module."""
 
     def problems(self, spec: RolloutSpec, at: str) -> Iterator[str]:
-        yield from problems.analysis(at, _simple(spec).analysis, has_services=False)
+        found = faults.analysis(_simple(spec).analysis, has_services=False)
+        yield from problems.told(at, found)
 
     def traits(self, spec: RolloutSpec) -> Traits:
         return Traits(

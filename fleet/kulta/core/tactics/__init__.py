@@ -5,8 +5,7 @@
     arms       of an experiment: what each runs, behind which Service
     branches   who gets to them, or to a canary, by header or cookie
     entries    a canary's words in the diary
-    problems   what is wrong with a spec, in parts that strategies share
-    designs    what is wrong with a spec of an experiment
+    problems   what is wrong with the Services and routers of a spec
 
 The moves that all of them make the same way are in `strategies.base`.
 """

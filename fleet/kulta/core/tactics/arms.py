@@ -1,13 +1,13 @@
 """The arms of an experiment as the spec wishes them: what each runs, and behind which Service.
 
-Used by the A/B strategy and its `designs`; everybody else finds arms in `traits`. Who gets to each
+Used by the A/B strategy; everybody else finds arms in `traits`. Who gets to each
 of them is told in `branches`. Pure: the same spec gives the same arms.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from fleet.api.experiment import LETTERS, ContainerChange
+from fleet.api.experiment import LETTERS
 from fleet.api.rollout import ABTesting, RolloutSpec
 from fleet.kit import hashing
 from fleet.kulta.core.facts.traits import Arm
@@ -23,7 +23,7 @@ def of(spec: RolloutSpec, wish: ABTesting) -> tuple[Arm, ...]:
     others = (
         _arm(
             letter,
-            changed(spec.template, item.containers),
+            item.applied(spec.template),
             item.service,
             tuple(branches.headers(match) for match in item.matches),
         )
@@ -45,27 +45,3 @@ def _arm(letter: str, template: Template, service: str, matches: tuple[Headers, 
         template=template,
         branch=Branch(name=role(letter), service=service, matches=matches),
     )
-
-
-def changed(template: Template, changes: Sequence[ContainerChange]) -> dict[str, Any]:
-    """The template with other images, arguments or variables in the containers that are named."""
-    wanted = {item.name: item for item in changes}
-    spec = dict(template.get("spec") or {})
-    spec["containers"] = [
-        _container(item, wanted[item["name"]]) if item.get("name") in wanted else item
-        for item in spec.get("containers") or []
-    ]
-    return {**template, "spec": spec}
-
-
-def _container(known: Mapping[str, Any], change: ContainerChange) -> dict[str, Any]:
-    result = dict(known)
-    if change.image is not None:
-        result["image"] = change.image
-    if change.args is not None:
-        result["args"] = list(change.args)
-    if change.env:
-        added = {item.name: {"name": item.name, "value": item.value} for item in change.env}
-        kept = [added.pop(item["name"], item) for item in known.get("env") or []]
-        result["env"] = [*kept, *added.values()]
-    return result

@@ -9,24 +9,26 @@ import pytest
 
 from tests.hub.core.application.specs import CANARY, POLICY, drop, problems, put
 
+NO_AMOUNT = "is no amount; write a whole number (2), or a percentage from 0% to 100% (25%)"
+
 CASES = [
     pytest.param(
         [put(f"{CANARY}/steps", [{"pause": {}}, {"setWeight": 100}])],
-        "spec.deliveryPolicy.strategy.canary.steps[0].setWeight: is missing: write a percentage "
-        "from 0 to 100",
+        "spec.deliveryPolicy.strategy.canary.steps[0].setWeight: is required; write a percentage "
+        "from 0 to 100, and a pause into the step whose weight it holds",
         id="a first step without a weight",
     ),
     pytest.param(
         [put(f"{CANARY}/steps", [{"setWeight": 50}, {"analysis": {}}])],
-        "spec.deliveryPolicy.strategy.canary.steps[1].analysis: has nothing to judge by: write "
-        "spec.deliveryPolicy.strategy.canary.analysis.metrics: "
-        "[{name: error-rate, threshold: 5}]",
+        "spec.deliveryPolicy.strategy.canary.steps[1].analysis: has nothing to judge by; write "
+        "canary.analysis.metrics: [{name: error-rate, threshold: 5}]",
         id="a step that is judged by nothing",
     ),
     pytest.param(
         [drop("/workload/route"), put(f"{CANARY}/steps/0/setCanaryScale", {"replicas": 2})],
-        "spec.deliveryPolicy.strategy.canary.steps[0].setCanaryScale: needs spec.workload.route: "
-        "without one pods divide the traffic",
+        "spec.deliveryPolicy.strategy.canary.steps[0].setCanaryScale: cannot do without a "
+        "router, since pods divide the traffic then; write spec.workload.route, or leave out "
+        "setCanaryScale",
         id="pods apart from the weight without a router",
     ),
     pytest.param(
@@ -36,29 +38,29 @@ CASES = [
                 [{"setWeight": 100}, {"setCanaryScale": {"matchTrafficWeight": True}}],
             )
         ],
-        "spec.deliveryPolicy.strategy.canary.steps[1].setCanaryScale: 100% of the traffic needs "
-        "all pods: leave it out there",
+        "spec.deliveryPolicy.strategy.canary.steps[1].setCanaryScale: means nothing at 100% of "
+        "the traffic, which needs all pods; leave it out there",
         id="pods apart after all the traffic",
     ),
     pytest.param(
         [put(f"{CANARY}/steps/0/setCanaryScale", {"replicas": 2, "percent": 10})],
-        "spec.deliveryPolicy.strategy.canary.steps[0].setCanaryScale: write exactly one of "
-        "replicas: 3, percent: 50, matchTrafficWeight: true",
+        "spec.deliveryPolicy.strategy.canary.steps[0].setCanaryScale: needs exactly one way; "
+        "write for example {replicas: 3}, {percent: 50} or {matchTrafficWeight: true}",
         id="pods apart in two ways",
     ),
     pytest.param(
         [put(f"{POLICY}/maxConcurrency", "a few")],
-        "spec.deliveryPolicy.maxConcurrency: a few is no amount: write a number or 0%…100%",
+        f"spec.deliveryPolicy.maxConcurrency: 'a few' {NO_AMOUNT}",
         id="a limit in words",
     ),
     pytest.param(
         [put(f"{POLICY}/maxPrune", "a few")],
-        "spec.deliveryPolicy.maxPrune: a few is no amount: write a number or 0%…100%",
+        f"spec.deliveryPolicy.maxPrune: 'a few' {NO_AMOUNT}",
         id="leave to go in words",
     ),
     pytest.param(
         [put(f"{POLICY}/failureBudget", "a few")],
-        "spec.deliveryPolicy.failureBudget: a few is no amount: write a number or 0%…100%",
+        f"spec.deliveryPolicy.failureBudget: 'a few' {NO_AMOUNT}",
         id="a budget in words",
     ),
     pytest.param(

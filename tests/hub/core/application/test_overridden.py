@@ -17,7 +17,7 @@ from tests.hub.core.application.specs import put
         pytest.param(
             "/deliveryPolicy/rollout",
             {"maxSurge": "0%"},
-            "spec.deliveryPolicy: maxSurge and maxUnavailable are both 0, ",
+            "spec.deliveryPolicy.rollout.maxSurge: is 0, and rollout.maxUnavailable too, ",
             id="how the engine goes about it",
         ),
         pytest.param(
@@ -29,7 +29,7 @@ from tests.hub.core.application.specs import put
         pytest.param(
             "/deliveryPolicy/strategy/canary/steps/0/setCanaryScale",
             {"matchTrafficWeight": False},
-            "spec.deliveryPolicy.strategy.canary.steps[0].setCanaryScale: write exactly one of ",
+            "spec.deliveryPolicy.strategy.canary.steps[0].setCanaryScale: needs exactly one way; ",
             id="pods apart from the weight",
         ),
         pytest.param(

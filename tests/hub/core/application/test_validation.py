@@ -19,30 +19,30 @@ def test_every_strategy_has_its_checks_and_its_sides() -> None:
     assert set(strategies.CHECKS) == set(SIDES) == members
 
 
-KNOWN = "canary, simple, blueGreen, abTesting"
+KNOWN = "canary, simple, blueGreen and abTesting"
 EXPERIMENT = {"variantBMatch": {"cookie": {"name": "variant", "value": "b"}}}
 GOOD_PATCH = {"op": "replace", "path": "/workload/replicas", "value": 2}
 
 CASES = [
     pytest.param(
         [drop(f"{POLICY}/strategy")],
-        f"spec.deliveryPolicy.strategy: is missing: write one of {KNOWN}",
+        f"spec.deliveryPolicy.strategy: has none; write exactly one of {KNOWN}",
         id="no strategy",
     ),
     pytest.param(
         [put(f"{POLICY}/strategy", {})],
-        f"spec.deliveryPolicy.strategy: is missing: write one of {KNOWN}",
+        f"spec.deliveryPolicy.strategy: has none; write exactly one of {KNOWN}",
         id="an empty strategy",
     ),
     pytest.param(
         [put(f"{POLICY}/strategy/simple", {})],
-        "spec.deliveryPolicy.strategy: canary and simple are set together: keep one of them",
+        f"spec.deliveryPolicy.strategy: has canary and simple; write exactly one of {KNOWN}",
         id="two strategies",
     ),
     pytest.param(
         [put(f"{CANARY}/steps", [{"setWeight": 50}, {"setWeight": 20}, {"setWeight": 100}])],
-        "spec.deliveryPolicy.strategy.canary.steps[1].setWeight: 20 does not exceed the 50 of the "
-        "step before: write growing weights",
+        "spec.deliveryPolicy.strategy.canary.steps[1].setWeight: must be greater than the one "
+        "before it (50), it is 20; write growing weights, of which 100 can only be the last",
         id="a falling weight",
     ),
     pytest.param(
@@ -76,8 +76,8 @@ CASES = [
     ),
     pytest.param(
         [put(f"{POLICY}/rollout", {"advisor": {"level": "Planned"}})],
-        "spec.deliveryPolicy.rollout.advisor.endpoint is required from level Advised on: write the "
-        "URL of the advisor, or level Off or Context",
+        "spec.deliveryPolicy.rollout.advisor.endpoint: is required from level Advised on: write "
+        "the URL of the advisor, or level Off or Context",
         id="an advisor that nobody can ask",
     ),
     pytest.param(
@@ -93,7 +93,7 @@ CASES = [
     ),
     pytest.param(
         [drop("/workload/service"), drop("/workload/route")],
-        "spec.workload.service: is missing: a canary divides the traffic of a service: write "
+        "spec.workload.service: is missing: a canary divides the traffic of a service; write "
         "service: {port: …, targetPort: …}, or the strategy simple",
         id="a canary without a service",
     ),
@@ -103,7 +103,7 @@ CASES = [
             drop("/workload/route"),
             put(f"{POLICY}/strategy", {"blueGreen": {}}),
         ],
-        "spec.workload.service: is missing: blueGreen moves the traffic of a service: write "
+        "spec.workload.service: is missing: blueGreen moves the traffic of a service; write "
         "service: {port: …, targetPort: …}, or the strategy simple",
         id="a blue-green without a service",
     ),
@@ -113,7 +113,7 @@ CASES = [
             drop("/workload/route"),
             put(f"{POLICY}/strategy", {"abTesting": EXPERIMENT}),
         ],
-        "spec.workload.service: is missing: abTesting gives each arm a service: write "
+        "spec.workload.service: is missing: abTesting gives each arm a service; write "
         "service: {port: …, targetPort: …}, or the strategy simple",
         id="an experiment without a service",
     ),
@@ -220,7 +220,8 @@ CASES = [
     ),
     pytest.param(
         [put(f"{POLICY}/failureBudget", "120%")],
-        "spec.deliveryPolicy.failureBudget: 120% is no amount: write a number or 0%…100%",
+        "spec.deliveryPolicy.failureBudget: '120%' is no amount; write a whole number (2), or a "
+        "percentage from 0% to 100% (25%)",
         id="a budget above all",
     ),
     pytest.param(

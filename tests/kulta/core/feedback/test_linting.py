@@ -96,14 +96,15 @@ BEYOND = [
     ),
     pytest.param(
         gen.manifest(strategy=gen.canary(20, analyzeAtFull={"iterations": 3})),
-        "analyzeAtFull has nothing to judge by; write spec.strategy.canary.analysis.metrics",
+        "analyzeAtFull has nothing to judge by; write canary.analysis.metrics",
         "a step of analysis, or analyzeAtFull, needs analysis.metrics: "
         "[{name: error-rate, threshold: 5}]",
         id="checks with all the traffic by nothing",
     ),
     pytest.param(
         gen.manifest(strategy=gen.canary(20, promotionSteps=[60])),
-        "promotionSteps need a router; write spec.strategy.canary.trafficRouting",
+        "promotionSteps cannot do without a router, since pods divide the traffic then; "
+        "write spec.strategy.canary.trafficRouting",
         "promotionSteps need trafficRouting, and no analyzeAtFull, "
         "which gives all the traffic before the promotion",
         id="weights of a promotion that nobody divides by",
@@ -122,25 +123,25 @@ BEYOND = [
     ),
     pytest.param(
         gen.manifest(strategy=gen.canary(20, headerRoutes=[{"name": "x-team", "value": "us"}])),
-        "headerRoutes: only routes of the Gateway API tell requests apart",
+        "headerRoutes cannot do without a route of the Gateway API, which alone tells requests",
         "headerRoutes and sessionAffinity need trafficRouting.gatewayAPI",
         id="headers that nobody can tell apart",
     ),
     pytest.param(
         gen.manifest(strategy=gen.canary(20, sessionAffinity={"cookieName": "version"})),
-        "sessionAffinity: only routes of the Gateway API tell requests apart",
+        "sessionAffinity cannot do without a route of the Gateway API, which alone tells requests",
         "headerRoutes and sessionAffinity need trafficRouting.gatewayAPI",
         id="a cookie that nobody gives",
     ),
     pytest.param(
         gen.manifest(strategy=gen.canary(20, externalWeight=30)),
-        "externalWeight and steps exclude each other; leave out one of them",
+        "externalWeight excludes steps; leave out one of them",
         "externalWeight replaces steps, promotionSteps and analyzeAtFull: leave them out",
         id="a weight from outside beside steps",
     ),
     pytest.param(
         gen.manifest(scaleDownDelay="8d"),
-        "spec.scaleDownDelay invalid",
+        "spec.scaleDownDelay '8d' is out of range",
         "write one number and one unit: 30s, 5m, 2h or 7d, or 0s for none",
         id="a delay of more than a week",
     ),
@@ -212,8 +213,8 @@ def test_all_problems_are_told_at_once() -> None:
         "spec.strategy.canary.steps[0].pause.duration invalid (is '5 minutes'): "
         "write a whole number and one unit: 1s…86400s, 1m…1440m, 1h…168h or 1d…7d",
         "spec.strategy.canary.steps[1].setWeight is required; "
-        "a pause stands in the step whose weight it holds",
-        "spec.maxSurge and spec.maxUnavailable are both 0, so no pod could ever be replaced; "
+        "write a percentage from 0 to 100, and a pause into the step whose weight it holds",
+        "spec.maxSurge is 0, and maxUnavailable too, so no pod could ever be replaced; "
         "write at least 1 for one of them",
     ]
 

@@ -29,7 +29,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "canary": (UNFIT, "metrics[0].threshold must be"),
     "simple": (UNFIT, "metrics[0].threshold must be"),
     "blueGreen": (UNFIT, "metrics[0].threshold must be"),
-    "abTesting": (gen.ab_analysis(minDuration="9d"), "minDuration invalid"),
+    "abTesting": (gen.ab_analysis(minDuration="9d"), "minDuration "),
 }
 """An analysis that is wrong, and what is said of it."""
 

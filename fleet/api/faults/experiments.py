@@ -1,9 +1,4 @@
-"""What is wrong with an experiment beyond what single fields can say: (path, sentence).
-
-Asked by the hub for an Application and by the engine for a Rollout, so that the hub refuses at once
-what the engines would refuse. Paths begin at `abTesting`; what only one of the two has (Services,
-revisions of the arms) that one checks itself.
-"""
+"""What is wrong with an experiment: who gets which arm, what each runs, what is compared."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +6,7 @@ from typing import Any, Protocol
 
 from fleet.api.experiment import (
     BUILT_IN,
+    LETTERS,
     PLACEHOLDERS,
     ABAnalysis,
     ABMetric,
@@ -20,9 +16,8 @@ from fleet.api.experiment import (
     VariantWish,
     is_regex,
 )
-from fleet.kit import durations, placeholders
-
-Fault = tuple[str, str]
+from fleet.api.faults.values import Fault, duration
+from fleet.kit import durations, hashing, placeholders
 
 
 class Experiment(Protocol):
@@ -44,7 +39,11 @@ def experiment(wish: Experiment, template: Mapping[str, Any]) -> Iterator[Fault]
     """Everything about an experiment with pods of that template."""
     yield from _matches(wish)
     yield from _containers(wish, template)
+    yield from _arms(wish, template)
+    yield from duration("maxDuration", wish.max_duration)
     if wish.analysis is not None:
+        yield from duration("analysis.minDuration", wish.analysis.min_duration)
+        yield from duration("analysis.interval", wish.analysis.interval)
         yield from _analysis(wish.analysis, 2 + len(wish.variants))
         yield from _times(wish.analysis.min_duration, wish.max_duration)
 
@@ -95,6 +94,34 @@ def _containers(wish: Experiment, template: Mapping[str, Any]) -> Iterator[Fault
                     f"{change.name} is no container of the template; "
                     f"write one of {', '.join(map(str, known))}",
                 )
+
+
+def _arms(wish: Experiment, template: Mapping[str, Any]) -> Iterator[Fault]:
+    """Each runs something of its own, for people of its own; B runs the template."""
+    revisions, asked = [hashing.pod_hash(template)], [_asked(wish)]
+    known = {item.get("name") for item in (template.get("spec") or {}).get("containers") or []}
+    for index, variant in enumerate(wish.variants):
+        is_known = all(change.name in known for change in variant.containers)
+        revision = hashing.pod_hash(variant.applied(template))
+        for letter, other, matches in zip(LETTERS[1:], revisions, asked, strict=False):
+            if is_known and other == revision:
+                text = f"runs the same as variant {letter}; write another image, other args or env"
+                yield f"variants[{index}]", text
+            if any(match in matches for match in variant.matches):
+                text = f"ask for the same as those of variant {letter}; write another value"
+                yield f"variants[{index}].matches", text
+        revisions.append(revision)
+        asked.append(variant.matches)
+
+
+def _asked(wish: Experiment) -> Sequence[Match]:
+    """Who gets B."""
+    known = wish.variant_b_match
+    header = known.header if known is not None else None
+    cookie = known.cookie if known is not None else None
+    own = [Match(headers=(header,))] if header is not None else []
+    own += [Match(cookie=cookie)] if cookie is not None else []
+    return (*own, *wish.matches)
 
 
 def _analysis(wish: ABAnalysis, count: int) -> Iterator[Fault]:

@@ -38,7 +38,7 @@ from fleet.hub.core.run import (
 from fleet.hub.core.run import state as states
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.row import Row
-from fleet.hub.core.run.stops import State
+from fleet.hub.core.run.stops import State, Stop
 from fleet.hub.core.run.story import Told
 from fleet.kit import hashing, phrases
 
@@ -112,7 +112,7 @@ def _report(
 def _asks(view: View, state: State, now: datetime) -> tuple[AskHook, ...]:
     """The hooks of the wave in work that are to be asked now."""
     wave = walk.current(view)
-    if wave is None or state.reason != "AwaitingHook":
+    if wave is None or state.why.reason != "AwaitingHook":
         return ()
     return tuple(waits.asks(view.side(wave), now))
 
@@ -201,19 +201,19 @@ def _closing(
 ) -> State | None:
     """Why the run ends before its time, if it does."""
     if observed.deleting:
-        return State(
-            phase=RunPhase.ABORTED, reason="Aborted", message="the Application is being deleted"
-        )
+        why = Stop(reason="Aborted", message="the Application is being deleted")
+        return State(phase=RunPhase.ABORTED, why=why)
     if observed.newest > run.spec.number:
         newer = f"{run.spec.application.name}-{observed.newest}"
-        return State(
-            phase=RunPhase.SUPERSEDED, reason="Superseded", message=f"superseded by {newer}"
-        )
-    why = membership.change(run, run.status, observed)
-    if why and run.status.phase not in phases.ENDS:
-        return State(phase=RunPhase.ABORTED, reason=membership.MEMBERS_CHANGED, message=why)
+        why = Stop(reason="Superseded", message=f"superseded by {newer}")
+        return State(phase=RunPhase.SUPERSEDED, why=why)
+    change = membership.change(run, run.status, observed)
+    if change and run.status.phase not in phases.ENDS:
+        why = Stop(reason=membership.MEMBERS_CHANGED, message=change)
+        return State(phase=RunPhase.ABORTED, why=why)
     if answer is not None and answer.abort:
-        return State(phase=RunPhase.ABORTED, reason=answer.reason, message=answer.message)
+        why = Stop(reason=answer.reason, message=answer.message)
+        return State(phase=RunPhase.ABORTED, why=why)
     return None
 
 

@@ -38,11 +38,11 @@ def status(
         update={
             "observed_generation": run.metadata.generation,
             "phase": phases.move(phases.RUN_MOVES, before.phase, state.phase, f"run {run.name}"),
-            "reason": state.reason,
-            "message": phrases.short(state.message, MESSAGE),
+            "reason": state.why.reason,
+            "message": phrases.short(state.why.message, MESSAGE),
             "since": before.since if _is_same(before, state) else now,
-            "until": state.until,
-            "unblock": state.unblock,
+            "until": state.why.until,
+            "unblock": state.why.unblock,
             "wave": _wave(view),
             "counts": aggregate.counts(rows),
             "waves": aggregate.waves(view.status.waves, rows),
@@ -61,13 +61,13 @@ def status(
 
 def _is_same(before: FleetRolloutStatus, state: State) -> bool:
     """Whether it is still the same wait: another wave's approval is another one."""
-    return (before.reason, before.unblock) == (state.reason, state.unblock)
+    return (before.reason, before.unblock) == (state.why.reason, state.why.unblock)
 
 
 def recheck(view: View, state: State, now: datetime) -> datetime | None:
     """When time alone changes something: a soak ends, a deadline passes, a window opens."""
     moments = [row.due for row in view.rows if row.due is not None]
-    moments += [state.until] if state.until is not None else []
+    moments += [state.why.until] if state.why.until is not None else []
     for wave in view.plan.waves:
         left = gates.soak_left(wave, gates.find(view.status, wave.name), now)
         moments += [left] if left is not None else []
@@ -98,7 +98,7 @@ def _conditions(
     going = not ended and state.phase not in WAITING
     good = state.phase is RunPhase.SUCCEEDED if ended else None
     new = (
-        conditions.condition("Progressing", going, state.reason, state.message),
-        conditions.condition("Succeeded", good, state.reason, state.message),
+        conditions.condition("Progressing", going, state.why.reason, state.why.message),
+        conditions.condition("Succeeded", good, state.why.reason, state.why.message),
     )
     return conditions.updated(before.conditions, new, now, generation)

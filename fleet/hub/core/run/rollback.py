@@ -102,11 +102,10 @@ def state(view: View, now: datetime) -> State:
     why = f" ({undo.message})" if undo is not None and undo.message else ""
     if open_ := left(view):
         if stop := gates.isolated(view, view.plan.waves[0], now):
-            return State.of(RunPhase.ROLLING_BACK, stop)
-        return State.of(RunPhase.ROLLING_BACK, waiting(open_, why))
-    return State(
-        phase=RunPhase.ROLLED_BACK, reason="RolledBack", message=f"{_told(view.rows)}{why}"
-    )
+            return State(phase=RunPhase.ROLLING_BACK, why=stop)
+        return State(phase=RunPhase.ROLLING_BACK, why=waiting(open_, why))
+    end = Stop(reason="RolledBack", message=f"{_told(view.rows)}{why}")
+    return State(phase=RunPhase.ROLLED_BACK, why=end)
 
 
 def waiting(open_: Sequence[Row], why: str = "") -> Stop:

@@ -31,15 +31,15 @@ def of(view: View, now: datetime) -> State:
     open_ = [row for row in view.rows if row.is_in_flight or row.is_pending or row.is_deferred]
     open_ += back
     if stop is not None and (wave is not None or open_ or view.status.halted_at):
-        return State.of(_stopped(view), stop)
+        return State(phase=_stopped(view), why=stop)
     if wave is None and not open_:
         return _end(view)
     if back and not any(row.is_in_flight for row in view.rows):
-        return State.of(RunPhase.ROLLING_BACK, rollback.waiting(back))
+        return State(phase=RunPhase.ROLLING_BACK, why=rollback.waiting(back))
     waits = _gate(view, now)
     if waits is not None:
-        return State.of(PHASES.get(waits.reason, RunPhase.PROGRESSING), waits)
-    return State.of(RunPhase.PROGRESSING, _waiting(view))
+        return State(phase=PHASES.get(waits.reason, RunPhase.PROGRESSING), why=waits)
+    return State(phase=RunPhase.PROGRESSING, why=_waiting(view))
 
 
 def _gate(view: View, now: datetime) -> Stop | None:
@@ -117,10 +117,7 @@ def _end(view: View) -> State:
         "skipped": [row.name for row in view.rows if row.is_out],
     }
     if not any(groups.values()):
-        return State(phase=RunPhase.SUCCEEDED, reason="Succeeded", message=done)
+        return State(phase=RunPhase.SUCCEEDED, why=Stop(reason="Succeeded", message=done))
     rest = [f"{len(n)} {what}: {phrases.listed(n)}" for what, n in groups.items() if n]
-    return State(
-        phase=RunPhase.SUCCEEDED_WITH_FAILURES,
-        reason="SucceededWithFailures",
-        message=", ".join([done, *rest]),
-    )
+    why = Stop(reason="SucceededWithFailures", message=", ".join([done, *rest]))
+    return State(phase=RunPhase.SUCCEEDED_WITH_FAILURES, why=why)

@@ -28,25 +28,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Where the run stands: its phase, and the one reason with its sentence."""
+    """Where the run stands: its phase, and why nothing more starts now, or ever."""
 
     phase: RunPhase
-    reason: str
-    message: str
-    until: datetime | None = None
-    """When time alone ends it."""
-    unblock: str = ""
-    """What would end it."""
-
-    @classmethod
-    def of(cls, phase: RunPhase, stop: Stop) -> "State":
-        return cls(
-            phase=phase,
-            reason=stop.reason,
-            message=stop.message,
-            until=stop.until,
-            unblock=stop.unblock,
-        )
+    why: Stop
 
 
 def waiting_for(busy: list[Row]) -> Stop:

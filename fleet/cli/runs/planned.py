@@ -16,8 +16,9 @@ from fleet.api.clusterrollout import ClusterRollout
 from fleet.api.fleetrollout import ClusterPhase, Plan, PlannedWave
 from fleet.cli import page, tables
 from fleet.cli.page import Cells
-from fleet.cli.runs import story
+from fleet.cli.runs import asking, story
 from fleet.cli.runs.inputs import Due, Inputs
+from fleet.hub.core.actions import RunPlan, StartCluster
 from fleet.hub.core.member import selection
 from fleet.kit import durations, phrases
 
@@ -78,10 +79,14 @@ def length(plan: Plan, wave: PlannedWave, each: float) -> float:
     return max(rounds, spaced) + wave.soak_seconds
 
 
-def lines(inputs: Inputs, due: Due, width: int | None) -> list[Text]:
-    """The whole answer."""
+def lines(inputs: Inputs, due: Due, first: RunPlan | None, width: int | None) -> list[Text]:
+    """The whole answer; `first` is the planner's look at the run that would begin."""
     guess = estimate(inputs)
-    result = [*_title(inputs, due, width), Text(), *table(due.plan, guess.seconds)]
+    result = [*_title(inputs, due, width)]
+    if first is not None:
+        words = _first(first, f"{inputs.application.name}-{due.number}")
+        result += page.labelled("First", words, width)
+    result += [Text(), *table(due.plan, guess.seconds)]
     result += [Text(), *_takes(due.plan, guess, width)]
     result += page.labelled("Plan", "; ".join(story.rules(due.plan)), width)
     for note in due.plan.notes:
@@ -125,6 +130,23 @@ def _title(inputs: Inputs, due: Due, width: int | None) -> Iterator[Text]:
     waves = "1 wave" if len(due.plan.waves) == 1 else f"{len(due.plan.waves)} waves"
     of = f"{clusters} of {len(due.proposal.chosen)} members go in {waves}"
     yield from page.labelled("Fleet", f"{fleet}: {of}", width)
+
+
+def starting(first: RunPlan) -> list[str]:
+    """Clusters that go at once."""
+    return [str(item.cluster) for item in first.actions if isinstance(item, StartCluster)]
+
+
+def _first(first: RunPlan, run: str) -> str:
+    """Who goes at once, or why nobody does and what would change that."""
+    found = starting(first)
+    if found:
+        verb = "begins" if len(found) == 1 else "begin"
+        return f"{phrases.listed(found, SHOWN)} {verb} at once"
+    status = first.status
+    said, unblock = (asking.spoken(text, run) for text in (status.message, status.unblock))
+    more = "" if unblock in said or status.until is not None else f"; goes on with {unblock}"
+    return f"nobody at once: {said}{more}"
 
 
 def table(plan: Plan, each: float) -> list[Text]:

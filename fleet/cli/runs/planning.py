@@ -1,13 +1,15 @@
 """`fleet plan`: what the hub would do with an Application, before it does it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fleet.cli import options, tables
-from fleet.cli.runs import inputs, place, planned
+from fleet.cli.runs import inputs, place, planned, simulation
 from fleet.cli.screen import Screen
+from fleet.hub.core.actions import RunPlan
+from fleet.telemetry.clock import SystemClock
 
 Files = Annotated[
     list[Path] | None,
@@ -45,9 +47,10 @@ def plan(
     found = inputs.read(asked)
     due = inputs.due(found)
     inputs.prove(found, due)
+    first = simulation.first(found, due, SystemClock().now()) if due.occasion else None
     if output == "table":
         screen = Screen(plain=no_color)
-        screen.show(planned.lines(found, due, screen.width))
+        screen.show(planned.lines(found, due, first, screen.width))
         return
     guess = planned.estimate(found)
     body = {
@@ -56,9 +59,17 @@ def plan(
         "trigger": due.occasion.trigger if due.occasion else None,
         "revision": due.proposal.revision,
         "secondsPerCluster": guess.seconds,
+        "first": _first(first) if first is not None else None,
         "plan": due.plan.manifest(),
     }
     typer.echo(tables.document(body, output), nl=False)
+
+
+def _first(first: RunPlan) -> dict[str, Any]:
+    """The planner's first look, for programs."""
+    status = first.status.manifest()
+    told = {key: status.get(key) for key in ("phase", "reason", "message", "until", "unblock")}
+    return {"clusters": planned.starting(first), **told}
 
 
 COMMANDS = {"plan": plan}

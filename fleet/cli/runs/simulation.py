@@ -26,7 +26,7 @@ from fleet.cli.runs.imitation import Cast, Habits
 from fleet.cli.runs.inputs import Due, Inputs
 from fleet.errors import UserError
 from fleet.hub.core import phases
-from fleet.hub.core.actions import StartCluster
+from fleet.hub.core.actions import RunPlan, StartCluster
 from fleet.hub.core.observed import HookAnswer, RunObserved
 from fleet.hub.core.run import plan
 
@@ -102,6 +102,12 @@ class Stage:
     def tell(self, reason: str, message: str) -> None:
         after = self.now - self.begin
         self.told.append(Happening(after=after, reason=reason, message=message))
+
+
+def first(inputs: Inputs, due: Due, now: datetime) -> RunPlan:
+    """What the planner does in its first look at the run: who goes at once, or why nobody does."""
+    stage = _stage(inputs, due, Script(habits=Habits(each=0.0)), now)
+    return plan.next(stage.run, _seen(stage), now)
 
 
 def play(inputs: Inputs, due: Due, script: Script, begin: datetime) -> Tale:
@@ -191,9 +197,9 @@ def _happen(stage: Stage) -> None:
             stage.tell("Done", f"{name} is done")
 
 
-def _look(stage: Stage) -> bool:
-    """One look of the hub; whether there is more to do at this moment."""
-    observed = RunObserved(
+def _seen(stage: Stage) -> RunObserved:
+    """The world as the hub sees it."""
+    return RunObserved(
         members={ClusterName(name): one for name, one in stage.cast.members.items()},
         clusters={ClusterName(name): one for name, one in stage.cast.items.items()},
         newest=stage.run.spec.number,
@@ -204,7 +210,11 @@ def _look(stage: Stage) -> bool:
         fleet=stage.chosen,
         paused=stage.paused,
     )
-    decided = plan.next(stage.run, observed, stage.now)
+
+
+def _look(stage: Stage) -> bool:
+    """One look of the hub; whether there is more to do at this moment."""
+    decided = plan.next(stage.run, _seen(stage), stage.now)
     for ask in decided.asks:
         answer = HookAnswer(yes=True, message="it answered 200", at=stage.now)
         stage.answers[f"{ask.wave}/{ask.gate}"] = answer

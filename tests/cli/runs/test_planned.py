@@ -1,11 +1,13 @@
 """What `fleet plan` says is what the hub does; and what it says of those who are left out."""
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fleet.cli.runs import inputs, planned
+from fleet.cli.runs import inputs, planned, simulation
 from fleet.hub.core.actions import CreateRun
 from fleet.hub.core.application import decision
 from tests.cli.rollouts.test_pictures import on_paper
@@ -75,7 +77,7 @@ def test_nothing_is_due_where_the_newest_run_serves() -> None:
     found = scenes.known(scenes.succeeded())
     due = inputs.due(found)
     assert due.occasion is None
-    text = on_paper(planned.lines(found, due, None), None)
+    text = on_paper(planned.lines(found, due, None, None), None)
     assert "nothing would begin: checkout-1 delivers this already (Succeeded)" in text
 
 
@@ -103,8 +105,57 @@ def test_a_plan_is_as_it_was_read(
 ) -> None:
     found = scenes.known(scene())
     due = inputs.due(found)
-    text = on_paper(planned.lines(found, due, width), width)
+    text = on_paper(planned.lines(found, due, simulation.first(found, due, NOON), width), width)
     golden.check(FOLDER / f"{name}.txt", scenes.lasting(text, revision=due.proposal.revision))
+
+
+def gated(gate: dict[str, object]) -> World:
+    """With a gate before the first wave."""
+    waves = [{**scenes.WAVE, "before": [gate]}, scenes.REST]
+    return world.new("a", "b", "c", labels={"a": "canary"}, waves=waves)
+
+
+FIRST = [
+    pytest.param(first(), "a begins at once", id="the first wave"),
+    pytest.param(
+        world.new("a", "b", "c", maxConcurrency=2), "a, b begin at once", id="as slots reach"
+    ),
+    pytest.param(world.lose(first(), "a"), "b begins at once", id="who is away is put off"),
+    pytest.param(
+        world.lose(scenes.new(unavailableClusters={"policy": "Block"}), "a"),
+        "nobody at once: a cannot be reached and blocks: connection refused; counts as failed at "
+        "14:00:00Z",
+        id="who is away blocks",
+    ),
+    pytest.param(
+        gated({"approval": {}}),
+        "nobody at once: wave canary waits for an approval: fleet approve checkout-1 --wave canary "
+        "--plan DIGEST",
+        id="an approval",
+    ),
+    pytest.param(
+        gated({"schedule": {"cron": "0 3 * * *", "duration": "1h"}}),
+        "nobody at once: wave canary waits for its window, which opens at Sat 2026-11-21 03:00Z",
+        id="a window",
+    ),
+    pytest.param(
+        scenes.new(paused=True),
+        "nobody at once: paused by deliveryPolicy.paused; goes on with deliveryPolicy.paused: "
+        "false",
+        id="a pause",
+    ),
+]
+
+
+@pytest.mark.parametrize(("here", "words"), FIRST)
+def test_who_goes_first_is_what_the_planner_says(here: World, words: str) -> None:
+    found = scenes.known(here)
+    due = inputs.due(found)
+    told = simulation.first(found, due, NOON)
+    lines = on_paper(planned.lines(found, due, told, None), None).splitlines()
+    (line,) = (line for line in lines if line.startswith("First "))
+    said = re.sub(r"--plan [0-9a-f]{8}$", "--plan DIGEST", line.removeprefix("First").strip())
+    assert said == words
 
 
 def test_a_run_that_went_through_no_pauses_says_nothing_of_the_next() -> None:
@@ -155,16 +206,13 @@ def test_files_alone_are_enough(tmp_path: Path) -> None:
     members = tmp_path / "members.yaml"
     rings = {"alpha": "canary", "beta": "rest", "gamma": "rest"}
     members.write_text("---".join(FILE % each for each in rings.items()))
-    done = fleet(
-        "plan",
-        "-f",
-        str(EXAMPLES / "application.yaml"),
-        "-f",
-        str(EXAMPLES / "fleet.yaml"),
-        "-f",
-        str(members),
-    )
+    given = (EXAMPLES / "application.yaml", EXAMPLES / "fleet.yaml", members)
+    asked = ["plan", *(word for file in given for word in ("-f", str(file)))]
+    done = fleet(*asked)
     assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(fleet(*asked, "-o", "json").stdout)["first"]
+    assert told["clusters"] == ["alpha"]
+    assert (told["phase"], told["reason"]) == ("Progressing", "WaitingForClusters")
     assert "checkout-1 would begin: SpecChanged" in done.stdout
     assert "production: 3 of 3 members go in 2 waves" in done.stdout
 

@@ -201,11 +201,12 @@ class Client(Transport):
         timeout: int = 300,  # noqa: ASYNC109 - the server's `timeoutSeconds`
         opened: Callable[[], None] = _nothing,
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Raw events after `version`, bookmarks included, until the server ends the watch.
+        """Raw events after `version`, bookmarks included, until the server ends the watch or has
+        been silent for 75 s.
 
         `opened` is called once the server has begun to answer: a quiet watch has no other sign.
-        Raises Gone when `version` is too old and Unreachable when the stream breaks or is silent
-        for 75 s. Close it (`contextlib.aclosing`) when leaving early.
+        Raises Gone when `version` is too old and Unreachable when the stream breaks. Close it
+        (`contextlib.aclosing`) when leaving early.
         """
         path = _path(resource, namespace)
         params = _selectors(selector, field_selector) | {

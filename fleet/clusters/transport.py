@@ -176,7 +176,8 @@ class Transport:
     async def stream(
         self, path: str, params: Params, opened: Callable[[], None]
     ) -> AsyncGenerator[bytes, None]:
-        """The lines of a watch, until the server ends it; takes none of the `inflight` places."""
+        """The lines of a watch, until the server ends it or is silent for 75 s; takes none of the
+        `inflight` places."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
         await self.turn()
         async with contextlib.AsyncExitStack() as stack:
@@ -197,6 +198,10 @@ class Transport:
             try:
                 async for line in self._lines(answer.content, silence.heard):
                     yield line
+            except TimeoutError:
+                # Not even a bookmark: a server sends none where nothing has moved since the watch
+                # began. Whether it lives is found out by the next watch, on a new connection.
+                return
             except errors.TRANSPORT as error:
                 # A stream that breaks is no verdict on the server; reconnecting gives one.
                 raise self._unreachable(error, SILENCE_SECONDS) from None

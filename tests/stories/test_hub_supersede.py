@@ -1,5 +1,7 @@
 """A newer revision takes over, whatever the older one was doing."""
 
+from dataclasses import replace
+
 import pytest
 
 from fleet.api.fleetrollout import RunPhase
@@ -63,3 +65,19 @@ def test_an_aborted_run_leaves_the_fleet_where_it_was() -> None:
     assert done.run.status.phase is RunPhase.ABORTED
     assert [done.image(name) for name in "ab"] == ["shop:v1"] * 2
     assert not active(done)
+    status = done.run.status
+    told = [(item.name, item.phase, item.message) for item in status.clusters]
+    assert told == [("a", "RolledBack", "is back"), ("b", "RolledBack", "is back")]
+    assert (status.counts.rolled_back, status.display.traffic) == (2, "0%")
+    assert [item.reason for item in status.history].count("Aborted") == 1
+
+
+def test_who_was_in_flight_is_shown_on_its_way_home_when_a_run_is_given_up() -> None:
+    start = world.settle(world.new("a", "b", **TWO))
+    going = world.tick(world.tick(world.deliver(start, "shop:v2", **TWO)))
+    given_up = world.tick(replace(going, request="abort/1")).run
+    assert given_up.status.phase is RunPhase.ABORTED
+    told = [(item.name, item.phase, item.message) for item in given_up.status.clusters]
+    home = "goes back to checkout-1"
+    assert told == [("a", "RollingBack", home), ("b", "RollingBack", home)]
+    assert (given_up.status.counts.in_flight, given_up.status.display.traffic) == (2, "0%")

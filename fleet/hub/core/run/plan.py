@@ -48,6 +48,9 @@ STARTS = 100
 """Clusters that begin in one look. The next one sees what has become of the world meanwhile: where
 a thousand may go at once, a failure of the first stops nine hundred."""
 
+ON_THE_WAY_HOME = frozenset({ClusterPhase.ROLLING_BACK, ClusterPhase.UNREACHABLE})
+"""How those stand who were sent home by a run that was given up, until they are there."""
+
 
 def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     """What the run does now, what it reports, and when to look again."""
@@ -60,11 +63,12 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     status = answer.status if answer else before
     told = (*lapsed, *news, *(((answer.reason, answer.message),) if answer else ()))
     if status.phase in phases.ENDS and status.finished_at is not None:
-        return _ended(run, status, told, now)
+        return _ended(run, status, () if observed.newest > run.spec.number else looked, told, now)
     closing = _closing(run, observed, answer)
     if closing is not None:
         view = View(run=run.name, plan=run.spec.plan, rows=looked, status=status, observed=observed)
-        return _report(run, view, closing, rollback.closing(run, view, now), told, now)
+        way = rollback.closing(run, view, now)
+        return _report(run, way.view, closing, way.actions, told, now)
     if status.undo is not None and status.undo.fleet:
         return _back(run, status, observed, told, now)
     view = walk.walk(run, status, observed, now, looked if status is before else ())
@@ -118,9 +122,14 @@ def _asks(view: View, state: State, now: datetime) -> tuple[AskHook, ...]:
 
 
 def _ended(
-    run: FleetRollout, status: FleetRolloutStatus, told: Sequence[Told], now: datetime
+    run: FleetRollout,
+    status: FleetRolloutStatus,
+    rows: Sequence[Row],
+    told: Sequence[Told],
+    now: datetime,
 ) -> RunPlan:
-    """A run that is over stays as it is; it only answers requests, and passes on a live weight."""
+    """A run that is over stays as it is; it only answers requests, passes on a live weight, and
+    tells how those get back who were in flight when it was given up."""
     history = story.history(run.status, told, now)
     after = run.status.model_copy(
         update={
@@ -132,6 +141,9 @@ def _ended(
             "history": history,
         }
     )
+    open_ = {item.name for item in after.clusters if item.phase in ON_THE_WAY_HOME}
+    if after.phase is RunPhase.ABORTED and any(row.sent_back and row.name in open_ for row in rows):
+        after = after.model_copy(update=report.numbers(run, after, rows, after.wave))
     return RunPlan(status=after, events=story.events(told))
 
 

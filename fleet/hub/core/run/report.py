@@ -6,6 +6,7 @@ never written.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from fleet.api import FleetRollout, conditions
 from fleet.api.conditions import Condition
@@ -13,6 +14,7 @@ from fleet.api.fleetrollout import FleetRolloutStatus, RunPhase, WavePhase
 from fleet.hub.core import phases
 from fleet.hub.core.run import aggregate, gates, story, waits, walk
 from fleet.hub.core.run.gates import View
+from fleet.hub.core.run.row import Row
 from fleet.hub.core.run.stops import State
 from fleet.hub.core.run.story import Told
 from fleet.kit import phrases
@@ -30,8 +32,7 @@ def status(
 ) -> tuple[FleetRolloutStatus, tuple[Told, ...]]:
     """The whole next status, and all that is to be told of the way there."""
     before = run.status
-    rows = view.rows
-    shown, omitted = aggregate.listed(rows, aggregate.room(view.status))
+    rows, wave = view.rows, _wave(view)
     ended = state.phase in phases.ENDS
     begun = [item.started_at for item in view.status.waves if item.started_at]
     after = view.status.model_copy(
@@ -43,20 +44,30 @@ def status(
             "since": before.since if _is_same(before, state) else now,
             "until": state.why.until,
             "unblock": state.why.unblock,
-            "wave": _wave(view),
-            "counts": aggregate.counts(rows),
-            "waves": aggregate.waves(view.status.waves, rows),
-            "clusters": shown,
-            "clusters_omitted": omitted,
-            "display": aggregate.display(run.spec, rows, _wave(view)),
+            "wave": wave,
+            **numbers(run, view.status, rows, wave),
             "started_at": before.started_at or min(begun, default=None),
             "finished_at": (view.status.finished_at or now) if ended else None,
             "next_check": None if ended else recheck(view, state, now),
             "conditions": _conditions(before, state, run.metadata.generation, now),
         }
     )
-    news = (*told, *story.tell(before, after, view.plan, rows))
+    news = tuple(dict.fromkeys((*told, *story.tell(before, after, view.plan, rows))))
     return after.model_copy(update={"history": story.history(before, news, now)}), news
+
+
+def numbers(
+    run: FleetRollout, before: FleetRolloutStatus, rows: Sequence[Row], wave: str
+) -> dict[str, Any]:
+    """Where each cluster stands, alone and counted, as fields of the status."""
+    shown, omitted = aggregate.listed(rows, aggregate.room(before))
+    return {
+        "counts": aggregate.counts(rows),
+        "waves": aggregate.waves(before.waves, rows),
+        "clusters": shown,
+        "clusters_omitted": omitted,
+        "display": aggregate.display(run.spec, rows, wave),
+    }
 
 
 def _is_same(before: FleetRolloutStatus, state: State) -> bool:

@@ -58,7 +58,7 @@ def now_back(run: FleetRollout, view: View, now: datetime) -> Way:
     meant = [row for row in reversed(view.rows) if row.mine and is_meant(view.status.undo, row)]
     free = run.spec.plan.rollback_concurrency - sum(row.is_going_back for row in view.rows)
     actions: list[StartCluster | HoldCluster] = []
-    sent: dict[str, Row] = {}
+    gone: dict[str, Row] = {}
     for row in meant:
         answers = view.observed.members[row.name].reachable
         if row.home is None:
@@ -70,12 +70,24 @@ def now_back(run: FleetRollout, view: View, now: datetime) -> Way:
         free -= row.is_updated and answers
         want = homeward(run, row, row.home, view, now)
         actions.append(StartCluster(cluster=row.name, want=want))
-        phase = ClusterPhase.ROLLING_BACK if answers else ClusterPhase.UNREACHABLE
-        sent[row.name] = replace(
-            row, phase=phase, mine=False, sent_back=True, counted=False, weight=0, held=""
-        )
-    rows = tuple(sent.get(row.name, row) for row in view.rows)
+        gone[row.name] = sent(row, row.home, answers=answers)
+    rows = tuple(gone.get(row.name, row) for row in view.rows)
     return Way(actions=tuple(actions), view=replace(view, rows=rows))
+
+
+def sent(row: Row, home: LastGood, *, answers: bool) -> Row:
+    """The cluster as it stands from the moment on when it is sent home."""
+    return replace(
+        row,
+        phase=ClusterPhase.ROLLING_BACK if answers else ClusterPhase.UNREACHABLE,
+        message=f"goes back to {home.run}{'' if answers else ' on its return'}",
+        step="",
+        mine=False,
+        sent_back=True,
+        counted=False,
+        weight=0,
+        held="",
+    )
 
 
 def left(view: View) -> tuple[Row, ...]:
@@ -131,16 +143,28 @@ def _told(rows: Sequence[Row]) -> str:
     return "; ".join(parts)
 
 
-def closing(run: FleetRollout, view: View, now: datetime) -> tuple[StartCluster, ...]:
+def closing(run: FleetRollout, view: View, now: datetime) -> Way:
     """A run that gives way, or is given up: those in flight return to what last ran well there; who
     never had that stays, and who had run this very revision well."""
     observed: RunObserved = view.observed
     if observed.deleting:
-        return ()
-    return tuple(
-        StartCluster(cluster=row.name, want=homeward(run, row, row.home, view, now))
+        return Way(actions=(), view=view)
+    homes = {
+        row.name: row.home
         for row in view.rows
         if row.is_running
         and row.home is not None
         and row.home == observed.clusters[row.name].status.last_good
+    }
+    rows = tuple(
+        sent(row, home, answers=observed.members[row.name].reachable)
+        if (home := homes.get(row.name))
+        else row
+        for row in view.rows
     )
+    actions = tuple(
+        StartCluster(cluster=row.name, want=homeward(run, row, home, view, now))
+        for row in view.rows
+        if (home := homes.get(row.name))
+    )
+    return Way(actions=actions, view=replace(view, rows=rows))

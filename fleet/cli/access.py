@@ -109,7 +109,7 @@ class Access:
         """
         request = self._api.param_serialize(
             method,
-            path,
+            _checked(path),
             query_params=list((query or {}).items()),
             header_params={"Accept": _JSON, "Content-Type": content_type},
             body=body,
@@ -137,7 +137,7 @@ class Access:
         query = {**query, "watch": "true", "timeoutSeconds": str(WATCH_SECONDS)}
         request = self._api.param_serialize(
             "GET",
-            path,
+            _checked(path),
             query_params=list(query.items()),
             header_params={"Accept": _JSON},
             auth_settings=["BearerToken"],
@@ -151,6 +151,8 @@ class Access:
 
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> dict[str, Any]:
         """The object; NotFound when it is not there."""
+        if not name:
+            raise errors.UserError("Usage", f"the name of the {resource.kind} is empty: write one")
         found: dict[str, Any] = self.request("GET", resource.path(namespace, name))
         return found
 
@@ -320,6 +322,16 @@ def in_memory(kubeconfig: str, *, role: str) -> Access:
         yaml.safe_load(kubeconfig), client_configuration=chosen
     )
     return Access(kubernetes_client.ApiClient(chosen), role)
+
+
+def _checked(path: str) -> str:
+    """`path`, unless a name in it would lead elsewhere: a server tidies up before it looks. Raises
+    UserError that says which one."""
+    for part in path.split("/"):
+        if part in (".", "..") or set(part) & set("%?#"):
+            text = f"{part} cannot be a name: write that of an object, or of a namespace"
+            raise errors.UserError("Usage", text)
+    return path
 
 
 def _is_as_wanted(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

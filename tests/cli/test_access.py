@@ -10,6 +10,7 @@ import yaml
 from kubernetes import client
 
 from fleet import errors
+from fleet.api import names
 from fleet.cli import access
 from fleet.cli.access import Access
 
@@ -39,6 +40,27 @@ def test_a_cluster_that_does_not_know_our_kinds_is_no_hub() -> None:
 )
 def test_what_else_is_missing_may_be_looked_for(role: str, body: bytes) -> None:
     assert isinstance(refusal(role, 404, body), errors.NotFound)
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace", "words"),
+    [
+        pytest.param("..", "shop", ".. cannot be a name", id="the folder above"),
+        pytest.param(".", "shop", ". cannot be a name", id="this folder"),
+        pytest.param("..", None, ".. cannot be a name", id="without a namespace"),
+        pytest.param("a?watch=1", "shop", "a?watch=1 cannot be a name", id="a question"),
+        pytest.param("a%2fb", "shop", "a%2fb cannot be a name", id="a slash in disguise"),
+        pytest.param("checkout", "..", ".. cannot be a name", id="a namespace"),
+        pytest.param("", "shop", "the name of the Application is empty: write one", id="nothing"),
+    ],
+)
+def test_what_leads_elsewhere_is_no_name(name: str, namespace: str | None, words: str) -> None:
+    """Nobody is asked."""
+    settings = client.Configuration(host="https://hub.example.com")
+    with client.ApiClient(settings) as api, pytest.raises(errors.UserError) as caught:
+        Access(api, "hub").find(names.APPLICATIONS, name, namespace)
+    assert str(caught.value).startswith(words)
+    assert caught.value.reason == "Usage"
 
 
 def kubeconfig(**cluster: str) -> bytes:

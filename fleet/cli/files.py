@@ -16,6 +16,8 @@ from fleet.kit import documents
 STDIN = "-"
 ENDINGS = (".yaml", ".yml")
 NOT_TEXT = "is no text in UTF-8: save it as such"
+UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
+"""What `text` and `documents.every` raise."""
 
 
 def found(names: Sequence[str | Path]) -> Iterator[tuple[str, bytes]]:
@@ -44,6 +46,14 @@ def text(content: bytes) -> str:
         raise ValueError(NOT_TEXT) from None
 
 
+def fault(error: Exception) -> str:
+    """What is wrong with a file that could not be read for one of `UNREADABLE`, in a sentence."""
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    said = " ".join(str(error).split())
+    return said if said == NOT_TEXT else f"is no YAML: {said}"
+
+
 def read(names: Sequence[str | Path]) -> list[tuple[str, Any]]:
     """The documents of all files, those inside of a List too, each with the name of its file; empty
     ones are left out. Raises UserError that names the file."""
@@ -51,11 +61,8 @@ def read(names: Sequence[str | Path]) -> list[tuple[str, Any]]:
     for name, content in found(names):
         try:
             given = [item for item in documents.every(text(content)) if item]
-        except (yaml.YAMLError, ValueError) as error:
-            said = " ".join(str(error).split())
-            raise UserError("InvalidSpec", f"{name}: not YAML: {said}") from None
-        except RecursionError:
-            raise UserError("InvalidSpec", f"{name}: is nested too deeply") from None
+        except UNREADABLE as error:
+            raise UserError("InvalidSpec", f"{name}: {fault(error)}") from None
         result += [(name, item) for document in given for item in inside(document)]
     return result
 

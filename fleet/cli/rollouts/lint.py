@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.text import Text
 
 from fleet.api import names
@@ -17,6 +16,7 @@ from fleet.api.structure import Problem
 from fleet.cli import codes, files, options, page, tables
 from fleet.cli.screen import Screen
 from fleet.cli.tables import Tone
+from fleet.errors import UserError
 from fleet.kit import documents
 from fleet.kulta.core.feedback import linting
 
@@ -42,15 +42,17 @@ def lint(
     output: Annotated[str, options.forms("table", "json", "yaml")] = "table",
     no_color: options.NoColor = False,
 ) -> None:
-    """Say everything that is wrong with the Rollouts in files; exit with 1 if anything is."""
+    """Say everything that is wrong with the Rollouts in files; exit with 1 if anything is, or if
+    they hold no Rollout."""
     tables.check(output, ("table", "json", "yaml"))
     found = [item for name, content in files.found(given) for item in read(name, content)]
     if output == "table":
         Screen(plain=no_color).show(lines(found))
     else:
         typer.echo(tables.document(listed(found), output), nl=False)
-    if not any(not item.passed_over for item in found):
-        typer.echo(f"no Rollout of {names.ROLLOUTS.api_version} in the files", err=True)
+    if all(item.passed_over for item in found):
+        what = f"no Rollout of {names.ROLLOUTS.api_version} in the files"
+        raise UserError("NotFound", f"{what}: nothing was checked")
     if any(item.problems for item in found):
         raise typer.Exit(codes.FAILED)
 
@@ -63,12 +65,8 @@ def read(name: str, content: bytes) -> Iterator[Document]:
             for item in files.inside(found):
                 number += 1
                 yield _document(name, number, item)
-    except (yaml.YAMLError, ValueError) as error:
-        said = " ".join(str(error).split())
-        problem = Problem(path="", text=f"is no YAML: {said}")
-        yield Document(file=name, number=number + 1, title="document", problems=(problem,))
-    except RecursionError:
-        problem = Problem(path="", text="is nested too deeply")
+    except files.UNREADABLE as error:
+        problem = Problem(path="", text=files.fault(error))
         yield Document(file=name, number=number + 1, title="document", problems=(problem,))
 
 

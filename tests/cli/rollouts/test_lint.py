@@ -10,6 +10,7 @@ from tests.readme import ROOT
 from tests.shell import fleet
 
 GOOD = (ROOT / "examples/valid/rollout-canary.yaml").read_text()
+NOTHING = "NotFound: no Rollout of kulta.io/v1beta1 in the files: nothing was checked\n"
 BAD = GOOD.replace("setWeight: 20", "setWeight: 120")
 
 
@@ -51,7 +52,7 @@ def test_programs_get_paths_and_messages(file: Path) -> None:
         pytest.param("[" * 5_000, "is nested too deeply", id="nesting without end"),
         pytest.param("kind: Rollout", "apiVersion must be kulta.io/v1beta1", id="hardly anything"),
         pytest.param(
-            "kind: Röllout", "is no text in UTF-8: save it as such", id="another encoding"
+            "kind: Röllout", "     is no text in UTF-8: save it as such", id="another encoding"
         ),
     ],
 )
@@ -77,19 +78,23 @@ def test_no_such_file_is_a_mistake_of_use() -> None:
 def test_a_list_of_nothing_holds_nothing(file: Path, items: str) -> None:
     file.write_text(f"kind: List\nitems: {items}")
     done = fleet("rollout", "lint", "-f", str(file))
-    assert (done.returncode, done.stderr) == (
-        0,
-        "no Rollout of kulta.io/v1beta1 in the files\n",
-    )
+    assert (done.returncode, done.stderr) == (1, NOTHING)
+
+
+@pytest.mark.parametrize("text", ["", "---\n", "# nothing yet\n"])
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_check_of_nothing_is_no_good_check(file: Path, text: str, form: str) -> None:
+    """What checks every change would go on being green when the file moves away."""
+    file.write_text(text)
+    done = fleet("rollout", "lint", "-f", str(file), "-o", form)
+    assert (done.returncode, done.stderr) == (1, NOTHING)
 
 
 def test_a_rollout_of_another_kind_is_not_taken_for_one_of_ours(file: Path) -> None:
     file.write_text(GOOD.replace("kulta.io/v1beta1", "argoproj.io/v1alpha1"))
     done = fleet("rollout", "lint", "-f", str(file))
-    assert (done.returncode, done.stdout) == (
-        0,
-        f"○ {file}#1  Rollout of argoproj.io: passed over\n",
-    )
+    assert done.stdout == f"○ {file}#1  Rollout of argoproj.io: passed over\n"
+    assert (done.returncode, done.stderr) == (1, NOTHING)
     done = fleet("rollout", "explain", "-f", str(file))
     assert (done.returncode, done.stderr) == (
         1,

@@ -121,6 +121,9 @@ def test_whatever_happens_it_comes_to_rest_and_ends(
     if world.status.phase is Phase.PREVIEW:
         assert after is None or world.status.pause_requested
         world.annotate("promote")
+    elif world.status.phase is Phase.PAUSED:  # as asked, after pods were scaled to nothing
+        assert world.status.pause_requested
+        world.annotate("resume")
     world.settle()
     search.reach(search.lived(world) | {event for _, event in events} | ({DIES} if dies else set()))
     assert world.status.phase in (Phase.COMPLETED, Phase.FAILED)

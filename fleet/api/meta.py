@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from fleet.api import rules, sentences
+from fleet.api import elsewhere, rules, sentences
 from fleet.api.rules import Rule
 from fleet.errors import UserError
 from fleet.kit import durations
@@ -200,7 +200,8 @@ def _joint(text: str) -> str:
 def _explain(item: ErrorDetails) -> str:
     kind = item["type"]
     if kind in _SAID:
-        return _SAID[kind]
+        known = elsewhere.words(_path(item["loc"])) if kind == "extra_forbidden" else ""
+        return f"{_SAID[kind]}; {known}" if known else _SAID[kind]
     value = repr(item["input"])
     shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
     if kind == "string_pattern_mismatch" and item["ctx"]["pattern"] == durations.PATTERN:

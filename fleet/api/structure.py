@@ -11,10 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fleet.api import elsewhere, rules
+
 Schema = Mapping[str, Any]
 
 SHOWN = 60
 """Longest part of a wrong value that a message repeats."""
+FEW = 2
+"""Most fields of an object that a message names."""
 TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "object": ((dict,), "must be an object"),
     "array": ((list,), "must be a list"),
@@ -49,7 +53,7 @@ def problems(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
     kinds, words = TYPES.get(schema.get("type", ""), ((), ""))
     is_bool = isinstance(value, bool)
     if kinds and (not isinstance(value, kinds) or (is_bool and bool not in kinds)):
-        yield _problem(path, words, value)
+        yield _problem(path, f"{words}{_inside(schema)}", value, _rule(schema))
         return
     if "enum" in schema and value not in schema["enum"]:
         yield _problem(path, f"must be one of {', '.join(map(str, schema['enum']))}", value)
@@ -110,8 +114,22 @@ def _object(schema: Schema, value: Mapping[str, Any], path: str) -> Iterator[Pro
             yield from problems(inner, item, where)
 
 
+def _inside(schema: Schema) -> str:
+    """What an object of few fields holds, for who wrote its one value instead."""
+    known = tuple(schema.get("properties", ()))
+    return f" with {' and '.join(known)}" if 0 < len(known) <= FEW else ""
+
+
+def _rule(schema: Schema) -> str:
+    """What to write for a text of a certain form, such as a duration."""
+    found = schema.get(rules.VALIDATIONS, ()) if schema.get("type") == "string" else ()
+    return f": {found[0]['message']}" if found else ""
+
+
 def unknown(path: str, key: str, known: Sequence[str]) -> Problem:
     """A field that there is not, with the one that was meant, perhaps."""
+    if said := elsewhere.words(path):
+        return Problem(path=path, text=f": unknown field; {said}")
     close = difflib.get_close_matches(key, known, 1) or [
         name for name in known if name.lower() == key.lower()
     ]
@@ -138,9 +156,9 @@ def _default(items: Schema, key: str) -> Any:
     return items.get("properties", {}).get(key, {}).get("default", "")
 
 
-def _problem(path: str, words: str, value: Any) -> Problem:
+def _problem(path: str, words: str, value: Any, more: str = "") -> Problem:
     if value is None:
         return Problem(path=path, text=words)
     shown = repr(value)
     shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
-    return Problem(path=path, text=f"{words} (is {shown})")
+    return Problem(path=path, text=f"{words} (is {shown}){more}")

@@ -93,7 +93,7 @@ def steps(spec: dict[str, Any]) -> list[dict[str, Any]]:
         ),
         pytest.param(
             lambda spec: steps(spec)[2].update(weight=1),
-            "spec.strategy.canary.steps[2].weight: unknown field",
+            "spec.strategy.canary.steps[2].weight: unknown field; write setWeight",
             id="unknown field in a list",
         ),
         pytest.param(

@@ -34,6 +34,14 @@ BAD = [
     pytest.param({"type": "boolean"}, "yes", "spec.x must be true or false (is 'yes')", id="yes"),
     pytest.param({"type": "array"}, {}, "spec.x must be a list (is {})", id="no list"),
     pytest.param(fields(), [], "spec.x must be an object (is [])", id="no object"),
+    pytest.param(
+        fields(duration={}), "5m", "spec.x must be an object with duration (is '5m')",
+        id="the one value of an object",
+    ),
+    pytest.param(
+        {"type": "string", "x-kubernetes-validations": [{"rule": "", "message": "write 5m"}]}, 300,
+        "spec.x must be a text: put it into quotes (is 300): write 5m", id="a number for a form",
+    ),
     pytest.param({"type": "integer", "minimum": 1}, 0, "spec.x must be >= 1 (is 0)", id="too low"),
     pytest.param({"type": "integer", "maximum": 1}, 2, "spec.x must be <= 1 (is 2)", id="too high"),
     pytest.param(

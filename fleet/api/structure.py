@@ -40,7 +40,7 @@ class Problem:
     """Whether an API server and the engine take it all the same."""
 
     def __str__(self) -> str:
-        joint = "" if self.text.startswith(":") else " "
+        joint = "" if self.text.startswith(":") or not self.path else " "
         return f"{self.path}{joint}{self.text}"
 
 

@@ -50,7 +50,7 @@ def fault(error: Exception) -> str:
     """What is wrong with a file that could not be read for one of `UNREADABLE`, in a sentence."""
     if isinstance(error, RecursionError):
         return "is nested too deeply"
-    said = " ".join(str(error).split())
+    said = documents.fault(error)
     return said if said == NOT_TEXT else f"is no YAML: {said}"
 
 
@@ -60,7 +60,7 @@ def read(names: Sequence[str | Path]) -> list[tuple[str, Any]]:
     result = []
     for name, content in found(names):
         try:
-            given = [item for item in documents.every(text(content)) if item]
+            given = [item for item in documents.every(text(content), once=True) if item]
         except UNREADABLE as error:
             raise UserError("InvalidSpec", f"{name}: {fault(error)}") from None
         result += [(name, item) for document in given for item in inside(document)]

@@ -12,22 +12,70 @@ from typing import Any
 import yaml
 from yaml.error import MarkedYAMLError
 from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from yaml.nodes import MappingNode, ScalarNode
 
 DEEPEST = 100
 """Levels of nesting; objects of Kubernetes have a dozen."""
 HARMLESS = 1_000
 """Levels that the stack of every thread holds many times over."""
+TWICE = "a key comes twice: keep one"
+WITHIN = "while parsing a "
+"""How libyaml begins to tell what it was at."""
+ODD = "found character that cannot start any token"
+PERHAPS = ": a tab where blanks belong, or a text that needs quotes"
+"""What libyaml says of either, and what it does not."""
 
 
-def every(text: str, *, aliases: bool = True) -> Iterator[Any]:
+class _Once(yaml.CSafeLoader):
+    """Refuses a key that comes twice in one mapping, of which the last would count in silence."""
+
+    def construct_document(self, node: Any) -> Any:
+        _each_once(node)
+        return super().construct_document(node)
+
+
+def _each_once(root: Any) -> None:
+    """Looks before anchors are merged, after which a key may well come twice."""
+    left, seen = [root], set[int]()
+    while left:
+        node = left.pop()
+        if id(node) in seen or isinstance(node, ScalarNode):
+            continue
+        seen.add(id(node))
+        if not isinstance(node, MappingNode):
+            left += node.value
+            continue
+        known = set[tuple[str, str]]()
+        for key, item in node.value:
+            left.append(item)
+            mark = (key.tag, key.value) if isinstance(key, ScalarNode) else (key.tag, str(id(key)))
+            if mark in known:
+                raise MarkedYAMLError(problem=TWICE, problem_mark=key.start_mark)
+            known.add(mark)
+
+
+def every(text: str, *, aliases: bool = True, once: bool = False) -> Iterator[Any]:
     """The documents of `text`, empty ones as None, each when it is asked for.
 
-    Raises yaml.YAMLError for what is no YAML and for aliases where they are not allowed,
+    Raises yaml.YAMLError for what is no YAML, for aliases where they are not allowed, and with
+    `once` for a key that comes twice,
     RecursionError for what is nested too deeply, and ValueError for a scalar that is none, such as
     the 31st of February.
     """
     _look(text, aliases=aliases)
-    return yaml.load_all(text, Loader=yaml.CSafeLoader)
+    return yaml.load_all(text, Loader=_Once if once else yaml.CSafeLoader)
+
+
+def fault(error: Exception) -> str:
+    """What is wrong and where, in one line: `line 7, column 3: a key comes twice: keep one`."""
+    if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    said = error.problem or "it cannot be read"
+    around, place = error.context_mark, error.problem_mark
+    if around is not None and (error.context or "").startswith(WITHIN):
+        said += f", in the {(error.context or '')[len(WITHIN) :]} of line {around.line + 1}"
+    hint = PERHAPS if said == ODD else ""
+    return f"line {place.line + 1}, column {place.column + 1}: {said}{hint}"
 
 
 def one(text: str) -> Any:

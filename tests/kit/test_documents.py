@@ -72,3 +72,35 @@ def test_aliases_are_read_where_they_are_allowed(text: str, is_one: bool) -> Non
 def test_what_is_no_document_is_refused(text: str) -> None:
     with pytest.raises(yaml.YAMLError):
         documents.one(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("a: 1\nb: 2\na: 3\n", "line 3, column 1: a key comes twice: keep one",
+                     id="a key"),
+        pytest.param("a: 1\n---\n- {b: {c: 1, c: 2}}\n",
+                     "line 3, column 14: a key comes twice: keep one", id="one further in"),
+        pytest.param("a:\n\tb: 1\n",
+                     f"line 2, column 1: {documents.ODD}{documents.PERHAPS}", id="a tab"),
+        pytest.param("a: b: c", "line 1, column 5: mapping values are not allowed in this context",
+                     id="two colons"),
+        pytest.param("a:\n  b: 1\n c: 2\n",
+                     "line 3, column 2: did not find expected key, in the block mapping of line 1",
+                     id="half an indentation"),
+        pytest.param("a: 2026-02-31", "day is out of range for month", id="no place is known"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_file_of_a_person_is_told_in_a_line(text: str, said: str) -> None:
+    with pytest.raises((yaml.YAMLError, ValueError)) as refusal:
+        list(documents.every(text, once=True))
+    assert documents.fault(refusal.value) == said
+
+
+def test_what_is_merged_may_come_twice() -> None:
+    text = "x: &x {b: 1}\ny: &y\n  <<: *x\n  b: 2\nz: {<<: *y, b: 3}\n"
+    assert list(documents.every(text, once=True)) == list(documents.every(text))
+
+
+def test_who_is_not_a_person_may_say_a_thing_twice() -> None:
+    assert list(documents.every("a: 1\na: 2\n")) == [{"a": 2}]

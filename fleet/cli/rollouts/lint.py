@@ -61,7 +61,7 @@ def read(name: str, content: bytes) -> Iterator[Document]:
     """The documents of a file, those inside of a List too."""
     number = 0
     try:
-        for found in documents.every(files.text(content)):
+        for found in documents.every(files.text(content), once=True):
             for item in files.inside(found):
                 number += 1
                 yield _document(name, number, item)
@@ -105,7 +105,7 @@ def lines(found: Sequence[Document]) -> list[Text]:
         said = f": {count} problem{'s' * (count != 1)}" if count else ""
         result.append(page.text(page.marked(tone, where), f"  {item.title}{said}"))
         for problem in item.problems:
-            joint = "" if problem.text.startswith(":") else " "
+            joint = "" if problem.text.startswith(":") or not problem.path else " "
             result.append(page.text("    ", (problem.path, "yellow"), f"{joint}{problem.text}"))
     return result
 

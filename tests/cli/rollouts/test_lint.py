@@ -48,11 +48,12 @@ def test_programs_get_paths_and_messages(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param("a: [", "is no YAML", id="half a list"),
+        pytest.param("a: [", "    is no YAML: line 2, column 1: did not", id="half a list"),
+        pytest.param("kind: a\nkind: b", "line 2, column 1: a key comes twice", id="a key twice"),
         pytest.param("[" * 5_000, "is nested too deeply", id="nesting without end"),
         pytest.param("kind: Rollout", "apiVersion must be kulta.io/v1beta1", id="hardly anything"),
         pytest.param(
-            "kind: Röllout", "     is no text in UTF-8: save it as such", id="another encoding"
+            "kind: Röllout", "    is no text in UTF-8: save it as such", id="another encoding"
         ),
     ],
 )

@@ -39,6 +39,12 @@ def test_a_command_says_what_the_list_says(command: str) -> None:
     assert f"Usage: fleet {command}" in done.stdout
 
 
+@pytest.mark.parametrize("command", ["", "rollout", "rollout get", "get"])
+def test_h_is_help_as_it_is_of_kubectl(command: str) -> None:
+    words = command.split()
+    assert fleet(*words, "-h").stdout == fleet(*words, "--help").stdout != ""
+
+
 IMPORTS = {
     "--help": "kubernetes jinja2 fleet.api fleet.hub",
     "crds --help": "kubernetes aiohttp jinja2",

@@ -1,15 +1,20 @@
-"""Blue-green from an Application: two Services, a preview that the hub shows, nobody refused."""
+"""Blue-green from an Application: two Services, a preview that the hub shows and a person promotes
+there, nobody refused."""
 
 from typing import Any
 
+from e2e.ground import member as members
 from e2e.ground.loadgen import Load, LoadGenerator
 from e2e.ground.waiting import until
 from e2e.realm import Realm, application, deliver, routed, sending
 from e2e.tenancy import Tenant
-from fleet.api.names import FLEETROLLOUTS
+from fleet.api.names import FLEETROLLOUTS, request_annotation
+from tests.shell import Done, fleet
 
 SPACE, NAME = "bluegreen", "wallet"
-STRATEGY = {"blueGreen": {"autoPromotionEnabled": True, "autoPromotionSeconds": 3}}
+NOTE = request_annotation("promote")
+STRATEGY: dict[str, Any] = {"blueGreen": {}}
+"""A person promotes."""
 
 
 def state(tenant: Tenant, run: int) -> dict[str, Any]:
@@ -32,6 +37,20 @@ def selector(tenant: Tenant, name: str) -> dict[str, str]:
     return chosen
 
 
+def asking(tenant: Tenant) -> list[dict[str, Any]]:
+    """What the hub has written into the Rollout to ask its engine."""
+    log = tenant.puppets["site"].plane.audit
+    found = log.read(user=members.HUB_USER, writes=True, namespace=SPACE)
+    bodies = [item.body or {} for item in found if item.resource == "rollouts.kulta.io"]
+    return [body for body in bodies if NOTE in body["metadata"].get("annotations", {})]
+
+
+def hears(tenant: Tenant, verb: str) -> Done:
+    """`fleet <verb>` for the one cluster that there is."""
+    config = str(tenant.world.plane.kubeconfig)
+    return fleet(verb, NAME, "--cluster", "site", "--kubeconfig", config, "-n", SPACE)
+
+
 def test_a_run_goes_through_the_preview_and_loses_no_request(realm: Realm) -> None:
     tenant = realm.tenant(SPACE, "site")
     deliver(tenant, routed(application(NAME, "sample:v1", STRATEGY)))
@@ -48,7 +67,17 @@ def test_a_run_goes_through_the_preview_and_loses_no_request(realm: Realm) -> No
             selector(tenant, name)["rollouts.kulta.io/hash"] for name in (NAME, f"{NAME}-preview")
         }
         assert len(hashes) == 2
+        waits = state(tenant, 2)
+        assert waits["unblock"] == "the request promote/<id>/all"
+        refused = hears(tenant, "conclude")
+        assert (refused.returncode, "waits for another request" in refused.stderr) == (1, True)
+        done = hears(tenant, "promote")
+        assert done.stdout.startswith(f"{NAME}-2: asked to go on: site, by "), done
         until(lambda: state(tenant, 2).get("phase") == "Succeeded", "the second run", within=60)
+    (asked,) = asking(tenant)
+    taken = tenant.cluster("site", NAME)["dispatch"]
+    assert asked["spec"]["dispatch"]["sequence"] == taken["asked"] == taken["sequence"]
+    assert asked["metadata"]["resourceVersion"], "it was for the Rollout that was seen to wait"
     assert state(tenant, 2)["display"]["strategy"] == "blueGreen"
     assert [item for item in load.answers if item.status != 200] == []
     assert {item.version for item in load.answers} == {"v1", "v2"}

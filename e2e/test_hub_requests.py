@@ -101,10 +101,12 @@ def ask(plane: ControlPlane, user: str, text: str, by: str = "") -> tuple[int, s
         pytest.param("editor", "pause/2", "", 200, "", id="an editor may pause"),
         pytest.param("editor", "approve/3/eu:x", "", 422, needs("approve"), id="not approve"),
         pytest.param("editor", "promote/4", "", 422, needs("promote"), id="not promote"),
+        pytest.param("editor", "conclude/4", "", 422, needs("conclude"), id="not conclude"),
         pytest.param("editor", "skip/5/eu", "", 422, needs("skip"), id="not skip"),
         pytest.param("editor", "rollback/6", "", 422, needs("rollback"), id="not roll back"),
         pytest.param("editor", "undo/6/checkout-1", "", 422, needs("undo"), id="not undo"),
         pytest.param("approver", "approve/7/eu:x", "", 200, "", id="an approver may approve"),
+        pytest.param("approver", "conclude/7/eu", "", 200, "", id="and conclude"),
         pytest.param("approver", "rollback/8", "", 200, "", id="and roll back"),
         pytest.param("approver", "undo/8/checkout-1", "", 200, "", id="and undo"),
         pytest.param(

@@ -177,7 +177,8 @@ def test_what_a_hub_manages_is_steered_there(console: Console) -> None:
     labels = {"fleet.kulta.io/application": "checkout", "fleet.kulta.io/cluster": "eu-7"}
     web.patch({"metadata": {"labels": labels}, "spec": {"dispatch": {"hub": "h", "sequence": 1}}})
     for verb, words in (
-        ("promote", "kubectl annotate rollout web kulta.io/promote=true"),
+        ("promote", "fleet promote checkout --cluster eu-7"),
+        ("conclude", "fleet conclude checkout --cluster eu-7"),
         ("abort", "fleet rollback checkout --cluster eu-7"),
         ("undo", "fleet rollback checkout --cluster eu-7"),
     ):

@@ -73,6 +73,8 @@ def test_the_live_weight_of_the_readme_moves_without_a_run() -> None:
     assert (here.run.name, here.run.status.external_weight) == ("checkout-2", 40)
     assert here.cluster("a").status.dispatch.weight == 40
     assert CanaryPolicy().external_weight is None
+    ended = world.settle(replace(here, request="promote/1"))
+    assert ended.run.status.phase is RunPhase.SUCCEEDED
 
 
 def test_the_rollback_of_the_readme_does_what_the_text_says() -> None:

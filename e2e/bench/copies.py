@@ -33,7 +33,7 @@ from fleet.api.names import (
     Resource,
 )
 from fleet.hub.core.application import decision
-from fleet.hub.core.cluster import writes
+from fleet.hub.core.cluster import case
 from fleet.hub.core.observed import ApplicationObserved, Member
 from fleet.rendering import environment
 from fleet.rendering.delivery import Delivery
@@ -140,7 +140,7 @@ def _settled(pattern: Pattern, run: FleetRollout, item: dict[str, Any]) -> list[
     )
     rendered = render(pattern.templates, delivery)
     taken = item["status"]["dispatch"]
-    taken["digest"] = writes.digest_of(rendered)
+    taken["digest"] = case.digest_of(rendered)
     listed = {(entry["plural"], entry["name"]): entry for entry in item["status"]["inventory"]}
     found: list[Any] = []
     for one in rendered:

@@ -35,6 +35,19 @@ class Want(Model):
     """Place of its wave in the plan, from 0: what is taken away goes in the reverse order."""
 
 
+class Request(Model):
+    """What a person asks the engine of this cluster for: carried there once, or not at all."""
+
+    id: Annotated[str, Field(min_length=1, max_length=253)]
+    """Of the request on the run."""
+    verb: Literal["promote", "conclude"]
+    """End the pause, the preview or the choice that waits; or the experiment that runs."""
+    step: Annotated[str, Field(max_length=64)] = ""
+    """Where the engine waited then: where it waits by now is let go by another request."""
+    time: Time = None
+    """When the hub read it; five minutes later it is not carried any more."""
+
+
 class Deletion(Model):
     """What becomes of the objects in the member when the ClusterRollout is deleted."""
 
@@ -64,6 +77,7 @@ class ClusterRolloutSpec(Model):
     want: Want | None = None
     hold: Annotated[str, Field(max_length=256)] = ""
     """A reason holds the cluster at its step; empty lets it go on."""
+    request: Request | None = None
     deletion: Deletion = Deletion()
 
 
@@ -90,9 +104,15 @@ class Dispatched(Model):
     weighed: Annotated[int, Field(ge=0)] = 0
     """The sequence with which that weight went; 0 for one that came with the Rollout."""
 
+    request: Annotated[str, Field(max_length=253)] = ""
+    """Id of the last request of a person that was seen to: it is not looked at again."""
+    asked: Annotated[int, Field(ge=0)] = 0
+    """The sequence with which it went; 0 for one that was not carried."""
+
     @property
     def carried(self) -> int:
-        """The sequence that stands in the Rollout once all of this has arrived."""
+        """The sequence that stands in the Rollout, or one before it, once all but a request has
+        arrived."""
         return max(self.rollout, self.weighed)
 
 
@@ -138,6 +158,9 @@ class EngineReport(Model):
     """Pods that are ready."""
     available: bool | None = None
     """Whether enough ready pods serve there; absent while the engine has not said so."""
+    awaits: Literal["", "promote", "conclude"] = ""
+    """The request for which it waits, or by which its experiment ends; empty where it goes on by
+    itself."""
     reason: str = ""
     """Why, for machines: a constant of `api.reasons`."""
     message: str = ""

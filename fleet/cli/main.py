@@ -29,7 +29,8 @@ COMMANDS: Mapping[str, str] = {
     "pause": "Start nothing more, and hold who is in flight at its step.",
     "resume": "Go on after a pause or a halt, in spite of what has failed so far.",
     "approve": "Approve the plan for the wave that waits for it.",
-    "promote": "Let a wave through its `paused` gate.",
+    "promote": "Let a wave through its `paused` gate, or clusters out of a pause or a preview.",
+    "conclude": "End the experiments that run; what they chose waits to be promoted.",
     "skip": "Leave out a cluster that has not gone yet, or all such of a wave.",
     "retry": "Try the failed clusters again, and only them.",
     "rollback": "Back to what ran well before: a run, a wave or a cluster of it.",
@@ -50,8 +51,8 @@ RUNS: Mapping[str, str] = {
     "simulate": "simulating",
     "diff": "differing",
     "history": "past",
-    **dict.fromkeys(("pause", "resume", "approve", "promote", "skip"), "verbs"),
-    **dict.fromkeys(("retry", "rollback", "undo", "abort", "confirm-prune"), "verbs"),
+    **dict.fromkeys(("pause", "resume", "approve", "promote", "conclude"), "verbs"),
+    **dict.fromkeys(("skip", "retry", "rollback", "undo", "abort", "confirm-prune"), "verbs"),
 }
 """Of these, what asks a hub about its runs: a function in `COMMANDS` of `fleet.cli.runs.<…>`."""
 

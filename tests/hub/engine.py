@@ -1,9 +1,10 @@
 """A member in a few lines: the little of an API server that the hub needs, and an engine.
 
 `Imitation` takes one step a tick: it takes up a new generation, goes through the steps, completes;
-fails a bad revision (an image whose name contains `bad`) at its second step; waits while held. It
-keeps the promises that the hub builds on: the generation counts, an old dispatch sequence is
-refused, the revision is echoed. `tests.hub.real` puts the real engine in its place.
+fails a bad revision (an image whose name contains `bad`) at its second step; waits while held, and
+at a step with a pause until it is asked to go on. It keeps the promises that the hub builds on: the
+generation counts, an old dispatch sequence is refused, the revision is echoed. `tests.hub.real`
+puts the real engine in its place.
 """
 
 from collections.abc import Mapping
@@ -26,7 +27,8 @@ from fleet.hub.core.actions import (
 )
 from fleet.hub.core.observed import Place
 
-RETRY = request_annotation("retry")
+RETRY, PROMOTE = request_annotation("retry"), request_annotation("promote")
+WAITING = ("Paused", "Preview", "Experimenting", "Concluded")
 Manifest = dict[str, Any]
 Objects = dict[Place, Manifest]
 
@@ -91,18 +93,8 @@ def do(cluster: str, objects: Objects, action: Any) -> str:
             return "release"
         case FenceRollout():
             rollout = own(objects, "rollouts", action.namespace, action.name)
-            assert rollout["metadata"]["resourceVersion"] == action.version
-            assert rollout["spec"]["dispatch"]["sequence"] < action.sequence
-            rollout["spec"]["dispatch"] = {"hub": action.hub, "sequence": action.sequence}
-            if action.released:
-                rollout["spec"]["dispatch"]["released"] = True
-                if not action.spares_hold:
-                    rollout["spec"].pop("hold", None)
-            if action.weight is not None:
-                rollout["spec"]["strategy"]["canary"]["externalWeight"] = action.weight
-            rollout["metadata"]["generation"] += 1
-            written(rollout)
-            return f"fence {action.sequence}"
+            fence(rollout, action)
+            return f"{'ask' if action.request else 'fence'} {action.sequence}"
         case CreateObject() | UpdateObject():
             body = clone(action.manifest)
             meta = body["metadata"]
@@ -149,6 +141,26 @@ def apply(objects: Objects, wanted: Mapping[str, Any]) -> None:
     objects[key] = written(new)
 
 
+def fence(rollout: Manifest, action: FenceRollout) -> None:
+    """A merge patch of the dispatch, and of what goes with it, for the version that was seen."""
+    assert rollout["metadata"]["resourceVersion"] == action.version
+    assert rollout["spec"]["dispatch"]["sequence"] < action.sequence
+    rollout["spec"]["dispatch"] = {"hub": action.hub, "sequence": action.sequence}
+    if action.released:
+        rollout["spec"]["dispatch"]["released"] = True
+        if not action.spares_hold:
+            rollout["spec"].pop("hold", None)
+    if action.weight is not None:
+        rollout["spec"]["strategy"]["canary"]["externalWeight"] = action.weight
+    if action.request:
+        notes = rollout["metadata"].setdefault("annotations", {})
+        assert action.request not in notes, "nobody is asked twice"
+        assert rollout["status"]["phase"] in WAITING, "nobody is asked who does not wait"
+        notes[action.request] = "true"
+    rollout["metadata"]["generation"] += 1
+    written(rollout)
+
+
 def hold(rollout: Manifest, reason: str, sequence: int) -> None:
     """Server-side apply of `spec.hold` alone."""
     before = clone(rollout["spec"])
@@ -192,6 +204,9 @@ def step(rollout: Manifest, now: datetime, *, bad: bool = False) -> None:
             "currentWeight": 0,
             "decisions": [],
         }
+    elif "hold" not in spec and status["phase"] == "Paused":
+        if metadata["annotations"].pop(PROMOTE, None) == "true":
+            status |= {"phase": "Progressing", "conditions": [], "step": ""}
     elif "hold" not in spec and status["phase"] == "Progressing":
         _advance(rollout, image, now, bad=bad or "bad" in image)
     rollout["status"] |= {
@@ -213,5 +228,14 @@ def _advance(rollout: Manifest, image: str, now: datetime, *, bad: bool) -> None
     elif status["currentStepIndex"] >= len(weights):
         status |= {"phase": "Completed", "stable": image}
     else:
-        status["currentWeight"] = weights[status["currentStepIndex"]]
+        at = status["currentStepIndex"]
+        status["currentWeight"] = weights[at]
         status["currentStepIndex"] += 1
+        if status["stable"] and canary and "pause" in canary["steps"][at]:
+            paused = {"type": "Paused", "status": "True", "reason": "AdvisorPause"}
+            paused["lastTransitionTime"] = write_time(now)
+            status |= {
+                "phase": "Paused",
+                "conditions": [paused],
+                "step": f"{at + 1}/{len(weights)}",
+            }

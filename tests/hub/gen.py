@@ -6,7 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
-from fleet.api.clusterrollout import ClusterRolloutSpec, ClusterRolloutStatus, Dispatched, Want
+from fleet.api.clusterrollout import (
+    ClusterRolloutSpec,
+    ClusterRolloutStatus,
+    Dispatched,
+    Request,
+    Want,
+)
 from fleet.api.conditions import condition, updated
 from fleet.api.fleetrollout import ClusterPhase, FleetRolloutSpec, Plan, PlannedWave, Snapshot
 from fleet.api.membercluster import EngineMode, EngineSpec
@@ -202,7 +208,8 @@ def item(
     """A ClusterRollout that run `number` let go at `since`, with its last good run `good`."""
     want = Want(run=f"checkout-{number}", revision=f"rev{number}", since=since)
     last = {"run": f"checkout-{good}", "revision": f"rev{good}"} if good else {}
-    hold = status.pop("hold", "")
+    hold, asked = status.pop("hold", ""), status.pop("asked", "")
+    request = Request(id=asked, verb="promote", time=NOON) if asked else None
     taken = f"checkout-{status.pop('taken', number)}"
     status = {"observed_generation": 1, "last_good": last, **status}
     return ClusterRollout(
@@ -213,7 +220,12 @@ def item(
             finalizers=(CLUSTERROLLOUT_FINALIZER,),
         ),
         spec=ClusterRolloutSpec(
-            application="checkout", cluster=name, namespace="checkout", want=want, hold=hold
+            application="checkout",
+            cluster=name,
+            namespace="checkout",
+            want=want,
+            hold=hold,
+            request=request,
         ),
         status=ClusterRolloutStatus(
             phase=phase,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from fleet.api import FleetRollout
 from fleet.api.fleetrollout import ClusterPhase, FleetRolloutStatus, RunPhase, WaveStatus
-from fleet.hub.core.actions import RunPlan
+from fleet.hub.core.actions import AskCluster, RunPlan
 from fleet.hub.core.observed import RunObserved
 from tests.conftest import NOON
 from tests.hub import gen
@@ -34,9 +34,13 @@ def begun(run: FleetRollout, *waves: WaveStatus, **status: object) -> FleetRollo
 
 
 def did(answer: RunPlan) -> list[str]:
-    """`start a`, `hold b`, `release c`."""
+    """`start a`, `hold b`, `release c`, `ask d 2/4`."""
     verbs = [type(action).__name__.removesuffix("Cluster").lower() for action in answer.actions]
-    return [f"{verb} {action.cluster}" for verb, action in zip(verbs, answer.actions, strict=True)]
+    steps = [
+        f" {one.request.step}" if isinstance(one, AskCluster) else "" for one in answer.actions
+    ]
+    found = zip(verbs, answer.actions, steps, strict=True)
+    return [f"{verb} {action.cluster}{step}" for verb, action, step in found]
 
 
 THREE = gen.wave("all", "a", "b", "c")

@@ -18,6 +18,7 @@ from fleet.api.names import CLUSTERROLLOUT_FINALIZER, REQUEST_ANNOTATION, Cluste
 from fleet.errors import UserError
 from fleet.hub.core import phases, policy, weights
 from fleet.hub.core.actions import (
+    AskCluster,
     CreateRun,
     DeleteRun,
     Finalizer,
@@ -314,10 +315,13 @@ def _wish(world: World, action: RunAction) -> None:
             wanted = world.runs[action.want.run].spec.application.spec
             namespace = wanted.destination.namespace
             update: dict[str, Any] = {"want": action.want, "hold": "", "namespace": namespace}
+            update["request"] = None
         case HoldCluster():
             update = {"hold": action.reason}
         case ReleaseCluster():
             update = {"hold": ""}
+        case AskCluster():
+            update = {"request": action.request}
     meta = item.metadata.model_copy(update={"generation": item.metadata.generation + 1})
     spec = item.spec.model_copy(update=update)
     world.items[action.cluster] = item.model_copy(update={"spec": spec, "metadata": meta})

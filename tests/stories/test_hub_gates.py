@@ -83,7 +83,7 @@ def test_soak_first_then_a_person() -> None:
     after = ({"soak": "5m"}, {"paused": True})
     here = waiting(RunPhase.SOAKING, **policy(after=after))
     early = world.settle(replace(here, request="promote/1/one"))
-    assert told(early) == "wave one does not wait for a promotion now"
+    assert told(early) == "nothing to promote: a is Succeeded"
     here = world.tick(world.tick(world.tick(early, seconds=300)))
     assert (here.run.status.phase, here.started) == (RunPhase.PAUSED, ["a"])
     assert here.run.status.reason == "AwaitingPromotion"

@@ -24,9 +24,11 @@ HUB_COMMANDS: Mapping[str, str] = {
     "retry": "retry {application} --cluster {cluster}",
     "pause": "pause {application}",
     "resume": "resume {application}",
+    "promote": "promote {application} --cluster {cluster}",
+    "conclude-experiment": "conclude {application} --cluster {cluster}",
 }
 """Verb of the engine → what to run for it with the hub; there a pause is of the whole run."""
-ONLY_HERE = frozenset({"promote", "promote-full", "conclude-experiment"})
+ONLY_HERE = frozenset({"promote-full"})
 """What a hub cannot be asked for: the engine of that cluster takes it from who may write there."""
 
 

@@ -20,7 +20,13 @@ from fleet.api.clusterrollout import (
 )
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import ObjectMeta
-from fleet.hub.core.actions import HoldCluster, ReleaseCluster, RunAction, StartCluster
+from fleet.hub.core.actions import (
+    AskCluster,
+    HoldCluster,
+    ReleaseCluster,
+    RunAction,
+    StartCluster,
+)
 from fleet.hub.core.cluster import standing
 from fleet.hub.core.cluster.assessment import SUCCEEDED, Assessment
 from fleet.hub.core.member import freshness
@@ -116,6 +122,8 @@ class Cast:
                 self._hold(name, action.reason, now)
             case ReleaseCluster():
                 self._hold(name, "", now)
+            case AskCluster():
+                pass  # these engines wait for nobody
 
     def due(self) -> datetime | None:
         """When the next engine is done."""

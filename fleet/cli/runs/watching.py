@@ -31,6 +31,8 @@ from fleet.kit import phrases
 from fleet.telemetry.clock import SystemClock
 
 REST = "rest"
+PROMOTE = "the request promote/"
+"""What would go on where all that is in flight waits for a person."""
 FOR_PERSONS = frozenset({RunPhase.AWAITING_APPROVAL, RunPhase.HALTED})
 """Phases that only a person ends; a pause by request is one too."""
 CONDITIONS: Mapping[str, str] = {
@@ -118,7 +120,7 @@ def is_resting(view: View) -> bool:
     """Whether it waits for a person."""
     status = view.run.status
     is_paused = status.phase is RunPhase.PAUSED and status.until is None
-    return status.phase in FOR_PERSONS or is_paused
+    return status.phase in FOR_PERSONS or is_paused or status.unblock.startswith(PROMOTE)
 
 
 def is_over(view: View) -> int | None:

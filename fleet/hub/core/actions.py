@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from fleet.api.application import ApplicationStatus
-from fleet.api.clusterrollout import ClusterRolloutStatus, Deletion, Want
+from fleet.api.clusterrollout import ClusterRolloutStatus, Deletion, Request, Want
 from fleet.api.fleetrollout import FleetRolloutSpec, FleetRolloutStatus
 from fleet.api.names import ClusterName, Resource
 
@@ -88,6 +88,18 @@ class ReleaseCluster:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskCluster:
+    """Carry a person's request to the engine of this cluster.
+
+    It is written before the run's status says that the request was seen to: who comes back from a
+    crash in between asks nobody twice, for the ClusterRollout holds the request's id.
+    """
+
+    cluster: ClusterName
+    request: Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskHook:
     """Ask that address, and look at the run again with the answer."""
 
@@ -99,7 +111,7 @@ class AskHook:
     """How long the answer may take."""
 
 
-RunAction = StartCluster | HoldCluster | ReleaseCluster
+RunAction = StartCluster | HoldCluster | ReleaseCluster | AskCluster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +174,8 @@ class FenceRollout:
 
     The member's API server refuses it to a deposed leader, who so never comes to the deletion.
     `released` lets go of it instead: any hub may take it over, and ours holds it no more. A
-    `weight` is moved with it, where the rest of the Rollout has to stay as it is.
+    `weight` is moved with it, where the rest of the Rollout has to stay as it is; a person's
+    `request` goes with it, so that whoever sees the sequence knows that it has arrived.
     """
 
     name: str
@@ -175,6 +188,8 @@ class FenceRollout:
     """The hold in it is not ours: it stays."""
     weight: int | None = None
     """`externalWeight` of its canary, in percent."""
+    request: str = ""
+    """The annotation by which the engine is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

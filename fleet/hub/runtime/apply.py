@@ -35,6 +35,7 @@ from fleet.hub.core import policy, weights
 from fleet.hub.core.actions import (
     ApplicationAction,
     ApplyRollout,
+    AskCluster,
     CreateObject,
     CreateRun,
     DeleteObject,
@@ -53,6 +54,7 @@ from fleet.hub.core.actions import (
     UpdateObject,
 )
 from fleet.hub.core.cluster import live
+from fleet.hub.core.cluster.writes import YES
 from fleet.hub.core.observed import Place
 from fleet.hub.runtime.context import Context
 
@@ -134,7 +136,7 @@ async def run(hub: Context, owner: FleetRollout, action: RunAction) -> None:
                 await _create_item(hub, owner, action.cluster, action.want)
             else:
                 namespace = _destination(hub, owner, action.want)
-                wish = {"want": action.want, "hold": "", "namespace": namespace}
+                wish = {"want": action.want, "hold": "", "request": None, "namespace": namespace}
                 await _patch_item(hub, item, wish)
         case HoldCluster():
             if item is not None:
@@ -142,6 +144,9 @@ async def run(hub: Context, owner: FleetRollout, action: RunAction) -> None:
         case ReleaseCluster():
             if item is not None:
                 await _patch_item(hub, item, {"hold": ""})
+        case AskCluster():
+            if item is not None and item.spec.want and item.spec.want.run == owner.name:
+                await _patch_item(hub, item, {"request": action.request})
         case _:
             assert_never(action)
 
@@ -222,6 +227,7 @@ async def _patch_item(hub: Context, item: ClusterRollout, wish: Mapping[str, Any
         "spec": {
             "want": _whole(spec.want) if spec.want else None,
             "hold": spec.hold or None,
+            "request": spec.request.manifest() if spec.request else None,
             "namespace": spec.namespace,
             "deletion": spec.deletion.model_dump(mode="json", by_alias=True),
         },
@@ -280,7 +286,8 @@ async def _do(handle: Handle, action: MemberAction) -> Mapping[str, Any] | None:
         case ReleaseRollout():
             answer = await _patch_rollout(handle, action, {"hold": None})
         case FenceRollout():
-            answer = await _patch_rollout(handle, action, _fence(action))
+            notes = {action.request: YES} if action.request else {}
+            answer = await _patch_rollout(handle, action, _fence(action), notes)
         case CreateObject():
             answer = await handle.client.create(action.resource, action.manifest)
         case UpdateObject():
@@ -333,9 +340,13 @@ async def _hold_rollout(handle: Handle, action: HoldRollout) -> Mapping[str, Any
 
 
 async def _patch_rollout(
-    handle: Handle, action: ReleaseRollout | FenceRollout, spec: Mapping[str, Any]
+    handle: Handle,
+    action: ReleaseRollout | FenceRollout,
+    spec: Mapping[str, Any],
+    notes: Mapping[str, str] | None = None,
 ) -> Mapping[str, Any]:
-    body = {"metadata": {"resourceVersion": action.version}, "spec": spec}
+    metadata = {"resourceVersion": action.version, **({"annotations": notes} if notes else {})}
+    body = {"metadata": metadata, "spec": spec}
     answer = await handle.client.patch(ROLLOUTS, action.name, action.namespace, body)
     handle.informers[ROLLOUTS].store.see(answer)
     return answer

@@ -8,7 +8,7 @@ import orjson
 
 from fleet.api import FleetRollout
 from fleet.api.fleetrollout import ClusterCounts, FleetRolloutStatus, RunPhase
-from fleet.hub.core.actions import HoldCluster, RunAction, RunPlan, StartCluster
+from fleet.hub.core.actions import AskCluster, HoldCluster, RunAction, RunPlan, StartCluster
 from fleet.hub.core.run import gates
 from fleet.hub.runtime.context import Context
 from fleet.telemetry.metrics import Delivery
@@ -50,6 +50,8 @@ def written(hub: Context, before: FleetRollout, plan: RunPlan) -> None:
 def _verb(action: RunAction) -> str:
     if isinstance(action, StartCluster):
         return "back" if action.want.undoes else "start"
+    if isinstance(action, AskCluster):
+        return "ask"
     return "hold" if isinstance(action, HoldCluster) else "release"
 
 

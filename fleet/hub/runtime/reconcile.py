@@ -38,7 +38,13 @@ from fleet.errors import (
     UnexpectedState,
     UserError,
 )
-from fleet.hub.core.actions import ApplicationPlan, CreateRun, RunAction, StartCluster
+from fleet.hub.core.actions import (
+    ApplicationPlan,
+    AskCluster,
+    CreateRun,
+    RunAction,
+    StartCluster,
+)
 from fleet.hub.core.application import decision, leaving, occasion
 from fleet.hub.core.member import report
 from fleet.hub.core.run import plan as plans
@@ -167,7 +173,12 @@ async def run(hub: Context, key: Key) -> None:
         await _together([_begin(hub, item, starts) for _ in range(min(ABREAST, len(starts)))])
     if starts:
         return  # the news that stopped them is looked at first
-    holds = [one for one in plan.actions if not _only_begins(one)]
+    # Before the status says that they were asked: what comes after a crash goes by what is written.
+    asks = [one for one in plan.actions if isinstance(one, AskCluster)]
+    await _together([apply.run(hub, item, one) for one in asks])
+    holds = [
+        one for one in plan.actions if not _only_begins(one) and not isinstance(one, AskCluster)
+    ]
     report = apply.write_status(hub, FLEETROLLOUTS, item, plan.status)
     written, *_ = await _together([report, *(apply.run(hub, item, one) for one in holds)])
     if written:

@@ -127,9 +127,19 @@ HUB = {"fleet.kulta.io/application": "checkout", "fleet.kulta.io/cluster": "eu-7
         pytest.param("resume", "ask there: fleet resume checkout", id="and goes on"),
         pytest.param(
             "promote",
+            "ask there: fleet promote checkout --cluster eu-7",
+            id="the end of a pause in that cluster",
+        ),
+        pytest.param(
+            "conclude-experiment",
+            "ask there: fleet conclude checkout --cluster eu-7",
+            id="and of an experiment",
+        ),
+        pytest.param(
+            "promote-full",
             "a hub has no request for that; kubectl annotate rollout checkout "
-            "kulta.io/promote=true asks the engine of this cluster alone",
-            id="a pause of the strategy is the engine's",
+            "kulta.io/promote-full=true asks the engine of this cluster alone",
+            id="to leave out all checks is the engine's",
         ),
         pytest.param("restart", "change the template of Application checkout there", id="new pods"),
     ],

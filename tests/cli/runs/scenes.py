@@ -55,6 +55,16 @@ def awaiting_promotion() -> World:
 
 
 @scene
+def pausing() -> World:
+    """The second run pauses in `a`, and nothing but a person ends that."""
+    steps = [{"setWeight": 50, "pause": {}}, {"setWeight": 100}]
+    here = delivered(succeeded(), "shop:v2", strategy={"canary": {"steps": steps}})
+    for _ in range(6):
+        here = world.tick(here)
+    return here
+
+
+@scene
 def soaking() -> World:
     return until(new({"soak": "10m"}), RunPhase.SOAKING)
 

@@ -35,6 +35,12 @@ DONE = [
         id="the wave that waits is let through",
     ),
     pytest.param(
+        Wish(verb="promote", cluster="a"), scenes.pausing, "asked to go on: a", id="an engine"
+    ),
+    pytest.param(
+        Wish(verb="promote", wave="canary"), scenes.pausing, "asked to go on: a", id="or a wave"
+    ),
+    pytest.param(
         Wish(verb="skip", cluster="b"), scenes.progressing, "left out: b", id="one is left out"
     ),
     pytest.param(
@@ -213,6 +219,16 @@ SPOKEN = [
         "for a person: write the request promote/<id>/eu",
         "for a person: fleet promote checkout-4 --wave eu",
         id="a promotion",
+    ),
+    pytest.param(
+        "a waits for a person: write the request promote/<id>/eu",
+        "a waits for a person: fleet promote checkout-4 --wave eu",
+        id="a pause",
+    ),
+    pytest.param(
+        "what ends that at once is the request conclude/<id>/eu",
+        "what ends that at once is fleet conclude checkout-4 --wave eu",
+        id="an experiment",
     ),
     pytest.param(
         "confirm with the request confirm-prune/<id>/3f2a9c01",

@@ -52,6 +52,7 @@ WAITED = [
     pytest.param("rest", scenes.halted, 0, id="a halt is rest"),
     pytest.param("rest", scenes.awaiting_approval, 0, id="so is an approval"),
     pytest.param("rest", scenes.paused, 0, id="and a pause"),
+    pytest.param("rest", scenes.pausing, 0, id="and one of clusters, which a person ends"),
     pytest.param("rest", scenes.soaking, None, id="a soak is none"),
     pytest.param("rest", scenes.succeeded, 0, id="an end is"),
 ]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fleet.api import ClusterRollout
-from fleet.api.clusterrollout import Want
+from fleet.api.clusterrollout import Request, Want
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import (
     APPLICATIONS,
@@ -20,6 +20,7 @@ from fleet.api.names import (
 from fleet.errors import AlreadyExists, Conflict, NotFound, Unreachable
 from fleet.hub.core.actions import (
     ApplyRollout,
+    AskCluster,
     CreateObject,
     CreateRun,
     DeleteObject,
@@ -143,6 +144,22 @@ async def test_a_start_sets_the_wish_and_lets_go(desk: Desk) -> None:
     assert len(desk.kube.writes()) == 1
 
 
+async def test_a_request_is_written_once_and_gone_with_the_wish_that_it_was_about(
+    desk: Desk,
+) -> None:
+    known(desk)
+    request = Request(id="7", verb="promote", step="1/2", time=NOON)
+    for _ in range(2):
+        await apply.run(desk.hub, gen.run(), AskCluster(cluster=EAST, request=request))
+    assert stored(desk)["spec"]["request"] == request.manifest()
+    assert len(desk.kube.writes()) == 1
+    await apply.run(desk.hub, gen.run(number=2), AskCluster(cluster=EAST, request=request))
+    assert len(desk.kube.writes()) == 1, "another run has let nobody go there"
+    want = Want(run="checkout-1", revision="rev1", since=NOON, attempt=1)
+    await apply.run(desk.hub, gen.run(), StartCluster(cluster=EAST, want=want))
+    assert "request" not in stored(desk)["spec"]
+
+
 @pytest.mark.parametrize(
     ("before", "action", "after"),
     [
@@ -261,6 +278,21 @@ async def test_a_weight_moves_with_its_fence_and_nothing_else(desk: Desk) -> Non
         "dispatch": {"hub": "hub-1", "sequence": 4},
     }
     assert isinstance(late.error, Conflict), "it is for the version that was seen"
+
+
+async def test_a_request_goes_with_its_sequence_in_one_write(desk: Desk) -> None:
+    handle = await engaged(desk)
+    member = desk.member("east")
+    body = {**manifest(kind="Rollout"), "spec": {"replicas": 3}}
+    body["metadata"]["annotations"] = {"team": "shop"}
+    version = member.seed(ROLLOUTS, body)["metadata"]["resourceVersion"]
+    where: dict[str, Any] = {"name": "checkout", "namespace": "checkout", "hub": "hub-1"}
+    ask = FenceRollout(**where, version=version, sequence=4, request="kulta.io/promote")
+    good, late = [(await apply.member(handle, [ask]))[0] for _ in range(2)]
+    assert good.answer is not None
+    assert good.answer["metadata"]["annotations"] == {"team": "shop", "kulta.io/promote": "true"}
+    assert good.answer["spec"] == {"replicas": 3, "dispatch": {"hub": "hub-1", "sequence": 4}}
+    assert isinstance(late.error, Conflict), "it is for the version that was seen to wait"
 
 
 async def test_objects_are_updated_and_deleted_only_as_they_were_read(desk: Desk) -> None:

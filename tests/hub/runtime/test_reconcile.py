@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from fleet import aio
+from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import (
     APPLICATIONS,
     CLUSTERROLLOUTS,
     FLEETROLLOUTS,
     FLEETS,
+    REQUEST_ANNOTATION,
     ROLLOUTS,
     Key,
     Resource,
@@ -134,6 +136,27 @@ async def test_a_hook_is_asked_and_its_answer_starts_the_wave(desk: Desk) -> Non
     await reconcile.run(desk.hub, FIRST)
     assert desk.kube.peek(CLUSTERROLLOUTS, "checkout.east", TENANT) is not None
     assert [url for url, _ in desk.gate.asked] == ["https://gate.example.com/ok"]
+
+
+async def test_a_request_counts_as_seen_to_when_everybody_has_been_asked(desk: Desk) -> None:
+    """Whoever goes on after a crash knows whom it has yet to ask."""
+    await reconcile.application(desk.hub, APP)
+    await reconcile.run(desk.hub, FIRST)
+    engine = {"awaits": "promote", "step": "1/2"}
+    waiting = gen.item("east", ClusterPhase.PAUSED, engine=engine).manifest()
+    waiting["metadata"] = desk.kube.peek(CLUSTERROLLOUTS, "checkout.east", TENANT)["metadata"]
+    desk.put(CLUSTERROLLOUTS, waiting)
+    run = desk.kube.peek(FLEETROLLOUTS, "checkout-1", TENANT)
+    run["metadata"]["annotations"] = {REQUEST_ANNOTATION: "promote/7"}
+    desk.put(FLEETROLLOUTS, run)
+    desk.kube.failures.append(("patch", Conflict("somebody was faster")))
+    with pytest.raises(Conflict):
+        await reconcile.run(desk.hub, FIRST)
+    assert "handled" not in status(desk, FLEETROLLOUTS, "checkout-1")
+    await reconcile.run(desk.hub, FIRST)
+    assert status(desk, FLEETROLLOUTS, "checkout-1")["handled"] == ["7"]
+    found = desk.kube.peek(CLUSTERROLLOUTS, "checkout.east", TENANT)
+    assert found["spec"]["request"]["id"] == "7"
 
 
 async def test_an_event_is_told_only_with_its_status(desk: Desk) -> None:

@@ -16,6 +16,7 @@ from fleet.api.conditions import Condition
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.rollout import Phase
 from fleet.errors import UserError
+from fleet.hub.core.cluster import persons
 from fleet.hub.core.observed import Member
 from fleet.kit import memory
 
@@ -85,6 +86,7 @@ def report(rollout: Rollout, revision: str) -> EngineReport:
             "pod_hash": status.current_pod_hash[:NAME_LIMIT],
             "step": status.step[:NAME_LIMIT],
             "weight": status.current_weight or 0,
+            "awaits": persons.awaited(rollout),
             "reason": decision.reason if decision else "",
             "message": status.message[:TEXT_LIMIT],
         }

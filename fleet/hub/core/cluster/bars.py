@@ -11,7 +11,7 @@ from fleet.hub.core import phases
 from fleet.hub.core.actions import DispatchPlan
 from fleet.hub.core.cluster import ownership, standing
 from fleet.hub.core.cluster.assessment import Assessment
-from fleet.hub.core.cluster.writes import Case
+from fleet.hub.core.cluster.case import Case
 
 RECHECK = timedelta(seconds=60)
 """A foreign object is not watched; it is looked at again after this time."""

@@ -18,6 +18,7 @@ from fleet.api.names import CLUSTERROLLOUT_FINALIZER
 from fleet.hub.core import phases, weights
 from fleet.hub.core.actions import DispatchPlan, Finalizer, LookUp
 from fleet.hub.core.cluster import (
+    asking,
     assessment,
     bars,
     drift,
@@ -27,8 +28,8 @@ from fleet.hub.core.cluster import (
     writes,
 )
 from fleet.hub.core.cluster.assessment import Assessment
+from fleet.hub.core.cluster.case import Case
 from fleet.hub.core.cluster.inventory import Listed
-from fleet.hub.core.cluster.writes import Case
 from fleet.hub.core.observed import DispatchObserved, Member
 
 
@@ -185,6 +186,7 @@ STEPS: tuple[Callable[[Case], DispatchPlan | None], ...] = (
     bars.conflict,
     _looked_up,
     bars.spent,
+    asking.carried,
     _fenced,
     _written,
     bars.unprinted,

@@ -45,11 +45,14 @@ def is_current(item: ClusterRollout) -> bool:
 
 def is_urgent(item: ClusterRollout, engine: Mapping[str, Any]) -> bool:
     """Whether it goes before those that only begin: `engine`, the Rollout's status, holds a verdict
-    that is news and may stop others or let them go, a hold comes or goes, or it is sent back."""
+    that is news and may stop others or let them go, a hold comes or goes, a person asks for
+    something, or it is sent back."""
     want = item.spec.want
     if want is None:
         return False
     if item.spec.hold != item.status.dispatch.hold or (want.undoes and not is_taken(item)):
+        return True
+    if item.spec.request is not None and item.spec.request.id != item.status.dispatch.request:
         return True
     has_ended = engine.get("phase") in VERDICTS and engine.get("fleetRevision") == want.revision
     return has_ended and is_taken(item) and item.status.phase not in FINAL

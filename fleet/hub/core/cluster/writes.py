@@ -5,12 +5,9 @@ may be sent again until they are seen in the member, and are not sent once they 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from fleet.api import ClusterRollout
-from fleet.api.clusterrollout import Dispatched, Want
+from fleet.api.clusterrollout import Dispatched
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import ROLLOUTS, request_annotation
 from fleet.hub.core import weights
@@ -22,11 +19,9 @@ from fleet.hub.core.actions import (
     ReleaseRollout,
     UpdateObject,
 )
-from fleet.hub.core.cluster import drift, inventory, ownership, schema, standing
+from fleet.hub.core.cluster import drift, inventory, ownership, standing
 from fleet.hub.core.cluster import live as lives
-from fleet.hub.core.cluster.live import Live
-from fleet.hub.core.observed import DispatchObserved, Member
-from fleet.kit import hashing, memory
+from fleet.hub.core.cluster.case import Case
 from fleet.rendering.render import Rendered
 
 RETRY = request_annotation("retry")
@@ -36,93 +31,6 @@ YES = "true"
 Write = ApplyRollout | FenceRollout | HoldRollout | ReleaseRollout | CreateObject | UpdateObject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One look at one cluster that has a wish, manifests, and a member that answers."""
-
-    item: ClusterRollout
-    want: Want
-    member: Member
-    observed: DispatchObserved
-    live: Live
-    digest: str
-    """Of all rendered objects."""
-    bar: tuple[str, str] | None
-    """Reason and sentence, where nothing may be written anew."""
-    now: datetime
-
-    @classmethod
-    def of(
-        cls,
-        item: ClusterRollout,
-        want: Want,
-        member: Member,
-        observed: DispatchObserved,
-        now: datetime,
-    ) -> "Case":
-        """The case for what is observed."""
-        return cls(
-            item=item,
-            want=want,
-            member=member,
-            observed=observed,
-            live=Live.of(item, observed),
-            digest=digest_of(observed.rendered),
-            bar=_bar(item, member, observed),
-            now=now,
-        )
-
-    @property
-    def is_applied(self) -> bool:
-        """All objects of this wish have been seen in the member."""
-        return standing.is_taken(self.item) and self.item.status.applied_run == self.want.run
-
-    @property
-    def has_arrived(self) -> bool:
-        """The live Rollout carries the dispatch of this wish."""
-        taken = self.item.status.dispatch.rollout
-        return standing.is_taken(self.item) and 0 < taken <= self.live.sequence
-
-    @property
-    def inputs_changed(self) -> bool:
-        """Rendered today it would be different; that goes through a run, never by itself."""
-        return (
-            self.bar is None and self.is_applied and self.item.status.dispatch.digest != self.digest
-        )
-
-    @property
-    def stays(self) -> bool:
-        """What has arrived stays as it is: only its hold moves, and its weight, which falls."""
-        return self.bar is not None or self.inputs_changed
-
-    @property
-    def rollout(self) -> Rendered:
-        return next(each for each in self.observed.rendered if each.resource is ROLLOUTS)
-
-
-@memory.once
-def digest_of(rendered: tuple[Rendered, ...]) -> str:
-    """Of all of them together: equal digest = nothing to dispatch."""
-    return hashing.digest([[each.resource.plural, each.name, each.digest] for each in rendered])
-
-
-def _bar(
-    item: ClusterRollout, member: Member, observed: DispatchObserved
-) -> tuple[str, str] | None:
-    """Why nothing may be written: no manifests, a namespace that is closed, or a CRD too old."""
-    if not observed.rendered:
-        return "TemplateError", observed.render_error or "nothing is rendered for this cluster"
-    allowed = member.cluster.spec.allowed_namespaces
-    closed = sorted({each.namespace for each in observed.rendered} - set(allowed))
-    if not closed:
-        return schema.too_old(item, member, observed)
-    return (
-        "NamespaceNotAllowed",
-        f"namespace {closed[0]} is not allowed in {member.name}: an administrator adds it to "
-        "spec.allowedNamespaces of the MemberCluster",
-    )
-
-
 def next_dispatch(case: Case) -> Dispatched | None:
     """The sequence to take before anything is written; None when the one taken serves."""
     taken, hold = case.item.status.dispatch, case.item.spec.hold
@@ -130,8 +38,10 @@ def next_dispatch(case: Case) -> Dispatched | None:
     weight = _weight(case, renew)
     if not renew and (taken.hold, taken.weight) == (hold, weight):
         return None
-    sequence = max(taken.sequence, case.live.sequence) + 1
+    sequence = case.next_sequence
     weighed = taken.weighed if weight == taken.weight else sequence
+    # A request that has not arrived is looked at anew: a later sequence would hide that.
+    request, asked = ("", 0) if taken.asked > case.live.sequence else (taken.request, taken.asked)
     return Dispatched(
         sequence=sequence,
         run=case.want.run,
@@ -142,7 +52,15 @@ def next_dispatch(case: Case) -> Dispatched | None:
         rollout=sequence if renew else taken.rollout,
         weight=weight,
         weighed=0 if renew else weighed,
+        request=_given_up(case) if renew else request,
+        asked=0 if renew else asked,
     )
+
+
+def _given_up(case: Case) -> str:
+    """A request was about the Rollout as it was before this dispatch."""
+    request = case.item.spec.request
+    return request.id if request is not None else ""
 
 
 def _weight(case: Case, renew: bool) -> int | None:
@@ -184,7 +102,7 @@ def loss(case: Case) -> str:
 
 def again(case: Case) -> tuple[Dispatched, ApplyRollout]:
     """The same wish under the next sequence: the own write before anything is deleted."""
-    sequence = max(case.item.status.dispatch.sequence, case.live.sequence) + 1
+    sequence = case.next_sequence
     taken = case.item.status.dispatch.model_copy(update={"sequence": sequence, "rollout": sequence})
     return taken, _apply(case, taken)
 
@@ -241,7 +159,7 @@ def _missing(case: Case, dispatch: Dispatched) -> ApplyRollout | FenceRollout | 
     if case.stays:
         is_due = seen < dispatch.weighed and not weights.is_closed(case.item, case.member)
         return _weigh(case, dispatch) if is_due else None
-    is_same = seen == dispatch.carried and case.live.digest == case.rollout.digest
+    is_same = seen >= dispatch.carried and case.live.digest == case.rollout.digest
     return None if is_same and not drifted(case) else _apply(case, dispatch)
 
 
@@ -284,7 +202,8 @@ def _apply(case: Case, dispatch: Dispatched) -> ApplyRollout:
     another hub has released is taken over; the mark was that hub's, or a person's."""
     manifest, forced = case.rollout.manifest, case.observed.force
     spec = manifest["spec"] if forced else drift.spared(manifest["spec"], case.live.rollout)
-    fence: dict[str, Any] = {"hub": case.observed.hub, "sequence": dispatch.carried}
+    sequence = max(dispatch.carried, case.live.sequence)  # of a request that came later
+    fence: dict[str, Any] = {"hub": case.observed.hub, "sequence": sequence}
     if case.live.is_released:
         fence["released"] = False
     metadata = dict(manifest["metadata"])

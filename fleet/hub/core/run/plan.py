@@ -36,6 +36,7 @@ from fleet.hub.core.run import (
     walk,
 )
 from fleet.hub.core.run import state as states
+from fleet.hub.core.run.case import Case, Reply
 from fleet.hub.core.run.gates import View
 from fleet.hub.core.run.row import Row
 from fleet.hub.core.run.stops import State, Stop
@@ -76,7 +77,8 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
         return _back(run, rollback.begin(view.status, ruin), observed, told, now)
     way = rollback.now_back(run, view, now)
     starts, view = _starts(run, way.view, now)
-    actions = (*starts, *way.actions, *_holds(view, now))
+    asks = answer.asks if answer is not None else ()
+    actions = (*starts, *asks, *way.actions, *_holds(view, now))
     return _report(run, view, states.of(view, now), actions, told, now)
 
 
@@ -189,13 +191,13 @@ def _request(
     status: FleetRolloutStatus,
     rows: Sequence[Row],
     now: datetime,
-) -> requests.Reply | None:
+) -> Reply | None:
     """Only the newest run listens, and refuses what was there before it."""
     if observed.newest > run.spec.number:
         return None
     seen = run.spec.request_seen if _was_answered(run, observed) else None
     texts = [text for text in observed.requests if requests.identity(text) != seen]
-    case = requests.Case(run=run, status=status, rows=rows, observed=observed, now=now)
+    case = Case(run=run, status=status, rows=rows, observed=observed, now=now)
     return requests.handle(texts, case)
 
 
@@ -208,9 +210,7 @@ def _was_answered(run: FleetRollout, observed: RunObserved) -> bool:
     return run.spec.request_seen in (before.spec.request_seen, *before.status.handled)
 
 
-def _closing(
-    run: FleetRollout, observed: RunObserved, answer: requests.Reply | None
-) -> State | None:
+def _closing(run: FleetRollout, observed: RunObserved, answer: Reply | None) -> State | None:
     """Why the run ends before its time, if it does."""
     if observed.deleting:
         why = Stop(reason="Aborted", message="the Application is being deleted")

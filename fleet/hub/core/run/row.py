@@ -11,6 +11,7 @@ from fleet.api.clusterrollout import LastGood
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import ClusterName
 from fleet.hub.core import phases
+from fleet.hub.core.cluster.persons import Awaited
 from fleet.hub.core.observed import RunObserved
 
 
@@ -48,6 +49,10 @@ class Row:
     doubt: str = ""
     """Why a cluster that is done is not known to run well."""
     held: str = ""
+    awaits: Awaited = ""
+    """The request for which its engine waits, or by which its experiment ends."""
+    asked: str = ""
+    """Id of the request that was carried to it last, or is on its way there."""
     attempt: int = 0
     since: datetime | None = None
     """When this run let it go."""

@@ -5,7 +5,7 @@ members; the only memory is in their status. A report of another wish never coun
 a cluster whose member is silent is told in `absence`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,9 +15,16 @@ from fleet.api.fleetrollout import ClusterPhase, PlannedWave, WavePhase, WaveSta
 from fleet.api.names import ClusterName
 from fleet.hub.core import phases, weights
 from fleet.hub.core.cluster import standing
+from fleet.hub.core.cluster.persons import Awaited
 from fleet.hub.core.observed import Member, RunObserved
 from fleet.hub.core.run import absence
 from fleet.hub.core.run.row import Moment, Row
+
+WAITS: Mapping[Awaited, str] = {
+    "promote": "waits for a person: write the request",
+    "conclude": "runs its experiment; what ends that at once is the request",
+}
+"""Words before a request for which an engine waits, or by which its experiment ends."""
 
 
 def look(run: FleetRollout, observed: RunObserved, now: datetime) -> tuple[Row, ...]:
@@ -110,6 +117,7 @@ def _started(
         mine=True,
         ready=member.fresh,
         held=item.spec.hold,
+        asked=item.spec.request.id if item.spec.request is not None else "",
         attempt=want.attempt,
         since=want.since,
         home=home(run, item),
@@ -123,7 +131,16 @@ def _started(
         return absence.in_flight(moment, row, member, item)
     if row.phase is ClusterPhase.UNREACHABLE:
         row = replace(row, phase=ClusterPhase.PROGRESSING)
-    return _timed(moment, row, wave, item)
+    return _timed(moment, _awaiting(row, item), wave, item)
+
+
+def _awaiting(row: Row, item: ClusterRollout) -> Row:
+    """With the request for which its engine waits; what the engine says of it is for who may write
+    there."""
+    verb = item.status.engine.awaits
+    if row.phase is not ClusterPhase.PAUSED or row.held or not (verb and row.ready):
+        return row
+    return replace(row, awaits=verb, message=f"{WAITS[verb]} {verb}/<id>/{row.wave}")
 
 
 def home(run: FleetRollout, item: ClusterRollout) -> LastGood | None:

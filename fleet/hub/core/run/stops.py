@@ -38,10 +38,16 @@ def waiting_for(busy: list[Row]) -> Stop:
     """Clusters are in flight."""
     low = phrases.listed([row.name for row in busy if row.weight_waits], most=3)
     told = f"; {weights.FIELD} only falls in {low} until a run brings its other inputs"
+    still = [row for row in busy if row.awaits]
+    asked = min(still, key=lambda row: row.awaits != "promote", default=None)
+    who = f"; {asked.name} {asked.message}" if asked is not None else ""
+    unblock = "the end of one of them, or its deadline"
+    if asked is not None and len(still) == len(busy):
+        unblock = f"the request {asked.awaits}/<id>/{asked.wave}"
     return Stop(
         reason="WaitingForClusters",
-        message=f"waiting for {places(busy)}{told if low else ''}",
-        unblock="the end of one of them, or its deadline",
+        message=f"waiting for {places(busy)}{told if low else ''}{who}",
+        unblock=unblock,
     )
 
 

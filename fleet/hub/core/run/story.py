@@ -28,6 +28,7 @@ LENGTH = 200
 GOOD = frozenset(
     {"Planned", "WaveStarted", "EmptyWave", "WaveDone", "Soaking", "Progressing", "Succeeded"}
     | {"AwaitingApproval", "Approved", "AwaitingPromotion", "Promoted", "AwaitingHook"}
+    | {"Concluded"}
     | {"OutsideWindow", "Paused", "Resumed", "Retried", "Skipped", "MemberAppended"}
     | {"MembersChanged", "PruneConfirmed", "GivingWay", "Undone", "Superseded", "RolledBack"}
     | {"Aborted"}

@@ -43,8 +43,9 @@ WINDOW = {"schedule": {"cron": "*/4 * * * *", "duration": "2m"}}
 GATES = [APPROVAL, PAUSED, HOOK, WINDOW]
 
 LOSSES = ("lose", "silence", "meet", "regain")
-ON_ONE = (*LOSSES, "lose", "meet", "meet", "leave", "skip", "rollback")
+ON_ONE = (*LOSSES, "lose", "meet", "meet", "leave", "skip", "rollback", "promote")
 ON_ALL = ("pause", "resume", "retry", "abort", "rollback", "unblock", "gate", "crash", "isolate")
+PAUSES = {"canary": {"steps": [{"setWeight": 50, "pause": {}}, {"setWeight": 100}]}}
 
 Event = tuple[str, str]
 
@@ -77,6 +78,7 @@ def policy(dice: Random, names: Sequence[str] = NAMES) -> dict[str, Any]:
             first = sorted(dice.sample(names, min(dice.randint(1, 3), len(names))))
             waves.insert(0, {"name": "first", "clusters": first, "after": after})
     return {
+        "strategy": dice.choice([gen.CANARY, gen.CANARY, PAUSES]),
         "waves": waves,
         "maxConcurrency": dice.choice(amounts),
         "failureBudget": dice.choice([0, 1, "40%"]),
@@ -151,6 +153,7 @@ def check(before: World, after: World) -> None:
     in a wave or out of a halt, without having written that."""
     is_whole = before.crash_at is None or after.crash_at is not None
     check_deletions(before, after)
+    check_asked(before, after)
     for name, run in after.runs.items():
         if before.runs.get(name) == run and run.status.phase in phases.ENDS:
             continue
@@ -210,6 +213,25 @@ def check_deletions(before: World, after: World) -> None:
             item = before.items[ClusterName(name)]
             named = {f"{one.plural}/{one.name}" for one in item.status.inventory}
             assert rest[0] in named, f"{name} has lost {rest[0]}"
+
+
+def check_asked(before: World, after: World) -> None:
+    """Whom nobody has asked for stays where he waits, and nobody hears a request twice."""
+    heard = [line.split()[0] for line in after.log[len(before.log) :] if " ask " in line]
+    assert len(set(heard)) == len(heard), "once in a tick"
+    for name in heard:
+        request = after.items[ClusterName(name)].spec.request
+        taken = before.items[ClusterName(name)].status.dispatch
+        assert request is not None
+        is_new = taken.request != request.id or before.crash_at is not None
+        assert is_new or taken.asked > _sequence(before, name), "a request is carried once"
+
+
+def _sequence(here: World, name: str) -> int:
+    """What its Rollout has seen."""
+    rollout = here.objects[ClusterName(name)]["rollouts", "checkout", "checkout"]
+    sequence: int = rollout["spec"]["dispatch"]["sequence"]
+    return sequence
 
 
 def is_open(wave: PlannedWave, status: WaveStatus, before: World, begun: bool) -> bool:
@@ -321,6 +343,7 @@ def seen(here: World) -> Iterator[str]:
     yield from (condition.reason for condition in here.application.status.conditions)
     yield from (entry.reason for entry in here.run.status.history)
     yield from (row.phase for row in here.run.status.clusters)
+    yield from ("asked" for item in here.items.values() if item.status.dispatch.asked)
 
 
 UNSEEN = (ClusterPhase.CONFLICT, ClusterPhase.ANALYZING)
@@ -333,6 +356,7 @@ EXPECTED = (
     | {"MemberAppended", "MembersChanged", "Queued", "HubIsolated", "RequestRefused"}
     | {"Resumed", "Retried", "EmptyWave", "lose", "silence", "meet", "regain", "crash", "leave"}
     | {"deliver", "join", "isolate", "gate", "pause", "skip", "rollback", "retry", "abort"}
+    | {"promote", "asked"}
 )
 """What the worlds have to come to."""
 

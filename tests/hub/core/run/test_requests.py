@@ -1,14 +1,25 @@
 """What a person asks of a run, what it does, and how a run gives way to a newer one."""
 
+from dataclasses import replace
+from typing import Any
+
+import orjson
 import pytest
 
-from fleet.api import FleetRollout
-from fleet.api.fleetrollout import RunPhase, WaveStatus
-from fleet.hub.core.actions import StartCluster
+from fleet.api import ClusterRollout, FleetRollout
+from fleet.api.fleetrollout import ClusterPhase, RunPhase, WaveStatus
+from fleet.api.names import ClusterName
+from fleet.hub.core.actions import AskCluster, StartCluster
 from fleet.hub.core.run import plan
 from tests.conftest import NOON
 from tests.hub import gen
 from tests.hub.scene import DONE, FAILED, THREE, begun, did, observed
+
+
+def waiting(name: str, awaits: str = "promote", step: str = "1/2", **given: Any) -> ClusterRollout:
+    """Its engine has stopped there."""
+    engine = {"awaits": awaits, "step": step, "revision": "rev1"}
+    return gen.item(name, ClusterPhase.PAUSED, reason="StepPaused", engine=engine, **given)
 
 
 @pytest.mark.parametrize(
@@ -74,17 +85,59 @@ from tests.hub.scene import DONE, FAILED, THREE, begun, did, observed
             id="abort leaves who had run this very revision well",
         ),
         pytest.param(
+            "promote/2", [waiting("a"), waiting("b", step="2/2")], {}, ["ask a 1/2", "ask b 2/2"],
+            RunPhase.PROGRESSING, "asked to go on: a, b",
+            id="promote asks the engines that wait for a person",
+        ),
+        pytest.param(
+            "promote/2/b", [waiting("a"), waiting("b")], {}, ["ask b 1/2"], RunPhase.PROGRESSING,
+            "asked to go on: b",
+            id="promote of a cluster asks its engine alone",
+        ),
+        pytest.param(
+            "promote/2", [waiting("a", asked="2"), waiting("b")], {}, ["ask b 1/2"],
+            RunPhase.PROGRESSING, "asked to go on: a, b",
+            id="who was asked before a crash is not asked again",
+        ),
+        pytest.param(
+            "promote/2", [gen.item("a", asked="2"), gen.item("b")], {}, [],
+            RunPhase.PROGRESSING, "asked to go on: a",
+            id="nor is who goes on already",
+        ),
+        pytest.param(
+            "conclude/2/all", [waiting("a", "conclude", "experiment"), waiting("b")], {},
+            ["ask a experiment"], RunPhase.PROGRESSING, "asked to conclude the experiment: a",
+            id="conclude asks the engines whose experiment runs",
+        ),
+        pytest.param(
+            "promote/2/a", [waiting("a", hold="x")], {"paused": True}, [], RunPhase.PAUSED,
+            "nothing to promote: a is held: write the request resume",
+            id="who is held waits for something else",
+        ),
+        pytest.param(
+            "promote/2", [waiting("a", ""), waiting("b", "conclude"), gen.item("c")], {}, [],
+            RunPhase.PROGRESSING,
+            "nothing to promote: b waits for another request: write conclude/<id>/all; "
+            "a goes on by itself (StepPaused)",
+            id="where nobody waits it is said what they do",
+        ),
+        pytest.param(
+            "conclude/2/q", [waiting("a")], {}, ["start b"], RunPhase.PROGRESSING,
+            "q is neither a wave of this run (all) nor a cluster of it",
+            id="conclude of a stranger is answered",
+        ),
+        pytest.param(
             "dance/2", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
             "the request dance/2 is not understood: write <verb>/<id>[/<argument>] with one of "
-            "pause, resume, approve, promote, skip, retry, rollback, undo, abort, confirm-prune "
-            "and a new id",
+            "pause, resume, approve, promote, conclude, skip, retry, rollback, undo, abort, "
+            "confirm-prune and a new id",
             id="an unknown verb is answered",
         ),
         pytest.param(
             "pause", [gen.item("a")], {}, ["start b"], RunPhase.PROGRESSING,
             "the request pause is not understood: write <verb>/<id>[/<argument>] with one of "
-            "pause, resume, approve, promote, skip, retry, rollback, undo, abort, confirm-prune "
-            "and a new id",
+            "pause, resume, approve, promote, conclude, skip, retry, rollback, undo, abort, "
+            "confirm-prune and a new id",
             id="a request without an id is answered",
         ),
     ],
@@ -264,6 +317,27 @@ def test_retry_opens_a_run_that_ended_with_failures() -> None:
     assert plan.next(run, observed("a", items=[FAILED]), NOON).status == run.status
     answer = plan.next(run, observed("a", items=[FAILED], requests=("retry/5",)), NOON)
     assert (did(answer), answer.status.phase) == (["start a"], RunPhase.PROGRESSING)
+
+
+def test_one_who_waits_in_vain_is_not_thought_to_wait() -> None:
+    """Nothing that is silent is asked: nobody knows where it stands."""
+    world = observed("a", items=[waiting("a")], requests=("promote/2",))
+    silent = {"a": gen.lose(gen.member("a"), reachable=True)}
+    world = replace(world, members={ClusterName(name): one for name, one in silent.items()})
+    answer = plan.next(begun(gen.run(gen.wave("all", "a"))), world, NOON)
+    assert answer.status.history[-1].reason == "RequestRefused"
+
+
+def test_a_thousand_who_wait_are_asked_at_once_and_told_of_in_short() -> None:
+    names = [f"c{number:04}" for number in range(1_000)]
+    run = begun(gen.run(gen.wave("all", *names, max_concurrency=1_000)))
+    world = observed(*names, items=[waiting(name) for name in names], requests=("promote/2",))
+    answer = plan.next(run, world, NOON)
+    assert sum(isinstance(action, AskCluster) for action in answer.actions) == 1_000
+    assert answer.status.history[-1].message == (
+        "asked to go on: c0000, c0001, c0002, c0003, c0004 and 995 more"
+    )
+    assert len(orjson.dumps(answer.status.manifest())) < 100_000
 
 
 # --- giving way -----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import pytest
 
 from fleet.api.names import ClusterName
+from fleet.hub.core.cluster.persons import Awaited
 from fleet.hub.core.run import stops
 from fleet.hub.core.run.row import Row
 
@@ -17,6 +18,36 @@ from fleet.hub.core.run.row import Row
 )
 def test_where_a_cluster_is(step: str, text: str) -> None:
     assert stops.places([Row(name=ClusterName("a"), wave="all", step=step)]) == text
+
+
+@pytest.mark.parametrize(
+    ("awaits", "text", "unblock"),
+    [
+        pytest.param(
+            ("", ""), "waiting for a, b", "the end of one of them, or its deadline", id="nobody"
+        ),
+        pytest.param(
+            ("", "promote"), "waiting for a, b; b stands",
+            "the end of one of them, or its deadline",
+            id="one of them",
+        ),
+        pytest.param(
+            ("conclude", "promote"), "waiting for a, b; b stands", "the request promote/<id>/all",
+            id="all, and who goes on for good is told of first",
+        ),
+        pytest.param(
+            ("conclude", "conclude"), "waiting for a, b; a stands", "the request conclude/<id>/all",
+            id="experiments",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_person_may_do(awaits: tuple[Awaited, Awaited], text: str, unblock: str) -> None:
+    rows = [
+        Row(name=ClusterName(name), wave="all", awaits=verb, message="stands")
+        for name, verb in zip("ab", awaits, strict=True)
+    ]
+    stop = stops.waiting_for(rows)
+    assert (stop.message, stop.unblock) == (text, unblock)
 
 
 def test_where_a_weight_waits() -> None:

@@ -28,6 +28,8 @@ HUB_COMMANDS: Mapping[str, str] = {
     "conclude-experiment": "conclude {application} --cluster {cluster}",
 }
 """Verb of the engine → what to run for it with the hub; there a pause is of the whole run."""
+WORDS = {"conclude-experiment": "conclude"}
+"""The command for a request of another name."""
 ONLY_HERE = frozenset({"promote-full"})
 """What a hub cannot be asked for: the engine of that cluster takes it from who may write there."""
 
@@ -37,20 +39,27 @@ def managed(rollout: Rollout, verb: str) -> str | None:
     hub = hub_of(rollout)
     if not hub:
         return None
-    labels = rollout.metadata.labels
-    application = labels.get(APPLICATION_LABEL, rollout.name)
     if verb in ONLY_HERE:
         words = (
             "a hub has no request for that; kubectl annotate rollout "
             f"{rollout.name} {request_annotation(verb)}=true asks the engine of this cluster alone"
         )
     elif verb in HUB_COMMANDS:
-        cluster = labels.get(CLUSTER_LABEL, "<cluster>")
-        command = HUB_COMMANDS[verb].format(application=application, cluster=cluster)
-        words = f"ask there: fleet {command}"
+        words = f"ask there: {command(rollout, verb)}"
     else:
+        application = rollout.metadata.labels.get(APPLICATION_LABEL, rollout.name)
         words = f"change the template of Application {application} there"
     return f"managed by a hub ({hub}): {words}"
+
+
+def command(rollout: Rollout, verb: str) -> str:
+    """What to run for `verb` of HUB_COMMANDS: with the hub that manages the Rollout, or here."""
+    if not hub_of(rollout):
+        return f"fleet rollout {WORDS.get(verb, verb)} {rollout.name}"
+    labels = rollout.metadata.labels
+    application = labels.get(APPLICATION_LABEL, rollout.name)
+    cluster = labels.get(CLUSTER_LABEL, "<cluster>")
+    return f"fleet {HUB_COMMANDS[verb].format(application=application, cluster=cluster)}"
 
 
 def hub_of(rollout: Rollout) -> str:

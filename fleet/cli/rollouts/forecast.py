@@ -62,6 +62,10 @@ class Scene:
     def spec(self) -> RolloutSpec:
         return self.family.rollout.spec
 
+    def command(self, verb: str) -> str:
+        """What to run for that request."""
+        return asking.command(self.family.rollout, verb)
+
     @property
     def is_under_way(self) -> bool:
         """Whether the present template is on its way already."""
@@ -189,15 +193,21 @@ def _step(scene: Scene, step: Step, number: int, *, is_reached: bool) -> Iterato
 
 
 def _pause(scene: Scene, pause: Pause, percent: int, began: datetime | None) -> Move:
-    name = scene.family.name
     if pause.duration is None:
-        text = f"it waits at {percent}% until somebody says: fleet rollout promote {name}"
+        text = f"it waits at {percent}% until somebody says: {scene.command('promote')}"
         return Move(text=text, takes=None, when="by you")
     length = durations.parse(pause.duration)
     if began is not None:
         length = max(began + length - scene.now, NONE)
-    text = f"it waits at {percent}%; fleet rollout promote {name} ends that at once"
+    text = f"it waits at {percent}%{_sooner(scene)}"
     return Move(text=text, takes=length, when=f"for {durations.format_short(length)}")
+
+
+def _sooner(scene: Scene) -> str:
+    """How a wait that a clock ends is ended before: a hub asks nobody for that."""
+    if asking.hub_of(scene.family.rollout):
+        return ""
+    return f"; {scene.command('promote')} ends that at once"
 
 
 def _promotion(scene: Scene, service: str, *, is_whole: bool = False) -> Iterator[Move]:
@@ -217,7 +227,7 @@ def _blue_green_way(scene: Scene) -> Iterator[Move]:
     wish, status = scene.spec.strategy.blue_green, scene.family.rollout.status
     assert wish is not None
     is_ready = scene.is_under_way and status.phase is Phase.PREVIEW
-    total, name = scene.spec.replicas, scene.family.name
+    total = scene.spec.replicas
     if not is_ready:
         yield Move(
             text=f"{total} pods of {scene.new} are started beside the old ones; "
@@ -227,22 +237,22 @@ def _blue_green_way(scene: Scene) -> Iterator[Move]:
         length = timedelta(seconds=wish.auto_promotion_seconds)
         began = status.pause_start_time if is_ready else None
         left = max(began + length - scene.now, NONE) if began else length
-        text = f"the preview stands; fleet rollout promote {name} ends that at once"
+        text = f"the preview stands{_sooner(scene)}"
         yield Move(text=text, takes=left, when=f"for {durations.format_short(left)}")
     else:
-        text = f"the preview stands until somebody says: fleet rollout promote {name}"
+        text = f"the preview stands until somebody says: {scene.command('promote')}"
         yield Move(text=text, takes=None, when="by you")
     yield Move(text=f"all traffic goes over at once: Service {wish.active_service} leads to it")
     if scene.old:
         delay = scene.spec.scale_down_delay
-        text = f"the pods of {scene.old} go; until then fleet rollout abort {name} is a way back"
+        text = f"the pods of {scene.old} go; until then {scene.command('abort')} is a way back"
         yield Move(text=text, when=f"after {delay}")
 
 
 def _ab_way(scene: Scene) -> Iterator[Move]:
     wish, status = scene.spec.strategy.ab_testing, scene.family.rollout.status
     assert wish is not None
-    name, running = scene.family.name, status.phase is Phase.EXPERIMENTING
+    running = status.phase is Phase.EXPERIMENTING
     arms = ["B", *(chr(ord("C") + number) for number in range(len(wish.variants)))]
     if not running and status.phase is not Phase.CONCLUDED:
         yield Move(
@@ -255,10 +265,10 @@ def _ab_way(scene: Scene) -> Iterator[Move]:
         longest = durations.parse(wish.max_duration) if wish.max_duration else None
         began = status.ab_experiment.started_at if running and status.ab_experiment else None
         left = max(began + longest - scene.now, NONE) if began and longest else longest
-        end = "its time is over" if longest else f"fleet rollout conclude {name}"
+        end = "its time is over" if longest else scene.command("conclude-experiment")
         when = f"for {durations.format_short(left)}" if left is not None else "by you"
         yield Move(text=f"the experiment runs {by}{end}", takes=left, when=when)
-    text = f"somebody promotes the winner (B where there is none): fleet rollout promote {name}"
+    text = f"somebody promotes the winner (B where there is none): {scene.command('promote')}"
     yield Move(text=text, takes=None, when="by you")
     yield from _promotion(scene, wish.variant_a_service)
 

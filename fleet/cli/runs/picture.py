@@ -3,6 +3,7 @@
 One paragraph per question that a person has; those without an answer are left out.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -24,6 +25,8 @@ from fleet.kit import durations, phrases
 BAR = 24
 WAVES = ("WAVE", "PHASE", "UPDATED", "FAILED", "BUDGET", "AT ONCE", "GATES")
 CLUSTERS = ("CLUSTER", "WAVE", "PHASE", "STEP", "WEIGHT", "MESSAGE")
+PLACE = re.compile(r"^step [0-9]+ of [0-9]+: .*? for revision [0-9a-f]+: (?=.)")
+"""How an engine begins to tell where a canary stands."""
 SHOWN = 20
 """Clusters of a picture; `-o wide` shows all that the run lists, and those that are done."""
 
@@ -206,6 +209,12 @@ def soak(wave: PlannedWave, status: WaveStatus, now: datetime) -> str:
     return f"{words} ({left} left{'' if status.soaking_since else ', stands still'})"
 
 
+def beside(line: views.Line) -> str:
+    """The message without what stands in the columns before it: what is left may be all that a
+    narrow terminal has room for."""
+    return PLACE.sub("", line.message, count=1) if line.step else line.message
+
+
 def clusters(view: View, *, wide: bool = False) -> list[Text]:
     """The table of the clusters that are not done; none where all are."""
     found = views.lines(view, everybody=wide)
@@ -219,7 +228,7 @@ def clusters(view: View, *, wide: bool = False) -> list[Text]:
             str(line.phase),
             line.step,
             "" if line.weight is None else f"{line.weight}%",
-            asking.spoken(line.message, view.run.name),
+            asking.spoken(beside(line), view.run.name),
         )
         for line in shown
     ]

@@ -125,3 +125,23 @@ def test_every_phase_has_a_mark(
 ) -> None:
     assert {key for key in tones if key is not None} == set(phases)
     assert all(tone.mark for tone in tones.values())
+
+
+PLACE = "step 2 of 3: 60% for revision 92125cf968"
+
+
+@pytest.mark.parametrize(
+    ("step", "message", "shown"),
+    [
+        pytest.param("2/3", f"{PLACE}: its pods are not ready yet", "its pods are not ready yet",
+                     id="what columns say"),
+        pytest.param("2/3", PLACE, PLACE, id="all there is"),
+        pytest.param("", f"{PLACE}: paused", f"{PLACE}: paused", id="without these columns"),
+        pytest.param("2/3", "error-rate: no data", "error-rate: no data", id="other words"),
+    ],
+)  # fmt: skip
+def test_a_row_says_nothing_twice(step: str, message: str, shown: str) -> None:
+    line = view.Line(
+        name="a", wave="all", phase=ClusterPhase.PROGRESSING, step=step, weight=60, message=message
+    )
+    assert picture.beside(line) == shown

@@ -5,6 +5,7 @@ revision echoed, the latest generation observed, phase Completed with the wanted
 member. A report about anything else is not counted, however healthy it looks.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,9 @@ from fleet.kit import memory
 TEXT_LIMIT = 500
 """Most characters that a member's sentence takes in the hub; its names are cut like labels."""
 NAME_LIMIT = 64
+
+TAKEN_BACK = re.compile(r"^revision [0-9a-f]+ was taken back: (?=.)")
+"""How an engine begins; its revision is the hash of the pods, and that of a run is another."""
 
 ANALYZING = frozenset({"Pending", "Inconclusive", "Undecided", "Error"})
 """Verdicts of a metric that hold a step."""
@@ -174,7 +178,7 @@ def _failed(rollout: Rollout) -> Assessment:
     """The engine took it back: its reason, and the metric that failed."""
     backs = [item for item in rollout.status.decisions if item.action == "Rollback"]
     reason = backs[-1].reason if backs else "RolledBack"
-    told = (backs[-1].message if backs else "") or rollout.status.message
+    told = TAKEN_BACK.sub("", (backs[-1].message if backs else "") or rollout.status.message)
     metric = failing_metric(rollout)
     if metric and metric.split(" ")[0] not in told:
         told = f"{metric}; {told}" if told else metric

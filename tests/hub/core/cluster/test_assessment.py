@@ -94,6 +94,12 @@ BACK = {"action": "Rollback", "reason": "AnalysisFailed", "message": "taken back
             id="pods that nobody asks for",
         ),
         pytest.param(
+            {"phase": "Failed",
+             "decisions": [{**BACK, "message": "revision 6e02da7a3b was taken back: it is bad"}]},
+            True, "Failed", "AnalysisFailed", "it is bad",
+            id="the hash of its pods says nothing to who knows revisions of runs",
+        ),
+        pytest.param(
             {"phase": "Failed", "decisions": [{**BACK, "reason": "Timeout"}]},
             True, "Failed", "Timeout", "taken back",
             id="a failure keeps the engine's reason",

@@ -194,6 +194,37 @@ class Delivery:
     """Percent."""
 
 
+class _Census:
+    """A gauge of how many objects there are by their labels; combinations that nobody has are not
+    shown. A change costs the same however many there are."""
+
+    def __init__(self, gauge: client.Gauge) -> None:
+        self._gauge = gauge
+        self._labels: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._counts: Count[tuple[str, ...]] = Count()
+
+    def show(self, who: tuple[str, str], labels: tuple[str, ...]) -> None:
+        """That object has these labels now."""
+        if self._labels.get(who) != labels:
+            self.forget(who)
+            self._labels[who] = labels
+            self._counts[labels] += 1
+            self._gauge.labels(*labels).set(self._counts[labels])
+
+    def forget(self, who: tuple[str, str]) -> bool:
+        """That object is gone; whether it was known."""
+        labels = self._labels.pop(who, None)
+        if labels is None:
+            return False
+        self._counts[labels] -= 1
+        if self._counts[labels]:
+            self._gauge.labels(*labels).set(self._counts[labels])
+        else:
+            del self._counts[labels]
+            self._gauge.remove(*labels)
+        return True
+
+
 class Metrics:
     """The metrics of one table, in a registry of their own."""
 
@@ -221,20 +252,13 @@ class Metrics:
                 row.name, row.help, names, registry=registry, buckets=row.buckets
             )
 
-    def _show_counts(self, name: str, counts: "Count[tuple[str, ...]]") -> None:
-        """Set one gauge to exactly `counts`; combinations that nobody has disappear."""
-        gauge = self._gauges[name]
-        gauge.clear()
-        for labels, number in counts.items():
-            gauge.labels(*labels).set(number)
-
 
 class EngineMetrics(Metrics):
     """What the engine tells of itself; names as in the KULTA reference."""
 
     def __init__(self) -> None:
         super().__init__(ENGINE)
-        self._rollouts: dict[tuple[str, str], tuple[str, str]] = {}
+        self._rollouts = _Census(self._gauges["kulta_rollouts_active"])
 
     def reconciled(
         self,
@@ -267,15 +291,12 @@ class EngineMetrics(Metrics):
     ) -> None:
         """A Rollout as its new status says; `weight` in percent."""
         self._gauges["kulta_traffic_weight"].labels(namespace, name).set(weight)
-        if self._rollouts.get((namespace, name)) != (phase, strategy):
-            self._rollouts[namespace, name] = (phase, strategy)
-            self._show_counts("kulta_rollouts_active", Count(self._rollouts.values()))
+        self._rollouts.show((namespace, name), (phase, strategy))
 
     def forget_rollout(self, namespace: str, name: str) -> None:
         """The Rollout is deleted; nothing happens when it was never shown."""
-        if self._rollouts.pop((namespace, name), None) is not None:
+        if self._rollouts.forget((namespace, name)):
             self._gauges["kulta_traffic_weight"].remove(namespace, name)
-            self._show_counts("kulta_rollouts_active", Count(self._rollouts.values()))
 
 
 class HubMetrics(Metrics):
@@ -283,7 +304,7 @@ class HubMetrics(Metrics):
 
     def __init__(self) -> None:
         super().__init__(HUB)
-        self._runs: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._runs = _Census(self._gauges["fleet_rollouts"])
         self._clusters: set[str] = set()
         self._deliveries: dict[tuple[str, str], Delivery] = {}
 
@@ -310,14 +331,11 @@ class HubMetrics(Metrics):
 
     def show_run(self, namespace: str, name: str, *, phase: str) -> None:
         """A FleetRollout as its new status says."""
-        if self._runs.get((namespace, name)) != (phase,):
-            self._runs[namespace, name] = (phase,)
-            self._show_counts("fleet_rollouts", Count(self._runs.values()))
+        self._runs.show((namespace, name), (phase,))
 
     def forget_run(self, namespace: str, name: str) -> None:
         """The FleetRollout is deleted; nothing happens when it was never shown."""
-        if self._runs.pop((namespace, name), None) is not None:
-            self._show_counts("fleet_rollouts", Count(self._runs.values()))
+        self._runs.forget((namespace, name))
 
     def show_delivery(self, owner: tuple[str, str], shown: Delivery) -> None:
         """A run of the Application `owner` (namespace, name), unless a newer one is shown."""

@@ -21,7 +21,7 @@ from fleet.api import names
 from fleet.api.meta import Manifest
 from fleet.api.names import Resource
 from fleet.clusters import errors, tokens
-from fleet.clusters.transport import Params, RequestObserver, Transport, open_session
+from fleet.clusters.transport import Params, RequestObserver, Transport, awake, open_session
 from fleet.errors import (
     Conflict,
     Deposed,
@@ -200,6 +200,7 @@ class Client(Transport):
         namespace: str | None = None,
         timeout: int = 300,  # noqa: ASYNC109 - the server's `timeoutSeconds`
         opened: Callable[[], None] = _nothing,
+        rest: Callable[[], float] = awake,
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Raw events after `version`, bookmarks included, until the server ends the watch or has
         been silent for 75 s.
@@ -215,7 +216,7 @@ class Client(Transport):
             "resourceVersion": version,
             "timeoutSeconds": str(timeout),
         }
-        async with contextlib.aclosing(self.stream(path, params, opened)) as lines:
+        async with contextlib.aclosing(self.stream(path, params, opened, rest)) as lines:
             async for line in lines:
                 event = _object(line, f"WATCH {path}")
                 if event.get("type") == "ERROR":

@@ -13,6 +13,7 @@ import asyncio.sslproto
 import contextlib
 import math
 import random
+import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -32,6 +33,10 @@ MOST_BYTES = 64 * 2**20
 MOST_EVENT_BYTES = 8 * 2**20
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 75.0
+SMALL_BYTES = 16 * 1024
+"""More than that wakes up a stream that rests."""
+BEAT_SECONDS = 0.5
+"""Between two moments at which streams that rest are read again."""
 
 Params = Mapping[str, str]
 Session = aiohttp.ClientSession
@@ -57,6 +62,11 @@ def _always() -> bool:
 
 async def _at_once() -> None:
     """The turn of whoever is alone."""
+
+
+def awake() -> float:
+    """The rest of a stream that is read as soon as something comes."""
+    return 0.0
 
 
 def open_session() -> Session:
@@ -104,6 +114,46 @@ class _Silence:
             self._timer = self._loop.call_later(left, self._look)
         else:
             self._content.set_exception(TimeoutError())
+
+
+class _Rest:
+    """Lets a stream lie for a while: what is small waits in the kernel, which wakes up the loop
+    only when the connection ends. Many that rest are read together, on a beat that all share."""
+
+    def __init__(self, answer: aiohttp.ClientResponse, wish: Callable[[], float]) -> None:
+        # What has been read to its end has no connection any more.
+        self._protocol = answer.connection.protocol if answer.connection is not None else None
+        self._content, self._wish = answer.content, wish
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def begin(self) -> None:
+        """Rest for as long as is wished, and until the next beat."""
+        if not self._content.is_eof() and (seconds := self._wish()) > 0:
+            beat = math.ceil((self._loop.time() + seconds) / BEAT_SECONDS)
+            self._timer = self._loop.call_at(beat * BEAT_SECONDS, self.end)
+            self._wake_at(SMALL_BYTES)
+
+    def end(self) -> None:
+        """Read again, if it rests."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._wake_at(1)
+
+    def _wake_at(self, size: int) -> None:
+        transport = self._protocol.transport if self._protocol is not None else None
+        if transport is not None and not transport.is_closing():
+            # A socket that cannot do this, or has just ended, is read as ever.
+            with contextlib.suppress(OSError):
+                plain = transport.get_extra_info("socket")
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
 
 @dataclass(eq=False, slots=True)
@@ -174,10 +224,14 @@ class Transport:
                 return body
 
     async def stream(
-        self, path: str, params: Params, opened: Callable[[], None]
+        self,
+        path: str,
+        params: Params,
+        opened: Callable[[], None],
+        rest: Callable[[], float] = awake,
     ) -> AsyncGenerator[bytes, None]:
         """The lines of a watch, until the server ends it or is silent for 75 s; takes none of the
-        `inflight` places."""
+        `inflight` places. After what has come it rests for as many seconds as `rest` says."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
         await self.turn()
         async with contextlib.AsyncExitStack() as stack:
@@ -194,9 +248,10 @@ class Transport:
                 body = await self._body(answer) if answer.status != 200 else b""
                 self._judge(answer, body, f"WATCH {path}")
             opened()
+            doze = stack.enter_context(_Rest(answer, rest))
             silence = stack.enter_context(_Silence(answer.content, SILENCE_SECONDS))
             try:
-                async for line in self._lines(answer.content, silence.heard):
+                async for line in self._lines(answer.content, silence.heard, doze):
                     yield line
             except TimeoutError:
                 # Not even a bookmark: a server sends none where nothing has moved since the watch
@@ -294,11 +349,12 @@ class Transport:
         return b"".join(parts)
 
     async def _lines(
-        self, content: aiohttp.StreamReader, heard: Callable[[], None]
+        self, content: aiohttp.StreamReader, heard: Callable[[], None], doze: _Rest
     ) -> AsyncGenerator[bytes, None]:
         rest = bytearray()
         async for part in content.iter_any():
             heard()
+            doze.end()
             head, newline, tail = part.partition(b"\n")
             rest += head
             while newline:
@@ -308,3 +364,5 @@ class Transport:
                 rest = bytearray(head)
             if len(rest) > MOST_EVENT_BYTES:
                 raise Unreachable(f"{self.config.server} sent an event of more than 8 MiB")
+            if not rest:
+                doze.begin()

@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar
 from fleet.api.names import Key, Resource
 from fleet.clusters.client import Client
 from fleet.clusters.store import Change, Store, identity, is_newer
+from fleet.clusters.transport import awake
 from fleet.errors import (
     FleetError,
     Gone,
@@ -67,6 +68,8 @@ class Informer(Generic[T]):
     selector: str | None = None
     field_selector: str | None = None
     on_error: Callable[[FleetError], None] = _nowhere
+    rest: Callable[[], float] = awake
+    """Asked after each event: for how many seconds nobody needs the next one."""
     most: int | None = None
     """Objects that are held; None: as many as come."""
     store: Store[T] = field(init=False)
@@ -132,6 +135,7 @@ class Informer(Generic[T]):
             namespace=self.namespace,
             timeout=random.randint(240, 480),
             opened=self._heard,
+            rest=self.rest,
         )
         async with contextlib.aclosing(events):
             async for event in events:

@@ -68,7 +68,10 @@ class Signs:
     since: float = -math.inf
     """Monotonic time at which it began."""
     lease_changed: float = -math.inf
-    """Monotonic time at which the engine's Lease was seen to change."""
+    """Monotonic time at which the engine's Lease was seen to change, or the earliest at which it
+    may have, where nobody looked."""
+    unread_since: float = math.inf
+    """Monotonic time at which that watch was last left alone; infinite while it is read."""
     problems: dict[Resource, Problem] = field(default_factory=dict)
     """The last one of each watch."""
 

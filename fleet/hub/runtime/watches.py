@@ -4,6 +4,7 @@ Made by `wiring` for each connection. What comes in is kept small, goes into the
 life, and is told to the `Listener`. Decides nothing.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,12 @@ from fleet.hub.runtime.links import Link, Problem
 
 MOST = 10_000
 """Rollouts of ours that a member may have; who shows more shows anything."""
+
+REST_SECONDS = 7.0
+"""For how long the Lease of an engine that is well is not looked at. Longer than the six seconds
+after which it has been renewed at the latest: a thousand renew two hundred times a second, and to
+wake up for each of them is more than half of what a hub at rest costs. The age of a renewal counts
+from the last look before it: an engine that ends may be shown so much too early, never too late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +80,7 @@ def informers(
             field_selector=f"metadata.name={ENGINE_LEASE}",
             most=1,
             on_error=ears.failed(LEASES),
+            rest=ears.rest,
         ),
         Informer(
             client,
@@ -102,12 +110,20 @@ class Ears:
         # The first sight of a Lease says nothing about its age; a change does.
         handle = self.link.handle
         if change.type == "MODIFIED" or (handle and handle.informers[LEASES].synced.is_set()):
-            self.link.signs.lease_changed = self.client.monotonic()
+            signs = self.link.signs
+            signs.lease_changed = min(self.client.monotonic(), signs.unread_since)
         # A thousand engines renew two hundred times a second that they are what they were.
         if change.new is None or not self.link.is_calm(self.client.monotonic()):
             self.listener.connectivity(self.link)
         if change.old != change.new:
             self.listener.engine(self.link)
+
+    def rest(self) -> float:
+        """Of a member that is well, the next renewal of the Lease says nothing new."""
+        now = self.client.monotonic()
+        is_calm = self.link.is_calm(now)
+        self.link.signs.unread_since = now if is_calm else math.inf
+        return REST_SECONDS if is_calm else 0.0
 
     def deployment(self, _: Change[Deployed]) -> None:
         self.listener.engine(self.link)

@@ -19,7 +19,7 @@ from fleet.errors import Forbidden, Unauthorized, Unreachable
 from fleet.hub.core.member.connectivity import Trouble
 from fleet.hub.runtime import membership, observe, triggers
 from fleet.hub.runtime.links import Link, Problem
-from fleet.hub.runtime.watches import slim
+from fleet.hub.runtime.watches import REST_SECONDS, slim
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk
 
@@ -332,3 +332,38 @@ async def test_the_clock_of_a_member_may_be_an_hour_away(desk: Desk, hours: int)
     desk.clock.advance(31)
     heard(desk, link)
     assert believed() == (False, "Stale"), "within half a minute, whatever time it has there"
+
+
+@pytest.mark.parametrize(
+    ("change", "seconds"),
+    [
+        pytest.param(nothing, REST_SECONDS, id="of an engine that is well it waits"),
+        pytest.param(unknown_lease, 0.0, id="of one that has not been seen to renew it comes now"),
+        pytest.param(silence, 0.0, id="of one that is silent it comes at once"),
+    ],
+)
+async def test_when_the_next_renewal_is_looked_at(
+    desk: Desk, change: Callable[[Desk, Link], None], seconds: float
+) -> None:
+    link = desk.link("eu-7")
+    assert link.handle is not None
+    change(desk, link)
+    triggers.poke(desk.hub, link)
+    assert link.handle.informers[LEASES].rest() == seconds
+
+
+async def test_a_renewal_that_nobody_looked_at_is_as_old_as_it_may_be(desk: Desk) -> None:
+    """An engine that died right after it is shown half a minute later, not when it was read."""
+    link = desk.link("eu-7")
+    assert link.handle is not None
+    lease = link.handle.informers[LEASES]
+    desk.clock.advance(1)
+    assert lease.rest() > 0
+    desk.clock.advance(REST_SECONDS)
+    meta = {"name": ENGINE_LEASE, "namespace": ENGINE_NAMESPACE}
+    made = desk.member("eu-7").seed(LEASES, {"metadata": meta, "spec": {"holderIdentity": "two"}})
+    lease.store.see(made)
+    heard(desk, link)
+    assert link.sight(desk.clock.monotonic()).lease_age == REST_SECONDS
+    desk.clock.advance(30.1 - REST_SECONDS)
+    assert link.connectivity(desk.clock.monotonic()).reason == "Stale"

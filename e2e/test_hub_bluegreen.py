@@ -67,8 +67,10 @@ def test_a_run_goes_through_the_preview_and_loses_no_request(realm: Realm) -> No
             selector(tenant, name)["rollouts.kulta.io/hash"] for name in (NAME, f"{NAME}-preview")
         }
         assert len(hashes) == 2
-        waits = state(tenant, 2)
-        assert waits["unblock"] == "the request promote/<id>/all"
+        ends = "the request promote/<id>/all"
+        until(
+            lambda: state(tenant, 2).get("unblock") == ends, "the run says what to write", within=60
+        )
         refused = hears(tenant, "conclude")
         assert (refused.returncode, "waits for another request" in refused.stderr) == (1, True)
         done = hears(tenant, "promote")

@@ -17,6 +17,8 @@ Schema = Mapping[str, Any]
 
 SHOWN = 60
 """Longest part of a wrong value that a message repeats."""
+QUANTITY = "must be a quantity, for example 2, 500m or 256Mi"
+"""What a number with a unit is; the only pattern of values that may be a number too."""
 FEW = 2
 """Most fields of an object that a message names."""
 TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
@@ -47,8 +49,7 @@ class Problem:
 def problems(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
     """Everything that `schema` has against `value`, which stands at `path`."""
     if schema.get("x-kubernetes-int-or-string"):
-        if isinstance(value, bool) or not isinstance(value, int | str):
-            yield _problem(path, "must be a whole number or a text", value)
+        yield from _either(schema, value, path)
         return
     kinds, words = TYPES.get(schema.get("type", ""), ((), ""))
     is_bool = isinstance(value, bool)
@@ -63,6 +64,14 @@ def problems(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
         yield from _object(schema, value, path)
     elif isinstance(value, list):
         yield from _list(schema, value, path)
+
+
+def _either(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
+    """A number or a text, which a quantity is."""
+    is_one = isinstance(value, int | str) and not isinstance(value, bool)
+    if not (is_one and re.search(schema.get("pattern", ""), str(value))):
+        words = QUANTITY if "pattern" in schema else "must be a whole number or a text"
+        yield _problem(path, words, value)
 
 
 def _range(schema: Schema, value: Any, path: str) -> Iterator[Problem]:

@@ -63,6 +63,14 @@ BAD = [
         {"type": "string", "pattern": "^a$"}, "b", "spec.x must match ^a$ (is 'b')", id="a pattern"
     ),
     pytest.param(
+        {"x-kubernetes-int-or-string": True, "pattern": "^[0-9]+(Mi)?$"}, "256mb",
+        "spec.x must be a quantity, for example 2, 500m or 256Mi (is '256mb')", id="a unit",
+    ),
+    pytest.param(
+        {"x-kubernetes-int-or-string": True, "pattern": "^[0-9]+m?$"}, 0.5,
+        "spec.x must be a quantity, for example 2, 500m or 256Mi (is 0.5)", id="half a CPU",
+    ),
+    pytest.param(
         {"x-kubernetes-int-or-string": True}, [],
         "spec.x must be a whole number or a text (is [])", id="neither number nor text",
     ),

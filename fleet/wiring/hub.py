@@ -232,7 +232,8 @@ class Hub:
                     await self.recorder.flush(FLUSH_SECONDS)
                 return
             running.result()
-            raise UnexpectedState("leadership is lost: another hub leads, this process ends")
+            text = "leadership is lost: another hub leads, or the Lease cannot be renewed"
+            raise UnexpectedState(f"{text}; this process ends")
         except BaseExceptionGroup as group:
             raise aio.innermost(group) from group
         finally:

@@ -53,13 +53,18 @@ def _short(text: str) -> str:
 
 
 def parts(value: Mapping[str, Any]) -> dict[str, str]:
-    """The canonical form of each member of an object: what does not change is worked out once."""
-    return {name: canonical(item) for name, item in value.items() if item is not None}
+    """The canonical form of each member of an object, its name before it: what does not change is
+    worked out once."""
+    return {
+        name: f"{_dumped(name)}:{canonical(item)}"
+        for name, item in value.items()
+        if item is not None
+    }
 
 
 def joined(forms: Mapping[str, str], length: int = 12) -> str:
     """The digest of an object whose `parts` these are: the same as of the whole."""
-    text = ",".join(f"{_dumped(name)}:{forms[name]}" for name in sorted(forms))
+    text = ",".join([forms[name] for name in sorted(forms)])
     return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:length]
 
 

@@ -112,59 +112,41 @@ class EngineSetup:
     environment: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """What is known of a member's objects before any template has printed."""
-
-    where: str
-    values: Mapping[str, Any]
-    namespace: str
-    labels: Mapping[str, str]
-
-    def finished(self, drawn: Iterable[Drawn]) -> tuple[Rendered, ...]:
-        """The objects, each in its namespace and with our labels."""
-        return tuple(item.stamped(self.namespace, self.labels) for item in drawn)
-
-    def fault(self, error: UserError) -> UserError:
-        """That error, with the member's name before it."""
-        return UserError(error.reason, f"{self.where}: {error}")
-
-
 def render(templates: TemplateSet, delivery: Delivery) -> tuple[Rendered, ...]:
     """The objects for the member, the Rollout first.
 
     Raises UserError: `InvalidSpec` for an override that does not fit, `TemplateError` with cluster,
     template and line for everything that a template gets wrong.
     """
-    found, replaced = draft(delivery), delivery.application.templates
-    own = bool(replaced)
-    used = templates.replaced(replaced) if own else templates
     try:
-        return found.finished(_drawn(used, found.values, own=own))
+        return finished(delivery, drawn(templates, delivery))
     except UserError as error:
-        raise found.fault(error) from None
+        raise fault(delivery, error) from None
 
 
-def draft(delivery: Delivery) -> Draft:
-    """What the templates get to see, and what is put in afterwards. Raises UserError."""
+def shown(delivery: Delivery) -> Mapping[str, Any]:
+    """What the templates get to see. Raises UserError for an override that does not fit."""
     application, cluster = delivery.application, delivery.cluster
-    where = f"cluster {cluster.name}"
-    try:
-        spec = overrides.apply(application.spec, cluster.metadata.labels)
-    except UserError as error:
-        raise UserError(error.reason, f"{where}: {error}") from None
-    return Draft(
-        where=where,
-        values=context(delivery, spec),
-        namespace=spec.destination.namespace or delivery.namespace,
-        labels={
-            NAME_LABEL: application.name,
-            MANAGED_BY: HUB_MANAGER,
-            APPLICATION_LABEL: application.name,
-            CLUSTER_LABEL: cluster.name,
-            NAMESPACE_LABEL: delivery.namespace,
-        },
-    )
+    return context(delivery, overrides.apply(application.spec, cluster.metadata.labels))
+
+
+def finished(delivery: Delivery, objects: Iterable[Drawn]) -> tuple[Rendered, ...]:
+    """The objects, each in its namespace and with our labels, which no template sees."""
+    name = delivery.application.name
+    namespace = delivery.application.spec.destination.namespace or delivery.namespace
+    labels = {
+        NAME_LABEL: name,
+        MANAGED_BY: HUB_MANAGER,
+        APPLICATION_LABEL: name,
+        CLUSTER_LABEL: delivery.cluster.name,
+        NAMESPACE_LABEL: delivery.namespace,
+    }
+    return tuple(item.stamped(namespace, labels) for item in objects)
+
+
+def fault(delivery: Delivery, error: UserError) -> UserError:
+    """That error, with the member's name before it."""
+    return UserError(error.reason, f"cluster {delivery.cluster.name}: {error}")
 
 
 def engine(templates: TemplateSet, cluster: MemberCluster, setup: EngineSetup) -> Rendered:
@@ -206,14 +188,22 @@ def key(values: Mapping[str, Any], *, alike: bool) -> str:
     return json.dumps({name: item for name, item in values.items() if not alike or name != CLUSTER})
 
 
-def _drawn(templates: TemplateSet, values: Mapping[str, Any], *, own: bool) -> tuple[Drawn, ...]:
-    """What the templates make of `values`, read and checked. Few templates read `cluster`: then
-    that is the same for a whole fleet, and is done once."""
-    sandbox = environment(templates)
-    seen = key(values, alike=CLUSTER not in sandbox.names(TEMPLATES))
+def is_alike(templates: TemplateSet) -> bool:
+    """Whether all members are alike to these templates: few read `cluster`."""
+    return CLUSTER not in environment(templates).names(TEMPLATES)
+
+
+def drawn(templates: TemplateSet, delivery: Delivery) -> tuple[Drawn, ...]:
+    """What the templates make of the delivery, read and checked; where members are alike, that is
+    the same for a whole fleet, and is done once. Raises UserError, as `render`, without the
+    member's name."""
+    replaced = delivery.application.templates
+    used = templates.replaced(replaced) if replaced else templates
+    sandbox, values = environment(used), shown(delivery)
+    seen = key(values, alike=is_alike(used))
     found: tuple[Drawn, ...] | None = sandbox.kept.get(seen)
     if found is None:
-        found = accepted(printing.printed(templates, TEMPLATES, values), values, own=own)
+        found = accepted(printing.printed(used, TEMPLATES, values), values, own=bool(replaced))
         sandbox.kept[seen] = found
         if len(sandbox.kept) > KEPT:
             sandbox.kept.popitem(last=False)

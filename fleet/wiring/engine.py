@@ -41,7 +41,7 @@ from fleet.settings import EngineSettings
 from fleet.telemetry.clock import SteadyClock
 from fleet.telemetry.metrics import EngineMetrics
 from fleet.telemetry.server import Health, serving
-from fleet.wiring import connect, watching
+from fleet.wiring import connect, loading, watching
 
 COMPONENT = "kulta-engine"
 USER_AGENT = f"kulta-engine/{__version__}"
@@ -54,8 +54,6 @@ SETTLE_SECONDS = 0.1
 ECHO_SECONDS = 15.0
 """What we wrote is looked after when nothing that it brings about has asked for a look by then."""
 BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 5.0, 300.0
-COLLECTIONS = (20_000, 20, 100)
-"""Garbage is looked for seldom: what a reconcile makes is freed by counting references."""
 INFLIGHT = 16
 """Rollouts that are looked at at once, and requests under way for them."""
 
@@ -264,5 +262,4 @@ class Engine:
 def _settle_memory() -> None:
     """Modules and first stores live as long as the process: collections need not visit them."""
     gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTIONS)
+    loading.settle()

@@ -17,6 +17,8 @@ LARGE = 264 * 1024
 time cost a fourth of what a quiet fleet does."""
 SPARE = 2**20
 """Bytes that are free at the end of the heap and stay the process's."""
+COLLECTIONS = (20_000, 20, 100)
+"""Garbage is looked for seldom: what a look makes is freed by counting references."""
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 """As glibc's malloc.h names them."""
 
@@ -30,6 +32,13 @@ def frugal() -> bool:
     return choose is not None and all(choose(option, size) for option, size in options.items())
 
 
+def settle() -> None:
+    """What is there lives as long as the process: collections need not visit it, and come seldom
+    from now on."""
+    gc.freeze()
+    gc.set_threshold(*COLLECTIONS)
+
+
 @contextlib.contextmanager
 def loading() -> Iterator[None]:
     """Nothing is collected meanwhile, and what is there at the end is never walked through again.
@@ -38,5 +47,5 @@ def loading() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
+        settle()
         gc.enable()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fleet.errors import UserError
 from fleet.rendering.delivery import Delivery
 from fleet.rendering.environment import TEMPLATES, TemplateSet
-from fleet.rendering.render import Rendered, accepted, draft, render
+from fleet.rendering.render import Rendered, accepted, fault, finished, render, shown
 from fleet.wiring.cells import Cells
 
 
@@ -27,14 +27,15 @@ class Proofs:
         own = delivery.application.templates
         if not own:
             return render(self._templates, delivery)
-        begun, files = draft(delivery), dict(self._templates.replaced(own).files)
-        job = self._cells.print(delivery.namespace, files, TEMPLATES, begun.values)
+        files = dict(self._templates.replaced(own).files)
         try:
+            values = shown(delivery)
+            job = self._cells.print(delivery.namespace, files, TEMPLATES, values)
             printed = self._runner.run(job)
-            drawn = accepted(printed.documents, begun.values, own=True)
+            drawn = accepted(printed.documents, values, own=True)
         except UserError as error:
-            raise begun.fault(error) from None
-        return begun.finished(drawn)
+            raise fault(delivery, error) from None
+        return finished(delivery, drawn)
 
     def close(self) -> None:
         """End the process, if there is one."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet.wiring.loading import frugal, loading
+from fleet.wiring.loading import COLLECTIONS, frugal, loading
 
 READ = 256 * 1024
 """Bytes that libuv's loop takes for each look at a TLS connection."""
@@ -27,9 +27,10 @@ class Part:
 @pytest.fixture(autouse=True)
 def _thawed() -> Iterator[None]:
     """The collector as it was: the tests run without one."""
-    enabled = gc.isenabled()
+    enabled, before = gc.isenabled(), gc.get_threshold()
     gc.enable()
     yield
+    gc.set_threshold(*before)
     if not enabled:
         gc.disable()
 
@@ -42,6 +43,13 @@ def test_what_is_read_in_the_beginning_is_not_walked_through_again() -> None:
     assert gc.isenabled()
     assert gc.get_freeze_count() - before >= 2 * len(kept)
     assert not any(one is kept[0] for one in gc.get_objects())
+
+
+def test_later_garbage_is_looked_for_but_seldom() -> None:
+    before = gc.get_threshold()
+    with loading():
+        assert gc.get_threshold() == before
+    assert gc.get_threshold() == COLLECTIONS > before
 
 
 def test_it_goes_as_ever_when_nobody_holds_it() -> None:

@@ -1,14 +1,19 @@
 """Renderings, kept: one Application for one member costs milliseconds and is asked for often.
 
+    delivery ──key_of(alike)──> what is the same for all its like ──key_of──> the member's own
+
 Used by `observe`. What goes into a key is all that a rendering depends on, so an entry is never
 wrong, only old and then unused. Errors are kept too: they are as certain as manifests. Where an
 Application has templates of its own, `drafts` prints them aside.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
 
 from fleet.api import MemberCluster
 from fleet.api.application import ApplicationSpec
+from fleet.api.meta import ObjectMeta
 from fleet.api.names import Key
 from fleet.errors import UserError
 from fleet.hub.core.application import validation
@@ -17,11 +22,12 @@ from fleet.hub.runtime.drafts import Drafts
 from fleet.rendering import overrides
 from fleet.rendering.delivery import Delivery
 from fleet.rendering.environment import TemplateSet
-from fleet.rendering.render import draft, render
+from fleet.rendering.render import Drawn, drawn, fault, finished, is_alike, shown
 
 MOST = 2_000
-"""Renderings kept; about 20 KB each."""
+"""Renderings kept; those of members that are alike share most of their 20 KB."""
 
+T = TypeVar("T")
 _Key = tuple[object, ...]
 
 
@@ -30,7 +36,9 @@ class Renders:
 
     def __init__(self, templates: TemplateSet, drafts: Drafts) -> None:
         self.templates, self.drafts = templates, drafts
-        self._kept: OrderedDict[_Key, tuple[Rendered, ...] | UserError] = OrderedDict()
+        self._alike = is_alike(templates)
+        self._kept: OrderedDict[_Key, tuple[Rendered, ...]] = OrderedDict()
+        self._drawn: OrderedDict[_Key, tuple[Drawn, ...] | UserError] = OrderedDict()
         self._checked: dict[Key, dict[int, str]] = {}
 
     def check(self, owner: Key) -> "Check":
@@ -45,31 +53,45 @@ class Renders:
     def render(self, delivery: Delivery) -> tuple[Rendered, ...]:
         """As `rendering.render.render`. Raises UserError; Unrendered where own templates of the
         Application are to be printed first."""
-        if delivery.application.templates:  # kept by `drafts`, which knows how large it may be
-            return self._drafted(delivery)
-        key = key_of(delivery)
-        if key not in self._kept:
-            try:
-                found: tuple[Rendered, ...] | UserError = render(self.templates, delivery)
-            except UserError as error:
-                found = UserError(error.reason, str(error))  # without what its traceback holds
-            self._kept[key] = found
-            if len(self._kept) > MOST:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        result = self._kept[key]
-        if isinstance(result, UserError):
-            raise UserError(result.reason, str(result))
-        return result
-
-    def _drafted(self, delivery: Delivery) -> tuple[Rendered, ...]:
-        begun, application = draft(delivery), delivery.application
-        owner = (delivery.namespace, application.name)
         try:
-            drawn = self.drafts.find(owner, application.templates, begun.values)
+            if delivery.application.templates:
+                return finished(delivery, self.draw(delivery))
+            return _kept(
+                self._kept, key_of(delivery), lambda: finished(delivery, self.draw(delivery))
+            )
         except UserError as error:
-            raise begun.fault(error) from None
-        return begun.finished(drawn)
+            raise fault(delivery, error) from None
+
+    def draw(self, delivery: Delivery) -> tuple[Drawn, ...]:
+        """What is the same for all for whom `likeness` is. Raises the same, without the member's
+        name."""
+        application = delivery.application
+        if application.templates:  # kept by `drafts`, which knows how large it may be
+            owner = (delivery.namespace, application.name)
+            return self.drafts.find(owner, application.templates, shown(delivery))
+        found = _kept(self._drawn, self.likeness(delivery), lambda: self._tried(delivery))
+        if isinstance(found, UserError):
+            raise UserError(found.reason, str(found))
+        return found
+
+    def likeness(self, delivery: Delivery) -> _Key:
+        """What decides what is drawn."""
+        return key_of(delivery, alike=self._alike and not delivery.application.templates)
+
+    def _tried(self, delivery: Delivery) -> tuple[Drawn, ...] | UserError:
+        try:
+            return drawn(self.templates, delivery)
+        except UserError as error:
+            return UserError(error.reason, str(error))  # without what its traceback holds
+
+
+def _kept(known: OrderedDict[_Key, T], key: _Key, make: Callable[[], T]) -> T:
+    """What is known under that key, or made now; the `MOST` that were asked for last are kept."""
+    found = known[key] if key in known else known.setdefault(key, make())
+    known.move_to_end(key)
+    if len(known) > MOST:
+        known.popitem(last=False)
+    return found
 
 
 class Check:
@@ -83,22 +105,25 @@ class Check:
 
     def error(self, delivery: Delivery) -> str:
         """Why it cannot be rendered, or nothing. Raises Unrendered where that is not known yet."""
-        mark = hash(key_of(delivery))
-        if mark in self._before:
-            self._after[mark] = self._before[mark]
-            return self._before[mark]
-        self.tried += 1
-        try:
-            self._renders.render(delivery)
-            self._after[mark] = self._wrong(delivery.application.spec, delivery.cluster)
-        except UserError as error:
-            self._after[mark] = str(error)
-        return self._after[mark]
+        mark = hash(self._renders.likeness(delivery))
+        if mark not in self._after:
+            known = self._before.get(mark)
+            self._after[mark] = self._tried(delivery) if known is None else known
+        wrong = self._after[mark]
+        return f"cluster {delivery.cluster.name}: {wrong}" if wrong else ""
 
     def remember(self) -> None:
         """The round ends before all were asked for: what is known of the others stays known."""
         for mark, text in self._before.items():
             self._after.setdefault(mark, text)
+
+    def _tried(self, delivery: Delivery) -> str:
+        self.tried += 1
+        try:
+            self._renders.draw(delivery)
+        except UserError as error:
+            return str(error)
+        return self._wrong(delivery.application.spec, delivery.cluster)
 
     def _wrong(self, spec: ApplicationSpec, cluster: MemberCluster) -> str:
         """What overrides have broken there; looked at once for all whom the same ones hold for."""
@@ -106,18 +131,29 @@ class Check:
         places = overrides.chosen(spec, labels)
         if places not in self._overridden:
             self._overridden[places] = validation.overridden(spec, labels)
-        wrong = self._overridden[places]
-        return f"cluster {cluster.name}: {wrong}" if wrong else ""
+        return self._overridden[places]
 
 
-def key_of(delivery: Delivery) -> _Key:
-    """Everything that a rendering depends on; a generation stands for a spec."""
-    about = (delivery.cluster.metadata, delivery.fleet.metadata)
+def key_of(delivery: Delivery, *, alike: bool = False) -> _Key:
+    """Everything that a rendering depends on; a generation stands for a spec. Where no template
+    reads `cluster` (`alike`), a member has its overrides and its Prometheus in it, no more."""
+    application, cluster = delivery.application, delivery.cluster
+    if alike:
+        own: _Key = (
+            overrides.chosen(application.spec, cluster.metadata.labels),
+            cluster.spec.prometheus,
+        )
+    else:
+        own = _identity(cluster.metadata)
     return (
         delivery.namespace,
-        delivery.application.uid,
-        delivery.application.generation,
+        application.uid,
+        application.generation,
         delivery.revision,
-        *((item.uid, item.generation) for item in about),
-        *(tuple(sorted(item.labels.items())) for item in about),
+        *_identity(delivery.fleet.metadata),
+        *own,
     )
+
+
+def _identity(metadata: ObjectMeta) -> _Key:
+    return (metadata.uid, metadata.generation, *sorted(metadata.labels.items()))

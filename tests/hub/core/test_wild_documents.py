@@ -31,8 +31,9 @@ NONSENSE: tuple[Any, ...] = (
 NAMES = ("x", "", "status", "externalIPs", "a/b", "kulta.io/promote", "finalizers", "hold")
 
 SNAPSHOT = Snapshot(name="checkout", spec=gen.application().spec)
-DRAFT = render.draft(gen.delivery(SNAPSHOT, gen.cluster("eu-7")))
-DOCUMENTS = tuple(printing.printed(world.TEMPLATES, TEMPLATES, DRAFT.values))
+DELIVERY = gen.delivery(SNAPSHOT, gen.cluster("eu-7"))
+VALUES = render.shown(DELIVERY)
+DOCUMENTS = tuple(printing.printed(world.TEMPLATES, TEMPLATES, VALUES))
 
 
 def holders(value: Any) -> Iterator[Any]:
@@ -62,7 +63,7 @@ def lived(dice: Random) -> str:
     for _ in range(dice.randint(1, 3)):
         spoil(dice.choice(spoilt)[1], dice)
     try:
-        found = DRAFT.finished(render.accepted(spoilt, DRAFT.values, own=True))
+        found = render.finished(DELIVERY, render.accepted(spoilt, VALUES, own=True))
     except UserError:
         return "refused"
     for item in found:

@@ -30,6 +30,8 @@ class Case:
     """Of all rendered objects."""
     bar: tuple[str, str] | None
     """Reason and sentence, where nothing may be written anew."""
+    is_applied: bool
+    """All objects of this wish have been seen in the member."""
     now: datetime
 
     @classmethod
@@ -50,13 +52,9 @@ class Case:
             live=Live.of(item, observed),
             digest=digest_of(observed.rendered),
             bar=_bar(item, member, observed),
+            is_applied=standing.is_taken(item) and item.status.applied_run == want.run,
             now=now,
         )
-
-    @property
-    def is_applied(self) -> bool:
-        """All objects of this wish have been seen in the member."""
-        return standing.is_taken(self.item) and self.item.status.applied_run == self.want.run
 
     @property
     def has_arrived(self) -> bool:

@@ -24,6 +24,8 @@ SHAPE: Sequence[tuple[tuple[str, ...], type]] = (
     (("status", "phase"), str),
 )
 """What a part of any object is, where there is one."""
+MAPPINGS = (dict, Mapping)
+"""Nearly each is a dict, of which that is known many times faster than of any other mapping."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,5 +198,5 @@ def sound(manifest: Manifest) -> Manifest:
 def part(value: Any, *path: str) -> Mapping[str, Any]:
     """The mapping at `path`; an empty one where anything on the way is not a mapping."""
     for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
+        value = value.get(key) if isinstance(value, MAPPINGS) else None
+    return value if isinstance(value, MAPPINGS) else {}

@@ -30,13 +30,7 @@ def registry(
     been listed and their watch begins."""
     handlers = Registry()
 
-    def is_told(event: Any, **_: Any) -> bool:
-        """Most of what the watch says are our own writes; kopf's way to a handler is long."""
-        return event["type"] == "DELETED" or not known.is_known(event["object"])
-
-    kind = (ROLLOUTS.group, ROLLOUTS.version, ROLLOUTS.plural)
-
-    @kopf.on.event(*kind, registry=handlers, when=is_told)
+    @kopf.on.event(ROLLOUTS.group, ROLLOUTS.version, ROLLOUTS.plural, registry=handlers)
     async def see(event: Any, **_: Any) -> None:
         manifest = event["object"]
         key = identity(manifest)[0]

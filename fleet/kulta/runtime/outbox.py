@@ -181,8 +181,15 @@ class Outbox:
 
     async def _deliver(self, route: _Route, letter: _Letter) -> Result:
         """Send it until the sink is done with it; what became of it."""
+        attempts = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_delay(self._give_up),
+            wait=self._pause,
+            retry=tenacity.retry_if_exception_type(TemporaryError),
+            before_sleep=lambda state: self._notice(route, str(_error(state))),
+            reraise=True,
+        )
         try:
-            await self._insist(route, letter)
+            await attempts(self._send, route, letter)
         except TemporaryError as error:
             extra = {"sink": route.name, "why": str(error)}
             log.warning("what a sink did not take is given up", extra=extra)
@@ -195,31 +202,6 @@ class Outbox:
             route.is_down = False
             log.info("a sink takes what it is sent again", extra={"sink": route.name})
         return "delivered"
-
-    async def _insist(self, route: _Route, letter: _Letter) -> None:
-        """Send it again and again. Nearly every letter is taken at once: the library's book of
-        attempts, which costs half as much as the letter, is opened for the others only."""
-        before: list[TemporaryError] = []
-        try:
-            await self._send(route, letter)
-        except TemporaryError as error:
-            before.append(error)
-        else:
-            return
-
-        async def attempt() -> None:
-            if before:  # what has happened already is the first one
-                raise before.pop()
-            await self._send(route, letter)
-
-        attempts = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_delay(self._give_up),
-            wait=self._pause,
-            retry=tenacity.retry_if_exception_type(TemporaryError),
-            before_sleep=lambda state: self._notice(route, str(_error(state))),
-            reraise=True,
-        )
-        await attempts(attempt)
 
     async def _send(self, route: _Route, letter: _Letter) -> None:
         async with route.slots:

@@ -42,23 +42,3 @@ async def test_what_the_watch_says(kind: str | None, version: str, known: str | 
     found = orjson.loads(store[KEY])["metadata"]["resourceVersion"] if KEY in store else None
     assert found == known
     assert woken == ([] if known == "50" else [KEY])
-
-
-@pytest.mark.parametrize(
-    ("kind", "version", "is_told"),
-    [
-        pytest.param("MODIFIED", "60", True, id="a newer version"),
-        pytest.param("MODIFIED", "50", False, id="our own write comes back"),
-        pytest.param(None, "50", False, id="a list holds what is known"),
-        pytest.param(None, "40", True, id="a list of a restored server"),
-        pytest.param("DELETED", "50", True, id="the end, in the version that is known"),
-    ],
-)
-def test_what_is_known_is_not_told(kind: str | None, version: str, is_told: bool) -> None:
-    store = Rollouts().known
-    store.see(objects.rollout())
-    registry = handlers.registry(store, lambda key: None, CONFIG, user_agent="test")
-    (handler,) = registry._watching.get_all_handlers()
-    assert handler.when is not None
-    manifest = objects.rollout(resourceVersion=version)
-    assert handler.when(event={"type": kind, "object": manifest}) is is_told

@@ -42,6 +42,10 @@ SHORTEST, LONGEST = 0.2, 60.0
 """Seconds between attempts, the most after the first failure and after many."""
 STEADY_SECONDS = 10.0
 """A watch that lasted so long was no failure."""
+LIVELY, QUIET = (240, 480), (65, 72)
+"""Seconds after which the server shall end a watch, where the last one brought something and where
+it did not: a server has no bookmark to send while nothing moves, so what is quiet is asked for anew
+before its silence counts as one, on the connection that is there."""
 LARGEST, MOST_BYTES = 32 * 1024, 4 * 2**20
 """Where the number of objects is limited: bytes of each on average, and of a list beside that."""
 PATIENCE = 3
@@ -77,6 +81,8 @@ class Informer(Generic[T]):
     last_byte: float = field(default=-math.inf, init=False)
     _is_listed: bool = field(default=False, init=False)
     """Whether a watch can go on from what the store has reached."""
+    _is_lively: bool = field(default=False, init=False)
+    """Whether the last watch brought anything."""
 
     def __post_init__(self) -> None:
         self.store = Store(self.resource, self.decode, self._tell)
@@ -127,19 +133,22 @@ class Informer(Generic[T]):
         self.synced.set()
 
     async def _watch(self) -> None:
+        shortest, longest = LIVELY if self._is_lively else QUIET
+        self._is_lively = False
         events = self.kube.watch(
             self.resource,
             version=self.store.reached,
             selector=self.selector,
             field_selector=self.field_selector,
             namespace=self.namespace,
-            timeout=random.randint(240, 480),
+            timeout=random.randint(shortest, longest),
             opened=self._heard,
             rest=self.rest,
         )
         async with contextlib.aclosing(events):
             async for event in events:
                 self._heard()
+                self._is_lively = True
                 self._see(event)
 
     def _check_size(self, objects: int, size: int = 0) -> None:

@@ -102,7 +102,7 @@ async def test_what_the_requests_ask_for(client: Client, server: Server) -> None
         "resourceVersion": "10",
         "timeoutSeconds": str(seconds),
     }
-    assert 240 <= seconds <= 480
+    assert 65 <= seconds <= 72
 
 
 async def test_events_are_told_with_old_and_new(client: Client, server: Server) -> None:
@@ -219,6 +219,25 @@ async def test_a_silent_watch_begins_anew_and_is_no_failure(
         await until(lambda: len(server.watches) == 3)
     lists = [request for request in server.requests if "watch" not in request.query]
     assert (seen.errors, len(lists)) == ([], 1)
+
+
+async def test_a_quiet_watch_is_ended_by_the_server_before_it_counts_as_silent(
+    client: Client, server: Server
+) -> None:
+    """On the connection that is there; one that brought something lasts for minutes."""
+    async with informing(client) as seen:
+        await watching(server, seen)
+        server.end_watches()
+        await until(lambda: len(server.watches) == 1)
+        server.push("ADDED", rollout("a", 12))
+        await until(lambda: seen.changes)
+        server.end_watches()
+        await until(lambda: len(server.watches) == 1)
+        connections = {request.transport for request in server.requests}
+    asked = [request for request in server.requests if "watch" in request.query]
+    seconds = [int(request.query["timeoutSeconds"]) for request in asked]
+    assert max(seconds[:2]) < transport.SILENCE_SECONDS < 240 <= seconds[2]
+    assert (len(connections), None in connections) == (1, False)
 
 
 async def test_after_three_failures_the_version_is_not_trusted(

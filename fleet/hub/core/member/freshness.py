@@ -15,7 +15,7 @@ from fleet.api.membercluster import EngineMode
 LEASE_SECONDS = 30.0
 """An engine renews every few seconds; without a change for so long it is not believed alive."""
 WATCH_SECONDS = 90.0
-"""A quiet watch still brings a bookmark each minute."""
+"""A quiet watch still brings a bookmark each minute, or is asked for anew."""
 
 UNKNOWN = "EngineUnknown"
 """Reason of a doubt: the engine has not been seen alive, and not dead either."""

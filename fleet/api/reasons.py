@@ -130,7 +130,7 @@ SENTENCES: Final[dict[str, str]] = {
     "WeightsContested": "Somebody keeps undoing the weights of the route.",
     "MetricsAvailable": "The last check got an answer for every metric.",
     "MetricsUnavailable": "The metrics source does not answer, or answers nonsense.",
-    "NoAnalysis": "The strategy has no analysis.",
+    "NoAnalysis": "Nothing is judged: no analysis, or the revision is stable.",
     "SamplesInsufficient": "Too few requests to judge; the step is held.",
     "AnalysisUndecided": "A value is neither good nor bad; a person decides.",
     "SampleRatioMismatch": "Requests are not split between the arms as planned.",

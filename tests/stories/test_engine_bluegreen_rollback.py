@@ -118,6 +118,16 @@ class TestBeforeTheGate:
         world.run(602)
         assert world.status.decisions[-1].reason == "Timeout"
 
+    def test_what_could_not_be_asked_is_told_only_as_long_as_somebody_asks(self) -> None:
+        world = previewing(analysis=gen.analysis())
+        world.answer = unreachable
+        world.run(60)
+        assert world.condition("MetricsAvailable") == ("False", "MetricsUnavailable")
+        world.annotate("promote")
+        assert world.settle().status.phase is Phase.COMPLETED
+        assert world.condition("MetricsAvailable") == ("Unknown", "NoAnalysis")
+        assert world.detail("MetricsAvailable") == ""
+
     @pytest.mark.parametrize("verb", ["abort", "rollback"])
     @ways
     def test_abort(self, routed: bool, verb: str) -> None:

@@ -260,25 +260,24 @@ def _progressing(draft: Draft) -> Condition:
         if last is not None and last.reason in ("Timeout", "AnalysisFailed", "MetricsUnavailable"):
             reason = last.reason
         return condition("Progressing", False, reason, last.message if last else "")
-    why = draft.progress
-    if why is not None:
-        return condition("Progressing", True, why.reason, draft.status.message)
-    return condition("Progressing", True, "NewRevision", draft.status.message)
+    reason = draft.progress.reason if draft.progress is not None else "NewRevision"
+    return condition("Progressing", True, reason, draft.status.message)
 
 
 def _metrics(draft: Draft) -> Condition:
-    if draft.status.ab_experiment is not None:
-        return experiment.health(draft.status.ab_experiment)
+    """Whether the source answers; of a stable revision nobody asks it any more."""
+    trial, is_over = draft.status.ab_experiment, draft.phase is Phase.COMPLETED
+    if trial is not None and not is_over:
+        return experiment.health(trial)
     analysis, status = draft.traits.analysis, draft.status.analysis
-    if analysis is None or not analysis.metrics:
+    if is_over or analysis is None or not analysis.metrics:
         return condition("MetricsAvailable", None, "NoAnalysis")
     if status is None:
         return condition("MetricsAvailable", None, "WarmingUp")
-    errors = (item for item in status.metrics if item.verdict == "Error" and not item.dry_run)
-    failed = next(errors, None)
-    if failed is not None:
-        message = f"{failed.name}: {failed.message}"
-        return condition("MetricsAvailable", False, "MetricsUnavailable", message)
+    for item in status.metrics:
+        if item.verdict == "Error" and not item.dry_run:
+            message = f"{item.name}: {item.message}"
+            return condition("MetricsAvailable", False, "MetricsUnavailable", message)
     return condition("MetricsAvailable", True, "MetricsAvailable")
 
 

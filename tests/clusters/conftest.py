@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from fleet.clusters import watch
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.transport import Session
 from tests.clusters import server as servers
@@ -24,3 +25,9 @@ async def session() -> AsyncIterator[Session]:
 @pytest.fixture
 def client(server: servers.Server, session: Session) -> Client:
     return Client("eu-7", server.config(), session, timeout=2.0)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The back-off between reconnects, so short that a test does not wait for it."""
+    monkeypatch.setattr(watch, "SHORTEST", 0.01)

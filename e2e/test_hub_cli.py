@@ -61,10 +61,10 @@ def test_a_run_is_steered_to_its_end(tenant: Tenant) -> None:
     console = Console(tenant)
     tenant.deliver("app:v1", waves=WAVES)
     tenant.puppets["west"].await_image(tenant.namespace, NAME, "app:v1")
-    assert console.said("pause", NAME) == f"{NAME}-1: paused by request\n"
+    assert console.said("pause", NAME) == f"{NAME}-1: paused by request of {ADMIN}\n"
     assert tenant.await_phase(1, "Paused")["paused"] is True
     until(lambda: is_held(tenant, "west"), "west is held", within=20)
-    assert console.said("resume", f"fr/{NAME}-1") == f"{NAME}-1: resumed by request\n"
+    assert console.said("resume", f"fr/{NAME}-1") == f"{NAME}-1: resumed by request of {ADMIN}\n"
     until(lambda: not is_held(tenant, "west"), "west is let go", within=20)
     until(lambda: is_done(tenant, "AwaitingApproval"), "west is done", within=60)
     waited = console.said("wait", NAME, "--for", "awaitingApproval", "--timeout", "60s")
@@ -90,7 +90,7 @@ def the_failed_again(tenant: Tenant, console: Console) -> None:
     assert "✘ east   rest  Failed" in shown
     assert "error-rate 37.5 is not below 5" in shown
     assert f"fleet resume {NAME}-1" in console.said("describe", f"fr/{NAME}-1")
-    assert console.said("retry", NAME) == f"{NAME}-1: retry of 1: east\n"
+    assert console.said("retry", NAME) == f"{NAME}-1: retry of 1: east, by {ADMIN}\n"
     until(lambda: len(tenant.dispatches("east")) == 2, "it is sent again", within=20)
     tenant.complete("app:v1", "east", "north")
     seen = console.said("watch", NAME, "--timeout", "60s").splitlines()

@@ -28,6 +28,17 @@ class Case:
     """Of the request."""
     argument: str = ""
     by: str = ""
+    """Who asks for it; empty where that is not known."""
+
+    @property
+    def called(self) -> str:
+        """What brought it about: `by request`, of whom where that is known."""
+        return f"by request of {self.by}" if self.by else "by request"
+
+    @property
+    def signed(self) -> str:
+        """The end of a sentence that says who asked for it."""
+        return f", by {self.by}" if self.by else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,8 +70,7 @@ def _asked(case: Case, verb: Literal["promote", "conclude"], reason: str, done: 
         for row in chosen
         if row.asked != case.identity
     )
-    by = f", by {case.by}" if case.by else ""
-    message = f"{done}: {phrases.listed([row.name for row in chosen])}{by}"
+    message = f"{done}: {phrases.listed([row.name for row in chosen])}{case.signed}"
     return Reply(status=status, reason=reason, message=message, asks=asks)
 
 

@@ -62,7 +62,7 @@ def _remembered(texts: Sequence[str], handled: Sequence[str], text: str) -> tupl
 
 def _pause(case: Case) -> Reply:
     after = case.status.model_copy(update={"paused": True})
-    return Reply(status=after, reason="Paused", message="paused by request")
+    return Reply(status=after, reason="Paused", message=f"paused {case.called}")
 
 
 def _resume(case: Case) -> Reply:
@@ -72,7 +72,7 @@ def _resume(case: Case) -> Reply:
     accepted = tuple(sorted({*status.accepted, *failed}))
     after = status.model_copy(update={"paused": False, "halted_at": None, "accepted": accepted})
     told = f"; accepted as failed: {', '.join(failed[:5])}" if failed else ""
-    return Reply(status=after, reason="Resumed", message=f"resumed by request{told}")
+    return Reply(status=after, reason="Resumed", message=f"resumed {case.called}{told}")
 
 
 def _retry(case: Case) -> Reply:
@@ -90,13 +90,13 @@ def _retry(case: Case) -> Reply:
             "retrying": tuple(sorted({*status.retrying, *failed})),
         }
     )
-    told = f"retry of {len(failed)}: {', '.join(failed[:5])}"
+    told = f"retry of {len(failed)}: {', '.join(failed[:5])}{case.signed}"
     return Reply(status=after, reason="Retried", message=told)
 
 
 def _abort(case: Case) -> Reply:
     after = former.forgotten(case.status)
-    return Reply(status=after, reason="Aborted", message="aborted by request", abort=True)
+    return Reply(status=after, reason="Aborted", message=f"aborted {case.called}", abort=True)
 
 
 def _skip(case: Case) -> Reply:
@@ -109,7 +109,8 @@ def _skip(case: Case) -> Reply:
     if not names:
         return refused(status, f"nothing to skip: no cluster of {name} still has to go")
     after = status.model_copy(update={"skipped": tuple(sorted({*status.skipped, *names}))})
-    return Reply(status=after, reason="Skipped", message=f"left out: {phrases.listed(names)}")
+    told = f"left out: {phrases.listed(names)}{case.signed}"
+    return Reply(status=after, reason="Skipped", message=told)
 
 
 def _rollback(case: Case) -> Reply:
@@ -166,7 +167,8 @@ def _confirm_prune(case: Case) -> Reply:
         told = f"{others}: look at condition Pruned, then write confirm-prune/<id>/{wanted}"
         return refused(case.status, told)
     after = case.status.model_copy(update={"prune_confirmed": wanted})
-    return Reply(status=after, reason="PruneConfirmed", message="those who have left may go")
+    told = f"those who have left may go{case.signed}"
+    return Reply(status=after, reason="PruneConfirmed", message=told)
 
 
 VERBS: Mapping[str, Verb] = {

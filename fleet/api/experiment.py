@@ -165,7 +165,7 @@ class ContainerChange(Model):
             result["args"] = list(self.args)
         if self.env:
             added = {item.name: {"name": item.name, "value": item.value} for item in self.env}
-            kept = [added.pop(item["name"], item) for item in known.get("env") or []]
+            kept = [added.pop(item.get("name"), item) for item in known.get("env") or []]
             result["env"] = [*kept, *added.values()]
         return result
 

@@ -16,11 +16,13 @@ class Router:
     """Who divides the traffic of a canary, and where a person writes that."""
 
     kinds: frozenset[str]
-    """`gatewayAPI` and the like; none where pods divide it."""
+    """`gatewayAPI` and the like."""
     anyone: str
     """The path at which some router is written."""
     gateway: str
     """The path at which a route of the Gateway API is written."""
+    is_wanted: bool
+    """Otherwise pods divide it. One may be wanted of which nothing is written."""
 
 
 def choice(wish: Choice) -> Iterator[Fault]:
@@ -149,7 +151,7 @@ def _routed(wish: CanaryWay, router: Router) -> Iterator[Fault]:
     """What a router alone can do is asked for where there is one."""
     asked = [f"steps[{n}].setCanaryScale" for n, x in enumerate(wish.steps) if x.set_canary_scale]
     asked += ["promotionSteps"] if wish.promotion_steps else []
-    for path in asked if not router.kinds else ():
+    for path in asked if not router.is_wanted else ():
         yield (
             path,
             "cannot do without a router, since pods divide the traffic then; "

@@ -47,8 +47,9 @@ def problems(where: str, policy: StrategyPolicy | None, workload: Workload) -> I
 
 
 def _canary(body: CanaryPolicy, workload: Workload) -> Iterator[Fault]:
-    kinds = frozenset({"gatewayAPI"} if workload.route is not None else ())
-    router = faults.Router(kinds=kinds, anyone=ROUTE, gateway=ROUTE)
+    is_routed = workload.route is not None
+    kinds = frozenset({"gatewayAPI"} if is_routed else ())
+    router = faults.Router(kinds=kinds, anyone=ROUTE, gateway=ROUTE, is_wanted=is_routed)
     return faults.canary(body, router)
 
 

@@ -54,4 +54,5 @@ def router(at: str, wanted: TrafficRouting | None) -> Router:
         kinds=frozenset(wanted.manifest()) if wanted is not None else frozenset(),
         anyone=f"{at}.trafficRouting",
         gateway=f"{at}.trafficRouting.gatewayAPI",
+        is_wanted=wanted is not None,
     )

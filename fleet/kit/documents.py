@@ -18,6 +18,8 @@ DEEPEST = 100
 """Levels of nesting; objects of Kubernetes have a dozen."""
 HARMLESS = 1_000
 """Levels that the stack of every thread holds many times over."""
+MERGE = "tag:yaml.org,2002:merge"
+"""The tag of `<<`: each brings keys of its own."""
 TWICE = "a key comes twice: keep one"
 WITHIN = "while parsing a "
 """How libyaml begins to tell what it was at."""
@@ -48,6 +50,8 @@ def _each_once(root: Any) -> None:
         known = set[tuple[str, str]]()
         for key, item in node.value:
             left.append(item)
+            if key.tag == MERGE:
+                continue
             mark = (key.tag, key.value) if isinstance(key, ScalarNode) else (key.tag, str(id(key)))
             if mark in known:
                 raise MarkedYAMLError(problem=TWICE, problem_mark=key.start_mark)

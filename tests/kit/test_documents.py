@@ -98,7 +98,7 @@ def test_what_is_wrong_with_a_file_of_a_person_is_told_in_a_line(text: str, said
 
 
 def test_what_is_merged_may_come_twice() -> None:
-    text = "x: &x {b: 1}\ny: &y\n  <<: *x\n  b: 2\nz: {<<: *y, b: 3}\n"
+    text = "x: &x {b: 1}\ny: &y\n  <<: *x\n  b: 2\nz: {<<: *y, b: 3}\nu:\n  <<: *x\n  <<: *y\n"
     assert list(documents.every(text, once=True)) == list(documents.every(text))
 
 

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 ROUTER = "write gatewayAPI, istio or nginx"
 STEPS = "write steps, for example [{setWeight: 10, pause: {duration: 1m}}, {setWeight: 50}]"
 METRICS = "queries stand in analysis.metrics, there are no templates of them"
-SIMPLE = "write simple: {}, and maxSurge and maxUnavailable into spec"
+SIMPLE = (
+    "write simple: {}; maxSurge and maxUnavailable stand beside strategy, or in rollout beside it"
+)
 
 WORDS: Mapping[str, str] = {
     "abortScaleDownDelaySeconds": "what was taken back goes at once, after its traffic",
@@ -38,7 +40,7 @@ WORDS: Mapping[str, str] = {
     "provider.prometheus": "write provider.address, and query beside provider",
     "restartAt": "fleet rollout restart does it, or the annotation kulta.io/restart=true",
     "rollingUpdate": SIMPLE,
-    "scaleDownDelaySeconds": "write spec.scaleDownDelay, for example 30s",
+    "scaleDownDelaySeconds": "write scaleDownDelay beside strategy, or into rollout beside it",
     "setCanaryScale.weight": "write percent",
     "skipAnalysis": "leave out analysis",
     "smi": ROUTER,

@@ -15,7 +15,8 @@ from tests import gen
     [
         pytest.param("spec.strategy.canary.stepWeight", elsewhere.STEPS, id="Flagger's"),
         pytest.param("spec.strategy.blueGreen.scaleDownDelaySeconds",
-                     "write spec.scaleDownDelay, for example 30s", id="Argo's"),
+                     "write scaleDownDelay beside strategy, or into rollout beside it",
+                     id="Argo's"),
         pytest.param("spec.placement",
                      "write destination.fleet: every member of the fleet receives", id="Karmada's"),
         pytest.param("spec.strategy.canary.steps[3].weight", "write setWeight", id="one in a list"),

@@ -29,8 +29,9 @@ async def test_wrong_credentials_are_reported_and_tried_again(
 async def test_a_silent_watch_begins_anew_and_is_no_failure(
     client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server whose objects stand still has no bookmark to send."""
-    monkeypatch.setattr(transport, "SILENCE_SECONDS", 0.2)
+    """A server whose objects stand still has no bookmark to send; to open one may take its time."""
+    silence = transport._Silence
+    monkeypatch.setattr(transport, "_Silence", lambda content, _: silence(content, 0.2))
     async with informing(client) as seen:
         await until(lambda: len(server.watches) == 3)
     lists = [request for request in server.requests if "watch" not in request.query]

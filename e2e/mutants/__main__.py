@@ -47,7 +47,7 @@ CORES = {
     "fleet/api/faults": (
         "tests/api/test_faults.py",
         "tests/hub/core/application",
-        "tests/kulta/core/test_*.py",
+        "tests/kulta/core/feedback",
     ),
 }
 """The tests that decide about each core, and about the rules that they share."""

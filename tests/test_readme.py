@@ -327,6 +327,16 @@ def test_a_session_registers_the_members_that_its_fleet_names() -> None:
     assert application["spec"]["destination"]["namespace"] in session
 
 
+@pytest.mark.parametrize("session", ["A session", "KULTA in one cluster"])
+def test_a_session_says_where_the_commands_after_it_belong(session: str) -> None:
+    """They are written without `-n`, and go to the namespace of the context."""
+    lines = TEXT.partition(f"## {session}\n")[2].partition("\n## ")[0].splitlines()
+    begun = next(n for n, line in enumerate(lines) if "kubectl create namespace" in line)
+    place = lines[begun].split()[4]
+    after = f"$ kubectl config set-context --current --namespace {place} "
+    assert lines[begun + 1].startswith(after)
+
+
 def test_every_variable_that_the_settings_read_is_documented() -> None:
     source = (readme.ROOT / "fleet/settings.py").read_text()
     names = set(re.findall(r'"((?:KULTA|POD|RUST)_[A-Z_]+|KUBECONFIG|HOSTNAME)"', source))

@@ -74,6 +74,25 @@ def kubeconfig(**cluster: str) -> bytes:
 
 
 @pytest.mark.parametrize(
+    ("context", "namespace"),
+    [
+        pytest.param("", "shop", id="the current one"),
+        pytest.param("b", "default", id="one that has none"),
+        pytest.param("c", "search", id="another"),
+    ],
+)
+def test_the_namespace_is_that_of_the_context(context: str, namespace: str, tmp_path: Path) -> None:
+    body = yaml.safe_load(kubeconfig(server="https://hub.example.com"))
+    places = {"a": {"namespace": "shop"}, "b": {}, "c": {"namespace": "search"}}
+    whose = {"cluster": "a", "user": "a"}
+    body["contexts"] = [{"name": name, "context": whose | own} for name, own in places.items()]
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(body))
+    with access.connect(file, context, role="hub") as hub:
+        assert hub.namespace == namespace
+
+
+@pytest.mark.parametrize(
     "content",
     [
         pytest.param(b"\x7fELF\xff\x00", id="a program"),

@@ -41,6 +41,11 @@ class Pod:
     deleting: bool = False
     leaving: bool = False
     """Its set gives it up before others: it is to be replaced."""
+    trouble: str = ""
+    """What keeps it from being ready, in one word that stays while that does: `ImagePullBackOff`,
+    `CrashLoopBackOff`, `Unschedulable` …; empty where nothing is known."""
+    image: str = ""
+    """The image that cannot be had, where that is its trouble."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

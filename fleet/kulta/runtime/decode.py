@@ -5,6 +5,7 @@ dropped here, so that tens of thousands of pods stay small. Two decoded values t
 that nothing happened.
 """
 
+import itertools
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,21 @@ from fleet.kulta.core import observed
 T = TypeVar("T")
 
 _LONGEST_NUMBER = 10
+
+CRASHING, UNSCHEDULABLE = "CrashLoopBackOff", "Unschedulable"
+OF_IMAGES = frozenset({"ImagePullBackOff", "InvalidImageName"})
+TROUBLES = {
+    "ErrImagePull": "ImagePullBackOff",
+    **{item: item for item in OF_IMAGES},
+    "CreateContainerConfigError": "CreateContainerConfigError",
+    "CreateContainerError": "CreateContainerError",
+    CRASHING: CRASHING,
+}
+"""Why a container waits that will not start by itself → the word for it. What every container waits
+for in its beginning is not among them."""
+OVER = frozenset({"Failed", "Succeeded"})
+"""Phases of pods that never run again: others take their place."""
+
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
@@ -74,6 +90,11 @@ def pod(manifest: Mapping[str, Any]) -> Child[observed.Pod]:
     """A pod that carries our labels."""
     meta, status = manifest["metadata"], manifest.get("status") or {}
     labels = meta.get("labels") or {}
+    ready = any(
+        item.get("type") == "Ready" and item.get("status") == "True"
+        for item in status.get("conditions") or ()
+    )
+    trouble, image = ("", "") if ready else _trouble(status)
     return Child(
         _owner_key(meta, labels),
         sys.intern(_controller(meta)),
@@ -82,14 +103,34 @@ def pod(manifest: Mapping[str, Any]) -> Child[observed.Pod]:
             uid=meta["uid"],
             hash=sys.intern(labels.get(names.HASH_LABEL, "")),
             role=sys.intern(labels.get(names.TYPE_LABEL, "")),
-            ready=any(
-                item.get("type") == "Ready" and item.get("status") == "True"
-                for item in status.get("conditions") or ()
-            ),
+            ready=ready,
             deleting="deletionTimestamp" in meta,
             leaving=(meta.get("annotations") or {}).get(names.LEAVING_ANNOTATION) == names.LEAVING,
+            trouble=trouble,
+            image=sys.intern(image),
         ),
     )
+
+
+def _trouble(status: Mapping[str, Any]) -> tuple[str, str]:
+    """What keeps a pod from being ready, and the image that it is about.
+
+    A kubelet's words alternate while it tries again and again; these do not.
+    """
+    if status.get("phase") in OVER:
+        return "", ""
+    states = (status.get(key) or () for key in ("initContainerStatuses", "containerStatuses"))
+    for item in itertools.chain.from_iterable(states):
+        waiting = (item.get("state") or {}).get("waiting") or {}
+        word = TROUBLES.get(waiting.get("reason", ""), "")
+        if not word and item.get("restartCount") and not item.get("ready"):
+            word = CRASHING
+        if word:
+            return word, str(item.get("image") or "") if word in OF_IMAGES else ""
+    for item in status.get("conditions") or ():
+        if item.get("type") == "PodScheduled" and item.get("reason") == UNSCHEDULABLE:
+            return UNSCHEDULABLE, ""
+    return "", ""
 
 
 def service(manifest: Mapping[str, Any]) -> observed.Service:

@@ -205,9 +205,9 @@ class Observer:
     def _pod_changed(self, change: Change[Child[observed.Pod]]) -> None:
         self._pods.update(change)
         before, after = _use(change.old), _use(change.new)
-        if before == after:
+        if before == after and not _is_news(change):
             return
-        if after is None and change.old is not None and self._is_spare(change.old):
+        if after is None and before is not None and change.old and self._is_spare(change.old):
             return
         # Only the role is ours: that a pod begins or ceases to serve may hide in our answer.
         self._tell(change, could_be_ours=None not in (before, after))
@@ -256,6 +256,14 @@ def _use(child: Child[observed.Pod] | None) -> object:
     if child is None or not child.value.ready or child.value.deleting:
         return None
     return (child.value.uid, child.value.hash, child.value.role)
+
+
+def _is_news(change: Change[Child[observed.Pod]]) -> bool:
+    """Whether something else keeps a pod from being ready than before."""
+    if change.new is None or change.new.value.deleting:
+        return False
+    before = change.old.value.trouble if change.old is not None else ""
+    return change.new.value.trouble != before
 
 
 def _rollout(_: Key, child: Child[Any]) -> Key:

@@ -135,6 +135,9 @@ PLACE = "step 2 of 3: 60% for revision 92125cf968"
     [
         pytest.param("2/3", f"{PLACE}: its pods are not ready yet", "its pods are not ready yet",
                      id="what columns say"),
+        pytest.param("2/3", f"{PLACE}: its pods are not ready yet: 2 of 3 ImagePullBackOff (a:v2)",
+                     "its pods are not ready yet: 2 of 3 ImagePullBackOff (a:v2)",
+                     id="a cause with numbers of its own"),
         pytest.param("2/3", PLACE, PLACE, id="all there is"),
         pytest.param("", f"{PLACE}: paused", f"{PLACE}: paused", id="without these columns"),
         pytest.param("2/3", "error-rate: no data", "error-rate: no data", id="other words"),

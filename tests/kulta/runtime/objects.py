@@ -82,9 +82,16 @@ def replica_set(
 
 
 def pod(
-    name: str, revision: str = HASH, *, owner: str = "", ready: bool = True, **meta: Any
+    name: str,
+    revision: str = HASH,
+    *,
+    owner: str = "",
+    ready: bool = True,
+    waits_for: str = "",
+    **meta: Any,
 ) -> dict[str, Any]:
-    """A pod of that set; `owner`: of another set of that name."""
+    """A pod of that set; `owner`: of another set of that name. Its container `waits_for` that."""
+    states = [{"state": {"waiting": {"reason": waits_for}}}] if waits_for else []
     return _made(
         names.PODS,
         name,
@@ -95,7 +102,10 @@ def pod(
             ],
             **meta,
         },
-        status={"conditions": [{"type": "Ready", "status": str(ready)}]},
+        status={
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+            "containerStatuses": states,
+        },
     )
 
 

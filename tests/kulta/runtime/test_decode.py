@@ -67,3 +67,104 @@ def test_a_pod_that_is_to_be_replaced_is_known_by_our_mark(cost: str, leaving: b
     found = decode.pod(with_notes(POD, **{names.LEAVING_ANNOTATION: cost}))
     assert found.value.leaving is leaving
     assert decode.pod(POD).value.leaving is False
+
+
+def container(
+    waits_for: str = "", restarts: int = 0, image: str = "shop:v2", **more: Any
+) -> dict[str, Any]:
+    """The state of one that is not ready."""
+    state = {"waiting": {"reason": waits_for}} if waits_for else {"running": {}}
+    return {"state": state, "restartCount": restarts, "image": image, "ready": False, **more}
+
+
+DONE = container(restarts=1, ready=True)
+UNPLACED = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+READY = {"type": "Ready", "status": "True"}
+IMAGE = ("ImagePullBackOff", "shop:v2")
+CRASH = ("CrashLoopBackOff", "")
+
+
+@pytest.mark.parametrize(
+    ("status", "trouble"),
+    [
+        pytest.param({}, ("", ""), id="nothing is known"),
+        pytest.param(
+            {"containerStatuses": [container("ContainerCreating")]}, ("", ""), id="in its beginning"
+        ),
+        pytest.param(
+            {
+                "initContainerStatuses": [container()],
+                "containerStatuses": [container("PodInitializing")],
+            },
+            ("", ""),
+            id="its first container is at work",
+        ),
+        pytest.param({"containerStatuses": [container()]}, ("", ""), id="runs, not ready yet"),
+        pytest.param(
+            {"containerStatuses": [container("ErrImagePull")]}, IMAGE, id="no image, just asked"
+        ),
+        pytest.param(
+            {"containerStatuses": [container("ImagePullBackOff")]}, IMAGE, id="no image, between"
+        ),
+        pytest.param(
+            {"containerStatuses": [container("InvalidImageName", image="Shop:")]},
+            ("InvalidImageName", "Shop:"),
+            id="no name of an image",
+        ),
+        pytest.param(
+            {"containerStatuses": [DONE, container("CreateContainerConfigError")]},
+            ("CreateContainerConfigError", ""),
+            id="no ConfigMap for the second",
+        ),
+        pytest.param(
+            {"containerStatuses": [container("CreateContainerError")]},
+            ("CreateContainerError", ""),
+            id="it cannot be made",
+        ),
+        pytest.param(
+            {"containerStatuses": [container("CrashLoopBackOff", 3)]}, CRASH, id="between crashes"
+        ),
+        pytest.param({"containerStatuses": [container(restarts=3)]}, CRASH, id="up after a crash"),
+        pytest.param(
+            {"containerStatuses": [container(restarts=2, state={"terminated": {"exitCode": 1}})]},
+            CRASH,
+            id="it has just crashed again",
+        ),
+        pytest.param(
+            {"containerStatuses": [container("ImagePullBackOff", 3)]},
+            IMAGE,
+            id="the image is gone after a crash",
+        ),
+        pytest.param(
+            {
+                "initContainerStatuses": [container("CrashLoopBackOff", 4)],
+                "containerStatuses": [container("PodInitializing")],
+            },
+            CRASH,
+            id="its first container crashes",
+        ),
+        pytest.param(
+            {"initContainerStatuses": [DONE], "containerStatuses": [container("ErrImagePull")]},
+            IMAGE,
+            id="after its first container",
+        ),
+        pytest.param(
+            {"phase": "Pending", "conditions": [UNPLACED]}, ("Unschedulable", ""), id="no place"
+        ),
+        pytest.param(
+            {"conditions": [READY], "containerStatuses": [container(restarts=3)]},
+            ("", ""),
+            id="it is ready",
+        ),
+        pytest.param(
+            {"phase": "Failed", "containerStatuses": [container(restarts=3)]},
+            ("", ""),
+            id="another takes its place",
+        ),
+    ],
+)
+def test_what_keeps_a_pod_from_being_ready_is_one_word(
+    status: dict[str, Any], trouble: tuple[str, str]
+) -> None:
+    found = decode.pod({**POD, "status": status}).value
+    assert (found.trouble, found.image) == trouble

@@ -286,6 +286,21 @@ def test_a_pod_that_is_not_ready_wakes_nobody_until_it_is() -> None:
     assert looking.woken == [KEY]
 
 
+def test_another_trouble_of_a_pod_is_news_and_the_same_again_is_none() -> None:
+    """From its beginning, through a try to get the image again, to its being ready, and its end."""
+    words = ("ContainerCreating", "ErrImagePull", "ImagePullBackOff", "ErrImagePull")
+    looking, woken = Looking(), []
+    for word in (*words, "CreateContainerConfigError", "ContainerCreating", "", "ErrImagePull"):
+        looking.see(objects.pod("p1", ready=not word, waits_for=word))
+        woken.append(len(looking.woken))
+        looking.woken.clear()
+    assert woken == [0, 1, 0, 0, 1, 1, 1, 1]
+    gone = objects.pod("p1", ready=False, deletionTimestamp="2026-11-20T12:00:00Z")
+    looking.see(gone)
+    looking.lose(gone)
+    assert (looking.woken, looking.later) == ([], [])
+
+
 def test_a_rollout_that_is_gone_is_not_woken_by_services() -> None:
     looking = Looking(objects.CANARY)
     looking.look()

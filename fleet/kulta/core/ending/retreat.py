@@ -137,5 +137,6 @@ def _remove(draft: Draft) -> None:
 
 def _nowhere(stable: str) -> Wait:
     return for_pods(
-        f"the stable revision {stable} has no ready pod; traffic stays where ready pods are"
+        f"the stable revision {stable} has no ready pod; traffic stays where ready pods are",
+        stable,
     )

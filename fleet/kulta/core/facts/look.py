@@ -3,6 +3,7 @@
 Made by `plan`; frozen. Nothing here decides.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,9 @@ from fleet.kulta.core.observed import Measurement, Observed, ReplicaSet
 from fleet.kulta.core.wait import Wait
 
 NOBODY: frozenset[str] = frozenset()
+
+LONGEST_IMAGE = 100
+"""Characters. An image with a longer name is not named: no message is about its name alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,23 @@ class Look:
         """Why pods that somebody asks for cannot be made; empty where nobody says so."""
         told = (item.failure for item in self.observed.replica_sets if item.replicas)
         return next(filter(None, told), "")
+
+    def cause(self, revision: str, noun: str = "") -> str:
+        """Why pods of a revision cannot be made or do not become ready: a sentence of whoever
+        makes them, else `2 of 3 CrashLoopBackOff`, with `noun` after the numbers; empty where
+        nothing is known."""
+        return self.failure or self._trouble(revision, noun)
+
+    def _trouble(self, revision: str, noun: str) -> str:
+        """What most of them suffer from."""
+        own = (x for x in self.observed.pods if x.hash == revision and not x.deleting)
+        found = Counter((x.trouble, x.image) for x in own if x.trouble)
+        wanted = self.replicas(revision)
+        if not found or not wanted:
+            return ""
+        (word, image), most = min(found.items(), key=lambda item: (-item[1], item[0]))
+        named = f" ({image})" if 0 < len(image) <= LONGEST_IMAGE else ""
+        return f"{min(most, wanted)} of {wanted} {noun}{word}{named}"
 
     def count(self, revision: str) -> Count:
         """Both numbers."""

@@ -3,6 +3,7 @@
     validation  what is wrong with a spec, every problem at once
     linting     the same of a file, without a cluster: `fleet rollout lint`
     report      status, conditions and sets, at the end of every look
+    throttle    which changes of a status are worth a write
     outlook     what is awaited, and until when, for commands
 
 Nothing here changes where a rollout goes.

@@ -1,11 +1,9 @@
 """From draft to plan: actions in their order, the complete next status, when to look again.
 
-The last step of every look. Counters and conditions are made here and nowhere else. What differs
-only in counters is not worth a write of its own while the rollout moves.
+The last step of every look. Counters and conditions are made here and nowhere else.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 
 from fleet.api import conditions, names
 from fleet.api.conditions import Condition, condition
@@ -23,17 +21,12 @@ from fleet.kulta.core.analysis import experiment
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.ending import promotion, removal
 from fleet.kulta.core.facts import revisions
+from fleet.kulta.core.feedback import throttle
 from fleet.kulta.core.gates import advice
 from fleet.kulta.core.record import deadlines, decisions
 from fleet.kulta.core.serving import workloads
 from fleet.kulta.core.strategy import Strategy
 from fleet.kulta.core.wait import Wait, because
-
-THROTTLE = timedelta(seconds=30)
-"""Counters alone are written at most this often while a rollout moves."""
-
-MINOR = {"replicas", "ready_replicas", "updated_replicas", "progress_started_at", "progress_ready"}
-"""What is not worth a write of its own at once."""
 
 RETIRED = "retired"
 """The role of pods that have been replaced and are about to go."""
@@ -61,7 +54,7 @@ def finish(draft: Draft, strategy: Strategy) -> Plan:
     decisions.account(draft)
     draft.set(strategy=draft.traits.strategy, step=strategy.step(draft))
     _explain(draft, strategy)
-    status, urgent = _throttled(draft, stored)
+    status, urgent = throttle.written(draft, stored)
     warnings = decisions.warnings(stored.conditions, status.conditions)
     return Plan(
         status=status,
@@ -169,9 +162,13 @@ def _counters(draft: Draft) -> None:
 def _explain(draft: Draft, strategy: Strategy) -> None:
     """Message and conditions; a brief wait is told only when it is not brief any more."""
     stored = draft.look.rollout.status
-    wait = because(draft.progress, draft.look.failure)
+
+    def cause(revision: str) -> str:
+        return draft.look.cause(revision or draft.current)
+
+    wait = because(draft.progress, cause)
     draft.progress = _if_long(draft, wait)
-    draft.detour = _if_long(draft, draft.detour)
+    draft.detour = _if_long(draft, because(draft.detour, cause))
     is_brief = wait is not None and draft.progress is None
     is_quiet = is_brief and _is_same_step(draft, stored) and not _is_mended(stored)
     if draft.is_active and not is_quiet:
@@ -279,21 +276,3 @@ def _metrics(draft: Draft) -> Condition:
             message = f"{item.name}: {item.message}"
             return condition("MetricsAvailable", False, "MetricsUnavailable", message)
     return condition("MetricsAvailable", True, "MetricsAvailable")
-
-
-def _throttled(draft: Draft, stored: RolloutStatus) -> tuple[RolloutStatus, bool]:
-    """The status to write and whether it is worth a write of its own."""
-    status = draft.status
-    if status.model_copy(update={"emitted": stored.emitted}) == stored:
-        return stored, False  # that Events went out is told with the next change
-    minor = {name: getattr(stored, name) for name in (*MINOR, "emitted")}
-    if status.model_copy(update=minor) != stored:
-        return status, True
-    since = stored.progress_started_at
-    if draft.phase is Phase.PROGRESSING and since is not None:
-        deadline = draft.look.spec.progress_deadline_seconds or 600
-        due = since + min(THROTTLE, timedelta(seconds=deadline) / 2)
-        if draft.now < due and status != stored:
-            draft.wake(due)
-            return stored, True
-    return status, False

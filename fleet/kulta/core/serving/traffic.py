@@ -261,7 +261,8 @@ def _takes_over(draft: Draft, revision: str) -> bool:
 
 def taking_back(stable: str) -> Wait:
     """Traffic comes back as fast as pods do."""
-    return for_pods(f"the stable revision {stable} takes back traffic as its pods are ready")
+    message = f"the stable revision {stable} takes back traffic as its pods are ready"
+    return for_pods(message, stable)
 
 
 def _served(draft: Draft, revision: str) -> Wait | None:
@@ -270,7 +271,8 @@ def _served(draft: Draft, revision: str) -> Wait | None:
     addresses = draft.look.observed.endpoints.get(name)
     if not addresses or target(draft, name) == revision or draft.look.ready_pods(revision):
         return None
-    return for_pods(f"revision {revision} has no ready pod; Service {name} stays where it is")
+    message = f"revision {revision} has no ready pod; Service {name} stays where it is"
+    return for_pods(message, revision)
 
 
 def _divisions(draft: Draft, branches: Collection[Branch] | None = None) -> tuple[Division, ...]:

@@ -47,6 +47,8 @@ def fails(draft: Draft, finding: Finding) -> bool:
     if deadlines.is_late(draft):
         seconds = draft.look.spec.progress_deadline_seconds
         message = f"revision {draft.current} made no progress for {seconds} seconds"
+        if why := draft.look.cause(draft.current, "pods "):
+            message = f"{message}: {why}"
         retreat.fail(draft, "Timeout", message, finding.metrics)
         return True
     return False

@@ -199,7 +199,7 @@ def _home(draft: Draft, serving: str) -> Wait | None:
     is_there = traffic.target(draft, draft.traits.stable_service) == serving
     if ready < needed and not (is_there and traffic.weight(draft) == 0):
         message = f"revision {serving} has too few ready pods; traffic stays where it is"
-        return traffic.survey(draft) or for_pods(message)
+        return traffic.survey(draft) or for_pods(message, serving)
     was = 0 if draft.phase is Phase.PREVIEW else None
     return traffic.collect(draft, serving, min(ready, 1), was=was)
 

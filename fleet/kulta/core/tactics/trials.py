@@ -30,7 +30,8 @@ def work(draft: Draft) -> Wait | None:
         return aimed or _keep(draft)
     for arm in draft.traits.arms:
         if draft.look.ready(arm.revision) < draft.look.total:
-            return for_pods(f"not all pods of variant {arm.name} are ready yet")
+            message = f"not all pods of variant {arm.name} are ready yet"
+            return for_pods(message, arm.revision)
     return aimed or _enter(draft)
 
 
@@ -73,9 +74,10 @@ def _keep(draft: Draft) -> Wait | None:
     if wait is None and able != before:
         live = (x.model_copy(update={"is_live": x.name in able}) for x in known.arms[1:])
         draft.set(ab_experiment=known.model_copy(update={"arms": (known.arms[0], *live)}))
-    lost = [arm.name for arm in draft.traits.arms if arm.name not in able]
+    lost = {arm.name: arm.revision for arm in draft.traits.arms if arm.name not in able}
     if wait is None and lost:
-        return for_pods(f"variant {' and '.join(lost)} has lost its pods; A has its traffic")
+        message = f"variant {' and '.join(lost)} has lost its pods; A has its traffic"
+        return for_pods(message, next(iter(lost.values())))
     return wait
 
 

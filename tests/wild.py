@@ -51,7 +51,7 @@ def value(node: Mapping[str, Any], dice: Random, depth: int = 0) -> Any:
     if "enum" in node:
         return dice.choice(list(node["enum"]))
     if node.get("x-kubernetes-int-or-string"):
-        return dice.choice([dice.choice(NUMBERS), dice.choice(TEXTS)])
+        return dice.choice([dice.choice(NUMBERS), _text(node, dice, depth)])
     made = KINDS.get(node.get("type", ""))
     return made(node, dice, depth) if made else {}
 

@@ -23,7 +23,7 @@ from fleet.hub.core.observed import Member
 from fleet.rendering.delivery import Delivery
 from tests.conftest import NOON
 
-SILENT = "the engine has not renewed its Lease for more than 30 s"
+SILENT = "the engine has not renewed its Lease for more than 30 s, or the API server there hangs"
 STEPS = [{"setWeight": 50}, {"setWeight": 100}]
 CANARY: Mapping[str, Any] = {"canary": {"steps": STEPS}}
 

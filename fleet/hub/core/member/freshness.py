@@ -55,7 +55,9 @@ def doubt(*, watch_age: float, lease_age: float | None) -> Doubt | None:
                 reason=UNKNOWN,
                 message="the engine has not been seen to renew its Lease yet",
             )
-        text = f"the engine has not renewed its Lease for more than {LEASE_SECONDS:g} s"
+        # Of a server that hangs the same is seen first: its watches may be silent for longer.
+        text = f"the engine has not renewed its Lease for more than {LEASE_SECONDS:g} s, "
+        text += "or the API server there hangs"
         return Doubt(reason="Stale", message=text)
     if watch_age > WATCH_SECONDS:
         text = f"nothing has been heard of its Rollouts for more than {WATCH_SECONDS:g} s"

@@ -10,7 +10,7 @@ from fleet.hub.core.member import connectivity
 from fleet.hub.core.member.connectivity import Connectivity, Sight, Trouble
 from tests.conftest import NOON
 
-QUIET = "the engine has not renewed its Lease for more than 30 s"
+QUIET = "the engine has not renewed its Lease for more than 30 s, or the API server there hangs"
 UNSEEN = "the engine has not been seen to renew its Lease yet"
 REFUSED = (
     "the member does not accept the token of its kubeconfig: "

@@ -18,6 +18,7 @@ from fleet.cli import page, tables
 from fleet.cli.page import Cells
 from fleet.cli.runs import asking, story
 from fleet.cli.runs.inputs import Due, Inputs
+from fleet.cli.tables import Tone
 from fleet.hub.core.actions import RunPlan, StartCluster
 from fleet.hub.core.member import selection
 from fleet.kit import durations, phrases
@@ -26,6 +27,7 @@ HEAD = ("WAVE", "CLUSTERS", "AT ONCE", "BUDGET", "DEADLINE", "GATES", "ABOUT", "
 SETTLING = 60.0
 """Seconds beside its pauses that a cluster is thought to need: pods that become ready, checks."""
 SHOWN = 6
+NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +166,7 @@ def _row(plan: Plan, wave: PlannedWave, each: float) -> Cells:
         tables.length(wave.progress_deadline_seconds),
         story.gates(wave),
         tables.length(length(plan, wave, each)) if wave.clusters else "",
-        phrases.listed(wave.clusters, SHOWN),
+        phrases.listed(wave.clusters, SHOWN) or Text(NOBODY, style=Tone.WAITING.style),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.cli.runs import inputs, planned, simulation
+from fleet.cli.tables import Tone
 from fleet.hub.core.actions import CreateRun
 from fleet.hub.core.application import decision
 from tests.cli.rollouts.test_pictures import on_paper
@@ -156,6 +157,18 @@ def test_who_goes_first_is_what_the_planner_says(here: World, words: str) -> Non
     (line,) = (line for line in lines if line.startswith("First "))
     said = re.sub(r"--plan [0-9a-f]{8}$", "--plan DIGEST", line.removeprefix("First").strip())
     assert said == words
+
+
+def test_a_wave_that_selects_nobody_stands_out() -> None:
+    """A typing error in its labels, most of the time."""
+    typo = {**scenes.WAVE, "clusterSelector": {"matchLabels": {"rng": "canary"}}}
+    here = world.new("a", "b", labels={"a": "canary"}, waves=[typo, scenes.REST])
+    found = scenes.known(here)
+    lines = planned.lines(found, inputs.due(found), None, None)
+    (row,) = (line for line in lines if line.plain.startswith("canary "))
+    assert row.plain.endswith("nobody")
+    assert Tone.WAITING.style in [str(span.style) for span in row.spans]
+    assert "Note       wave canary is empty and is passed at once" in on_paper(lines, None)
 
 
 def test_a_run_that_went_through_no_pauses_says_nothing_of_the_next() -> None:

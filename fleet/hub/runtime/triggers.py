@@ -160,6 +160,9 @@ def item_changed(hub: Context, change: Change[ClusterRollout]) -> None:
     old, new = (found.status if found else None for found in (change.old, change.new))
     if old != new or change.type != "MODIFIED":
         _active(hub, owner, first=_has_failed(new) and not _has_failed(old))
+        want = item.spec.want
+        if want is not None and want.undoes:
+            hub.queues.runs.add((item.namespace, want.undoes))  # it tells who is home when it ended
     if old is None or new is None or _outcome(old) != _outcome(new):
         hub.queues.applications.add_after(owner, CALM_SECONDS)
     if change.type == "DELETED":

@@ -36,12 +36,16 @@ class Real:
             known = (cluster, manifest["metadata"]["uid"])
             inside = self.inside.setdefault(known, World(manifest=clone(manifest)))
             image = manifest["spec"]["template"]["spec"]["containers"][0]["image"]
-            rate = BAD if (bad or "bad" in image) and not self.mended else 1.0
+            rate = self.rate(image, bad=bad)
             inside.answer = lambda text, rate=rate: rate
             inside.now = now
             _in(inside, manifest, objects)
             inside.run()
             _out(inside, key, objects)
+
+    def rate(self, image: str, *, bad: bool) -> float | None:
+        """What all metrics say of that image; None is no data."""
+        return BAD if (bad or "bad" in image) and not self.mended else 1.0
 
 
 def _in(inside: World, manifest: Manifest, objects: Objects) -> None:

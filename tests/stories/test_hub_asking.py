@@ -42,13 +42,21 @@ TWICE: Mapping[str, Any] = {
 ARMS: Mapping[str, Any] = {
     "abTesting": {"variantBMatch": {"cookie": {"name": "variant", "value": "b"}}}
 }
+JUDGED: Mapping[str, Any] = {
+    "blueGreen": {
+        "analysis": {
+            "prometheus": {"address": "http://prometheus:9090"},
+            "metrics": [{"name": "error-rate", "threshold": 5.0}],
+        }
+    }
+}
 STRATEGIES = {"paused": PAUSES, "twice": TWICE, "previewed": {"blueGreen": {}}, "tried": ARMS}
 
 
-def begun(strategy: Mapping[str, Any]) -> World:
+def begun(strategy: Mapping[str, Any], engines: Real | None = None) -> World:
     """Run 2 waits in the first wave."""
     here = world.new(*NAMES, strategy=strategy, **WAVES)
-    here.engines = Real()
+    here.engines = engines or Real()
     here = world.settle(here)
     assert here.run.status.phase is RunPhase.SUCCEEDED
     here = world.settle(world.deliver(here, "shop:v2", strategy=strategy, **WAVES))
@@ -143,6 +151,30 @@ def test_a_preview_takes_over_and_the_next_one_waits() -> None:
     here = asked(here, "promote/8")
     assert here.run.status.phase is RunPhase.SUCCEEDED
     assert asks(here) == ["a ask", "b ask", "c ask"]
+
+
+class Silent(Real):
+    """Previews that nobody has asked for anything: their metrics have no data."""
+
+    def rate(self, image: str, *, bad: bool) -> float | None:
+        return None
+
+
+def test_a_preview_that_nobody_has_tried_is_promoted_by_a_person() -> None:
+    here = begun(JUDGED, Silent())
+    status = here.run.status
+    assert status.message == (
+        "waiting for a (preview), b (preview); a is not judged (SamplesInsufficient): "
+        "what promotes it all the same is the request promote/<id>/first"
+    )
+    assert status.unblock == "the request promote/<id>/first"
+    assert here.cluster("a").status.reason == "SamplesInsufficient"
+    here = asked(here, "conclude/6/a")
+    assert told(here, "RequestRefused") == [
+        "nothing to conclude: a waits for another request: write promote/<id>/first"
+    ]
+    here = asked(here, "promote/7/first")
+    assert [here.phase(name) for name in "ab"] == [ClusterPhase.SUCCEEDED] * 2
 
 
 def test_an_experiment_is_concluded_and_then_promoted() -> None:

@@ -119,6 +119,7 @@ def of(
         )
     if status.phase in WAITING:
         reason, word = WAITING[status.phase]
+        reason = persons.unjudged(rollout) or reason
         return Assessment(phase=ClusterPhase.PAUSED, reason=reason, message=status.message or word)
     return _progressing(rollout)
 

@@ -20,6 +20,9 @@ ANNOTATIONS: Mapping[str, str] = {
 """How the engine is asked for each of them; it marks what it has heard by the annotation's name."""
 DECISIONS = frozenset({"AnalysisUndecided", "AdvisorPause"})
 """Pauses in which a person decides, whatever the step says of its length."""
+BLIND = frozenset({"MetricsUnavailable", "SamplesInsufficient"})
+"""Why a preview is not judged: it has no traffic before its promotion, so this has no end by itself
+unless somebody tries it."""
 
 
 def awaited(rollout: Rollout) -> Awaited:
@@ -34,12 +37,22 @@ def awaited(rollout: Rollout) -> Awaited:
     if paused is not None and paused.status == "True":
         is_endless = paused.reason == "StepPaused" and _is_endless(rollout)
         return "promote" if is_endless or paused.reason in DECISIONS else ""
+    if unjudged(rollout):
+        return "promote"
     told = conditions.find(status.conditions, "Progressing")
     stands = status.phase in (Phase.PREVIEW, Phase.CONCLUDED)
     if not stands or told is None or told.reason != "AwaitingPromotion":
         return ""
     preview = spec.strategy.blue_green
     return "" if preview is not None and preview.auto_promotion_enabled else "promote"
+
+
+def unjudged(rollout: Rollout) -> str:
+    """Why the metrics cannot judge its preview, as a constant of `api.reasons`; empty where they
+    can, or where there is none."""
+    told = conditions.find(rollout.status.conditions, "Progressing")
+    is_shown = rollout.status.phase is Phase.PREVIEW and told is not None
+    return told.reason if is_shown and told and told.reason in BLIND else ""
 
 
 def has_heard(rollout: Rollout, verb: str) -> bool:

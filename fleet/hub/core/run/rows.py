@@ -14,7 +14,7 @@ from fleet.api.clusterrollout import LastGood, Want
 from fleet.api.fleetrollout import ClusterPhase, PlannedWave, WavePhase, WaveStatus
 from fleet.api.names import ClusterName
 from fleet.hub.core import phases, weights
-from fleet.hub.core.cluster import standing
+from fleet.hub.core.cluster import persons, standing
 from fleet.hub.core.cluster.persons import Awaited
 from fleet.hub.core.observed import Member, RunObserved
 from fleet.hub.core.run import absence
@@ -25,6 +25,8 @@ WAITS: Mapping[Awaited, str] = {
     "conclude": "runs its experiment; what ends that at once is the request",
 }
 """Words before a request for which an engine waits, or by which its experiment ends."""
+BLIND = "is not judged ({reason}): what promotes it all the same is the request"
+"""Those words of a preview that its metrics cannot judge: who writes it shall know."""
 
 
 def look(run: FleetRollout, observed: RunObserved, now: datetime) -> tuple[Row, ...]:
@@ -140,7 +142,8 @@ def _awaiting(row: Row, item: ClusterRollout) -> Row:
     verb = item.status.engine.awaits
     if row.phase is not ClusterPhase.PAUSED or row.held or not (verb and row.ready):
         return row
-    return replace(row, awaits=verb, message=f"{WAITS[verb]} {verb}/<id>/{row.wave}")
+    words = BLIND.format(reason=row.reason) if row.reason in persons.BLIND else WAITS[verb]
+    return replace(row, awaits=verb, message=f"{words} {verb}/<id>/{row.wave}")
 
 
 def home(run: FleetRollout, item: ClusterRollout) -> LastGood | None:

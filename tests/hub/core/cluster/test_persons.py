@@ -85,6 +85,25 @@ PAUSED, PREVIEW = said("Paused", "StepPaused"), said("Progressing", "AwaitingPro
             rollout("Preview", BY_HAND, conditions=[said("Progressing", "PodsPending")]), "",
             id="a preview that has lost its pods",
         ),
+        pytest.param(
+            rollout("Preview", BY_HAND, conditions=[said("Progressing", "SamplesInsufficient")]),
+            "promote",
+            id="a preview that nobody has tried",
+        ),
+        pytest.param(
+            rollout("Preview", BY_CLOCK, conditions=[said("Progressing", "MetricsUnavailable")]),
+            "promote",
+            id="a preview that stands before its clock, for want of metrics",
+        ),
+        pytest.param(
+            rollout("Preview", BY_HAND, conditions=[said("Progressing", "Analyzing")]), "",
+            id="a preview that is being judged",
+        ),
+        pytest.param(
+            rollout("Progressing", SHORT, conditions=[said("Progressing", "SamplesInsufficient")]),
+            "",
+            id="a step with too few requests, which gets some",
+        ),
         pytest.param(rollout("Experimenting", ARMS), "conclude", id="an experiment that runs"),
         pytest.param(
             rollout("Concluded", ARMS, conditions=[PREVIEW]), "promote", id="what it has found"

@@ -70,6 +70,19 @@ async def test_an_application_becomes_a_run_and_a_run_a_rollout(desk: Desk) -> N
     assert desk.sent.events != []
 
 
+async def test_a_run_that_was_given_up_hears_who_is_home(desk: Desk) -> None:
+    run = gen.run(gen.wave("all", "east"), number=2).manifest()
+    desk.put(FLEETROLLOUTS, {**run, "status": {"phase": "Aborted"}})
+    queue = desk.queues.runs
+    assert isinstance(queue, Keys)
+    for phase in (ClusterPhase.PROGRESSING, ClusterPhase.SUCCEEDED):
+        queue.added.clear()
+        back = gen.item("east", phase, number=1).manifest()
+        back["spec"]["want"]["undoes"] = "checkout-2"
+        desk.put(CLUSTERROLLOUTS, back)
+    assert queue.names() == {"checkout-2"}
+
+
 async def test_what_is_settled_is_not_written_again(desk: Desk) -> None:
     for _ in range(2):
         await reconcile.application(desk.hub, APP)

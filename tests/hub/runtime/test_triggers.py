@@ -220,17 +220,6 @@ async def test_a_request_reaches_a_run_that_has_ended(desk: Desk) -> None:
     assert woken(desk)["runs"] == {"checkout-2"}, "the newest, and only that"
 
 
-async def test_a_cluster_on_its_way_home_concerns_the_run_that_was_given_up(desk: Desk) -> None:
-    change(desk, FLEETROLLOUTS, "checkout-2", status={"phase": "Aborted"})
-    back = gen.item("east", number=1).manifest()
-    back["spec"]["want"]["undoes"] = "checkout-2"
-    change(desk, CLUSTERROLLOUTS, "checkout.east", spec=back["spec"], metadata={"generation": 2})
-    empty(desk)
-    home = gen.item("east", ClusterPhase.SUCCEEDED, number=1).manifest()["status"]
-    change(desk, CLUSTERROLLOUTS, "checkout.east", status=home)
-    assert woken(desk) == {"runs": RUN, "applications": APP}
-
-
 @pytest.mark.parametrize("word", ["Fresh", "Reachable"])
 async def test_since_when_a_member_is_silent_concerns_its_runs(desk: Desk, word: str) -> None:
     said = {"type": word, "status": "False", "lastTransitionTime": "2026-11-20T12:00:00Z"}

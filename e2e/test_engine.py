@@ -196,15 +196,19 @@ def test_all_routers_at_once(cluster: ControlPlane, place: str) -> None:
 
 
 def test_no_progress_within_the_deadline_takes_it_back(cluster: ControlPlane, place: str) -> None:
-    """[T21] Traffic goes back to the stable revision."""
+    """[T21] Traffic goes back to the stable revision; what keeps the pods is told all the time."""
     web = canary(cluster, place, {"setWeight": 50}, {"setWeight": 100})
     web.apply("app:v1")
     first = web.wait(phase="Completed")["stablePodHash"]
     template = web.manifest("app:v2")["spec"]["template"]
     template["spec"] |= NOWHERE
-    web.patch({"spec": {"template": template, "progressDeadlineSeconds": 1}})
+    web.patch({"spec": {"template": template}})
+    why = "its pods are not ready yet: 1 of 1 Unschedulable"
+    until(lambda: web.status["message"].endswith(why), "the cause is told", within=20)
+    web.patch({"spec": {"progressDeadlineSeconds": 1}})
     status = web.wait(phase="Failed", stablePodHash=first, currentWeight=0)
     assert web.decided("Rollback")[-1]["reason"] == "Timeout"
+    assert web.decided("Rollback")[-1]["message"].endswith(": 1 of 1 pods Unschedulable")
     assert status["failedPodHash"] == status["currentPodHash"]
     assert weights(web) == [100, 0]
 

@@ -54,7 +54,7 @@ from fleet.hub.core.actions import (
     UpdateObject,
 )
 from fleet.hub.core.cluster import live
-from fleet.hub.core.cluster.writes import YES
+from fleet.hub.core.cluster.persons import YES
 from fleet.hub.core.observed import Place
 from fleet.hub.runtime.context import Context
 

@@ -8,7 +8,7 @@ Called by `dispatch` before its other writes. Whatever has moved since the hub r
 makes it lapse, and that is told: nobody is let go from where no person has seen him stand.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fleet.api import Rollout
 from fleet.api.clusterrollout import Request
@@ -32,8 +32,7 @@ def carried(case: Case) -> DispatchPlan | None:
     if why := _lapsed(case, request, rollout):
         return _told(case, request, why)
     if rollout is None or not _is_ready(case, request, rollout):
-        end = (request.time or case.now) + LIFETIME
-        return DispatchPlan(status=case.item.status, wake_at=end) if is_taken else None
+        return DispatchPlan(status=case.item.status, wake_at=end(case)) if is_taken else None
     sequence = taken.asked if is_taken else case.next_sequence
     update = {"sequence": max(taken.sequence, sequence), "request": request.id, "asked": sequence}
     namespace, name = case.live.main
@@ -52,6 +51,14 @@ def carried(case: Case) -> DispatchPlan | None:
     return DispatchPlan(status=status, actions=(write,), fence=not is_taken)
 
 
+def end(case: Case) -> datetime | None:
+    """When a request that was not carried yet lapses; None where there is none."""
+    request, taken = case.item.spec.request, case.item.status.dispatch
+    if request is None or (taken.request == request.id and taken.asked <= case.live.sequence):
+        return None
+    return (request.time or case.now) + LIFETIME
+
+
 def _lapsed(case: Case, request: Request, rollout: Rollout | None) -> str:
     """Why it is not carried any more; empty while it may be."""
     if case.bar is not None and not case.observed.is_printing:
@@ -61,7 +68,7 @@ def _lapsed(case: Case, request: Request, rollout: Rollout | None) -> str:
     is_here = rollout is None or _stands(case, request, rollout)
     if not is_here:
         return "its engine does not wait there any more"
-    if case.now - (request.time or case.now) > LIFETIME:
+    if case.now - (request.time or case.now) >= LIFETIME:
         return f"for {LIFETIME.seconds // 60} min it could not be asked"
     return ""
 

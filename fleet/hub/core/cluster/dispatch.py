@@ -206,7 +206,8 @@ def _reported(case: Case) -> DispatchPlan:
     if writes.edited(case):  # what is not restored is told once
         told = f"{drift.told(case.live.rollout)}: left as it is"
         events = (("Warning", "Drifted", told),)
-    wake = case.now + removal.RECHECK if listed.is_leaving else None
+    soon = case.now + removal.RECHECK if listed.is_leaving else None
+    wake = min((due for due in (soon, asking.end(case)) if due is not None), default=None)
     if not listed.deletions:
         return DispatchPlan(status=after, events=events, wake_at=wake)
     taken, write = writes.again(case)

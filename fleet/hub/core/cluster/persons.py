@@ -18,6 +18,8 @@ ANNOTATIONS: Mapping[str, str] = {
     "conclude": request_annotation("conclude-experiment"),
 }
 """How the engine is asked for each of them; it marks what it has heard by the annotation's name."""
+YES = "true"
+"""The one value by which an engine is asked."""
 DECISIONS = frozenset({"AnalysisUndecided", "AdvisorPause"})
 """Pauses in which a person decides, whatever the step says of its length."""
 BLIND = frozenset({"MetricsUnavailable", "SamplesInsufficient"})
@@ -59,7 +61,8 @@ def has_heard(rollout: Rollout, verb: str) -> bool:
     """Whether somebody asks it for that already, or it is about to take the last such request away:
     another one would be lost with it."""
     note = ANNOTATIONS[verb]
-    return note in rollout.metadata.annotations or note.partition("/")[2] in rollout.status.handled
+    is_asked = rollout.metadata.annotations.get(note) == YES
+    return is_asked or note.partition("/")[2] in rollout.status.handled
 
 
 def _is_endless(rollout: Rollout) -> bool:

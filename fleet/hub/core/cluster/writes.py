@@ -22,11 +22,10 @@ from fleet.hub.core.actions import (
 from fleet.hub.core.cluster import drift, inventory, ownership, standing
 from fleet.hub.core.cluster import live as lives
 from fleet.hub.core.cluster.case import Case
+from fleet.hub.core.cluster.persons import YES
 from fleet.rendering.render import Rendered
 
 RETRY = request_annotation("retry")
-YES = "true"
-"""The one value by which an engine is asked."""
 
 Write = ApplyRollout | FenceRollout | HoldRollout | ReleaseRollout | CreateObject | UpdateObject
 

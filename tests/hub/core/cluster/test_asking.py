@@ -1,6 +1,5 @@
 """A request on its way to an engine: when it goes, what it carries, and what makes it lapse."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +62,11 @@ def test_it_goes_with_a_sequence_of_its_own_in_one_write() -> None:
     item = after(moving(), plan)
     assert did(dispatch.decide(item, look(noted(behind(waiting(2)), promote="true")), NOON)) == []
     assert did(dispatch.decide(item, look(waiting(2, step="2/2")), NOON)) == [], "nor later"
+
+
+def test_a_word_that_no_engine_hears_keeps_nobody_waiting() -> None:
+    plan = dispatch.decide(moving(), look(noted(waiting(), promote="no")), NOON)
+    assert did(plan) == ["FenceRollout"]
 
 
 def test_an_experiment_is_concluded_by_its_own_annotation() -> None:
@@ -132,7 +136,8 @@ def test_what_has_moved_makes_it_lapse(
 def test_it_waits_a_moment(there: Objects, given: dict[str, Any]) -> None:
     plan = dispatch.decide(moving(), look(there, **given), NOON)
     assert (did(plan), plan.status.dispatch.request) == ([], "")
-    late = dispatch.decide(moving(), look(there, **given), NOON + LIFETIME + timedelta(seconds=1))
+    assert plan.wake_at == NOON + LIFETIME
+    late = dispatch.decide(moving(), look(there, **given), plan.wake_at)
     assert "for 5 min it could not be asked" in late.events[0][2]
 
 

@@ -26,10 +26,6 @@ def arm(image: str = "shop:v9", value: str = "c") -> Body:
     }
 
 
-def different(change: Body) -> Body:
-    return {**arm(), "containers": [{"name": "app", **change}]}
-
-
 def canary(**given: Any) -> Body:
     return {"canary": {"steps": STEPS, **given}}
 
@@ -172,13 +168,6 @@ def test_a_router_of_which_nothing_is_written_is_one(strategy: Body) -> None:
     """The API server takes it, so that it stands in clusters: pods divide the traffic there."""
     empty = {"canary": {**strategy["canary"], "trafficRouting": {}}}
     assert of_engine(empty, is_routed=False) == []
-
-
-def test_a_variable_without_a_name_is_nothing_to_stumble_over() -> None:
-    """No schema looks at what an override brings."""
-    override = {"op": "add", "path": "/workload/template/spec/containers/0/env", "value": [{}]}
-    given = {"abTesting": {**B, "variants": [different({"env": [{"name": "A", "value": "1"}]})]}}
-    assert of_hub(given, override) == []
 
 
 @pytest.mark.parametrize(("conduct", "own"), CONDUCTS)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from fleet.api.experiment import (
     BUILT_IN,
@@ -38,8 +38,9 @@ class Experiment(Protocol):
 def experiment(wish: Experiment, template: Mapping[str, Any]) -> Iterator[Fault]:
     """Everything about an experiment with pods of that template."""
     yield from _matches(wish)
-    yield from _containers(wish, template)
-    yield from _arms(wish, template)
+    if wish.variants and _is_readable(template):
+        yield from _containers(wish, template)
+        yield from _arms(wish, template)
     yield from duration("maxDuration", wish.max_duration)
     if wish.analysis is not None:
         yield from duration("analysis.minDuration", wish.analysis.min_duration)
@@ -79,6 +80,20 @@ def _header(header: HeaderMatch, where: str) -> Iterator[Fault]:
     if header.type == "RegularExpression" and not is_regex(header.value):
         text = f"{header.value!r} is no regular expression; correct it, or type: Exact"
         yield f"{where}.value", text
+
+
+def _is_readable(template: Mapping[str, Any]) -> bool:
+    """Whether containers are where they belong: overrides write past every schema, and what they
+    make of a template is for the API server of a member to refuse."""
+    spec = template.get("spec") or {}
+    containers = (spec.get("containers") or []) if isinstance(spec, dict) else None
+    return _is_named(containers) and all(_is_named(item.get("env") or []) for item in containers)
+
+
+def _is_named(items: Any) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(items, list) and all(
+        isinstance(item, dict) and isinstance(item.get("name", ""), str) for item in items
+    )
 
 
 def _containers(wish: Experiment, template: Mapping[str, Any]) -> Iterator[Fault]:

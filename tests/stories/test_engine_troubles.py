@@ -82,6 +82,15 @@ def test_more_pods_with_the_same_trouble_are_no_writes_of_their_own() -> None:
     assert len(world.writes) == before + 2
 
 
+def test_what_else_has_changed_is_told_at_once_with_the_count() -> None:
+    world = started(canary_world(100, routed=True))
+    ail(world, V2, WORD, 1).run()
+    world.strict, world.broken = False, {V1, V2}
+    ail(world, V2, WORD, 2).run()
+    assert world.condition("Available") == ("False", "Unavailable")
+    assert world.status.message.endswith(f"2 of 4 {WORD}")
+
+
 @pytest.mark.parametrize(
     ("troubles", "told"),
     [

@@ -9,9 +9,10 @@ from typing import Literal
 from fleet.api.clusterrollout import Request
 from fleet.api.fleetrollout import ClusterPhase, Pass, PlannedWave, WavePhase
 from fleet.hub.core.actions import AskCluster
-from fleet.hub.core.run import waits
+from fleet.hub.core.run import gates, waits
 from fleet.hub.core.run.case import Case, Reply, refused, unknown
 from fleet.hub.core.run.row import Row
+from fleet.hub.core.run.stops import Stop
 from fleet.kit import phrases
 
 SHOWN = 2
@@ -70,8 +71,24 @@ def _asked(case: Case, verb: Literal["promote", "conclude"], reason: str, done: 
         for row in chosen
         if row.asked != case.identity
     )
+    if asks and (stop := _stop(case)):
+        return refused(status, f"no engine is asked now: {stop.message}")
     message = f"{done}: {phrases.listed([row.name for row in chosen])}{case.signed}"
     return Reply(status=status, reason=reason, message=message, asks=asks)
+
+
+def _stop(case: Case) -> Stop | None:
+    """What takes the run back or holds everybody in this very look."""
+    view = gates.View(
+        run=case.run.name,
+        plan=case.run.spec.plan,
+        rows=tuple(case.rows),
+        status=case.status,
+        observed=case.observed,
+    )
+    wave = view.plan.waves[0]
+    ends = gates.ruin(view) or gates.failing(view)
+    return ends or gates.first_stop(view, wave, case.now, (gates.halted, gates.paused))
 
 
 def _instead(row: Row) -> str:
@@ -118,5 +135,5 @@ def _waiting_at(case: Case, wave: PlannedWave, kind: str) -> list[str]:
     name = waits.BEFORE if first.started_at is None else waits.AFTER
     if name == waits.AFTER and first.phase is not WavePhase.WAITING:
         return []
-    gates = wave.before if name == waits.BEFORE else wave.after
-    return [f"{name}[{index}]" for index, gate in enumerate(gates) if gate.kind == kind]
+    own = wave.before if name == waits.BEFORE else wave.after
+    return [f"{name}[{index}]" for index, gate in enumerate(own) if gate.kind == kind]

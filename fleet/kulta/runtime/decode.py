@@ -23,9 +23,12 @@ T = TypeVar("T")
 _LONGEST_NUMBER = 10
 
 CRASHING, UNSCHEDULABLE = "CrashLoopBackOff", "Unschedulable"
-OF_IMAGES = frozenset({"ImagePullBackOff", "InvalidImageName"})
+OF_IMAGES = frozenset(
+    {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+)
 TROUBLES = {
     "ErrImagePull": "ImagePullBackOff",
+    "RegistryUnavailable": "ImagePullBackOff",
     **{item: item for item in OF_IMAGES},
     "CreateContainerConfigError": "CreateContainerConfigError",
     "CreateContainerError": "CreateContainerError",

@@ -107,6 +107,14 @@ CRASH = ("CrashLoopBackOff", "")
             {"containerStatuses": [container("ImagePullBackOff")]}, IMAGE, id="no image, between"
         ),
         pytest.param(
+            {"containerStatuses": [container("RegistryUnavailable")]}, IMAGE, id="no registry"
+        ),
+        pytest.param(
+            {"containerStatuses": [container("ErrImageNeverPull")]},
+            ("ErrImageNeverPull", "shop:v2"),
+            id="no image on a node that may not ask for it",
+        ),
+        pytest.param(
             {"containerStatuses": [container("InvalidImageName", image="Shop:")]},
             ("InvalidImageName", "Shop:"),
             id="no name of an image",

@@ -14,6 +14,7 @@ from fleet.api.names import (
 )
 from fleet.api.rollout import Phase, Rollout
 from fleet.cli.rollouts.family import Family
+from fleet.hub.core.cluster import persons
 from fleet.kulta.core.analysis import findings
 from fleet.kulta.core.feedback import outlook
 
@@ -39,11 +40,12 @@ def managed(rollout: Rollout, verb: str) -> str | None:
     hub = hub_of(rollout)
     if not hub:
         return None
-    if verb in ONLY_HERE:
-        words = (
-            "a hub has no request for that; kubectl annotate rollout "
-            f"{rollout.name} {request_annotation(verb)}=true asks the engine of this cluster alone"
-        )
+    why = "a hub has no request for that" if verb in ONLY_HERE else ""
+    if verb == "promote" and not persons.awaited(rollout):
+        why = "a hub asks only an engine that waits for a person"
+    if why:
+        request = f"{rollout.name} {request_annotation(verb)}=true"
+        words = f"{why}; kubectl annotate rollout {request} asks the engine of this cluster alone"
     elif verb in HUB_COMMANDS:
         words = f"ask there: {command(rollout, verb)}"
     else:

@@ -145,11 +145,20 @@ HUB = {"fleet.kulta.io/application": "checkout", "fleet.kulta.io/cluster": "eu-7
     ],
 )
 def test_what_a_hub_manages_is_asked_of_the_hub(verb: str, instead: str) -> None:
-    world = scenes.paused()
+    world = scenes.paused(None)
     world.manifest["spec"]["dispatch"] = {"hub": "h", "sequence": 3}
     said = asking.managed(scenes.family(world, **HUB).rollout, verb) or ""
     who = "managed by a hub (Application checkout as cluster eu-7): "
     assert said.partition(who)[2] == instead
+
+
+def test_a_pause_that_a_clock_ends_is_the_engines() -> None:
+    """The hub would refuse, and send back here who asks for that."""
+    world = scenes.paused("5m")
+    world.manifest["spec"]["dispatch"] = {"hub": "h", "sequence": 3}
+    said = asking.managed(scenes.family(world, **HUB).rollout, "promote") or ""
+    assert said.endswith("kulta.io/promote=true asks the engine of this cluster alone")
+    assert "fleet promote" not in said
 
 
 def test_people_are_told_commands_that_there_are() -> None:

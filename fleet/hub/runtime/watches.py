@@ -27,6 +27,7 @@ from fleet.api.names import (
 )
 from fleet.clusters.client import Client
 from fleet.clusters.store import Change
+from fleet.clusters.transport import BEAT_SECONDS
 from fleet.clusters.watch import Informer
 from fleet.errors import FleetError, PermanentError
 from fleet.hub.core.cluster import drift, live
@@ -41,6 +42,8 @@ REST_SECONDS = 7.0
 after which it has been renewed at the latest: a thousand renew two hundred times a second, and to
 wake up for each of them is more than half of what a hub at rest costs. The age of a renewal counts
 from the last look before it: an engine that ends may be shown so much too early, never too late."""
+UNREAD_SECONDS = REST_SECONDS + BEAT_SECONDS
+"""The longest that a renewal can have waited to be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +113,9 @@ class Ears:
         # The first sight of a Lease says nothing about its age; a change does.
         handle = self.link.handle
         if change.type == "MODIFIED" or (handle and handle.informers[LEASES].synced.is_set()):
-            signs = self.link.signs
-            signs.lease_changed = min(self.client.monotonic(), signs.unread_since)
+            now, signs = self.client.monotonic(), self.link.signs
+            # Once its rest is over the watch is read at once: the moment is known again.
+            signs.lease_changed = min(now, max(signs.unread_since, now - UNREAD_SECONDS))
         # A thousand engines renew two hundred times a second that they are what they were.
         if change.new is None or not self.link.is_calm(self.client.monotonic()):
             self.listener.connectivity(self.link)

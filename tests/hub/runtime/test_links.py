@@ -19,7 +19,7 @@ from fleet.errors import Forbidden, Unauthorized, Unreachable
 from fleet.hub.core.member.connectivity import Trouble
 from fleet.hub.runtime import membership, observe, triggers
 from fleet.hub.runtime.links import Link, Problem
-from fleet.hub.runtime.watches import REST_SECONDS, slim
+from fleet.hub.runtime.watches import REST_SECONDS, UNREAD_SECONDS, slim
 from tests.hub import gen
 from tests.hub.runtime.desk import TENANT, Desk
 
@@ -367,3 +367,7 @@ async def test_a_renewal_that_nobody_looked_at_is_as_old_as_it_may_be(desk: Desk
     assert link.sight(desk.clock.monotonic()).lease_age == REST_SECONDS
     desk.clock.advance(30.1 - REST_SECONDS)
     assert link.connectivity(desk.clock.monotonic()).reason == "Stale"
+    lease.store.see(desk.member("eu-7").seed(LEASES, made | {"spec": {"holderIdentity": "three"}}))
+    heard(desk, link)
+    told = "read again after its rest, the watch tells at once"
+    assert link.sight(desk.clock.monotonic()).lease_age == UNREAD_SECONDS, told

@@ -141,6 +141,12 @@ def test_it_waits_a_moment(there: Objects, given: dict[str, Any]) -> None:
     assert "for 5 min it could not be asked" in late.events[0][2]
 
 
+def test_a_clock_that_is_set_back_keeps_nothing_alive() -> None:
+    """The hub that leads next may have another one than that which read the request."""
+    plan = dispatch.decide(moving(), look(waiting()), NOON - 2 * LIFETIME)
+    assert (plan.actions, [reason for _, reason, _ in plan.events]) == ((), ["RequestLapsed"])
+
+
 def test_one_that_is_on_its_way_keeps_others_waiting_for_a_moment() -> None:
     item = after(moving(), dispatch.decide(moving(), look(waiting()), NOON))
     plan = dispatch.decide(item, look(behind(waiting())), NOON)

@@ -192,6 +192,19 @@ def test_scaling_reaches_all_arms() -> None:
     assert world.status.phase is Phase.EXPERIMENTING
 
 
+def test_who_goes_makes_room_before_the_others_grow() -> None:
+    """An arm that no gateway has let go keeps its pods (the checker counts after each step)."""
+    world = three()
+    world.gateway = False
+    body = {key: value for key, value in strategy(world).items() if key != "variants"}
+    world.update(strategy={"abTesting": body})
+    world.run(60).update(replicas=6)
+    assert world.run(60).size("shop:v3") == 4
+    world.gateway = True
+    world.run(60)
+    assert [world.ready(f"shop:v{number}") for number in (1, 2, 3)] == [6, 6, 0]
+
+
 def test_another_strategy_takes_the_revision_over() -> None:
     """From experiment to canary: rules go, weights come."""
     world = begun()

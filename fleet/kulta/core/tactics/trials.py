@@ -38,15 +38,18 @@ def work(draft: Draft) -> Wait | None:
 def _populate(draft: Draft, control: str) -> None:
     """As many pods for each arm as for the control; those of other revisions first go."""
     total = draft.look.total
+    most = (1 + len(draft.traits.arms)) * total
     wanted = [x for x in dict.fromkeys(arm.revision for arm in draft.traits.arms) if x != control]
-    if control in draft.look.sets or control == draft.current:
-        draft.scale(control, total)
     if traffic.pending(draft) is None:
         idle = [item for item in promotion.idle(draft) if item not in wanted]
         draft.arrange(dict.fromkeys(idle, 0))
     strangers = [item for item in draft.others() if item not in wanted and item != control]
-    taken = sum(draft.size(item) for item in {control, *strangers, *wanted})
-    room = max((1 + len(draft.traits.arms)) * total - taken, 0)
+    taken = sum(draft.size(item) for item in {*strangers, *wanted})
+    if control in draft.look.sets or control == draft.current:
+        # One that has nobody to serve with does not wait for others to go.
+        left = max(most - taken, draft.size(control)) if draft.look.ready(control) else total
+        draft.scale(control, min(total, left))
+    room = max(most - taken - draft.size(control), 0)
     for revision in wanted:
         have = draft.size(revision)
         more = min(max(total - have, 0), room)

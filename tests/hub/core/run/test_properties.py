@@ -166,25 +166,33 @@ def check(before: World, after: World) -> None:
             assert not (begun and crowd), "nobody starts beyond the concurrency"
         started = {row.name for row in found if row.mine}
         old = before.runs.get(name)
-        known = {row.name for row in look(before, old) if row.mine or row.sent_back} if old else {}
+        known = _known(before, old, found) if old else set()
         for wave, status in zip(run.spec.plan.waves, run.status.waves, strict=False):
             own = {row.name for row in rows.of(found, wave.name)}
-            fresh = (started - set(known)) & own
+            fresh = (started - known) & own
             if is_whole:
                 failed = spent(before, run, wave, retried=_retried(before, found))
                 assert not (fresh and failed), "no start overspends a budget"
                 assert not fresh or status.started_at, "nobody starts before its wave"
                 # A hub that ended has let them through, and who did it may be forgotten.
-                begun = bool(own & set(known))
+                begun = bool(own & known)
                 assert not fresh or is_open(wave, status, before, begun), "nobody before its gates"
             if _has_just_ended(old, status):
                 awaited = [row for row in rows.of(found, wave.name) if row.awaited_until]
                 assert not awaited, "no wave goes on without who is being connected"
         if is_whole and old and old.status.halted_at and run.status.halted_at:
-            assert started <= set(known), "nothing starts after a halt"
+            assert started <= known, "nothing starts after a halt"
         check_pace(run, after)
         if run.status.phase not in phases.ENDS and run.status.reason not in ("", "Progressing"):
             assert run.status.unblock, "what it waits for says how that ends"
+
+
+def _known(before: World, old: FleetRollout, found: Sequence[rows.Row]) -> set[str]:
+    """Who had started before the tick. Who failed and waits to be tried again may come to its end
+    by itself: that starts nobody."""
+    there = {row.name for row in look(before, old) if row.mine or row.sent_back}
+    waits = [row for row in found if row.name in old.status.retrying]
+    return there | {row.name for row in waits if row.since and row.since < before.now}
 
 
 def _retried(before: World, found: Sequence[rows.Row]) -> set[str]:

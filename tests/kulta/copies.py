@@ -62,8 +62,7 @@ def fork(world: Any) -> Any:
     values = {field.name: getattr(world, field.name) for field in fields(world)}
     own = {name: copy.copy(item) for name, item in values.items() if isinstance(item, CHANGE)}
     trees = {"manifest": clone(world.manifest), "routes": clone(world.routes)}
-    numbers = copy.copy(world.numbers)
-    return replace(world, **{**own, **trees, "numbers": numbers, "reader": Reader()})
+    return replace(world, **{**own, **trees, "reader": Reader()})
 
 
 def once(world: Any, go: Callable[[], None]) -> Any:

@@ -154,8 +154,7 @@ def thaw(found: Mapping[str, Any]) -> World:
     world.services = {item["name"]: _read(Service, item) for item in found["services"]}
     world.slices = {key: frozenset(uids) for key, uids in found["slices"].items()}
     world.routes = {key: dict(item) for key, item in found["routes"].items()}
-    for _ in range(1_000):  # names of pods of before are taken
-        next(world.numbers)
+    world.named = 1_000  # names of pods of before are taken
     return world
 
 

@@ -184,7 +184,8 @@ def replicate(world: Any, item: ReplicaSet) -> None:
     if len(own) == item.replicas:
         return
     for _ in range(item.replicas - len(own)):
-        number = next(world.numbers)
+        number = world.named
+        world.named += 1
         name = f"{item.name}-{number}"
         world.pods[name] = Pod(
             name=name, uid=f"pod-{number}", hash=item.hash, role=item.role, ready=False

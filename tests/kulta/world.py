@@ -5,7 +5,6 @@ moves the clock when nothing happens. A checker refuses what must never be: weig
 without ready pods, too many pods, too few ready ones, a plan that is not followed by silence.
 """
 
-import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -115,7 +114,8 @@ class World:
     failed: dict[str, int] = field(default_factory=dict)
     """The revision that is taken back, and the percent of the traffic that it has still."""
     counters_due: datetime | None = None
-    numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    named: int = 0
+    """Pods that were ever made; each has the number of those before it."""
     reader: Reader = field(default_factory=Reader)
 
     # --- what a user does -----------------------------------------------------------------------

@@ -46,6 +46,17 @@ class Problem:
         return f"{self.path}{joint}{self.text}"
 
 
+def unquoted(value: Any, path: str) -> Iterator[Problem]:
+    """Keys that YAML takes for a number or a truth value: `on`, for example."""
+    for key, part in value.items() if isinstance(value, dict) else ():
+        if not isinstance(key, str):
+            told = f"has a key that is no text: put it into quotes (is {key!r})"
+            yield Problem(path=path, text=told)
+        yield from unquoted(part, f"{path}.{key}" if path else str(key))
+    for number, part in enumerate(value if isinstance(value, list) else ()):
+        yield from unquoted(part, f"{path}[{number}]")
+
+
 def problems(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
     """Everything that `schema` has against `value`, which stands at `path`."""
     if schema.get("x-kubernetes-int-or-string"):

@@ -62,6 +62,15 @@ def test_the_standard_input_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
             "Fleet : metadata must be an object",
             id="metadata that is a list",
         ),
+        pytest.param(
+            b"kind: List\nitems:\n- {kind: Fleet, metadata: {name: eu, labels: {7: a, on: b}}}",
+            "Fleet eu: metadata.labels has a key that is no text: put it into quotes (is 7); "
+            "Fleet eu: metadata.labels has a key that is no text: put it into quotes (is True)",
+            id="keys that are a number and a truth value",
+        ),
+        pytest.param(
+            b"[{2: a}]", "[0] has a key that is no text: put it into quotes (is 2)", id="of nothing"
+        ),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_file(

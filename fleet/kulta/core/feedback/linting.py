@@ -57,7 +57,7 @@ def problems(manifest: Mapping[str, Any]) -> tuple[Problem, ...]:
     spec = manifest.get("spec")
     if not isinstance(spec, dict):
         return (*found, Problem(path="spec", text="is required: write what shall run"))
-    found += _unquoted(spec, "spec")
+    found += structure.unquoted(spec, "spec")
     spec = _quoted(spec)
     told = list(structure.problems(_schema(), spec, "spec"))
     tree = {"metadata": _metadata(manifest), "spec": copy.deepcopy(spec)}
@@ -126,17 +126,6 @@ def _analyses(rollout: Rollout) -> Iterator[tuple[str, Analysis]]:
     for name, strategy in known.items():
         if strategy is not None and strategy.analysis is not None:
             yield f"spec.strategy.{name}.analysis", strategy.analysis
-
-
-def _unquoted(node: Any, path: str) -> Iterator[Problem]:
-    """Keys that YAML takes for a number or a truth value: `on`, for example."""
-    for key, part in node.items() if isinstance(node, dict) else ():
-        if not isinstance(key, str):
-            told = f"has a key that is no text: put it into quotes (is {key!r})"
-            yield Problem(path=path, text=told)
-        yield from _unquoted(part, f"{path}.{key}")
-    for number, part in enumerate(node if isinstance(node, list) else ()):
-        yield from _unquoted(part, f"{path}[{number}]")
 
 
 def _quoted(node: Any) -> Any:

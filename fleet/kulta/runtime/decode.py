@@ -9,6 +9,7 @@ import itertools
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -36,6 +37,12 @@ TROUBLES = {
 }
 """Why a container waits that will not start by itself → the word for it. What every container waits
 for in its beginning is not among them."""
+BEGINNINGS = frozenset({"ContainerCreating", "PodInitializing"})
+"""What containers wait for before they start: in a new sandbox once more, whatever was before."""
+CRASHES = 2
+"""Before so many restarts a kubelet has waited once: the first is at once, and may be the last."""
+STEADY = timedelta(minutes=10)
+"""Of a container that ran so long a kubelet has forgotten the crashes before, and so do we."""
 OVER = frozenset({"Failed", "Succeeded"})
 """Phases of pods that never run again: others take their place."""
 
@@ -93,11 +100,11 @@ def pod(manifest: Mapping[str, Any]) -> Child[observed.Pod]:
     """A pod that carries our labels."""
     meta, status = manifest["metadata"], manifest.get("status") or {}
     labels = meta.get("labels") or {}
-    ready = any(
-        item.get("type") == "Ready" and item.get("status") == "True"
-        for item in status.get("conditions") or ()
-    )
-    trouble, image = ("", "") if ready else _trouble(status)
+    conditions = status.get("conditions") or ()
+    found = (item for item in conditions if item.get("type") == "Ready")
+    readiness: Mapping[str, Any] = next(found, {})
+    ready = readiness.get("status") == "True"
+    trouble, image = ("", "") if ready else _trouble(status, readiness.get("lastTransitionTime"))
     return Child(
         _owner_key(meta, labels),
         sys.intern(_controller(meta)),
@@ -115,8 +122,8 @@ def pod(manifest: Mapping[str, Any]) -> Child[observed.Pod]:
     )
 
 
-def _trouble(status: Mapping[str, Any]) -> tuple[str, str]:
-    """What keeps a pod from being ready, and the image that it is about.
+def _trouble(status: Mapping[str, Any], since: Any) -> tuple[str, str]:
+    """What keeps a pod from being ready `since` then, and the image that it is about.
 
     A kubelet's words alternate while it tries again and again; these do not.
     """
@@ -126,7 +133,7 @@ def _trouble(status: Mapping[str, Any]) -> tuple[str, str]:
     for item in itertools.chain.from_iterable(states):
         waiting = (item.get("state") or {}).get("waiting") or {}
         word = TROUBLES.get(waiting.get("reason", ""), "")
-        if not word and item.get("restartCount") and not item.get("ready"):
+        if not word and _is_crashing(item, since):
             word = CRASHING
         if word:
             return word, str(item.get("image") or "") if word in OF_IMAGES else ""
@@ -134,6 +141,30 @@ def _trouble(status: Mapping[str, Any]) -> tuple[str, str]:
         if item.get("type") == "PodScheduled" and item.get("reason") == UNSCHEDULABLE:
             return UNSCHEDULABLE, ""
     return "", ""
+
+
+def _is_crashing(item: Mapping[str, Any], since: Any) -> bool:
+    """Whether a container is between two crashes of many, though it does not wait just now.
+
+    It has ended after a restart, or runs again and has not been ready in this life: one that has,
+    and is no longer, fails its probe, and its crashes are of the past.
+    """
+    restarts = item.get("restartCount") or 0
+    if not restarts or item.get("ready"):
+        return False
+    state, before = item.get("state") or {}, item.get("lastState") or {}
+    if _was_steady(state.get("terminated") or before.get("terminated") or {}):
+        return False
+    running = state.get("running")
+    if running is None:
+        return (state.get("waiting") or {}).get("reason") not in BEGINNINGS
+    began, lost = read_time(running.get("startedAt")), read_time(since)
+    return restarts >= CRASHES and (began is None or lost is None or began >= lost)
+
+
+def _was_steady(ended: Mapping[str, Any]) -> bool:
+    began, over = read_time(ended.get("startedAt")), read_time(ended.get("finishedAt"))
+    return began is not None and over is not None and over - began >= STEADY
 
 
 def service(manifest: Mapping[str, Any]) -> observed.Service:

@@ -80,8 +80,17 @@ def container(
 DONE = container(restarts=1, ready=True)
 UNPLACED = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
 READY = {"type": "Ready", "status": "True"}
+UNREADY = {"type": "Ready", "status": "False", "lastTransitionTime": "2026-03-01T10:00:00Z"}
 IMAGE = ("ImagePullBackOff", "shop:v2")
 CRASH = ("CrashLoopBackOff", "")
+
+
+def ran(since: str, until: str = "") -> dict[str, Any]:
+    """The life of a container, of that morning; it ends with a crash, or is not over."""
+    began = {"startedAt": f"2026-03-01T{since}Z"}
+    if not until:
+        return {"running": began}
+    return {"terminated": {**began, "finishedAt": f"2026-03-01T{until}Z", "exitCode": 1}}
 
 
 @pytest.mark.parametrize(
@@ -176,3 +185,55 @@ def test_what_keeps_a_pod_from_being_ready_is_one_word(
 ) -> None:
     found = decode.pod({**POD, "status": status}).value
     assert (found.trouble, found.image) == trouble
+
+
+@pytest.mark.parametrize(
+    ("item", "crashes"),
+    [
+        pytest.param(container(restarts=1, state=ran("09:00:00")), False, id="its probe fails"),
+        pytest.param(
+            container(restarts=9, state=ran("09:00:00")), False, id="it ran, once at last"
+        ),
+        pytest.param(container(restarts=1, state=ran("10:00:01")), False, id="up after one crash"),
+        pytest.param(
+            container(restarts=1, state=ran("10:00:01", "10:00:09")), True, id="the second crash"
+        ),
+        pytest.param(
+            container("CrashLoopBackOff", 1, lastState=ran("10:00:01", "10:00:09")),
+            True,
+            id="it waits after the second",
+        ),
+        pytest.param(
+            container(restarts=2, state=ran("10:00:19"), lastState=ran("10:00:01", "10:00:09")),
+            True,
+            id="up after the second",
+        ),
+        pytest.param(
+            container("", 2, state={"waiting": {}}, lastState=ran("10:00:19", "10:00:25")),
+            True,
+            id="it is being made for the third life",
+        ),
+        pytest.param(
+            container("PodInitializing", 2, lastState=ran("09:55:00", "10:00:00")),
+            False,
+            id="on a node that was started anew",
+        ),
+        pytest.param(
+            container(restarts=2, state=ran("08:00:00", "10:00:00")),
+            False,
+            id="a crash after a long life",
+        ),
+        pytest.param(
+            container(restarts=3, state=ran("10:00:00"), lastState=ran("08:00:00", "10:00:00")),
+            False,
+            id="up after a crash after a long life",
+        ),
+    ],
+)
+def test_a_pod_is_in_a_crash_loop_only_while_it_crashes_again_and_again(
+    item: dict[str, Any], crashes: bool
+) -> None:
+    """And in all of one: in the states between as well."""
+    status = {"conditions": [UNREADY], "containerStatuses": [item]}
+    found = decode.pod({**POD, "status": status}).value
+    assert found.trouble == ("CrashLoopBackOff" if crashes else "")

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleet.telemetry import logs
 
@@ -130,6 +132,23 @@ async def test_context_belongs_to_its_task(lines: Configured) -> None:
 )  # fmt: skip
 def test_what_looks_like_a_credential_is_hidden(text: str, shown: str) -> None:
     assert logs.redact(text) == shown
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ("BEARER ", "Basic\n", "abcd", "eyJabcde.fgh", "ftp://me:pw@x", "ToKen", "PASSWORD",
+             "passwd", "client-Secret", "ApI_KEY", "key-data", "=x", ": y", " ", "-", "ſ", "K", "İ",
+             "to\u212aen=x", "pa\u017f\u017fword=x", "-----BEGIN RSA PRIVATE KEY-----")
+        ),
+        max_size=5,
+    ).map("".join)
+)  # fmt: skip
+def test_no_text_is_spared_that_a_pattern_would_change(text: str) -> None:
+    whole = text
+    for pattern, instead in logs._PATTERNS:
+        whole = pattern.sub(instead, whole)
+    assert logs.redact(text) == whole
 
 
 @pytest.mark.parametrize("as_json", [True, False], ids=["for machines", "for eyes"])

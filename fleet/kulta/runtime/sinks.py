@@ -30,6 +30,8 @@ FILE = "occurrence.json"
 OLDER = "occurrence.json.1"
 LARGEST = 10_485_760
 """Bytes of the file of occurrences; then it becomes `OLDER`, which is lost."""
+MOMENT_SECONDS = 0.2
+"""How long a line waits for others, to be written together."""
 LONGEST_MESSAGE = 1_024
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE})
@@ -81,11 +83,14 @@ class CDEvents:
 
 
 class Occurrences:
-    """FALSE occurrences, a line each, in a file that is replaced before it grows too large."""
+    """FALSE occurrences, a line each, in a file that is replaced before it grows too large. Lines
+    that come within a moment are written at once: each write is a thread's, as a disk may hang."""
 
     def __init__(self, folder: Path, cluster: str = "", *, largest: int = LARGEST) -> None:
         self._folder, self._cluster, self._largest = folder, cluster, largest
         self._lock = threading.Lock()
+        self._lines: list[bytes] = []
+        self._writing: asyncio.Task[OSError | None] | None = None
 
     def write(self, news: News) -> bytes | None:
         if isinstance(news, Advised):
@@ -94,24 +99,35 @@ class Occurrences:
         return None if occurrence is None else orjson.dumps(occurrence) + b"\n"
 
     async def send(self, letter: bytes) -> None:
-        try:
-            await asyncio.to_thread(self._append, letter)
-        except OSError as error:
+        self._lines.append(letter)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_soon())
+        if error := await asyncio.shield(self._writing):
             why = f"{self._folder / FILE}: {(error.strerror or str(error)).lower()}"
             raise (TemporaryError if error.errno in _FULL else PermanentError)(why) from None
 
-    def _append(self, line: bytes) -> None:
-        """A whole line or nothing: what a full disk took of it is taken back."""
+    async def _write_soon(self) -> OSError | None:
+        """Wait for more, and write all of it; why that was not possible."""
+        await asyncio.sleep(MOMENT_SECONDS)
+        lines, self._lines, self._writing = self._lines, [], None
+        try:
+            await asyncio.to_thread(self._append, b"".join(lines))
+        except OSError as error:
+            return error
+        return None
+
+    def _append(self, lines: bytes) -> None:
+        """Whole lines or nothing: what a full disk took of them is taken back."""
         path = self._folder / FILE
         with self._lock:
             self._folder.mkdir(parents=True, exist_ok=True)
-            if path.exists() and path.stat().st_size + len(line) > self._largest:
+            if path.exists() and path.stat().st_size + len(lines) > self._largest:
                 path.replace(self._folder / OLDER)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             handle = os.open(path, flags, 0o644)
             try:
                 before = os.fstat(handle).st_size
-                if os.write(handle, line) < len(line):
+                if os.write(handle, lines) < len(lines):
                     os.ftruncate(handle, before)
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:

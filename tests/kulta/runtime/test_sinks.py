@@ -1,5 +1,6 @@
 """The sinks: one attempt each at real HTTP servers, real files and an API server's Events."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -137,6 +138,42 @@ async def test_the_file_never_grows_beyond_its_limit(tmp_path: Path) -> None:
     assert len(lines(tmp_path / "occurrence.json.1")) == 3
 
 
+async def test_what_comes_within_a_moment_is_written_at_once(tmp_path: Path) -> None:
+    """And nobody is told that it is written before it is."""
+    writes: list[bytes] = []
+
+    class Watched(Occurrences):
+        def _append(self, lines: bytes) -> None:
+            super()._append(lines)
+            writes.append(lines)
+
+    sink, path = Watched(tmp_path), tmp_path / "occurrence.json"
+    sending = [asyncio.create_task(sink.send(letter(sink, item))) for item in (1, 2, 3)]
+    await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+    assert len(lines(path)) == 3
+    await asyncio.gather(*sending)
+    await sink.send(letter(sink, 4))
+    assert [len(item.splitlines()) for item in writes] == [3, 1]
+    assert b"".join(writes) == path.read_bytes()
+
+
+async def test_who_gives_up_waiting_takes_nobody_else_along(tmp_path: Path) -> None:
+    sink = Occurrences(tmp_path)
+    first, second = (asyncio.create_task(sink.send(letter(sink, item))) for item in (1, 2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await second
+    assert len(lines(tmp_path / "occurrence.json")) == 2
+
+
+async def test_everybody_is_told_that_nothing_was_written(closed: Path) -> None:
+    sink = Occurrences(closed)
+    sending = [sink.send(letter(sink, item)) for item in (1, 2)]
+    found = await asyncio.gather(*sending, return_exceptions=True)
+    assert [type(item) for item in found] == [PermanentError, PermanentError]
+    assert found[0] is not found[1]
+
+
 @pytest.fixture
 def closed(tmp_path: Path) -> Path:
     """A place where no folder can be made, for root either."""
@@ -163,10 +200,10 @@ async def test_a_full_disk_may_have_room_again() -> None:
     """The device that is always full."""
 
     class Full(Occurrences):
-        def _append(self, line: bytes) -> None:
+        def _append(self, lines: bytes) -> None:
             handle = os.open("/dev/full", os.O_WRONLY)
             try:
-                os.write(handle, line)
+                os.write(handle, lines)
             finally:
                 os.close(handle)
 

@@ -169,6 +169,7 @@ class EventRecorder:
 
 def manifest(note: Note, name: str, component: str, instance: str) -> dict[str, Any]:
     """The Event of that name."""
+    stamp = _stamp(note.at)
     return {
         **EVENTS.head,
         "metadata": {"name": name, "namespace": _namespace(note.about)},
@@ -177,8 +178,8 @@ def manifest(note: Note, name: str, component: str, instance: str) -> dict[str, 
         "reason": note.reason,
         "message": note.message,
         "count": 1,
-        "firstTimestamp": _stamp(note.at),
-        "lastTimestamp": _stamp(note.at),
+        "firstTimestamp": stamp,
+        "lastTimestamp": stamp,
         "source": {"component": component},
         "reportingComponent": component,
         "reportingInstance": instance,

@@ -32,8 +32,9 @@ CAPACITY = 10_000
 """Letters that wait for one sink; what comes on top is dropped."""
 AT_ONCE = 4
 """Letters that one sink gets side by side: Events must not take the API server from our writes."""
-APART: Mapping[str, int] = {"hooks": 64}
-"""The same for sinks that are many servers: those who are silent keep the others' slots free."""
+APART: Mapping[str, int] = {"hooks": 64, "occurrences": 64}
+"""The same for sinks that are many servers, where those who are silent keep the others' slots free,
+and for the one that writes down together what comes within a moment."""
 GIVE_UP = timedelta(days=1)
 SOONEST_SECONDS, LATEST_SECONDS = 0.5, 60.0
 
@@ -181,15 +182,8 @@ class Outbox:
 
     async def _deliver(self, route: _Route, letter: _Letter) -> Result:
         """Send it until the sink is done with it; what became of it."""
-        attempts = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_delay(self._give_up),
-            wait=self._pause,
-            retry=tenacity.retry_if_exception_type(TemporaryError),
-            before_sleep=lambda state: self._notice(route, str(_error(state))),
-            reraise=True,
-        )
         try:
-            await attempts(self._send, route, letter)
+            await self._insist(route, letter)
         except TemporaryError as error:
             extra = {"sink": route.name, "why": str(error)}
             log.warning("what a sink did not take is given up", extra=extra)
@@ -202,6 +196,29 @@ class Outbox:
             route.is_down = False
             log.info("a sink takes what it is sent again", extra={"sink": route.name})
         return "delivered"
+
+    async def _insist(self, route: _Route, letter: _Letter) -> None:
+        """Send it again and again while that may help, a day at most."""
+        try:
+            await self._send(route, letter)
+        except TemporaryError as error:
+            failed = [error]
+        else:
+            return  # nearly always, and to prepare for more costs as much as to send
+
+        async def send() -> None:
+            if failed:
+                raise failed.pop()  # the first attempt, which has been made
+            await self._send(route, letter)
+
+        attempts = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_delay(self._give_up),
+            wait=self._pause,
+            retry=tenacity.retry_if_exception_type(TemporaryError),
+            before_sleep=lambda state: self._notice(route, str(_error(state))),
+            reraise=True,
+        )
+        await attempts(send)
 
     async def _send(self, route: _Route, letter: _Letter) -> None:
         async with route.slots:

@@ -99,12 +99,21 @@ def ask(plane: ControlPlane, user: str, text: str, by: str = "") -> tuple[int, s
     [
         pytest.param("nobody", "pause/1", "", 403, "cannot patch", id="who may not patch"),
         pytest.param("editor", "pause/2", "", 200, "", id="an editor may pause"),
+        pytest.param("editor", "resume/2", "", 200, "", id="and resume"),
+        pytest.param("editor", "retry/2", "", 200, "", id="and retry"),
+        pytest.param("editor", "abort/2", "", 200, "", id="and abort"),
+        pytest.param("editor", "", "", 200, "", id="and ask nothing"),
         pytest.param("editor", "approve/3/eu:x", "", 422, needs("approve"), id="not approve"),
         pytest.param("editor", "promote/4", "", 422, needs("promote"), id="not promote"),
         pytest.param("editor", "conclude/4", "", 422, needs("conclude"), id="not conclude"),
         pytest.param("editor", "skip/5/eu", "", 422, needs("skip"), id="not skip"),
         pytest.param("editor", "rollback/6", "", 422, needs("rollback"), id="not roll back"),
         pytest.param("editor", "undo/6/checkout-1", "", 422, needs("undo"), id="not undo"),
+        pytest.param(
+            "editor", "confirm-prune/6/x", "", 422, needs("confirm-prune"), id="not confirm a prune"
+        ),
+        pytest.param("editor", "overtake/6", "", 422, needs("overtake"), id="nor what comes later"),
+        pytest.param("editor", "/6", "", 422, needs(""), id="nor what has no name"),
         pytest.param("approver", "approve/7/eu:x", "", 200, "", id="an approver may approve"),
         pytest.param("approver", "conclude/7/eu", "", 200, "", id="and conclude"),
         pytest.param("approver", "rollback/8", "", 200, "", id="and roll back"),

@@ -12,6 +12,7 @@ import pytest
 
 from fleet import __version__, settings
 from fleet.api import Application, Fleet, MemberCluster, Rollout
+from fleet.hub.core.run import requests
 from fleet.kit.documents import every
 from fleet.kulta.core.facts import revisions
 from tests import gen
@@ -139,6 +140,17 @@ def test_every_account_that_a_pod_uses_is_made() -> None:
         if item["kind"] == "Deployment":
             account = item["spec"]["template"]["spec"]["serviceAccountName"]
             assert (item["metadata"]["namespace"], account) in made
+
+
+def test_approvers_may_ask_for_all_that_is_not_free() -> None:
+    """And nothing is free, or given, that the hub does not understand."""
+    found = documents(ROOT / "deploy/hub/requests.yaml")
+    rules = " ".join(item["expression"] for item in found[0]["spec"]["validations"])
+    free = set(re.findall("'([^']*)'", rules.partition("variables.verb in [")[2].partition("]")[0]))
+    approver = next(item for item in found if item["metadata"]["name"] == "kulta-fleet-approver")
+    given = set(approver["rules"][0]["verbs"]) - {"get", "list", "watch", "patch"}
+    assert (free | given, free & given) == (requests.VERBS.keys(), set())
+    assert free == {"pause", "resume", "retry", "abort"}
 
 
 def test_the_hubs_own_cluster_can_be_a_member() -> None:

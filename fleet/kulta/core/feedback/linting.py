@@ -53,7 +53,7 @@ _PARENT = re.compile(r"(\.[^.\[\]]+|\[[0-9]+\])$")
 
 def problems(manifest: Mapping[str, Any]) -> tuple[Problem, ...]:
     """Every problem of the Rollout `manifest`: around the spec, its parts, then between them."""
-    found = [*_envelope(manifest)]
+    found = [*_envelope(manifest), *structure.unquoted(manifest.get("metadata"), "metadata")]
     spec = manifest.get("spec")
     if not isinstance(spec, dict):
         return (*found, Problem(path="spec", text="is required: write what shall run"))

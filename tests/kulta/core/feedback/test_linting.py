@@ -302,7 +302,9 @@ def test_a_key_that_is_no_text_is_told(key: Any) -> None:
     manifest = ab(variants=[arm])
     manifest["spec"]["template"]["metadata"]["labels"][key] = "x"
     problem = f"has a key that is no text: put it into quotes (is {key!r})"
-    assert told(manifest) == [f"spec.template.metadata.labels {problem}"]
+    manifest["metadata"]["labels"] = {key: "x"}
+    places = ("metadata.labels", "spec.template.metadata.labels")
+    assert told(manifest) == [f"{place} {problem}" for place in places]
 
 
 STRANGE: list[Any] = [None, 7, "x", [], {}, [None], {"a": None}, True, 1.5]

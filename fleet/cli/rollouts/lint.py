@@ -20,6 +20,9 @@ from fleet.errors import UserError
 from fleet.kit import documents
 from fleet.kulta.core.feedback import linting
 
+RENDER = "fleet render -f FILE --cluster NAME says what is wrong with an Application"
+"""An Application is complete only with its Fleet and in a cluster: it is not judged here."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
@@ -33,6 +36,8 @@ class Document:
     problems: tuple[Problem, ...] = ()
     passed_over: bool = False
     """Another kind, or nothing: not looked at."""
+    instead: str = ""
+    """Which command looks at what is passed over."""
 
 
 def lint(
@@ -52,7 +57,8 @@ def lint(
         typer.echo(tables.document(listed(found), output), nl=False)
     if all(item.passed_over for item in found):
         what = f"no Rollout of {names.ROLLOUTS.api_version} in the files"
-        raise UserError("NotFound", f"{what}: nothing was checked")
+        instead = next((f"; {item.instead}" for item in found if item.instead), "")
+        raise UserError("NotFound", f"{what}: nothing was checked{instead}")
     if any(item.problems for item in found):
         raise typer.Exit(codes.FAILED)
 
@@ -84,7 +90,14 @@ def _document(name: str, number: int, found: Any) -> Document:
     if kind != names.ROLLOUTS.kind or foreign(found):
         group = str(found.get("apiVersion") or "").partition("/")[0] if kind else ""
         title = f"{kind or 'nothing'} of {group}" if group else kind or "nothing"
-        return Document(file=name, number=number, title=title, passed_over=True)
+        ours = (group, kind) == (names.FLEET_GROUP, names.APPLICATIONS.kind)
+        return Document(
+            file=name,
+            number=number,
+            title=title,
+            passed_over=True,
+            instead=RENDER if ours else "",
+        )
     about = found.get("metadata")
     about = about if isinstance(about, dict) else {}
     title = "/".join(str(about[key]) for key in ("namespace", "name") if about.get(key))
@@ -98,7 +111,8 @@ def lines(found: Sequence[Document]) -> list[Text]:
     for item in found:
         where = f"{item.file}#{item.number}"
         if item.passed_over:
-            result.append(Text(f"{Tone.OPEN.mark} {where}  {item.title}: passed over", page.FAINT))
+            said = f"passed over; {item.instead}" if item.instead else "passed over"
+            result.append(Text(f"{Tone.OPEN.mark} {where}  {item.title}: {said}", page.FAINT))
             continue
         tone = Tone.BAD if item.problems else Tone.GOOD
         count = len(item.problems)

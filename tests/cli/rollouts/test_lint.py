@@ -106,6 +106,23 @@ def test_a_rollout_of_another_kind_is_not_taken_for_one_of_ours(file: Path) -> N
     assert fleet("rollout", "explain", "-f", str(file)).returncode == 0
 
 
+def test_who_has_an_application_is_told_what_looks_at_it(file: Path) -> None:
+    wrong = (ROOT / "examples/demo/application.yaml").read_text().replace("t: 25", "t: 125")
+    file.write_text(wrong)
+    words = "fleet render -f FILE --cluster NAME says what is wrong with an Application"
+    done = fleet("rollout", "lint", "-f", str(file))
+    assert done.stdout == f"○ {file}#1  Application of fleet.kulta.io: passed over; {words}\n"
+    assert (done.returncode, done.stderr) == (1, f"{NOTHING[:-1]}; {words}\n")
+    named = words.partition(" says")[0].replace("FILE", str(file)).replace("NAME", "alpha")
+    done = fleet(*named.split()[1:])
+    assert (done.returncode, "steps[0].setWeight must be 0-100 (is 125)" in done.stderr) == (
+        1,
+        True,
+    )
+    file.write_text(f"{wrong}---\n{GOOD}")
+    assert fleet("rollout", "lint", "-f", str(file)).returncode == 0
+
+
 def test_what_would_be_refused_is_not_explained(file: Path) -> None:
     file.write_text(BAD.replace("setWeight: 50", "setWeight: 150"))
     done = fleet("rollout", "explain", "-f", str(file))

@@ -33,10 +33,10 @@ MOST_BYTES = 64 * 2**20
 MOST_EVENT_BYTES = 8 * 2**20
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 75.0
-SMALL_BYTES = 16 * 1024
+SMALL_BYTES = 64 * 1024
 """More than that wakes up a stream that rests."""
 BEAT_SECONDS = 0.5
-"""Between two moments at which streams that rest are read again."""
+"""Between two moments at which streams are read again that rest for at least so long."""
 
 Params = Mapping[str, str]
 Session = aiohttp.ClientSession
@@ -118,7 +118,8 @@ class _Silence:
 
 class _Rest:
     """Lets a stream lie for a while: what is small waits in the kernel, which wakes up the loop
-    only when the connection ends. Many that rest are read together, on a beat that all share."""
+    only when the connection ends. Many that rest for long are read together, on a beat that all
+    share; one that is busy rests for a moment, to be read once for all that comes in it."""
 
     def __init__(self, answer: aiohttp.ClientResponse, wish: Callable[[], float]) -> None:
         # What has been read to its end has no connection any more.
@@ -134,10 +135,12 @@ class _Rest:
         self.end()
 
     def begin(self) -> None:
-        """Rest for as long as is wished, and until the next beat."""
+        """Rest for as long as is wished, and a long rest until the next beat."""
         if not self._content.is_eof() and (seconds := self._wish()) > 0:
-            beat = math.ceil((self._loop.time() + seconds) / BEAT_SECONDS)
-            self._timer = self._loop.call_at(beat * BEAT_SECONDS, self.end)
+            until = self._loop.time() + seconds
+            if seconds >= BEAT_SECONDS:
+                until = math.ceil(until / BEAT_SECONDS) * BEAT_SECONDS
+            self._timer = self._loop.call_at(until, self.end)
             self._wake_at(SMALL_BYTES)
 
     def end(self) -> None:

@@ -54,6 +54,27 @@ async def test_what_is_small_waits_and_a_normal_end_too(
     assert await client.list(ROLLOUTS) == []
 
 
+async def test_what_comes_in_a_short_rest_is_told_together(
+    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the first after a quiet time at once: a short rest keeps to no beat."""
+    monkeypatch.setattr(transport, "BEAT_SECONDS", 3_600.0)
+    async with resting(client, server, 0.4) as (told, _):
+        for first in (11, 14):
+            began = time.monotonic()
+            server.push("ADDED", rollout("a", first))
+            await until(lambda wanted=str(first): told[-1:] == [wanted])
+            assert time.monotonic() - began < 0.3
+            for version in (first + 1, first + 2):
+                server.push("MODIFIED", rollout("a", version))
+                await asyncio.sleep(0.02)
+            assert told[-1] == str(first)
+            await until(lambda wanted=str(first + 2): told[-1] == wanted)
+            assert time.monotonic() - began >= 0.4
+            await asyncio.sleep(0.5)
+    assert told == [str(version) for version in range(11, 17)]
+
+
 async def test_much_wakes_a_watch_and_so_does_a_cut(client: Client, server: Server) -> None:
     """Were it to rest for an hour."""
     async with resting(client, server, 3_600.0) as (told, task):

@@ -27,6 +27,9 @@ from fleet.kulta.runtime.workloads import Workloads
 T = TypeVar("T")
 
 MANAGED = f"{names.MANAGED_LABEL}=true"
+MOMENT_SECONDS = 0.05
+"""How long sets and pods that have changed are not listened to: their changes come in bursts, and
+to hear each by itself costs more than to understand it."""
 
 
 class Observer:
@@ -58,6 +61,7 @@ class Observer:
             on=self._set_changed,
             namespace=namespace,
             selector=MANAGED,
+            rest=_moment,
         )
         self.pods = Informer(
             kube,
@@ -66,6 +70,7 @@ class Observer:
             on=self._pod_changed,
             namespace=namespace,
             selector=MANAGED,
+            rest=_moment,
         )
         self.services = Informer(
             kube,
@@ -238,6 +243,10 @@ class Observer:
             services = {item.service for item in (change.old, change.new) if item is not None}
             for key in {key for service in services for key in self._service_users.users(service)}:
                 self._wake(key)
+
+
+def _moment() -> float:
+    return MOMENT_SECONDS
 
 
 def _shape(child: Child[observed.ReplicaSet] | None) -> object:

@@ -1,72 +1,120 @@
 """Equal parts of many objects, kept once: a hundred thousand reports differ in little.
 
 Called by the runtimes where an object goes into a store. Most of a ClusterRollout is the same for
-all clusters of an Application: its owner, its revision, its conditions, the empty parts. Values are
-frozen, so whoever has one cannot tell that others have it too.
+all clusters of an Application: its owner, its revision, its engine's report, the empty parts.
+Values are frozen, so whoever has one cannot tell that others have it too.
+
+A part that holds a word or a time never seen before is like no other: it is neither compared nor
+remembered. Without this, what is each object's own would be most of the work.
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
+import orjson
+
 from fleet.api.meta import Model
 
-T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 KEPT = 50_000
 """Parts that are remembered. Then all are forgotten at once and sharing begins anew: what is used
 stays with who uses it, and what is not is gone."""
+KEPT_BYTES = 2 * 2**20
+"""The same for the texts by which parts of JSON are known."""
+
+_PLAIN = frozenset((int, bool, float, type(None)))
+"""Too small to be worth sharing."""
 
 
 class Shared:
-    """A memory of parts. Call it with an object that is new and that nobody else holds: its models
-    are changed in place, its dictionaries and lists are copied."""
+    """A memory of parts, of objects of JSON and of models."""
 
-    def __init__(self, kept: int = KEPT) -> None:
-        self._kept = kept
+    def __init__(self, kept: int = KEPT, kept_bytes: int = KEPT_BYTES) -> None:
+        self._kept, self._kept_bytes = kept, kept_bytes
+        self._words: dict[str | datetime, Any] = {}
         self._parts: dict[Any, Any] = {}
+        self._texts: dict[bytes, Any] = {}
+        self._bytes = 0
         self._given: dict[frozenset[str], set[str]] = {}
 
-    def __call__(self, value: T) -> T:
-        """`value`, with equal parts of earlier ones in place of its own. The whole is not kept: no
-        two objects are equal."""
-        if len(self._parts) > self._kept:
+    def model(self, new: M) -> M:
+        """`new`, changed in place: nobody else may hold it. The whole is not kept, nor its parts
+        but for theirs: no two objects are equal."""
+        self._forget()
+        self._share(new)
+        return new
+
+    def manifest(self, new: Mapping[str, Any]) -> dict[str, Any]:
+        """A copy of `new`. Raises TypeError for what is no JSON."""
+        self._forget()
+        return {
+            name: self._members(part) if name == "metadata" else self._read(part)
+            for name, part in new.items()
+        }
+
+    def _forget(self) -> None:
+        if len(self._words) + len(self._parts) > self._kept:
+            self._words.clear()
             self._parts.clear()
-        if isinstance(value, Model):
-            self._share(value)
-            return value
-        if isinstance(value, dict):
-            return type(value)((key, self._of(item)) for key, item in value.items())
-        return value
+        if self._bytes > self._kept_bytes:
+            self._texts.clear()
+            self._bytes = 0
+
+    def _members(self, part: Any) -> Any:
+        """An object with these members, each of them shared: the whole is like no other."""
+        if type(part) is not dict:
+            return self._read(part)
+        return {name: self._read(item) for name, item in part.items()}
+
+    def _read(self, part: Any) -> Any:
+        """A part of JSON. Nearly each that holds others is known by its text."""
+        if type(part) is not dict and type(part) is not list:
+            return self._of(part)
+        text = orjson.dumps(part)
+        kept = self._texts.get(text)
+        if kept is None:
+            known = len(self._words)
+            kept = self._of(part)
+            if len(self._words) == known:
+                self._texts[text] = kept
+                self._bytes += len(text)
+        return kept
 
     def _of(self, value: Any) -> Any:
-        kind = type(value)
+        kind, known = type(value), len(self._words)
         if kind is str or kind is datetime:
-            return self._parts.setdefault(value, value)
+            return self._words.setdefault(value, value)
         if kind is dict:
-            part: Any = {key: self._of(item) for key, item in value.items()}
-            return self._first(part, dict, part, part.values())
-        if kind is tuple or kind is list:
-            part = kind([self._of(item) for item in value])
-            return self._first(part, kind, (), part)
-        if _is_model(kind):  # type: ignore[arg-type]  # a type is hashable, whatever mypy says
+            value = {name: self._of(item) for name, item in value.items()}
+            names, items = value, value.values()
+        elif kind is tuple or kind is list:
+            value = kind([self._of(item) for item in value])
+            names, items = (), value
+        elif kind not in _PLAIN and _is_model(kind):  # type: ignore[arg-type]  # it is hashable
             self._share(value)
-            return self._first(value, kind, (), value.__dict__.values())
-        return value
+            names, items = (), value.__dict__.values()
+        else:
+            return value
+        if len(self._words) != known:
+            return value
+        # Compared by identity, because what it holds is shared, and lives as long as who holds it.
+        return self._parts.setdefault((kind, *names, *map(id, items)), value)
 
     def _share(self, model: Model) -> None:
-        values = model.__dict__
+        """Put what is kept into a new model. A default that is a model is the class's own."""
+        values, given = model.__dict__, model.__pydantic_fields_set__
+        keep = self._words.setdefault
         for name, item in values.items():
-            values[name] = self._of(item)
-        given = model.__pydantic_fields_set__
+            kind = type(item)
+            if kind is str:
+                values[name] = keep(item, item)
+            elif kind not in _PLAIN and (name in given or kind is dict):
+                values[name] = self._of(item)
         given = self._given.setdefault(frozenset(given), given)
         object.__setattr__(model, "__pydantic_fields_set__", given)
-
-    def _first(self, part: Any, kind: type, names: Iterable[str], items: Iterable[Any]) -> Any:
-        """The first of the equals of `part`. What it holds is compared by identity, because that is
-        shared already, and lives as long as the first that holds it."""
-        return self._parts.setdefault((kind, *names, *map(id, items)), part)
 
 
 @functools.cache

@@ -154,7 +154,7 @@ def _equipment(context: Context, name: ClusterName, kube: Client) -> Sequence[In
             connectivity=lambda link: triggers.poke(context, link),
             engine=lambda link: context.queues.members.add(link.key),
         ),
-        keep=lambda manifest: context.parts(watches.slim(manifest)),
+        keep=lambda manifest: context.parts.manifest(watches.slim(manifest)),
     )
 
 
@@ -162,7 +162,7 @@ def _items(kube: Client, context: Context) -> Informer[ClusterRollout]:
     informer = Informer(
         kube,
         CLUSTERROLLOUTS,
-        decode=lambda manifest: context.parts(ClusterRollout.parse(manifest)),
+        decode=lambda manifest: context.parts.model(ClusterRollout.parse(manifest)),
         on=lambda change: triggers.item_changed(context, change),
         on_error=_complain,
     )

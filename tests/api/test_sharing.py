@@ -18,7 +18,8 @@ def manifest(name: str, **status: Any) -> dict[str, Any]:
 
 def test_of_many_objects_only_what_differs_is_new() -> None:
     shared = Shared()
-    east, west = (shared(ClusterRollout.parse(manifest(name))) for name in ("east", "west"))
+    names = ("north", "east", "west")
+    _, east, west = (shared.model(ClusterRollout.parse(manifest(name))) for name in names)
     assert (east.metadata, east.spec) != (west.metadata, west.spec)
     for one, other in (
         (east.spec.want, west.spec.want),
@@ -32,12 +33,15 @@ def test_of_many_objects_only_what_differs_is_new() -> None:
 def test_what_is_shared_is_what_was_given() -> None:
     shared = Shared()
     for name in ("east", "west", "east"):
-        assert shared(ClusterRollout.parse(manifest(name))) == ClusterRollout.parse(manifest(name))
+        item = ClusterRollout.parse(manifest(name))
+        assert shared.model(item) == ClusterRollout.parse(manifest(name))
 
 
 def test_a_copy_that_is_changed_changes_nobody_else() -> None:
     shared = Shared()
-    east, west = (shared(ClusterRollout.parse(manifest(name))) for name in ("east", "west"))
+    names = ("north", "east", "west")
+    _, east, west = (shared.model(ClusterRollout.parse(manifest(name))) for name in names)
+    assert east.status is west.status
     moved = east.status.model_copy(update={"message": "moved"})
     assert (moved.message, west.status.message) == ("moved", "")
     assert "message" not in west.status.model_fields_set
@@ -59,16 +63,46 @@ def test_a_copy_that_is_changed_changes_nobody_else() -> None:
 )
 def test_parts_of_json(one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
     shared = Shared()
-    kept = [shared(value) for value in (one, other)]
+    for value in (one, other):
+        assert shared.manifest({"spec": value}) == {"spec": value}  # none of its words is new now
+    kept = [shared.manifest({"spec": value})["spec"] for value in (one, other)]
     assert kept == [one, other]
     assert repr(kept) == repr([one, other])
     assert (kept[0]["a"] is kept[1]["a"]) is same
 
 
+@pytest.mark.parametrize("section", ["metadata", "spec", "status"])
+def test_what_one_has_for_itself_hinders_nothing_beside_it(section: str) -> None:
+    """Names, times and uids are in each object."""
+    shared = Shared()
+
+    def kept(number: int) -> Any:
+        part = {"uid": f"number {number}", "labels": {"app": "shop"}, "list": [{"of": ["all"]}]}
+        return shared.manifest({section: part})[section]
+
+    _, one, other = (kept(number) for number in range(3))
+    assert one["uid"] != other["uid"]
+    assert one["labels"] is other["labels"]
+    assert one["list"] is other["list"]
+
+
+def test_who_gave_a_manifest_keeps_it_as_it_was() -> None:
+    shared = Shared()
+    shared.manifest({"spec": {"part": {"of": "all"}}})
+    given = {"spec": {"part": {"of": "all"}}}
+    part = given["spec"]["part"]
+    kept = shared.manifest(given)
+    assert given["spec"]["part"] is part
+    part["of"] = "mine"
+    assert kept == {"spec": {"part": {"of": "all"}}}
+
+
 def test_what_is_remembered_is_bounded() -> None:
-    shared = Shared(kept=50)
-    first = shared({"part": {"of": "all"}})
+    shared = Shared(kept=50, kept_bytes=500)
+    first = shared.manifest({"part": {"of": "all"}})
     for number in range(200):
-        shared({"part": {"of": f"number {number}"}})
-        assert len(shared._parts) <= 60
-    assert shared({"part": {"of": "all"}}) == first
+        for _ in range(2):  # a text is remembered once its words are known
+            shared.manifest({"part": {"of": f"number {number}"}})
+        assert len(shared._words) + len(shared._parts) <= 60
+        assert sum(map(len, shared._texts)) <= 600
+    assert shared.manifest({"part": {"of": "all"}}) == first

@@ -44,11 +44,11 @@ def fnv1a64(data: bytes) -> int:
 
 def pod_hash(template: Any) -> str:
     """Ten hexadecimal digits that name the revision of a pod template as the user wrote it."""
-    return _short(canonical(template))
+    return _pod_hash(canonical(template))
 
 
 @lru_cache(maxsize=2_048)  # byte by byte takes its time, and the same templates come again
-def _short(text: str) -> str:
+def _pod_hash(text: str) -> str:
     return f"{fnv1a64(text.encode()):016x}"[:10]
 
 
@@ -62,12 +62,16 @@ def parts(value: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def joined(forms: Mapping[str, str], length: int = 12) -> str:
-    """The digest of an object whose `parts` these are: the same as of the whole."""
-    text = ",".join([forms[name] for name in sorted(forms)])
-    return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:length]
+def joined(forms: Mapping[str, str]) -> str:
+    """The canonical form of an object whose `parts` these are."""
+    return f"{{{','.join([forms[name] for name in sorted(forms)])}}}"
 
 
 def digest(value: Any, length: int = 12) -> str:
     """The first `length` hexadecimal digits of the SHA-256 of `value` in canonical form."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()[:length]
+    return short(canonical(value), length)
+
+
+def short(text: str, length: int = 12) -> str:
+    """The same of what is in canonical form already."""
+    return hashlib.sha256(text.encode()).hexdigest()[:length]

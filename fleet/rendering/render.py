@@ -82,22 +82,59 @@ class Drawn:
         rest = {name: item for name, item in document.items() if name != "metadata"}
         return cls(resource=resource, document=document, texts=hashing.parts(rest))
 
-    def stamped(self, namespace: str, labels: Mapping[str, str]) -> Rendered:
-        """The object in its namespace, with our labels and the digest of all that."""
-        metadata = self.document["metadata"]
+    @property
+    def name(self) -> str:
+        return str(self.document["metadata"]["name"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """The same in its namespace and with our labels, but for the name of the member that gets it:
+    what a thousand members have in common is written down once."""
+
+    resource: Resource
+    document: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    before: str
+    """The canonical form of the whole up to the member's name, and after it."""
+    after: str
+
+    @classmethod
+    def of(cls, drawn: Drawn, namespace: str, labels: Mapping[str, str]) -> "Form":
+        """`labels` are ours; `CLUSTER_LABEL` has its place among them, and its value comes later."""
+        metadata = drawn.document["metadata"]
         clean: dict[str, Any] = {
             "name": metadata["name"],
             "namespace": namespace,
             "labels": {**(metadata.get("labels") or {}), **labels},
-            "annotations": dict(metadata.get("annotations") or {}),
+            "annotations": metadata.get("annotations") or {},
         }
-        digest = hashing.joined({**self.texts, **hashing.parts({"metadata": clean})})
-        clean["annotations"][APPLIED_ANNOTATION] = digest
-        return Rendered(resource=self.resource, manifest={**self.document, "metadata": clean})
+        gap = "?"
+        while gap in _text(drawn, clean):
+            gap += "?"
+        clean["labels"][CLUSTER_LABEL] = gap
+        before, _, after = _text(drawn, clean).partition(hashing.canonical(gap))
+        return cls(
+            resource=drawn.resource,
+            document=drawn.document,
+            metadata=clean,
+            before=before,
+            after=after,
+        )
 
-    @property
-    def name(self) -> str:
-        return str(self.document["metadata"]["name"])
+    def filled(self, cluster: str) -> Rendered:
+        """The object for the member of that name, with the digest of all that."""
+        digest = hashing.short(f"{self.before}{hashing.canonical(cluster)}{self.after}")
+        metadata = {
+            **self.metadata,
+            "labels": {**self.metadata["labels"], CLUSTER_LABEL: cluster},
+            "annotations": {**self.metadata["annotations"], APPLIED_ANNOTATION: digest},
+        }
+        return Rendered(resource=self.resource, manifest={**self.document, "metadata": metadata})
+
+
+def _text(drawn: Drawn, metadata: Mapping[str, Any]) -> str:
+    return hashing.joined({**drawn.texts, **hashing.parts({"metadata": metadata})})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,16 +169,21 @@ def shown(delivery: Delivery) -> Mapping[str, Any]:
 
 def finished(delivery: Delivery, objects: Iterable[Drawn]) -> tuple[Rendered, ...]:
     """The objects, each in its namespace and with our labels, which no template sees."""
+    return tuple([form.filled(delivery.cluster.name) for form in forms(delivery, objects)])
+
+
+def forms(delivery: Delivery, objects: Iterable[Drawn]) -> tuple[Form, ...]:
+    """The same for all members to whom that Application goes."""
     name = delivery.application.name
     namespace = delivery.application.spec.destination.namespace or delivery.namespace
     labels = {
         NAME_LABEL: name,
         MANAGED_BY: HUB_MANAGER,
         APPLICATION_LABEL: name,
-        CLUSTER_LABEL: delivery.cluster.name,
+        CLUSTER_LABEL: "",
         NAMESPACE_LABEL: delivery.namespace,
     }
-    return tuple(item.stamped(namespace, labels) for item in objects)
+    return tuple([Form.of(item, namespace, labels) for item in objects])
 
 
 def fault(delivery: Delivery, error: UserError) -> UserError:
@@ -178,9 +220,9 @@ def engine(templates: TemplateSet, cluster: MemberCluster, setup: EngineSetup) -
         MANAGED_BY: HUB_MANAGER,
         HUB_LABEL: setup.hub,
         NAMESPACE_LABEL: cluster.namespace,
-        CLUSTER_LABEL: cluster.name,
+        CLUSTER_LABEL: "",
     }
-    return Drawn.of(DEPLOYMENTS, found[0]).stamped(ENGINE_NAMESPACE, labels)
+    return Form.of(Drawn.of(DEPLOYMENTS, found[0]), ENGINE_NAMESPACE, labels).filled(cluster.name)
 
 
 def key(values: Mapping[str, Any], *, alike: bool) -> str:

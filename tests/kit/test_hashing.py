@@ -75,7 +75,7 @@ def test_what_has_the_same_digest(left: object, right: object, same: bool) -> No
     ],
 )
 def test_parts_have_the_digest_of_the_whole(value: dict[str, object]) -> None:
-    assert hashing.joined(hashing.parts(value)) == hashing.digest(value)
+    assert hashing.short(hashing.joined(hashing.parts(value))) == hashing.digest(value)
 
 
 def test_canonical_is_compact_sorted_and_readable() -> None:

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from fleet.api.fleetrollout import Snapshot
+from fleet.api.names import APPLIED_ANNOTATION, CLUSTER_LABEL, SERVICES
 from fleet.errors import UserError
+from fleet.kit import hashing
 from fleet.rendering import render
 from fleet.rendering.environment import TemplateSet
 from tests.hub import gen
@@ -233,6 +235,31 @@ def test_the_digest_changes_with_the_content_only() -> None:
         for item in (first, second)
     ]
     assert digests[0] != digests[1]
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        pytest.param({}, id="which has no labels of its own"),
+        pytest.param({"labels": None, "annotations": None}, id="which has none, and says so"),
+        pytest.param({"labels": {"what": "?"}, "annotations": {"why": "??"}}, id="with questions"),
+        pytest.param({"labels": {CLUSTER_LABEL: "eu-7", "odd": None}}, id="with one of ours"),
+        pytest.param({"annotations": {APPLIED_ANNOTATION: "?"}}, id="with a digest"),
+    ],
+)
+@pytest.mark.parametrize("cluster", ["eu-1", "?", 'a"b'])
+def test_the_digest_is_that_of_the_whole(metadata: dict[str, Any], cluster: str) -> None:
+    """Whichever part of it was written down before the member was known."""
+    document = {"apiVersion": "v1", "kind": "Service", "spec": {"ports": [], "x": "???"}}
+    drawn = render.Drawn.of(SERVICES, {**document, "metadata": {"name": "a", **metadata}})
+    form = render.Form.of(drawn, "shop", {"z": "1", CLUSTER_LABEL: "", "a": "2"})
+    made = form.filled(cluster).manifest
+    annotations = metadata.get("annotations") or {}
+    labels = {**(metadata.get("labels") or {}), "z": "1", CLUSTER_LABEL: cluster, "a": "2"}
+    whole = {"name": "a", "namespace": "shop", "labels": labels, "annotations": annotations}
+    digest = hashing.digest({**document, "metadata": whole})
+    told = {**annotations, APPLIED_ANNOTATION: digest}
+    assert made == {**document, "metadata": {**whole, "annotations": told}}
 
 
 PROMETHEUS = {"metrics": [{"name": "error-rate", "threshold": 5}]}

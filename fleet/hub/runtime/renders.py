@@ -1,6 +1,6 @@
 """Renderings, kept: one Application for one member costs milliseconds and is asked for often.
 
-    delivery ──key_of(alike)──> what is the same for all its like ──key_of──> the member's own
+    delivery ──likeness──> what is the same for all its like ──name──> the member's own
 
 Used by `observe`. What goes into a key is all that a rendering depends on, so an entry is never
 wrong, only old and then unused. Errors are kept too: they are as certain as manifests. Where an
@@ -22,10 +22,10 @@ from fleet.hub.runtime.drafts import Drafts
 from fleet.rendering import overrides
 from fleet.rendering.delivery import Delivery
 from fleet.rendering.environment import TemplateSet
-from fleet.rendering.render import Drawn, drawn, fault, finished, is_alike, shown
+from fleet.rendering.render import Drawn, Form, drawn, fault, finished, forms, is_alike, shown
 
 MOST = 2_000
-"""Renderings kept; those of members that are alike share most of their 20 KB."""
+"""Renderings kept, 20 KB each; members that are alike have one."""
 
 T = TypeVar("T")
 _Key = tuple[object, ...]
@@ -37,7 +37,7 @@ class Renders:
     def __init__(self, templates: TemplateSet, drafts: Drafts) -> None:
         self.templates, self.drafts = templates, drafts
         self._alike = is_alike(templates)
-        self._kept: OrderedDict[_Key, tuple[Rendered, ...]] = OrderedDict()
+        self._forms: OrderedDict[_Key, tuple[Form, ...]] = OrderedDict()
         self._drawn: OrderedDict[_Key, tuple[Drawn, ...] | UserError] = OrderedDict()
         self._checked: dict[Key, dict[int, str]] = {}
 
@@ -56,11 +56,12 @@ class Renders:
         try:
             if delivery.application.templates:
                 return finished(delivery, self.draw(delivery))
-            return _kept(
-                self._kept, key_of(delivery), lambda: finished(delivery, self.draw(delivery))
+            found = _kept(
+                self._forms, self.likeness(delivery), lambda: forms(delivery, self.draw(delivery))
             )
         except UserError as error:
             raise fault(delivery, error) from None
+        return tuple([form.filled(delivery.cluster.name) for form in found])
 
     def draw(self, delivery: Delivery) -> tuple[Drawn, ...]:
         """What is the same for all for whom `likeness` is. Raises the same, without the member's

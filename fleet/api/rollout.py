@@ -172,6 +172,9 @@ class RolloutSpec(Conduct):
         return in_force(self, self.strategy.canary)
 
 
+_PHASES = tuple(Phase)  # it takes a while to make it of the names
+
+
 class RolloutStatus(Model):
     """What the engine reports."""
 
@@ -248,7 +251,7 @@ class RolloutStatus(Model):
     def _of_a_newer_engine(cls, body: Any) -> Any:
         """The rollout goes on from the last phase that we know."""
         said = body.get("phase") if isinstance(body, Mapping) else None
-        if said is None or said in tuple(Phase):
+        if said is None or said in _PHASES:
             return body
         return {**body, "phase": newer.phase(body, ON_THE_WAY)}
 

@@ -15,7 +15,7 @@ from fleet.api.analysis import MetricStatus
 from fleet.api.clusterrollout import EngineReport
 from fleet.api.conditions import Condition
 from fleet.api.fleetrollout import ClusterPhase
-from fleet.api.rollout import Phase
+from fleet.api.rollout import Phase, RolloutSpec
 from fleet.errors import UserError
 from fleet.hub.core.cluster import persons
 from fleet.hub.core.observed import Member
@@ -24,6 +24,8 @@ from fleet.kit import memory
 TEXT_LIMIT = 500
 """Most characters that a member's sentence takes in the hub; its names are cut like labels."""
 NAME_LIMIT = 64
+SPECS = 1_024
+"""Specs of Rollouts that are remembered; a hundred Applications have a few each."""
 
 TAKEN_BACK = re.compile(r"^revision [0-9a-f]+ was taken back: (?=.)")
 """How an engine begins; its revision is the hash of the pods, and that of a run is another."""
@@ -63,9 +65,17 @@ def parse(live: Mapping[str, Any] | None) -> Rollout | None:
     if live is None:
         return None
     try:
-        return Rollout.parse(live)
+        return Rollout.parse({**live, "spec": _spec(live.get("spec"))})
     except UserError:
         return None
+
+
+def _spec_of(spec: Any) -> RolloutSpec:
+    """What is wished is the same in most members, and stands in memory once for all of them."""
+    return Rollout.parse({"spec": spec}).spec
+
+
+_spec = memory.once(_spec_of, SPECS)
 
 
 def report(rollout: Rollout, revision: str) -> EngineReport:
@@ -75,18 +85,16 @@ def report(rollout: Rollout, revision: str) -> EngineReport:
     """
     status = rollout.status
     available = conditions.find(status.conditions, "Available")
-    told = EngineReport(
-        phase=status.phase or "",
-        revision=status.fleet_revision[:NAME_LIMIT],
-        replicas=rollout.spec.replicas,
-        ready=status.ready_replicas,
-        available=None if available is None else available.status == "True",
-    )
-    if status.fleet_revision != revision:
-        return told
-    decision = status.decisions[-1] if status.decisions else None
-    return told.model_copy(
-        update={
+    told: dict[str, Any] = {
+        "phase": status.phase or "",
+        "revision": status.fleet_revision[:NAME_LIMIT],
+        "replicas": rollout.spec.replicas,
+        "ready": status.ready_replicas,
+        "available": None if available is None else available.status == "True",
+    }
+    if status.fleet_revision == revision:
+        decision = status.decisions[-1] if status.decisions else None
+        told |= {
             "pod_hash": status.current_pod_hash[:NAME_LIMIT],
             "step": status.step[:NAME_LIMIT],
             "weight": status.current_weight or 0,
@@ -94,7 +102,7 @@ def report(rollout: Rollout, revision: str) -> EngineReport:
             "reason": decision.reason if decision else "",
             "message": status.message[:TEXT_LIMIT],
         }
-    )
+    return EngineReport(**told)
 
 
 def of(

@@ -4,7 +4,7 @@ Called by `dispatch` and `removal`. An object is listed before it is written, so
 between the two leaves nothing behind; its digest is filled in when it has been seen as it shall be.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -83,14 +83,19 @@ def planned(items: Items, rendered: Iterable[Rendered], live: Live) -> Items:
 def confirmed(items: Items, rendered: Sequence[Rendered], live: Live) -> Items:
     """`items` with uid and digest of those that have been seen as they shall be."""
     wanted = {lives.place(each): each.digest for each in rendered}
-    result = []
-    for item in items:
-        found = live.find(place(item))
-        seen = lives.digest(found)
-        if found is not None and seen == wanted.get(place(item)):
-            item = item.model_copy(update={"uid": lives.uid(found), "digest": seen})  # noqa: PLW2901
-        result.append(item)
-    return tuple(result)
+    return tuple([_confirmed(item, live.find(place(item)), wanted) for item in items])
+
+
+def _confirmed(
+    item: InventoryItem, found: Manifest | None, wanted: Mapping[Place, str]
+) -> InventoryItem:
+    seen = lives.digest(found)
+    if found is None or seen != wanted.get(place(item)):
+        return item
+    update = {"uid": lives.uid(found), "digest": seen}
+    # As a rule it has been seen so before.
+    is_known = (item.uid, item.digest) == (update["uid"], seen)
+    return item if is_known else item.model_copy(update=update)
 
 
 def surplus(items: Items, rendered: Iterable[Rendered]) -> Items:

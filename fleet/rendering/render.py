@@ -101,7 +101,7 @@ class Form:
 
     @classmethod
     def of(cls, drawn: Drawn, namespace: str, labels: Mapping[str, str]) -> "Form":
-        """`labels` are ours; `CLUSTER_LABEL` has its place among them, and its value comes later."""
+        """`labels` are ours; that of the member has its place among them, its value comes later."""
         metadata = drawn.document["metadata"]
         clean: dict[str, Any] = {
             "name": metadata["name"],

@@ -4,15 +4,18 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-JUMP = timedelta(seconds=2)
-"""Clocks that are kept right are moved by less at once, and by less than a thousandth in the long
-run; what is more is a jump."""
+JUMP = 2.0
+"""Seconds. Clocks that are kept right are moved by less at once, and by less than a thousandth in
+the long run; what is more is a jump."""
 
 
 def wall() -> datetime:
     """What the clock on the wall shows, in whole milliseconds."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+    return _whole(datetime.now(UTC))
+
+
+def _whole(moment: datetime) -> datetime:
+    return moment - timedelta(microseconds=moment.microsecond % 1_000)
 
 
 class SystemClock:
@@ -47,11 +50,10 @@ class SteadyClock:
 
     def now(self) -> datetime:
         shown, at = self._wall(), self.monotonic()
-        passed = timedelta(seconds=at - self._at)
-        follows = abs(shown - self._shown - passed) < JUMP + passed / 1_000
-        present = self._seen + (shown - self._shown if follows else passed)
+        moved, passed = shown - self._shown, at - self._at
+        follows = abs(moved.total_seconds() - passed) < JUMP + passed / 1_000
         self._shown, self._at = shown, at
-        self._seen = present.replace(microsecond=present.microsecond // 1_000 * 1_000)
+        self._seen = _whole(self._seen + (moved if follows else timedelta(seconds=passed)))
         return self._seen
 
     def drift(self) -> timedelta:

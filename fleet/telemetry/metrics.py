@@ -4,6 +4,7 @@ Runtimes get `EngineMetrics` or `HubMetrics`, never a registry; `server` shows `
 speaks of an object ends with the object: `forget_…` removes its gauges.
 """
 
+import functools
 from collections import Counter as Count
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -307,11 +308,18 @@ class HubMetrics(Metrics):
         self._runs = _Census(self._gauges["fleet_rollouts"])
         self._clusters: set[str] = set()
         self._deliveries: dict[tuple[str, str], Delivery] = {}
+        self._reconciled = functools.cache(self._of_reconciles)
+
+    def _of_reconciles(self, kind: str, result: str) -> tuple[client.Counter, client.Histogram]:
+        """To find them among all costs more than to count, and a restart counts 100,000 times."""
+        histogram = self._histograms["fleet_reconciliation_seconds"].labels(kind)
+        return self._counters["fleet_reconciliations_total"].labels(kind, result), histogram
 
     def reconciled(self, kind: str, *, result: Literal["success", "error"], seconds: float) -> None:
         """Count a reconcile of `kind` and its duration."""
-        self._counters["fleet_reconciliations_total"].labels(kind, result).inc()
-        self._histograms["fleet_reconciliation_seconds"].labels(kind).observe(seconds)
+        counter, histogram = self._reconciled(kind, result)
+        counter.inc()
+        histogram.observe(seconds)
 
     def request(self, *, cluster: str, verb: str, code: str, seconds: float) -> None:
         """A `clusters.client.RequestObserver`. By cluster it would be too many series."""

@@ -39,6 +39,7 @@ from fleet.hub.core.member.connectivity import (
 )
 from fleet.hub.core.member.engine import Deployed, EngineObserved, Obstacle, Term
 from fleet.hub.core.member.identity import Identity
+from fleet.hub.core.observed import Member
 from fleet.ports import Clock
 
 TEXTS = 64
@@ -117,6 +118,9 @@ class Link:
     """Digest of the Deployment that the hub keeps there; empty where it keeps none."""
     exchange: Exchange | None = None
     """The last time that a new engine was written over this connection."""
+    member: tuple[tuple[object, ...], Member] | None = None
+    """What was observed of it last, and all that it was made of: asked for at each look at each
+    run, Application and ClusterRollout, and the same most of the time."""
     told: Connectivity = field(default_factory=Connectivity)
     """The connectivity that everybody has been told."""
     calm_until: float = -math.inf

@@ -38,6 +38,7 @@ from fleet.hub.core.observed import (
 )
 from fleet.hub.runtime.context import Context
 from fleet.hub.runtime.drafts import Unrendered
+from fleet.hub.runtime.links import Link
 from fleet.rendering.delivery import Delivery
 from fleet.rendering.tenant import Own
 
@@ -50,9 +51,17 @@ GAPS = 16
 def member(hub: Context, cluster: MemberCluster) -> Member:
     """A MemberCluster and how far it is believed now."""
     link = hub.links.get((cluster.namespace, cluster.name))
-    believed = (
-        link.believed(hub.clock.monotonic()) if link else Connectivity(message="not known yet")
-    )
+    if link is None:
+        return _seen(cluster, None, Connectivity(message="not known yet"))
+    believed = link.believed(hub.clock.monotonic())
+    inputs = (cluster, believed, link.connecting_until, link.uid, link.fields)
+    if link.member is None or link.member[0] != inputs:
+        link.member = inputs, _seen(cluster, link, believed)
+    return link.member[1]
+
+
+def _seen(cluster: MemberCluster, link: Link | None, believed: Connectivity) -> Member:
+    """All that it is made of is among the inputs."""
     return Member(
         cluster=cluster,
         reachable=believed.reachable,
@@ -305,13 +314,15 @@ def _rollouts(
     link = hub.links.get((item.namespace, item.spec.cluster))
     if link is None:
         return {}
-    keys: list[Key] = [(one.namespace, one.name) for one in rendered if one.resource == ROLLOUTS]
-    keys += [
+    keys = {(one.namespace, one.name) for one in rendered if one.resource is ROLLOUTS}
+    keys |= {
         (one.namespace, one.name)
         for one in item.status.inventory
-        if (one.group, one.plural) == (ROLLOUTS.group, ROLLOUTS.plural)
-    ]
-    return {key: link.rollouts[key] for key in keys if key in link.rollouts}
+        if one.plural == ROLLOUTS.plural and one.group == ROLLOUTS.group
+    }
+    live = link.rollouts
+    found = ((key, live.get(key)) for key in sorted(keys))
+    return {key: rollout for key, rollout in found if rollout is not None}
 
 
 def _is_paused(hub: Context, owner: Key, fleet: str) -> bool:

@@ -8,11 +8,10 @@ addresses and values of fields that are called like secrets. That is the last ne
 nobody logs credentials on purpose.
 """
 
-import contextlib
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -56,14 +55,24 @@ def redact(text: str) -> str:
     return text
 
 
-@contextlib.contextmanager
-def bind(**context: str) -> Iterator[None]:
+def bind(**context: str) -> "Bound":
     """Add key-value context to every line logged inside, in this task and those it starts."""
-    token = _context.set({**_context.get(), **context})
-    try:
-        yield
-    finally:
-        _context.reset(token)
+    return Bound(context)
+
+
+class Bound:
+    """What `bind` returns, to be entered once; a generator would take three times as long."""
+
+    __slots__ = ("_given", "_token")
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self._given = given
+
+    def __enter__(self) -> None:
+        self._token = _context.set({**_context.get(), **self._given})
+
+    def __exit__(self, *_: object) -> None:
+        _context.reset(self._token)
 
 
 def configure(level: int, *, json: bool, stream: TextIO | None = None) -> None:

@@ -126,6 +126,14 @@ class Dispatches:
         """Reconcile that ClusterRollout soon; `first` before all others of its member."""
         self.queue(key).add(key, first=first)
 
+    def add_after(self, key: Key, seconds: float) -> None:
+        """The same in `seconds`, unless it is due earlier."""
+        self.queue(key).add_after(key, seconds)
+
+    def retry(self, key: Key) -> float:
+        """The same after its back-off; returns the seconds."""
+        return self.queue(key).retry(key)
+
     def queue(self, key: Key) -> aio.WorkQueue[Key]:
         """The queue of that ClusterRollout's member; `<application>.<cluster>` names it."""
         member = (key[0], key[1].rpartition(".")[2])

@@ -49,7 +49,7 @@ from fleet.hub.core.application import decision, leaving, occasion
 from fleet.hub.core.member import report
 from fleet.hub.core.run import plan as plans
 from fleet.hub.runtime import apply, dispatching, measures, membership, observe, resync, triggers
-from fleet.hub.runtime.context import Context
+from fleet.hub.runtime.context import Context, Dispatches
 from fleet.hub.runtime.drafts import Unrendered
 from fleet.telemetry import logs
 
@@ -57,6 +57,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Handle = Callable[[Context, Key], Awaitable[None]]
+Queue = WorkQueue[Key] | Dispatches
 
 ABREAST = 16
 """Clusters of one run that are let go at a time."""
@@ -79,14 +80,17 @@ async def run_others(hub: Context) -> None:
             guarded = _guarded(hub, resource, handle, queue)
             group.create_task(queue.run(guarded), name=resource.kind)
 
+        look = _guarded(hub, FLEETROLLOUTS, run, queues.runs)
+
         async def first(key: Key) -> None:
             with aio.pressing():
-                await _guarded(hub, FLEETROLLOUTS, run, queues.runs)(key)
+                await look(key)
+
+        dispatch = _guarded(hub, CLUSTERROLLOUTS, dispatching.dispatch, queues.dispatches)
 
         async def one(key: Key) -> None:
-            queue = queues.dispatches.queue(key)
             with aio.pressing(triggers.is_urgent(hub, key)):
-                await _guarded(hub, CLUSTERROLLOUTS, dispatching.dispatch, queue)(key)
+                await dispatch(key)
 
         group.create_task(queues.runs.run(first), name=FLEETROLLOUTS.kind)
         group.create_task(queues.dispatches.run(one), name=CLUSTERROLLOUTS.kind)
@@ -209,7 +213,7 @@ async def fleet(hub: Context, key: Key) -> None:
 
 
 def _guarded(
-    hub: Context, resource: Resource, handle: Handle, queue: WorkQueue[Key]
+    hub: Context, resource: Resource, handle: Handle, queue: Queue
 ) -> Callable[[Key], Awaitable[None]]:
     """`handle` with its errors turned into waiting, logged and counted."""
     kind = resource.kind
@@ -230,7 +234,7 @@ def _guarded(
     return guarded
 
 
-async def _tried(hub: Context, handle: Handle, queue: WorkQueue[Key], key: Key) -> bool | None:
+async def _tried(hub: Context, handle: Handle, queue: Queue, key: Key) -> bool | None:
     """Whether it went well; None when our view was behind, or ahead of a restored API server."""
     try:
         await handle(hub, key)

@@ -207,6 +207,8 @@ def is_urgent(hub: Context, key: Key) -> bool:
     link = hub.links.get((key[0], item.spec.cluster)) if item is not None else None
     if item is None or link is None:
         return False
+    if standing.stands(item):
+        return standing.is_urgent(item, {})  # no verdict is news of it
     rollout = link.rollouts.get((item.spec.namespace, item.spec.application))
     return standing.is_urgent(item, live.part(rollout, "status"))
 

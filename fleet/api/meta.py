@@ -69,7 +69,9 @@ class Model(BaseModel):
             return super().model_copy(update=update, deep=deep)
         copied = self.__class__.__new__(self.__class__)
         object.__setattr__(copied, "__dict__", {**self.__dict__, **update})
-        names = self.__pydantic_fields_set__ | update.keys()
+        names = self.__pydantic_fields_set__
+        if not names.issuperset(update):
+            names = names | update.keys()
         object.__setattr__(copied, "__pydantic_fields_set__", names)
         object.__setattr__(copied, "__pydantic_extra__", None)
         object.__setattr__(copied, "__pydantic_private__", None)

@@ -7,6 +7,7 @@ elector a client of its own, so that nothing queues before a renewal). It never 
 A list counts only when it is one: an empty answer from a proxy is never an empty cluster.
 """
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 import orjson
 import tenacity
 
+from fleet import aio
 from fleet.api import names
 from fleet.api.meta import Manifest
 from fleet.api.names import Resource
@@ -175,20 +177,21 @@ class Client(Transport):
         field_selector: str | None = None,
         size: int = PAGE,
     ) -> AsyncGenerator[Page, None]:
-        """A list in parts of `size`. Should its snapshot expire under way, one page with the
-        whole follows, marked `restarted`: drop what came before."""
+        """A list in parts of `size`; while the caller has one, the next is asked for, and no more.
+        Should its snapshot expire under way, one page with the whole follows, marked `restarted`:
+        drop what came before. Close it (`contextlib.aclosing`) when leaving early."""
         path, params = _path(resource, namespace), _selectors(selector, field_selector)
-        token, first = "", True
-        while first or token:
-            more = {"limit": str(size)} | ({"continue": token} if token else {})
-            try:
-                page = await self._page(path, params | more)
-            except Gone:
-                if first:
-                    raise
-                page = replace(await self._page(path, params), token="", restarted=True)
-            yield page
-            token, first = page.token, False
+        limited = params | {"limit": str(size)}
+        page = await self._page(path, await self._part(path, limited))
+        while page.token:
+            async with self._ahead(path, limited | {"continue": page.token}) as answer:
+                yield page
+                try:
+                    page = await self._page(path, await answer)
+                except Gone:
+                    whole = await self._page(path, await self._part(path, params))
+                    page = replace(whole, token="", restarted=True)
+        yield page
 
     async def watch(  # noqa: PLR0913 - what a watch is, and who hears that it began
         self,
@@ -264,8 +267,22 @@ class Client(Transport):
         answer = await self.request(method, path, params=_STRICT, body=manifest)
         return _object(answer, f"{method} {path}")
 
-    async def _page(self, path: str, params: Params) -> Page:
-        answer = await self.request("GET", path, params=params, retry=True)
+    async def _part(self, path: str, params: Params) -> bytes:
+        return await self.request("GET", path, params=params, retry=True)
+
+    @contextlib.asynccontextmanager
+    async def _ahead(self, path: str, params: Params) -> AsyncGenerator[asyncio.Task[bytes], None]:
+        """The next part, on its way: the server writes it while the caller sees to the one before,
+        which may keep the event loop busy."""
+        answer = asyncio.create_task(self._part(path, params))
+        try:
+            await asyncio.sleep(0)  # it stands in line
+            await self.turn()  # and has been sent
+            yield answer
+        finally:
+            await aio.cancel(answer)
+
+    async def _page(self, path: str, answer: bytes) -> Page:
         await self.turn()
         said = _object(answer, f"GET {path}")
         meta, items = said.get("metadata"), said.get("items")

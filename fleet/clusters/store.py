@@ -16,12 +16,13 @@ backup counts from lower. So who tells (`see`, `end`) gives way to what is newer
 from collections import OrderedDict
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, overload
 
 from fleet.api.names import Key, Resource
 from fleet.errors import UserError
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 Identity = tuple[Key, str, str]
 """Key, uid and version of an object."""
@@ -92,6 +93,16 @@ class Store(Mapping[Key, T]):
     def __getitem__(self, key: Key) -> T:
         return self._items[key]
 
+    @overload
+    def get(self, key: Key, /) -> T | None: ...
+
+    @overload
+    def get(self, key: Key, /, default: T | D) -> T | D: ...
+
+    def get(self, key: Key, /, default: T | D | None = None) -> T | D | None:
+        """As of any mapping; that of the library raises and catches an error for what is not."""
+        return self._items.get(key, default)
+
     def __iter__(self) -> Iterator[Key]:
         return iter(self._items)
 
@@ -129,8 +140,10 @@ class Store(Mapping[Key, T]):
         is_later = (known.learnt if known else self._absent) > since
         if manifest is None:
             return not is_later and self._lose(key)
-        is_buried = self._graves.get(identity(manifest)[1], 0) > since
-        return (self.see if is_later or is_buried else self._believe)(manifest)
+        who = identity(manifest)
+        if is_later or self._graves.get(who[1], 0) > since:
+            return self.see(manifest)
+        return self._believe(manifest, who)
 
     def replace(
         self, manifests: Iterable[Mapping[str, Any]], since: int, version: str = ""
@@ -145,12 +158,15 @@ class Store(Mapping[Key, T]):
         """Take a part of such a list, so that the whole is never held at once; what it names."""
         listed: set[Key] = set()
         for item in manifests:
-            key, uid, _ = identity(item)
+            who = identity(item)
+            key, uid, _ = who
             listed.add(key)
             known = self._marks.get(key)
             is_later = known is not None and _is_later(known, since, version)
-            is_buried = self._graves.get(uid, 0) > since
-            (self.see if is_later or is_buried else self._believe)(item)
+            if is_later or self._graves.get(uid, 0) > since:
+                self.see(item)
+            else:
+                self._believe(item, who)
         return listed
 
     def settle(self, listed: Container[Key], since: int, version: str = "") -> None:
@@ -174,9 +190,8 @@ class Store(Mapping[Key, T]):
         known = self._marks.get(key)
         return known is not None and is_newer(known.version, than=version)
 
-    def _believe(self, manifest: Mapping[str, Any]) -> bool:
+    def _believe(self, manifest: Mapping[str, Any], who: Identity) -> bool:
         """Take it whatever is known."""
-        who = identity(manifest)
         key, uid, version = who
         known = self._marks.get(key)
         if known is not None and (known.uid, known.version) == (uid, version):

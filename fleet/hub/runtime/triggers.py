@@ -71,25 +71,30 @@ def _losses(cluster: MemberCluster | None) -> Any:
 
 def _unserved(hub: Context, member: Key) -> Iterator[Key]:
     """The Applications of its namespace that may have something to bring to this member."""
+    namespace, name = member
+    cluster, link = hub.stores.memberclusters.get(member), hub.links.get(member)
     for key, application in hub.stores.applications.items():
-        if key[0] == member[0] and not _is_served(hub, application, member):
+        if key[0] != namespace:
+            continue
+        item = hub.stores.items.get((namespace, f"{key[1]}.{name}"))
+        if cluster is None or link is None or not _is_served(application, item, cluster, link):
             yield key
 
 
-def _is_served(hub: Context, application: Application, member: Key) -> bool:
+def _is_served(
+    application: Application, item: ClusterRollout | None, cluster: MemberCluster, link: Link
+) -> bool:
     """Whether the member has what the Application asks for: that it is lost or back moves nothing
     then. Without this each such member would cost a look of each Application at all members."""
-    item = hub.stores.items.get((member[0], f"{application.name}.{member[1]}"))
-    cluster = hub.stores.memberclusters.get(member)
-    link = hub.links.get(member)
     want = item.spec.want if item is not None else None
-    if item is None or cluster is None or want is None or link is None:
+    if item is None or want is None:
         return False
+    status = item.status
     return (
-        not _has_other_inputs(item.status)
-        and want.revision == item.status.last_good.revision == application.status.revision
+        want.revision == status.last_good.revision == application.status.revision
         and want.member in ("", cluster.metadata.uid)
-        and item.status.server in ("", link.uid)
+        and status.server in ("", link.uid)
+        and not _has_other_inputs(status)
     )
 
 

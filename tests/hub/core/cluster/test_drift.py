@@ -8,6 +8,7 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import AUTOSCALER, HOLD_MANAGER, HUB_AGENT, HUB_MANAGER
 from fleet.hub.core.actions import ApplyRollout
 from fleet.hub.core.cluster import dispatch, drift
+from fleet.kit import hashing
 from tests.conftest import NOON
 from tests.hub.place import NEW, Objects, after, look, objects
 
@@ -50,6 +51,20 @@ def test_what_is_kept_of_managed_fields(
 ) -> None:
     found = drift.signed(manifest(*entries))
     assert (found["owned"] == SAME, found.get("editors")) == (is_same, editors)
+
+
+def test_the_digest_is_that_of_all_others() -> None:
+    """It stands in statuses: who counts otherwise would take every Rollout for changed."""
+    fields = {
+        "f:template": {
+            'k:{"containerPort":8080,"protocol":"TCP"}': {".": {}, "f:name": {}},
+            'v:"äöü\u2028\x7f\\\U0001f6a2"': {},
+            "\ue000": {},
+        },
+        "f:replicas": {},
+    }
+    own = entry(HUB_MANAGER, "Apply", **fields)
+    assert drift.signed(manifest(own))["owned"] == hashing.digest(fields, length=10)
 
 
 SCALES = {**entry(AUTOSCALER, **{"f:replicas": {}}), "subresource": "scale"}

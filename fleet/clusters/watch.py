@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -48,6 +48,8 @@ it did not: a server has no bookmark to send while nothing moves, so what is qui
 before its silence counts as one, on the connection that is there."""
 LARGEST, MOST_BYTES = 32 * 1024, 4 * 2**20
 """Where the number of objects is limited: bytes of each on average, and of a list beside that."""
+PART = 50
+"""Objects of a list that are taken in one go: some ten milliseconds."""
 PATIENCE = 3
 """Failures in a row after which the version is no longer trusted: a restored API server counts
 from lower, and a watch from a version that it has yet to reach stays empty for ever."""
@@ -126,7 +128,10 @@ class Informer(Generic[T]):
                 for manifest in page.items:
                     self._version(manifest)
                 version, size = page.version, size + page.size
-                found |= self.store.take(page.items, since, version)
+                for part in _parts(page.items):
+                    # Whoever else is due goes between: members that connect meanwhile.
+                    await self.kube.turn()
+                    found |= self.store.take(part, since, version)
                 self._check_size(len(found), size)
         self.store.settle(found, since, version)
         self.store.reached, self._is_listed = version, True
@@ -199,6 +204,16 @@ class Informer(Generic[T]):
         except (KeyError, TypeError, AttributeError):
             text = f"{self.resource.plural}: an object without name, uid or version"
             raise Unreachable(text) from None
+
+
+def _parts(items: list[T]) -> Iterator[list[T]]:
+    """All of them, a few at a time and in their order; `items` holds only those that are left, so
+    that what was taken makes room for what is kept of the next."""
+    items.reverse()
+    while items:
+        part = items[: -PART - 1 : -1]
+        del items[-PART:]
+        yield part
 
 
 def _jitter(failures: int) -> float:

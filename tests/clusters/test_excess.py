@@ -18,7 +18,7 @@ from fleet.clusters import watch
 from fleet.clusters.client import Client
 from fleet.clusters.store import Change
 from fleet.clusters.transport import Session
-from fleet.clusters.watch import Informer
+from fleet.clusters.watch import PART, Informer
 from fleet.errors import FleetError, Invalid, Unreachable
 from tests.clusters.server import Server, rollout
 from tests.waiting import until
@@ -133,6 +133,25 @@ async def test_of_a_list_one_page_is_held_at_a_time(client: Client, server: Serv
         await until(seen.informer.synced.is_set)
     assert (held[0], held[2] >= 2) == (0, True), "the next one is on its way, and no more"
     assert [change.key[1] for change in seen.changes] == ["a", "b", "c", "d"]
+
+
+async def test_a_page_is_taken_a_few_objects_at_a_time(server: Server, session: Session) -> None:
+    """Five hundred at once would keep everybody else waiting for a tenth of a second."""
+    held: list[int] = []
+
+    async def turn() -> None:
+        held.append(len(seen.informer.store))
+
+    client = Client("eu-7", server.config(), session, turn=turn)
+    names = [f"r-{number:03}" for number in range(2 * PART + 1)]
+    server.objects = [rollout(name, 5) for name in names]
+    seen = Seen(client, dict)
+    seen.informer.most = None
+    task = asyncio.create_task(seen.informer.run())
+    await until(seen.informer.synced.is_set)
+    task.cancel()
+    assert {PART, 2 * PART} <= set(held)
+    assert [change.key[1] for change in seen.changes] == names, "in their order"
 
 
 async def test_an_object_that_is_nested_too_deeply_makes_no_sense(

@@ -5,6 +5,7 @@ what people see in `test_explained.py`.
 """
 
 import copy
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ from e2e.ground.controlplane import LEAN, ControlPlane, KubectlFailed
 from e2e.ground.planes import Planes
 from e2e.ground.waiting import until
 from fleet.api import schema
+from fleet.api.names import CRDS, ROLLOUTS
+from fleet.clusters.client import Client, open_session
+from fleet.clusters.config import load_kubeconfig
+from fleet.hub.core.cluster import schema as definitions
+from fleet.hub.runtime import schemas
 from fleet.kit import hashing
 
 GOOD = sorted([*VALID.glob("*.yaml"), *COMPAT.glob("*.yaml")])
@@ -252,6 +258,22 @@ def test_a_new_crd_leaves_every_pod_hash_as_it_was(planes: Planes) -> None:
 def test_the_kept_pod_template_is_the_servers(our_kinds: ControlPlane) -> None:
     _, openapi = our_kinds.call("GET", "/openapi/v3/api/v1")
     assert podtemplate.schema(openapi) == schema.pod_template()
+
+
+async def test_what_is_published_is_named_by_its_digest_and_says_what_the_crd_does(
+    our_kinds: ControlPlane,
+) -> None:
+    """By that the hub knows a definition that it has read elsewhere."""
+    async with open_session() as session:
+        client = Client("member", load_kubeconfig(our_kinds.kubeconfig), session)
+        index = json.loads(await client.request("GET", schemas.INDEX))
+        text = await client.request("GET", f"{schemas.INDEX}/{schemas.PUBLISHED}")
+        crd = await client.get(CRDS, schemas.CRD)
+    url = index["paths"][schemas.PUBLISHED]["serverRelativeURL"]
+    assert url.endswith(f"?hash={hashlib.sha512(text).hexdigest().upper()}")
+    declared = definitions.fields(crd, ROLLOUTS.version)
+    assert definitions.paths(definitions.published(json.loads(text))) == declared
+    assert "spec.strategy.canary.steps[].setWeight" in declared
 
 
 # Two versions of one schema.

@@ -10,6 +10,7 @@ right, this shows what a thousand of them cost. One engine's Lease is renewed ev
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import itertools
 import ssl
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ import uvloop
 from aiohttp import web
 
 from e2e.bench.simulated import Refusal, Simulated, Watch, resource_of
-from fleet.api.names import CRDS
+from fleet.api.names import CRDS, ROLLOUTS
 
 RENEW_SECONDS = 5.0
 ENGINE_SECONDS = 0.05
@@ -32,6 +33,7 @@ HOST = "simulated"
 """The name in the certificate of all of them."""
 ROOT = Path(__file__).parents[2]
 JSON = "application/json"
+CRD = f"{ROLLOUTS.plural}.{ROLLOUTS.group}"
 VERSION = orjson.dumps({"gitVersion": "v1.36.3"})
 
 
@@ -50,7 +52,9 @@ class Crowd:
         """Member → `dead` (takes everything and answers nothing) or `slow`; others are well."""
         self.works = True
         """Whether engines complete what is put there."""
-        self._definition = (ROOT / "crds" / "rollouts.yaml").read_bytes()
+        definition = (ROOT / "crds" / "rollouts.yaml").read_bytes()
+        self._texts = {"/version": VERSION, CRDS.path(name=CRD): definition, **_texts(definition)}
+        """What all of them say of themselves."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request to one member."""
@@ -87,11 +91,9 @@ class Crowd:
             before = [(one, key) for one in self.members.values() for key in one.fresh]
 
     async def _answer(self, request: web.BaseRequest, member: Simulated) -> web.StreamResponse:
+        if text := self._texts.get(request.path):
+            return web.Response(body=text, content_type=JSON)
         parts = request.path.strip("/").split("/")
-        if parts == ["version"]:
-            return web.Response(body=VERSION, content_type=JSON)
-        if parts[:2] == ["apis", CRDS.group]:
-            return web.Response(body=self._definition, content_type=JSON)
         if parts == ["api", "v1", "namespaces", "kube-system"]:
             return _json({"metadata": {"name": "kube-system", "uid": f"uid-of-{member.name}"}})
         rest = parts[2 if parts[0] == "api" else 3 :]
@@ -210,6 +212,30 @@ class Control:
         }
         key = (given["namespace"], given["application"])
         self._crowd.by_name[given["member"]].report(key, "Failed", decisions=[decision])
+
+
+def _texts(definition: bytes) -> dict[str, bytes]:
+    """What `/openapi/v3` and the text of Rollouts below it say, as large as real ones: fifty groups
+    and versions have their digests there."""
+    version = next(
+        one
+        for one in orjson.loads(definition)["spec"]["versions"]
+        if one["name"] == ROLLOUTS.version
+    )
+    kind = {"group": ROLLOUTS.group, "kind": ROLLOUTS.kind, "version": ROLLOUTS.version}
+    rollout = version["schema"]["openAPIV3Schema"] | {"x-kubernetes-group-version-kind": [kind]}
+    text = orjson.dumps({"openapi": "3.0.0", "components": {"schemas": {"Rollout": rollout}}})
+    ours = f"apis/{ROLLOUTS.api_version}"
+    others = {f"apis/group-{number}.k8s.io/v1": str(number).encode() for number in range(49)}
+    paths = {
+        path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={_digest(body)}"}
+        for path, body in (others | {ours: text}).items()
+    }
+    return {"/openapi/v3": orjson.dumps({"paths": paths}), f"/openapi/v3/{ours}": text}
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha512(text).hexdigest().upper()
 
 
 def _moments(member: Simulated, mark: tuple[str, str]) -> dict[str, float]:

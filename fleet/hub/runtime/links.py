@@ -5,6 +5,7 @@ A link begins with the MemberCluster and ends with it. `membership` connects it,
 never compared: every age here is on the hub's monotonic clock.
 """
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -276,6 +277,45 @@ class Link:
         return self.handle.informers[resource].store.get(key) if self.handle else None
 
 
+class Definitions:
+    """What definitions of Rollouts declare, by a digest of their text: most members have the same.
+
+    Whoever notes something has computed the digest from the text: no member tells of others.
+    """
+
+    def __init__(self) -> None:
+        self._fields: dict[str, frozenset[str]] = {}
+        self._asked: set[str] = set()
+
+    def get(self, digest: str) -> frozenset[str] | None:
+        """What the text of that digest declares, if it has been read."""
+        return self._fields.get(digest)
+
+    def note(self, digest: str, fields: frozenset[str]) -> None:
+        """The text of that digest has been read."""
+        while len(self._fields) >= TEXTS:
+            self._fields.pop(next(iter(self._fields)))
+        self._fields[digest] = fields
+
+    def shared(self, text: bytes, read: Callable[[], frozenset[str]]) -> frozenset[str]:
+        """What `read` makes of that text, read once."""
+        digest = hashlib.sha256(text).hexdigest()
+        if digest not in self._fields:
+            self.note(digest, read())
+        return self._fields[digest]
+
+    @contextlib.contextmanager
+    def asking(self, digest: str) -> Iterator[bool]:
+        """While a member is asked for the text of that digest; False where another is already."""
+        is_first = digest not in self._asked
+        self._asked.add(digest)
+        try:
+            yield is_first
+        finally:
+            if is_first:
+                self._asked.discard(digest)
+
+
 class Links:
     """Key of a MemberCluster → link."""
 
@@ -283,7 +323,7 @@ class Links:
         self._clock = clock
         self._links: dict[Key, Link] = {}
         self._alike: dict[tuple[str, str], set[Key]] = {}
-        self._fields: dict[bytes, frozenset[str]] = {}
+        self.definitions = Definitions()
 
     def __iter__(self) -> Iterator[Link]:
         return iter(tuple(self._links.values()))
@@ -320,15 +360,6 @@ class Links:
     def _meet(self, link: Link) -> None:
         link.met_at = self._clock.monotonic()
         link.connecting_until = self._clock.now() + timedelta(seconds=CONNECT_SECONDS)
-
-    def shared(self, text: bytes, read: Callable[[], frozenset[str]]) -> frozenset[str]:
-        """What `read` makes of that text, read once: most members have the same CRD."""
-        digest = hashlib.sha256(text).digest()
-        if digest not in self._fields:
-            if len(self._fields) >= TEXTS:
-                self._fields.pop(next(iter(self._fields)))
-            self._fields[digest] = read()
-        return self._fields[digest]
 
     def identify(self, link: Link, uid: str) -> None:
         """Which API server answers there; empty: that is not known any more."""

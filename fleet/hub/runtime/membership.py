@@ -191,7 +191,7 @@ async def _identify(hub: Context, link: Link) -> None:
     system = await client.get(NAMESPACES, SYSTEM_NAMESPACE)
     version = orjson.loads(await client.request("GET", "/version", retry=True))
     try:
-        await schemas.learn(hub, link)
+        await schemas.meet(hub, link)
     except errors.NotFound:
         text = f"the CRD {schemas.CRD} is not installed there: `fleet cluster add` installs it"
         raise UserError("CrdsMissing", text) from None

@@ -6,6 +6,7 @@ which copies what is stored into stores and informers. Queues only note what was
 
 import asyncio
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +32,7 @@ from fleet.clusters.handles import Handle
 from fleet.clusters.health import Breaker
 from fleet.clusters.store import Change
 from fleet.clusters.watch import Informer
-from fleet.errors import FleetError
+from fleet.errors import FleetError, NotFound
 from fleet.hub.runtime import triggers, watches
 from fleet.hub.runtime.context import Context, EngineWish
 from fleet.hub.runtime.drafts import Drafts
@@ -50,6 +51,7 @@ from tests.hub.world import TEMPLATES
 TENANT = "shop"
 HUB = "hub-1"
 VERSION = orjson.dumps({"gitVersion": "v1.36.3"})
+PUBLISHED = "apis/kulta.io/v1beta1"
 
 
 class Keys:
@@ -61,11 +63,16 @@ class Keys:
         self.retried: list[Key] = []
         self.forgotten: list[Key] = []
         self.first: list[Key] = []
+        self.waiting: set[Key] = set()
+        """Only what a test puts there."""
 
     def add(self, key: Key, *, first: bool = False) -> None:
         self.added.append(key)
         if first:
             self.first.append(key)
+
+    def is_waiting(self, key: Key) -> bool:
+        return key in self.waiting
 
     def is_pressed(self, key: Key) -> bool:
         return key in self.first
@@ -104,9 +111,21 @@ class FakeMember(FakeKube):
         self.tokens = 0
         self.skew = 0.0
         """By how many seconds its clock is behind ours."""
+        self.texts: dict[str, bytes | FleetError] = {"/version": VERSION}
+        """What it answers beside its objects."""
 
     async def request(self, method: str, path: str, *, retry: bool = False) -> bytes:
-        return VERSION
+        answer = self.texts.get(path, NotFound(f"GET {path}"))
+        if isinstance(answer, FleetError):
+            raise answer
+        return answer
+
+    def publish(self, document: bytes, digest: str | None = None) -> None:
+        """What it publishes of Rollouts; another digest than that of the text is a lie."""
+        named = digest or hashlib.sha512(document).hexdigest().upper()
+        where = {"serverRelativeURL": f"/openapi/v3/{PUBLISHED}?hash={named}"}
+        self.texts["/openapi/v3"] = orjson.dumps({"paths": {PUBLISHED: where}})
+        self.texts[f"/openapi/v3/{PUBLISHED}"] = document
 
     async def token_request(self, account: str, namespace: str, seconds: int) -> tuple[str, Any]:
         self._called("token", SECRETS, account, namespace)

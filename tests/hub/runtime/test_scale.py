@@ -156,6 +156,15 @@ async def test_a_member_that_lacks_nothing_but_a_lease_may_get_what_it_lacks(des
     assert [*desk.queues.applications.later] == [(TENANT, "checkout")]
 
 
+async def test_an_application_that_waits_for_its_look_anyway_is_not_asked(desk: Desk) -> None:
+    """After a restart all of them wait, and a thousand members come back."""
+    desk.hub.stores.items.end(desk.hub.stores.items[TENANT, "checkout.eu-3"].manifest())
+    empty(desk)
+    desk.queues.applications.waiting.add((TENANT, "checkout"))
+    lose(desk, "eu-3")
+    assert asked(desk) == []
+
+
 async def test_a_report_of_one_rollout_reads_no_other(desk: Desk) -> None:
     """The store counts who looks: a member may hold hundreds of them."""
 
@@ -326,12 +335,12 @@ def test_a_definition_that_all_members_have_is_read_once() -> None:
         return frozenset({text.decode()})
 
     for text in (b"old", b"new", b"old", b"new"):
-        found = links.shared(text, lambda text=text: fields(text))  # type: ignore[misc]
+        found = links.definitions.shared(text, lambda text=text: fields(text))  # type: ignore[misc]
         assert found == {text.decode()}
     assert read == [b"old", b"new"]
     for number in range(TEXTS):
-        links.shared(b"%d" % number, frozenset)
-    links.shared(b"new", lambda: fields(b"new"))
+        links.definitions.shared(b"%d" % number, frozenset)
+    links.definitions.shared(b"new", lambda: fields(b"new"))
     assert read == [b"old", b"new", b"new"], "only so many are kept"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from fleet.api import ClusterRollout
 from fleet.api.names import ROLLOUTS
-from fleet.hub.core.cluster import standing
+from fleet.hub.core.cluster import live, standing
 from fleet.hub.core.observed import DispatchObserved, Member
 
 ANYTHING = "**"
@@ -20,8 +20,23 @@ ANYTHING = "**"
 def fields(crd: Mapping[str, Any], version: str) -> frozenset[str]:
     """The paths that `spec` may have in that version, as `spec.strategy.canary.steps[].setWeight`,
     `.*` for any key; empty where the CRD says nothing about them."""
-    spec = declared(crd, version)
+    return paths(declared(crd, version))
+
+
+def paths(spec: Mapping[str, Any] | None) -> frozenset[str]:
+    """The same of the schema of `spec` alone."""
     return frozenset(_paths(spec, "spec")) if spec is not None else frozenset()
+
+
+def published(document: Any) -> Mapping[str, Any] | None:
+    """The schema of `spec` in what an API server publishes (OpenAPI v3) about the group and version
+    of Rollouts; None where there is none. The text may say anything."""
+    for one in live.part(document, "components", "schemas").values():
+        kinds = live.part(one).get("x-kubernetes-group-version-kind")
+        named = kinds if isinstance(kinds, list) else ()
+        if any(live.part(kind).get("kind") == ROLLOUTS.kind for kind in named):
+            return live.part(one, "properties", "spec") or None
+    return None
 
 
 def declared(crd: Mapping[str, Any], version: str) -> Mapping[str, Any] | None:

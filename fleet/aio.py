@@ -95,6 +95,10 @@ class WorkQueue(Generic[K]):
             self._waiting.remove(key)
             self._waiting.appendleft(key)
 
+    def is_waiting(self, key: K) -> bool:
+        """Whether `key` will be handled anyway, and has not begun to be."""
+        return key in self._queued
+
     def is_pressed(self, key: K) -> bool:
         """Whether `key` shall be handled before all others, be it while it is being handled."""
         return key in self._first

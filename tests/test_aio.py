@@ -77,6 +77,19 @@ async def test_a_key_added_while_it_is_handled_is_handled_once_more() -> None:
     assert (at_once, handler.done) == (1, ["a", "a"])
 
 
+async def test_a_key_waits_until_it_begins_to_be_handled() -> None:
+    queue, handler = WorkQueue[str](), Handler()
+    handler.gate.clear()
+    queue.add_after("a", 3_600)
+    assert not queue.is_waiting("a"), "its time is not due"
+    queue.add("a")
+    assert queue.is_waiting("a")
+    async with working(queue, handler):
+        await until(lambda: handler.running)
+        assert not queue.is_waiting("a"), "what comes now has to be told"
+        handler.gate.set()
+
+
 async def test_a_key_that_was_handled_rests() -> None:
     """What comes meanwhile is one piece of news; other keys do not wait."""
     queue, handler = WorkQueue[str](calm=3_600), Handler()

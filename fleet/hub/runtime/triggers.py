@@ -70,11 +70,12 @@ def _losses(cluster: MemberCluster | None) -> Any:
 
 
 def _unserved(hub: Context, member: Key) -> Iterator[Key]:
-    """The Applications of its namespace that may have something to bring to this member."""
+    """The Applications of its namespace that may have something to bring to this member, and are
+    not about to be looked at anyway, as all are while a hub begins."""
     namespace, name = member
     cluster, link = hub.stores.memberclusters.get(member), hub.links.get(member)
     for key, application in hub.stores.applications.items():
-        if key[0] != namespace:
+        if key[0] != namespace or hub.queues.applications.is_waiting(key):
             continue
         item = hub.stores.items.get((namespace, f"{key[1]}.{name}"))
         if cluster is None or link is None or not _is_served(application, item, cluster, link):

@@ -7,7 +7,7 @@ monotonic clock; a member's own times are shown, never compared. The engine is `
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from fleet import errors
@@ -147,7 +147,11 @@ def lease_age(*, changed: float, since: float, now: float) -> float:
 
 def is_news(before: Connectivity, after: Connectivity) -> bool:
     """Whether somebody needs to hear of the change: ages in a sentence grow all the time."""
-    return replace(before, message="") != replace(after, message="")
+    return _what(before) != _what(after)
+
+
+def _what(said: Connectivity) -> tuple[bool, bool, bool, bool, str]:
+    return (said.reachable, said.fresh, said.connecting, said.leaseless, said.reason)
 
 
 def _failure(sight: Sight) -> Trouble | None:

@@ -1,8 +1,8 @@
 """The hub's process: its parts, the order in which they begin, and how they end.
 
-    server ──> elected ──> own identity ──> stores complete ──> kopf ──> members connect
-           ──> (settled, or no more of them for 10 s) ──> everything is looked at, then whatever
-           wakes ──> SIGTERM ──> Lease released ──> exit 0
+    server ──> elected ──> own identity ──> MemberClusters and Secrets known ──> members connect,
+           beside that all own objects ──> (settled, or no more of them for 10 s) ──> everything is
+           looked at, then whatever wakes ──> SIGTERM ──> Lease released ──> exit 0
 
 Called by `cli.run`. A follower does nothing but wait for the Lease. Who loses it ends at once, with
 an error: its members refuse its writes from then on, and a new process begins with a clean view.
@@ -250,12 +250,7 @@ class Hub:
                 tasks.create_task(self.secrets.run(), name="Secrets")
                 tasks.create_task(self.templates.run(), name="ConfigMaps")
                 await resync.prime(self.kube, context.stores)
-                await self.items.synced.wait()
                 await self.secrets.synced.wait()
-                with contextlib.suppress(TimeoutError):
-                    # Not longer: who has none shall not wait, and who has is told, and waits.
-                    async with asyncio.timeout(TEMPLATES_SECONDS):
-                        await self.templates.synced.wait()
                 for name, part in (
                     ("kopf", watching.watch(self.watched, self.health.shutdown.listen)),
                     ("resync", resync.keep(self.kube, context.stores)),
@@ -264,6 +259,12 @@ class Hub:
                     ("templates", context.renders.drafts.run()),
                 ):
                     self.health.rely(name, tasks.create_task(part, name=name))
+                # Members answer, and renew their Leases, while the many own objects are read.
+                await self.items.synced.wait()
+                with contextlib.suppress(TimeoutError):
+                    # Not longer: who has none shall not wait, and who has is told, and waits.
+                    async with asyncio.timeout(TEMPLATES_SECONDS):
+                        await self.templates.synced.wait()
                 await membership.settled(context)
             log.info("deciding", extra={"members": len(context.links)})
             others = reconcile.run_others(context)

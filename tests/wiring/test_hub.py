@@ -1,6 +1,7 @@
 """How a hub's process ends when its work does: with one sentence, never with a group of traces."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fleet.settings import Connection, HubSettings
 from fleet.telemetry.metrics import HubMetrics
 from fleet.telemetry.server import Health
 from fleet.wiring import hub
+from tests.waiting import until
 
 CHOSEN = HubSettings(
     identity="hub-0", connection=Connection(kubeconfig=Path("nowhere")), leader_election=False
@@ -62,3 +64,52 @@ async def test_a_hub_whose_work_ends_says_why(
         made.elector = Leading(work)
         with pytest.raises(UnexpectedState, match=said):
             await made.run_until_asked()
+
+
+async def test_members_are_met_while_the_own_objects_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hundred thousand take half a minute, and a member its time to answer and to renew its
+    Lease; nothing is decided before both are known."""
+    met, decides = asyncio.Event(), asyncio.Event()
+
+    async def at_once(*_: object) -> None:
+        await asyncio.sleep(0)
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def identity(_: hub.Hub) -> str:
+        return "hub-1"
+
+    async def meet(_: object) -> None:
+        met.set()
+        await never()
+
+    async def decide(_: object) -> None:
+        decides.set()
+        await never()
+
+    monkeypatch.setattr(hub.Hub, "_identify", identity)
+    monkeypatch.setattr(hub, "loading", contextlib.nullcontext)  # it is for a whole process
+    monkeypatch.setattr(hub.Informer, "run", never)
+    monkeypatch.setattr(hub.EventRecorder, "run", never)
+    monkeypatch.setattr(hub.resync, "prime", at_once)
+    monkeypatch.setattr(hub.watching, "watch", never)
+    monkeypatch.setattr(hub.reconcile, "run_members", meet)
+    monkeypatch.setattr(hub.reconcile, "run_others", decide)
+    async with open_session() as session:
+        config, health = ClientConfig(server="http://127.0.0.1:9"), Health()
+        made = hub.compose(CHOSEN, config, session, health, HubMetrics())
+        running = asyncio.create_task(made.run_until_asked())
+        await asyncio.sleep(0.05)
+        assert not met.is_set(), "their Secrets are not known yet"
+        made.secrets.synced.set()
+        await until(met.is_set)
+        made.templates.synced.set()
+        await asyncio.sleep(0.05)
+        assert not decides.is_set(), "what it has delivered is not known yet"
+        made.items.synced.set()
+        await until(decides.is_set)
+        health.shutdown.request()
+        await running

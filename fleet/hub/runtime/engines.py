@@ -21,15 +21,27 @@ TAKEOVER_SECONDS = 60.0
 
 def wanted(hub: Context, cluster: MemberCluster) -> Rendered:
     """The Deployment that this member shall have. Raises UserError `TemplateError`."""
+    return engine(hub.renders.templates, cluster, _setup(hub, cluster))
+
+
+def _setup(hub: Context, cluster: MemberCluster) -> EngineSetup:
     prometheus = cluster.spec.prometheus
-    setup = EngineSetup(
+    return EngineSetup(
         image=cluster.spec.engine.image or hub.engine.image,
         version=hub.engine.version,
         hub=hub.identity,
         prometheus=prometheus.address if prometheus else "",
         environment=hub.engine.environment,
     )
-    return engine(hub.renders.templates, cluster, setup)
+
+
+def _digest(hub: Context, cluster: MemberCluster, link: Link) -> str:
+    """Of that Deployment, which is printed where what it is made of has changed: each look at a
+    member asks, and it takes a millisecond."""
+    setup = _setup(hub, cluster)
+    if link.printed is None or link.printed[0] != setup:
+        link.printed = (setup, wanted(hub, cluster).digest)
+    return link.printed[1]
 
 
 async def keep(hub: Context, cluster: MemberCluster, link: Link) -> str:
@@ -40,14 +52,14 @@ async def keep(hub: Context, cluster: MemberCluster, link: Link) -> str:
     link.wait, link.wish = Obstacle.NOTHING, ""
     if cluster.spec.engine.mode is not EngineMode.MANAGED or link.handle is None:
         return ""
-    wish = wanted(hub, cluster)
+    wish = _digest(hub, cluster, link)
     rival = _rival(hub, link)
     if not rival:
-        link.wish = wish.digest
-    is_new = link.deployed is None or link.deployed.digest != wish.digest
+        link.wish = wish
+    is_new = link.deployed is None or link.deployed.digest != wish
     chosen = engines.keep(
         link.seen(cluster.spec.engine.mode),
-        wish.digest,
+        wish,
         rival=rival,
         active=engines.busy(link.rollouts.values()),
         ahead=_ahead(hub, link) if is_new else (),
@@ -55,7 +67,7 @@ async def keep(hub: Context, cluster: MemberCluster, link: Link) -> str:
     link.wait = chosen.wait
     if not chosen.write:
         return chosen.note
-    return await _write(hub, link, link.handle, wish)
+    return await _write(hub, link, link.handle, wanted(hub, cluster))
 
 
 def is_current(hub: Context, link: Link) -> bool | None:

@@ -42,6 +42,7 @@ from fleet.hub.core.member.engine import Deployed, EngineObserved, Obstacle, Ter
 from fleet.hub.core.member.identity import Identity
 from fleet.hub.core.observed import Member
 from fleet.ports import Clock
+from fleet.rendering.render import EngineSetup
 
 TEXTS = 64
 """Different definitions of Rollouts whose fields are kept, some 280 KB each; the newest."""
@@ -117,6 +118,8 @@ class Link:
     """What a newer engine waits for there."""
     wish: str = ""
     """Digest of the Deployment that the hub keeps there; empty where it keeps none."""
+    printed: tuple[EngineSetup, str] | None = None
+    """What the engine's Deployment was last printed from, and the digest of what came out."""
     exchange: Exchange | None = None
     """The last time that a new engine was written over this connection."""
     member: tuple[tuple[object, ...], Member] | None = None

@@ -63,6 +63,26 @@ async def test_the_hubs_image_is_written_unless_the_member_names_one(desk: Desk)
     assert images(desk) == ["kulta-fleet:test", "mirror/kulta:1"]
 
 
+async def test_it_is_printed_again_where_what_it_is_made_of_has_changed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member is looked at often, and its engine is seldom another one."""
+    printed: list[str] = []
+    print_one = engines.engine
+
+    def counted(templates: Any, cluster: Any, setup: Any) -> Any:
+        printed.append(setup.image)
+        return print_one(templates, cluster, setup)
+
+    monkeypatch.setattr(engines, "engine", counted)
+    for image in ("kulta-fleet:test", "mirror/kulta:1"):
+        printed.clear()
+        for _ in range(3):
+            await keep(desk, image=image)
+        assert printed == [image, image], "to see that it differs, and to write it"
+        assert images(desk)[-1] == image
+
+
 async def test_what_is_there_already_is_not_written(desk: Desk) -> None:
     await keep(desk)
     await keep(desk)

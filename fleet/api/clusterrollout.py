@@ -214,4 +214,12 @@ class ClusterRolloutStatus(Model):
 class ClusterRollout(Object[ClusterRolloutSpec, ClusterRolloutStatus]):
     """One Application in one cluster."""
 
+    ALIKE = (
+        ("metadata", "owner_references"),
+        ("status", "dispatch"),
+        ("status", "engine"),
+        ("status", "last_good"),
+        ("status", "previous_good"),
+    )
+
     status: ClusterRolloutStatus = ClusterRolloutStatus()

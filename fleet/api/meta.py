@@ -154,6 +154,9 @@ Status = TypeVar("Status", bound=Model)
 class Object(Model, Generic[Spec, Status]):
     """An object with identity, wish and report."""
 
+    ALIKE: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Section and field of parts that many objects have in common, word for word."""
+
     api_version: str = ""
     kind: str = ""
     metadata: ObjectMeta = ObjectMeta()

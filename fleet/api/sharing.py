@@ -9,15 +9,16 @@ remembered. Without this, what is each object's own would be most of the work.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 import orjson
+from pydantic.alias_generators import to_camel
 
-from fleet.api.meta import Model
+from fleet.api.meta import Model, Object
 
-M = TypeVar("M", bound=Model)
+Read = TypeVar("Read", bound=Object[Any, Any])
 
 KEPT = 50_000
 """Parts that are remembered. Then all are forgotten at once and sharing begins anew: what is used
@@ -36,16 +37,35 @@ class Shared:
         self._kept, self._kept_bytes = kept, kept_bytes
         self._words: dict[str | datetime, Any] = {}
         self._parts: dict[Any, Any] = {}
-        self._texts: dict[bytes, Any] = {}
+        self._texts: dict[Hashable, Any] = {}
         self._bytes = 0
         self._given: dict[frozenset[str], set[str]] = {}
 
-    def model(self, new: M) -> M:
-        """`new`, changed in place: nobody else may hold it. The whole is not kept, nor its parts
-        but for theirs: no two objects are equal."""
+    def parse(self, kind: type[Read], new: Mapping[str, Any]) -> Read:
+        """What `kind.parse` makes of `new`; of what it names as `ALIKE` only what is new here is
+        read. The whole is not kept: no two objects are equal."""
         self._forget()
-        self._share(new)
-        return new
+        rest = {name: dict(part) if type(part) is dict else part for name, part in new.items()}
+        known: dict[str, dict[str, Any]] = {}
+        unknown: list[tuple[str, str, tuple[str, bytes]]] = []
+        for section, name, outside in _alike(kind):
+            given = rest.get(section)
+            if type(given) is dict and (part := given.get(outside)):
+                text = outside, orjson.dumps(part)
+                if (kept := self._texts.get(text)) is not None:
+                    del given[outside]
+                    known.setdefault(section, {})[name] = kept
+                else:
+                    unknown.append((section, name, text))
+        found = kind.parse(rest)
+        self._share(found)
+        for section, parts in known.items():
+            model = found.__dict__[section]
+            model.__dict__.update(parts)
+            self._give(model, model.__pydantic_fields_set__ | parts.keys())
+        for section, name, text in unknown:
+            self._remember(text, found.__dict__[section].__dict__[name], len(text[1]))
+        return found
 
     def manifest(self, new: Mapping[str, Any]) -> dict[str, Any]:
         """A copy of `new`. Raises TypeError for what is no JSON."""
@@ -79,9 +99,12 @@ class Shared:
             known = len(self._words)
             kept = self._of(part)
             if len(self._words) == known:
-                self._texts[text] = kept
-                self._bytes += len(text)
+                self._remember(text, kept, len(text))
         return kept
+
+    def _remember(self, text: Hashable, kept: Any, size: int) -> None:
+        self._texts[text] = kept
+        self._bytes += size
 
     def _of(self, value: Any) -> Any:
         kind, known = type(value), len(self._words)
@@ -113,6 +136,9 @@ class Shared:
                 values[name] = keep(item, item)
             elif kind not in _PLAIN and (name in given or kind is dict):
                 values[name] = self._of(item)
+        self._give(model, given)
+
+    def _give(self, model: Model, given: set[str]) -> None:
         given = self._given.setdefault(frozenset(given), given)
         object.__setattr__(model, "__pydantic_fields_set__", given)
 
@@ -121,3 +147,9 @@ class Shared:
 def _is_model(kind: type) -> bool:
     """Asked of each part; pydantic's own `isinstance` takes many times as long."""
     return issubclass(kind, Model)
+
+
+@functools.cache
+def _alike(kind: type[Object[Any, Any]]) -> Sequence[tuple[str, str, str]]:
+    """Section and name of each part that is `ALIKE`, and its name outside."""
+    return tuple((section, name, to_camel(name)) for section, name in kind.ALIKE)

@@ -162,7 +162,7 @@ def _items(kube: Client, context: Context) -> Informer[ClusterRollout]:
     informer = Informer(
         kube,
         CLUSTERROLLOUTS,
-        decode=lambda manifest: context.parts.model(ClusterRollout.parse(manifest)),
+        decode=lambda manifest: context.parts.parse(ClusterRollout, manifest),
         on=lambda change: triggers.item_changed(context, change),
         on_error=_complain,
     )

@@ -6,7 +6,10 @@ import pytest
 
 from fleet.api import ClusterRollout
 from fleet.api.sharing import Shared
+from fleet.errors import UserError
 from tests.hub import gen
+
+parse = ClusterRollout.parse
 
 
 def manifest(name: str, **status: Any) -> dict[str, Any]:
@@ -19,7 +22,7 @@ def manifest(name: str, **status: Any) -> dict[str, Any]:
 def test_of_many_objects_only_what_differs_is_new() -> None:
     shared = Shared()
     names = ("north", "east", "west")
-    _, east, west = (shared.model(ClusterRollout.parse(manifest(name))) for name in names)
+    _, east, west = (shared.parse(ClusterRollout, manifest(name)) for name in names)
     assert (east.metadata, east.spec) != (west.metadata, west.spec)
     for one, other in (
         (east.spec.want, west.spec.want),
@@ -33,14 +36,43 @@ def test_of_many_objects_only_what_differs_is_new() -> None:
 def test_what_is_shared_is_what_was_given() -> None:
     shared = Shared()
     for name in ("east", "west", "east"):
-        item = ClusterRollout.parse(manifest(name))
-        assert shared.model(item) == ClusterRollout.parse(manifest(name))
+        item, alone = shared.parse(ClusterRollout, manifest(name)), manifest(name)
+        assert item == ClusterRollout.parse(alone)
+        assert item.manifest() == ClusterRollout.parse(alone).manifest()
+
+
+def test_what_is_alike_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared, read = Shared(), []
+    monkeypatch.setattr(ClusterRollout, "parse", lambda body: read.append(body) or parse(body))
+    for name in ("east", "west"):
+        found = shared.parse(ClusterRollout, manifest(name, good=1))
+        assert found == parse(manifest(name, good=1))
+        assert "last_good" in found.status.model_fields_set
+    assert ["lastGood" in body["status"] for body in read] == [True, False]
+
+
+@pytest.mark.parametrize("engine", ["none", ["none"], {"weight": "much"}])
+def test_what_makes_no_sense_is_refused_each_time(engine: Any) -> None:
+    shared = Shared()
+    broken = manifest("east")
+    broken["status"]["engine"] = engine
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"status\.engine"):
+            shared.parse(ClusterRollout, broken)
+    shared.parse(ClusterRollout, manifest("east"))
+
+
+def test_who_gave_what_is_parsed_keeps_it_as_it_was() -> None:
+    shared, given = Shared(), manifest("east", good=1)
+    for _ in range(2):
+        shared.parse(ClusterRollout, given)
+        assert given == manifest("east", good=1)
 
 
 def test_a_copy_that_is_changed_changes_nobody_else() -> None:
     shared = Shared()
     names = ("north", "east", "west")
-    _, east, west = (shared.model(ClusterRollout.parse(manifest(name))) for name in names)
+    _, east, west = (shared.parse(ClusterRollout, manifest(name)) for name in names)
     assert east.status is west.status
     moved = east.status.model_copy(update={"message": "moved"})
     assert (moved.message, west.status.message) == ("moved", "")

@@ -59,11 +59,15 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
         observed = observed.accepting
     begun, lapsed = _lapsed(run, _begun(run, observed, now), observed)
     before, news = membership.joined(run, begun, observed)
-    looked = rows.look(run.model_copy(update={"status": before}), observed, now)
-    answer = _request(run, observed, before, looked, now)
+    asked = _asked(run, observed)
+    is_read = not _is_over(before) or before.phase is RunPhase.ABORTED
+    is_read = is_read or bool(requests.first(asked, before))
+    looked = rows.look(run.model_copy(update={"status": before}), observed, now) if is_read else ()
+    case = Case(run=run, status=before, rows=looked, observed=observed, now=now)
+    answer = requests.handle(asked, case)
     status = answer.status if answer else before
     told = (*lapsed, *news, *(((answer.reason, answer.message),) if answer else ()))
-    if status.phase in phases.ENDS and status.finished_at is not None:
+    if _is_over(status):
         return _ended(run, status, () if observed.newest > run.spec.number else looked, told, now)
     closing = _closing(run, observed, answer)
     if closing is not None:
@@ -80,6 +84,11 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     asks = answer.asks if answer is not None else ()
     actions = (*starts, *asks, *way.actions, *_holds(view, now))
     return _report(run, view, states.of(view, now), actions, told, now)
+
+
+def _is_over(status: FleetRolloutStatus) -> bool:
+    """Then clusters are read where somebody asks, or where they may be on their way back."""
+    return status.phase in phases.ENDS and status.finished_at is not None
 
 
 def _back(
@@ -180,25 +189,16 @@ def _lapsed(
 
 def _digest(run: FleetRollout) -> str:
     """What an approval is bound to: this run, its revision and its plan."""
-    spec = run.spec
-    plan = spec.plan.model_dump(mode="json")
-    return hashing.digest([run.name, spec.revision, plan], length=8)
+    plan = run.spec.plan.model_dump(mode="json")
+    return hashing.digest([run.name, run.spec.revision, plan], length=8)
 
 
-def _request(
-    run: FleetRollout,
-    observed: RunObserved,
-    status: FleetRolloutStatus,
-    rows: Sequence[Row],
-    now: datetime,
-) -> Reply | None:
-    """Only the newest run listens, and refuses what was there before it."""
+def _asked(run: FleetRollout, observed: RunObserved) -> tuple[str, ...]:
+    """Requests for this run: the newest one listens, but not to what was answered before it."""
     if observed.newest > run.spec.number:
-        return None
+        return ()
     seen = run.spec.request_seen if _was_answered(run, observed) else None
-    texts = [text for text in observed.requests if requests.identity(text) != seen]
-    case = Case(run=run, status=status, rows=rows, observed=observed, now=now)
-    return requests.handle(texts, case)
+    return tuple(text for text in observed.requests if requests.identity(text) != seen)
 
 
 def _was_answered(run: FleetRollout, observed: RunObserved) -> bool:

@@ -7,7 +7,7 @@ acted on once; what cannot be done is answered with the reason, never dropped.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from fleet.api.fleetrollout import RunPhase, Undo
+from fleet.api.fleetrollout import FleetRolloutStatus, RunPhase, Undo
 from fleet.errors import UserError
 from fleet.hub.core import phases
 from fleet.hub.core.run import former, openings
@@ -31,7 +31,7 @@ def handle(texts: Sequence[str], case: Case) -> Reply | None:
     """The answer to the first of the requests `texts` that was not answered yet, or None; the next
     one is answered at the next look, which the status that follows brings about."""
     status = case.status
-    text = next((text for text in texts if identity(text) not in status.handled), "")
+    text = first(texts, status)
     if not text:
         return None
     verb, _, rest = text.partition("/")
@@ -49,6 +49,11 @@ def handle(texts: Sequence[str], case: Case) -> Reply | None:
     author = case.observed.authors.get(text, "")
     found = replace(case, status=marked, identity=identity(text), argument=argument, by=author)
     return VERBS[verb](found)
+
+
+def first(texts: Sequence[str], status: FleetRolloutStatus) -> str:
+    """The first of the requests `texts` that was not answered yet; empty where all were."""
+    return next((text for text in texts if identity(text) not in status.handled), "")
 
 
 def _remembered(texts: Sequence[str], handled: Sequence[str], text: str) -> tuple[str, ...]:

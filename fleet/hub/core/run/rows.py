@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fleet.api import ClusterRollout, FleetRollout, conditions
-from fleet.api.clusterrollout import LastGood, Want
+from fleet.api.clusterrollout import EngineReport, LastGood, Want
 from fleet.api.fleetrollout import ClusterPhase, PlannedWave, WavePhase, WaveStatus
 from fleet.api.names import ClusterName
 from fleet.hub.core import phases, weights
@@ -107,14 +107,15 @@ def _started(
     """A cluster that this run let go."""
     run, status, engine = moment.run, item.status, item.status.engine
     phase = status.phase if standing.is_current(item) else ClusterPhase.APPLYING
+    phase = ClusterPhase.APPLYING if phase is ClusterPhase.PENDING else phase
     row = Row(
         name=member.name,
         wave=wave.name,
-        phase=ClusterPhase.APPLYING if phase is ClusterPhase.PENDING else phase,
+        phase=phase,
         reason=status.reason,
         message=status.message,
         step=engine.step,
-        weight=engine.weight if engine.revision == run.spec.revision else 0,
+        weight=_weight(run, engine, phase),
         replicas=_replicas(run, item),
         mine=True,
         ready=member.fresh,
@@ -125,15 +126,21 @@ def _started(
         home=home(run, item),
         weight_waits=_weight_waits(run, item, member),
     )
-    if row.is_updated:
-        return replace(row, weight=100)
-    if row.is_failed:
-        return replace(row, weight=0)
+    if row.is_updated or row.is_failed:
+        return row
     if not member.reachable:
         return absence.in_flight(moment, row, member, item)
     if row.phase is ClusterPhase.UNREACHABLE:
         row = replace(row, phase=ClusterPhase.PROGRESSING)
     return _timed(moment, _awaiting(row, item), wave, item)
+
+
+def _weight(run: FleetRollout, engine: EngineReport, phase: ClusterPhase) -> int:
+    """Percent of its traffic that is on the run's revision: at the end all or nothing."""
+    if phase is ClusterPhase.SUCCEEDED:
+        return 100
+    is_told = engine.revision == run.spec.revision and phase not in phases.FAILURES
+    return engine.weight if is_told else 0
 
 
 def _awaiting(row: Row, item: ClusterRollout) -> Row:

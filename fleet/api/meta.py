@@ -279,9 +279,10 @@ class LabelSelector(Model):
         """Whether `labels` satisfy every requirement; an empty selector matches nothing."""
         if self.is_empty:
             return False
-        return all(labels.get(k) == v for k, v in self.match_labels.items()) and all(
-            _holds(item, labels) for item in self.match_expressions
-        )
+        for key, value in self.match_labels.items():  # asked of each member at each look
+            if labels.get(key) != value:
+                return False
+        return all([_holds(item, labels) for item in self.match_expressions])
 
 
 def _holds(item: LabelSelectorRequirement, labels: Mapping[str, str]) -> bool:

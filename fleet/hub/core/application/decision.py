@@ -167,13 +167,15 @@ def _queued(observed: ApplicationObserved, proposal: Proposal) -> str:
 
 def _outdated(observed: ApplicationObserved, resolved: ResolvedPolicy) -> tuple[DeleteRun, ...]:
     """Finished runs beyond the limit, oldest first; never one that a cluster stands on."""
+    done = [run for run in observed.runs[:-1] if run.status.phase in phases.ENDS]
+    limit = resolved.revision_history_limit - 1
+    surplus = done[: max(len(done) - limit, 0)]
+    if not surplus:
+        return ()
     needed = {item.status.last_good.run for item in observed.clusters}
     needed |= {item.status.previous_good.run for item in observed.clusters}
     needed |= {item.spec.want.run for item in observed.clusters if item.spec.want}
     needed |= {run.status.undo_to for run in observed.runs[-1:]}
-    done = [run for run in observed.runs[:-1] if run.status.phase in phases.ENDS]
-    limit = resolved.revision_history_limit - 1
-    surplus = done[: max(len(done) - limit, 0)]
     return tuple(DeleteRun(name=run.name) for run in surplus if run.name not in needed)
 
 

@@ -18,7 +18,7 @@ from fleet.hub.core import phases, policy
 from fleet.hub.core.actions import PruneCluster, SetDeletion
 from fleet.hub.core.application.occasion import Proposal
 from fleet.hub.core.observed import ApplicationObserved
-from fleet.kit import amounts, hashing, phrases
+from fleet.kit import amounts, hashing, memory, phrases
 
 PRUNED = "Pruned"
 """Condition, only while it is False: clusters that have left wait for a person."""
@@ -44,23 +44,27 @@ def settled(application: Application, observed: ApplicationObserved) -> tuple[Se
         wanted = policy.resolve(own, observed.fleet).deletion
     except ValueError:
         return ()  # `validation` says it
+    is_other = memory.once(lambda deletion: deletion != wanted)  # most have the very same
     return tuple(
         SetDeletion(name=item.name, deletion=wanted)
         for item in observed.clusters
-        if item.spec.deletion != wanted
+        if is_other(item.spec.deletion)
     )
 
 
 def prune(observed: ApplicationObserved, proposal: Proposal) -> Leaving:
     """Those that belong to the fleet no more; all of them, or, if they are many, nobody yet."""
+    chosen = frozenset(proposal.chosen)
+    others = [item for item in observed.clusters if ClusterName(item.spec.cluster) not in chosen]
+    if not others:
+        return Leaving()  # as nearly always, and a thousand members need not be asked
     here = {
         name
         for name, member in observed.members.items()
         if member.cluster.metadata.deletion_timestamp is None
     }
     known = [item for item in observed.clusters if item.spec.cluster in here]
-    chosen = frozenset(proposal.chosen)
-    others = [item for item in known if ClusterName(item.spec.cluster) not in chosen]
+    others = [item for item in others if item.spec.cluster in here]
     left = sorted(
         (item for item in others if _has_left(item, observed, proposal)),
         key=lambda item: item.spec.cluster,

@@ -148,14 +148,13 @@ def _left_out(newest: FleetRollout, observed: ApplicationObserved) -> frozenset[
 
 def is_for(item: ClusterRollout, revision_: str, observed: ApplicationObserved) -> bool:
     """Whether that revision was wished for this cluster, and not for another of its name."""
-    want, member = item.spec.want, observed.members.get(ClusterName(item.spec.cluster))
-    return (
-        want is not None
-        and want.revision == revision_
-        and member is not None
-        and member.is_meant(want)
-        and not standing.is_replaced(item, member)
-    )
+    want = item.spec.want
+    if want is None or want.revision != revision_:
+        return False
+    member = observed.members.get(ClusterName(item.spec.cluster))
+    if member is None or not member.is_meant(want):
+        return False
+    return not standing.is_replaced(item, member)
 
 
 def _placed(

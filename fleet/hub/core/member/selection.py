@@ -29,8 +29,9 @@ def select(fleet: Fleet, members: Mapping[ClusterName, Member]) -> Selection:
         for name in wanted.names
         if name not in members
     }
-    for name, member in sorted(members.items()):
-        selector = wanted.cluster_selector
+    selector = wanted.cluster_selector
+    for name in sorted(members):
+        member = members[name]
         if member.cluster.metadata.deletion_timestamp is not None:
             left_out[name] = f"{name} is being deleted"
         elif name in named or (selector is not None and selector.matches(member.labels)):

@@ -11,7 +11,7 @@ from fleet.api.names import CRDS, ROLLOUTS
 from fleet.errors import FleetError, Forbidden, Unreachable
 from fleet.hub.core.cluster import schema
 from fleet.hub.runtime import membership, schemas
-from fleet.hub.runtime.links import Link
+from fleet.hub.runtime.links import Definitions, Link
 from fleet.kit import documents
 from tests import trees
 from tests.hub import gen
@@ -178,3 +178,15 @@ async def test_a_refused_index_keeps_nobody_out(desk: Desk, error: FleetError) -
     desk.member("eu-1").texts[INDEX] = error
     assert (await met(desk, "eu-1")).fields == OURS
     assert desk.link("eu-1").uid == "uid-of-eu-1"
+
+
+def test_of_members_that_are_met_together_one_is_asked_for_the_text() -> None:
+    definitions = Definitions()
+    with definitions.asking("a") as first, definitions.asking("a") as second:
+        assert (first, second) == (True, False)
+        with definitions.asking("b") as other:
+            assert other
+        with definitions.asking("a") as third:
+            assert not third, "the first is still at it"
+    with definitions.asking("a") as again:
+        assert again, "it may have failed"

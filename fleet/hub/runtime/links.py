@@ -156,6 +156,12 @@ class Link:
             and self.handle.informers[ROLLOUTS].last_byte > self.tried_at
         )
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its turn to be connected has not come, and everybody knows that: it loses no time
+        (`Links.keep_waiting`), so time changes nothing."""
+        return not self.is_begun and self.told.connecting
+
     def is_settled(self, now: float) -> bool:
         """Whether enough is known to speak of it: believed, in trouble, or without an engine."""
         if self.trouble is not None or self.told.fresh:

@@ -357,7 +357,7 @@ def restless(hub: Context) -> tuple[Link, ...]:
     """The links about which time alone may have changed something; in a fleet that is well, none:
     looking at a thousand of them twice a second would keep the hub busy for ever."""
     now = hub.clock.monotonic()
-    return tuple(link for link in hub.links if not link.is_calm(now))
+    return tuple(link for link in hub.links if not (link.is_calm(now) or link.is_waiting))
 
 
 def doubts(hub: Context, before: frozenset[str]) -> frozenset[str]:

@@ -88,6 +88,22 @@ async def test_who_is_not_well_is_looked_at_and_nobody_else(desk: Desk) -> None:
     assert not cut.told.fresh
 
 
+async def test_time_makes_nobody_look_at_a_member_whose_turn_has_not_come(desk: Desk) -> None:
+    """A hub that begins has a thousand, and twice a second it would look at them all."""
+    key = desk.register("eu-99")
+    link = desk.link("eu-99")
+    assert triggers.restless(desk.hub) == (link,), "what it waits for has to be told first"
+    triggers.poke(desk.hub, link)
+    assert link.told.connecting
+    for _ in range(60):
+        desk.clock.advance(0.5)
+        desk.hub.links.keep_waiting()
+        assert link not in triggers.restless(desk.hub)
+        assert link.connectivity(desk.clock.monotonic()) == link.told
+    desk.hub.links.begin(key)
+    assert link in triggers.restless(desk.hub)
+
+
 async def test_a_lease_that_is_renewed_makes_nobody_look(desk: Desk) -> None:
     """But every half a minute, and when it is taken away."""
     link, looks = desk.link("eu-3"), 0

@@ -250,7 +250,7 @@ def _listed(case: Case) -> Listed:
     if not case.stays:
         items = inventory.confirmed(items, case.observed.rendered, case.live)
     if case.observed.looked_up is None or not _surplus(case):
-        return Listed(items=items)
+        return Listed(items=items)  # what is too much is looked up first
     extra = inventory.surplus(items, case.observed.rendered)
     owner = inventory.Owner.of(case.item, case.observed.hub)
     left, deletions = inventory.leaving(extra, case.live, owner)
@@ -279,8 +279,9 @@ def _assessed(case: Case) -> Assessment:
 def _surplus(case: Case) -> bool:
     """The inventory names what is rendered no more, and nothing needs it any longer."""
     settled = case.is_applied and case.item.status.phase is ClusterPhase.SUCCEEDED
-    extra = inventory.surplus(case.item.status.inventory, case.observed.rendered)
-    return settled and not case.stays and bool(extra)
+    if not settled or case.stays:
+        return False
+    return bool(inventory.surplus(case.item.status.inventory, case.observed.rendered))
 
 
 def _inputs(case: Case) -> tuple[conditions.Condition, ...]:

@@ -89,8 +89,10 @@ def confirmed(items: Items, rendered: Sequence[Rendered], live: Live) -> Items:
 def _confirmed(
     item: InventoryItem, found: Manifest | None, wanted: Mapping[Place, str]
 ) -> InventoryItem:
+    if found is None:
+        return item
     seen = lives.digest(found)
-    if found is None or seen != wanted.get(place(item)):
+    if seen != wanted.get(place(item)):
         return item
     update = {"uid": lives.uid(found), "digest": seen}
     # As a rule it has been seen so before.

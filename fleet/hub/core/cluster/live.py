@@ -5,7 +5,7 @@ reads (`sound`) before anybody relies on it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.api import ClusterRollout
@@ -37,6 +37,15 @@ class Live:
     rollouts: Mapping[tuple[str, str], Manifest]
     others: Mapping[Place, Manifest] | None
     """None while not looked up."""
+    rollout: Manifest | None = field(init=False)
+    """The Rollout that the wish is about: asked for a dozen times in a look, as its sequence is."""
+    sequence: int = field(init=False)
+    """The dispatch sequence that the member has seen; 0 for none."""
+
+    def __post_init__(self) -> None:
+        found = self.find((ROLLOUTS.plural, *self.main))
+        object.__setattr__(self, "rollout", found)
+        object.__setattr__(self, "sequence", sequence(found))
 
     @classmethod
     def of(cls, item: ClusterRollout, observed: DispatchObserved) -> "Live":
@@ -57,16 +66,6 @@ class Live:
     def whole(self, where: Place) -> Manifest | None:
         """The object at that place as it was looked up; the watch keeps no pods of a Rollout."""
         return (self.others or {}).get(where) or self.find(where)
-
-    @property
-    def rollout(self) -> Manifest | None:
-        """The Rollout that the wish is about."""
-        return self.find((ROLLOUTS.plural, *self.main))
-
-    @property
-    def sequence(self) -> int:
-        """The dispatch sequence that the member has seen; 0 for none."""
-        return sequence(self.rollout)
 
     @property
     def digest(self) -> str:

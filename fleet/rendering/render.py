@@ -7,7 +7,7 @@ the Rollout checked against the model with unknown fields refused. Never talks t
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.api import MemberCluster, Rollout
@@ -53,14 +53,21 @@ class Rendered:
 
     resource: Resource
     manifest: Mapping[str, Any]
+    place: tuple[str, str, str] = field(init=False, repr=False, compare=False)
+    """Plural, namespace, name: by these it is looked for, four times in each look at a cluster."""
+
+    def __post_init__(self) -> None:
+        metadata = self.manifest["metadata"]
+        place = self.resource.plural, str(metadata["namespace"]), str(metadata["name"])
+        object.__setattr__(self, "place", place)
 
     @property
     def name(self) -> str:
-        return str(self.manifest["metadata"]["name"])
+        return self.place[2]
 
     @property
     def namespace(self) -> str:
-        return str(self.manifest["metadata"]["namespace"])
+        return self.place[1]
 
     @property
     def digest(self) -> str:

@@ -102,7 +102,7 @@ class Live:
 
 def place(wanted: Rendered) -> Place:
     """Where a rendered object goes."""
-    return (wanted.resource.plural, wanted.namespace, wanted.name)
+    return wanted.place
 
 
 def _main(item: ClusterRollout, observed: DispatchObserved) -> tuple[str, str]:

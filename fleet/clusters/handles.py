@@ -4,6 +4,7 @@ Made by `supervisor` and forgotten when the cluster is left; whoever keeps a han
 a client that nobody watches.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,9 @@ class Handle:
     name: ClusterName
     client: Client
     informers: dict[Resource, Informer[Any]] = field(default_factory=dict)
+    met: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once whoever engaged it has had its first answers: its watches go on with the connection
+    over which they came."""
 
     def age(self, resource: Resource) -> float:
         """Seconds since the last byte of that resource's list or watch; infinite before."""

@@ -5,6 +5,7 @@ cluster that fails is started again alone, and nothing of one is awaited by anot
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,10 @@ from fleet.clusters.client import Client
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.handles import Handle
 from fleet.clusters.watch import Informer
+
+MEETING_SECONDS = 2.0
+"""The longest that the watches of a cluster wait for whoever meets it: whether one that does not
+answer has come back is for them to notice."""
 
 Connect = Callable[[ClusterName, ClientConfig], Client]
 Equip = Callable[[ClusterName, Client], Sequence[Informer[Any]]]
@@ -43,8 +48,11 @@ class Supervisor:
         for name in tuple(self._tasks):
             await self.disengage(name)
 
-    async def engage(self, name: ClusterName, config: ClientConfig) -> Handle:
-        """Watch the cluster over `config`.
+    async def engage(
+        self, name: ClusterName, config: ClientConfig, *, is_met: bool = True
+    ) -> Handle:
+        """Watch the cluster over `config`; one that is new and not `is_met` from when its handle
+        says so, or soon.
 
         The same `config` changes nothing. Other credentials for the same server keep what is known
         and reconnect with them. Another server is another cluster: known objects are forgotten.
@@ -62,6 +70,8 @@ class Supervisor:
         client = self._connect(name, config)
         informers = {informer.resource: informer for informer in self._equip(name, client)}
         handle = Handle(name=name, client=client, informers=informers)
+        if is_met:
+            handle.met.set()
         self.handles[name] = handle
         self._start(handle)
         return handle
@@ -85,6 +95,9 @@ class Supervisor:
 
 async def _serve(handle: Handle) -> None:
     """Run the informers until cancelled; when one raises, all end and the supervisor restarts."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(MEETING_SECONDS):
+            await handle.met.wait()
     async with asyncio.TaskGroup() as group:
         for informer in handle.informers.values():
             group.create_task(informer.run(), name=f"{handle.name} {informer.resource.plural}")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fleet.api.names import ROLLOUTS, ClusterName
+from fleet.clusters import supervisor
 from fleet.clusters.client import Client
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.store import Change
@@ -67,6 +68,27 @@ async def test_an_engaged_cluster_is_watched(fleet: Fleet) -> None:
     await until(lambda: fleet.eu.watches)
     assert (before, handle.age(ROLLOUTS) < 5) == (float("inf"), True)
     assert (fleet.supervisor.handles, fleet.told) == ({EU: handle}, [(EU, "ADDED", "a")])
+
+
+async def test_a_cluster_is_watched_over_the_connection_by_which_it_was_met(fleet: Fleet) -> None:
+    handle = await fleet.supervisor.engage(EU, fleet.eu.config(), is_met=False)
+    await handle.client.list(ROLLOUTS)
+    assert len(fleet.eu.requests) == 1, "nobody asks beside that"
+    handle.met.set()
+    await until(lambda: fleet.eu.watches)
+    ways = {
+        request.transport and request.transport.get_extra_info("peername")
+        for request in fleet.eu.requests
+    }
+    assert len(ways) == 1
+
+
+async def test_a_cluster_that_does_not_answer_is_watched_all_the_same(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "MEETING_SECONDS", 0.05)
+    await fleet.supervisor.engage(EU, fleet.eu.config(), is_met=False)
+    await until(lambda: fleet.eu.watches)
 
 
 async def test_the_same_connection_again_changes_nothing(fleet: Fleet) -> None:

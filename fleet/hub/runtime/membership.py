@@ -140,7 +140,11 @@ async def _connect(hub: Context, cluster: MemberCluster, link: Link) -> None:
         await _engage(hub, link, config)
         link.source = source
     if not link.uid:
-        await _identify(hub, link)
+        try:
+            await _identify(hub, link)
+        finally:
+            if link.handle is not None:
+                link.handle.met.set()
         _wake_twins(hub, link)
     _refuse_twin(hub, cluster, link)
 
@@ -173,7 +177,7 @@ async def _read(hub: Context, where: Key, key: str) -> ClientConfig:
 
 async def _engage(hub: Context, link: Link, config: ClientConfig) -> None:
     before = link.handle
-    handle = await hub.supervisor.engage(name(link.key), config)
+    handle = await hub.supervisor.engage(name(link.key), config, is_met=False)
     if before is not handle:
         link.forget()
         hub.links.identify(link, "")

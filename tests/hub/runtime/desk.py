@@ -189,7 +189,9 @@ class FakeSupervisor:
         self.engaged: dict[ClusterName, Handle] = {}
         self._desk = desk
 
-    async def engage(self, name: ClusterName, target: ClientConfig) -> Handle:
+    async def engage(
+        self, name: ClusterName, target: ClientConfig, *, is_met: bool = True
+    ) -> Handle:
         known = self.engaged.get(name)
         if known is not None and known.client.config.is_same_server(target):
             known.client.config = target

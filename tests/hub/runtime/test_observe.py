@@ -333,6 +333,25 @@ async def test_what_cannot_be_rendered_for_a_cluster_is_a_value(
     assert (found.rendered, found.render_error) == ((), error)
 
 
+@pytest.mark.parametrize("change", ["uid", "fields", "handle", "cluster", "nothing"])
+async def test_a_member_is_pictured_anew_where_anything_of_it_changes(
+    desk: Desk, change: str
+) -> None:
+    cluster = desk.hub.stores.memberclusters[TENANT, "east"]
+    before, link = observe.member(desk.hub, cluster), desk.link("east")
+    if change == "cluster":
+        spec = cluster.spec.model_copy(update={"vars": {"domain": "eu"}})
+        cluster = cluster.model_copy(update={"spec": spec})
+    elif change != "nothing":
+        news = {"uid": "another", "fields": frozenset({"spec"}), "handle": None}
+        setattr(link, change, news[change])
+    found = observe.member(desk.hub, cluster)
+    link.member = None
+    assert found == observe.member(desk.hub, cluster)
+    assert (found is before) is (change == "nothing")
+    assert (found == before) is (change == "nothing")
+
+
 async def test_a_member_that_left_is_none(desk: Desk) -> None:
     put_run(desk)
     desk.put(CLUSTERROLLOUTS, gen.item("north"))

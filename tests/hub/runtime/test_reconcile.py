@@ -334,6 +334,16 @@ async def test_a_dead_member_delays_nobody_else() -> None:
     await aio.cancel(task)
 
 
+async def test_what_comes_again_comes_in_its_members_queue() -> None:
+    dispatches, other = Dispatches(), (TENANT, "app.west")
+    assert dispatches.retry(EAST) > 0
+    dispatches.add_after(other, 60.0)
+    waiting = [list(dispatches.queue(key)._timers) for key in (EAST, other)]
+    assert waiting == [[EAST], [other]]
+    for key in (EAST, other):
+        dispatches.queue(key)._timers[key].handle.cancel()
+
+
 @pytest.mark.parametrize(
     ("resource", "key", "handle"),
     [

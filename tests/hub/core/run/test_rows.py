@@ -4,8 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from fleet.api import ClusterRollout
 from fleet.api.conditions import condition
 from fleet.api.fleetrollout import ClusterPhase, RunPhase, WaveStatus
+from fleet.api.names import ClusterName
 from fleet.hub.core.actions import StartCluster
 from fleet.hub.core.run import plan
 from tests.conftest import NOON
@@ -271,3 +275,32 @@ def test_who_joined_and_who_left_are_named_together() -> None:
     assert (status.phase, status.reason) == (RunPhase.ABORTED, "MembersChanged")
     told = "c joined and b left the fleet: all begins anew (membershipChanges: Abort)"
     assert status.message == told
+
+
+@pytest.mark.parametrize(
+    ("phase", "requests", "is_read"),
+    [
+        pytest.param(RunPhase.SUCCEEDED, (), False, id="nobody asks"),
+        pytest.param(RunPhase.SUPERSEDED, (), False, id="nobody ever will"),
+        pytest.param(RunPhase.SUCCEEDED, ("retry/1",), True, id="somebody asks"),
+        pytest.param(RunPhase.ABORTED, (), True, id="some may be on their way back"),
+        pytest.param(RunPhase.PROGRESSING, (), True, id="it is not over"),
+    ],
+)
+def test_whose_clusters_are_read(phase: RunPhase, requests: tuple[str, ...], is_read: bool) -> None:
+    """A restart looks at each run that is over, and has a thousand clusters to read for each."""
+
+    class Counted(dict[ClusterName, ClusterRollout]):
+        asked = 0
+
+        def get(self, *given: Any) -> Any:
+            Counted.asked += 1
+            return super().get(*given)
+
+    end = NOON if phase is not RunPhase.PROGRESSING else None
+    run = begun(gen.run(gen.wave("all", "a")), phase=phase, finished_at=end)
+    seen = observed("a", items=[gen.item("a", DONE)], requests=requests)
+    answer = plan.next(run, replace(seen, clusters=Counted(seen.clusters)), NOON)
+    assert bool(Counted.asked) is is_read
+    assert answer == plan.next(run, seen, NOON)
+    assert is_read or answer.status == run.status

@@ -39,6 +39,8 @@ class Shared:
         self._parts: dict[Any, Any] = {}
         self._texts: dict[Hashable, Any] = {}
         self._bytes = 0
+        self._ready: set[int] = set()
+        """Ids of those parts of models that `_texts` holds."""
         self._given: dict[frozenset[str], set[str]] = {}
 
     def parse(self, kind: type[Read], new: Mapping[str, Any]) -> Read:
@@ -47,24 +49,26 @@ class Shared:
         self._forget()
         rest = {name: dict(part) if type(part) is dict else part for name, part in new.items()}
         known: dict[str, dict[str, Any]] = {}
-        unknown: list[tuple[str, str, tuple[str, bytes]]] = []
+        unknown: list[tuple[type, str, str, bytes]] = []
         for section, name, outside in _alike(kind):
             given = rest.get(section)
             if type(given) is dict and (part := given.get(outside)):
-                text = outside, orjson.dumps(part)
+                text = kind, section, name, orjson.dumps(part)
                 if (kept := self._texts.get(text)) is not None:
                     del given[outside]
                     known.setdefault(section, {})[name] = kept
                 else:
-                    unknown.append((section, name, text))
+                    unknown.append(text)
         found = kind.parse(rest)
+        for section, parts in known.items():  # before it is compared: they are what it says, too
+            found.__dict__[section].__dict__.update(parts)
+            found.__dict__[section].__pydantic_fields_set__.update(parts)
         self._share(found)
-        for section, parts in known.items():
-            model = found.__dict__[section]
-            model.__dict__.update(parts)
-            self._give(model, model.__pydantic_fields_set__ | parts.keys())
-        for section, name, text in unknown:
-            self._remember(text, found.__dict__[section].__dict__[name], len(text[1]))
+        for text in unknown:
+            _, section, name, written = text
+            kept = found.__dict__[section].__dict__[name]
+            self._remember(text, kept, len(written))
+            self._ready.add(id(kept))
         return found
 
     def manifest(self, new: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,6 +85,7 @@ class Shared:
             self._parts.clear()
         if self._bytes > self._kept_bytes:
             self._texts.clear()
+            self._ready.clear()
             self._bytes = 0
 
     def _members(self, part: Any) -> Any:
@@ -135,10 +140,7 @@ class Shared:
             if kind is str:
                 values[name] = keep(item, item)
             elif kind not in _PLAIN and (name in given or kind is dict):
-                values[name] = self._of(item)
-        self._give(model, given)
-
-    def _give(self, model: Model, given: set[str]) -> None:
+                values[name] = item if id(item) in self._ready else self._of(item)
         given = self._given.setdefault(frozenset(given), given)
         object.__setattr__(model, "__pydantic_fields_set__", given)
 

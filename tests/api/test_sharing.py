@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from fleet.api import ClusterRollout
+from fleet.api.clusterrollout import ClusterRolloutSpec
+from fleet.api.meta import Model, Object
 from fleet.api.sharing import Shared
 from fleet.errors import UserError
 from tests.hub import gen
@@ -49,6 +51,17 @@ def test_what_is_alike_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert found == parse(manifest(name, good=1))
         assert "last_good" in found.status.model_fields_set
     assert ["lastGood" in body["status"] for body in read] == [True, False]
+
+
+def test_who_differs_only_in_what_is_alike_differs() -> None:
+    shared, phases = Shared(), ("Progressing", "Paused", "Completed")
+    bodies = [manifest(f"eu-{phase.lower()}") for phase in phases]
+    for body, phase in zip(bodies, phases, strict=True):
+        body["status"]["engine"] = {"phase": phase}
+    for _ in range(4):
+        found = [shared.parse(ClusterRollout, body) for body in bodies]
+        assert found == [parse(body) for body in bodies]
+        assert [item.manifest() for item in found] == [parse(body).manifest() for body in bodies]
 
 
 @pytest.mark.parametrize("engine", ["none", ["none"], {"weight": "much"}])
@@ -138,3 +151,28 @@ def test_what_is_remembered_is_bounded() -> None:
         assert len(shared._words) + len(shared._parts) <= 60
         assert sum(map(len, shared._texts)) <= 600
     assert shared.manifest({"part": {"of": "all"}}) == first
+
+
+class Plain(Model):
+    """Another idea of what an engine says."""
+
+    phase: str = ""
+
+
+class PlainStatus(Model):
+    engine: Plain = Plain()
+
+
+class Other(Object[ClusterRolloutSpec, PlainStatus]):
+    """A kind that names a part as another one does."""
+
+    ALIKE = (("status", "engine"),)
+    status: PlainStatus = PlainStatus()
+
+
+def test_the_same_words_in_another_kind_are_something_else() -> None:
+    shared, body = Shared(), manifest("east")
+    body["status"]["engine"] = {"phase": "Completed"}
+    for _ in range(2):
+        for kind in (ClusterRollout, Other):
+            assert shared.parse(kind, body) == kind.parse(body)

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleet.api import ClusterRollout
 from fleet.api.clusterrollout import ClusterRolloutSpec
@@ -176,3 +178,30 @@ def test_the_same_words_in_another_kind_are_something_else() -> None:
     for _ in range(2):
         for kind in (ClusterRollout, Other):
             assert shared.parse(kind, body) == kind.parse(body)
+
+
+STATUSES = st.fixed_dictionaries(
+    {},
+    optional={
+        "phase": st.sampled_from(("Pending", "Succeeded")),
+        "engine": st.fixed_dictionaries(
+            {"weight": st.sampled_from((0, 1, 400))}, optional={"phase": st.sampled_from("ab")}
+        ),
+        "dispatch": st.fixed_dictionaries({"run": st.sampled_from("ab")}),
+        "lastGood": st.sampled_from(({}, {"run": "a"}, {"run": "a", "revision": "b"})),
+        "previousGood": st.sampled_from(({}, {"run": "a"}, {"run": "a", "revision": "b"})),
+    },
+)
+
+
+@given(st.lists(STATUSES, min_size=2, max_size=12), st.integers(0, 12))
+def test_whatever_comes_is_what_it_is_alone_and_stays_so(
+    statuses: list[dict[str, Any]], kept: int
+) -> None:
+    """Few words, so that nearly everything is like something else."""
+    shared = Shared(kept=kept * 5, kept_bytes=kept * 20)
+    bodies = [{**manifest("east"), "status": status} for status in statuses * 2]
+    found = [shared.parse(ClusterRollout, body) for body in bodies]
+    for item, body in zip(found, bodies, strict=True):
+        assert item == parse(body)
+        assert item.manifest() == parse(body).manifest()

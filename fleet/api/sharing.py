@@ -67,7 +67,7 @@ class Shared:
         for text in unknown:
             _, section, name, written = text
             kept = found.__dict__[section].__dict__[name]
-            self._remember(text, kept, len(written))
+            self._remember((kind, section, name, _small(written)), kept, len(written))
             self._ready.add(id(kept))
         return found
 
@@ -104,7 +104,7 @@ class Shared:
             known = len(self._words)
             kept = self._of(part)
             if len(self._words) == known:
-                self._remember(text, kept, len(text))
+                self._remember(_small(text), kept, len(text))
         return kept
 
     def _remember(self, text: Hashable, kept: Any, size: int) -> None:
@@ -155,3 +155,9 @@ def _is_model(kind: type) -> bool:
 def _alike(kind: type[Object[Any, Any]]) -> Sequence[tuple[str, str, str]]:
     """Section and name of each part that is `ALIKE`, and its name outside."""
     return tuple((section, name, to_camel(name)) for section, name in kind.ALIKE)
+
+
+def _small(text: bytes) -> bytes:
+    """A copy that is as large as it is. That which orjson makes lies where large pieces of memory
+    are taken from, and would keep what is free around it from the system."""
+    return bytes(memoryview(text))

@@ -116,10 +116,8 @@ class Form:
             "labels": {**(metadata.get("labels") or {}), **labels},
             "annotations": metadata.get("annotations") or {},
         }
-        gap = "?"
-        while gap in _text(drawn, clean):
-            gap += "?"
-        clean["labels"][CLUSTER_LABEL] = gap
+        # No text holds its own digest, so nothing in it is taken for the gap.
+        gap = clean["labels"][CLUSTER_LABEL] = hashing.short(_text(drawn, clean), 64)
         before, _, after = _text(drawn, clean).partition(hashing.canonical(gap))
         return cls(
             resource=drawn.resource,

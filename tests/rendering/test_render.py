@@ -1,5 +1,6 @@
 """What a template may print, and the sentence for everything that it may not."""
 
+import time
 from typing import Any
 
 import pytest
@@ -260,6 +261,18 @@ def test_the_digest_is_that_of_the_whole(metadata: dict[str, Any], cluster: str)
     digest = hashing.digest({**document, "metadata": whole})
     told = {**annotations, APPLIED_ANNOTATION: digest}
     assert made == {**document, "metadata": {**whole, "annotations": told}}
+
+
+def test_what_a_text_is_full_of_costs_no_more_than_its_length() -> None:
+    """A tenant writes it, and the hub has no time for anybody else meanwhile."""
+    text = "?" * 200_000
+    document = {"apiVersion": "v1", "kind": "Service", "spec": {"x": text}}
+    metadata = {"name": "a", "annotations": {"why": text}}
+    drawn = render.Drawn.of(SERVICES, {**document, "metadata": metadata})
+    began = time.process_time()
+    form = render.Form.of(drawn, "shop", {CLUSTER_LABEL: ""})
+    assert time.process_time() - began < 1.0, "seconds; it was minutes"
+    assert form.filled("eu-7").manifest["metadata"]["annotations"]["why"] == text
 
 
 PROMETHEUS = {"metrics": [{"name": "error-rate", "threshold": 5}]}

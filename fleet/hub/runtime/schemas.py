@@ -75,9 +75,9 @@ async def _digest(link: Link) -> str:
     try:
         index = orjson.loads(await link.client.request("GET", INDEX))
         url = str(index["paths"][PUBLISHED]["serverRelativeURL"])
-    except (errors.FleetError, orjson.JSONDecodeError, KeyError, TypeError):
+        return parse_qs(urlsplit(url).query).get("hash", [""])[0]
+    except (errors.FleetError, ValueError, KeyError, TypeError):
         return ""
-    return parse_qs(urlsplit(url).query).get("hash", [""])[0]
 
 
 async def _published(link: Link, digest: str) -> frozenset[str] | None:
@@ -88,5 +88,5 @@ async def _published(link: Link, digest: str) -> frozenset[str] | None:
         if hashlib.sha512(text).hexdigest().upper() != digest:
             return None
         return schema.paths(schema.published(orjson.loads(text)))
-    except (errors.FleetError, orjson.JSONDecodeError):
+    except (errors.FleetError, orjson.JSONDecodeError, RecursionError):
         return None

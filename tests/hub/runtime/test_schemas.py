@@ -33,7 +33,11 @@ def without(field: str) -> dict[str, Any]:
 
 def document(crd: dict[str, Any]) -> bytes:
     """What an API server publishes about it, in short."""
-    spec = schema.declared(crd, ROLLOUTS.version)
+    return published(schema.declared(crd, ROLLOUTS.version))
+
+
+def published(spec: Any) -> bytes:
+    """The same of a schema of `spec`."""
     kind = {"group": "kulta.io", "kind": "Rollout", "version": "v1beta1"}
     rollout = {"properties": {"spec": spec}, "x-kubernetes-group-version-kind": [kind]}
     schemas = {"io.k8s.Time": {"type": "string"}, "io.kulta.v1beta1.Rollout": rollout}
@@ -133,6 +137,10 @@ async def test_a_lack_is_never_believed_without_a_look_at_the_crd(desk: Desk) ->
             b'{"paths": {"apis/kulta.io/v1beta1": {"serverRelativeURL": "/openapi/v3/x"}}}',
             id="no digest",
         ),
+        pytest.param(
+            b'{"paths": {"apis/kulta.io/v1beta1": {"serverRelativeURL": "//[x?hash=1"}}}',
+            id="an address that is none",
+        ),
     ],
 )
 async def test_without_an_index_the_crd_is_read(desk: Desk, index: bytes | None) -> None:
@@ -158,6 +166,16 @@ async def test_without_an_index_the_crd_is_read(desk: Desk, index: bytes | None)
             b'{"components": {"schemas": {"a": {"x-kubernetes-group-version-kind": '
             b'[{"kind": "Rollout"}]}}}}',
             id="no fields",
+        ),
+        pytest.param(published({"properties": ["a"]}), id="fields that are a list"),
+        pytest.param(published({"properties": {"a": 3}}), id="a field that is a number"),
+        pytest.param(
+            orjson.dumps({"openapi": "3.0.0"})[:-1]
+            + b', "components": '
+            + b'{"a":' * 2_000
+            + b"1"
+            + b"}" * 2_001,
+            id="nested without an end",
         ),
     ],
 )

@@ -91,13 +91,13 @@ def _first(found: Iterator[str]) -> str:
     return next((path for path in found if path), "")
 
 
-def _paths(schema: Mapping[str, Any], path: str) -> Iterator[str]:
+def _paths(schema: Any, path: str) -> Iterator[str]:
     yield path
-    if schema.get("x-kubernetes-preserve-unknown-fields"):
+    if live.part(schema).get("x-kubernetes-preserve-unknown-fields"):
         yield f"{path}.{ANYTHING}"
-    for name, part in (schema.get("properties") or {}).items():
+    for name, part in live.part(schema, "properties").items():
         yield from _paths(part, f"{path}.{name}")
-    if isinstance(schema.get("items"), Mapping):
-        yield from _paths(schema["items"], f"{path}[]")
-    if isinstance(schema.get("additionalProperties"), Mapping):
-        yield from _paths(schema["additionalProperties"], f"{path}.*")
+    if items := live.part(schema, "items"):
+        yield from _paths(items, f"{path}[]")
+    if others := live.part(schema, "additionalProperties"):
+        yield from _paths(others, f"{path}.*")

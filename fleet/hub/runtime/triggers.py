@@ -318,7 +318,8 @@ def _is_verdict(item: ClusterRollout | None, change: Change[Mapping[str, Any]]) 
     before, after = ((found or {}).get("status") or {} for found in (change.old, change.new))
     wanted = item.spec.want.revision if item is not None and item.spec.want else None
     return (
-        after.get("phase") == Phase.FAILED
+        wanted is not None
+        and after.get("phase") == Phase.FAILED
         and after.get("fleetRevision") == wanted
         and (before.get("phase"), before.get("fleetRevision")) != (Phase.FAILED, wanted)
     )

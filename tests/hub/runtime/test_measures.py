@@ -6,8 +6,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fleet.api import FleetRollout
 from fleet.api.fleetrollout import Pass, RunPhase, WaveStatus
+from fleet.clusters.store import Change
 from fleet.hub.core.run import plan as plans
-from fleet.hub.runtime import measures
+from fleet.hub.runtime import measures, triggers
 from tests.conftest import NOON
 from tests.hub import gen
 from tests.hub.runtime.desk import Desk
@@ -76,3 +77,19 @@ async def test_the_time_to_halt_ends_when_the_halt_is_written() -> None:
     measures.written(desk.hub, run, plan)
     (seconds,) = samples(desk, "fleet_time_to_halt_seconds_sum").values()
     assert round(seconds, 3) == 0.3
+
+
+async def test_a_verdict_on_what_nobody_wished_begins_no_time_to_halt() -> None:
+    """A hub that begins sees the members before it knows what they shall have."""
+    desk = Desk()
+    desk.register("a")
+    labels = {
+        "fleet.kulta.io/namespace": "shop",
+        "fleet.kulta.io/cluster": "a",
+        "fleet.kulta.io/application": "checkout",
+    }
+    failed = {"metadata": {"labels": labels}, "status": {"phase": "Failed"}}
+    change = Change(type="ADDED", key=("checkout", "checkout"), old=None, new=failed)
+    triggers.rollout_changed(desk.hub, desk.link("a"), change)
+    desk.hub.timers.halted([("shop", "checkout.a")])
+    assert samples(desk, "fleet_time_to_halt_seconds_count") == {(): 0.0}

@@ -5,7 +5,6 @@ dropped here, so that tens of thousands of pods stay small. Two decoded values t
 that nothing happened.
 """
 
-import itertools
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,7 +36,9 @@ TROUBLES = {
 }
 """Why a container waits that will not start by itself → the word for it. What every container waits
 for in its beginning is not among them."""
-BEGINNINGS = frozenset({"ContainerCreating", "PodInitializing"})
+LATER = "PodInitializing"
+"""What all others wait for while an init container is at work."""
+BEGINNINGS = frozenset({"ContainerCreating", LATER})
 """What containers wait for before they start: in a new sandbox once more, whatever was before."""
 CRASHES = 2
 """Before so many restarts a kubelet has waited once: the first is at once, and may be the last."""
@@ -129,11 +130,13 @@ def _trouble(status: Mapping[str, Any], since: Any) -> tuple[str, str]:
     """
     if status.get("phase") in OVER:
         return "", ""
-    states = (status.get(key) or () for key in ("initContainerStatuses", "containerStatuses"))
-    for item in itertools.chain.from_iterable(states):
-        waiting = (item.get("state") or {}).get("waiting") or {}
-        word = TROUBLES.get(waiting.get("reason", ""), "")
-        if not word and _is_crashing(item, since):
+    known = [(item, True) for item in status.get("initContainerStatuses") or ()]
+    known += [(item, False) for item in status.get("containerStatuses") or ()]
+    left = [item for item, is_init in known if not (is_init and item.get("ready"))]
+    is_alone = sum(_awaited(item) != LATER for item in left) == 1
+    for item, is_init in known:
+        word = TROUBLES.get(_awaited(item), "")
+        if not word and _has_crashed(item, is_init) and _is_crashing(item, since, is_alone):
             word = CRASHING
         if word:
             return word, str(item.get("image") or "") if word in OF_IMAGES else ""
@@ -143,28 +146,43 @@ def _trouble(status: Mapping[str, Any], since: Any) -> tuple[str, str]:
     return "", ""
 
 
-def _is_crashing(item: Mapping[str, Any], since: Any) -> bool:
-    """Whether a container is between two crashes of many, though it does not wait just now.
+def _awaited(item: Mapping[str, Any]) -> str:
+    """What a container waits for."""
+    return str(((item.get("state") or {}).get("waiting") or {}).get("reason") or "")
+
+
+def _is_crashing(item: Mapping[str, Any], since: Any, is_alone: bool) -> bool:
+    """Whether a container that has crashed is between two crashes of many, though it does not
+    wait just now.
 
     It has ended after a restart, or runs again and has not been ready in this life: one that has,
-    and is no longer, fails its probe, and its crashes are of the past.
+    and is no longer, fails its probe, and its crashes are of the past. The pod's word on that is
+    this one's only while no other is at work.
     """
-    restarts = item.get("restartCount") or 0
-    if not restarts or item.get("ready"):
-        return False
-    state, before = item.get("state") or {}, item.get("lastState") or {}
-    if _was_steady(state.get("terminated") or before.get("terminated") or {}):
-        return False
-    running = state.get("running")
+    running = (item.get("state") or {}).get("running")
     if running is None:
-        return (state.get("waiting") or {}).get("reason") not in BEGINNINGS
+        return _awaited(item) not in BEGINNINGS
     began, lost = read_time(running.get("startedAt")), read_time(since)
-    return restarts >= CRASHES and (began is None or lost is None or began >= lost)
+    is_new = began is None or lost is None or began >= lost
+    return is_alone and item["restartCount"] >= CRASHES and is_new
 
 
-def _was_steady(ended: Mapping[str, Any]) -> bool:
+def _has_crashed(item: Mapping[str, Any], is_init: bool) -> bool:
+    """Whether a container that is not ready has been started again because of how it ended.
+
+    An init container that has done its work runs once more in a new sandbox, and how one ended
+    whose node was started anew nobody knows: it has no times.
+    """
+    if not item.get("restartCount") or item.get("ready"):
+        return False
+    states = ((item.get(key) or {}).get("terminated") for key in ("state", "lastState"))
+    ended: Mapping[str, Any] = next(filter(None, states), {})
+    if not ended:
+        return True
     began, over = read_time(ended.get("startedAt")), read_time(ended.get("finishedAt"))
-    return began is not None and over is not None and over - began >= STEADY
+    if over is None or (is_init and ended.get("exitCode") == 0):
+        return False
+    return began is None or over - began < STEADY
 
 
 def service(manifest: Mapping[str, Any]) -> observed.Service:

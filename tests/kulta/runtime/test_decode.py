@@ -85,12 +85,23 @@ IMAGE = ("ImagePullBackOff", "shop:v2")
 CRASH = ("CrashLoopBackOff", "")
 
 
-def ran(since: str, until: str = "") -> dict[str, Any]:
+def ran(since: str, until: str = "", code: int = 1) -> dict[str, Any]:
     """The life of a container, of that morning; it ends with a crash, or is not over."""
     began = {"startedAt": f"2026-03-01T{since}Z"}
     if not until:
         return {"running": began}
-    return {"terminated": {**began, "finishedAt": f"2026-03-01T{until}Z", "exitCode": 1}}
+    return {"terminated": {**began, "finishedAt": f"2026-03-01T{until}Z", "exitCode": code}}
+
+
+LOST = {
+    "terminated": {
+        "reason": "ContainerStatusUnknown",
+        "exitCode": 137,
+        "startedAt": None,
+        "finishedAt": None,
+    }
+}
+"""How a container ended whose node was started anew."""
 
 
 @pytest.mark.parametrize(
@@ -143,7 +154,7 @@ def ran(since: str, until: str = "") -> dict[str, Any]:
         ),
         pytest.param({"containerStatuses": [container(restarts=3)]}, CRASH, id="up after a crash"),
         pytest.param(
-            {"containerStatuses": [container(restarts=2, state={"terminated": {"exitCode": 1}})]},
+            {"containerStatuses": [container(restarts=2, state=ran("10:00:01", "10:00:09"))]},
             CRASH,
             id="it has just crashed again",
         ),
@@ -228,6 +239,17 @@ def test_what_keeps_a_pod_from_being_ready_is_one_word(
             False,
             id="up after a crash after a long life",
         ),
+        pytest.param(
+            container(restarts=2, state=ran("10:00:19"), lastState=LOST),
+            False,
+            id="up on a node that was started anew",
+        ),
+        pytest.param(container(restarts=2, state=LOST), False, id="nobody knows how it ended"),
+        pytest.param(
+            container(restarts=2, state=ran("10:00:19", "10:00:25", code=0)),
+            True,
+            id="it ends by itself, and shall not",
+        ),
     ],
 )
 def test_a_pod_is_in_a_crash_loop_only_while_it_crashes_again_and_again(
@@ -236,4 +258,51 @@ def test_a_pod_is_in_a_crash_loop_only_while_it_crashes_again_and_again(
     """And in all of one: in the states between as well."""
     status = {"conditions": [UNREADY], "containerStatuses": [item]}
     found = decode.pod({**POD, "status": status}).value
+    assert found.trouble == ("CrashLoopBackOff" if crashes else "")
+
+
+OUT = ran("10:00:01", "10:00:09")
+"""A short life."""
+UP = container(restarts=2, state=ran("10:00:19"), lastState=OUT)
+"""One that has crashed before; since when it is not ready, nobody says."""
+LATER = container("PodInitializing")
+AIDE = container(ready=True, state=ran("10:00:00"))
+"""One of the first that runs beside all others."""
+
+
+@pytest.mark.parametrize(
+    ("firsts", "mains", "crashes"),
+    [
+        pytest.param(
+            [
+                container(
+                    restarts=2, state=ran("10:00:19"), lastState=ran("09:00:00", "09:00:01", 0)
+                )
+            ],
+            [LATER],
+            False,
+            id="the first is done, and runs again in a new sandbox",
+        ),
+        pytest.param([UP], [LATER], True, id="the first is up after the second crash"),
+        pytest.param([DONE, UP, LATER], [LATER], True, id="one of the first is, after others"),
+        pytest.param([DONE], [UP], True, id="the only one is, after the first"),
+        pytest.param([AIDE], [UP], True, id="the only one is, beside one that is ready"),
+        pytest.param([], [UP, container()], False, id="another may be what is not ready"),
+        pytest.param([], [container(), UP], False, id="another before it may be"),
+        pytest.param([], [UP, container(ready=True)], False, id="another may have been"),
+        pytest.param([container()], [UP], False, id="one beside it may be"),
+        pytest.param([UP], [container()], False, id="one beside all others has crashed before"),
+        pytest.param(
+            [], [container(), container(restarts=1, state=OUT)], True, id="one of two has ended"
+        ),
+        pytest.param(
+            [], [container(), container("CrashLoopBackOff", 1)], True, id="one of two waits"
+        ),
+    ],
+)
+def test_that_a_pod_is_not_ready_is_held_against_a_container_only_if_it_is_the_only_one(
+    firsts: list[dict[str, Any]], mains: list[dict[str, Any]], crashes: bool
+) -> None:
+    parts = {"initContainerStatuses": firsts, "containerStatuses": mains}
+    found = decode.pod({**POD, "status": {"conditions": [UNREADY], **parts}}).value
     assert found.trouble == ("CrashLoopBackOff" if crashes else "")

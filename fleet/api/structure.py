@@ -47,14 +47,22 @@ class Problem:
 
 
 def unquoted(value: Any, path: str) -> Iterator[Problem]:
-    """Keys that YAML takes for a number or a truth value: `on`, for example."""
+    """Keys that YAML takes for a number or a truth value: `on`, for example. A part that stands in
+    several places, as an alias does, is told of in the first."""
+    yield from _unquoted(value, path, set())
+
+
+def _unquoted(value: Any, path: str, seen: set[int]) -> Iterator[Problem]:
+    if not isinstance(value, dict | list) or id(value) in seen:
+        return
+    seen.add(id(value))
     for key, part in value.items() if isinstance(value, dict) else ():
         if not isinstance(key, str):
             told = f"has a key that is no text: put it into quotes (is {key!r})"
             yield Problem(path=path, text=told)
-        yield from unquoted(part, f"{path}.{key}" if path else str(key))
+        yield from _unquoted(part, f"{path}.{key}" if path else str(key), seen)
     for number, part in enumerate(value if isinstance(value, list) else ()):
-        yield from unquoted(part, f"{path}[{number}]")
+        yield from _unquoted(part, f"{path}[{number}]", seen)
 
 
 def problems(schema: Schema, value: Any, path: str) -> Iterator[Problem]:

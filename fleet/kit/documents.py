@@ -6,6 +6,7 @@ whole process, and nine lines of aliases are a billion values once they are writ
 are looked for first. Never quotes the text.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,9 @@ HARMLESS = 1_000
 MERGE = "tag:yaml.org,2002:merge"
 """The tag of `<<`: each brings keys of its own."""
 TWICE = "a key comes twice: keep one"
+TOO_MUCH = "its aliases stand for too much: write out what you mean"
+ADDED = 100_000
+"""Values that aliases may add to a document; they are there to save some lines."""
 WITHIN = "while parsing a "
 """How libyaml begins to tell what it was at."""
 ODD = "found character that cannot start any token"
@@ -29,10 +33,14 @@ PERHAPS = ": a tab where blanks belong, or a text that needs quotes"
 
 
 class _Once(yaml.CSafeLoader):
-    """Refuses a key that comes twice in one mapping, of which the last would count in silence."""
+    """Refuses a key that comes twice in one mapping, of which the last would count in silence,
+    and aliases with which the document would never be read to its end."""
 
     def construct_document(self, node: Any) -> Any:
         _each_once(node)
+        # A value takes a character at least, so that what is written out is always let through.
+        if _extent(node, {})[0] > ADDED + node.end_mark.index - node.start_mark.index:
+            raise MarkedYAMLError(problem=TOO_MUCH, problem_mark=node.start_mark)
         return super().construct_document(node)
 
 
@@ -58,11 +66,32 @@ def _each_once(root: Any) -> None:
             known.add(mark)
 
 
+def _extent(node: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """How many values, and how many levels, a node is once its aliases are written out.
+
+    Raises RecursionError for too many levels: what is in itself has no end.
+    """
+    if isinstance(node, ScalarNode):
+        return 1, 0
+    if id(node) not in known:
+        known[id(node)] = 0, DEEPEST
+        pairs = isinstance(node, MappingNode)
+        parts = itertools.chain.from_iterable(node.value) if pairs else node.value
+        values, levels = 1, 0
+        for part in parts:
+            more, below = _extent(part, known)
+            values, levels = values + more, max(levels, below)
+        if levels >= DEEPEST:
+            raise RecursionError(f"more than {DEEPEST} levels")
+        known[id(node)] = values, levels + 1
+    return known[id(node)]
+
+
 def every(text: str, *, aliases: bool = True, once: bool = False) -> Iterator[Any]:
     """The documents of `text`, empty ones as None, each when it is asked for.
 
     Raises yaml.YAMLError for what is no YAML, for aliases where they are not allowed, and with
-    `once` for a key that comes twice,
+    `once` for a key that comes twice and for aliases that stand for too much,
     RecursionError for what is nested too deeply, and ValueError for a scalar that is none, such as
     the 31st of February.
     """

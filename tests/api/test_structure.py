@@ -118,3 +118,13 @@ def test_a_wrong_value_has_one_problem(schema: dict[str, Any], value: Any, words
 )
 def test_a_good_value_has_none(schema: dict[str, Any], value: Any) -> None:
     assert told(schema, value) == []
+
+
+def test_a_part_that_stands_in_many_places_is_looked_at_once() -> None:
+    """Of 2 to the power of 99 places the first is told."""
+    part: Any = {7: "x"}
+    for _ in range(99):
+        part = [part, part]
+    told = [str(item) for item in structure.unquoted({"a": part, "b": part}, "spec")]
+    where = f"spec.a{'[0]' * 99}"
+    assert told == [f"{where} has a key that is no text: put it into quotes (is 7)"]

@@ -104,3 +104,45 @@ def test_what_is_merged_may_come_twice() -> None:
 
 def test_who_is_not_a_person_may_say_a_thing_twice() -> None:
     assert list(documents.every("a: 1\na: 2\n")) == [{"a": 2}]
+
+
+def doubled(times: int, first: str) -> str:
+    """A text each line of which stands for twice what the line before does."""
+    lines = (f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, times + 1))
+    return f"a0: &a0 {first}\n{''.join(lines)}"
+
+
+@pytest.mark.parametrize("times", [20, 80])
+def test_aliases_that_stand_for_too_much_are_refused_in_files_of_people(times: int) -> None:
+    text = doubled(times, "[x]")
+    with pytest.raises(yaml.YAMLError, match="its aliases stand for too much") as caught:
+        list(documents.every(f"b: 1\n---\n{text}", once=True))
+    assert documents.fault(caught.value).startswith("line 3, column 1: ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a: &a [*a]", id="a list that is in itself"),
+        pytest.param("a: &a {b: [*a]}", id="a mapping that is in itself"),
+        pytest.param(
+            "- &a0 [x]\n" + "".join(f"- &a{n} [*a{n - 1}]\n" for n in range(1, 3_000)),
+            id="one in another, by aliases",
+        ),
+    ],
+)
+def test_aliases_that_lead_too_deep_are_refused_in_files_of_people(text: str) -> None:
+    with pytest.raises(RecursionError):
+        list(documents.every(text, once=True))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(doubled(10, "[x]"), id="a few thousand values"),
+        pytest.param("a: &a {b: c}\nd: {<<: *a, e: *a}\n", id="merged"),
+        pytest.param(f"[{'a, ' * 200_000}]", id="much, and all of it written"),
+    ],
+)
+def test_aliases_of_people_are_read(text: str) -> None:
+    assert list(documents.every(text, once=True)) == [yaml.load(text, yaml.CSafeLoader)]

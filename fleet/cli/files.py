@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from fleet.api import structure
 from fleet.errors import UserError
 from fleet.kit import documents
 
@@ -57,17 +56,14 @@ def fault(error: Exception) -> str:
 
 def read(names: Sequence[str | Path]) -> list[tuple[str, Any]]:
     """The documents of all files, those inside of a List too, each with the name of its file; empty
-    ones are left out, and all their keys are texts. Raises UserError that names the file."""
+    ones are left out. Keys may be no texts. Raises UserError that names the file."""
     result = []
     for name, content in found(names):
         try:
             given = [item for item in documents.every(text(content), once=True) if item]
             items = [item for document in given for item in inside(document)]
-            wrong = [told for item in items for told in _unquoted(item)]
         except UNREADABLE as error:
             raise UserError("InvalidSpec", f"{name}: {fault(error)}") from None
-        if wrong:
-            raise UserError("InvalidSpec", f"{name}: {'; '.join(wrong)}")
         result += [(name, item) for item in items]
     return result
 
@@ -78,15 +74,6 @@ def inside(document: Any) -> list[Any]:
         return [document]
     items = document.get("items")
     return items if isinstance(items, list) else []
-
-
-def _unquoted(item: Any) -> Iterator[str]:
-    """`Fleet production: metadata.labels has a key that is no text: put it into quotes (is 1)`."""
-    for problem in structure.unquoted(item, ""):
-        about = item.get("metadata") if isinstance(item, dict) else None
-        name = about.get("name") if isinstance(about, dict) else None
-        title = f"{item.get('kind')} {name}: " if name and item.get("kind") else ""
-        yield f"{title}{problem}"
 
 
 def _is_meant(path: Path) -> bool:

@@ -127,6 +127,7 @@ def own(documents: Sequence[tuple[str, Any]]) -> dict[str, Own]:
         if isinstance(document, dict) and tenant.is_meant(document):
             if not (name := document["metadata"].get("name")):
                 raise UserError("InvalidSpec", f"{file}: ConfigMap: metadata.name is required")
+            _check_keys(f"{file}: ConfigMap {name}", document)
             found[str(name)] = tenant.read(document)
     return found
 
@@ -149,6 +150,7 @@ def _object(file: str, document: Any) -> Iterator[Object[Any, Any]]:
         raise UserError("InvalidSpec", text)
     about = document.get("metadata")
     name = about.get("name", "") if isinstance(about, dict) else ""
+    _check_keys(f"{file}: {kind} {name}", document)
     try:
         found = KINDS[kind].parse(document, strict=True)
     except UserError as error:
@@ -157,6 +159,12 @@ def _object(file: str, document: Any) -> Iterator[Object[Any, Any]]:
     if wrong := "; ".join(map(str, structure.problems(spec, document["spec"], "spec"))):
         raise UserError("InvalidSpec", f"{file}: {kind} {name}: {wrong}")
     yield found
+
+
+def _check_keys(what: str, document: Mapping[str, Any]) -> None:
+    """Only of what is read: others beside it are not ours to judge."""
+    if wrong := "; ".join(map(str, structure.unquoted(document, ""))):
+        raise UserError("InvalidSpec", f"{what}: {wrong}")
 
 
 def _members(

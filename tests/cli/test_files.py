@@ -13,6 +13,29 @@ from tests import shell
 from tests.readme import ROOT
 
 DEMO = ROOT / "examples/demo"
+BOMB = b"a%d: &a%d [*a%d, *a%d]\n"
+"""Twice what stands on the line before."""
+FOREIGN = """\
+on: [push]
+---
+- 404: not found
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: errors}
+data: {404: not found, on: "yes"}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: checkout, labels: {7: a}}
+"""
+"""What may stand beside our objects, and is for others to read."""
+TEMPLATES = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: own, labels: {fleet.kulta.io/templates: "true"}}
+data: {404: not found}
+"""
 
 
 def test_yaml_files_of_a_folder_are_read_in_order(tmp_path: Path) -> None:
@@ -63,13 +86,17 @@ def test_the_standard_input_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
             id="metadata that is a list",
         ),
         pytest.param(
-            b"kind: List\nitems:\n- {kind: Fleet, metadata: {name: eu, labels: {7: a, on: b}}}",
+            b"kind: List\nitems:\n- apiVersion: fleet.kulta.io/v1alpha1\n  kind: Fleet\n"
+            b"  metadata: {name: eu, labels: {7: a, on: b}}",
             "Fleet eu: metadata.labels has a key that is no text: put it into quotes (is 7); "
-            "Fleet eu: metadata.labels has a key that is no text: put it into quotes (is True)",
+            "metadata.labels has a key that is no text: put it into quotes (is True)",
             id="keys that are a number and a truth value",
         ),
+        pytest.param(b"a: &a [*a]", "is nested too deeply", id="a list that is in itself"),
         pytest.param(
-            b"[{2: a}]", "[0] has a key that is no text: put it into quotes (is 2)", id="of nothing"
+            b"".join([b"a0: &a0 [x]\n", *(BOMB % (n, n, n - 1, n - 1) for n in range(1, 60))]),
+            "is no YAML: line 1, column 1: its aliases stand for too much: write out what you mean",
+            id="aliases of aliases",
         ),
     ],
 )
@@ -95,3 +122,19 @@ def test_what_render_says_of_a_folder_is_what_it_says_of_its_files() -> None:
     each = [word for path in sorted(DEMO.glob("*.yaml")) for word in ("-f", str(path))]
     assert folder == shell.fleet("render", *each, "--cluster", "alpha")
     assert len(list(yaml.safe_load_all(folder.stdout))) > 3
+
+
+def test_what_nobody_reads_may_have_keys_that_are_no_texts(tmp_path: Path) -> None:
+    (tmp_path / "ci.yaml").write_text(FOREIGN)
+    words = ("-f", str(DEMO), "--cluster", "alpha", "-o", "name")
+    beside = shell.fleet("render", "-f", str(tmp_path), *words)
+    assert (beside.returncode, beside.stderr) == (0, "")
+    assert beside == shell.fleet("render", *words)
+
+
+def test_keys_of_templates_are_texts(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(TEMPLATES)
+    done = shell.fleet("render", "-f", str(DEMO), "-f", str(file), "--cluster", "alpha")
+    problem = "data has a key that is no text: put it into quotes (is 404)"
+    assert done.stderr == f"InvalidSpec: {file}: ConfigMap own: {problem}\n"

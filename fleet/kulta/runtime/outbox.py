@@ -32,9 +32,9 @@ CAPACITY = 10_000
 """Letters that wait for one sink; what comes on top is dropped."""
 AT_ONCE = 4
 """Letters that one sink gets side by side: Events must not take the API server from our writes."""
-APART: Mapping[str, int] = {"hooks": 64, "occurrences": 64}
+APART: Mapping[str, int] = {"hooks": 64, "occurrences": 1_000}
 """The same for sinks that are many servers, where those who are silent keep the others' slots free,
-and for the one that writes down together what comes within a moment."""
+and for the one that writes down together what comes while it writes."""
 GIVE_UP = timedelta(days=1)
 SOONEST_SECONDS, LATEST_SECONDS = 0.5, 60.0
 

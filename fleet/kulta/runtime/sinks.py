@@ -8,7 +8,6 @@ never take. Every letter carries an identity that is the same when it is sent ag
 import asyncio
 import errno
 import os
-import threading
 from pathlib import Path
 from typing import Protocol
 
@@ -30,8 +29,6 @@ FILE = "occurrence.json"
 OLDER = "occurrence.json.1"
 LARGEST = 10_485_760
 """Bytes of the file of occurrences; then it becomes `OLDER`, which is lost."""
-MOMENT_SECONDS = 0.2
-"""How long a line waits for others, to be written together."""
 LONGEST_MESSAGE = 1_024
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE})
@@ -83,14 +80,14 @@ class CDEvents:
 
 
 class Occurrences:
-    """FALSE occurrences, a line each, in a file that is replaced before it grows too large. Lines
-    that come within a moment are written at once: each write is a thread's, as a disk may hang."""
+    """FALSE occurrences, a line each, in a file that is replaced before it grows too large. One
+    write at a time, a thread's, as a disk may hang; the lines that come meanwhile are the next."""
 
     def __init__(self, folder: Path, cluster: str = "", *, largest: int = LARGEST) -> None:
         self._folder, self._cluster, self._largest = folder, cluster, largest
-        self._lock = threading.Lock()
+        self._writing = asyncio.Lock()
         self._lines: list[bytes] = []
-        self._writing: asyncio.Task[OSError | None] | None = None
+        self._next: asyncio.Task[OSError | None] | None = None
 
     def write(self, news: News) -> bytes | None:
         if isinstance(news, Advised):
@@ -100,38 +97,37 @@ class Occurrences:
 
     async def send(self, letter: bytes) -> None:
         self._lines.append(letter)
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._write_soon())
-        if error := await asyncio.shield(self._writing):
+        if self._next is None:
+            self._next = asyncio.create_task(self._write_next())
+        if error := await asyncio.shield(self._next):
             why = f"{self._folder / FILE}: {(error.strerror or str(error)).lower()}"
             raise (TemporaryError if error.errno in _FULL else PermanentError)(why) from None
 
-    async def _write_soon(self) -> OSError | None:
-        """Wait for more, and write all of it; why that was not possible."""
-        await asyncio.sleep(MOMENT_SECONDS)
-        lines, self._lines, self._writing = self._lines, [], None
-        try:
-            await asyncio.to_thread(self._append, b"".join(lines))
-        except OSError as error:
-            return error
-        return None
+    async def _write_next(self) -> OSError | None:
+        """Write all that came before it is its turn; why that was not possible."""
+        async with self._writing:
+            lines, self._lines, self._next = self._lines, [], None
+            try:
+                await asyncio.to_thread(self._append, b"".join(lines))
+            except OSError as error:
+                return error
+            return None
 
     def _append(self, lines: bytes) -> None:
         """Whole lines or nothing: what a full disk took of them is taken back."""
         path = self._folder / FILE
-        with self._lock:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            if path.exists() and path.stat().st_size + len(lines) > self._largest:
-                path.replace(self._folder / OLDER)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            handle = os.open(path, flags, 0o644)
-            try:
-                before = os.fstat(handle).st_size
-                if os.write(handle, lines) < len(lines):
-                    os.ftruncate(handle, before)
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            finally:
-                os.close(handle)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size + len(lines) > self._largest:
+            path.replace(self._folder / OLDER)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(path, flags, 0o644)
+        try:
+            before = os.fstat(handle).st_size
+            if os.write(handle, lines) < len(lines):
+                os.ftruncate(handle, before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(handle)
 
 
 class Events:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from fleet.kulta.runtime import outbox as outboxes
 from fleet.kulta.runtime.outbox import Outbox, Reached
 from fleet.kulta.runtime.sinks import CDEvents, Nowhere
 from fleet.telemetry.metrics import EngineMetrics
-from tests.kulta.runtime.told import KEY, Mailbox, transition
+from tests.kulta.runtime.told import KEY, Mailbox, Watched, transition
 from tests.telemetry.test_metrics import samples
 from tests.waiting import until
 
@@ -258,3 +259,17 @@ async def test_the_end_of_the_process_does_not_wait_for_a_dead_sink() -> None:
         await box.flush(0.05)
         assert asyncio.get_running_loop().time() - started < 1.0
         assert box.of(KEY, UID) == Reached(1, 0)
+
+
+async def test_the_end_of_the_process_leaves_no_occurrence_behind(tmp_path: Path) -> None:
+    """Of one Rollout they are written one after another, of many together."""
+    sink = Watched(tmp_path)
+    async with outbox(sinks={"occurrences": sink}) as (box, _):
+        put(box, *range(1, 21))
+        await box.flush(2)
+        assert box.of(KEY, UID) == Reached(20, 20)
+        assert sink.writes == [1] * 20
+        for number in range(900):
+            put(box, 1, key=("shop", f"cart-{number}"))
+        await box.flush(2)
+    assert sink.writes[20:] == [900]

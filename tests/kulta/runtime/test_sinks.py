@@ -2,8 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from fleet.errors import Forbidden, PermanentError, TemporaryError, Unreachable
 from fleet.kulta.runtime import sinks
 from fleet.kulta.runtime.sinks import CDEvents, Events, Nowhere, Occurrences, Sink
 from tests.fakes import FakeClock, FakeKube
-from tests.kulta.runtime.told import Mailbox, transition
+from tests.kulta.runtime.told import Mailbox, Watched, transition
 
 
 def letter(sink: Sink, sequence: int = 1, **decision: object) -> bytes:
@@ -138,23 +139,54 @@ async def test_the_file_never_grows_beyond_its_limit(tmp_path: Path) -> None:
     assert len(lines(tmp_path / "occurrence.json.1")) == 3
 
 
-async def test_what_comes_within_a_moment_is_written_at_once(tmp_path: Path) -> None:
+async def test_what_comes_at_once_is_one_write(tmp_path: Path) -> None:
     """And nobody is told that it is written before it is."""
-    writes: list[bytes] = []
-
-    class Watched(Occurrences):
-        def _append(self, lines: bytes) -> None:
-            super()._append(lines)
-            writes.append(lines)
-
     sink, path = Watched(tmp_path), tmp_path / "occurrence.json"
     sending = [asyncio.create_task(sink.send(letter(sink, item))) for item in (1, 2, 3)]
     await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
     assert len(lines(path)) == 3
     await asyncio.gather(*sending)
     await sink.send(letter(sink, 4))
-    assert [len(item.splitlines()) for item in writes] == [3, 1]
-    assert b"".join(writes) == path.read_bytes()
+    assert sink.writes == [3, 1]
+    assert len(lines(path)) == 4
+
+
+async def test_a_disk_that_hangs_takes_one_thread(tmp_path: Path) -> None:
+    """The other threads resolve names. What comes while it hangs is one write, in its order."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+    sink = Watched(tmp_path)
+    letters = [letter(sink, item) for item in range(1, 9)]
+    with full_pipe(tmp_path / "occurrence.json") as pipe:
+        sending = []
+        for item in letters:
+            sending.append(asyncio.create_task(sink.send(item)))
+            await asyncio.sleep(0.03)
+        async with asyncio.timeout(2):
+            filling = await asyncio.to_thread(os.read, pipe, PIPE_BYTES)
+        await asyncio.gather(*sending)
+        assert (filling.strip(b" "), os.read(pipe, PIPE_BYTES)) == (b"", b"".join(letters))
+    assert sink.writes == [1, 7]
+
+
+PIPE_BYTES = 1 << 20
+"""More than a pipe holds."""
+
+
+@contextmanager
+def full_pipe(path: Path) -> Iterator[int]:
+    """Whoever writes to it hangs until it is read."""
+    os.mkfifo(path)
+    pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        with suppress(BlockingIOError):
+            while True:
+                os.write(pipe, b" " * 512)
+        yield pipe
+    finally:
+        path.unlink()
+        with suppress(BlockingIOError):
+            os.read(pipe, PIPE_BYTES)
+        os.close(pipe)
 
 
 async def test_who_gives_up_waiting_takes_nobody_else_along(tmp_path: Path) -> None:

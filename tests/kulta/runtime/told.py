@@ -1,9 +1,13 @@
-"""Transitions and a real HTTP server that takes letters, for the tests of sinks and outbox."""
+"""Transitions, a real HTTP server that takes letters, and occurrences that are watched.
+
+For the tests of sinks and outbox.
+"""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,6 +15,7 @@ import orjson
 from fleet import aio
 from fleet.api.rollout import Decision, Rollout
 from fleet.kulta.core.messages.transition import Transition
+from fleet.kulta.runtime.sinks import Occurrences
 from tests import gen
 from tests.fakes import NOON
 
@@ -32,6 +37,18 @@ def transition(sequence: int = 1, action: str = "Initialize", **decision: Any) -
         update={"strategy": "canary", "step": "1/2", "decisions": (made,)}
     )
     return Transition(rollout=rollout.model_copy(update={"status": status}), decision=made)
+
+
+class Watched(Occurrences):
+    """Keeps how many lines each write had."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.writes: list[int] = []
+
+    def _append(self, lines: bytes) -> None:
+        super()._append(lines)
+        self.writes.append(len(lines.splitlines()))
 
 
 class Mailbox:

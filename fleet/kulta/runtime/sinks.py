@@ -119,10 +119,12 @@ class Occurrences:
         self._folder.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size + len(lines) > self._largest:
             path.replace(self._folder / OLDER)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         handle = os.open(path, flags, 0o644)
         try:
             before = os.fstat(handle).st_size
+            if before and os.pread(handle, 1, before - 1) != b"\n":
+                lines = b"\n" + lines  # who was killed in the middle of a line spoils no other
             if os.write(handle, lines) < len(lines):
                 os.ftruncate(handle, before)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

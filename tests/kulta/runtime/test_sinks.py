@@ -189,6 +189,26 @@ def full_pipe(path: Path) -> Iterator[int]:
         os.close(pipe)
 
 
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        pytest.param(b'{"id":1}\n{"id":2,"to', b'{"id":1}\n{"id":2,"to\n', id="torn"),
+        pytest.param(b'{"id":1}\n', b'{"id":1}\n', id="whole"),
+        pytest.param(b"", b"", id="empty"),
+    ],
+)
+async def test_a_line_that_a_killed_engine_tore_spoils_no_other(
+    before: bytes, expected: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "occurrence.json"
+    path.write_bytes(before)
+    sink = Occurrences(tmp_path)
+    letters = [letter(sink, item) for item in (1, 2)]
+    for item in letters:
+        await sink.send(item)
+    assert path.read_bytes() == expected + b"".join(letters)
+
+
 async def test_who_gives_up_waiting_takes_nobody_else_along(tmp_path: Path) -> None:
     sink = Occurrences(tmp_path)
     first, second = (asyncio.create_task(sink.send(letter(sink, item))) for item in (1, 2))

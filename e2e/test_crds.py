@@ -30,7 +30,7 @@ from e2e.ground.controlplane import LEAN, ControlPlane, KubectlFailed
 from e2e.ground.planes import Planes
 from e2e.ground.waiting import until
 from fleet.api import schema
-from fleet.api.names import CRDS, ROLLOUTS
+from fleet.api.names import CLUSTERROLLOUTS, CRDS, ROLLOUTS
 from fleet.clusters.client import Client, open_session
 from fleet.clusters.config import load_kubeconfig
 from fleet.hub.core.cluster import schema as definitions
@@ -343,6 +343,23 @@ def test_the_status_is_the_engines_and_the_spec_the_users(
     after = call(our_kinds, "PATCH", rollouts(namespace, "two-steps", sub="status"), patch)
     assert (after["spec"]["replicas"], after["status"]["phase"]) == (5, "Failed")
     assert after["status"]["replicas"] == 0
+
+
+def test_of_a_cluster_rollout_no_account_is_kept_of_each_field(
+    our_kinds: ControlPlane, namespace: str
+) -> None:
+    """There are a hundred thousand, with one writer, who lists all of them at its start."""
+    manifest = {
+        **CLUSTERROLLOUTS.head,
+        "metadata": {"name": "checkout.eu-7"},
+        "spec": {"application": "checkout", "cluster": "eu-7", "namespace": "checkout"},
+    }
+    call(our_kinds, "POST", CLUSTERROLLOUTS.path(namespace), manifest)
+    status = {"status": {"phase": "Applying", "dispatch": {"sequence": 1, "run": "checkout-1"}}}
+    path = CLUSTERROLLOUTS.path(namespace, "checkout.eu-7", "status")
+    stored = call(our_kinds, "PATCH", path, status)
+    accounts = [entry["fieldsV1"] for entry in stored["metadata"]["managedFields"]]
+    assert accounts == [{"f:spec": {}}, {"f:status": {}}]
 
 
 def test_an_autoscaler_can_scale(our_kinds: ControlPlane, namespace: str) -> None:

@@ -133,6 +133,18 @@ def test_the_columns_of_a_rollout_are_those_of_the_reference() -> None:
     ]
 
 
+@by_kind
+def test_only_a_cluster_rollout_is_merged_as_a_whole(kind: Definition) -> None:
+    """Nobody but the hub writes it; of all others a server-side apply owns single fields."""
+    whole_ones = [
+        path
+        for path, node in ours(kind).items()
+        if path in (".spec", ".status") and node.get("x-kubernetes-map-type") == "atomic"
+    ]
+    expected = [".spec", ".status"] if kind.resource.kind == "ClusterRollout" else []
+    assert whole_ones == expected
+
+
 def unexplained(node: Any) -> Any:
     """Without descriptions, for which the older version has no room."""
     if isinstance(node, list):

@@ -193,6 +193,19 @@ class Client(Transport):
                     page = replace(whole, token="", restarted=True)
         yield page
 
+    async def version(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        selector: str | None = None,
+        field_selector: str | None = None,
+    ) -> str:
+        """The version that a list would have now; one object at most is sent for it."""
+        path = _path(resource, namespace)
+        params = _selectors(selector, field_selector) | {"limit": "1"}
+        return (await self._page(path, await self._part(path, params))).version
+
     async def watch(  # noqa: PLR0913 - what a watch is, and who hears that it began
         self,
         resource: Resource,
@@ -205,12 +218,11 @@ class Client(Transport):
         opened: Callable[[], None] = _nothing,
         rest: Callable[[], float] = awake,
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Raw events after `version`, bookmarks included, until the server ends the watch or has
-        been silent for 75 s.
+        """Raw events after `version`, bookmarks included, until the server ends the watch.
 
         `opened` is called once the server has begun to answer: a quiet watch has no other sign.
-        Raises Gone when `version` is too old and Unreachable when the stream breaks. Close it
-        (`contextlib.aclosing`) when leaving early.
+        Raises Gone when `version` is too old, Hushed when the server has been silent for 75 s, and
+        Unreachable when the stream breaks. Close it (`contextlib.aclosing`) when leaving early.
         """
         path = _path(resource, namespace)
         params = _selectors(selector, field_selector) | {

@@ -28,6 +28,11 @@ class CircuitOpen(errors.Unreachable):
     """Not sent: the server failed too often lately; `retry_after` says when a probe may go."""
 
 
+class Hushed(errors.Unreachable):
+    """A watch was silent for so long that it counts as lost. No failure: a server has no bookmark
+    to send where nothing has moved since the watch began."""
+
+
 def from_answer(
     status: int, body: bytes, *, what: str, retry_after: float | None = None
 ) -> errors.FleetError:

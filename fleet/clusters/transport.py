@@ -233,8 +233,9 @@ class Transport:
         opened: Callable[[], None],
         rest: Callable[[], float] = awake,
     ) -> AsyncGenerator[bytes, None]:
-        """The lines of a watch, until the server ends it or is silent for 75 s; takes none of the
-        `inflight` places. After what has come it rests for as many seconds as `rest` says."""
+        """The lines of a watch, until the server ends it; Hushed when it is silent for 75 s. Takes
+        none of the `inflight` places. After what has come it rests for as many seconds as `rest`
+        says."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
         await self.turn()
         async with contextlib.AsyncExitStack() as stack:
@@ -257,9 +258,9 @@ class Transport:
                 async for line in self._lines(answer.content, silence.heard, doze):
                     yield line
             except TimeoutError:
-                # Not even a bookmark: a server sends none where nothing has moved since the watch
-                # began. Whether it lives is found out by the next watch, on a new connection.
-                return
+                # Whether it lives is found out by the next watch, on a new connection.
+                text = f"WATCH {path}: silent for {SILENCE_SECONDS:g} s"
+                raise errors.Hushed(text) from None
             except errors.TRANSPORT as error:
                 # A stream that breaks is no verdict on the server; reconnecting gives one.
                 raise self._unreachable(error, SILENCE_SECONDS) from None

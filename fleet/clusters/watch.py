@@ -2,13 +2,19 @@
 
     list (pages) ──> difference to the store ──> watch with bookmarks ──> it ended: watch again
          ^                                               │
-         └───── 410, or three failures in a row ─────────┘
+         ├──── 410, no answer, three failures in a row ──┤
+         └── the server counts from lower <── it broke ──┘
 
 Run by `supervisor` for members and by `wiring` for the process's own API server. Every difference
 is told once, as a `Change` with the old and new value: objects that vanished while nobody looked
 are DELETED, objects that were made anew under an old name are DELETED and ADDED. `run` never ends
 by itself; what goes wrong is told to `on_error` and shows in the age of `last_byte`. Only a bug in
 `on` ends it, loudly: the supervisor starts it again.
+
+A server that is restored from a backup says so to nobody: it counts from lower, and keeps a watch
+from a version that it has yet to reach open, without a word. What it has lost is never told, nor is
+what it has counted past once more. So a watch goes on without a question only where the one before
+it was ended in order.
 
 The store holds what `decode` returns: keep it small. The answers to our own writes and reads go
 into it too; writes only for objects that the selectors match.
@@ -24,6 +30,7 @@ from typing import Any, Generic, TypeVar
 
 from fleet.api.names import Key, Resource
 from fleet.clusters.client import Client
+from fleet.clusters.errors import Hushed
 from fleet.clusters.store import Change, Store, identity, is_newer
 from fleet.clusters.transport import awake
 from fleet.errors import (
@@ -33,6 +40,7 @@ from fleet.errors import (
     NotFound,
     PermanentError,
     TemporaryError,
+    Throttled,
     Unreachable,
 )
 
@@ -51,8 +59,9 @@ LARGEST, MOST_BYTES = 32 * 1024, 4 * 2**20
 PART = 50
 """Objects of a list that are taken in one go: some ten milliseconds."""
 PATIENCE = 3
-"""Failures in a row after which the version is no longer trusted: a restored API server counts
-from lower, and a watch from a version that it has yet to reach stays empty for ever."""
+"""Failures in a row after which the version is no longer trusted, whatever they are."""
+FEW = 50
+"""Objects that are listed as fast as the server's version is asked for."""
 
 
 def _nowhere(error: FleetError) -> None:
@@ -83,6 +92,10 @@ class Informer(Generic[T]):
     last_byte: float = field(default=-math.inf, init=False)
     _is_listed: bool = field(default=False, init=False)
     """Whether a watch can go on from what the store has reached."""
+    _is_doubted: bool = field(default=False, init=False)
+    """Whether that is to be found out first: another server may answer than before."""
+    _is_open: bool = field(default=False, init=False)
+    """Whether the server has begun to answer the last watch."""
     _is_lively: bool = field(default=False, init=False)
     """Whether the last watch brought anything."""
 
@@ -94,21 +107,48 @@ class Informer(Generic[T]):
         failures = 0
         while True:
             started = self.kube.monotonic()
-            pause = 0.0
+            pause, self._is_open = 0.0, False
             try:
+                if self._is_listed and self._is_doubted:
+                    await self._make_sure()
                 if not self._is_listed:
                     await self._relist()
                 await self._watch()
             except Gone:
                 self._is_listed = False
+            except Hushed:
+                self._is_doubted = True
             except (TemporaryError, PermanentError) as error:
                 pause = error.retry_after or 0.0 if isinstance(error, TemporaryError) else 0.0
-                if failures + 1 >= PATIENCE or isinstance(error, NotFound | Invalid):
+                self._is_doubted = True
+                if failures + 1 >= PATIENCE or not self._may_go_on(error):
                     self._is_listed = False
                 self.on_error(error)
             steady = self.kube.monotonic() - started >= STEADY_SECONDS
             failures = 0 if steady else failures + 1
             await asyncio.sleep(pause + _jitter(failures))
+
+    def _may_go_on(self, error: FleetError) -> bool:
+        """Whether the server has been there all the time: to be restored, it must be stopped. While
+        it was not, it may also have counted past the version that has been reached."""
+        if isinstance(error, NotFound | Invalid):
+            return False
+        return self._is_open or isinstance(error, Throttled)
+
+    async def _make_sure(self) -> None:
+        """Find out whether the server has come as far as the store; where a list costs no more, by
+        a list."""
+        if len(self.store) > FEW:
+            version = await self.kube.version(
+                self.resource,
+                self.namespace,
+                selector=self.selector,
+                field_selector=self.field_selector,
+            )
+            self._is_listed = not is_newer(self.store.reached, than=version)
+        else:
+            self._is_listed = False
+        self._is_doubted = False
 
     async def _relist(self) -> None:
         since = self.store.moment
@@ -135,7 +175,7 @@ class Informer(Generic[T]):
                     await asyncio.sleep(0)
                     found |= self.store.take(part, since, version)
         self.store.settle(found, since, version)
-        self.store.reached, self._is_listed = version, True
+        self.store.reached, self._is_listed, self._is_doubted = version, True, False
         self.synced.set()
 
     async def _watch(self) -> None:
@@ -148,7 +188,7 @@ class Informer(Generic[T]):
             field_selector=self.field_selector,
             namespace=self.namespace,
             timeout=random.randint(shortest, longest),
-            opened=self._heard,
+            opened=self._opened,
             rest=self.rest,
         )
         async with contextlib.aclosing(events):
@@ -164,6 +204,10 @@ class Informer(Generic[T]):
         if objects > self.most or size > MOST_BYTES + self.most * LARGEST:
             what = f"{self.resource.plural}: more than {self.most} objects, or too large ones"
             raise Unreachable(f"{what}: nobody can hold them")
+
+    def _opened(self) -> None:
+        self._is_open = True
+        self._heard()
 
     def _heard(self) -> None:
         self.last_byte = self.kube.monotonic()

@@ -3,12 +3,14 @@
 Built by `wiring.engine`, run by `wiring.watching`. Handlers are `on.event` only, so kopf writes
 nothing to anyone's objects: no finalizer, no annotation, no Event. What it cannot see (an object
 that vanished while it was not watching) is healed by `reconcile`, whose writes then answer 404.
+The echoes of our own writes, most of what a watch says, do not get as far as kopf.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import kopf
+import orjson
 
 from fleet.api.names import ROLLOUTS, Key
 from fleet.clusters import sessions
@@ -16,6 +18,9 @@ from fleet.clusters.config import ClientConfig
 from fleet.clusters.store import Store, identity
 
 Registry = kopf.OperatorRegistry
+
+CHANGES = frozenset({"ADDED", "MODIFIED"})
+"""What an echo is; an end is news in any case."""
 
 
 def registry(
@@ -43,9 +48,20 @@ def registry(
         if is_news:
             wake(key)
 
+    def is_news(line: bytes) -> bool:
+        """Whether `see` could learn anything from it; what makes no sense is kopf's to judge."""
+        try:
+            event = orjson.loads(line)
+            manifest, is_change = event["object"], event["type"] in CHANGES
+            return not (is_change and (known.is_known(manifest) or known.is_behind(manifest)))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return True
+
     @kopf.on.login(registry=handlers)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        session = sessions.dedicated(config, user_agent=user_agent, watching=watching)
+        session = sessions.dedicated(
+            config, user_agent=user_agent, watching=watching, is_news=is_news
+        )
         return kopf.AiohttpSession(server=config.server, aiohttp_session=session)
 
     return handlers

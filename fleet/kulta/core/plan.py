@@ -9,14 +9,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from fleet.api import conditions
-from fleet.api.rollout import Phase, Rollout, RolloutSpec, RolloutStatus
-from fleet.kit import memory
+from fleet.api.rollout import Phase, Rollout, RolloutStatus
 from fleet.kulta.core import identity, strategies
 from fleet.kulta.core.actions import Plan
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.ending import promotion, removal, restart, retreat
 from fleet.kulta.core.facts.look import Look
-from fleet.kulta.core.facts.traits import Traits
 from fleet.kulta.core.feedback import report, validation
 from fleet.kulta.core.gates import advice, requests
 from fleet.kulta.core.observed import Observed
@@ -44,15 +42,14 @@ def _decided(look: Look) -> Plan:
     rollout = look.rollout
     problems = validation.problems(rollout.spec, rollout.name)
     if rollout.metadata.deletion_timestamp is not None:
-        known = strategies.STRATEGIES.get(strategy_name(rollout))
-        traits = known.traits(rollout.spec) if known is not None else None
+        traits = strategies.traits(rollout.spec) if strategy_name(rollout) else None
         return removal.plan(look, traits)
     if problems:
         return refused(rollout.status, problems, rollout.metadata.generation, look.now)
     if look.lacking is not None and not templates.goes_on(look):
         return workloads.stand_still(look, look.lacking, *workloads.left_over(look))
     strategy = strategies.select(rollout.spec.strategy)
-    draft = Draft(look=look, traits=_traits(rollout.spec), status=rollout.status)
+    draft = Draft(look=look, traits=strategies.traits(rollout.spec), status=rollout.status)
     requests.act(draft, strategy)
     identity.identify(draft, strategy)
     if draft.is_active:
@@ -82,8 +79,3 @@ def refused(status: RolloutStatus, problems: Iterable[str], generation: int, now
 def strategy_name(rollout: Rollout) -> str:
     """The strategy's name, a label of metrics; empty for a spec that has none."""
     return strategies.name(rollout.spec.strategy)
-
-
-@memory.once
-def _traits(spec: RolloutSpec) -> Traits:
-    return strategies.select(spec.strategy).traits(spec)

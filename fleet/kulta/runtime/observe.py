@@ -174,11 +174,10 @@ class Observer:
     def _refer(self, rollout: Rollout) -> tuple[tuple[str, ...], tuple[Target, ...]]:
         """Services and routes that the strategy names; their changes wake it from now on."""
         namespace, key = rollout.namespace, (rollout.namespace, rollout.name)
-        strategy = strategies.STRATEGIES.get(strategies.name(rollout.spec.strategy))
         services: tuple[str, ...] = ()
         targets: tuple[Target, ...] = ()
-        if strategy is not None:
-            traits = strategy.traits(rollout.spec)
+        if strategies.name(rollout.spec.strategy):
+            traits = strategies.traits(rollout.spec)
             services, targets = traits.services, traits.targets
         self._service_users.put(key, frozenset((namespace, name) for name in services))
         self.routes.refer(key, targets)

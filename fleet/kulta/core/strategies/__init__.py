@@ -15,13 +15,14 @@ from collections.abc import Mapping
 from fleet.api import rollout as api
 from fleet.errors import UnexpectedState
 from fleet.kit import memory
+from fleet.kulta.core.facts.traits import Traits
 from fleet.kulta.core.strategies.abtesting import ABTestingStrategy
 from fleet.kulta.core.strategies.bluegreen import BlueGreenStrategy
 from fleet.kulta.core.strategies.canary import CanaryStrategy
 from fleet.kulta.core.strategies.simple import SimpleStrategy
 from fleet.kulta.core.strategy import Strategy
 
-__all__ = ["STRATEGIES", "Strategy", "name", "select"]
+__all__ = ["STRATEGIES", "Strategy", "name", "select", "traits"]
 
 STRATEGIES: Mapping[str, Strategy] = {
     "simple": SimpleStrategy(),
@@ -44,3 +45,9 @@ def select(wish: api.Strategy) -> Strategy:
     if found is None:
         raise UnexpectedState("a spec without a strategy passed validation")
     return found
+
+
+@memory.once
+def traits(spec: api.RolloutSpec) -> Traits:
+    """What the strategy of a spec that has one says of it."""
+    return select(spec.strategy).traits(spec)

@@ -29,6 +29,8 @@ FILE = "occurrence.json"
 OLDER = "occurrence.json.1"
 LARGEST = 10_485_760
 """Bytes of the file of occurrences; then it becomes `OLDER`, which is lost."""
+RESTS, LONGEST_REST = 10, 0.2
+"""Times what a write of occurrences took, and seconds, until the next one begins."""
 LONGEST_MESSAGE = 1_024
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE})
@@ -81,11 +83,14 @@ class CDEvents:
 
 class Occurrences:
     """FALSE occurrences, a line each, in a file that is replaced before it grows too large. One
-    write at a time, a thread's, as a disk may hang; the lines that come meanwhile are the next."""
+    write at a time, a thread's, as a disk may hang; the lines that come meanwhile are the next.
+    Where the process is busy a thread waits for its turn at each step and makes all others wait, so
+    the longer a write took, the longer what comes is gathered for the next one."""
 
     def __init__(self, folder: Path, cluster: str = "", *, largest: int = LARGEST) -> None:
         self._folder, self._cluster, self._largest = folder, cluster, largest
         self._writing = asyncio.Lock()
+        self._rests_until = 0.0
         self._lines: list[bytes] = []
         self._next: asyncio.Task[OSError | None] | None = None
 
@@ -105,12 +110,18 @@ class Occurrences:
 
     async def _write_next(self) -> OSError | None:
         """Write all that came before it is its turn; why that was not possible."""
+        loop = asyncio.get_running_loop()
         async with self._writing:
+            await asyncio.sleep(self._rests_until - loop.time())
             lines, self._lines, self._next = self._lines, [], None
+            began = loop.time()
             try:
                 await asyncio.to_thread(self._append, b"".join(lines))
             except OSError as error:
                 return error
+            finally:
+                ended = loop.time()
+                self._rests_until = ended + min(RESTS * (ended - began), LONGEST_REST)
             return None
 
     def _append(self, lines: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -166,6 +167,21 @@ async def test_a_disk_that_hangs_takes_one_thread(tmp_path: Path) -> None:
         await asyncio.gather(*sending)
         assert (filling.strip(b" "), os.read(pipe, PIPE_BYTES)) == (b"", b"".join(letters))
     assert sink.writes == [1, 7]
+
+
+async def test_after_a_long_write_what_comes_is_gathered(tmp_path: Path) -> None:
+    class Slow(Watched):
+        def _append(self, lines: bytes) -> None:
+            time.sleep(0.02)
+            super()._append(lines)
+
+    sink, sending = Slow(tmp_path), list[asyncio.Task[None]]()
+    await sink.send(letter(sink, 1))
+    for item in (2, 3, 4):
+        sending.append(asyncio.create_task(sink.send(letter(sink, item))))
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*sending)
+    assert sink.writes == [1, 3]
 
 
 PIPE_BYTES = 1 << 20

@@ -4,7 +4,10 @@ Written by the engine's router, read by it and by the hub, which changes the res
 must leave these alone. Rules have no names in many installations, and servers fill in defaults, so
 a rule is known by what it asks for and whom it leads to:
 
-    {"<rollout>": [{"name": "variant-b", "service": "shop-b", "matches": […]}]}
+    {"<rollout>": [{"name": "variant-b", "service": "shop-b", "stable": "shop", "matches": […]}]}
+
+Open, such a rule leads to its Service alone; closed, it leads to the stable one, and names its own
+last, with weight 0.
 """
 
 import json
@@ -39,10 +42,16 @@ def is_broken(route: Manifest) -> bool:
     return names.MANAGED_RULES in notes and not records(route)
 
 
-def record(name: str, rule: Rule) -> Record:
-    """What is remembered of a rule that leads to one Service alone."""
-    (ref,) = rule["backendRefs"]
-    return {"name": name, "service": ref["name"], "matches": rule["matches"]}
+def record(name: str, rule: Rule, stable: str) -> Record:
+    """What is remembered of a rule, open or closed, and which Service is the stable one."""
+    service = rule["backendRefs"][-1]["name"]
+    return {"name": name, "service": service, "stable": stable, "matches": rule["matches"]}
+
+
+def stable(route: Manifest, rollout: str) -> str:
+    """The Service that the rules of a Rollout stand in for; empty where nobody remembers."""
+    kept = records(route).get(rollout, ())
+    return next((str(item["stable"]) for item in kept if item.get("stable")), "")
 
 
 def note(route: dict[str, Any], rollout: str, kept: list[Record]) -> None:
@@ -64,16 +73,27 @@ def rules(route: Manifest) -> list[Rule]:
 
 def find(route: Manifest, kept: Iterable[Record]) -> list[int]:
     """Where in the route the rules of these records stand."""
-    live, found = rules(route), set[int]()
+    return sorted(spots(route, kept))
+
+
+def spots(route: Manifest, kept: Iterable[Record]) -> dict[int, Record]:
+    """Where in the route they stand, each with its record."""
+    live, found = rules(route), dict[int, Record]()
     for item in kept:
-        spots = (n for n, x in enumerate(live) if n not in found and _is_it(x, item))
-        found |= {spot for spot in [next(spots, None)] if spot is not None}
-    return sorted(found)
+        free = (n for n, x in enumerate(live) if n not in found and _is_it(x, item))
+        found |= {spot: item for spot in [next(free, None)] if spot is not None}
+    return found
 
 
 def leads(rule: Rule, service: str) -> bool:
     """Whether `rule` leads to that Service alone."""
     return [ref.get("name") for ref in rule.get("backendRefs") or []] == [service]
+
+
+def is_closed(rule: Rule, service: str) -> bool:
+    """Whether `rule` names that Service and sends it nothing."""
+    refs = rule.get("backendRefs") or [{}]
+    return (refs[-1].get("name"), refs[-1].get("weight")) == (service, 0)
 
 
 def is_same(found: Rule, wanted: Rule) -> bool:
@@ -88,8 +108,8 @@ def _is_it(rule: Rule, kept: Record) -> bool:
     """Whether `rule` is the one that was remembered, whatever a server has filled in."""
     if rule.get("name") and rule["name"] == kept.get("name"):
         return True
-    same = _holds(rule.get("matches"), kept.get("matches"))
-    return same and leads(rule, str(kept.get("service")))
+    service, same = str(kept.get("service")), _holds(rule.get("matches"), kept.get("matches"))
+    return same and (leads(rule, service) or is_closed(rule, service))
 
 
 def _holds(found: Any, wanted: Any) -> bool:

@@ -19,7 +19,13 @@ def route(*rules: dict[str, Any]) -> dict[str, Any]:
     return {"metadata": {"name": "checkout"}, "spec": {"rules": list(rules)}}
 
 
-KEPT = routes.record("b", rule())
+def closed(service: str = "checkout-b", weight: int = 0) -> dict[str, Any]:
+    """It names the Service beside the stable one."""
+    refs = [{"name": "checkout", "weight": 100}, {"name": service, "weight": weight}]
+    return rule() | {"backendRefs": refs}
+
+
+KEPT = routes.record("b", rule(), "checkout")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +40,9 @@ KEPT = routes.record("b", rule())
         pytest.param([rule("checkout-c")], [], id="the same matches for another Service"),
         pytest.param([rule(matches=OTHER)], [], id="other matches for that Service"),
         pytest.param([rule(), rule()], [0], id="once, where it stands twice"),
+        pytest.param([closed()], [0], id="closed"),
+        pytest.param([closed(weight=1)], [], id="not what sends some of its requests there"),
+        pytest.param([closed("checkout-c")], [], id="nor what is closed to another Service"),
     ],
 )
 def test_a_remembered_rule_is_found_again(rules: list[dict[str, Any]], spots: list[int]) -> None:
@@ -43,6 +52,21 @@ def test_a_remembered_rule_is_found_again(rules: list[dict[str, Any]], spots: li
 def test_two_records_find_two_rules() -> None:
     assert routes.find(route(rule(), rule("checkout")), [KEPT, KEPT]) == [0]
     assert routes.find(route(rule(), rule("checkout"), rule()), [KEPT, KEPT]) == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("kept", "stable"),
+    [
+        pytest.param([], "", id="nothing is kept"),
+        pytest.param([KEPT], "checkout", id="as it was written"),
+        pytest.param([{"name": "b", "service": "checkout-b"}], "", id="by an engine before"),
+    ],
+)
+def test_whom_rules_stand_in_for_is_remembered(kept: list[Any], stable: str) -> None:
+    there = route(rule())
+    routes.note(there, "checkout", kept)
+    assert routes.stable(there, "checkout") == stable
+    assert routes.stable(there, "search") == ""
 
 
 def test_the_note_of_each_rollout_stands_beside_the_others_and_goes_with_the_last() -> None:

@@ -64,6 +64,27 @@ def check_shift(world: Any, before: Any, after: Any) -> None:
     won = [name for name in ready if has[name] > had.get(name, 0) and not ready[name]]
     if lost and won:
         raise Impossible(f"weight goes from {lost} to {won}, without a ready pod: {had} → {has}")
+    _check_mentions(before, after)
+
+
+def _check_mentions(before: Any, after: Any) -> None:
+    """A Service is named before it gets requests, and after it got them."""
+    for one, other, what in ((after, before, "was not"), (before, after, "is not")):
+        if strange := _served(one) - _named(other):
+            raise Impossible(f"{strange} gets requests, and {what} named in the route beside that")
+
+
+def _served(route: Any) -> set[str]:
+    return {ref["name"] for ref in _refs(route) if ref.get("weight", 1)}
+
+
+def _named(route: Any) -> set[str]:
+    return {ref["name"] for ref in _refs(route)}
+
+
+def _refs(route: Any) -> list[Any]:
+    rules = route["spec"].get("rules") or []
+    return [ref for rule in rules for ref in rule.get("backendRefs") or []]
 
 
 def _weights(route: Any) -> dict[str, int]:

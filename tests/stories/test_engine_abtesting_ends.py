@@ -163,3 +163,16 @@ def test_whoever_promotes_has_paused_no_more() -> None:
     world.annotate("promote")
     world.settle()
     assert (world.status.phase, world.status.pause_requested) == (Phase.COMPLETED, False)
+
+
+def test_deletion_waits_for_the_gateway_but_not_for_ever() -> None:
+    """Nobody is refused where it answers; where it is gone too, ten seconds are enough."""
+    world = begun()
+    before = ab_world().routes[gen.ROUTE]["spec"]
+    world.gateway = False
+    world.manifest["metadata"]["deletionTimestamp"] = f"{world.now:%Y-%m-%dT%H:%M:%SZ}"
+    world.run(9)
+    assert (world.gone, leads(world)) == (False, [gen.STABLE, gen.STABLE])
+    world.run(2)
+    assert world.gone
+    assert world.routes[gen.ROUTE]["spec"] == before

@@ -265,8 +265,8 @@ def test_arm_whose_service_leads_nowhere_loses_its_rules_too() -> None:
     found = plan(world.rollout, gone, world.now)
     (change,) = found.actions
     assert isinstance(change, act.WriteRoute)
-    (rule,) = change.manifest["spec"]["rules"]
-    assert [item["name"] for item in rule["backendRefs"]] == [gen.STABLE]
+    refs = change.manifest["spec"]["rules"][0]["backendRefs"]
+    assert [(x["name"], x["weight"]) for x in refs] == [(gen.STABLE, 100), (gen.VARIANT, 0)]
 
 
 def test_other_arms_keep_theirs() -> None:

@@ -5,6 +5,8 @@ and for Services and routes that the strategy no longer names.
 """
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from fleet.api import names
 from fleet.api.rollout import Rollout
@@ -16,6 +18,17 @@ from fleet.kulta.core.routers import ROUTERS
 from fleet.kulta.core.routers.base import Place
 from fleet.kulta.core.serving import divisions, restoring, services, workloads
 from fleet.kulta.core.serving.restoring import Restoring
+
+PATIENCE = timedelta(seconds=10)
+"""So long a gateway is waited for that has to take our rules step by step; then they go at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Routes on their way back to what they were. `is_underway`: a step of ours is left to do."""
+
+    actions: tuple[Action, ...]
+    is_underway: bool
 
 
 def plan(look: Look, traits: Traits | None) -> Plan:
@@ -33,16 +46,21 @@ def plan(look: Look, traits: Traits | None) -> Plan:
         first = restoring.restore(rollout, observed, traits)
     if first.wait is not None:
         return workloads.stand_still(look, first.wait, *first.before)
-    actions = (*_routes(observed, rollout, traits), *_services(observed, rollout, None))
-    actions = (*actions, *first.after, SetFinalizer(present=False))
-    return Plan(status=rollout.status, actions=actions)
+    until = (rollout.metadata.deletion_timestamp or look.now) + PATIENCE
+    routes = _routes(observed, rollout, traits, at_once=look.now >= until)
+    actions = (*routes.actions, *_services(observed, rollout, None))
+    if routes.is_underway:
+        return Plan(status=rollout.status, actions=actions, wake_at=until)
+    return Plan(
+        status=rollout.status, actions=(*actions, *first.after, SetFinalizer(present=False))
+    )
 
 
 def left_over(observed: Observed, rollout: Rollout, traits: Traits) -> Iterator[Action]:
     """Routes and Services that we manage although the strategy does not name them any more."""
     spots = divisions.spots(rollout.name, traits.targets, observed.routes)
     named = {spot.place for spot in spots}
-    yield from _routes(observed, rollout, None, named)
+    yield from _routes(observed, rollout, None, named).actions
     yield from _services(observed, rollout, traits)
 
 
@@ -58,23 +76,32 @@ def _routes(
     rollout: Rollout,
     traits: Traits | None,
     spared: Collection[Place] = (),
-) -> Iterator[Action]:
+    *,
+    at_once: bool = False,
+) -> Returned:
     """Routes with the weights that they had before us; traffic first, so before the Services."""
     targets = traits.targets if traits is not None else ()
     named = {x.place: x for x in divisions.spots(rollout.name, targets, observed.routes)}
+    actions, is_underway = list[Action](), False
     for place, route in observed.routes.items():
         if place in spared:
             continue
         router = ROUTERS[place[0]]
         parts = router.kept(route).get(rollout.name)
         if parts is not None and router.makes:
-            yield DeleteRoute(manifest=route)
+            actions.append(DeleteRoute(manifest=route))
             continue
+        if parts is not None and at_once:
+            parts = replace(parts, stable="")
         if parts is None and traits is not None and place in named:
             parts = divisions.backends(rollout, traits, named[place], observed)
-        restored = router.restored(route, parts) if parts is not None else None
+        if parts is None:
+            continue
+        restored = router.restored(route, parts)
+        is_underway = is_underway or router.is_underway(restored or route, parts)
         if restored is not None:
-            yield WriteRoute(manifest=restored)
+            actions.append(WriteRoute(manifest=restored))
+    return Returned(tuple(actions), is_underway)
 
 
 def _services(observed: Observed, rollout: Rollout, traits: Traits | None) -> Iterator[Action]:

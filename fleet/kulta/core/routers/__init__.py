@@ -9,6 +9,7 @@ by a file here, an entry in `ROUTERS`, and the field in `trafficRouting` that se
     nginx       a canary Ingress beside the user's
     weights     two weights in a user's object
     rules       rules of ours in a user's route
+    introductions  how they come and go without a refused request
     matches     which requests these are for
     cookies     that keep a client with its revision
     mirrors     copies of requests

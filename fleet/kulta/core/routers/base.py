@@ -147,11 +147,15 @@ class Router(Protocol):
     def pending(self, route: Manifest) -> Wait | None:
         """Why what is written is not in force yet."""
 
+    def is_underway(self, route: Manifest, backends: Backends) -> bool:
+        """Whether what is written is a step of ours on the way to something else."""
+
     def kept(self, route: Manifest) -> Mapping[str, Backends]:
         """Rollouts for which the object is changed at present, and between what they divide."""
 
     def restored(self, route: Manifest, backends: Backends) -> Manifest | None:
-        """The object as it was before we changed it; None when we never did."""
+        """The next step to the object as it was before we changed it; None when we never did, or
+        the step before is waited for. Without a stable Service, it is the only step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

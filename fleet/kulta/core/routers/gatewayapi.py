@@ -13,7 +13,7 @@ from typing import Any
 
 from fleet.api import names, routes
 from fleet.api.meta import Manifest
-from fleet.kulta.core.routers import cookies, mirrors, rules, weights
+from fleet.kulta.core.routers import cookies, introductions, mirrors, rules, weights
 from fleet.kulta.core.routers.base import Backends, Beside
 from fleet.kulta.core.wait import Wait
 
@@ -70,8 +70,10 @@ class GatewayRouter:
     def weighted(self, route: Manifest, backends: Backends, weight: int) -> Manifest | None:
         if backends.branches:
             changed = weights.restored(route, backends.rollout, _pairs)
-            return rules.applied(changed or route, backends, is_on=weight > 0) or changed
-        ruled = _ruled(route, backends, weight)
+            pending = self.pending(route)
+            ruled = rules.applied(changed or route, backends, is_on=weight > 0, pending=pending)
+            return ruled or changed
+        ruled = _ruled(route, backends, weight, self.pending(route))
         changed = weights.written(ruled or route, backends, weight, _pairs) or ruled
         places = _places(changed or route, backends)
         parts = backends
@@ -93,16 +95,24 @@ class GatewayRouter:
                     return wait
         return None
 
+    def is_underway(self, route: Manifest, backends: Backends) -> bool:
+        return introductions.is_underway(route, backends)
+
     def kept(self, route: Manifest) -> Mapping[str, Backends]:
         branched = {
-            rollout: Backends(rollout=rollout, stable="", canary="")
+            rollout: Backends(rollout=rollout, stable=routes.stable(route, rollout), canary="")
             for known in (routes, mirrors, cookies)
             for rollout in known.records(route)
         }
         return {**branched, **weights.kept(route)}
 
     def restored(self, route: Manifest, backends: Backends) -> Manifest | None:
-        stripped = rules.applied(route, backends, is_on=False)
+        pending = self.pending(route)
+        stripped = (
+            rules.applied(route, backends, is_on=False, pending=pending)
+            if backends.stable
+            else rules.removed(route, backends)
+        )
         changed = (
             weights.restored(stripped or route, backends.rollout, _pairs, backends) or stripped
         )
@@ -117,12 +127,14 @@ def _beside(route: Manifest, backends: Backends) -> Beside:
     return wish if route["kind"] == "HTTPRoute" else Beside(branches=wish.branches)
 
 
-def _ruled(route: Manifest, backends: Backends, weight: int) -> Manifest | None:
+def _ruled(
+    route: Manifest, backends: Backends, weight: int, pending: Wait | None
+) -> Manifest | None:
     """The route with the rules that stand beside the weights; None when it has just these."""
     ways = _beside(route, backends).ways(weight)
     if not ways and backends.rollout not in routes.records(route):
         return None
-    return rules.applied(route, replace(backends, branches=ways), is_on=bool(ways))
+    return rules.applied(route, replace(backends, branches=ways), is_on=bool(ways), pending=pending)
 
 
 def _pairs(route: Manifest, backends: Backends) -> Iterator[tuple[Ref, Ref]]:

@@ -51,6 +51,9 @@ class IstioRouter:
     def pending(self, route: Manifest) -> Wait | None:
         return settling.wait(route)
 
+    def is_underway(self, route: Manifest, backends: Backends) -> bool:
+        return False
+
     def kept(self, route: Manifest) -> Mapping[str, Backends]:
         return weights.kept(route)
 

@@ -82,6 +82,9 @@ class NginxRouter:
     def pending(self, route: Manifest) -> Wait | None:
         return settling.wait(route) if route else None
 
+    def is_underway(self, route: Manifest, backends: Backends) -> bool:
+        return False
+
     def kept(self, route: Manifest) -> Mapping[str, Backends]:
         labels = route["metadata"].get("labels") or {}
         rollout = labels.get(names.ROLLOUT_LABEL, "")

@@ -3,7 +3,7 @@
 Used by `gatewayapi`. For each branch, each rule that leads to the stable Service is cloned with the
 branch's headers added to its matches, and the clone put before it: same paths, same filters, same
 time-outs, another Service. Nothing else in the route changes. A clone asks for more than the rule
-that it comes from, so every gateway prefers it.
+that it comes from, so every gateway prefers it. It comes and goes step by step (`introductions`).
 
 What we put in is kept in an annotation, by which it is found again (`api.routes`).
 """
@@ -15,7 +15,7 @@ from typing import Any
 from fleet.api import routes
 from fleet.api.meta import Manifest
 from fleet.api.routes import Rule
-from fleet.kulta.core.routers import matches
+from fleet.kulta.core.routers import introductions, matches
 from fleet.kulta.core.routers.base import Backends, Branch
 from fleet.kulta.core.routers.matches import Unanswerable
 from fleet.kulta.core.wait import Wait
@@ -62,20 +62,49 @@ def misfit(route: Manifest, backends: Backends) -> Wait | None:
     return _overfull(name, [rule for _, rule in rules], _what(backends))
 
 
-def applied(route: Manifest, backends: Backends, *, is_on: bool) -> Manifest | None:
-    """The route with exactly our rules of `backends`, or with none; None when it is so already.
+def applied(
+    route: Manifest, backends: Backends, *, is_on: bool, pending: Wait | None
+) -> Manifest | None:
+    """The next step to exactly our rules of `backends`, or to none; None when it is so already, or
+    the gateway has to take the step before.
 
-    Raises Unanswerable where `misfit` has an answer.
+    `pending`: why it has not taken the route as it stands; one that refuses it keeps nobody from
+    taking rules out. Raises Unanswerable where `misfit` has an answer.
     """
-    wanted, live = _arranged(route, backends, is_on=is_on), routes.rules(route)
-    kept = [routes.record(name, rule) for name, rule in wanted if name]
+    left = introductions.leaving(route, backends, is_on=is_on)
+    if introductions.is_open(route, left):
+        changed = copy.deepcopy(dict(route))
+        found = changed["spec"]["rules"]
+        stable = routes.stable(route, backends.rollout) or backends.stable
+        for at, service in left.items():
+            found[at] = introductions.closed(found[at], service, stable)
+        return changed
+    if left and pending is not None and pending.is_brief:
+        return None
+    known = introductions.known(route, backends, is_taken=pending is None)
+    wanted = [
+        (name, rule if not name or _service(rule) in known else _closed(rule, backends))
+        for name, rule in _arranged(route, backends, is_on=is_on)
+    ]
+    return _exactly(route, backends, wanted)
+
+
+def removed(route: Manifest, backends: Backends) -> Manifest | None:
+    """The route without any rule of ours, at once; None when it has none."""
+    return _exactly(route, backends, _arranged(route, backends, is_on=False))
+
+
+def _exactly(route: Manifest, backends: Backends, wanted: Sequence[Named]) -> Manifest | None:
+    """The route with these rules, ours among them remembered."""
+    live = routes.rules(route)
+    kept = [routes.record(name, rule, backends.stable) for name, rule in wanted if name]
     is_there = len(live) == len(wanted) and all(
         routes.is_same(found, rule) if name else found == rule
         for found, (name, rule) in zip(live, wanted, strict=True)
     )
     if (
         is_there
-        and routes.records(route).get(backends.rollout, []) == kept
+        and _is_kept(routes.records(route).get(backends.rollout, []), kept)
         and not routes.is_broken(route)
     ):
         return None
@@ -100,8 +129,24 @@ def _arranged(route: Manifest, backends: Backends, *, is_on: bool) -> list[Named
         result.append(("", rule))
     if routes.is_broken(route):  # what equals a rule of ours is one
         ours = [rule for name, rule in result if name]
+        ours += [_closed(rule, backends) for rule in ours]
         result = [x for x in result if x[0] or not any(routes.is_same(x[1], own) for own in ours)]
     return [item for item in result if is_on or not item[0]]
+
+
+def _is_kept(found: Sequence[routes.Record], wanted: Sequence[routes.Record]) -> bool:
+    """Whether that is remembered, be it by an engine that did not remember the stable Service."""
+    pairs = zip(found, wanted, strict=False)
+    return len(found) == len(wanted) and all(one.items() <= other.items() for one, other in pairs)
+
+
+def _closed(rule: Rule, backends: Backends) -> Rule:
+    return introductions.closed(rule, _service(rule), backends.stable)
+
+
+def _service(clone: Rule) -> str:
+    """Whom a rule of ours is for."""
+    return str(clone["backendRefs"][-1]["name"])
 
 
 def _clones(rule: Rule, backends: Backends, taken: set[str], anything: Rule) -> Iterator[Named]:

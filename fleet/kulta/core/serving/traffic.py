@@ -174,8 +174,9 @@ def _contested(draft: Draft, item: Division) -> Wait | None:
 
 
 def _was_ours(draft: Draft, item: Division) -> bool:
-    """Whether the object was to have the weights before: labels may bring new ones."""
-    if item.router.makes:
+    """Whether the object was to have the weights before: labels may bring new ones, and our own
+    steps go on."""
+    if item.router.makes or item.router.is_underway(item.route or {}, item.parts):
         return False
     return bool(item.spot.target.name) or draft.name in item.router.kept(item.route or {})
 

@@ -40,8 +40,11 @@ def shop(*rules: dict[str, Any]) -> dict[str, Any]:
 
 
 def written(route: dict[str, Any], parts: Backends | None = None, weight: int = 100) -> Any:
+    """Step by step, each taken by the gateway at once, until nothing is left to be done."""
     changed = ROUTER.weighted(route, parts or backends(), weight)
     assert changed is not None
+    while (more := ROUTER.weighted(changed, parts or backends(), weight)) is not None:
+        changed = more
     return dict(changed)
 
 
@@ -54,7 +57,10 @@ def known(route: Any) -> list[tuple[str, list[Any]]]:
 
 
 def restored(route: Any, parts: Backends | None = None) -> Any:
-    changed = ROUTER.restored(route, parts or backends())
+    """Step by step, each taken by the gateway at once."""
+    changed = last = ROUTER.restored(route, parts or backends())
+    while last is not None:
+        changed, last = last, ROUTER.restored(last, parts or backends())
     return None if changed is None else dict(changed)
 
 
@@ -289,8 +295,7 @@ def test_weights_of_another_strategy_are_given_back_first() -> None:
     route = written(dict(weighted or {}))
     assert names.ORIGINAL_WEIGHTS not in route["metadata"]["annotations"]
     assert route["spec"]["rules"][1] == original["spec"]["rules"][0]
-    back = ROUTER.weighted(route, canary, 20)
-    assert back is not None
+    back = written(route, canary, 20)
     assert back["spec"] == dict(weighted or {})["spec"]
     assert names.MANAGED_RULES not in back["metadata"]["annotations"]
 

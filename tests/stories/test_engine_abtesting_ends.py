@@ -2,6 +2,7 @@
 
 import pytest
 
+from fleet.api import names
 from fleet.api.rollout import Phase
 from fleet.kulta.core import actions as act
 from tests import gen
@@ -174,5 +175,17 @@ def test_deletion_waits_for_the_gateway_but_not_for_ever() -> None:
     world.run(9)
     assert (world.gone, leads(world)) == (False, [gen.STABLE, gen.STABLE])
     world.run(2)
+    assert world.gone
+    assert world.routes[gen.ROUTE]["spec"] == before
+
+
+def test_deletion_finds_rules_whose_note_somebody_broke() -> None:
+    """Beside a route that is nobody's: what equals a rule of ours is one."""
+    world = begun()
+    before = ab_world().routes[gen.ROUTE]["spec"]
+    world.routes = {"another": gen.route(name="another"), **world.routes}
+    world.routes[gen.ROUTE]["metadata"]["annotations"][names.MANAGED_RULES] = "[1, 2"
+    world.manifest["metadata"]["deletionTimestamp"] = f"{world.now:%Y-%m-%dT%H:%M:%SZ}"
+    world.run(20)
     assert world.gone
     assert world.routes[gen.ROUTE]["spec"] == before

@@ -133,6 +133,20 @@ def test_a_broken_note_leaves_no_closed_rule_twice() -> None:
     assert done(closed, 0)["spec"] == plain()["spec"]
 
 
+def test_a_rule_that_somebody_turned_elsewhere_goes_at_once() -> None:
+    """Found by its name; no request of ours is there any more."""
+    named = gen.route(rules=[{"name": "all", "backendRefs": [gen.backend(A, 1)]}])
+    opened = done(copy.deepcopy(named), 100)
+    opened["spec"]["rules"][0]["backendRefs"] = [gen.backend(C, 1)]
+    assert step(opened, 0)["spec"] == named["spec"]
+
+
+def test_it_closes_to_the_service_that_it_stood_in_for() -> None:
+    """Whatever a strategy calls stable by then."""
+    another = Backends(rollout=gen.NAME, stable=C, canary="checkout-d")
+    assert refs(step(done(plain(), 100), 0, another)) == [CLOSED, REST]
+
+
 def older(route: Any) -> Any:
     """As an engine wrote it that did not remember the stable Service."""
     found = copy.deepcopy(route)

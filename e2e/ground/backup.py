@@ -1,7 +1,7 @@
 """A backup of what a control plane stores, and the plane restored from it: it has forgotten since.
 
     copy = backup.take(plane, folder)
-    …
+    backup.count_on(plane, 100)
     backup.restore(plane, copy)
 
 As when an administrator restores etcd: versions count from lower again, and whoever has seen later
@@ -22,6 +22,15 @@ def take(plane: ControlPlane, folder: Path) -> Path:
     copy = Path(shutil.copytree(plane.folder / STORE, folder / plane.name))
     plane.restart(STORE)
     return copy
+
+
+def count_on(plane: ControlPlane, versions: int) -> None:
+    """Write so often that the plane is that much further than its backup."""
+    path = "/api/v1/namespaces/default/configmaps"
+    plane.call("POST", path, {"metadata": {"name": "count"}})
+    for number in range(versions):
+        code, answer = plane.call("PATCH", f"{path}/count", {"data": {"number": str(number)}})
+        assert code == 200, answer
 
 
 def restore(plane: ControlPlane, copy: Path) -> None:

@@ -3,6 +3,10 @@
 Given to kopf by both `handlers` (its login): the same TLS, credentials, proxy and name as our own
 client, and a token file that is re-read, so that a rotated token never ends a watch. The receiver
 closes it. What a watch says can be sifted before the library takes it to pieces.
+
+kopf goes on where it was, however long nobody has answered. Meanwhile the server may have been
+restored from a backup: it would keep such a watch open, and tell nothing. So it is asked in a way
+that makes it answer 410, upon which kopf lists anew.
 """
 
 import time
@@ -11,10 +15,12 @@ from typing import Any, cast
 
 import aiohttp
 
-from fleet.clusters import tls
+from fleet.clusters import errors, tls
 from fleet.clusters.bearer import Bearer
 from fleet.clusters.config import ClientConfig
 
+LONG_AGO = "1"
+"""A version that no server goes on from."""
 MOST_CONNECTIONS = 20
 """A watch for each kind that kopf looks at, and room to spare."""
 
@@ -81,6 +87,32 @@ class _Ear:
         return answer
 
 
+class _Doubt:
+    """Lets no watch go on from a list that is older than the last request which nobody answered."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._listed: dict[str, int] = {}
+        """Failures before the last list, by its path."""
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        path, query = request.url.path, request.url.query
+        if "watch" not in query:
+            if "continue" not in query:
+                self._listed[path] = self._failures
+        elif "resourceVersion" in query and self._listed.get(path, 0) < self._failures:
+            request.url = request.url.update_query(resourceVersion=LONG_AGO)
+        try:
+            answer = await handler(request)
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            self._failures += 1
+            raise
+        self._failures += answer.status in errors.SERVER_FAILURES
+        return answer
+
+
 def dedicated(
     config: ClientConfig,
     *,
@@ -100,5 +132,5 @@ def dedicated(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": user_agent},
         proxy=config.proxy_url,
-        middlewares=(_Ear(watching, is_news), _Proof(config)),
+        middlewares=(_Ear(watching, is_news), _Doubt(), _Proof(config)),
     )

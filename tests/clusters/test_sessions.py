@@ -1,10 +1,15 @@
-"""The session that kopf is given: it brings our credentials, tells when a watch begins, and keeps
-back what is no news."""
+"""The session that kopf is given: it brings our credentials, tells when a watch begins, keeps back
+what is no news, and lets nothing go on from before a time in which nobody answered."""
 
 import asyncio
+import contextlib
+import itertools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from fleet.clusters import sessions
 from tests.clusters.server import TOKEN, Server, status
@@ -66,3 +71,55 @@ async def test_a_list_is_given_as_it_is(server: Server) -> None:
     session = sessions.dedicated(server.config(), user_agent="test", is_news=lambda _: False)
     async with session, session.get(f"{server.url}/apis") as answer:
         assert (await answer.json())["kind"] == "List"
+
+
+async def refuse(_: web.Request) -> web.Response:
+    return status(503)
+
+
+async def forbid(_: web.Request) -> web.Response:
+    return status(403)
+
+
+async def hang_up(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return status(503)
+
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        pytest.param(hang_up, ["sets 7", "sets 1", "sets 7", "pods 1"], id="nobody has answered"),
+        pytest.param(refuse, ["sets 7", "sets 1", "sets 7", "pods 1"], id="nobody behind a proxy"),
+        pytest.param(forbid, ["sets 7", "pods 7"], id="the server has refused"),
+    ],
+)
+async def test_a_watch_does_not_go_on_from_before_a_failure(
+    server: Server, failure: Answer, expected: list[str]
+) -> None:
+    """The server may have been restored, and would be silent up to that version. A kind that has
+    been listed since goes on, and no other."""
+    going_on = {"watch": "true", "resourceVersion": "7"}
+
+    async def ask(path: str, query: dict[str, str]) -> None:
+        with contextlib.suppress(aiohttp.ClientError):
+            async with session.get(f"{server.url}/{path}", params=query):
+                pass
+
+    async with sessions.dedicated(server.config(), user_agent="test") as session:
+        for path in ("sets", "pods"):
+            await ask(path, {})
+        server.answers += (failure, failure)  # the library itself tries a second time
+        await ask("sets", going_on)
+        await ask("sets", going_on)
+        await ask("sets", {"limit": "100"})
+        await ask("sets", going_on)
+        await ask("pods", {"limit": "100", "continue": "1"})
+        await ask("pods", going_on)
+    asked = [request for request in server.requests if "watch" in request.query]
+    told = [f"{request.path[1:]} {request.query['resourceVersion']}" for request in asked]
+    assert [each for each, _ in itertools.groupby(told)] == expected

@@ -103,6 +103,13 @@ class WorkQueue(Generic[K]):
         """Whether `key` shall be handled before all others, be it while it is being handled."""
         return key in self._first
 
+    def drop(self, key: K) -> None:
+        """`key` waits no longer: whoever says so has seen to it."""
+        if key in self._queued:
+            self._queued.discard(key)
+            self._first.discard(key)
+            self._waiting.remove(key)
+
     def add_after(self, key: K, seconds: float) -> None:
         """Handle `key` in `seconds`, unless it is due earlier; handling it drops the time."""
         if seconds <= 0:
@@ -155,6 +162,8 @@ class WorkQueue(Generic[K]):
             await self._ready.acquire()
             if self._stopping.is_set():
                 return
+            if not self._waiting:
+                continue  # it was dropped
             key = self._waiting.popleft()
             self._queued.discard(key)
             self._first.discard(key)
@@ -257,23 +266,25 @@ class Pressing:
 
 class _Lanes:
     """Who waits, in the order in which they came. Who presses goes before the others, but only
-    every other time while both wait: nobody is kept away for ever."""
+    every other time while both wait: nobody is kept away for ever. Who has time goes last."""
 
     def __init__(self) -> None:
         self._ahead: deque[asyncio.Future[None]] = deque()
         self._others: deque[asyncio.Future[None]] = deque()
+        self._last: deque[asyncio.Future[None]] = deque()
         self._was_ahead = False
 
-    def join(self) -> "asyncio.Future[None]":
+    def join(self, *, has_time: bool = False) -> "asyncio.Future[None]":
         """A place at the end of its lane; done when it is the caller's turn."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        (self._ahead if _presses.get() else self._others).append(future)
+        lane = self._ahead if _presses.get() else self._others
+        (self._last if has_time else lane).append(future)
         return future
 
     def advance(self) -> bool:
         """Let the next one go; whether there was one."""
         lanes = (self._ahead, self._others)
-        for lane in reversed(lanes) if self._was_ahead else lanes:
+        for lane in (*(reversed(lanes) if self._was_ahead else lanes), self._last):
             while lane:
                 first = lane.popleft()
                 if not first.done():  # who was cancelled has gone
@@ -294,9 +305,10 @@ class Line:
         self._lanes = _Lanes()
         self._is_moving = False
 
-    async def turn(self) -> None:
-        """Until it is the caller's turn, in the order in which they came (`pressing`)."""
-        future = self._lanes.join()
+    async def turn(self, *, has_time: bool = False) -> None:
+        """Until it is the caller's turn, in the order in which they came (`pressing`); of who
+        `has_time`, until nobody else waits."""
+        future = self._lanes.join(has_time=has_time)
         if not self._is_moving:
             self._is_moving = True
             asyncio.get_running_loop().call_soon(self._move)

@@ -90,6 +90,20 @@ async def test_a_key_waits_until_it_begins_to_be_handled() -> None:
         handler.gate.set()
 
 
+async def test_a_key_that_is_dropped_waits_no_longer() -> None:
+    queue, handler = WorkQueue[str](), Handler()
+    for key in ("a", "b", "c"):
+        queue.add(key, first=key == "b")
+    for key in ("b", "nobody"):
+        queue.drop(key)
+    assert (queue.is_waiting("b"), queue.is_pressed("b")) == (False, False)
+    async with working(queue, handler):
+        await until(lambda: len(handler.done) == 2)
+        queue.add("b")  # what comes later is news
+        await until(lambda: len(handler.done) == 3)
+    assert handler.done == ["a", "c", "b"]
+
+
 async def test_a_key_that_was_handled_rests() -> None:
     """What comes meanwhile is one piece of news; other keys do not wait."""
     queue, handler = WorkQueue[str](calm=3_600), Handler()

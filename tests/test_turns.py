@@ -66,6 +66,21 @@ async def test_who_presses_goes_first_and_keeps_nobody_away(kind: str) -> None:
     assert sorted(done) == sorted(pressing + others)
 
 
+async def test_who_has_time_goes_when_nobody_else_stands_in_line() -> None:
+    line, done = aio.Line(), []
+
+    async def work(name: str, times: int, *, has_time: bool = False) -> None:
+        for _ in range(times):
+            await line.turn(has_time=has_time)
+            done.append(name)
+
+    tasks = [asyncio.create_task(work("has time", 2, has_time=True))]
+    tasks += [asyncio.create_task(work(f"{number}", 3)) for number in range(2)]
+    await asyncio.gather(*tasks)
+    assert (len(done), done[-2:]) == (8, ["has time"] * 2)
+    await asyncio.wait_for(line.turn(has_time=True), 1)
+
+
 async def test_a_place_that_is_given_to_whom_is_cancelled_is_free_again() -> None:
     places, gate = aio.Places(1), asyncio.Event()
 

@@ -1,8 +1,9 @@
 """The hub's process: its parts, the order in which they begin, and how they end.
 
     server ──> elected ──> own identity ──> MemberClusters and Secrets known ──> members connect,
-           beside that all own objects ──> (settled, or no more of them for 10 s) ──> everything is
-           looked at, then whatever wakes ──> SIGTERM ──> Lease released ──> exit 0
+           beside that all own objects, and what is as it was left is looked at
+           ──> (settled, or no more of them for 10 s) ──> everything else is looked at,
+           then whatever wakes ──> SIGTERM ──> Lease released ──> exit 0
 
 Called by `cli.run`. A follower does nothing but wait for the Lease. Who loses it ends at once, with
 an error: its members refuse its writes from then on, and a new process begins with a clean view.
@@ -259,6 +260,7 @@ class Hub:
                     ("templates", context.renders.drafts.run()),
                 ):
                     self.health.rely(name, tasks.create_task(part, name=name))
+                early = tasks.create_task(reconcile.run_early(context), name="early looks")
                 # Members answer, and renew their Leases, while the many own objects are read.
                 await self.items.synced.wait()
                 with contextlib.suppress(TimeoutError):
@@ -266,6 +268,7 @@ class Hub:
                     async with asyncio.timeout(TEMPLATES_SECONDS):
                         await self.templates.synced.wait()
                 await membership.settled(context)
+                await aio.cancel(early)
             log.info("deciding", extra={"members": len(context.links)})
             others = reconcile.run_others(context)
             self.health.rely("queues", tasks.create_task(others, name="queues"))

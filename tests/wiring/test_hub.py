@@ -70,8 +70,10 @@ async def test_members_are_met_while_the_own_objects_are_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A hundred thousand take half a minute, and a member its time to answer and to renew its
-    Lease; nothing is decided before both are known."""
-    met, decides = asyncio.Event(), asyncio.Event()
+    Lease; nothing is decided before both are known. Who is known by then is looked at meanwhile,
+    and by nobody else once all are."""
+    met, looks, decides = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    together: list[bool] = []
 
     async def at_once(*_: object) -> None:
         await asyncio.sleep(0)
@@ -86,7 +88,15 @@ async def test_members_are_met_while_the_own_objects_are_read(
         met.set()
         await never()
 
+    async def look(_: object) -> None:
+        looks.set()
+        try:
+            await never()
+        finally:
+            looks.clear()
+
     async def decide(_: object) -> None:
+        together.append(looks.is_set())
         decides.set()
         await never()
 
@@ -97,6 +107,7 @@ async def test_members_are_met_while_the_own_objects_are_read(
     monkeypatch.setattr(hub.resync, "prime", at_once)
     monkeypatch.setattr(hub.watching, "watch", never)
     monkeypatch.setattr(hub.reconcile, "run_members", meet)
+    monkeypatch.setattr(hub.reconcile, "run_early", look)
     monkeypatch.setattr(hub.reconcile, "run_others", decide)
     async with open_session() as session:
         config, health = ClientConfig(server="http://127.0.0.1:9"), Health()
@@ -105,11 +116,12 @@ async def test_members_are_met_while_the_own_objects_are_read(
         await asyncio.sleep(0.05)
         assert not met.is_set(), "their Secrets are not known yet"
         made.secrets.synced.set()
-        await until(met.is_set)
+        await until(lambda: met.is_set() and looks.is_set())
         made.templates.synced.set()
         await asyncio.sleep(0.05)
         assert not decides.is_set(), "what it has delivered is not known yet"
         made.items.synced.set()
         await until(decides.is_set)
+        assert together == [False]
         health.shutdown.request()
         await running

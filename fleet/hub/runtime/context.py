@@ -112,6 +112,11 @@ FLEET_SECONDS = 0.5
 """The same for a Fleet, which counts its members: a thousand may connect one after another."""
 
 
+def _member(key: Key) -> Key:
+    """That of a ClusterRollout; `<application>.<cluster>` names it."""
+    return key[0], key[1].rpartition(".")[2]
+
+
 class Dispatches:
     """Work queues of ClusterRollouts, one per member: a slow or dead one delays nobody else."""
 
@@ -121,10 +126,13 @@ class Dispatches:
         self._queues: dict[Key, aio.WorkQueue[Key]] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._handle: Callable[[Key], Awaitable[None]] | None = None
+        self._glance: Callable[[Key], None] | None = None
 
     def add(self, key: Key, *, first: bool = False) -> None:
         """Reconcile that ClusterRollout soon; `first` before all others of its member."""
         self.queue(key).add(key, first=first)
+        if self._glance is not None:
+            self._glance(key)
 
     def add_after(self, key: Key, seconds: float) -> None:
         """The same in `seconds`, unless it is due earlier."""
@@ -135,13 +143,36 @@ class Dispatches:
         return self.queue(key).retry(key)
 
     def queue(self, key: Key) -> aio.WorkQueue[Key]:
-        """The queue of that ClusterRollout's member; `<application>.<cluster>` names it."""
-        member = (key[0], key[1].rpartition(".")[2])
+        """The queue of that ClusterRollout's member."""
+        member = _member(key)
         if member not in self._queues:
             self._queues[member] = aio.WorkQueue(concurrency=self.CONCURRENCY)
             if self._handle is not None:
                 self._open(member)
         return self._queues[member]
+
+    async def sift(
+        self, is_known: Callable[[Key], bool], is_done: Callable[[Key], Awaitable[bool]]
+    ) -> None:
+        """Before `run`, until cancelled: ask `is_done` once for each key that is added when it
+        `is_known`, and again when there is news of it. Where nothing is left to do it waits no
+        longer."""
+        early = aio.WorkQueue[Key](concurrency=1)
+
+        async def look(key: Key) -> None:
+            queue = self._queues.get(_member(key))  # none where the member is gone
+            if queue is not None and queue.is_waiting(key) and await is_done(key):
+                queue.drop(key)
+
+        def glance(key: Key) -> None:
+            if is_known(key):
+                early.add(key)
+
+        self._glance = glance
+        try:
+            await early.run(look)
+        finally:
+            self._glance = None
 
     async def run(self, handle: Callable[[Key], Awaitable[None]]) -> None:
         """Handle keys of all members until cancelled."""

@@ -82,6 +82,22 @@ async def dispatch(hub: Context, key: Key) -> None:
     raise UnexpectedState(f"ClusterRollout {'/'.join(key)} does not come to rest")
 
 
+def is_at_rest(hub: Context, key: Key) -> bool:
+    """Whether a look at that cluster finds everything as it shall be and as it was reported, and
+    nothing to wait for: then that was its look. Nobody is asked, and nothing written: for a hub
+    that does not know all its members yet."""
+    item = hub.stores.items.get(key)
+    if item is None or item.metadata.deletion_timestamp is not None:
+        return False  # what goes depends on other members
+    want = item.spec.want
+    if want is not None and (key[0], want.run) not in hub.stores.runs:
+        return False
+    observed = observe.dispatch(hub, item, None)
+    if observed.member is None or not observed.member.fresh or observed.is_printing:
+        return False
+    return dispatches.decide(item, observed, hub.now()) == DispatchPlan(status=item.status)
+
+
 async def _await_run(hub: Context, key: Key) -> None:
     """Without the wanted run the cluster would fail of one that "does not exist any more"."""
     item = hub.stores.items.get(key)

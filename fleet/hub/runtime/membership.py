@@ -79,8 +79,7 @@ async def reconcile(hub: Context, key: Key) -> None:
 
 async def settled(hub: Context) -> None:
     """Wait until all have connected: what was true before a restart is not news after it. They have
-    time as long as one after another is through, `CONNECT_SECONDS` at most; to look meanwhile at
-    what is in them would only take it from them."""
+    time as long as one after another is through, `CONNECT_SECONDS` at most."""
     clusters = hub.stores.memberclusters
     began = hub.clock.monotonic()
     least, until = len(clusters) + 1, began

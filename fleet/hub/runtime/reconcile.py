@@ -69,6 +69,28 @@ async def run_members(hub: Context) -> None:
     await queue.run(_guarded(hub, MEMBERCLUSTERS, membership.reconcile, queue))
 
 
+async def run_early(hub: Context) -> None:
+    """While members are still to come, until cancelled: look at the clusters of those that are
+    believed. Most are as they were left, and need no other look. Whatever else is found waits for
+    `run_others`: before all members are known nothing is written, and nothing decided."""
+
+    def is_known(key: Key) -> bool:
+        item = hub.stores.items.get(key)
+        link = hub.links.get((key[0], item.spec.cluster)) if item is not None else None
+        return link is not None and link.told.fresh
+
+    async def is_done(key: Key) -> bool:
+        await hub.line.turn(has_time=True)  # whoever connects, or reads, goes before
+        started = hub.clock.monotonic()
+        is_at_rest = dispatching.is_at_rest(hub, key)
+        if is_at_rest:
+            seconds = hub.clock.monotonic() - started
+            hub.metrics.reconciled(CLUSTERROLLOUTS.kind, result="success", seconds=seconds)
+        return is_at_rest
+
+    await hub.queues.dispatches.sift(is_known, is_done)
+
+
 async def run_others(hub: Context) -> None:
     """Work on the other queues until cancelled."""
     queues = hub.queues

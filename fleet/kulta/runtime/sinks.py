@@ -126,14 +126,8 @@ class Occurrences:
 
     def _append(self, lines: bytes) -> None:
         """Whole lines or nothing: what a full disk took of them is taken back."""
-        path = self._folder / FILE
-        self._folder.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size + len(lines) > self._largest:
-            path.replace(self._folder / OLDER)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        handle = os.open(path, flags, 0o644)
+        handle, before = self._opened(len(lines))
         try:
-            before = os.fstat(handle).st_size
             if before and os.pread(handle, 1, before - 1) != b"\n":
                 lines = b"\n" + lines  # who was killed in the middle of a line spoils no other
             if os.write(handle, lines) < len(lines):
@@ -141,6 +135,25 @@ class Occurrences:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(handle)
+
+    def _opened(self, more: int) -> tuple[int, int]:
+        """A file that `more` bytes still fit into, and its size."""
+        handle = self._open()
+        size = os.fstat(handle).st_size
+        if not size or size + more <= self._largest:
+            return handle, size
+        os.close(handle)
+        (self._folder / FILE).replace(self._folder / OLDER)
+        return self._open(), 0
+
+    def _open(self) -> int:
+        path = self._folder / FILE
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(path, flags, 0o644)
+        except FileNotFoundError:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return os.open(path, flags, 0o644)
 
 
 class Events:

@@ -20,11 +20,15 @@ from typing import Any
 from e2e.bench import copies
 from e2e.bench.figures import Figure, Goal
 from e2e.bench.fleet import NAMESPACE, World, image, running, waited
-from e2e.bench.usage import Usage
+from e2e.bench.usage import Pulse, Usage
 
 IDLE_SECONDS = 20.0
-SCRAPE_SECONDS = 2.0
-"""Between two looks at the metrics, which cost the hub more the more members there are."""
+GLANCE_SECONDS, SCRAPE_SECONDS, STILL_SECONDS = 0.25, 1.0, 2.0
+"""Between two looks at how busy a hub is; at least between two at its metrics, which cost it the
+more the more members there are, and say nothing that counts while it is busy; after which it is
+believed to look at nothing more."""
+BUSY_SHARE = 0.5
+"""Of a core."""
 CALM_SECONDS = 6.0
 """After which nothing that a measurement has begun goes on."""
 SMALL = 5
@@ -150,18 +154,25 @@ class Story:
         await meanwhile()
         began = time.monotonic()
         await asyncio.to_thread(hub.start)
+        pulse = Pulse(Usage(hub.process.pid))
         moments = [(began, 0.0)]
         """When it had looked how often, the last time that this had grown."""
+        scraped = began
 
         def synced() -> bool:
-            text = hub.metrics()
+            nonlocal scraped
+            glanced = time.monotonic()
+            if pulse.share() > BUSY_SHARE or glanced - scraped < SCRAPE_SECONDS:
+                return False
+            text, scraped = hub.metrics(), glanced
             looked = sum(float(number) for number in RECONCILED.findall(text))
             if looked > moments[-1][1]:
-                moments.append((time.monotonic(), looked))
+                moments.append((glanced, looked))
                 return False
-            return looked >= items and len(REACHABLE.findall(text)) >= members
+            is_still = glanced - moments[-1][0] >= STILL_SECONDS
+            return is_still and looked >= items and len(REACHABLE.findall(text)) >= members
 
-        await waited(synced, "the new hub has looked at everything", every=SCRAPE_SECONDS)
+        await waited(synced, "the new hub has looked at everything", every=GLANCE_SECONDS)
         return moments[-1][0] - began
 
     async def ask(self, path: str, **body: Any) -> None:

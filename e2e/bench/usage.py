@@ -1,7 +1,8 @@
 """What a running process has used, from /proc. Asked by the benchmarks, changes nothing."""
 
 import os
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -29,3 +30,21 @@ class Usage:
     def _memory(self, name: str) -> float:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+
+
+@dataclass(slots=True)
+class Pulse:
+    """How busy a process is; asking costs it nothing."""
+
+    usage: Usage
+    _asked: float = field(default_factory=time.monotonic, init=False)
+    _spent: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._spent = self.usage.cpu_seconds()
+
+    def share(self) -> float:
+        """Of one core since the last question."""
+        before = self._asked, self._spent
+        self._asked, self._spent = time.monotonic(), self.usage.cpu_seconds()
+        return (self._spent - before[1]) / max(self._asked - before[0], 0.01)

@@ -59,7 +59,8 @@ class Due:
 def due(inputs: Inputs) -> Due:
     """What the hub would make of it now. Raises UserError where it would accept nothing."""
     proposal = decision.accept(inputs.application, inputs.observed)
-    found = occasion.find(inputs.observed, proposal)
+    known = occasion.wished(inputs.observed, proposal.revision)
+    found = occasion.find(inputs.observed, proposal, known)
     clusters = found.clusters if found else proposal.chosen
     plan = waves.plan(proposal.policy, clusters, inputs.observed.members, proposal.chosen)
     if found is not None and not found.soak:

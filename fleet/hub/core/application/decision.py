@@ -4,6 +4,7 @@
 runs. It never touches a cluster: it freezes inputs into a run, and `plan` does the rest.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from fleet.api import Application, ClusterRollout, FleetRollout, conditions
@@ -33,11 +34,13 @@ def decide(
     observed = aside.current(application, observed)
     try:
         proposal = accept(application, observed)
-        create = _due(application, observed, proposal)
+        known = occasions.wished(observed, proposal.revision)
+        create = _due(application, observed, proposal, known)
     except UserError as error:
         return refused(application, observed, error, now)
     left = leaving.prune(observed, proposal)
-    status = _status(application, observed, proposal, create, now)
+    updated = sum(_stands(known[name], proposal) for name in proposal.chosen if name in known)
+    status = _status(application, observed, proposal, create, updated, now)
     begun = ((create,) if create else ()) + _outdated(observed, proposal.policy)
     return ApplicationPlan(
         status=_asking(application, status, left, now),
@@ -119,10 +122,13 @@ def _check_members(
 
 
 def _due(
-    application: Application, observed: ApplicationObserved, proposal: Proposal
+    application: Application,
+    observed: ApplicationObserved,
+    proposal: Proposal,
+    known: Mapping[ClusterName, ClusterRollout],
 ) -> CreateRun | None:
     """The run to make now, and why; None while the newest one serves."""
-    occasion = occasions.find(observed, proposal)
+    occasion = occasions.find(observed, proposal, known)
     if occasion is None or _queued(observed, proposal):
         return None
     newest = observed.newest
@@ -184,15 +190,10 @@ def _status(
     observed: ApplicationObserved,
     proposal: Proposal,
     create: CreateRun | None,
+    updated: int,
     now: datetime,
 ) -> ApplicationStatus:
     newest = observed.newest
-    chosen = frozenset(proposal.chosen)
-    updated = sum(
-        _stands(item, proposal.revision, observed)
-        for item in observed.clusters
-        if item.spec.cluster in chosen
-    )
     phase, message = _phase(newest, create)
     queued = _queued(observed, proposal)
     if proposal.instead_of and not queued:
@@ -220,12 +221,10 @@ def _status(
     )
 
 
-def _stands(item: ClusterRollout, revision: str, observed: ApplicationObserved) -> bool:
-    return (
-        occasions.is_for(item, revision, observed)
-        and item.status.phase is ClusterPhase.SUCCEEDED
-        and item.status.last_good.revision == revision
-    )
+def _stands(item: ClusterRollout, proposal: Proposal) -> bool:
+    """Whether what was wished for it has come to a good end."""
+    status = item.status
+    return status.phase is ClusterPhase.SUCCEEDED and status.last_good.revision == proposal.revision
 
 
 def _phase(newest: FleetRollout | None, create: CreateRun | None) -> tuple[ApplicationPhase, str]:

@@ -57,8 +57,11 @@ class Occasion:
     soak: bool = True
 
 
-def find(observed: ApplicationObserved, proposal: Proposal) -> Occasion | None:
-    """Why a run of the proposal is due now; None while the newest run serves."""
+def find(
+    observed: ApplicationObserved, proposal: Proposal, known: Mapping[ClusterName, ClusterRollout]
+) -> Occasion | None:
+    """Why a run of the proposal is due now; None while the newest run serves. `known` are the
+    clusters for which its revision was wished (`wished`)."""
     newest = observed.newest
     everybody = proposal.chosen
     if newest is None or newest.status.undo_to:
@@ -77,18 +80,16 @@ def find(observed: ApplicationObserved, proposal: Proposal) -> Occasion | None:
         return Occasion(trigger="MembersJoined", clusters=everybody, revision=proposal.revision)
     if newest.status.phase not in phases.GOOD_ENDS:
         return None
-    return _given_by_clusters(newest, observed, proposal)
+    return _given_by_clusters(newest, observed, proposal, known)
 
 
 def _given_by_clusters(
-    newest: FleetRollout, observed: ApplicationObserved, proposal: Proposal
+    newest: FleetRollout,
+    observed: ApplicationObserved,
+    proposal: Proposal,
+    known: Mapping[ClusterName, ClusterRollout],
 ) -> Occasion | None:
     """The run that is due because of what clusters say after the end of the newest one."""
-    known = {
-        ClusterName(item.spec.cluster): item
-        for item in observed.clusters
-        if is_for(item, newest.spec.revision, observed)
-    }
     left = _left_out(newest, observed)
     here = (name for name in proposal.chosen if name not in left)
     answering = tuple(name for name in here if _answers(observed.members[name], proposal))
@@ -146,8 +147,16 @@ def _left_out(newest: FleetRollout, observed: ApplicationObserved) -> frozenset[
     return frozenset({*newest.status.skipped, *back})
 
 
-def is_for(item: ClusterRollout, revision_: str, observed: ApplicationObserved) -> bool:
-    """Whether that revision was wished for this cluster, and not for another of its name."""
+def wished(observed: ApplicationObserved, revision_: str) -> dict[ClusterName, ClusterRollout]:
+    """The clusters for which that revision was wished, and not for others of their names."""
+    return {
+        ClusterName(item.spec.cluster): item
+        for item in observed.clusters
+        if _is_for(item, revision_, observed)
+    }
+
+
+def _is_for(item: ClusterRollout, revision_: str, observed: ApplicationObserved) -> bool:
     want = item.spec.want
     if want is None or want.revision != revision_:
         return False

@@ -31,10 +31,10 @@ def select(fleet: Fleet, members: Mapping[ClusterName, Member]) -> Selection:
     }
     selector = wanted.cluster_selector
     for name in sorted(members):
-        member = members[name]
-        if member.cluster.metadata.deletion_timestamp is not None:
+        meta = members[name].cluster.metadata
+        if meta.deletion_timestamp is not None:
             left_out[name] = f"{name} is being deleted"
-        elif name in named or (selector is not None and selector.matches(member.labels)):
+        elif name in named or (selector is not None and selector.matches(meta.labels)):
             chosen.append(name)
         else:
             left_out[name] = f"{name} is neither named nor selected by fleet {fleet.name}"

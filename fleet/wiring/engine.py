@@ -10,7 +10,7 @@ Called by `cli.run`. A follower watches and keeps its stores warm; it writes not
 import asyncio
 import gc
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fleet import __version__, aio
 from fleet.aio import WorkQueue
@@ -25,6 +25,7 @@ from fleet.clusters.web import Web
 from fleet.kulta.runtime import handlers
 from fleet.kulta.runtime.advisors import Consultations, HttpAdvisor
 from fleet.kulta.runtime.apply import World
+from fleet.kulta.runtime.breath import Breath
 from fleet.kulta.runtime.credentials import Credentials
 from fleet.kulta.runtime.hooks import Caller, Errands, Told
 from fleet.kulta.runtime.measure import Measurements
@@ -54,6 +55,8 @@ SETTLE_SECONDS = 0.1
 ECHO_SECONDS = 15.0
 """What we wrote is looked after when nothing that it brings about has asked for a look by then."""
 BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 5.0, 300.0
+BREATH_SECONDS = 0.015
+"""How long answers gather while several Rollouts are looked at."""
 INFLIGHT = 16
 """Rollouts that are looked at at once, and requests under way for them."""
 
@@ -173,6 +176,7 @@ class Engine:
     net: Web
     reconciler: Reconciler
     recorder: EventRecorder
+    breath: Breath = field(default_factory=lambda: Breath(BREATH_SECONDS))
 
     async def run_until_asked(self) -> None:
         """Run; asked to end, finish what is under way and end."""
@@ -256,7 +260,11 @@ class Engine:
     async def _work(self) -> None:
         for key in self.reconciler.world.rollouts.known:
             self.queue.add(key)
-        await self.queue.run(self.reconciler.reconcile)
+        await self.queue.run(self._look)
+
+    async def _look(self, key: Key) -> None:
+        with self.breath:
+            await self.reconciler.reconcile(key)
 
 
 def _settle_memory() -> None:

@@ -20,7 +20,8 @@ from fleet.kulta.core.serving import divisions, restoring, services, workloads
 from fleet.kulta.core.serving.restoring import Restoring
 
 PATIENCE = timedelta(seconds=10)
-"""So long a gateway is waited for that has to take our rules step by step; then they go at once."""
+"""So long after the deletion, by the clock of the engine, a gateway is waited for that has to take
+our rules step by step; then they go at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,10 +70,8 @@ class GatewayRouter:
     def weighted(self, route: Manifest, backends: Backends, weight: int) -> Manifest | None:
         if backends.branches:
             changed = weights.restored(route, backends.rollout, _pairs)
-            pending = self.pending(route)
-            ruled = rules.applied(changed or route, backends, is_on=weight > 0, pending=pending)
-            return ruled or changed
-        ruled = _ruled(route, backends, weight, self.pending(route))
+            return _stepped(route, changed or route, backends, is_on=weight > 0) or changed
+        ruled = _ruled(route, backends, weight)
         changed = weights.written(ruled or route, backends, weight, _pairs) or ruled
         places = _places(changed or route, backends)
         parts = backends
@@ -83,17 +81,10 @@ class GatewayRouter:
         return mirrors.applied(changed or route, backends, places) or changed
 
     def pending(self, route: Manifest) -> Wait | None:
-        """Every parent that the spec names must have accepted this generation."""
-        reports = (route.get("status") or {}).get("parents") or []
-        for parent in route["spec"].get("parentRefs") or [{}]:
-            own = [item for item in reports if _same(item.get("parentRef") or {}, parent, route)]
-            if not own:
-                return _brief(f"no gateway has answered for {_title(route)} yet")
-            for report in own:
-                wait = _unmet(report, route)
-                if wait is not None:
-                    return wait
-        return None
+        """Every parent that the spec names must have accepted this generation. One that refuses it
+        is told of while others have not answered."""
+        waits = list(_waits(route))
+        return next((wait for wait in waits if not wait.is_brief), waits[0] if waits else None)
 
     def is_underway(self, route: Manifest, backends: Backends) -> bool:
         return introductions.is_underway(route, backends)
@@ -107,9 +98,8 @@ class GatewayRouter:
         return {**branched, **weights.kept(route)}
 
     def restored(self, route: Manifest, backends: Backends) -> Manifest | None:
-        pending = self.pending(route)
         stripped = (
-            rules.applied(route, backends, is_on=False, pending=pending)
+            _stepped(route, route, backends, is_on=False)
             if backends.stable
             else rules.removed(route, backends)
         )
@@ -127,14 +117,31 @@ def _beside(route: Manifest, backends: Backends) -> Beside:
     return wish if route["kind"] == "HTTPRoute" else Beside(branches=wish.branches)
 
 
-def _ruled(
-    route: Manifest, backends: Backends, weight: int, pending: Wait | None
-) -> Manifest | None:
+def _ruled(route: Manifest, backends: Backends, weight: int) -> Manifest | None:
     """The route with the rules that stand beside the weights; None when it has just these."""
     ways = _beside(route, backends).ways(weight)
     if not ways and backends.rollout not in routes.records(route):
         return None
-    return rules.applied(route, replace(backends, branches=ways), is_on=bool(ways), pending=pending)
+    return _stepped(route, route, replace(backends, branches=ways), is_on=bool(ways))
+
+
+def _stepped(
+    live: Manifest, route: Manifest, backends: Backends, *, is_on: bool
+) -> Manifest | None:
+    """The next step of our rules in `route`, by what gateways say of the `live` one."""
+    waits = list(_waits(live))
+    is_answered = not any(wait.is_brief for wait in waits)
+    return rules.applied(route, backends, is_on=is_on, is_taken=not waits, is_answered=is_answered)
+
+
+def _waits(route: Manifest) -> Iterator[Wait]:
+    """Parent by parent: who has not answered for this generation, or not with a yes."""
+    reports = (route.get("status") or {}).get("parents") or []
+    for parent in route["spec"].get("parentRefs") or [{}]:
+        own = [item for item in reports if _same(item.get("parentRef") or {}, parent, route)]
+        if not own:
+            yield _brief(f"no gateway has answered for {_title(route)} yet")
+        yield from (wait for wait in (_unmet(report, route) for report in own) if wait is not None)
 
 
 def _pairs(route: Manifest, backends: Backends) -> Iterator[tuple[Ref, Ref]]:

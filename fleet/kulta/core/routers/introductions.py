@@ -9,7 +9,7 @@ come and go in two steps, each taken by the gateway before the next:
 A Service that the rest of the route names needs none of this.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fleet.api import routes
@@ -19,6 +19,9 @@ from fleet.kulta.core.routers.base import Backends
 
 FULL = 100
 
+Backend = tuple[str, str, str, str, int | None]
+"""Group, kind, namespace, name and port."""
+
 
 def is_underway(route: Manifest, backends: Backends) -> bool:
     """Whether a rule of ours is closed: there is a next step to be taken, whoever did what."""
@@ -26,12 +29,16 @@ def is_underway(route: Manifest, backends: Backends) -> bool:
     return any(routes.is_closed(live[at], name) for at, name in _ours(route, backends).items())
 
 
-def leaving(route: Manifest, backends: Backends, *, is_on: bool) -> dict[int, str]:
-    """Where rules of ours stand that must be closed before they go, each with its Service."""
-    wanted = {branch.service for branch in backends.branches if is_on}
-    staying, live = wanted | _elsewhere(route, backends), routes.rules(route)
-    found = _ours(route, backends).items()
-    return {at: name for at, name in found if name not in staying and _ref(live[at], name)}
+def leaving(route: Manifest, backends: Backends, wanted: Iterable[Rule]) -> dict[int, str]:
+    """Where rules of ours stand that must be closed before they go, each with its Service.
+    `wanted`: rules of ours, open, that are to stand there."""
+    staying = {_backend(route, rule["backendRefs"][-1]) for rule in wanted}
+    staying, live = staying | _elsewhere(route, backends), routes.rules(route)
+    return {
+        at: name
+        for at, name in _ours(route, backends).items()
+        if (ref := _ref(live[at], name)) and _backend(route, ref) not in staying
+    }
 
 
 def is_open(route: Manifest, places: Mapping[int, str]) -> bool:
@@ -40,15 +47,20 @@ def is_open(route: Manifest, places: Mapping[int, str]) -> bool:
     return not all(routes.is_closed(live[at], name) for at, name in places.items())
 
 
-def known(route: Manifest, backends: Backends, *, is_taken: bool) -> set[str]:
-    """Services that the gateway has met. `is_taken`: it has taken the route as it stands."""
-    live = routes.rules(route)
-    met = {
-        name
-        for at, name in _ours(route, backends).items()
-        if is_taken or not routes.is_closed(live[at], name)
-    }
-    return met | _elsewhere(route, backends)
+def entering(
+    route: Manifest, backends: Backends, wanted: Sequence[Rule], *, is_taken: bool
+) -> list[Rule]:
+    """`wanted`, those closed whose Service the gateway has not met yet. `is_taken`: it has taken
+    the route as it stands."""
+    live, met = routes.rules(route), _elsewhere(route, backends)
+    for at, name in _ours(route, backends).items():
+        if (is_taken or not routes.is_closed(live[at], name)) and (ref := _ref(live[at], name)):
+            met.add(_backend(route, ref))
+    refs = [rule["backendRefs"][-1] for rule in wanted]
+    return [
+        rule if _backend(route, ref) in met else closed(rule, ref["name"], backends.stable)
+        for rule, ref in zip(wanted, refs, strict=True)
+    ]
 
 
 def closed(rule: Rule, service: str, stable: str) -> Rule:
@@ -64,11 +76,22 @@ def _ours(route: Manifest, backends: Backends) -> dict[int, str]:
     return {at: str(item.get("service")) for at, item in found.items()}
 
 
-def _elsewhere(route: Manifest, backends: Backends) -> set[str]:
-    """Services that the rest of the route names."""
+def _elsewhere(route: Manifest, backends: Backends) -> set[Backend]:
+    """What the rest of the route names."""
     own = _ours(route, backends)
     rest = (rule for at, rule in enumerate(routes.rules(route)) if at not in own)
-    return {str(ref.get("name")) for rule in rest for ref in rule.get("backendRefs") or []}
+    return {_backend(route, ref) for rule in rest for ref in rule.get("backendRefs") or []}
+
+
+def _backend(route: Manifest, ref: Mapping[str, Any]) -> Backend:
+    """What a gateway tells apart."""
+    return (
+        str(ref.get("group") or ""),
+        str(ref.get("kind") or "Service"),
+        str(ref.get("namespace") or route["metadata"].get("namespace")),
+        str(ref.get("name")),
+        ref.get("port"),
+    )
 
 
 def _ref(rule: Rule, service: str) -> dict[str, Any]:

@@ -28,11 +28,12 @@ MOST_RULES, MOST_MATCHES, MOST_IN_ALL, MOST_HEADERS = 16, 64, 128, 16
 
 
 def ours(route: Manifest, backends: Backends) -> list[Rule]:
-    """The rules in which the Rollout has a say: all, or those that it names."""
+    """The rules of the user's in which the Rollout has a say: all, or those that it names."""
+    own = set(find(route, backends))
     return [
         rule
-        for rule in routes.rules(route)
-        if not backends.rules or rule.get("name") in backends.rules
+        for at, rule in enumerate(routes.rules(route))
+        if at not in own and (not backends.rules or rule.get("name") in backends.rules)
     ]
 
 
@@ -63,15 +64,17 @@ def misfit(route: Manifest, backends: Backends) -> Wait | None:
 
 
 def applied(
-    route: Manifest, backends: Backends, *, is_on: bool, pending: Wait | None
+    route: Manifest, backends: Backends, *, is_on: bool, is_taken: bool, is_answered: bool
 ) -> Manifest | None:
     """The next step to exactly our rules of `backends`, or to none; None when it is so already, or
     the gateway has to take the step before.
 
-    `pending`: why it has not taken the route as it stands; one that refuses it keeps nobody from
-    taking rules out. Raises Unanswerable where `misfit` has an answer.
+    `is_taken`: every gateway has taken the route as it stands; `is_answered`: has done so, or
+    refused it, which keeps nobody from taking rules out. Raises Unanswerable where `misfit` has an
+    answer.
     """
-    left = introductions.leaving(route, backends, is_on=is_on)
+    wanted = _arranged(route, backends, is_on=is_on)
+    left = introductions.leaving(route, backends, [rule for name, rule in wanted if name])
     if introductions.is_open(route, left):
         changed = copy.deepcopy(dict(route))
         found = changed["spec"]["rules"]
@@ -79,14 +82,13 @@ def applied(
         for at, service in left.items():
             found[at] = introductions.closed(found[at], service, stable)
         return changed
-    if left and pending is not None and pending.is_brief:
+    if left and not is_answered:
         return None
-    known = introductions.known(route, backends, is_taken=pending is None)
-    wanted = [
-        (name, rule if not name or _service(rule) in known else _closed(rule, backends))
-        for name, rule in _arranged(route, backends, is_on=is_on)
-    ]
-    return _exactly(route, backends, wanted)
+    ours = [rule for name, rule in wanted if name]
+    coming = iter(introductions.entering(route, backends, ours, is_taken=is_taken))
+    return _exactly(
+        route, backends, [(name, next(coming) if name else rule) for name, rule in wanted]
+    )
 
 
 def removed(route: Manifest, backends: Backends) -> Manifest | None:
@@ -115,23 +117,32 @@ def _exactly(route: Manifest, backends: Backends, wanted: Sequence[Named]) -> Ma
 
 
 def _arranged(route: Manifest, backends: Backends, *, is_on: bool) -> list[Named]:
-    """All rules as they shall stand."""
+    """All rules as they shall stand in the end."""
+    users, taken = _users(route, backends)
+    result: list[Named] = []
+    for rule in users:
+        if is_on and (not backends.rules or rule.get("name") in backends.rules):
+            result += _clones(rule, backends, taken, matches.anything(route))
+        result.append(("", rule))
+    return result
+
+
+def _users(route: Manifest, backends: Backends) -> tuple[list[Rule], set[str]]:
+    """The rules that are not ours, and names that are taken. Where nobody can read which are, what
+    equals one of ours, open or closed, is one."""
     before, live = set(find(route, backends)), routes.rules(route)
     users = [rule for index, rule in enumerate(live) if index not in before]
     taken = {str(rule.get("name")) for rule in users}
     for rollout, kept in routes.records(route).items():
         taken |= {str(item.get("name")) for item in kept if rollout != backends.rollout}
-    result: list[Named] = []
-    for rule in users:
-        is_open = not backends.rules or rule.get("name") in backends.rules
-        if is_open and (is_on or routes.is_broken(route)):
-            result += _clones(rule, backends, taken, matches.anything(route))
-        result.append(("", rule))
-    if routes.is_broken(route):  # what equals a rule of ours is one
-        ours = [rule for name, rule in result if name]
-        ours += [_closed(rule, backends) for rule in ours]
-        result = [x for x in result if x[0] or not any(routes.is_same(x[1], own) for own in ours)]
-    return [item for item in result if is_on or not item[0]]
+    if routes.is_broken(route):
+        anything, names = matches.anything(route), set(taken)
+        own = [
+            x for rule in ours(route, backends) for _, x in _clones(rule, backends, names, anything)
+        ]
+        own += [_closed(rule, backends) for rule in own]
+        users = [rule for rule in users if not any(routes.is_same(rule, item) for item in own)]
+    return users, taken
 
 
 def _is_kept(found: Sequence[routes.Record], wanted: Sequence[routes.Record]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleet.api import names
-from fleet.kulta.core.routers.base import Backends, Branch, Header
+from fleet.kulta.core.routers.base import Backends, Beside, Branch, Header
 from fleet.kulta.core.routers.gatewayapi import GatewayRouter
 from tests import gen
 
@@ -87,6 +87,62 @@ def test_a_gateway_that_refuses_rules_keeps_nobody_from_taking_them_out() -> Non
     assert step(closed, 0)["spec"] == plain()["spec"]
 
 
+def test_one_gateway_that_refuses_speaks_for_no_other() -> None:
+    """Whichever comes first, the others may still lead to what is to go."""
+    closed = step(done(plain(), 100), 0)
+    parents = [{"name": "refuses"}, {"name": "slow"}]
+    for order in (parents, parents[::-1]):
+        route = copy.deepcopy(closed)
+        route["spec"]["parentRefs"] = order
+        generation = route["metadata"]["generation"]
+        no = gen.report({"name": "refuses"}, generation, accepted="False")
+        route["status"] = {"parents": [no]}
+        assert step(route, 0) is None
+        told = ROUTER.pending(route)
+        assert told is not None
+        assert told.reason == "RouteNotAccepted"
+        yes = gen.report({"name": "slow"}, generation)
+        route["status"] = {"parents": [no, yes]}
+        assert refs(step(route, 0)) == [REST]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"port": 81}, id="another port"),
+        pytest.param({"namespace": "elsewhere"}, id="another namespace"),
+        pytest.param({"kind": "Bucket"}, id="another kind"),
+        pytest.param({"group": "x.example.com"}, id="another group"),
+    ],
+)
+def test_what_has_its_name_alone_is_not_the_service(other: dict[str, Any]) -> None:
+    refs_ = [gen.backend(B, 1, **other)]
+    matches = [{"path": {"type": "Exact", "value": "/preview"}}]
+    route = plain({"backendRefs": refs_, "matches": matches})
+    assert refs(step(route, 100))[0] == CLOSED
+    assert refs(step(done(route, 100), 0))[0] == CLOSED
+
+
+def test_a_closed_rule_is_no_rule_of_the_users_with_both_services() -> None:
+    """A canary for whom a header is enough: its owner takes it out of the rule, then deletes it."""
+    beside = Beside(branches=(arm("B", B),))
+    parts = Backends(rollout=gen.NAME, stable=A, canary=B, beside=beside)
+    pair = [gen.backend(A, 90), gen.backend(B, 10)]
+    route = done(gen.route(rules=[{"backendRefs": pair}]), 20, parts)
+    assert refs(route) == [OPEN, [(A, 80), (B, 20)]]
+    route["spec"]["rules"][1]["backendRefs"] = [gen.backend(A, 100)]
+    assert ROUTER.problem(route, parts) is not None
+    kept = ROUTER.kept(route)[gen.NAME]
+    first = ROUTER.restored(route, kept)
+    assert first is not None
+    assert refs(first) == [CLOSED, [(A, 100)]]
+    assert ROUTER.problem(first, parts) is not None
+    last = ROUTER.restored(first, kept)
+    assert last is not None
+    assert refs(last) == [[(A, 100)]]
+    assert ROUTER.restored(last, kept) is None
+
+
 @pytest.mark.parametrize(
     "rule",
     [
@@ -129,6 +185,7 @@ def test_a_broken_note_leaves_no_closed_rule_twice() -> None:
     """[RP-06] What equals a rule of ours, open or closed, is one."""
     closed = taken(step(plain(), 100))
     closed["metadata"]["annotations"][names.MANAGED_RULES] = "[1, 2"
+    assert len(refs(step(closed, 100))) == 2
     assert refs(done(closed, 100)) == [OPEN, REST]
     assert done(closed, 0)["spec"] == plain()["spec"]
 

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from e2e.ground.controlplane import ControlPlane
+from e2e.ground.waiting import until
 
 STORE, SERVER = "etcd", "kube-apiserver"
 
@@ -27,7 +28,8 @@ def take(plane: ControlPlane, folder: Path) -> Path:
 def count_on(plane: ControlPlane, versions: int) -> None:
     """Write so often that the plane is that much further than its backup."""
     path = "/api/v1/namespaces/default/configmaps"
-    plane.call("POST", path, {"metadata": {"name": "count"}})
+    body = {"metadata": {"name": "count"}}
+    until(lambda: plane.call("POST", path, body)[0] in (201, 409), "it stores again", within=10)
     for number in range(versions):
         code, answer = plane.call("PATCH", f"{path}/count", {"data": {"number": str(number)}})
         assert code == 200, answer

@@ -266,7 +266,8 @@ class ControlPlane:
     ) -> tuple[int, Any]:
         """One request to the API server: status code and parsed answer (text where not JSON).
 
-        A PATCH is a JSON merge patch. Not for watches. `timeout` is in seconds of silence.
+        A PATCH is a JSON merge patch. Not for watches. `timeout` is in seconds of silence. Raises
+        ConnectionError also where an answer that calls itself JSON is none, as one that is cut off.
         """
         patch = "application/merge-patch+json" if method == "PATCH" else "application/json"
         headers = {"Authorization": f"Bearer {self.tokens[user]}", "Content-Type": patch}
@@ -274,8 +275,13 @@ class ControlPlane:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             text = answer.read().decode()
-        is_json = "json" in answer.getheader("Content-Type", "")
-        return answer.status, json.loads(text) if is_json else text
+        if "json" not in answer.getheader("Content-Type", ""):
+            return answer.status, text
+        try:
+            return answer.status, json.loads(text)
+        except ValueError:
+            what = f"{method} {path}: {answer.status}, and no JSON: {text[:200]!r}"
+            raise ConnectionError(what) from None
 
     def add_namespace(self, name: str) -> str:
         """Create a namespace and wait until pods may be made in it; its name."""

@@ -6,9 +6,11 @@ closes it. What a watch says can be sifted before the library takes it to pieces
 
 kopf goes on where it was, however long nobody has answered. Meanwhile the server may have been
 restored from a backup: it would keep such a watch open, and tell nothing. So it is asked in a way
-that makes it answer 410, upon which kopf lists anew.
+that makes it answer 410, upon which kopf lists anew. A new login makes a new session, and kopf goes
+on across that too: no session trusts what it has not listed itself.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
@@ -50,10 +52,16 @@ class _Proof:
 
 class _Sieve:
     """The body of a watch without the lines that are no news: a library spends fifty times on each
-    what it takes to know. In all else it is the body itself."""
+    what it takes to know. In all else it is the body itself. `broke` is called when the server
+    has not ended it in order."""
 
-    def __init__(self, content: aiohttp.StreamReader, is_news: Callable[[bytes], bool]) -> None:
-        self._content, self._is_news = content, is_news
+    def __init__(
+        self,
+        content: aiohttp.StreamReader,
+        is_news: Callable[[bytes], bool],
+        broke: Callable[[], None],
+    ) -> None:
+        self._content, self._is_news, self._broke = content, is_news, broke
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._content, name)
@@ -62,33 +70,51 @@ class _Sieve:
         """As of any body, by which kopf reads it; in whole lines, but for what a server that went
         away left of the last one."""
         rest = b""
-        async for part in self._content.iter_chunked(size):
-            whole, newline, rest = (rest + part).rpartition(b"\n")
-            lines = whole.split(b"\n") if newline else ()
-            if found := [line for line in lines if line and self._is_news(line)]:
-                yield b"\n".join(found) + b"\n"
+        try:
+            async for part in self._content.iter_chunked(size):
+                whole, newline, rest = (rest + part).rpartition(b"\n")
+                lines = whole.split(b"\n") if newline else ()
+                if found := [line for line in lines if line and self._is_news(line)]:
+                    yield b"\n".join(found) + b"\n"
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            # Not a cancellation, by which kopf gives up what is silent: a server has no bookmark
+            # to send while nothing moves, and would be asked for a list each minute.
+            self._broke()
+            raise
         if rest:
             yield rest
 
 
 class _Ear:
-    """Hears that the server has taken a watch; the list that goes before it has been read then."""
+    """Hears that a list is asked for, and that the server has taken a watch; the list that goes
+    before it has been read then."""
 
-    def __init__(self, watching: Callable[[], None], is_news: Callable[[bytes], bool]) -> None:
-        self._watching, self._is_news = watching, is_news
+    def __init__(
+        self,
+        listing: Callable[[], None],
+        watching: Callable[[], None],
+        is_news: Callable[[bytes], bool],
+        broke: Callable[[], None],
+    ) -> None:
+        self._listing, self._watching = listing, watching
+        self._is_news, self._broke = is_news, broke
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
+        if _begins_list(request):
+            self._listing()
         answer = await handler(request)
         if "watch" in request.url.query and answer.ok:
-            answer.content = cast(aiohttp.StreamReader, _Sieve(answer.content, self._is_news))
+            sieve = _Sieve(answer.content, self._is_news, self._broke)
+            answer.content = cast(aiohttp.StreamReader, sieve)
             self._watching()
         return answer
 
 
 class _Doubt:
-    """Lets no watch go on from a list that is older than the last request which nobody answered."""
+    """Lets no watch go on from a list that is older than the last request which nobody answered,
+    or that another session has seen: what failed there, and after which list, nobody knows here."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -99,29 +125,46 @@ class _Doubt:
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         path, query = request.url.path, request.url.query
-        if "watch" not in query:
-            if "continue" not in query:
-                self._listed[path] = self._failures
-        elif "resourceVersion" in query and self._listed.get(path, 0) < self._failures:
+        if _begins_list(request):
+            self._listed[path] = self._failures
+        elif {"watch", "resourceVersion"} <= query.keys() and self._is_doubted(path):
             request.url = request.url.update_query(resourceVersion=LONG_AGO)
         try:
             answer = await handler(request)
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            self._failures += 1
+        except (aiohttp.ClientError, TimeoutError, OSError, asyncio.CancelledError):
+            # Cancelled: kopf has waited long enough for a first word.
+            self.fail()
             raise
-        self._failures += answer.status in errors.SERVER_FAILURES
+        if answer.status in errors.SERVER_FAILURES:
+            self.fail()
         return answer
+
+    def fail(self) -> None:
+        """Nobody has answered, or not to the end."""
+        self._failures += 1
+
+    def _is_doubted(self, path: str) -> bool:
+        return self._listed.get(path, -1) < self._failures
+
+
+def _begins_list(request: aiohttp.ClientRequest) -> bool:
+    """Whether it asks for a list, not for a further page of one."""
+    return not {"watch", "continue"} & request.url.query.keys()
 
 
 def dedicated(
     config: ClientConfig,
     *,
     user_agent: str,
+    listing: Callable[[], None] = lambda: None,
     watching: Callable[[], None] = lambda: None,
     is_news: Callable[[bytes], bool] = lambda _: True,
 ) -> aiohttp.ClientSession:
-    """A new session for `config.server`, which calls `watching` at the start of every watch and
-    keeps the lines to itself of which `is_news` says no; needs a running loop."""
+    """A new session for `config.server`, which calls `listing` before it asks for a list and
+    `watching` at the start of every watch, and keeps the lines to itself of which `is_news` says
+    no; needs a running loop."""
+    doubt = _Doubt()
+    ear = _Ear(listing, watching, is_news, doubt.fail)
     connector = aiohttp.TCPConnector(
         limit=MOST_CONNECTIONS,
         keepalive_timeout=60,
@@ -132,5 +175,5 @@ def dedicated(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": user_agent},
         proxy=config.proxy_url,
-        middlewares=(_Ear(watching, is_news), _Doubt(), _Proof(config)),
+        middlewares=(ear, doubt, _Proof(config)),
     )

@@ -123,3 +123,110 @@ async def test_a_watch_does_not_go_on_from_before_a_failure(
     asked = [request for request in server.requests if "watch" in request.query]
     told = [f"{request.path[1:]} {request.query['resourceVersion']}" for request in asked]
     assert [each for each, _ in itertools.groupby(told)] == expected
+
+
+GOING_ON = {"watch": "true", "resourceVersion": "7"}
+
+
+async def watch(session: aiohttp.ClientSession, server: Server) -> None:
+    """As kopf: until it ends, if need be by a cancellation."""
+    with contextlib.suppress(aiohttp.ClientError, asyncio.CancelledError):
+        async with session.get(f"{server.url}/sets", params=GOING_ON) as said:
+            async for _ in said.content.iter_chunked(1024):
+                pass
+
+
+async def say_nothing(_: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(60)
+    return status(503)
+
+
+async def be_quiet(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await asyncio.sleep(60)
+    return response
+
+
+async def break_off(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"{}\n")
+    await asyncio.sleep(0.02)
+    assert request.transport is not None
+    request.transport.abort()
+    return response
+
+
+async def end(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"{}\n")
+    return response
+
+
+@pytest.mark.parametrize(
+    ("ending", "is_given_up", "version"),
+    [
+        pytest.param(say_nothing, True, "1", id="the server has not said a word"),
+        pytest.param(break_off, False, "1", id="the server has broken it off"),
+        pytest.param(end, False, "7", id="the server has ended it in order"),
+        pytest.param(be_quiet, True, "7", id="the server had nothing to say"),
+    ],
+)
+async def test_how_a_watch_has_ended_says_whether_it_goes_on(
+    server: Server, ending: Answer, is_given_up: bool, version: str
+) -> None:
+    begun = asyncio.Event()
+    session = sessions.dedicated(server.config(), user_agent="test", watching=begun.set)
+    async with session:
+        async with session.get(f"{server.url}/sets"):
+            pass
+        server.answers.append(ending)
+        watching = asyncio.create_task(watch(session, server))
+        if is_given_up:
+            await until(lambda: len(server.requests) > 1 and begun.is_set() == (ending is be_quiet))
+            watching.cancel()
+        await watching
+        server.answers.append(end)
+        await watch(session, server)
+    assert [request.query.get("resourceVersion") for request in server.requests] == [
+        None,
+        "7",
+        version,
+    ]
+
+
+async def test_a_watch_does_not_go_on_from_the_list_of_another_session(server: Server) -> None:
+    """kopf logs in again after a 401, such as of a server that is on its way up, and goes on from
+    where it was; who has failed before then is forgotten with the session."""
+    server.answers.extend((end, refuse, end, end, end))
+    async with sessions.dedicated(server.config(), user_agent="test") as session:
+        async with session.get(f"{server.url}/sets"):
+            pass
+        await watch(session, server)
+    async with sessions.dedicated(server.config(), user_agent="test") as session:
+        await watch(session, server)
+        async with session.get(f"{server.url}/sets"):
+            pass
+        await watch(session, server)
+    assert [request.query.get("resourceVersion") for request in server.requests] == [
+        None,
+        "7",
+        "1",
+        None,
+        "7",
+    ]
+
+
+async def test_a_list_is_told_of_before_it_is_asked_for(server: Server) -> None:
+    told = list[Any]()
+    session = sessions.dedicated(
+        server.config(), user_agent="test", listing=lambda: told.append(len(server.requests))
+    )
+    async with session:
+        for query in ({"limit": "1"}, {"limit": "1", "continue": "1"}, GOING_ON, {}):
+            server.answers.append(end)
+            async with session.get(f"{server.url}/sets", params=query):
+                pass
+    assert told == [0, 3]

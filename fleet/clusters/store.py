@@ -191,6 +191,15 @@ class Store(Mapping[Key, T]):
         known = self._marks.get(key)
         return known is not None and is_newer(known.version, than=version)
 
+    def is_settled(self, manifest: Mapping[str, Any], since: int) -> bool:
+        """Whether this version, or a newer one, has been learnt after the moment `since`: the
+        answer to a question that was asked then takes nothing back."""
+        key, uid, version = identity(manifest)
+        known = self._marks.get(key)
+        if known is None or known.learnt <= since:
+            return False
+        return (known.uid, known.version) == (uid, version) or is_newer(known.version, than=version)
+
     def _believe(self, manifest: Mapping[str, Any], who: Identity) -> bool:
         """Take it whatever is known."""
         key, uid, version = who

@@ -263,6 +263,25 @@ def test_comparing(told: Told, shown: dict[str, Any], behind: bool, known: bool)
     assert (told.store.is_behind(shown), told.store.is_known(shown)) == (behind, known)
 
 
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        pytest.param(manifest(8), True, id="an older version"),
+        pytest.param(manifest(9), True, id="the same"),
+        pytest.param(manifest(10), False, id="a newer one"),
+        pytest.param(manifest(3, name="new"), False, id="one that is not known"),
+    ],
+)
+def test_only_what_was_learnt_since_is_settled(
+    told: Told, shown: dict[str, Any], expected: bool
+) -> None:
+    told.store.see(manifest(5))
+    before = told.store.moment
+    told.store.see(manifest(9))
+    assert told.store.is_settled(shown, before) == expected
+    assert not told.store.is_settled(shown, told.store.moment)
+
+
 # --- objects that make no sense, and indexes ------------------------------------------------------
 
 

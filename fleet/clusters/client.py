@@ -201,10 +201,11 @@ class Client(Transport):
         selector: str | None = None,
         field_selector: str | None = None,
     ) -> str:
-        """The version that a list would have now; one object at most is sent for it."""
+        """The version that a list would have now; one object at most is sent for it. Asked once:
+        what a failure means is for the caller to say."""
         path = _path(resource, namespace)
         params = _selectors(selector, field_selector) | {"limit": "1"}
-        return (await self._page(path, await self._part(path, params))).version
+        return (await self._page(path, await self.request("GET", path, params=params))).version
 
     async def watch(  # noqa: PLR0913 - what a watch is, and who hears that it began
         self,

@@ -3,7 +3,7 @@
     list (pages) ──> difference to the store ──> watch with bookmarks ──> it ended: watch again
          ^                                               │
          ├──── 410, no answer, three failures in a row ──┤
-         └── the server counts from lower <── it broke ──┘
+         └── it counts from lower <── broke, or early ───┘
 
 Run by `supervisor` for members and by `wiring` for the process's own API server. Every difference
 is told once, as a `Change` with the old and new value: objects that vanished while nobody looked
@@ -13,8 +13,10 @@ by itself; what goes wrong is told to `on_error` and shows in the age of `last_b
 
 A server that is restored from a backup says so to nobody: it counts from lower, and keeps a watch
 from a version that it has yet to reach open, without a word. What it has lost is never told, nor is
-what it has counted past once more. So a watch goes on without a question only where the one before
-it was ended in order.
+what it has counted past once more. And to be restored it is stopped, which ends its watches in
+order. So a watch goes on without a question only where the one before it lasted as long as was
+asked for. The question is whether the server counts from lower; that it has counted past the
+version once more shows only in a whole list, which follows each attempt that failed.
 
 The store holds what `decode` returns: keep it small. The answers to our own writes and reads go
 into it too; writes only for objects that the selectors match.
@@ -60,8 +62,13 @@ PART = 50
 """Objects of a list that are taken in one go: some ten milliseconds."""
 PATIENCE = 3
 """Failures in a row after which the version is no longer trusted, whatever they are."""
-FEW = 50
-"""Objects that are listed as fast as the server's version is asked for."""
+FEW = 5
+"""Objects that are listed rather than asked for their version: a list finds out more, and one of so
+few is small. One of 50 has fifty times the bytes of the answer, and a proxy may cut each minute."""
+EARLY = 2.0
+"""Seconds before its time up to which the end of a watch counts as the end that was asked for."""
+AWAY = "initializing"
+"""What a kube-apiserver says with a 429 while its storage is away, which may then be another."""
 
 
 def _nowhere(error: FleetError) -> None:
@@ -96,6 +103,8 @@ class Informer(Generic[T]):
     """Whether that is to be found out first: another server may answer than before."""
     _is_open: bool = field(default=False, init=False)
     """Whether the server has begun to answer the last watch."""
+    _opened_at: float = field(default=-math.inf, init=False)
+    """When it last did."""
     _is_lively: bool = field(default=False, init=False)
     """Whether the last watch brought anything."""
 
@@ -103,8 +112,9 @@ class Informer(Generic[T]):
         self.store = Store(self.resource, self.decode, self._tell)
 
     async def run(self) -> None:
-        """List and watch until cancelled; started again after a cancellation it goes on."""
-        failures = 0
+        """List and watch until cancelled; started again after a cancellation it goes on where the
+        server has come as far."""
+        failures, self._is_doubted = 0, True
         while True:
             started = self.kube.monotonic()
             pause, self._is_open = 0.0, False
@@ -130,14 +140,16 @@ class Informer(Generic[T]):
 
     def _may_go_on(self, error: FleetError) -> bool:
         """Whether the server has been there all the time: to be restored, it must be stopped. While
-        it was not, it may also have counted past the version that has been reached."""
+        it was not, it may also have counted past the version that has been reached. A server that
+        only has too much to do is asked for no lists on top of it."""
         if isinstance(error, NotFound | Invalid):
             return False
-        return self._is_open or isinstance(error, Throttled)
+        is_busy = isinstance(error, Throttled) and AWAY not in str(error)
+        return self._is_open or is_busy
 
     async def _make_sure(self) -> None:
-        """Find out whether the server has come as far as the store; where a list costs no more, by
-        a list."""
+        """Find out whether the server has come as far as the store; of few objects by a list. Asked
+        once: an answer that fails says enough, and is told at once."""
         if len(self.store) > FEW:
             version = await self.kube.version(
                 self.resource,
@@ -181,13 +193,14 @@ class Informer(Generic[T]):
     async def _watch(self) -> None:
         shortest, longest = LIVELY if self._is_lively else QUIET
         self._is_lively = False
+        timeout = random.randint(shortest, longest)
         events = self.kube.watch(
             self.resource,
             version=self.store.reached,
             selector=self.selector,
             field_selector=self.field_selector,
             namespace=self.namespace,
-            timeout=random.randint(shortest, longest),
+            timeout=timeout,
             opened=self._opened,
             rest=self.rest,
         )
@@ -196,6 +209,8 @@ class Informer(Generic[T]):
                 self._heard()
                 self._is_lively = True
                 self._see(event)
+        if self.kube.monotonic() - self._opened_at < timeout - EARLY:
+            self._is_doubted = True
 
     def _check_size(self, objects: int, size: int = 0) -> None:
         """Raises Unreachable where more comes than any cluster has: it harms only itself."""
@@ -208,6 +223,7 @@ class Informer(Generic[T]):
     def _opened(self) -> None:
         self._is_open = True
         self._heard()
+        self._opened_at = self.last_byte
 
     def _heard(self) -> None:
         self.last_byte = self.kube.monotonic()

@@ -52,9 +52,16 @@ async def informing(client: Client, **more: Any) -> AsyncIterator[Seen]:
 
 
 async def watching(server: Server, seen: Seen) -> None:
-    """Until the informer has listed and has a watch open."""
-    await until(lambda: seen.informer.synced.is_set() and server.watches)
+    """Until the informer has listed and has a watch open, and knows that."""
+    informer = seen.informer
+    await until(lambda: informer.synced.is_set() and server.watches and informer._is_open)
     seen.informer.synced.clear()
+
+
+def later(client: Client, seconds: float) -> None:
+    """So much time has passed for the client."""
+    before = client.monotonic
+    client.monotonic = lambda: before() + seconds
 
 
 async def relisted(seen: Seen) -> None:

@@ -102,7 +102,7 @@ async def test_new_credentials_keep_what_is_known(fleet: Fleet) -> None:
     first = await fleet.supervisor.engage(EU, fleet.eu.config())
     await until(lambda: fleet.eu.watches)
     again = await fleet.supervisor.engage(EU, replace(fleet.eu.config(), token="the-next-one"))
-    await until(lambda: len(fleet.eu.requests) == 3)
+    await until(lambda: len(fleet.eu.requests) == 4)
     last = fleet.eu.requests[-1]
     assert (again is first, last.query.get("watch"), last.headers["Authorization"]) == (
         True,

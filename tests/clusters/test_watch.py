@@ -12,7 +12,7 @@ from aiohttp import web
 
 from fleet.clusters.client import Client
 from fleet.errors import Invalid
-from tests.clusters.informing import informing, relisted, watching
+from tests.clusters.informing import informing, later, relisted, watching
 from tests.clusters.server import Server, rollout, status
 from tests.waiting import until
 
@@ -78,6 +78,7 @@ async def test_after_a_normal_end_the_watch_goes_on_from_the_bookmark(
     async with informing(client) as seen:
         await watching(server, seen)
         server.push("BOOKMARK", {"metadata": {"resourceVersion": "50"}})
+        later(client, 72)
         server.end_watches()
         await until(lambda: server.watches)
     versions = [request.query.get("resourceVersion") for request in server.requests]

@@ -14,7 +14,7 @@ from fleet.clusters.errors import CircuitOpen
 from fleet.clusters.health import Breaker
 from fleet.clusters.watch import FEW
 from fleet.errors import Unauthorized, Unreachable
-from tests.clusters.informing import Seen, informing, relisted, watching
+from tests.clusters.informing import Seen, informing, later, relisted, watching
 from tests.clusters.server import Server, rollout, status
 from tests.waiting import until
 
@@ -79,7 +79,7 @@ def cut(server: Server) -> None:
     server.watches.clear()
 
 
-@pytest.mark.parametrize("how", ["broken", "silent"])
+@pytest.mark.parametrize("how", ["broken", "silent", "ended"])
 @pytest.mark.parametrize("objects", [[rollout("a", 9, weight=9)], many(9)], ids=["few", "many"])
 async def test_a_server_that_was_restored_behind_one_break_is_noticed(
     client: Client,
@@ -89,7 +89,8 @@ async def test_a_server_that_was_restored_behind_one_break_is_noticed(
     how: str,
 ) -> None:
     """Something held the connection meanwhile, so that no attempt failed: the first that passes is
-    answered by a server that counts from lower and would keep a watch from 10 open, and empty."""
+    answered by a server that counts from lower and would keep a watch from 10 open, and empty. One
+    that is stopped orderly ends its watches in order."""
     server.objects = objects
     if how == "silent":
         silence = transport._Silence
@@ -100,21 +101,47 @@ async def test_a_server_that_was_restored_behind_one_break_is_noticed(
         server.version, server.objects = 7, [rollout("a", 5, weight=5), *objects[1:]]
         if how == "broken":
             cut(server)
+        if how == "ended":
+            server.end_watches()
         await until(lambda: queries(server)[-1].get("resourceVersion") == "7")
     assert seen.take() == [("MODIFIED", "a", 9, 5)]
 
 
 @pytest.mark.parametrize(
-    "code",
+    ("before", "expected"),
     [
-        pytest.param(504, id="it has yet to reach that version"),
-        pytest.param(503, id="a proxy has nobody behind it"),
-        pytest.param(401, id="it has no such account"),
+        pytest.param(1, [(None, "10")], id="in time"),
+        pytest.param(4, [("1", None), (None, "10")], id="early"),
     ],
 )
+async def test_only_a_watch_that_ended_before_its_time_costs_a_question(
+    client: Client, server: Server, before: int, expected: list[Any]
+) -> None:
+    server.objects = many(9)
+    async with informing(client) as seen:
+        await watching(server, seen)
+        later(client, int(queries(server)[-1]["timeoutSeconds"]) - before)
+        server.end_watches()
+        await until(lambda: server.watches)
+    asked = [(query.get("limit"), query.get("resourceVersion")) for query in queries(server)]
+    assert asked == [("500", None), (None, "10"), *expected]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param((504, "Timeout", ""), id="it has yet to reach that version"),
+        pytest.param((503, "", ""), id="a proxy has nobody behind it"),
+        pytest.param((401, "Unauthorized", ""), id="it has no such account"),
+        pytest.param(
+            (429, "TooManyRequests", "storage is (re)initializing"), id="its storage is away"
+        ),
+    ],
+)
+@pytest.mark.parametrize("moment", ["the question", "the next watch"])
 @pytest.mark.parametrize("version", [7, 12], ids=["it counts from lower", "it has counted past"])
 async def test_after_an_attempt_that_failed_the_version_is_not_trusted(
-    client: Client, server: Server, code: int, version: int
+    client: Client, server: Server, answer: tuple[int, str, str], version: int, moment: str
 ) -> None:
     """One is enough: while nobody answers a server may be restored, and the circuit may keep an
     informer from a second one until it is there again."""
@@ -123,9 +150,14 @@ async def test_after_an_attempt_that_failed_the_version_is_not_trusted(
         await watching(server, seen)
         seen.take()
         server.version, server.objects = version, many(5)
-        server.answer(status(code))
+        server.answer(status(*answer))
+        if moment == "the next watch":
+            later(client, 72)
         server.end_watches()
         await relisted(seen)
+    assert [query.get("limit") for query in queries(server)].count("1") == (
+        moment == "the question"
+    )
     assert seen.take() == [("MODIFIED", "a", 9, 5)]
 
 
@@ -139,6 +171,7 @@ async def test_much_is_not_listed_again_where_the_server_counts_on(
     async with informing(client) as seen:
         await watching(server, seen)
         if is_busy:
+            later(client, 72)
             server.answer(status(429))
             server.end_watches()
         else:
@@ -186,15 +219,38 @@ async def test_an_oversized_event_is_refused(
     assert isinstance(seen.errors[0], Unreachable)
 
 
-async def test_stopped_and_started_it_goes_on_where_it_was(client: Client, server: Server) -> None:
+async def test_stopped_and_started_it_asks_and_goes_on_where_it_was(
+    client: Client, server: Server
+) -> None:
+    server.objects = many(9)
     seen = Seen(client)
     for _ in range(2):
-        task = asyncio.create_task(seen.informer.run())
-        await until(lambda: server.watches)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        server.end_watches()
-    assert [request.query.get("watch") for request in server.requests] == [None, "true", "true"]
+        await _run_for_once(seen, server)
+    asked = [(query.get("limit"), query.get("resourceVersion")) for query in queries(server)]
+    assert asked == [("500", None), (None, "10"), ("1", None), (None, "10")]
+
+
+@pytest.mark.parametrize("objects", [[rollout("a", 9, weight=9)], many(9)], ids=["few", "many"])
+async def test_a_server_that_was_restored_before_it_is_started_anew_is_noticed(
+    client: Client, server: Server, objects: list[dict[str, Any]]
+) -> None:
+    """As with new credentials for a server that was restored from a backup."""
+    server.objects = objects
+    seen = Seen(client)
+    await _run_for_once(seen, server)
+    seen.take()
+    server.version, server.objects = 7, [rollout("a", 5, weight=5), *objects[1:]]
+    await _run_for_once(seen, server)
+    assert seen.take() == [("MODIFIED", "a", 9, 5)]
+
+
+async def _run_for_once(seen: Seen, server: Server) -> None:
+    """Until it watches; then it is cancelled."""
+    task = asyncio.create_task(seen.informer.run())
+    await until(lambda: server.watches)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    server.end_watches()
 
 
 async def test_the_age_is_since_the_last_byte(client: Client, server: Server) -> None:

@@ -12,6 +12,7 @@ members that it does not concern. One dead and one slow member must not cost the
 import asyncio
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +40,9 @@ DELIVERED = 2_000
 """ClusterRollouts that the hub delivers itself; more are copied."""
 VERDICTS, BREATH = 20, 0.3
 VERDICT_GOALS = (Goal(limit=100, percentile=50), Goal(limit=500, percentile=99))
-RECONCILED = re.compile(r'fleet_reconciliations_total\{kind="ClusterRollout",[^}]*\} (\S+)')
+RECONCILED = re.compile(r'fleet_reconciliations_total\{kind="(\w+)",[^}]*\} (\S+)')
+LOOKED_AT = ("ClusterRollout", "Application", "FleetRollout")
+"""Of these a new hub is through when their number stands still."""
 REACHABLE = re.compile(r"fleet_cluster_reachable\{[^}]*\} 1\.0")
 
 
@@ -146,7 +149,9 @@ class Story:
         others = [name for name in some() if name != failing]
         return await self._halted(application, wanted, failing, others)
 
-    async def restart(self, items: int, meanwhile: Callable[[], Awaitable[None]]) -> float:
+    async def restart(
+        self, items: int, applications: int, meanwhile: Callable[[], Awaitable[None]]
+    ) -> float:
         """Seconds from the start of a new process until it has looked at everything, and need not
         look again."""
         hub, members = self.world.hub, len(self.world.simulation.names)
@@ -155,22 +160,23 @@ class Story:
         began = time.monotonic()
         await asyncio.to_thread(hub.start)
         pulse = Pulse(Usage(hub.process.pid))
-        moments = [(began, 0.0)]
+        moments = [(began, 0)]
         """When it had looked how often, the last time that this had grown."""
         scraped = began
 
         def synced() -> bool:
             nonlocal scraped
-            glanced = time.monotonic()
-            if pulse.share() > BUSY_SHARE or glanced - scraped < SCRAPE_SECONDS:
+            if pulse.share() > BUSY_SHARE or time.monotonic() - scraped < SCRAPE_SECONDS:
                 return False
-            text, scraped = hub.metrics(), glanced
-            looked = sum(float(number) for number in RECONCILED.findall(text))
-            if looked > moments[-1][1]:
-                moments.append((glanced, looked))
+            text = hub.metrics()
+            scraped = time.monotonic()  # what it says has happened until now
+            looked = _looked(text)
+            if looked.total() > moments[-1][1]:
+                moments.append((scraped, looked.total()))
                 return False
-            is_still = glanced - moments[-1][0] >= STILL_SECONDS
-            return is_still and looked >= items and len(REACHABLE.findall(text)) >= members
+            is_still = scraped - moments[-1][0] >= STILL_SECONDS
+            is_all = looked["ClusterRollout"] >= items and looked["Application"] >= applications
+            return is_still and is_all and len(REACHABLE.findall(text)) >= members
 
         await waited(synced, "the new hub has looked at everything", every=GLANCE_SECONDS)
         return moments[-1][0] - began
@@ -285,7 +291,7 @@ async def _restart(story: Story, number: int, more: int, items: int) -> list[Fig
             await copies.copy(world, pattern, f"cpy-{index:03}")
 
     total = items + more * number
-    seconds = await story.restart(total, meanwhile)
+    seconds = await story.restart(total, len(world.applications) + more, meanwhile)
     copied = time.monotonic() - began - seconds
     usage = Usage(world.hub.process.pid)
     goals = (Goal(limit=60),) if number >= LARGE else ()
@@ -352,6 +358,14 @@ async def _changes(story: Story, number: int, changes: int) -> list[Figure]:
         _many(f"{number} members: a change for ten of them → Rollout present", few),
         _one(f"{number} members: hub's CPU of a change for ten of them", "ms", 1_000 * spent),
     ]
+
+
+def _looked(metrics: str) -> Counter[str]:
+    """How often at which kind."""
+    found: Counter[str] = Counter()
+    for kind, number in RECONCILED.findall(metrics):
+        found[kind] += int(float(number)) if kind in LOOKED_AT else 0
+    return found
 
 
 def _one(name: str, unit: str, value: float, goals: tuple[Goal, ...] = ()) -> Figure:

@@ -9,10 +9,6 @@ from e2e.ground.planes import Planes
 from e2e.ground.subject import Subject
 from e2e.ground.waiting import until
 
-LATER = 100
-"""Versions that the cluster counts between its backup and what it loses: more than it uses up until
-the engine has asked again."""
-
 
 def images(subject: Subject) -> set[str]:
     """What the sets of that Rollout run."""
@@ -32,7 +28,7 @@ def test_an_engine_in_a_restored_cluster_follows_what_comes_next(
         web.apply("app:v1")
         until(lambda: images(web) == {"app:v1"}, "v1 has a set", within=10)
         copy = backup.take(plane, tmp_path)
-        backup.count_on(plane, LATER)
+        backup.count_on(plane)
         web.apply("app:v2")
         until(lambda: "app:v2" in images(web), "v2 has a set", within=10)
         backup.restore(plane, copy)

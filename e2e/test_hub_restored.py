@@ -7,21 +7,32 @@ import pytest
 
 from e2e.ground import background, backup
 from e2e.ground import member as members
+from e2e.ground.controlplane import ControlPlane
 from e2e.ground.proxy import Proxy
 from e2e.ground.waiting import until
 from e2e.tenancy import NAME, Tenant, World
 from fleet.api.names import EVENTS
 
 ALL = {"maxConcurrency": 3}
-LATER = 100
-"""Versions that the member counts between its backup and what it loses: more than an API server and
-a test use up until the hub has asked again."""
 
 
 def told(tenant: Tenant, reason: str) -> list[str]:
     """The messages of Events for that reason."""
     _, found = tenant.world.plane.call("GET", EVENTS.path(tenant.namespace))
     return [item["message"] for item in found["items"] if item["reason"] == reason]
+
+
+def deliver_beyond_a_backup(tenant: Tenant, plane: ControlPlane, folder: Path) -> Path:
+    """v1, a backup of that member, and v2, which it does not have; where the backup is."""
+    tenant.deliver("app:v1", **ALL)
+    tenant.complete("app:v1")
+    tenant.await_phase(1, "Succeeded")
+    copy = backup.take(plane, folder)
+    backup.count_on(plane)
+    tenant.deliver("app:v2", **ALL)
+    tenant.complete("app:v2")
+    tenant.await_phase(2, "Succeeded", within=30)
+    return copy
 
 
 @pytest.fixture
@@ -39,14 +50,7 @@ def test_a_member_restored_from_an_old_backup_is_brought_up_to_date(
 ) -> None:
     tenant = world.tenant()
     plane = tenant.puppets["west"].plane
-    tenant.deliver("app:v1", **ALL)
-    tenant.complete("app:v1")
-    tenant.await_phase(1, "Succeeded")
-    copy = backup.take(plane, tmp_path)
-    backup.count_on(plane, LATER)
-    tenant.deliver("app:v2", **ALL)
-    tenant.complete("app:v2")
-    tenant.await_phase(2, "Succeeded", within=30)
+    copy = deliver_beyond_a_backup(tenant, plane, tmp_path)
     backup.restore(plane, copy)
     tenant.complete("app:v2", "west")
     tenant.await_cluster("west", "Succeeded", within=30)
@@ -70,14 +74,7 @@ def test_a_member_restored_behind_its_load_balancer_is_brought_up_to_date(
     plane = tenant.puppets["west"].plane
     proxy, loop = balancer
     tenant.register("west", members.kubeconfig(plane, server=proxy.url))
-    tenant.deliver("app:v1", **ALL)
-    tenant.complete("app:v1")
-    tenant.await_phase(1, "Succeeded")
-    copy = backup.take(plane, tmp_path)
-    backup.count_on(plane, LATER)
-    tenant.deliver("app:v2", **ALL)
-    tenant.complete("app:v2")
-    tenant.await_phase(2, "Succeeded", within=30)
+    copy = deliver_beyond_a_backup(tenant, plane, tmp_path)
     proxy.black_hole()
     backup.restore(plane, copy)
     loop.call(proxy.heal())

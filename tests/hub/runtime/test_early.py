@@ -163,6 +163,13 @@ class Begun:
         await self.end()
         self._tasks = [asyncio.create_task(self.queue.run(handle))]
 
+    async def end_with(self, *keys: Key) -> None:
+        """Once all are known, these are looked at, and nobody else."""
+        await self.know_all()
+        await until(lambda: self.handled)
+        await self.end()
+        assert self.handled == [*keys]
+
     async def end(self) -> None:
         await aio.cancel(*self._tasks)
 
@@ -176,10 +183,7 @@ async def test_each_cluster_is_looked_at_once(desk: Desk) -> None:
         for _ in range(3):
             triggers.everybody(desk.hub, (TENANT, name))
     await until(lambda: looks(desk) == 1)
-    await begun.know_all()
-    await until(lambda: begun.handled)
-    await begun.end()
-    assert begun.handled == [WEST]
+    await begun.end_with(WEST)
 
 
 async def test_a_member_that_is_not_believed_is_not_looked_at(desk: Desk) -> None:
@@ -191,10 +195,7 @@ async def test_a_member_that_is_not_believed_is_not_looked_at(desk: Desk) -> Non
     for key in (WEST, EAST):
         begun.queue.add(key)
     await until(lambda: looks(desk) == 1)
-    await begun.know_all()
-    await until(lambda: begun.handled)
-    await begun.end()
-    assert begun.handled == [WEST]
+    await begun.end_with(WEST)
 
 
 async def test_what_comes_after_an_early_look_is_looked_at(desk: Desk) -> None:
@@ -203,7 +204,4 @@ async def test_what_comes_after_an_early_look_is_looked_at(desk: Desk) -> None:
     begun.queue.add(EAST)
     await until(lambda: looks(desk) == 1)
     report(desk, "east", "Failed")
-    await begun.know_all()
-    await until(lambda: begun.handled)
-    await begun.end()
-    assert begun.handled == [EAST]
+    await begun.end_with(EAST)

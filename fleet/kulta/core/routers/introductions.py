@@ -9,7 +9,7 @@ come and go in two steps, each taken by the gateway before the next:
 A Service that the rest of the route names needs none of this.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from fleet.api import routes
@@ -47,20 +47,21 @@ def is_open(route: Manifest, places: Mapping[int, str]) -> bool:
     return not all(routes.is_closed(live[at], name) for at, name in places.items())
 
 
-def entering(
-    route: Manifest, backends: Backends, wanted: Sequence[Rule], *, is_taken: bool
-) -> list[Rule]:
-    """`wanted`, those closed whose Service the gateway has not met yet. `is_taken`: it has taken
-    the route as it stands."""
-    live, met = routes.rules(route), _elsewhere(route, backends)
+def met(route: Manifest, backends: Backends, *, is_taken: bool) -> set[Backend]:
+    """What the gateway knows of what rules lead to. `is_taken`: it has taken the route as it
+    stands."""
+    live, found = routes.rules(route), _elsewhere(route, backends)
     for at, name in _ours(route, backends).items():
         if (is_taken or not routes.is_closed(live[at], name)) and (ref := _ref(live[at], name)):
-            met.add(_backend(route, ref))
-    refs = [rule["backendRefs"][-1] for rule in wanted]
-    return [
-        rule if _backend(route, ref) in met else closed(rule, ref["name"], backends.stable)
-        for rule, ref in zip(wanted, refs, strict=True)
-    ]
+            found.add(_backend(route, ref))
+    return found
+
+
+def coming(route: Manifest, rule: Rule, known: Collection[Backend], stable: str) -> Rule:
+    """An open rule of ours as it may stand now: closed, where the gateway does not know whom it
+    leads to."""
+    (ref,) = rule["backendRefs"]
+    return rule if _backend(route, ref) in known else closed(rule, ref["name"], stable)
 
 
 def closed(rule: Rule, service: str, stable: str) -> Rule:

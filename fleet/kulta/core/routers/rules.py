@@ -84,11 +84,12 @@ def applied(
         return changed
     if left and not is_answered:
         return None
-    ours = [rule for name, rule in wanted if name]
-    coming = iter(introductions.entering(route, backends, ours, is_taken=is_taken))
-    return _exactly(
-        route, backends, [(name, next(coming) if name else rule) for name, rule in wanted]
-    )
+    known = introductions.met(route, backends, is_taken=is_taken)
+    stepped = [
+        (name, introductions.coming(route, rule, known, backends.stable) if name else rule)
+        for name, rule in wanted
+    ]
+    return _exactly(route, backends, stepped)
 
 
 def removed(route: Manifest, backends: Backends) -> Manifest | None:
@@ -140,7 +141,7 @@ def _users(route: Manifest, backends: Backends) -> tuple[list[Rule], set[str]]:
         own = [
             x for rule in ours(route, backends) for _, x in _clones(rule, backends, names, anything)
         ]
-        own += [_closed(rule, backends) for rule in own]
+        own += [introductions.coming(route, rule, (), backends.stable) for rule in own]
         users = [rule for rule in users if not any(routes.is_same(rule, item) for item in own)]
     return users, taken
 
@@ -149,15 +150,6 @@ def _is_kept(found: Sequence[routes.Record], wanted: Sequence[routes.Record]) ->
     """Whether that is remembered, be it by an engine that did not remember the stable Service."""
     pairs = zip(found, wanted, strict=False)
     return len(found) == len(wanted) and all(one.items() <= other.items() for one, other in pairs)
-
-
-def _closed(rule: Rule, backends: Backends) -> Rule:
-    return introductions.closed(rule, _service(rule), backends.stable)
-
-
-def _service(clone: Rule) -> str:
-    """Whom a rule of ours is for."""
-    return str(clone["backendRefs"][-1]["name"])
 
 
 def _clones(rule: Rule, backends: Backends, taken: set[str], anything: Rule) -> Iterator[Named]:

@@ -31,6 +31,10 @@ GRAVES = 1_000
 """Deleted objects whose uids are remembered, so that a late answer revives nobody."""
 
 
+NONSENSE = (UserError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading an object that makes no sense raises."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change(Generic[T]):
     """What happened to one object; `old` is None when ADDED, `new` is None when DELETED.
@@ -70,8 +74,8 @@ def _nowhere(change: Change[Any]) -> None:
 class Store(Mapping[Key, T]):
     """See the module. `on` is called in the event loop, after the store has changed.
 
-    `decode` raises UserError, ValueError, KeyError, TypeError or RecursionError for an object that
-    makes no sense; such an object keeps its last good value and is named in `unreadable`.
+    `decode` raises one of `NONSENSE` for an object that makes no sense; such an object keeps its
+    last good value and is named in `unreadable`.
     """
 
     resource: Resource
@@ -222,7 +226,7 @@ class Store(Mapping[Key, T]):
         old = self._items.get(key)
         try:
             value = self.decode(manifest)
-        except (UserError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except NONSENSE as error:
             told = error if isinstance(error, UserError) else UserError("InvalidSpec", str(error))
             self.unreadable[key] = Unreadable(manifest=manifest, error=told)
             self.on(Change(type="UNREADABLE", key=key, old=old, new=None))

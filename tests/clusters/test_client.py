@@ -95,6 +95,14 @@ async def test_a_list_is_read_in_pages(client: Client, server: Server) -> None:
     ]
 
 
+async def test_a_short_word_of_many_answers_is_held_once(client: Client, server: Server) -> None:
+    server.objects, server.pages = [rollout(name, 5) for name in "abc"], 2
+    lists = [await client.list(ROLLOUTS, "shop") for _ in range(2)]
+    for one, other in zip(*lists, strict=True):
+        assert one["metadata"]["uid"] is other["metadata"]["uid"]
+    assert len({id(item["metadata"]["namespace"]) for item in lists[0]}) == 1
+
+
 async def test_a_list_that_expires_under_way_is_read_again_whole(
     client: Client, server: Server
 ) -> None:

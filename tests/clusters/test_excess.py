@@ -7,6 +7,7 @@ event may hold at most is in `test_transport` and `test_watch`.
 import asyncio
 import contextlib
 import copy
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -166,6 +167,17 @@ async def test_an_object_that_is_nested_too_deeply_makes_no_sense(
         deep = {"x": deep}
     server.objects = [{**rollout("deep", 5), "status": deep}, rollout("well", 5)]
     async with informing(client, copy.deepcopy) as seen:
+        await until(seen.informer.synced.is_set)
+        assert set(seen.informer.store) == {("shop", "well")}
+    assert isinstance(seen.errors[0], Invalid)
+
+
+async def test_a_number_beyond_all_bounds_makes_no_sense(client: Client, server: Server) -> None:
+    items = [rollout("odd", 5, weight=1234), rollout("well", 5)]
+    text = json.dumps({"metadata": {"resourceVersion": "10"}, "items": items})
+    body = text.replace("1234", "1e999")
+    server.answer(web.Response(text=body, content_type="application/json"))
+    async with informing(client, lambda manifest: int(manifest["spec"]["weight"])) as seen:
         await until(seen.informer.synced.is_set)
         assert set(seen.informer.store) == {("shop", "well")}
     assert isinstance(seen.errors[0], Invalid)

@@ -7,7 +7,7 @@ the Rollout checked against the model with unknown fields refused. Never talks t
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fleet.api import MemberCluster, Rollout
@@ -49,30 +49,41 @@ KINDS: Mapping[tuple[str, str], Resource] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """One object as it shall be in the member; `manifest` is complete, with our labels."""
+    """One object as it shall be in the member. Most are only compared with what is there by their
+    digest; the whole of one is put together for who writes or shows it."""
 
-    resource: Resource
-    manifest: Mapping[str, Any]
-    place: tuple[str, str, str] = field(init=False, repr=False, compare=False)
-    """Plural, namespace, name: by these it is looked for, four times in each look at a cluster."""
-
-    def __post_init__(self) -> None:
-        metadata = self.manifest["metadata"]
-        place = self.resource.plural, str(metadata["namespace"]), str(metadata["name"])
-        object.__setattr__(self, "place", place)
+    form: "Form"
+    cluster: str
+    digest: str
+    """What stands in its annotation: equal digest = nothing to write."""
 
     @property
-    def name(self) -> str:
-        return self.place[2]
+    def resource(self) -> Resource:
+        return self.form.resource
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Plural, namespace, name: by these it is looked for."""
+        return self.form.place
 
     @property
     def namespace(self) -> str:
-        return self.place[1]
+        return self.form.place[1]
 
     @property
-    def digest(self) -> str:
-        """What stands in its annotation: equal digest = nothing to write."""
-        return str(self.manifest["metadata"]["annotations"][APPLIED_ANNOTATION])
+    def name(self) -> str:
+        return self.form.place[2]
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """It is complete, with our labels."""
+        common = self.form.metadata
+        metadata = {
+            **common,
+            "labels": {**common["labels"], CLUSTER_LABEL: self.cluster},
+            "annotations": {**common["annotations"], APPLIED_ANNOTATION: self.digest},
+        }
+        return {**self.form.document, "metadata": metadata}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +111,7 @@ class Form:
     what a thousand members have in common is written down once."""
 
     resource: Resource
+    place: tuple[str, str, str]
     document: Mapping[str, Any]
     metadata: Mapping[str, Any]
     before: str
@@ -121,6 +133,7 @@ class Form:
         before, _, after = _text(drawn, clean).partition(hashing.canonical(gap))
         return cls(
             resource=drawn.resource,
+            place=(drawn.resource.plural, namespace, drawn.name),
             document=drawn.document,
             metadata=clean,
             before=before,
@@ -130,12 +143,7 @@ class Form:
     def filled(self, cluster: str) -> Rendered:
         """The object for the member of that name, with the digest of all that."""
         digest = hashing.short(f"{self.before}{hashing.canonical(cluster)}{self.after}")
-        metadata = {
-            **self.metadata,
-            "labels": {**self.metadata["labels"], CLUSTER_LABEL: cluster},
-            "annotations": {**self.metadata["annotations"], APPLIED_ANNOTATION: digest},
-        }
-        return Rendered(resource=self.resource, manifest={**self.document, "metadata": metadata})
+        return Rendered(form=self, cluster=cluster, digest=digest)
 
 
 def _text(drawn: Drawn, metadata: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ Aspects: order, sequences, holds, conflicts, changed inputs, pruning. What a rep
 say is in test_verdict; whole ways are in tests/stories.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,7 +24,6 @@ from fleet.hub.core.actions import (
 )
 from fleet.hub.core.cluster import dispatch
 from fleet.hub.core.observed import Member
-from fleet.rendering import render
 from tests.conftest import NOON
 from tests.hub import gen
 from tests.hub.place import NEW, Objects, after, did, look, objects, rendered, settled
@@ -253,16 +253,7 @@ def test_a_foreign_object_is_looked_at_again() -> None:
 
 
 def test_changed_inputs_are_reported_and_not_dispatched() -> None:
-    other = tuple(
-        render.Rendered(
-            resource=each.resource,
-            manifest={
-                **each.manifest,
-                "metadata": {**each.manifest["metadata"], "annotations": {APPLIED_ANNOTATION: "x"}},
-            },
-        )
-        for each in rendered()
-    )
+    other = tuple(replace(each, digest="x") for each in rendered())
     there = objects(phase="Completed")
     plan = dispatch.decide(settled(), look(there, rendered=other), NOON)
     assert (plan.actions, plan.status.phase) == ((), ClusterPhase.SUCCEEDED)

@@ -1,11 +1,13 @@
 """What is kept of a live object when ours is put in: the engine's fields, the server's, others'."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fleet.api.names import (
     APPLIED_ANNOTATION,
+    CLUSTER_LABEL,
     HTTPROUTES,
     MANAGED_RULES,
     ROLLOUTS,
@@ -13,20 +15,16 @@ from fleet.api.names import (
     Resource,
 )
 from fleet.hub.core.cluster import ownership
-from fleet.rendering.render import Rendered
+from fleet.rendering.render import Drawn, Form, Rendered
 
 UDP = {"port": 53, "protocol": "UDP"}
+OURS = {"fleet.kulta.io/application": "shop", CLUSTER_LABEL: "eu-7"}
 STABLE, CANARY = {"name": "shop", "port": 80}, {"name": "shop-canary", "port": 80}
 
 
 def wish(resource: Resource, spec: dict[str, Any]) -> Rendered:
-    metadata = {
-        "name": "shop",
-        "namespace": "checkout",
-        "labels": {"fleet.kulta.io/application": "shop"},
-        "annotations": {APPLIED_ANNOTATION: "new"},
-    }
-    return Rendered(resource=resource, manifest={"metadata": metadata, "spec": spec})
+    drawn = Drawn.of(resource, {"metadata": {"name": "shop"}, "spec": spec})
+    return replace(Form.of(drawn, "checkout", OURS).filled(OURS[CLUSTER_LABEL]), digest="new")
 
 
 def live(spec: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +171,7 @@ def test_rules_of_an_experiment(record: str, kept: list[dict[str, Any]]) -> None
 
 def test_labels_and_annotations_of_others_stay() -> None:
     metadata = ownership.merged(live({}), wish(SERVICES, {"ports": []}))["metadata"]
-    assert metadata["labels"] == {"team": "a", "fleet.kulta.io/application": "shop"}
+    assert metadata["labels"] == {"team": "a", **OURS}
     assert metadata["annotations"] == {
         APPLIED_ANNOTATION: "new",
         "rollouts.kulta.io/original-weights": "x",

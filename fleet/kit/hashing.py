@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 
 
@@ -65,6 +67,12 @@ def parts(value: Mapping[str, Any]) -> dict[str, str]:
 def joined(forms: Mapping[str, str]) -> str:
     """The canonical form of an object whose `parts` these are."""
     return f"{{{','.join([forms[name] for name in sorted(forms)])}}}"
+
+
+def of_texts(value: Any, length: int = 12) -> str:
+    """As `digest`, many times faster, of what holds names and texts alone: of numbers there is more
+    than one way to write them, and of null a way not to."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()[:length]
 
 
 def digest(value: Any, length: int = 12) -> str:

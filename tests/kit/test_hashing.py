@@ -78,6 +78,19 @@ def test_parts_have_the_digest_of_the_whole(value: dict[str, object]) -> None:
     assert hashing.short(hashing.joined(hashing.parts(value))) == hashing.digest(value)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param([["services", "checkout", "0123456789ab"], []], id="lists"),
+        pytest.param({"b": {"é": {}}, "a": ["null"], "\uffff": "", "😀": ""}, id="keys in order"),
+        pytest.param(['\x00\x1f\x7f\n"\\/ü\u2028😀'], id="letters that need care"),
+        pytest.param("", id="an empty one"),
+    ],
+)
+def test_of_texts_there_is_one_digest(value: object) -> None:
+    assert hashing.of_texts(value) == hashing.digest(value)
+
+
 def test_canonical_is_compact_sorted_and_readable() -> None:
     assert hashing.canonical({"b": "ü", "a": [1, None]}) == '{"a":[1,null],"b":"ü"}'
 

@@ -4,6 +4,7 @@ Made by `dispatch` once a wish, manifests and a member that answers are there; e
 about the writes looks at it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from fleet.api.names import ROLLOUTS
 from fleet.hub.core.cluster import schema, standing
 from fleet.hub.core.cluster.live import Live
 from fleet.hub.core.observed import DispatchObserved, Member
-from fleet.kit import hashing, memory
+from fleet.kit import hashing
 from fleet.rendering.render import Rendered
 
 
@@ -84,10 +85,9 @@ class Case:
         return next(each for each in self.observed.rendered if each.resource is ROLLOUTS)
 
 
-@memory.once
-def digest_of(rendered: tuple[Rendered, ...]) -> str:
+def digest_of(rendered: Iterable[Rendered]) -> str:
     """Of all of them together: equal digest = nothing to dispatch."""
-    return hashing.digest([[each.resource.plural, each.name, each.digest] for each in rendered])
+    return hashing.of_texts([[each.resource.plural, each.name, each.digest] for each in rendered])
 
 
 def _bar(

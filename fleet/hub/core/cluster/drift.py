@@ -6,14 +6,12 @@ no more: the digest of those that are moves with it. What others add stays their
 and who scales a Rollout, by hand or by an autoscaler, does what scaling is for.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from fleet.api.names import AUTOSCALER, HOLD_MANAGER, HUB_AGENT, HUB_MANAGER
 from fleet.hub.core.cluster.live import part
+from fleet.kit import hashing
 
 OWNED, EDITORS, AUTOSCALED = "owned", "editors", "autoscaled"
 """Keys beside the metadata of a watched Rollout."""
@@ -33,7 +31,7 @@ def signed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
     found: dict[str, Any] = {}
     if own and own[0]:
-        found[OWNED] = _digest(own[0])
+        found[OWNED] = hashing.of_texts(own[0], 10)  # names of fields
     if any(_is_autoscaling(entry) for entry in entries):
         found[AUTOSCALED] = True
     names = sorted(others - {HUB_MANAGER, HOLD_MANAGER, HUB_AGENT})
@@ -64,12 +62,6 @@ def told(live: Mapping[str, Any] | None) -> str:
     """Who has been at it, as a sentence."""
     names = editors(live) or ("somebody",)
     return f"{', '.join(names)} changed what the hub had written into the Rollout"
-
-
-def _digest(fields: Mapping[str, Any]) -> str:
-    """As `hashing.digest`, in a third of the time: names of fields hold no numbers, of which alone
-    there is more than one way to write them."""
-    return hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()[:10]
 
 
 def _is_autoscaling(entry: Mapping[str, Any]) -> bool:

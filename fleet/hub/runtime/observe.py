@@ -315,14 +315,11 @@ def _rollouts(
     if link is None:
         return {}
     keys = {(one.namespace, one.name) for one in rendered if one.resource is ROLLOUTS}
-    keys |= {
-        (one.namespace, one.name)
-        for one in item.status.inventory
-        if one.plural == ROLLOUTS.plural and one.group == ROLLOUTS.group
-    }
+    for one in item.status.inventory:
+        if one.plural == ROLLOUTS.plural and one.group == ROLLOUTS.group:
+            keys.add((one.namespace, one.name))
     live = link.rollouts
-    found = ((key, live.get(key)) for key in sorted(keys))
-    return {key: rollout for key, rollout in found if rollout is not None}
+    return {key: live[key] for key in sorted(keys) if key in live}
 
 
 def _is_paused(hub: Context, owner: Key, fleet: str) -> bool:

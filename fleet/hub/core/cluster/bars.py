@@ -61,7 +61,7 @@ def spent(case: Case) -> DispatchPlan | None:
     if status.last_good.run == case.want.run:
         return None
     wake = case.now + RECHECK
-    if standing.is_taken(item):
+    if case.is_taken:
         return told(case, status.phase, status.reason, status.message, wake)
     message = f"what stood in the way is gone, but {case.want.run} is {run}"
     if run is RunPhase.HALTED:

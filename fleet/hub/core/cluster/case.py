@@ -4,16 +4,16 @@ Made by `dispatch` once a wish, manifests and a member that answers are there; e
 about the writes looks at it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.api import ClusterRollout
-from fleet.api.clusterrollout import Want
+from fleet.api.clusterrollout import InventoryItem, Want
 from fleet.api.names import ROLLOUTS
-from fleet.hub.core.cluster import schema, standing
+from fleet.hub.core.cluster import inventory, schema, standing
 from fleet.hub.core.cluster.live import Live
-from fleet.hub.core.observed import DispatchObserved, Member
+from fleet.hub.core.observed import DispatchObserved, Member, Place
 from fleet.kit import hashing
 from fleet.rendering.render import Rendered
 
@@ -27,12 +27,20 @@ class Case:
     member: Member
     observed: DispatchObserved
     live: Live
+    wanted: Mapping[Place, str]
+    """The digest of each rendered object."""
+    listed: Mapping[Place, InventoryItem]
+    """The inventory."""
     digest: str
     """Of all rendered objects."""
     bar: tuple[str, str] | None
     """Reason and sentence, where nothing may be written anew."""
+    is_taken: bool
+    """This wish has its dispatch sequence."""
     is_applied: bool
-    """All objects of this wish have been seen in the member."""
+    """All its objects have been seen in the member."""
+    stays: bool
+    """What has arrived stays as it is: only its hold moves, and its weight, which falls."""
     now: datetime
 
     @classmethod
@@ -45,15 +53,22 @@ class Case:
         now: datetime,
     ) -> "Case":
         """The case for what is observed."""
+        digest, bar = digest_of(observed.rendered), _bar(item, member, observed)
+        is_taken = standing.is_taken(item)
+        is_applied = is_taken and item.status.applied_run == want.run
         return cls(
             item=item,
             want=want,
             member=member,
             observed=observed,
             live=Live.of(item, observed),
-            digest=digest_of(observed.rendered),
-            bar=_bar(item, member, observed),
-            is_applied=standing.is_taken(item) and item.status.applied_run == want.run,
+            wanted={each.place: each.digest for each in observed.rendered},
+            listed={inventory.place(each): each for each in item.status.inventory},
+            digest=digest,
+            bar=bar,
+            is_taken=is_taken,
+            is_applied=is_applied,
+            stays=bar is not None or (is_applied and item.status.dispatch.digest != digest),
             now=now,
         )
 
@@ -61,7 +76,7 @@ class Case:
     def has_arrived(self) -> bool:
         """The live Rollout carries the dispatch of this wish."""
         taken = self.item.status.dispatch.rollout
-        return standing.is_taken(self.item) and 0 < taken <= self.live.sequence
+        return self.is_taken and 0 < taken <= self.live.sequence
 
     @property
     def next_sequence(self) -> int:
@@ -71,14 +86,7 @@ class Case:
     @property
     def inputs_changed(self) -> bool:
         """Rendered today it would be different; that goes through a run, never by itself."""
-        return (
-            self.bar is None and self.is_applied and self.item.status.dispatch.digest != self.digest
-        )
-
-    @property
-    def stays(self) -> bool:
-        """What has arrived stays as it is: only its hold moves, and its weight, which falls."""
-        return self.bar is not None or self.inputs_changed
+        return self.stays and self.bar is None
 
     @property
     def rollout(self) -> Rendered:
@@ -97,7 +105,7 @@ def _bar(
     if not observed.rendered:
         return "TemplateError", observed.render_error or "nothing is rendered for this cluster"
     allowed = member.cluster.spec.allowed_namespaces
-    closed = sorted({each.namespace for each in observed.rendered} - set(allowed))
+    closed = sorted([each.namespace for each in observed.rendered if each.namespace not in allowed])
     if not closed:
         return schema.too_old(item, member, observed)
     return (

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from fleet.api import ClusterRollout, conditions
-from fleet.api.clusterrollout import EngineReport, LastGood
+from fleet.api.clusterrollout import EngineReport
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import CLUSTERROLLOUT_FINALIZER
 from fleet.hub.core import phases, weights
@@ -232,7 +232,7 @@ def _update(case: Case, phase: ClusterPhase, listed: Listed) -> dict[str, Any]:
         "engine": assessment.report(rollout, want.revision) if rollout else EngineReport(),
     }
     if phase is ClusterPhase.SUCCEEDED:
-        update |= standing.good(status, LastGood(run=want.run, revision=want.revision))
+        update |= standing.good(status, want.run, want.revision)
     return update
 
 
@@ -248,10 +248,10 @@ def _listed(case: Case) -> Listed:
     """The inventory as seen; what is rendered no more goes, and is listed until it is gone."""
     items = case.item.status.inventory
     if not case.stays:
-        items = inventory.confirmed(items, case.observed.rendered, case.live)
-    if case.observed.looked_up is None or not _surplus(case):
+        items = inventory.confirmed(case.listed, case.wanted, case.live)
+    extra = _surplus(case)
+    if case.observed.looked_up is None or not extra:
         return Listed(items=items)  # what is too much is looked up first
-    extra = inventory.surplus(items, case.observed.rendered)
     owner = inventory.Owner.of(case.item, case.observed.hub)
     left, deletions = inventory.leaving(extra, case.live, owner)
     items = tuple(item for item in items if item not in extra or item in left)
@@ -276,12 +276,12 @@ def _assessed(case: Case) -> Assessment:
     return found
 
 
-def _surplus(case: Case) -> bool:
-    """The inventory names what is rendered no more, and nothing needs it any longer."""
+def _surplus(case: Case) -> inventory.Items:
+    """What the inventory names and is rendered no more, once nothing needs it any longer."""
     settled = case.is_applied and case.item.status.phase is ClusterPhase.SUCCEEDED
     if not settled or case.stays:
-        return False
-    return bool(inventory.surplus(case.item.status.inventory, case.observed.rendered))
+        return ()
+    return inventory.surplus(case.listed, case.wanted)
 
 
 def _inputs(case: Case) -> tuple[conditions.Condition, ...]:

@@ -4,7 +4,7 @@ Called by `dispatch` and `removal`. An object is listed before it is written, so
 between the two leaves nothing behind; its digest is filled in when it has been seen as it shall be.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -72,27 +72,28 @@ def planned(items: Items, rendered: Iterable[Rendered], live: Live) -> Items:
             kind=each.resource.kind,
             namespace=each.namespace,
             name=each.name,
-            before=reverting.remembered(live.whole(lives.place(each))),
+            before=reverting.remembered(live.whole(each.place)),
         )
         for each in rendered
-        if lives.place(each) not in known
+        if each.place not in known
     )
     return (*kept, *new)
 
 
-def confirmed(items: Items, rendered: Sequence[Rendered], live: Live) -> Items:
-    """`items` with uid and digest of those that have been seen as they shall be."""
-    wanted = {lives.place(each): each.digest for each in rendered}
-    return tuple([_confirmed(item, live.find(place(item)), wanted) for item in items])
+def confirmed(
+    listed: Mapping[Place, InventoryItem], wanted: Mapping[Place, str], live: Live
+) -> Items:
+    """What is listed, with uid and digest of those that have been seen as they shall be."""
+    return tuple(
+        [_confirmed(item, live.find(where), wanted.get(where)) for where, item in listed.items()]
+    )
 
 
-def _confirmed(
-    item: InventoryItem, found: Manifest | None, wanted: Mapping[Place, str]
-) -> InventoryItem:
+def _confirmed(item: InventoryItem, found: Manifest | None, wanted: str | None) -> InventoryItem:
     if found is None:
         return item
     seen = lives.digest(found)
-    if seen != wanted.get(place(item)):
+    if seen != wanted:
         return item
     update = {"uid": lives.uid(found), "digest": seen}
     # As a rule it has been seen so before.
@@ -100,10 +101,9 @@ def _confirmed(
     return item if is_known else item.model_copy(update=update)
 
 
-def surplus(items: Items, rendered: Iterable[Rendered]) -> Items:
+def surplus(listed: Mapping[Place, InventoryItem], wanted: Container[Place]) -> Items:
     """What is listed and not wanted any more."""
-    wanted = {lives.place(each) for each in rendered}
-    return tuple(item for item in items if place(item) not in wanted)
+    return tuple([item for where, item in listed.items() if where not in wanted])
 
 
 def leaving(items: Items, live: Live, owner: Owner) -> tuple[Items, tuple[DeleteObject, ...]]:

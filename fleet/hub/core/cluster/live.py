@@ -41,11 +41,14 @@ class Live:
     """The Rollout that the wish is about: asked for a dozen times in a look, as its sequence is."""
     sequence: int = field(init=False)
     """The dispatch sequence that the member has seen; 0 for none."""
+    digest: str = field(init=False)
+    """Of what was applied last."""
 
     def __post_init__(self) -> None:
         found = self.find((ROLLOUTS.plural, *self.main))
         object.__setattr__(self, "rollout", found)
         object.__setattr__(self, "sequence", sequence(found))
+        object.__setattr__(self, "digest", digest(found))
 
     @classmethod
     def of(cls, item: ClusterRollout, observed: DispatchObserved) -> "Live":
@@ -56,7 +59,7 @@ class Live:
 
     def get(self, wanted: Rendered) -> Manifest | None:
         """The live object for `wanted`; None where there is none or nothing is known."""
-        return self.find(place(wanted))
+        return self.find(wanted.place)
 
     def find(self, where: Place) -> Manifest | None:
         """The object at that place: a Rollout of the watch, else what a look-up found."""
@@ -66,10 +69,6 @@ class Live:
     def whole(self, where: Place) -> Manifest | None:
         """The object at that place as it was looked up; the watch keeps no pods of a Rollout."""
         return (self.others or {}).get(where) or self.find(where)
-
-    @property
-    def digest(self) -> str:
-        return digest(self.rollout)
 
     @property
     def hold(self) -> str:
@@ -100,16 +99,11 @@ class Live:
         return other_hub(self.rollout, hub)
 
 
-def place(wanted: Rendered) -> Place:
-    """Where a rendered object goes."""
-    return wanted.place
-
-
 def _main(item: ClusterRollout, observed: DispatchObserved) -> tuple[str, str]:
     """The rendered Rollout, else the listed one, in the namespace of the wish where it can be."""
-    rendered = [one for one in observed.rendered if one.resource is ROLLOUTS]
-    if rendered:
-        return rendered[0].namespace, rendered[0].name
+    rendered = next((one for one in observed.rendered if one.resource is ROLLOUTS), None)
+    if rendered is not None:
+        return rendered.namespace, rendered.name
     listed = [one for one in item.status.inventory if one.plural == ROLLOUTS.plural]
     listed.sort(key=lambda one: one.namespace == item.spec.namespace)
     return (listed[-1].namespace, listed[-1].name) if listed else ("", "")

@@ -28,12 +28,7 @@ OWNERS = (MANAGED_BY, APPLICATION_LABEL, NAMESPACE_LABEL)
 def is_ours(live: Mapping[str, Any], application: str, namespace: str) -> bool:
     """Whether the object carries the labels of this Application of this hub namespace."""
     labels = part(live, "metadata", "labels")
-    wanted = {
-        MANAGED_BY: HUB_MANAGER,
-        APPLICATION_LABEL: application,
-        NAMESPACE_LABEL: namespace,
-    }
-    return all(labels.get(key) == wanted[key] for key in OWNERS)
+    return tuple([labels.get(key) for key in OWNERS]) == (HUB_MANAGER, application, namespace)
 
 
 def foreign(live: Mapping[str, Any], kind: str) -> str:

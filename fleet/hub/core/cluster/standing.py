@@ -110,9 +110,13 @@ def status(item: ClusterRollout, found: Assessment, now: datetime) -> ClusterRol
     )
 
 
-def good(before: ClusterRolloutStatus, now: LastGood) -> dict[str, LastGood]:
-    """What ran well here last, and before it: who went back has nothing before it any more."""
+def good(before: ClusterRolloutStatus, run: str, revision: str) -> dict[str, LastGood]:
+    """What is news of what ran well here last, and before it: who went back has nothing before it
+    any more."""
     last, previous = before.last_good, before.previous_good
+    if (last.run, last.revision) == (run, revision):
+        return {}
+    now = LastGood(run=run, revision=revision)
     if last.run == now.run or not last.run:
         return {"last_good": now}
     return {"last_good": now, "previous_good": LastGood() if previous.run == now.run else last}

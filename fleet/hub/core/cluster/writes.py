@@ -7,7 +7,7 @@ may be sent again until they are seen in the member, and are not sent once they 
 from collections.abc import Iterator
 from typing import Any
 
-from fleet.api.clusterrollout import Dispatched
+from fleet.api.clusterrollout import Dispatched, InventoryItem
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import ROLLOUTS, request_annotation
 from fleet.hub.core import weights
@@ -19,7 +19,7 @@ from fleet.hub.core.actions import (
     ReleaseRollout,
     UpdateObject,
 )
-from fleet.hub.core.cluster import drift, inventory, ownership, standing
+from fleet.hub.core.cluster import drift, ownership
 from fleet.hub.core.cluster import live as lives
 from fleet.hub.core.cluster.case import Case
 from fleet.hub.core.cluster.persons import YES
@@ -67,17 +67,16 @@ def _weight(case: Case, renew: bool) -> int | None:
     Rollout that stays as it is it moves alone, and only falls: inputs that have changed meanwhile
     never ride along, and templates need not be printed for it."""
     asked, taken = case.observed.weight, case.item.status.dispatch.weight
-    same = standing.is_taken(case.item)
-    if renew and (not same or asked is None or taken is None):
+    if renew and (not case.is_taken or asked is None or taken is None):
         return asked
-    if not same:
+    if not case.is_taken:
         return taken
     return weights.wanted(case.item, case.observed, only_falls=case.stays and not renew)
 
 
 def _is_new(case: Case, taken: Dispatched) -> bool:
     """Whether the Rollout is to be written anew: another wish, or the member lost it."""
-    if not standing.is_taken(case.item) or case.live.sequence > taken.sequence:
+    if not case.is_taken or case.live.sequence > taken.sequence:
         return True
     if not case.is_applied:
         return taken.digest != case.digest
@@ -142,12 +141,15 @@ def unconfirmed(case: Case) -> tuple[Rendered, ...]:
     """Services and routes that have not been seen as they shall be."""
     if case.stays:
         return ()
-    seen = {inventory.place(each): each.digest for each in case.item.status.inventory}
     return tuple(
         each
         for each in case.observed.rendered
-        if each.resource is not ROLLOUTS and seen.get(lives.place(each)) != each.digest
+        if each.resource is not ROLLOUTS and not _is_confirmed(case.listed.get(each.place), each)
     )
+
+
+def _is_confirmed(listed: InventoryItem | None, wanted: Rendered) -> bool:
+    return listed is not None and listed.digest == wanted.digest
 
 
 def _missing(case: Case, dispatch: Dispatched) -> ApplyRollout | FenceRollout | None:

@@ -8,7 +8,6 @@ from fleet.api.names import CLUSTERROLLOUT_FINALIZER
 from fleet.api.values import APPLICATION_LENGTH
 from fleet.hub.core.actions import DeleteObject, FenceRollout
 from fleet.hub.core.cluster import dispatch
-from fleet.hub.core.cluster.live import place
 from fleet.rendering import render
 from tests.conftest import NOON
 from tests.hub import gen
@@ -30,7 +29,7 @@ def live(name: str) -> Objects:
     for each in rendered(name):
         body: dict[str, Any] = copy.deepcopy(dict(each.manifest))
         body["metadata"] |= {"uid": f"uid-{each.name}", "resourceVersion": "7"}
-        found[place(each)] = body
+        found[each.place] = body
     return found
 
 
@@ -63,7 +62,7 @@ def test_one_that_goes_takes_only_its_own_objects_along() -> None:
 def test_long_names_that_differ_at_their_end_stay_apart() -> None:
     """[KH-28] None is cut: the longest that is allowed fits with all that is hung on to it."""
     first, second = ("a" * (APPLICATION_LENGTH - 1) + end for end in "xy")
-    names = [{place(each) for each in rendered(name)} for name in (first, second)]
+    names = [{each.place for each in rendered(name)} for name in (first, second)]
     assert not names[0] & names[1]
     services = [name for where in names for kind, _, name in where if kind == "services"]
     assert len(services) == 4

@@ -17,15 +17,13 @@ from pydantic import ValidationError
 from fleet.api.names import ROLLOUTS, Key
 from fleet.api.rollout import Rollout, RolloutStatus
 from fleet.clusters.store import Change, Store
-
-PARSED = 1_000
-"""Rollouts kept parsed."""
+from fleet.kulta.core.facts.specs import IN_USE
 
 
 class Rollouts:
     """Key → newest known Rollout."""
 
-    def __init__(self, parsed: int = PARSED) -> None:
+    def __init__(self, parsed: int = IN_USE) -> None:
         self.known: Store[bytes] = Store(ROLLOUTS, _compact, self._changed)
         self.listed = asyncio.Event()
         """Set when all that there are have been told, and changes are."""

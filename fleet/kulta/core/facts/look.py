@@ -11,8 +11,8 @@ from functools import cached_property
 
 from fleet.api.rollout import Rollout, RolloutSpec
 from fleet.api.workload import WorkloadRef
-from fleet.kit import hashing, memory
-from fleet.kulta.core.facts import replicas
+from fleet.kit import hashing
+from fleet.kulta.core.facts import replicas, specs
 from fleet.kulta.core.facts.replicas import Bounds, Count
 from fleet.kulta.core.observed import Measurement, Observed, ReplicaSet
 from fleet.kulta.core.wait import Wait
@@ -112,11 +112,11 @@ class Look:
         return {query.text: item for query, item in self.observed.measurements.items()}
 
 
-@memory.once
+@specs.once
 def _bounds(spec: RolloutSpec) -> Bounds:
     return replicas.bounds(spec.replicas, *spec.amounts.values())
 
 
-@memory.once
+@specs.once
 def _wanted(spec: RolloutSpec) -> str:
     return hashing.pod_hash(spec.template)

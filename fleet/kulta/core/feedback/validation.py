@@ -13,7 +13,7 @@ from typing import Any
 from fleet.api import faults
 from fleet.api.rollout import Rollout, RolloutSpec
 from fleet.errors import UserError
-from fleet.kit import memory
+from fleet.kulta.core.facts import specs
 from fleet.kulta.core.gates import hooks
 from fleet.kulta.core.strategies import STRATEGIES
 from fleet.kulta.core.tactics.problems import told
@@ -99,6 +99,6 @@ RULES: tuple[Callable[[RolloutSpec], Iterator[str]], ...] = (
 """Asked in this order; all of them are asked."""
 
 
-@memory.once
+@specs.once
 def _of_spec(spec: RolloutSpec) -> tuple[str, ...]:
     return tuple(problem for rule in RULES for problem in rule(spec))

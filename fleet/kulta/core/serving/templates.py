@@ -8,6 +8,7 @@ from fleet.api.names import ROLLOUT_LABEL
 from fleet.api.rollout import Rollout, RolloutSpec
 from fleet.api.workload import ScaleDown, WorkloadRef
 from fleet.kit import memory
+from fleet.kulta.core.facts import specs
 from fleet.kulta.core.facts.look import Look
 from fleet.kulta.core.observed import Observed, Workload
 from fleet.kulta.core.wait import Wait
@@ -84,10 +85,12 @@ def goes_on(look: Look) -> bool:
     return bool(status.stable_pod_hash) and status.current_pod_hash in look.sets
 
 
-@memory.of_two
-def _whole(spec: RolloutSpec, found: Workload) -> RolloutSpec:
+def _completed(spec: RolloutSpec, found: Workload) -> RolloutSpec:
     selector = spec.selector
     if selector.is_empty:
         selector = LabelSelector.model_validate(found.selector)
     update = {"template": found.template, "selector": selector, "workload_ref": None}
     return spec.model_copy(update=update)
+
+
+_whole = memory.of_two(_completed, specs.IN_USE)

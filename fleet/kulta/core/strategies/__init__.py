@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from fleet.api import rollout as api
 from fleet.errors import UnexpectedState
-from fleet.kit import memory
+from fleet.kulta.core.facts import specs
 from fleet.kulta.core.facts.traits import Traits
 from fleet.kulta.core.strategies.abtesting import ABTestingStrategy
 from fleet.kulta.core.strategies.bluegreen import BlueGreenStrategy
@@ -32,7 +32,7 @@ STRATEGIES: Mapping[str, Strategy] = {
 }
 
 
-@memory.once
+@specs.once
 def name(wish: api.Strategy) -> str:
     """The member of `spec.strategy` that is set; empty when none is."""
     given = wish.given
@@ -47,7 +47,7 @@ def select(wish: api.Strategy) -> Strategy:
     return found
 
 
-@memory.once
+@specs.once
 def traits(spec: api.RolloutSpec) -> Traits:
     """What the strategy of a spec that has one says of it."""
     return select(spec.strategy).traits(spec)

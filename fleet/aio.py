@@ -112,6 +112,8 @@ class WorkQueue(Generic[K]):
 
     def add_after(self, key: K, seconds: float) -> None:
         """Handle `key` in `seconds`, unless it is due earlier; handling it drops the time."""
+        if key in self._queued:
+            return
         if seconds <= 0:
             self.add(key)
             return

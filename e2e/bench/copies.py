@@ -8,6 +8,7 @@ Used by `hub` while no hub runs. A hub that begins then finds nothing to do; had
 wrong, it would write, and `hub` would see that.
 """
 
+import asyncio
 import base64
 import uuid
 from collections.abc import Iterator, Sequence
@@ -126,6 +127,17 @@ async def copy(world: World, pattern: Pattern, name: str) -> None:
         world.simulation.ask("plant", **{one: planted[one] for one in names})
         puts = [{"request_put": put} for put in _puts(some)]
         world.plane.store("txn", {"success": puts})
+
+
+async def counted(world: World, more: int) -> None:
+    """What the hub had said of its members: that it watches so many Rollouts more in each."""
+
+    async def count(cluster: dict[str, Any]) -> None:
+        cluster["status"]["engine"]["rollouts"] += more
+        await world.client.replace(MEMBERCLUSTERS, cluster, sub="status")
+
+    clusters = await world.client.list(MEMBERCLUSTERS, NAMESPACE)
+    await asyncio.gather(*map(count, clusters))
 
 
 def _settled(pattern: Pattern, run: FleetRollout, item: dict[str, Any]) -> list[Any]:

@@ -289,6 +289,7 @@ async def _restart(story: Story, number: int, more: int, items: int) -> list[Fig
         pattern = await copies.Pattern.of(world, world.applications[1])
         for index in range(more):
             await copies.copy(world, pattern, f"cpy-{index:03}")
+        await copies.counted(world, more)
 
     total = items + more * number
     seconds = await story.restart(total, len(world.applications) + more, meanwhile)

@@ -22,6 +22,7 @@ from e2e.bench import copies
 from e2e.bench.figures import Figure, Goal
 from e2e.bench.fleet import NAMESPACE, World, image, running, waited
 from e2e.bench.usage import Pulse, Usage
+from fleet.clusters.watch import QUIET
 
 IDLE_SECONDS = 20.0
 GLANCE_SECONDS, SCRAPE_SECONDS, STILL_SECONDS = 0.25, 1.0, 2.0
@@ -32,6 +33,9 @@ BUSY_SHARE = 0.5
 """Of a core."""
 CALM_SECONDS = 6.0
 """After which nothing that a measurement has begun goes on."""
+SETTLED_SECONDS = QUIET[1] + CALM_SECONDS
+"""After which every watch of a new hub has been asked for once more: before, it does not know whether
+its server sends bookmarks."""
 SMALL = 5
 """Changes that concern ten members."""
 LARGE = 1_000
@@ -299,7 +303,7 @@ async def _restart(story: Story, number: int, more: int, items: int) -> list[Fig
     found = [
         _one(f"{total} ClusterRollouts: restart → synced", "s", seconds, goals),
         _one(f"{total} ClusterRollouts: CPU of a restart", "s", usage.cpu_seconds()),
-        await _idle(story, number, total),
+        await _idle(story, number, total, SETTLED_SECONDS),
         _one("hub: peak RSS of a restart", "MiB", usage.peak_mb(), (Goal(limit=1_536),)),
         _one("hub: RSS at rest", "MiB", usage.rss_mb(), (Goal(limit=1_536),)),
     ]
@@ -322,8 +326,8 @@ async def _beside(story: Story, number: int, changes: int) -> list[Figure]:
     return [*figures, _one(name, "%", worse, (Goal(limit=10),))]
 
 
-async def _idle(story: Story, number: int, items: int) -> Figure:
-    await asyncio.sleep(CALM_SECONDS)
+async def _idle(story: Story, number: int, items: int, calm: float = CALM_SECONDS) -> Figure:
+    await asyncio.sleep(calm)
     usage = Usage(story.world.hub.process.pid)
     spent = usage.cpu_seconds()
     await asyncio.sleep(IDLE_SECONDS)

@@ -178,6 +178,8 @@ class Transport:
     turn: Callable[[], Awaitable[None]] = field(default=_at_once, repr=False)
     """Awaited before each request, each watch, and the reading of each page of a list: where many
     clusters share an event loop, none of them may fill it."""
+    compresses: bool = True
+    """Whether large answers come compressed: less to send, and more to compute at both ends."""
     breaker: Breaker = field(default_factory=Breaker, repr=False)
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
     last_failure: FleetError | None = field(default=None, init=False, repr=False)
@@ -326,7 +328,11 @@ class Transport:
     def _keywords(self, headers: Params) -> dict[str, Any]:
         token = self._token()
         proof = {"Authorization": f"Bearer {token}"} if token else {}
-        common = {"User-Agent": self.user_agent, "Accept": "application/json"}
+        common = {
+            "User-Agent": self.user_agent,
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip" if self.compresses else "identity",
+        }
         return {
             "headers": common | proof | dict(headers),
             "ssl": self._ssl,

@@ -107,7 +107,8 @@ def compose(
         may_write=lambda: elector.is_leader,
         turn=line.turn,
     )
-    kube = client("hub", config, inflight=INFLIGHT)
+    # It is near, and would compress two hundred megabytes for a hub that begins.
+    kube = client("hub", config, inflight=INFLIGHT, compresses=False)
     recorder = EventRecorder(kube, clock, component="kulta-fleet-hub", instance=chosen.identity)
     context = Context(
         kube=kube,

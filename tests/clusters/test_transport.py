@@ -144,6 +144,29 @@ async def test_a_token_file_that_is_gone_is_named(
     assert "token cannot be read: No such file or directory" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("compresses", "coding"),
+    [
+        pytest.param(True, "gzip", id="to a member it is far"),
+        pytest.param(False, None, id="the hub's own server is near"),
+    ],
+)
+async def test_large_answers_are_compressed_for_who_wants_that(
+    server: Server, session: Session, compresses: bool, coding: str | None
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        found = web.json_response({"metadata": {"resourceVersion": "1"}, "items": []})
+        found.enable_compression()
+        given.append(found)
+        return found
+
+    given: list[web.Response] = []
+    server.answers.append(answer)
+    client = Client("eu-7", server.config(), session, compresses=compresses)
+    assert await client.list(ROLLOUTS) == []
+    assert given[0].headers.get("Content-Encoding") == coding
+
+
 async def test_credentials_rotate_without_a_restart(client: Client, server: Server) -> None:
     client.breaker = Breaker(state=Circuit.OPEN, until=1e12)
     client.reconfigure(replace(client.config, token="the-next-one"))

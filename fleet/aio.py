@@ -112,9 +112,7 @@ class WorkQueue(Generic[K]):
 
     def add_after(self, key: K, seconds: float) -> None:
         """Handle `key` in `seconds`, unless it is due earlier; handling it drops the time."""
-        if key in self._queued:
-            return
-        if seconds <= 0:
+        if seconds <= 0 or key in self._queued:
             self.add(key)
             return
         loop = asyncio.get_running_loop()

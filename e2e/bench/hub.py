@@ -34,7 +34,7 @@ BUSY_SHARE = 0.5
 CALM_SECONDS = 6.0
 """After which nothing that a measurement has begun goes on."""
 SETTLED_SECONDS = QUIET[1] + CALM_SECONDS
-"""After which every watch of a new hub has been asked for once more: before, it does not know whether
+"""After which every watch of a new hub has been asked for once more: before, it does not know if
 its server sends bookmarks."""
 SMALL = 5
 """Changes that concern ten members."""

@@ -9,8 +9,9 @@ A list counts only when it is one: an empty answer from a proxy is never an empt
 
 import asyncio
 import contextlib
+import functools
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -266,16 +267,35 @@ class Client(Transport):
         transport failures, 5xx and 429, for a minute at most, never what the server refused."""
         data = None if body is None else orjson.dumps(body)
         headers = {} if data is None else {"Content-Type": content_type}
-        if not retry or self.attempts == 1:
+        began = self.monotonic()
+        try:
             return await self.send(method, path, params, data, headers)
+        except TemporaryError as error:
+            if not retry or self.attempts == 1 or not _is_passing(error):
+                raise
+            left = DEADLINE_SECONDS - (self.monotonic() - began)
+            send = functools.partial(self.send, method, path, params, data, headers)
+            return await self._repeated(send, error, left)
+
+    async def _repeated(
+        self, send: Callable[[], Awaitable[bytes]], failure: TemporaryError, seconds: float
+    ) -> bytes:
+        """What `send` brings after the first `failure`, which counts as an attempt: one that goes
+        well, as nearly all do, needs none of this."""
+        failures = [failure]
+
+        async def attempt() -> bytes:
+            if failures:
+                raise failures.pop()
+            return await send()
+
         attempts = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(self.attempts)
-            | tenacity.stop_after_delay(DEADLINE_SECONDS),
+            stop=tenacity.stop_after_attempt(self.attempts) | tenacity.stop_after_delay(seconds),
             wait=_wait,
             retry=tenacity.retry_if_exception(_is_passing),
             reraise=True,
         )
-        return await attempts(self.send, method, path, params, data, headers)
+        return await attempts(attempt)
 
     async def _write(self, method: str, path: str, manifest: Manifest) -> dict[str, Any]:
         answer = await self.request(method, path, params=_STRICT, body=manifest)

@@ -44,7 +44,8 @@ _CLUSTER_FILES = ("certificate-authority",)
 class ClientConfig:
     """Equal values mean the same connection. PEM texts, never paths, but for `token_file`.
 
-    `token_file` is for the process's own pod or machine; `bearer` re-reads it each minute.
+    `token_file` is for the process's own pod or machine; `bearer` re-reads it each minute. Raises
+    ssl.SSLError or ValueError for PEM texts that do not load.
     """
 
     server: str
@@ -55,6 +56,11 @@ class ClientConfig:
     key: str | None = field(default=None, repr=False)
     tls_server_name: str | None = None
     proxy_url: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext = field(init=False, repr=False, compare=False)
+    """What they load into, once: each cluster has one of its own, and a thousand begin together."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tls", tls.context(self.ca, self.certificate, self.key))
 
     def is_same_server(self, other: "ClientConfig") -> bool:
         """Whether only the credentials differ, so that what was read stays true."""
@@ -92,7 +98,7 @@ def in_cluster(host: str, port: int, *, folder: Path = SERVICE_ACCOUNT) -> Clien
         _refuse(str(token), "there is no ServiceAccount token", "set KUBECONFIG or run in a pod")
     address = f"[{host}]" if ":" in host else host
     ca = _content("ca.crt", folder / "ca.crt")
-    return _checked(ClientConfig(server=f"https://{address}:{port}", ca=ca, token_file=token))
+    return _made(server=f"https://{address}:{port}", ca=ca, token_file=token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +153,15 @@ def _read(text: str, context: str | None, *, folder: Path | None) -> ClientConfi
     token, token_file = _token(user)
     if token is None and token_file is None and certificate is None:
         _refuse(user.where, "has neither a token nor a client certificate", _TOKEN)
-    return _checked(
-        ClientConfig(
-            server=_server(cluster),
-            ca=cluster.pem("certificate-authority"),
-            token=token,
-            token_file=token_file,
-            certificate=certificate,
-            key=key,
-            tls_server_name=cluster.text("tls-server-name"),
-            proxy_url=_proxy(cluster),
-        )
+    return _made(
+        server=_server(cluster),
+        ca=cluster.pem("certificate-authority"),
+        token=token,
+        token_file=token_file,
+        certificate=certificate,
+        key=key,
+        tls_server_name=cluster.text("tls-server-name"),
+        proxy_url=_proxy(cluster),
     )
 
 
@@ -260,19 +264,22 @@ def _content(where: str, path: Path) -> str:
         raise UserError(REASON, f"{where}: {path} cannot be read: {why}") from None
 
 
-def _checked(config: ClientConfig) -> ClientConfig:
-    """`config`, once its PEM texts have proved to load."""
-    for ca, pair, where in (
-        (config.ca, (None, None), "certificate-authority-data"),
-        (None, (config.certificate, config.key), "client-certificate-data and client-key-data"),
-    ):
-        if ca is None and pair[0] is None:
-            continue
-        try:
-            tls.context(ca, *pair)
-        except (ssl.SSLError, ValueError):
-            _refuse(where, "does not load as PEM", "write the base64 of a PEM text")
-    return config
+def _made(*, ca: str | None, **values: Any) -> ClientConfig:
+    """The connection. Refuses the PEM text that does not load."""
+    try:
+        return ClientConfig(ca=ca, **values)
+    except (ssl.SSLError, ValueError):
+        pair = "client-certificate-data and client-key-data"
+        where = pair if _loads(ca) else "certificate-authority-data"
+        _refuse(where, "does not load as PEM", "write the base64 of a PEM text")
+
+
+def _loads(ca: str | None) -> bool:
+    try:
+        tls.context(ca, None, None)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
 
 
 def _refuse(where: str, why: str, instead: str) -> NoReturn:

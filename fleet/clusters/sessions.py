@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import aiohttp
 
-from fleet.clusters import errors, tls
+from fleet.clusters import errors
 from fleet.clusters.bearer import Bearer
 from fleet.clusters.config import ClientConfig
 
@@ -168,7 +168,7 @@ def dedicated(
     connector = aiohttp.TCPConnector(
         limit=MOST_CONNECTIONS,
         keepalive_timeout=60,
-        ssl=tls.context(config.ca, config.certificate, config.key),
+        ssl=config.tls,
     )
     return aiohttp.ClientSession(
         connector=connector,

@@ -23,7 +23,7 @@ from typing import Any, Protocol, Self
 import aiohttp
 
 from fleet import aio
-from fleet.clusters import errors, tls
+from fleet.clusters import errors
 from fleet.clusters.bearer import Bearer
 from fleet.clusters.config import ClientConfig
 from fleet.clusters.health import Breaker
@@ -190,7 +190,7 @@ class Transport:
     def __post_init__(self) -> None:
         self._slots = aio.Places(self.inflight)
         self._bearer = Bearer(self.config)
-        self._ssl = tls.context(self.config.ca, self.config.certificate, self.config.key)
+        self._ssl = self.config.tls
 
     def reconfigure(self, config: ClientConfig) -> None:
         """From the next request on use `config`; the circuit is closed for a fresh try.
@@ -199,7 +199,7 @@ class Transport:
         """
         old, self.config = self.config, config
         if (old.ca, old.certificate, old.key) != (config.ca, config.certificate, config.key):
-            self._ssl = tls.context(config.ca, config.certificate, config.key)
+            self._ssl = config.tls
         self._bearer = Bearer(config)
         self.breaker = self.breaker.succeed()
 

@@ -225,6 +225,35 @@ async def test_what_is_repeated(
     )
 
 
+async def test_so_many_attempts_are_made_and_the_last_one_tells_why(
+    server: Server, session: Session
+) -> None:
+    client = Client("eu-7", server.config(), session, attempts=2)
+    server.answer(status(503, message="first"), status(503, message="last"))
+    with pytest.raises(Unreachable, match="last"):
+        await client.get(ROLLOUTS, "a", "shop")
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(("seconds", "sent"), [(50.0, 2), (61.0, ONCE)])
+async def test_the_first_attempt_counts_into_the_minute(
+    server: Server, session: Session, seconds: float, sent: int
+) -> None:
+    now = 0.0
+
+    async def late(_: web.Request) -> web.Response:
+        nonlocal now
+        now += seconds
+        return status(503)
+
+    client = Client("eu-7", server.config(), session, attempts=2, monotonic=lambda: now)
+    server.answers.append(late)
+    server.answer(status(503))
+    with pytest.raises(Unreachable):
+        await client.get(ROLLOUTS, "a", "shop")
+    assert len(server.requests) == sent
+
+
 async def test_a_repetition_waits_as_long_as_the_server_asks(
     client: Client, server: Server
 ) -> None:

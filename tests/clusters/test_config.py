@@ -58,6 +58,12 @@ def test_a_good_one_is_read() -> None:
     assert parse_kubeconfig(made()) == expected
 
 
+def test_each_cluster_has_a_context_of_its_own() -> None:
+    """Connections are kept by it: those of two clusters, or tenants, are never the same."""
+    here, there = parse_kubeconfig(made()), parse_kubeconfig(made())
+    assert (here == there, here.tls is there.tls) == (True, False)
+
+
 def test_a_client_certificate_is_read() -> None:
     read = parse_kubeconfig(made(user=PAIR))
     assert (read.certificate, read.key) == (pem("client.crt"), pem("client.key"))
@@ -277,9 +283,13 @@ def test_outside_a_pod_there_is_no_service_account(tmp_path: Path) -> None:
     ("changes", "same"),
     [
         pytest.param({"token": "another"}, True, id="a new token"),
-        pytest.param({"certificate": "x", "key": "y"}, True, id="a new certificate"),
+        pytest.param(
+            {"certificate": pem("client.crt"), "key": pem("client.key")},
+            True,
+            id="a new certificate",
+        ),
         pytest.param({"server": "https://b"}, False, id="another address"),
-        pytest.param({"ca": "x"}, False, id="another CA"),
+        pytest.param({"ca": pem("other.crt")}, False, id="another CA"),
     ],
 )
 def test_credentials_rotate_on_the_same_server(changes: dict[str, str], same: bool) -> None:

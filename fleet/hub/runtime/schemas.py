@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from fleet import errors
+from fleet import aio, errors
 from fleet.api import ClusterRollout
 from fleet.api.names import CRDS, ROLLOUTS
 from fleet.hub.core.cluster import schema
@@ -38,7 +38,8 @@ async def meet(hub: Context, link: Link) -> None:
     if known is not None:
         link.fields, link.learned_at = known, -math.inf
         return
-    with definitions.asking(digest) as is_first:
+    # What the others that are met just now would have to read as well goes before them.
+    with definitions.asking(digest) as is_first, aio.pressing(is_first and digest != ""):
         await learn(hub, link)
         if digest and is_first and await _published(link, digest) == link.fields:
             definitions.note(digest, link.fields)

@@ -1,5 +1,6 @@
 """What a member's CRD declares is read once for all who publish the same, and never on a lie."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from fleet import aio
 from fleet.api.names import CRDS, ROLLOUTS
 from fleet.errors import FleetError, Forbidden, Unreachable
 from fleet.hub.core.cluster import schema
@@ -15,7 +17,7 @@ from fleet.hub.runtime.links import Definitions, Link
 from fleet.kit import documents
 from tests import trees
 from tests.hub import gen
-from tests.hub.runtime.desk import Desk
+from tests.hub.runtime.desk import Desk, config
 
 ROOT = Path(__file__).parents[3]
 CRD: dict[str, Any] = dict(documents.one((ROOT / "crds/rollouts.yaml").read_text()))
@@ -208,3 +210,30 @@ def test_of_members_that_are_met_together_one_is_asked_for_the_text() -> None:
             assert not third, "the first is still at it"
     with definitions.asking("a") as again:
         assert again, "it may have failed"
+
+
+async def test_what_all_who_are_met_would_read_goes_before_them(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, reads = aio.Line(), list[str]()
+
+    async def learn(_: object, link: Link) -> None:
+        await line.turn()
+        reads.append(link.key[1])
+        link.fields = OURS
+
+    async def other() -> None:
+        await line.turn()
+        reads.append("another")
+
+    for name in ("eu-1", "eu-2"):
+        desk.member(name).publish(document(CRD))
+        link = desk.hub.links.make(desk.register(name))
+        link.handle = await desk.supervisor.engage(membership.name(link.key), config())
+    monkeypatch.setattr(schemas, "learn", learn)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(3):
+            tasks.create_task(other())
+        for name in ("eu-1", "eu-2"):
+            tasks.create_task(schemas.meet(desk.hub, desk.link(name)))
+    assert reads == ["eu-1", "another", "another", "another", "eu-2"]

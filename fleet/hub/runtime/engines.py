@@ -6,7 +6,7 @@
 
 from fleet.api import MemberCluster
 from fleet.api.membercluster import EngineMode
-from fleet.api.names import DEPLOYMENTS, HUB_MANAGER
+from fleet.api.names import DEPLOYMENTS, HUB_MANAGER, Key
 from fleet.clusters.handles import Handle
 from fleet.errors import Conflict
 from fleet.hub.core.member import engine as engines
@@ -65,6 +65,8 @@ async def keep(hub: Context, cluster: MemberCluster, link: Link) -> str:
         ahead=_ahead(hub, link) if is_new else (),
     )
     link.wait = chosen.wait
+    if chosen.wait is Obstacle.TURN:
+        hub.links.in_line.add(link.key)
     if not chosen.write:
         return chosen.note
     return await _write(hub, link, link.handle, wanted(hub, cluster))
@@ -91,11 +93,11 @@ def takeover_left(hub: Context, link: Link) -> float:
 
 def wake(hub: Context) -> None:
     """Let as many of those that wait for their turn look again as may go now."""
-    waiting = sorted(link.key for link in hub.links if link.wait is Obstacle.TURN)
-    if not waiting:
+    line = hub.links.in_line = {key for key in hub.links.in_line if _is_in_line(hub, key)}
+    if not line:
         return
     free = engines.slots(_kept(hub)) - len(_exchanged(hub))
-    for key in waiting[: max(free, 0)]:
+    for key in sorted(line)[: max(free, 0)]:
         hub.queues.members.add(key)
 
 
@@ -142,6 +144,11 @@ def _kept(hub: Context) -> int:
 def _exchanged(hub: Context) -> list[Link]:
     """Members that got a new engine and are not healthy with it yet."""
     return [link for link in hub.links if link.wish and _is_on_its_way(hub, link)]
+
+
+def _is_in_line(hub: Context, key: Key) -> bool:
+    link = hub.links.get(key)
+    return link is not None and link.wait is Obstacle.TURN
 
 
 def _is_on_its_way(hub: Context, link: Link) -> bool:

@@ -333,6 +333,8 @@ class Links:
         self._links: dict[Key, Link] = {}
         self._alike: dict[tuple[str, str], set[Key]] = {}
         self.definitions = Definitions()
+        self.in_line: set[Key] = set()
+        """Those that wait for their turn to get a newer engine, and some that no longer do."""
 
     def __iter__(self) -> Iterator[Link]:
         return iter(tuple(self._links.values()))

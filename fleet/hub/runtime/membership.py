@@ -9,6 +9,7 @@ cannot be reached costs its own queue entry time, never another's.
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import orjson
@@ -83,16 +84,21 @@ async def settled(hub: Context) -> None:
     clusters = hub.stores.memberclusters
     began = hub.clock.monotonic()
     least, until = len(clusters) + 1, began
+    left = list(clusters)
     while True:
         now = hub.clock.monotonic()
-        links = [hub.links.get(key) for key in clusters]
-        left = sum(link is None or not link.is_settled(now) for link in links)
-        if left < least:
-            least = left
+        left = _unsettled(hub, left, now) or _unsettled(hub, clusters, now)
+        if len(left) < least:
+            least = len(left)
             until = min(now + connectivity.SETTLE_SECONDS, began + connectivity.CONNECT_SECONDS)
         if not left or now >= until:
             return
         await asyncio.sleep(0.1)
+
+
+def _unsettled(hub: Context, keys: Iterable[Key], now: float) -> list[Key]:
+    links = ((key, hub.links.get(key)) for key in keys if key in hub.stores.memberclusters)
+    return [key for key, link in links if link is None or not link.is_settled(now)]
 
 
 async def leave(hub: Context, key: Key) -> None:

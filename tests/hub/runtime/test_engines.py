@@ -247,6 +247,22 @@ async def test_engines_are_exchanged_in_waves(three: Desk) -> None:
     come_up(three, "eu-9", "eu-9-new")
     engines.wake(three.hub)
     assert "eu-8" in three.queues.members.names()
+    await keep(three, "eu-8", **new)
+    come_up(three, "eu-8", "eu-8-new")
+    three.queues.members.added.clear()
+    engines.wake(three.hub)
+    assert three.queues.members.names() == set(), "nobody waits any more"
+
+
+async def test_who_leaves_while_it_waits_keeps_nobody_waiting(three: Desk) -> None:
+    new = {"image": "kulta-fleet:next"}
+    for name in ("eu-7", "eu-8", "eu-9"):
+        await keep(three, name, **new)
+    await membership.leave(three.hub, three.link("eu-8").key)
+    come_up(three, "eu-7", "eu-7-new")
+    three.queues.members.added.clear()
+    engines.wake(three.hub)
+    assert three.queues.members.names() == {"eu-9"}
 
 
 async def test_an_engine_that_does_not_come_up_stops_the_others(three: Desk) -> None:

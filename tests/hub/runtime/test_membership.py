@@ -9,6 +9,7 @@ import pytest
 from fleet.api.names import CRDS, DEPLOYMENTS, MEMBERCLUSTERS, ROLLOUTS, SECRETS
 from fleet.clusters.errors import CircuitOpen
 from fleet.errors import FleetError, Forbidden, Unauthorized, Unreachable, Untrusted
+from fleet.hub.core.member.connectivity import Connectivity
 from fleet.hub.runtime import membership
 from fleet.hub.runtime.links import Problem
 from fleet.hub.runtime.schemas import CRD
@@ -81,6 +82,21 @@ async def test_a_hub_that_begins_waits_for_its_members_while_they_come(desk: Des
 async def test_a_hub_that_begins_decides_once_all_have_come(desk: Desk) -> None:
     await connected(desk)
     await membership.settled(desk.hub)
+
+
+async def test_a_hub_that_begins_waits_for_one_that_was_lost_again_meanwhile(desk: Desk) -> None:
+    for name in ("eu-1", "eu-2"):
+        desk.register(name)
+    waiting = asyncio.create_task(membership.settled(desk.hub))
+    await connected(desk, "eu-1")
+    await asyncio.sleep(0.15)
+    await connected(desk, "eu-2")
+    desk.link("eu-1").forget()
+    desk.link("eu-1").told = Connectivity()
+    await asyncio.sleep(0.15)
+    assert not waiting.done()
+    await connected(desk, "eu-1")
+    await asyncio.wait_for(waiting, 5)
 
 
 async def test_a_member_at_rest_is_not_written_again(desk: Desk) -> None:

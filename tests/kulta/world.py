@@ -324,10 +324,10 @@ class World:
         if decided.status == self.status:
             self.counters_due = None
             return False
-        if not decided.urgent:
-            self.counters_due = self.counters_due or self.now + timedelta(seconds=5)
-            if self.now < self.counters_due:
-                return False
+        due = self.now + decided.may_wait
+        self.counters_due = min(self.counters_due or due, due)
+        if self.now < self.counters_due:
+            return False
         self.counters_due = None
         self.status = decided.status
         self.writes.append(decided.status)

@@ -6,7 +6,7 @@ the other before the status is written, `Plan.after` once the status write has s
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from fleet.api.rollout import RolloutStatus
@@ -157,5 +157,6 @@ class Plan:
     then on."""
     wake_at: datetime | None = None
     """Look again at this time even if nothing happens; None waits for an event."""
-    urgent: bool = True
-    """False: the status differs only in counters and may be written later (within 5 s)."""
+    may_wait: timedelta = timedelta(0)
+    """How long the status, when it differs only in counters, may wait for a better reason to be
+    written."""

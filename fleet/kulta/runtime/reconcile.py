@@ -7,6 +7,7 @@ swallows them. It looks at the world as it is, never at what changed.
 
 import contextlib
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -32,8 +33,6 @@ from fleet.ports import Clock
 from fleet.telemetry import logs
 from fleet.telemetry.metrics import EngineMetrics
 
-COUNTERS_SECONDS = 5.0
-"""How long a status that differs only in counters may wait for a better reason to be written."""
 CONFLICT_SECONDS, MOST_CONFLICT_SECONDS = 0.1, 30.0
 """A conflict means that somebody was faster: look again at once, but not for ever at once."""
 SOONEST_SECONDS = 0.02
@@ -155,14 +154,15 @@ class Reconciler:
         return plan
 
     def _is_due(self, key: Key, rollout: Rollout, plan: Plan) -> bool:
-        """Whether the status is written now: at once, but for counters, which may wait 5 s."""
+        """Whether the status is written now: at once, but for counters, which may wait."""
         if stalled.cleared(plan.status) == rollout.status:
             self._counters.pop(key, None)
             return False
         left = 0.0
-        if not plan.urgent and not stalled.is_in(rollout.status):
-            now = self.clock.monotonic()
-            left = self._counters.setdefault(key, now + COUNTERS_SECONDS) - now
+        if not stalled.is_in(rollout.status):
+            now, wait = self.clock.monotonic(), plan.may_wait.total_seconds()
+            due = self._counters[key] = min(self._counters.get(key, math.inf), now + wait)
+            left = due - now
         if left <= 0:
             self._counters.pop(key, None)
             return True

@@ -33,7 +33,7 @@ from fleet.kulta.runtime.hooks import Caller, Errands
 from fleet.kulta.runtime.measure import Measurements
 from fleet.kulta.runtime.observe import Observer
 from fleet.kulta.runtime.outbox import Outbox
-from fleet.kulta.runtime.reconcile import CONFLICT_SECONDS, COUNTERS_SECONDS, Reconciler
+from fleet.kulta.runtime.reconcile import CONFLICT_SECONDS, Reconciler
 from fleet.kulta.runtime.rollouts import Rollouts
 from fleet.kulta.runtime.turns import Turns
 from fleet.telemetry.metrics import EngineMetrics
@@ -146,27 +146,6 @@ async def test_an_equal_status_is_not_written() -> None:
     await bench.go(Plan(status=GOING, after=(PROGRESSED,)))
     assert bench.writes == []
     assert bench.sent.reasons() == ["Progressing"]
-
-
-async def test_counters_wait_five_seconds_for_a_better_reason() -> None:
-    bench = Bench()
-    later = Plan(status=RolloutStatus(ready_replicas=1), urgent=False)
-    await bench.go(later)
-    assert (bench.writes, bench.queue.after) == ([], [COUNTERS_SECONDS])
-    bench.clock.advance(2)
-    await bench.go(later)
-    assert (bench.writes, bench.queue.after[1:]) == ([], [COUNTERS_SECONDS - 2])
-    bench.clock.advance(3)
-    await bench.go(later)
-    assert bench.writes == ["replace Rollout"]
-
-
-async def test_counters_ride_on_an_urgent_status() -> None:
-    bench = Bench()
-    await bench.go(Plan(status=RolloutStatus(ready_replicas=1), urgent=False))
-    await bench.go(Plan(status=GOING))
-    await bench.go(Plan(status=GOING))
-    assert bench.writes == ["replace Rollout"]
 
 
 async def test_it_looks_again_at_the_time_that_the_plan_names() -> None:
@@ -285,7 +264,7 @@ async def test_what_stood_in_the_way_is_cleared_when_it_goes() -> None:
     await bench.go(Plan(status=RolloutStatus(), actions=(SCALE,)))
     known = bench.world.rollouts.get(KEY)
     assert known is not None
-    await bench.go(Plan(status=known.status, urgent=False))
+    await bench.go(Plan(status=known.status, may_wait=timedelta(seconds=5)))
     assert bench.stalled() == ("", "")
 
 

@@ -54,7 +54,7 @@ def finish(draft: Draft, strategy: Strategy) -> Plan:
     decisions.account(draft)
     draft.set(strategy=draft.traits.strategy, step=strategy.step(draft))
     _explain(draft, strategy)
-    status, urgent = throttle.written(draft, stored)
+    status, may_wait = throttle.written(draft, stored)
     warnings = decisions.warnings(stored.conditions, status.conditions)
     return Plan(
         status=status,
@@ -64,7 +64,7 @@ def finish(draft: Draft, strategy: Strategy) -> Plan:
         questions=tuple(draft.questions),
         errands=tuple(draft.errands.values()),
         wake_at=min((item for item in draft.wakes if item > draft.now), default=None),
-        urgent=urgent,
+        may_wait=may_wait,
     )
 
 

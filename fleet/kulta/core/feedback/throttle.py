@@ -1,7 +1,7 @@
 """Which changes of a status are worth a write of their own.
 
 Called by `report` at the end of every look. What differs only in counters, those in a message among
-them, is not while the rollout moves; nothing else is ever held back.
+them, may wait for a better reason; nothing else is ever held back.
 """
 
 import re
@@ -13,33 +13,43 @@ from fleet.api.conditions import Condition
 from fleet.api.rollout import Phase, RolloutStatus
 from fleet.kulta.core.draft import Draft
 
-THROTTLE = timedelta(seconds=30)
-"""Counters alone are written at most this often while a rollout moves."""
+AT_ONCE, SOON = timedelta(0), timedelta(seconds=5)
+"""How long a status may wait: one that matters, and one that differs only in counters."""
 
-MINOR = {"replicas", "ready_replicas", "updated_replicas", "progress_started_at", "progress_ready"}
+THROTTLE = timedelta(seconds=30)
+"""Counters alone are written at most this often while a rollout moves. Those that nobody is shown,
+the clock of the deadline among them, wait as long once they differ: the next step may tell them."""
+
+UNSEEN = {"updated_replicas", "progress_started_at", "progress_ready"}
+"""Counters that are in no column of `kubectl get`."""
+MINOR = {"replicas", "ready_replicas", *UNSEEN}
 """What is not worth a write of its own at once."""
 
 COUNTED = re.compile(r"\b[0-9]+ of [0-9]+ (?=[A-Z])")
 """How many pods have the same trouble: `look.cause`."""
 
 
-def written(draft: Draft, stored: RolloutStatus) -> tuple[RolloutStatus, bool]:
-    """The status to write and whether it is worth a write of its own."""
+def written(draft: Draft, stored: RolloutStatus) -> tuple[RolloutStatus, timedelta]:
+    """The status to write, and how long it may wait for a better reason."""
     status = draft.status
-    if status.model_copy(update={"emitted": stored.emitted}) == stored:
-        return stored, False  # that Events went out is told with the next change
-    minor = {name: getattr(stored, name) for name in (*MINOR, "emitted")}
-    minor |= _recounted(status, stored)
-    if status.model_copy(update=minor) != stored:
-        return status, True
+    if _with(status, stored, {"emitted"}) == stored:
+        return stored, AT_ONCE  # that Events went out is told with the next change
+    plain = status.model_copy(update=_recounted(status, stored))
+    if _with(plain, stored, {"emitted", *MINOR}) != stored:
+        return status, AT_ONCE
     since = stored.progress_started_at
-    if draft.phase is Phase.PROGRESSING and since is not None:
-        deadline = draft.look.spec.progress_deadline_seconds or 600
-        due = since + min(THROTTLE, timedelta(seconds=deadline) / 2)
-        if draft.now < due and status != stored:
-            draft.wake(due)
-            return stored, True
-    return status, False
+    if draft.phase is not Phase.PROGRESSING or since is None:
+        return status, SOON
+    deadline = draft.look.spec.progress_deadline_seconds or 600
+    longest = min(THROTTLE, timedelta(seconds=deadline) / 2)
+    if _with(status, stored, {"emitted", *UNSEEN}) == stored:
+        return status, longest
+    return status, max(since + longest - draft.now, SOON)
+
+
+def _with(status: RolloutStatus, stored: RolloutStatus, fields: set[str]) -> RolloutStatus:
+    """The status as it would be, had these not changed."""
+    return status.model_copy(update={name: getattr(stored, name) for name in fields})
 
 
 def _recounted(status: RolloutStatus, stored: RolloutStatus) -> dict[str, Any]:

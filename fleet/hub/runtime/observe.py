@@ -319,7 +319,7 @@ def _rollouts(
         if one.plural == ROLLOUTS.plural and one.group == ROLLOUTS.group:
             keys.add((one.namespace, one.name))
     live = link.rollouts
-    return {key: live[key] for key in sorted(keys) if key in live}
+    return {key: found for key in sorted(keys) if (found := live.get(key)) is not None}
 
 
 def _is_paused(hub: Context, owner: Key, fleet: str) -> bool:

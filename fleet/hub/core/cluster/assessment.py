@@ -6,8 +6,9 @@ member. A report about anything else is not counted, however healthy it looks.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from fleet.api import Rollout, conditions
@@ -26,6 +27,8 @@ TEXT_LIMIT = 500
 NAME_LIMIT = 64
 SPECS = 1_024
 """Specs of Rollouts that are remembered; a hundred Applications have a few each."""
+REPORTS = 1_024
+"""As many reports."""
 
 TAKEN_BACK = re.compile(r"^revision [0-9a-f]+ was taken back: (?=.)")
 """How an engine begins; its revision is the hash of the pods, and that of a run is another."""
@@ -102,7 +105,11 @@ def report(rollout: Rollout, revision: str) -> EngineReport:
             "reason": decision.reason if decision else "",
             "message": status.message[:TEXT_LIMIT],
         }
-    return EngineReport(**told)
+    return _report(**told)
+
+
+_report: Callable[..., EngineReport] = lru_cache(maxsize=REPORTS)(EngineReport)
+"""Frozen, and the same for most members of an Application."""
 
 
 def of(

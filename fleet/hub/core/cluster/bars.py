@@ -36,7 +36,7 @@ def conflict(case: Case) -> DispatchPlan | None:
     """Somebody else's object, or another hub's Rollout: reported, never fought."""
     application, namespace = case.item.spec.application, case.item.metadata.namespace
     for each in case.observed.rendered:
-        live = case.live.get(each)
+        live = case.live.find(each.place)
         if live is not None and not ownership.is_ours(live, application, namespace):
             message = ownership.foreign(live, each.resource.kind)
             return told(case, ClusterPhase.CONFLICT, "ForeignObject", message, case.now + RECHECK)

@@ -53,16 +53,17 @@ class Case:
         now: datetime,
     ) -> "Case":
         """The case for what is observed."""
-        digest, bar = digest_of(observed.rendered), _bar(item, member, observed)
         is_taken = standing.is_taken(item)
         is_applied = is_taken and item.status.applied_run == want.run
+        wanted = {each.place: each.digest for each in observed.rendered}
+        digest, bar = _digest(wanted), _bar(member, observed, wanted, is_applied=is_applied)
         return cls(
             item=item,
             want=want,
             member=member,
             observed=observed,
             live=Live.of(item, observed),
-            wanted={each.place: each.digest for each in observed.rendered},
+            wanted=wanted,
             listed={inventory.place(each): each for each in item.status.inventory},
             digest=digest,
             bar=bar,
@@ -93,21 +94,23 @@ class Case:
         return next(each for each in self.observed.rendered if each.resource is ROLLOUTS)
 
 
-def digest_of(rendered: Iterable[Rendered]) -> str:
+def _digest(wanted: Mapping[Place, str]) -> str:
     """Of all of them together: equal digest = nothing to dispatch."""
-    return hashing.of_texts([[each.resource.plural, each.name, each.digest] for each in rendered])
+    return hashing.of_texts(
+        [[plural, name, digest] for (plural, _, name), digest in wanted.items()]
+    )
 
 
 def _bar(
-    item: ClusterRollout, member: Member, observed: DispatchObserved
+    member: Member, observed: DispatchObserved, wanted: Iterable[Place], *, is_applied: bool
 ) -> tuple[str, str] | None:
     """Why nothing may be written: no manifests, a namespace that is closed, or a CRD too old."""
     if not observed.rendered:
         return "TemplateError", observed.render_error or "nothing is rendered for this cluster"
     allowed = member.cluster.spec.allowed_namespaces
-    closed = sorted([each.namespace for each in observed.rendered if each.namespace not in allowed])
-    if not closed:
-        return schema.too_old(item, member, observed)
+    closed = sorted([namespace for _, namespace, _ in wanted if namespace not in allowed])
+    if not closed:  # and what has arrived was understood
+        return None if is_applied else schema.too_old(member, observed)
     return (
         "NamespaceNotAllowed",
         f"namespace {closed[0]} is not allowed in {member.name}: an administrator adds it to "

@@ -249,9 +249,10 @@ def _listed(case: Case) -> Listed:
     items = case.item.status.inventory
     if not case.stays:
         items = inventory.confirmed(case.listed, case.wanted, case.live)
-    extra = _surplus(case)
-    if case.observed.looked_up is None or not extra:
-        return Listed(items=items)  # what is too much is looked up first
+    # What is too much is looked up first.
+    extra = _surplus(case) if case.observed.looked_up is not None else ()
+    if not extra:
+        return Listed(items=items)
     owner = inventory.Owner.of(case.item, case.observed.hub)
     left, deletions = inventory.leaving(extra, case.live, owner)
     items = tuple(item for item in items if item not in extra or item in left)

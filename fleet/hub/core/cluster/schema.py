@@ -8,9 +8,8 @@ lose it silently.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fleet.api import ClusterRollout
 from fleet.api.names import ROLLOUTS
-from fleet.hub.core.cluster import live, standing
+from fleet.hub.core.cluster import live
 from fleet.hub.core.observed import DispatchObserved, Member
 
 ANYTHING = "**"
@@ -50,12 +49,8 @@ def declared(crd: Mapping[str, Any], version: str) -> Mapping[str, Any] | None:
     return None
 
 
-def too_old(
-    item: ClusterRollout, member: Member, observed: DispatchObserved
-) -> tuple[str, str] | None:
-    """What is rendered and the member's CRD does not declare; what has arrived was understood."""
-    if standing.is_taken(item) and item.spec.want and item.status.applied_run == item.spec.want.run:
-        return None
+def too_old(member: Member, observed: DispatchObserved) -> tuple[str, str] | None:
+    """What is rendered and the member's CRD does not declare."""
     specs = (one.manifest.get("spec") for one in observed.rendered if one.resource is ROLLOUTS)
     path = next((found for one in specs if (found := lacking(member.fields, one))), "")
     if not path:

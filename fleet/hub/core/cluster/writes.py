@@ -7,7 +7,7 @@ may be sent again until they are seen in the member, and are not sent once they 
 from collections.abc import Iterator
 from typing import Any
 
-from fleet.api.clusterrollout import Dispatched, InventoryItem
+from fleet.api.clusterrollout import Dispatched
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.names import ROLLOUTS, request_annotation
 from fleet.hub.core import weights
@@ -141,15 +141,12 @@ def unconfirmed(case: Case) -> tuple[Rendered, ...]:
     """Services and routes that have not been seen as they shall be."""
     if case.stays:
         return ()
+    seen = {where: item.digest for where, item in case.listed.items()}
     return tuple(
         each
         for each in case.observed.rendered
-        if each.resource is not ROLLOUTS and not _is_confirmed(case.listed.get(each.place), each)
+        if each.resource is not ROLLOUTS and seen.get(each.place) != each.digest
     )
-
-
-def _is_confirmed(listed: InventoryItem | None, wanted: Rendered) -> bool:
-    return listed is not None and listed.digest == wanted.digest
 
 
 def _missing(case: Case, dispatch: Dispatched) -> ApplyRollout | FenceRollout | None:

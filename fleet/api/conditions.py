@@ -77,7 +77,10 @@ def _stands(before: Condition | None, item: Condition, generation: int) -> bool:
 
 def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
     """The condition of that type, or None."""
-    return next((item for item in conditions if item.type == type_), None)
+    for item in conditions:  # a generator would take three times as long
+        if item.type == type_:
+            return item
+    return None
 
 
 def is_true(conditions: Iterable[Condition], type_: str) -> bool:

@@ -52,7 +52,7 @@ to end: with the release of the Lease and the close of its server it does so wit
 FLUSH_SECONDS = 2.0
 SETTLE_SECONDS = 0.1
 """Changes of children come in bursts; a Rollout is looked at once for each burst."""
-ECHO_SECONDS = 15.0
+ECHO_SECONDS = 30.0
 """What we wrote is looked after when nothing that it brings about has asked for a look by then."""
 BACKOFF_SECONDS, MOST_BACKOFF_SECONDS = 5.0, 300.0
 BREATH_SECONDS = 0.015

@@ -204,7 +204,7 @@ class Observer:
                 self.bereaved.add(change.old.rollout)
         self._sets.update(change)
         if _shape(change.old) != _shape(change.new):
-            self._tell(change, could_be_ours=_is_empty(change.old) == _is_empty(change.new))
+            self._tell(change, could_be_ours=_fate(change.old) == _fate(change.new))
 
     def _pod_changed(self, change: Change[Child[observed.Pod]]) -> None:
         self._pods.update(change)
@@ -251,12 +251,16 @@ def _moment() -> float:
 def _shape(child: Child[observed.ReplicaSet] | None) -> object:
     """What matters of a set; how many of its pods are ready is told by the pods themselves."""
     found = child and child.value
-    return found and (found.uid, found.hash, found.role, found.replicas, _is_empty(child))
+    return found and (found.uid, found.hash, found.role, found.replicas, _fate(child))
 
 
-def _is_empty(child: Child[observed.ReplicaSet] | None) -> bool:
-    """Whether it wants no pods and has none any more."""
-    return child is not None and child.value.current == child.value.replicas == 0
+def _fate(child: Child[observed.ReplicaSet] | None) -> tuple[bool, bool]:
+    """What is not ours of it: whether it wants no pods and has none any more, and whether those
+    that it wants cannot be made; why is told in other words for each that is tried."""
+    if child is None:
+        return False, False
+    found = child.value
+    return found.current == found.replicas == 0, bool(found.failure)
 
 
 def _use(child: Child[observed.Pod] | None) -> object:

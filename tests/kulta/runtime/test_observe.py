@@ -177,6 +177,25 @@ def test_a_set_whose_last_pod_is_gone_is_news() -> None:
     assert (looking.woken, looking.later) == ([KEY], [])
 
 
+def refused(why: str) -> dict[str, Any]:
+    """A set whose pods cannot be made."""
+    told = {"type": "ReplicaFailure", "status": "True", "message": why}
+    made = objects.replica_set()
+    return {**made, "status": {**made["status"], "conditions": [told]}}
+
+
+def test_that_pods_cannot_be_made_is_news_and_in_other_words_it_is_not() -> None:
+    looking = Looking()
+    looking.see(objects.replica_set())
+    looking.woken.clear()
+    looking.see(refused('pods "checkout-x" is forbidden: exceeded quota'))
+    assert looking.woken == [KEY]
+    looking.see(refused('pods "checkout-y" is forbidden: exceeded quota'))
+    assert looking.woken == [KEY]
+    looking.see(objects.replica_set())
+    assert looking.woken == [KEY, KEY]
+
+
 RELABELLED = {"labels": objects.labels(role="canary")}
 
 
@@ -197,6 +216,13 @@ RELABELLED = {"labels": objects.labels(role="canary")}
             objects.replica_set(replicas=0, ready=0),
             True,
             id="a set is scaled to nothing and had nothing",
+        ),
+        pytest.param(
+            names.REPLICASETS,
+            objects.replica_set(),
+            refused("exceeded quota"),
+            True,
+            id="a set is scaled whose pods cannot be made",
         ),
         pytest.param(
             names.PODS,

@@ -152,7 +152,7 @@ def _settled(pattern: Pattern, run: FleetRollout, item: dict[str, Any]) -> list[
     )
     rendered = render(pattern.templates, delivery)
     taken = item["status"]["dispatch"]
-    taken["digest"] = case.digest_of(rendered)
+    taken["digest"] = case.digest_of({one.place: one.digest for one in rendered})
     listed = {(entry["plural"], entry["name"]): entry for entry in item["status"]["inventory"]}
     found: list[Any] = []
     for one in rendered:

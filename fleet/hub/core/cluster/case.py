@@ -56,7 +56,7 @@ class Case:
         is_taken = standing.is_taken(item)
         is_applied = is_taken and item.status.applied_run == want.run
         wanted = {each.place: each.digest for each in observed.rendered}
-        digest, bar = _digest(wanted), _bar(member, observed, wanted, is_applied=is_applied)
+        digest, bar = digest_of(wanted), _bar(member, observed, wanted, is_applied=is_applied)
         return cls(
             item=item,
             want=want,
@@ -94,7 +94,7 @@ class Case:
         return next(each for each in self.observed.rendered if each.resource is ROLLOUTS)
 
 
-def _digest(wanted: Mapping[Place, str]) -> str:
+def digest_of(wanted: Mapping[Place, str]) -> str:
     """Of all of them together: equal digest = nothing to dispatch."""
     return hashing.of_texts(
         [[plural, name, digest] for (plural, _, name), digest in wanted.items()]

@@ -104,7 +104,7 @@ class WorkQueue(Generic[K]):
         return key in self._first
 
     def drop(self, key: K) -> None:
-        """`key` waits no longer: whoever says so has seen to it."""
+        """`key` waits no longer, nor for what was put off meanwhile: it has been seen to."""
         if key in self._queued:
             self._queued.discard(key)
             self._first.discard(key)

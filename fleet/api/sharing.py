@@ -7,6 +7,7 @@ module: who reads JSON (`clusters.client`) has most of them once.
 """
 
 import functools
+import json
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -63,7 +64,7 @@ class Shared:
 
     def manifest(self, new: Mapping[str, Any]) -> dict[str, Any]:
         """An object of JSON equal to `new`, made of its parts where they are the first of their
-        kind. Raises TypeError for what is no JSON."""
+        kind. Raises TypeError for what is no JSON, ValueError for a number beyond all bounds."""
         return {
             name: self._members(part) if name == "metadata" else self._read(part)
             for name, part in new.items()
@@ -78,7 +79,12 @@ class Shared:
     def _read(self, part: Any) -> Any:
         if type(part) is not dict and type(part) is not list:
             return part
-        text = orjson.dumps(part)
+        try:
+            text = orjson.dumps(part)
+        except TypeError:  # a whole number of more than 64 bits: a float for everybody else
+            return orjson.loads(json.dumps(part))
+        if b"null" in text and orjson.loads(text) != part:
+            raise ValueError("a number beyond all bounds")
         kept = self._texts.get(text)
         if kept is None:
             kept = part

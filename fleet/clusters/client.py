@@ -236,9 +236,9 @@ class Client(Transport):
         }
         async with contextlib.aclosing(self.stream(path, params, opened, rest)) as lines:
             async for line in lines:
-                event = _object(line, f"WATCH {path}")
+                event = _object(line, f"WATCH {path}", _worded)
                 if event.get("type") == "ERROR":
-                    raise _watch_error(event, path)
+                    raise _watch_error(_object(line, f"WATCH {path}"), path)
                 yield event
 
     async def token_request(
@@ -318,7 +318,7 @@ class Client(Transport):
 
     async def _page(self, path: str, answer: bytes) -> Page:
         await self.turn()
-        said = _object(answer, f"GET {path}")
+        said = _object(answer, f"GET {path}", _worded)
         meta, items = said.get("metadata"), said.get("items")
         version = meta.get("resourceVersion") if isinstance(meta, dict) else None
         if not version or not isinstance(items, list) or not isinstance(meta, dict):
@@ -364,9 +364,9 @@ def _selectors(labels: str | None, fields: str | None) -> dict[str, str]:
     return {key: value for key, value in wanted.items() if value}
 
 
-def _object(body: bytes, what: str) -> dict[str, Any]:
+def _object(body: bytes, what: str, read: Callable[[bytes], Any] = orjson.loads) -> dict[str, Any]:
     try:
-        value = _read(body)
+        value = read(body)
     except orjson.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
@@ -374,9 +374,10 @@ def _object(body: bytes, what: str) -> dict[str, Any]:
     return value
 
 
-def _read(body: bytes) -> Any:
-    """JSON with each of its short words once, also those of other answers: a hundred thousand
-    objects are made of few. What is nested deeper than that reader goes is read without."""
+def _worded(body: bytes) -> Any:
+    """What goes into stores: each short word once, also those of other answers, for a hundred
+    thousand objects are made of few. Numbers may be larger than orjson takes. What is nested deeper
+    than this reader goes is read without."""
     try:
         return from_json(body, allow_inf_nan=False, cache_strings="all")
     except ValueError:

@@ -14,7 +14,6 @@ import contextlib
 import math
 import random
 import socket
-import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -184,13 +183,11 @@ class Transport:
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
     last_failure: FleetError | None = field(default=None, init=False, repr=False)
     _slots: aio.Places = field(init=False, repr=False)
-    _ssl: ssl.SSLContext = field(init=False, repr=False)
     _bearer: Bearer = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._slots = aio.Places(self.inflight)
         self._bearer = Bearer(self.config)
-        self._ssl = self.config.tls
 
     def reconfigure(self, config: ClientConfig) -> None:
         """From the next request on use `config`; the circuit is closed for a fresh try.
@@ -198,8 +195,8 @@ class Transport:
         Streams under way keep their connection: whoever runs them ends them.
         """
         old, self.config = self.config, config
-        if (old.ca, old.certificate, old.key) != (config.ca, config.certificate, config.key):
-            self._ssl = config.tls
+        if (old.ca, old.certificate, old.key) == (config.ca, config.certificate, config.key):
+            object.__setattr__(config, "tls", old.tls)  # its connections are open
         self._bearer = Bearer(config)
         self.breaker = self.breaker.succeed()
 
@@ -335,7 +332,7 @@ class Transport:
         }
         return {
             "headers": common | proof | dict(headers),
-            "ssl": self._ssl,
+            "ssl": self.config.tls,
             "server_hostname": self.config.tls_server_name,
             "proxy": self.config.proxy_url,
             "allow_redirects": False,

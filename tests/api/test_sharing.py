@@ -1,5 +1,6 @@
 """Equal parts are kept once, and nobody can tell."""
 
+import math
 from typing import Any
 
 import pytest
@@ -115,6 +116,22 @@ def test_parts_of_json(one: dict[str, Any], other: dict[str, Any], same: bool) -
     assert kept == [one, other]
     assert repr(kept) == repr([one, other])
     assert (kept[0]["a"] is kept[1]["a"]) is same
+
+
+def test_a_number_beyond_all_bounds_is_nobody_elses_null() -> None:
+    shared = Shared()
+    shared.manifest({"spec": {"pause": None}})
+    for part in ({"pause": math.inf}, [{"pause": -math.inf}]):
+        with pytest.raises(ValueError, match="bounds"):
+            shared.manifest({"spec": part})
+
+
+def test_a_whole_number_that_is_too_large_is_what_it_is_elsewhere() -> None:
+    """As an API server writes the float 1e20."""
+    shared = Shared()
+    for _ in range(2):
+        kept = shared.manifest({"spec": {"max": 10**20}})
+        assert repr(kept) == repr({"spec": {"max": 1e20}})
 
 
 def test_what_metadata_has_for_itself_hinders_nothing_beside_it() -> None:

@@ -134,6 +134,7 @@ class World:
         self.measurements, self.under_way = {}, set()
         self.hooks.clear()
         self.told, self.emitted, self.consulted, self.consumed = 0, 0, None, set()
+        self.counters_due = None
 
     def annotate(self, verb: str, value: str = "true") -> None:
         """Ask by annotation."""

@@ -63,3 +63,37 @@ def test_the_deadline_counts_from_progress_that_nobody_is_shown() -> None:
     assert late <= THROTTLE
     world.run(60)
     assert world.status.decisions[-1].reason == "Timeout"
+
+
+@pytest.mark.parametrize(
+    ("deadline", "ready"),
+    [
+        pytest.param(600, 590, id="the deadline that everybody has"),
+        pytest.param(100, 80, id="a short one"),
+    ],
+)
+def test_progress_shortly_before_the_deadline_counts_before_it_is_over(
+    deadline: int, ready: int
+) -> None:
+    """A pod is ready in time, and is not 22 seconds later, when nothing has been stored since."""
+    world = upgrading(50, 100, startup=2, progressDeadlineSeconds=deadline)
+    world.able = {gen.revision("shop:v2"): 0}
+    world.run(ready)
+    world.able[gen.revision("shop:v2")] = 1
+    world.run(22)
+    world.able[gen.revision("shop:v2")] = 0
+    world.run(deadline - 30)
+    assert world.status.phase is Phase.PROGRESSING
+    world.run(60)
+    assert world.status.phase is Phase.FAILED
+
+
+def test_an_engine_that_begins_again_and_again_keeps_the_deadline() -> None:
+    """What it holds back goes with each process."""
+    world = upgrading(50, 100, startup=2, progressDeadlineSeconds=100)
+    world.able = {gen.revision("shop:v2"): 0}
+    for second in range(0, 300, 20):
+        world.able = {gen.revision("shop:v2"): int(second >= 40)}
+        world.run(20)
+        world.restart()
+    assert world.status.phase is Phase.FAILED

@@ -256,7 +256,7 @@ def _shape(child: Child[observed.ReplicaSet] | None) -> object:
 
 def _fate(child: Child[observed.ReplicaSet] | None) -> tuple[bool, bool]:
     """What is not ours of it: whether it wants no pods and has none any more, and whether those
-    that it wants cannot be made; why is told in other words for each that is tried."""
+    that it wants cannot be made; in which words that is told changes nothing that we do."""
     if child is None:
         return False, False
     found = child.value

@@ -139,6 +139,7 @@ class Reconciler:
             await turn.perform(plan.actions)
             if self._is_due(key, rollout, plan):
                 await turn.report(stalled.cleared(plan.status))
+                self._counters.pop(key, None)
         except FleetError:
             # It is judged, whatever cannot be written; but while no beginning is stored every look
             # begins anew, finds each answer too old and would ask again as soon as one is there.
@@ -164,7 +165,6 @@ class Reconciler:
             due = self._counters[key] = min(self._counters.get(key, math.inf), now + wait)
             left = due - now
         if left <= 0:
-            self._counters.pop(key, None)
             return True
         self.queue.add_after(key, left)
         return False

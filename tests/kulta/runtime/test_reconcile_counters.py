@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from fleet.api.rollout import RolloutStatus
+from fleet.errors import Conflict, FleetError, Unreachable
 from fleet.kulta.core.actions import Plan
 from tests.kulta.runtime.test_reconcile import GOING, Bench
 
@@ -53,3 +54,15 @@ async def test_counters_ride_on_an_urgent_status() -> None:
     await bench.go(Plan(status=GOING))
     await bench.go(Plan(status=GOING))
     assert bench.writes == ["replace Rollout"]
+
+
+@pytest.mark.parametrize("error", [Conflict("moved"), Unreachable("away")])
+async def test_counters_that_could_not_be_written_are_due_still(error: FleetError) -> None:
+    bench = Bench()
+    await bench.go(later(1, 30))
+    bench.clock.advance(30)
+    bench.kube.failures.append(("replace", error))
+    await bench.go(later(1, 30))
+    bench.clock.advance(6)
+    await bench.go(later(1, 30))
+    assert bench.stored["status"]["readyReplicas"] == 1

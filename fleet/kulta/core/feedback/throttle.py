@@ -18,7 +18,8 @@ AT_ONCE, SOON = timedelta(0), timedelta(seconds=5)
 
 THROTTLE = timedelta(seconds=30)
 """Counters alone are written at most this often while a rollout moves. Those that nobody is shown,
-the clock of the deadline among them, wait as long once they differ: the next step may tell them."""
+the clock of the deadline among them, wait as long once they differ, but never until it is over: the
+next step may tell them. Progress that is lost again before that has not been any."""
 
 UNSEEN = {"updated_replicas", "progress_started_at", "progress_ready"}
 """Counters that are in no column of `kubectl get`."""
@@ -43,7 +44,8 @@ def written(draft: Draft, stored: RolloutStatus) -> tuple[RolloutStatus, timedel
     deadline = draft.look.spec.progress_deadline_seconds or 600
     longest = min(THROTTLE, timedelta(seconds=deadline) / 2)
     if _with(status, stored, {"emitted", *UNSEEN}) == stored:
-        return status, longest
+        left = since + timedelta(seconds=deadline) - draft.now
+        return status, max(min(longest, left), SOON)
     return status, max(since + longest - draft.now, SOON)
 
 

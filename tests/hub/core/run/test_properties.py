@@ -22,7 +22,7 @@ from fleet.api.fleetrollout import ClusterPhase, PlannedWave, RunPhase, WavePhas
 from fleet.hub.core import phases
 from fleet.hub.core.member import selection
 from fleet.hub.core.observed import RunObserved
-from fleet.hub.core.run import rows
+from fleet.hub.core.run import gates, rows
 from fleet.kit import durations, windows
 from tests import search
 from tests.hub import gen, world
@@ -139,11 +139,13 @@ def advice(here: World, number: int) -> str:
 
 
 def look(here: World, run: FleetRollout) -> tuple[rows.Row, ...]:
+    """Where they stand. Who is lost has its time from when the hub knows that itself is not."""
     observed = RunObserved(
         members=here.members,
         clusters=here.items,
         newest=run.spec.number,
         fleet=frozenset(selection.select(here.fleet, here.members).chosen) or None,
+        isolated=here.isolated or run.status.reason == gates.ISOLATED,
     )
     return rows.look(run, observed, here.now)
 

@@ -140,7 +140,7 @@ def test_another_version_goes_on_in_mid_step(kwok: ControlPlane, place: str) -> 
             assert after["decisions"][:count] == known["decisions"]
             fresh = [item["reason"] for item in after["decisions"][count:]]
             assert fresh[0] == "ManualPromotion"
-            made = each.asked(verbs=["create"], resource="replicasets.apps", code=201)
+            made = web.asked(verbs=["create"], resource="replicasets.apps", code=201)
             names = [item.body["metadata"]["name"] for item in made]
             assert len(names) == len(set(names)) == 4, "two revisions of each"
         assert older.process.alive

@@ -123,12 +123,12 @@ class WorkQueue(Generic[K]):
             known.handle.cancel()
         self._timers[key] = _Timer(when, loop.call_at(when, self._due, key))
 
-    def retry(self, key: K) -> float:
-        """Handle `key` again after its back-off; returns the seconds, which grow with each call."""
+    def retry(self, key: K, *, at_least: float = 0.0) -> float:
+        """Handle `key` again after its back-off, which grows with each call; returns the seconds,
+        `at_least` so many. Who adds it has news, and is heard before."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        chance = random.random()
-        seconds = backoff.delay(failures, base=self._base, cap=self._cap, chance=chance)
-        self.add_after(key, seconds)
+        grown = backoff.delay(failures, base=self._base, cap=self._cap, chance=random.random())
+        self.add_after(key, seconds := max(grown, at_least))
         return seconds
 
     def forget(self, key: K) -> None:

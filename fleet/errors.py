@@ -27,9 +27,12 @@ one place that turns them into conditions, Events and wake-ups. Nothing in betwe
 class FleetError(Exception):
     """Root of everything that Kulta Fleet raises on purpose."""
 
+    retry_after: float | None = None
+    """Seconds after which the server wants to be asked again, where it named them."""
+
 
 class TemporaryError(FleetError):
-    """The call may succeed later. `retry_after` is in seconds, where the server named one."""
+    """The call may succeed later."""
 
     def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(message)

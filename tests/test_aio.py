@@ -176,10 +176,12 @@ async def test_when_a_key_is_due(delays: list[float], earliest: float) -> None:
 async def test_handling_a_key_drops_its_time() -> None:
     queue, handler = WorkQueue[str](), Handler()
     queue.add_after("a", 0.05)
+    queue.retry("told again meanwhile", at_least=0.05)
     queue.add("a")
+    queue.add("told again meanwhile")
     async with working(queue, handler):
         await asyncio.sleep(0.1)
-    assert handler.done == ["a"]
+    assert handler.done == ["a", "told again meanwhile"]
 
 
 async def test_a_time_named_by_the_handler_stays() -> None:
@@ -210,6 +212,25 @@ async def test_delays_grow_up_to_a_cap_and_success_resets_them(
     for gap, least in zip(gaps, (0.02, 0.04, 0.08, 0.08, 0.08), strict=True):
         assert least <= gap < 2 * least + 0.1
     assert (0.02 <= again <= 0.04, caplog.text.count("a bug in a reconcile") >= 5) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("base", "named", "least"),
+    [
+        pytest.param(0.01, 0.1, 0.1, id="the named time, where the back-off is shorter"),
+        pytest.param(0.4, 0.1, 0.2, id="the back-off, where that is longer"),
+        pytest.param(0.1, 0.0, 0.05, id="the back-off, where none is named"),
+    ],
+)
+async def test_a_retry_does_not_come_before_a_named_time(
+    base: float, named: float, least: float
+) -> None:
+    queue, handler = WorkQueue[str](base=base), Handler()
+    started = time.monotonic()
+    told = queue.retry("a", at_least=named)
+    async with working(queue, handler):
+        await until(lambda: handler.done)
+    assert least <= told <= handler.times[0] - started + 0.001 < told + 0.1
 
 
 async def test_a_drain_finishes_what_is_under_way_and_begins_nothing() -> None:

@@ -28,6 +28,8 @@ from fleet.clusters.config import ClientConfig
 from fleet.clusters.health import Breaker
 from fleet.errors import Deposed, FleetError, Unauthorized, Unreachable
 
+LONGEST_PAUSE = 3_600.0
+"""Seconds that a server may ask for: who names more is asked once an hour."""
 MOST_BYTES = 64 * 2**20
 MOST_EVENT_BYTES = 8 * 2**20
 CONNECT_SECONDS = 5.0
@@ -301,7 +303,7 @@ class Transport:
             self.breaker = self.breaker.succeed()
         if not 200 <= answer.status < 300:
             after = answer.headers.get("Retry-After", "")
-            seconds = float(after) if after.isdecimal() else None
+            seconds = min(float(after), LONGEST_PAUSE) if after.isdecimal() else None
             error = self._clean(
                 errors.from_answer(answer.status, body, what=what, retry_after=seconds)
             )

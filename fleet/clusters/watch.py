@@ -129,7 +129,7 @@ class Informer(Generic[T]):
             except Hushed:
                 self._is_doubted = True
             except (TemporaryError, PermanentError) as error:
-                pause = error.retry_after or 0.0 if isinstance(error, TemporaryError) else 0.0
+                pause = error.retry_after or 0.0
                 self._is_doubted = True
                 if failures + 1 >= PATIENCE or not self._may_go_on(error):
                     self._is_listed = False

@@ -274,6 +274,15 @@ async def test_a_throttled_create_says_how_long_to_wait(client: Client, server: 
     assert caught.value.retry_after == 9.0
 
 
+async def test_a_server_cannot_ask_for_more_than_an_hour(client: Client, server: Server) -> None:
+    slow = status(429)
+    slow.headers["Retry-After"] = "9" * 400
+    server.answer(slow)
+    with pytest.raises(Throttled) as caught:
+        await client.create(ROLLOUTS, CHECKOUT)
+    assert caught.value.retry_after == 3_600.0
+
+
 # --- tokens -------------------------------------------------------------------------------------
 
 

@@ -138,9 +138,9 @@ class Dispatches:
         """The same in `seconds`, unless it is due earlier."""
         self.queue(key).add_after(key, seconds)
 
-    def retry(self, key: Key) -> float:
-        """The same after its back-off; returns the seconds."""
-        return self.queue(key).retry(key)
+    def retry(self, key: Key, *, at_least: float = 0.0) -> float:
+        """The same after its back-off, `at_least` so many seconds; returns them."""
+        return self.queue(key).retry(key, at_least=at_least)
 
     def queue(self, key: Key) -> aio.WorkQueue[Key]:
         """The queue of that ClusterRollout's member."""

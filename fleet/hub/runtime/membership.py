@@ -49,7 +49,7 @@ async def reconcile(hub: Context, key: Key) -> None:
         await leave(hub, key)
         return
     link = hub.links.begin(key)
-    note = ""
+    note, asked = "", 0.0
     try:
         await _connect(hub, cluster, link)
         link.trouble = None
@@ -57,7 +57,7 @@ async def reconcile(hub: Context, key: Key) -> None:
         if link.told.reachable:
             note = await _maintain(hub, cluster, link)
     except FleetError as error:
-        before, link.trouble = link.trouble, _trouble(link, error)
+        before, link.trouble, asked = link.trouble, _trouble(link, error), error.retry_after or 0.0
         if link.trouble.reason in connectivity.CLOSED_TO_US:
             await hub.supervisor.disengage(name(key))
             link.forget()
@@ -67,7 +67,7 @@ async def reconcile(hub: Context, key: Key) -> None:
     triggers.poke(hub, link)
     engines.wake(hub)
     _show(hub, link)
-    _schedule(hub, link)
+    _schedule(hub, link, asked)
     if not link.is_settled(link.tried_at):
         # What was true before a restart is not news after it: wait for what will be seen.
         hub.queues.members.add_after(key, connectivity.SETTLE_SECONDS)
@@ -231,10 +231,11 @@ def _trouble(link: Link, error: FleetError) -> Trouble:
     return connectivity.trouble(link.cause(error), link.key[1], link.expires)
 
 
-def _schedule(hub: Context, link: Link) -> None:
+def _schedule(hub: Context, link: Link, asked: float) -> None:
+    """When it is looked at again: not before its server `asked` to be, in seconds."""
     queue = hub.queues.members
     if link.trouble is not None or link.is_refused:
-        queue.retry(link.key)
+        queue.retry(link.key, at_least=asked)
         return
     queue.forget(link.key)
     now = _wall(hub)

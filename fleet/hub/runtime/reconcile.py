@@ -268,7 +268,7 @@ async def _tried(hub: Context, handle: Handle, queue: Queue, key: Key) -> bool |
         raise
     except TemporaryError as error:
         log.info("tries again later", extra={"why": str(error)})
-        queue.add_after(key, max(queue.retry(key), error.retry_after or 0.0))
+        queue.retry(key, at_least=error.retry_after or 0.0)
     except FleetError as error:
         log.error("cannot go on", extra={"why": str(error)})
         queue.retry(key)

@@ -196,7 +196,7 @@ class Reconciler:
                 self.queue.add_after(key, min(CONFLICT_SECONDS * 2**before, MOST_CONFLICT_SECONDS))
             case _:
                 self.metrics.reconciled(result="error")
-                seconds = self.queue.retry(key)
+                seconds = self.queue.retry(key, at_least=error.retry_after or 0.0)
                 bug = error if isinstance(error, UnexpectedState) else None
                 log.warning(
                     "a reconcile failed",

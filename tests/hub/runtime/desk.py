@@ -80,9 +80,11 @@ class Keys:
     def add_after(self, key: Key, seconds: float) -> None:
         self.later[key] = seconds
 
-    def retry(self, key: Key) -> float:
+    def retry(self, key: Key, *, at_least: float = 0.0) -> float:
         self.retried.append(key)
-        return 1.0
+        if at_least:
+            self.later[key] = at_least
+        return max(1.0, at_least)
 
     def forget(self, key: Key) -> None:
         self.forgotten.append(key)

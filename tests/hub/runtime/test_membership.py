@@ -8,7 +8,7 @@ import pytest
 
 from fleet.api.names import CRDS, DEPLOYMENTS, MEMBERCLUSTERS, ROLLOUTS, SECRETS
 from fleet.clusters.errors import CircuitOpen
-from fleet.errors import FleetError, Forbidden, Unauthorized, Unreachable, Untrusted
+from fleet.errors import FleetError, Forbidden, Throttled, Unauthorized, Unreachable, Untrusted
 from fleet.hub.core.member.connectivity import Connectivity
 from fleet.hub.runtime import membership
 from fleet.hub.runtime.links import Problem
@@ -155,6 +155,13 @@ async def test_what_stands_in_the_way_is_reported(
     await membership.reconcile(desk.hub, key)
     assert condition(desk, "Reachable") == ("False", reason, message)
     assert desk.queues.members.retried == [key]
+
+
+async def test_a_member_that_says_when_is_not_asked_before(desk: Desk) -> None:
+    key = desk.register("eu-7")
+    desk.member("eu-7").failures.append(Throttled("slow down", retry_after=40.0))
+    await membership.reconcile(desk.hub, key)
+    assert desk.queues.members.later[key] == 40.0
 
 
 async def test_a_member_without_the_crd_says_so(desk: Desk) -> None:

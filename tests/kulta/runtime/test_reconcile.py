@@ -292,6 +292,13 @@ async def test_delays_grow_and_success_resets_them() -> None:
     assert bench.queue.after[-1] <= 5.0
 
 
+async def test_a_server_that_says_when_is_not_asked_before() -> None:
+    bench = Bench()
+    bench.kube.failures.append(("patch", Throttled("slow down", retry_after=400.0)))
+    await bench.go(Plan(status=GOING, actions=(SCALE,)))
+    assert bench.queue.after == [400.0]
+
+
 async def test_a_conflict_is_a_reason_to_look_again_soon() -> None:
     bench = Bench()
     bench.kube.failures.append(("replace", Conflict("somebody was faster")))

@@ -118,6 +118,28 @@ def test_who_waits_is_let_go(request_: str, after: dict[str, str], heard: list[s
     assert told(here, "Promoted") == [f"asked to go on: {names}"]
 
 
+@pytest.mark.parametrize(("strategy", "steps"), [("twice", 2), ("previewed", 1)])
+def test_a_way_back_that_waits_for_a_person_says_so_and_is_let_go(
+    strategy: str, steps: int
+) -> None:
+    """Who was done goes the steps of the strategy again, and these may wait for somebody."""
+    here = given(strategy)
+    for number in range(steps):
+        here = asked(here, f"promote/{number}/a")
+    here = replace(asked(here, "rollback/7"), log=[])
+    assert here.run.status.phase is RunPhase.ROLLING_BACK
+    assert here.run.status.message.endswith(
+        "a waits for a person: write the request promote/<id>/first"
+    )
+    assert here.run.status.unblock == "the request promote/<id>/first"
+    for number in range(steps):
+        assert here.run.status.phase is RunPhase.ROLLING_BACK
+        here = asked(here, f"promote/{8 + number}")
+    assert here.run.status.phase is RunPhase.ROLLED_BACK
+    assert (asks(here), here.image("a")) == (["a ask"] * steps, "shop:v1")
+    assert told(here, "RequestRefused") == []
+
+
 @pytest.mark.parametrize(
     ("request_", "why"),
     [

@@ -42,7 +42,7 @@ def promote(case: Case) -> Reply:
     first = next((one.name for one in case.status.waves if one.finished_at is None), "")
     name = case.argument or first
     wave = next((one for one in case.run.spec.plan.waves if one.name == name), None)
-    if wave is not None and _waiting_at(case, wave, "paused"):
+    if wave is not None and not _goes_back(case) and _waiting_at(case, wave, "paused"):
         return _passed(case, name, "paused", "Promoted", f"wave {name} is let through")
     return _asked(case, "promote", "Promoted", "asked to go on")
 
@@ -58,11 +58,15 @@ def _asked(case: Case, verb: Literal["promote", "conclude"], reason: str, done: 
     rows = [row for row in case.rows if name in ("", row.name, row.wave)]
     if not rows:
         return refused(status, f"{name[:64] or 'nobody'} is {unknown(case)}")
+    if _goes_back(case):
+        # Who is still to be sent home is sent in this very look, and asked for nothing more.
+        rows = [row for row in rows if row.sent_back]
     # Who was asked before the hub could say so, and has gone on since, was asked by this one.
     chosen = [row for row in rows if row.awaits == verb or row.asked == case.identity]
     if not chosen:
         rows.sort(key=lambda row: (not row.awaits, not row.held, not row.is_in_flight))
-        return refused(status, f"nothing to {verb}: {'; '.join(map(_instead, rows[:SHOWN]))}")
+        said = "; ".join(map(_instead, rows[:SHOWN])) or "nobody of these is on the way back yet"
+        return refused(status, f"nothing to {verb}: {said}")
     asks = tuple(
         AskCluster(
             cluster=row.name,
@@ -77,8 +81,15 @@ def _asked(case: Case, verb: Literal["promote", "conclude"], reason: str, done: 
     return Reply(status=status, reason=reason, message=message, asks=asks)
 
 
+def _goes_back(case: Case) -> bool:
+    """Whether the whole run goes back: no gate of it counts any more, and no pause."""
+    return case.status.undo is not None and case.status.undo.fleet
+
+
 def _stop(case: Case) -> Stop | None:
     """What takes the run back or holds everybody in this very look."""
+    if _goes_back(case):
+        return None
     view = gates.View(
         run=case.run.name,
         plan=case.run.spec.plan,

@@ -75,7 +75,7 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
         way = rollback.closing(run, view, now)
         return _report(run, way.view, closing, way.actions, told, now)
     if status.undo is not None and status.undo.fleet:
-        return _back(run, status, observed, told, now)
+        return _back(run, status, observed, told, now, answer.asks if answer else ())
     view = walk.walk(run, status, observed, now, looked if status is before else ())
     if ruin := gates.ruin(view):
         return _back(run, rollback.begin(view.status, ruin), observed, told, now)
@@ -97,13 +97,14 @@ def _back(
     observed: RunObserved,
     told: Sequence[Told],
     now: datetime,
+    asks: tuple[RunAction, ...] = (),
 ) -> RunPlan:
     """The whole run goes back."""
     looked = rows.look(run.model_copy(update={"status": status}), observed, now)
     view = View(run=run.name, plan=run.spec.plan, rows=looked, status=status, observed=observed)
     view = replace(view, status=status.model_copy(update={"waves": walk.still(view, now)}))
     way = rollback.now_back(run, view, now)
-    return _report(run, way.view, rollback.state(way.view, now), way.actions, told, now)
+    return _report(run, way.view, rollback.state(way.view, now), (*way.actions, *asks), told, now)
 
 
 def _report(
@@ -159,8 +160,7 @@ def _ended(
 
 
 def _begun(run: FleetRollout, observed: RunObserved, now: datetime) -> FleetRolloutStatus:
-    """The status with its wave table, which the first look makes, and with the end of a time in
-    which the hub suspected itself."""
+    """The status with its wave table, and the end of a time in which the hub suspected itself."""
     known = {item.name: item for item in run.status.waves}
     waves = tuple(known.get(w.name) or WaveStatus(name=w.name) for w in run.spec.plan.waves)
     is_over = run.status.reason == gates.ISOLATED and not observed.isolated

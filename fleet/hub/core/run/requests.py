@@ -196,6 +196,6 @@ AFTER_THE_END: Mapping[str, frozenset[RunPhase]] = {
     "confirm-prune": phases.ENDS,
 }
 """What a run listens to when it is over, by how it ended."""
-ON_THE_WAY_BACK = frozenset({"rollback", "undo", "abort", "confirm-prune"})
+ON_THE_WAY_BACK = frozenset({"promote", "conclude", "rollback", "undo", "abort", "confirm-prune"})
 """What a run listens to that goes back as a whole."""
 HELP = f"write <verb>/<id>[/<argument>] with one of {', '.join(VERBS)} and a new id"

@@ -2,8 +2,9 @@
 
 Called by `plan` and `state`. Who has not come to an end there, or has failed, goes back at once:
 its stable revision still serves. Who was done goes the steps of its strategy again, a few at a
-time. Who cannot be reached has its wish written and goes back on its return. No pause stops a way
-back. What is to go back stands in `status.undo`; the request `undo` is another thing: see `former`.
+time, and where these wait for a person so does the way back. Who cannot be reached has its wish
+written and goes back on its return. No pause of the run stops a way back. What is to go back stands
+in `status.undo`; the request `undo` is another thing: see `former`.
 """
 
 from collections.abc import Sequence
@@ -122,10 +123,11 @@ def state(view: View, now: datetime) -> State:
 
 def waiting(open_: Sequence[Row], why: str = "") -> Stop:
     """What a way back waits for."""
+    who, unblock = stops.person(open_)
     return Stop(
         reason="RollingBack",
-        message=f"rolling back{why}: waiting for {stops.places(list(open_))}",
-        unblock="the end of one of them, or its deadline",
+        message=f"rolling back{why}: waiting for {stops.places(list(open_))}{who}",
+        unblock=unblock,
     )
 
 

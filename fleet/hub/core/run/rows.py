@@ -132,7 +132,7 @@ def _started(
         return absence.in_flight(moment, row, member, item)
     if row.phase is ClusterPhase.UNREACHABLE:
         row = replace(row, phase=ClusterPhase.PROGRESSING)
-    return _timed(moment, _awaiting(row, item), wave, item)
+    return _timed(moment, _awaiting(row, item, row.phase), wave, item)
 
 
 def _weight(run: FleetRollout, engine: EngineReport, phase: ClusterPhase) -> int:
@@ -143,11 +143,11 @@ def _weight(run: FleetRollout, engine: EngineReport, phase: ClusterPhase) -> int
     return engine.weight if is_told else 0
 
 
-def _awaiting(row: Row, item: ClusterRollout) -> Row:
+def _awaiting(row: Row, item: ClusterRollout, phase: ClusterPhase) -> Row:
     """With the request for which its engine waits; what the engine says of it is for who may write
     there."""
     verb = item.status.engine.awaits
-    if row.phase is not ClusterPhase.PAUSED or row.held or not (verb and row.ready):
+    if phase is not ClusterPhase.PAUSED or row.held or not (verb and row.ready):
         return row
     words = BLIND.format(reason=row.reason) if row.reason in persons.BLIND else WAITS[verb]
     return replace(row, awaits=verb, message=f"{words} {verb}/<id>/{row.wave}")
@@ -171,6 +171,9 @@ def _sent_back(moment: Moment, wave: PlannedWave, member: Member, item: ClusterR
         message=status.message,
         step=status.engine.step,
         replicas=_replicas(moment.run, item),
+        ready=member.fresh,
+        held=item.spec.hold,
+        asked=item.spec.request.id if item.spec.request is not None else "",
         sent_back=True,
     )
     if phase is ClusterPhase.SUCCEEDED:
@@ -180,7 +183,7 @@ def _sent_back(moment: Moment, wave: PlannedWave, member: Member, item: ClusterR
     if not member.reachable:
         why = f"goes back on its return: {member.message}"
         return replace(row, phase=ClusterPhase.UNREACHABLE, message=why)
-    return _timed(moment, row, wave, item)
+    return _timed(moment, _awaiting(row, item, phase), wave, item)
 
 
 def _timed(moment: Moment, row: Row, wave: PlannedWave, item: ClusterRollout) -> Row:

@@ -4,6 +4,7 @@ Made by gates and waits (`Stop`), by `state`, `rollback` and `plan` (`State`); `
 down. Also how clusters that are waited for are named.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,17 +39,22 @@ def waiting_for(busy: list[Row]) -> Stop:
     """Clusters are in flight."""
     low = phrases.listed([row.name for row in busy if row.weight_waits], most=3)
     told = f"; {weights.FIELD} only falls in {low} until a run brings its other inputs"
-    still = [row for row in busy if row.awaits]
-    asked = min(still, key=lambda row: row.awaits != "promote", default=None)
-    who = f"; {asked.name} {asked.message}" if asked is not None else ""
-    unblock = "the end of one of them, or its deadline"
-    if asked is not None and len(still) == len(busy):
-        unblock = f"the request {asked.awaits}/<id>/{asked.wave}"
+    who, unblock = person(busy)
     return Stop(
         reason="WaitingForClusters",
         message=f"waiting for {places(busy)}{told if low else ''}{who}",
         unblock=unblock,
     )
+
+
+def person(busy: Sequence[Row]) -> tuple[str, str]:
+    """Which of those in flight waits for somebody, in words, and what would end the waiting."""
+    still = [row for row in busy if row.awaits]
+    asked = min(still, key=lambda row: row.awaits != "promote", default=None)
+    who = f"; {asked.name} {asked.message}" if asked is not None else ""
+    if asked is not None and len(still) == len(busy):
+        return who, f"the request {asked.awaits}/<id>/{asked.wave}"
+    return who, "the end of one of them, or its deadline"
 
 
 def places(rows: list[Row]) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fleet.api.fleetrollout import WaveStatus
 from fleet.hub.core.run import plan as plans
 from tests.conftest import NOON
 from tests.hub import gen
@@ -47,3 +48,23 @@ def test_who_is_held_or_taken_back_is_not_asked(
     assert answer.status.handled == ("7",)
     told = [(entry.reason, entry.message) for entry in answer.status.history]
     assert ("RequestRefused", f"no engine is asked now: {why}") in told
+
+
+@pytest.mark.parametrize("verb", ["promote", "conclude"])
+def test_who_is_still_to_be_sent_home_is_not_asked_to_go_on(verb: str) -> None:
+    run = begun(gen.run(gen.wave("all", "a", "b")), undo={"fleet": True})
+    items = [waiting("a", awaits=verb, good=7), waiting("b", awaits=verb, good=7)]
+    answer = plans.next(run, observed("a", "b", items=items, requests=(f"{verb}/7",)), NOON)
+    assert "ask a" not in did(answer)
+    assert "start b" in did(answer)
+    told = [(entry.reason, entry.message) for entry in answer.status.history]
+    assert ("RequestRefused", f"nothing to {verb}: nobody of these is on the way back yet") in told
+
+
+def test_a_gate_of_a_run_that_goes_back_is_not_opened() -> None:
+    gate = gen.wave("rest", "b", before=[{"paused": True}])
+    waves = (WaveStatus(name="all", phase="Done", finished_at=NOON), WaveStatus(name="rest"))
+    run = begun(gen.run(gen.wave("all", "a"), gate), *waves, undo={"fleet": True})
+    seen = observed("a", "b", items=[gen.item("a", good=7)], requests=("promote/7/rest",))
+    answer = plans.next(run, seen, NOON)
+    assert [one.passes for one in answer.status.waves] == [(), ()]

@@ -18,8 +18,8 @@ from fleet.kulta.core.strategy import Strategy
 
 def identify(draft: Draft, strategy: Strategy) -> None:
     """Set current and stable revision; begin or end a rollout where the template says so."""
-    if draft.phase is None and not draft.stable:
-        draft.set(stable_pod_hash=recovered(draft.look, draft.traits))
+    if not draft.stable:
+        draft.set(stable_pod_hash=_remembered(draft))
     wanted = _wanted(draft)
     if draft.current == wanted and _is_at_it(draft) and not _is_switched(draft):
         return
@@ -135,6 +135,15 @@ def _reset(draft: Draft, index: int | None, weight: int | None) -> None:
         analysis=None,
         ab_experiment=None,
     )
+
+
+def _remembered(draft: Draft) -> str:
+    """The stable revision where the status does not name it: the one that has proved itself last,
+    or, where all is lost, what the sets show; empty while none has been stable."""
+    proven = draft.status.proven_pod_hashes
+    if proven:
+        return proven[0]
+    return recovered(draft.look, draft.traits) if draft.phase is None else ""
 
 
 def recovered(look: Look, traits: Traits) -> str:

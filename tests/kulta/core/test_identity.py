@@ -1,7 +1,10 @@
-"""Which revision was stable, when nobody remembers: read from the sets alone."""
+"""Which revision was stable, when nobody remembers: read from the status, or the sets alone."""
+
+from collections.abc import Callable
 
 import pytest
 
+from fleet.api.rollout import Phase
 from fleet.kulta.core.facts.look import Look
 from fleet.kulta.core.identity import recovered
 from fleet.kulta.core.observed import ReplicaSet
@@ -9,6 +12,8 @@ from fleet.kulta.core.plan import plan
 from fleet.kulta.core.strategies import STRATEGIES
 from tests import gen
 from tests.conftest import NOON
+from tests.kulta import ab
+from tests.kulta.world import World, blue_green_world, canary_world
 
 V1, V2, V3 = "shop:v1", "shop:v2", "shop:v3"
 
@@ -83,3 +88,36 @@ def test_failed_revision_is_tried_again_only_without_its_mark(
     }
     rollout = gen.rollout(V3, status=status)
     assert plan(rollout, gen.observed(gen.replica_set(V1, 4)), NOON).status.phase == phase
+
+
+WORLDS: dict[str, Callable[[], World]] = {
+    "canary": lambda: canary_world((20, "20s"), 50, 100),
+    "canary by a route": lambda: canary_world((20, "20s"), 50, 100, routed=True),
+    "blue-green": lambda: blue_green_world(after=30),
+    "blue-green by a route": lambda: blue_green_world(after=30, routed=True),
+    "A/B": ab.ab_world,
+}
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 10, 23, 60])
+@pytest.mark.parametrize("name", WORLDS)
+def test_stable_revision_cut_from_the_status_is_named_again(name: str, seconds: int) -> None:
+    """With the next look everything is as if it had not been cut: no pod goes, no gate opens."""
+    whole, torn = WORLDS[name]().settle(), WORLDS[name]().settle()
+    for world in (whole, torn):
+        world.image("shop:v2")
+        world.run(seconds)
+    torn.status = torn.status.model_copy(update={"stable_pod_hash": ""})
+    for wait in (2, 3_600):
+        told = {world.run(wait).status.emitted for world in (whole, torn)}
+        torn.status = torn.status.model_copy(update={"emitted": max(told)})
+        whole.status = whole.status.model_copy(update={"emitted": max(told)})
+        assert torn.status == whole.status
+
+
+def test_a_first_revision_that_has_never_been_stable_is_not_taken_for_it() -> None:
+    world = canary_world(20, 100, broken={gen.revision(V1)})
+    world.run(60)
+    world.image(V2)
+    assert world.run(60).status.phase is Phase.COMPLETED
+    assert world.status.proven_pod_hashes == (gen.revision(V2),)

@@ -74,14 +74,15 @@ class TestPauses:
         world.tick()
         assert world.status.current_step_index == 1
 
-    def test_pause_without_a_start_waits_for_a_person(self) -> None:
-        """[C7] Paused, but nobody knows since when."""
+    def test_pause_without_a_start_begins_anew(self) -> None:
+        """[C7] Paused, but nobody knows since when: the whole pause from the next look on."""
         world = running((20, "5m"), 100)
         world.image("shop:v2")
-        world.run(5)
+        world.run(240)
         world.status = world.status.model_copy(update={"pause_start_time": None})
-        world.run(3_600)
-        assert world.state == (Phase.PAUSED, 0, 20)
+        assert world.run(299).state == (Phase.PAUSED, 0, 20)
+        assert world.run(1).state[:2] == (Phase.PROGRESSING, 1)
+        assert world.settle().status.phase is Phase.COMPLETED
 
     @pytest.mark.parametrize(
         "paused", [pytest.param(False, id="while it waits"), pytest.param(True, id="while held")]

@@ -66,11 +66,9 @@ def has_heard(rollout: Rollout, verb: str) -> bool:
 
 
 def _is_endless(rollout: Rollout) -> bool:
-    """Whether the step in work pauses until a person ends that; one that has lost its beginning
-    does too."""
+    """Whether the step in work pauses until a person ends that."""
     canary, index = rollout.spec.strategy.canary, rollout.status.current_step_index or 0
     if canary is None or index >= len(canary.way):
         return False
     pause = canary.way[index].pause
-    is_begun = rollout.status.pause_start_time is not None
-    return pause is not None and (pause.duration is None or not is_begun)
+    return pause is not None and pause.duration is None

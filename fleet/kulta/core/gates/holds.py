@@ -3,7 +3,6 @@
 They stop steps only; analysis, rollback and a promotion under way go on. Used by strategies.
 """
 
-from fleet.api import conditions
 from fleet.api.rollout import Step
 from fleet.kulta.core.draft import Draft
 from fleet.kulta.core.gates import advice, hooks, turns
@@ -40,11 +39,8 @@ def is_firm(draft: Draft) -> bool:
 
 
 def begin(draft: Draft, step: Step) -> None:
-    """A pause that came while its step was in force begins now; one that was told of already has
-    lost its beginning, and is a person's to end."""
-    told = conditions.find(draft.look.rollout.status.conditions, "Paused")
-    is_told = told is not None and told.reason == PAUSED
-    if step.pause is not None and draft.status.pause_start_time is None and not is_told:
+    """A pause that came while its step was in force, or that has lost its beginning, begins now."""
+    if step.pause is not None and draft.status.pause_start_time is None:
         draft.set(pause_start_time=draft.now)
 
 

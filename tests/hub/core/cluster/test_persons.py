@@ -54,8 +54,8 @@ PAUSED, PREVIEW = said("Paused", "StepPaused"), said("Progressing", "AwaitingPro
             id="a pause that a clock ends",
         ),
         pytest.param(
-            rollout("Paused", SHORT, conditions=[PAUSED]), "promote",
-            id="a pause that has lost its beginning",
+            rollout("Paused", SHORT, conditions=[PAUSED]), "",
+            id="a pause that has lost its beginning, and gets another",
         ),
         pytest.param(
             rollout("Paused", SHORT, conditions=[said("Paused", "AnalysisUndecided")]), "promote",

@@ -98,7 +98,8 @@ APPLICATIONS = [
     ),
     pytest.param(
         render(add("/spec/deliveryPolcy", {})),
-        "InvalidSpec: FILE: Application shop: spec.deliveryPolcy: unknown field",
+        "InvalidSpec: FILE: Application shop: spec.deliveryPolcy: unknown field; did you mean "
+        "deliveryPolicy?",
         id="an unknown field, offline",
     ),
     pytest.param(

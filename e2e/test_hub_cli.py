@@ -4,11 +4,17 @@ Which requests there are and what is said about them is in `tests/cli/runs`; her
 can show: its answers, exit codes, and who is taken to have asked.
 """
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from e2e.ground.controlplane import ADMIN
 from e2e.ground.waiting import until
 from e2e.tenancy import NAME, Tenant, World
+from fleet.api.names import APPLICATIONS
+from fleet.kit import documents
+from tests.readme import ROOT
 from tests.shell import Done, fleet
 
 WAVES = [
@@ -78,6 +84,20 @@ def test_a_run_is_steered_to_its_end(tenant: Tenant) -> None:
     approved = f"{NAME}-1: wave canary is approved, plan {digest} by {ADMIN}\n"
     assert console.said("approve", NAME, "--plan", digest) == approved
     the_failed_again(tenant, console)
+
+
+def test_the_file_that_was_applied_changes_nothing(tenant: Tenant, tmp_path: Path) -> None:
+    """Whatever defaults the API server has filled in, and in whatever order it keeps the keys."""
+    console, file = Console(tenant), tmp_path / "application.yaml"
+    manifest = documents.one((ROOT / "examples/demo/application.yaml").read_text())
+    manifest["metadata"] = {"name": NAME}
+    manifest["spec"]["destination"] = {"fleet": "all"}
+    manifest["spec"]["deliveryPolicy"]["waves"] = WAVES
+    file.write_text(yaml.safe_dump(manifest, sort_keys=False))
+    tenant.put(APPLICATIONS, manifest)
+    tenant.puppets["west"].await_image(tenant.namespace, NAME, "sample:v1")
+    assert f"nothing would begin: {NAME}-1 delivers this" in console.said("plan", "-f", str(file))
+    assert "west: nothing changes" in console.said("diff", "-f", str(file))
 
 
 def the_failed_again(tenant: Tenant, console: Console) -> None:

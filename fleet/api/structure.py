@@ -1,10 +1,12 @@
 """What a structural schema says against a value: every problem, with its path and what to write.
 
 The part of an API server's validation that needs no server: types, required and unknown fields,
-enumerations, ranges, lengths, keys that come twice. Called by linting for files. CEL rules are not
-evaluated here; the cores have the same rules in their own words.
+enumerations, ranges, lengths, keys that come twice; and what it makes of a value that is right.
+Called by linting, and by all that reads our objects from files. CEL rules are not evaluated here;
+the cores have the same rules in their own words.
 """
 
+import copy
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -83,6 +85,21 @@ def problems(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
         yield from _object(schema, value, path)
     elif isinstance(value, list):
         yield from _list(schema, value, path)
+
+
+def stored(schema: Schema, value: Any) -> Any:
+    """`value`, in which nothing is wrong, as an API server gives it back: with the defaults of the
+    schema, and its keys in order."""
+    if isinstance(value, list):
+        return [stored(schema.get("items", {}), item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    known, more = schema.get("properties", {}), schema.get("additionalProperties")
+    given = {key: item for key, item in value.items() if item is not None}
+    defaults = {key: inner["default"] for key, inner in known.items() if "default" in inner}
+    filled = {**copy.deepcopy(defaults), **given}
+    other = more if isinstance(more, Mapping) else {}
+    return {key: stored(known.get(key, other), filled[key]) for key in sorted(filled)}
 
 
 def _either(schema: Schema, value: Any, path: str) -> Iterator[Problem]:

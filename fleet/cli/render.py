@@ -67,10 +67,10 @@ def command(
         raise UserError("Usage", f"--output {output}: write yaml, json or name")
     documents = files.read(given)
     objects = list(read(documents))
-    members = _members(objects, cluster or [], labels, variables)
     applications_ = [item for item in objects if isinstance(item, Application)]
     if not applications_:
         raise UserError("Usage", "no Application in the files: add one with -f")
+    members = _members(objects, cluster or [], labels, variables)
     used = environment.read(templates or settings.files("templates"))
     configmaps = own(documents)
     fleets = {item.name: item for item in objects if isinstance(item, Fleet)}
@@ -139,26 +139,40 @@ def named(found: Mapping[str, Own], application: Application) -> Own | None:
 
 
 def _object(file: str, document: Any) -> Iterator[Object[Any, Any]]:
-    version = str(document.get("apiVersion")) if isinstance(document, dict) else ""
-    if version.partition("/")[0] != FLEET_GROUP:
+    """It as the hub would read it, with the defaults that an API server fills in."""
+    if (kind := _kind(file, document)) is None:
         return  # Secrets and the like may stand in the same file
-    kind = str(document.get("kind") or "an object without kind")
+    about = document.get("metadata") or {}
+    if not isinstance(about, dict):
+        raise UserError("InvalidSpec", f"{file}: {kind}: metadata must be an object")
+    what = f"{file}: {kind} {about.get('name', '')}"
+    _check_keys(what, document)
+    spec, given = schema.openapi(KINDS[kind])["properties"]["spec"], document.get("spec")
+    wrong = structure.problems(spec, given, "spec") if given is not None else ()
+    if words := "; ".join(map(str, wrong)):
+        raise UserError("InvalidSpec", f"{what}: {words}")
+    body = {**document, "spec": structure.stored(spec, given)} if given is not None else document
+    try:
+        yield KINDS[kind].parse(body, strict=True)
+    except UserError as error:
+        raise UserError(error.reason, f"{what}: {error}") from None
+
+
+def _kind(file: str, document: Any) -> str | None:
+    """Which of ours it is; None where it is for others to read. Raises UserError for what is meant
+    as one of ours and is none."""
+    found = document if isinstance(document, dict) else {}
+    version, wanted = str(found.get("apiVersion", "")), APPLICATIONS.api_version
+    kind = str(found.get("kind") or "an object without kind")
+    if not version and kind in KINDS:
+        raise UserError("InvalidSpec", f"{file}: {kind}: apiVersion is required: write {wanted}")
+    if version.partition("/")[0] != FLEET_GROUP:
+        return None
     if kind not in KINDS:
         raise UserError("InvalidSpec", f"{file}: {kind}: write {', '.join(KINDS)}")
-    if version != APPLICATIONS.api_version:
-        text = f"{file}: {kind}: apiVersion {version}: write {APPLICATIONS.api_version}"
-        raise UserError("InvalidSpec", text)
-    about = document.get("metadata")
-    name = about.get("name", "") if isinstance(about, dict) else ""
-    _check_keys(f"{file}: {kind} {name}", document)
-    try:
-        found = KINDS[kind].parse(document, strict=True)
-    except UserError as error:
-        raise UserError(error.reason, f"{file}: {kind} {name}: {error}") from None
-    spec = schema.openapi(KINDS[kind])["properties"]["spec"]
-    if wrong := "; ".join(map(str, structure.problems(spec, document["spec"], "spec"))):
-        raise UserError("InvalidSpec", f"{file}: {kind} {name}: {wrong}")
-    yield found
+    if version != wanted:
+        raise UserError("InvalidSpec", f"{file}: {kind}: apiVersion {version}: write {wanted}")
+    return kind
 
 
 def _check_keys(what: str, document: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What a structural schema says against a value: each keyword that our schemas use."""
 
+import json
 from typing import Any
 
 import pytest
@@ -118,6 +119,32 @@ def test_a_wrong_value_has_one_problem(schema: dict[str, Any], value: Any, words
 )
 def test_a_good_value_has_none(schema: dict[str, Any], value: Any) -> None:
     assert told(schema, value) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "back"),
+    [
+        pytest.param(PORTS, [{"port": 1}], [{"port": 1, "protocol": "TCP"}], id="a default"),
+        pytest.param(
+            PORTS, [{"protocol": "UDP", "port": 1}], [{"port": 1, "protocol": "UDP"}], id="a value"
+        ),
+        pytest.param(
+            PORTS, [{"port": 1, "protocol": None}], [{"port": 1, "protocol": "TCP"}], id="a null"
+        ),
+        pytest.param(
+            {"type": "object", "additionalProperties": PORTS},
+            {"b": [{"port": 1}], "a": []},
+            {"a": [], "b": [{"port": 1, "protocol": "TCP"}]},
+            id="within a map",
+        ),
+        pytest.param({}, {"b": 1, "a": [2]}, {"a": [2], "b": 1}, id="what no schema describes"),
+    ],
+)
+def test_a_value_comes_back_with_defaults_and_its_keys_in_order(
+    schema: dict[str, Any], value: Any, back: Any
+) -> None:
+    found = structure.stored(schema, value)
+    assert json.dumps(found) == json.dumps(back)
 
 
 def test_a_part_that_stands_in_many_places_is_looked_at_once() -> None:

@@ -81,8 +81,18 @@ def test_the_standard_input_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
             id="a version that there is not",
         ),
         pytest.param(
+            b"kind: Application\nmetadata: {name: checkout}",
+            "Application: apiVersion is required: write fleet.kulta.io/v1alpha1",
+            id="no version",
+        ),
+        pytest.param(
+            b"{apiVersion: fleet.kulta.io/v1alpha1, kind: Fleet, metadata: {name: eu}}",
+            "Fleet eu: spec is required",
+            id="no spec",
+        ),
+        pytest.param(
             b"{apiVersion: fleet.kulta.io/v1alpha1, kind: Fleet, metadata: [a], spec: 5}",
-            "Fleet : metadata must be an object",
+            "Fleet: metadata must be an object",
             id="metadata that is a list",
         ),
         pytest.param(

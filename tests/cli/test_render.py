@@ -6,13 +6,14 @@ its exact sentence and exit code. The rendering itself is tested in tests/render
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from fleet.api import Application, Fleet
+from fleet.api import Application, Fleet, schema, structure
 from fleet.hub.core.application import decision
 from fleet.hub.core.observed import ApplicationObserved
 from fleet.kit import documents
@@ -72,6 +73,12 @@ DEFAULTS: dict[str, Any] = {
 FLEET: dict[str, Any] = documents.one((ROOT / "examples/demo/fleet.yaml").read_text())
 
 
+def as_stored(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """An Application as an API server gives it back."""
+    spec = schema.openapi(Application)["properties"]["spec"]
+    return {**manifest, "spec": structure.stored(spec, manifest["spec"])}
+
+
 @pytest.mark.parametrize("apart", [True, False], ids=["in a file of its own", "in one file"])
 def test_what_the_fleet_says_holds_as_in_the_hub(tmp_path: Path, apart: bool) -> None:
     """The defaults and the revision are those that a hub would have."""
@@ -87,12 +94,23 @@ def test_what_the_fleet_says_holds_as_in_the_hub(tmp_path: Path, apart: bool) ->
     drawn = json.loads(done.stdout)["items"][0]["spec"]
     assert drawn["progressDeadlineSeconds"] == 1200
     assert [hook["name"] for hook in drawn["hooks"]] == ["told"]
-    app, fleet = Application.parse(objects[0]), Fleet.parse(objects[1])
+    app, fleet = Application.parse(as_stored(SPEC)), Fleet.parse(objects[1])
     members = gen.members("alpha")
     observed = ApplicationObserved(
         fleet=fleet, members=members, templates=environment.read(ROOT / "templates").digest
     )
     assert drawn["fleetRevision"] == decision.accept(app, observed).revision
+
+
+def test_a_file_is_read_as_the_hub_reads_it_once_it_is_applied(tmp_path: Path) -> None:
+    """With the defaults of the schema and in its order: else every plan would begin a run."""
+    file = tmp_path / "stored.yaml"
+    file.write_text(yaml.safe_dump(as_stored(SPEC)))
+    (port,) = as_stored(SPEC)["spec"]["workload"]["template"]["spec"]["containers"][0]["ports"]
+    assert port == {"containerPort": 8080, "protocol": "TCP"}
+    given, stored = (render("-f", str(path), "--cluster", "alpha") for path in (APPLICATION, file))
+    assert "protocol: TCP" in given.stdout
+    assert given.stdout == stored.stdout
 
 
 def test_the_command_of_the_readme_leaves_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +189,8 @@ REFUSALS = [
     ),
     pytest.param(
         {"deliveryPolcy": {}},
-        "InvalidSpec: {file}: Application checkout: spec.deliveryPolcy: unknown field\n",
+        "InvalidSpec: {file}: Application checkout: spec.deliveryPolcy: unknown field; "
+        "did you mean deliveryPolicy?\n",
         id="an-unknown-field",
     ),
 ]

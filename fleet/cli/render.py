@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from fleet import settings
 from fleet.api import Application, Fleet, MemberCluster, schema, structure
@@ -24,6 +23,7 @@ from fleet.hub.core import policy
 from fleet.hub.core.application import occasion, validation
 from fleet.hub.core.member import selection
 from fleet.hub.core.observed import Member
+from fleet.kit import documents
 from fleet.rendering import environment, tenant
 from fleet.rendering.delivery import Delivery
 from fleet.rendering.render import Rendered
@@ -225,4 +225,4 @@ def _text(member: str, found: Sequence[Rendered], output: str) -> str:
     if output == "json":
         return json.dumps({"cluster": member, "items": manifests}, indent=2) + "\n"
     head = f"# cluster {member}\n"
-    return head + "".join("---\n" + yaml.safe_dump(item, sort_keys=False) for item in manifests)
+    return head + "".join("---\n" + documents.written(item) for item in manifests)

@@ -9,10 +9,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-import yaml
-
 from fleet.errors import UserError
-from fleet.kit import durations
+from fleet.kit import documents, durations
 
 FORMS = ("table", "wide", "json", "yaml", "name")
 GAP, NARROW = "   ", "  "
@@ -72,7 +70,7 @@ def document(value: Any, output: str) -> str:
     """`value` as JSON or YAML."""
     if output == "json":
         return json.dumps(value, indent=2) + "\n"
-    return yaml.safe_dump(value, sort_keys=False)
+    return documents.written(value)
 
 
 def span(text: str | None, now: datetime) -> str:

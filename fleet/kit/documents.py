@@ -1,13 +1,14 @@
 """YAML texts of strangers: read at the speed of C, and never a crash.
 
-Called for kubeconfigs, for what templates print, and for files of the command line. libyaml's
+Called for kubeconfigs, for what templates print, and for files of the command line, which are read
+and written as kubectl reads them. libyaml's
 loader follows nesting on the C stack, so that a text of a hundred thousand brackets would end the
 whole process, and nine lines of aliases are a billion values once they are written as JSON: both
 are looked for first. Never quotes the text.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
@@ -15,16 +16,17 @@ from yaml.error import MarkedYAMLError
 from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from yaml.nodes import MappingNode, ScalarNode
 
+from fleet.kit import scalars
+
 DEEPEST = 100
 """Levels of nesting; objects of Kubernetes have a dozen."""
 HARMLESS = 1_000
 """Levels that the stack of every thread holds many times over."""
-MERGE = "tag:yaml.org,2002:merge"
-"""The tag of `<<`: each brings keys of its own."""
 TWICE = "a key comes twice: keep one"
 TOO_MUCH = "its aliases stand for too much: write out what you mean"
 ADDED = 100_000
 """Values that aliases may add to a document; they are there to save some lines."""
+UNREAL = "JSON has no such value: write another, or put it into quotes"
 WITHIN = "while parsing a "
 """How libyaml begins to tell what it was at."""
 ODD = "found character that cannot start any token"
@@ -34,7 +36,13 @@ PERHAPS = ": a tab where blanks belong, or a text that needs quotes"
 
 class _Once(yaml.CSafeLoader):
     """Refuses a key that comes twice in one mapping, of which the last would count in silence,
-    and aliases with which the document would never be read to its end."""
+    and aliases with which the document would never be read to its end. Plain scalars are what they
+    are to kubectl."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        if kind is ScalarNode and implicit[0]:
+            return scalars.tag(value)
+        return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
 
     def construct_document(self, node: Any) -> Any:
         _each_once(node)
@@ -42,6 +50,31 @@ class _Once(yaml.CSafeLoader):
         if _extent(node, {})[0] > ADDED + node.end_mark.index - node.start_mark.index:
             raise MarkedYAMLError(problem=TOO_MUCH, problem_mark=node.start_mark)
         return super().construct_document(node)
+
+
+def _known(read: Callable[[str], Any]) -> Callable[[_Once, ScalarNode], Any]:
+    def construct(loader: _Once, node: ScalarNode) -> Any:
+        found = read(node.value)
+        if found is None:
+            raise MarkedYAMLError(problem=UNREAL, problem_mark=node.start_mark)
+        return found
+
+    return construct
+
+
+for _name in ("int", "float"):
+    _Once.add_constructor(f"tag:yaml.org,2002:{_name}", _known(scalars.number))
+for _name in ("str", "timestamp", "merge"):
+    _Once.add_constructor(f"tag:yaml.org,2002:{_name}", _known(str))
+_Once.add_constructor(scalars.BOOL, _known(scalars.TRUTHS.get))
+
+
+class _Quoting(yaml.SafeDumper):
+    """Puts into quotes what kubectl would take for another thing than a text."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        found = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
+        return scalars.tag(value) if found == scalars.TEXT and implicit[0] else found
 
 
 def _each_once(root: Any) -> None:
@@ -58,7 +91,7 @@ def _each_once(root: Any) -> None:
         known = set[tuple[str, str]]()
         for key, item in node.value:
             left.append(item)
-            if key.tag == MERGE:
+            if key.tag == scalars.MERGE:  # each brings keys of its own
                 continue
             mark = (key.tag, key.value) if isinstance(key, ScalarNode) else (key.tag, str(id(key)))
             if mark in known:
@@ -97,6 +130,12 @@ def every(text: str, *, aliases: bool = True, once: bool = False) -> Iterator[An
     """
     _look(text, aliases=aliases)
     return yaml.load_all(text, Loader=_Once if once else yaml.CSafeLoader)
+
+
+def written(value: Any) -> str:
+    """`value` as a document that PyYAML and kubectl read alike."""
+    text: str = yaml.dump(value, Dumper=_Quoting, sort_keys=False)
+    return text
 
 
 def fault(error: Exception) -> str:

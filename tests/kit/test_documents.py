@@ -1,6 +1,7 @@
 """YAML of strangers: what is read, what is refused, and that no depth ends the process."""
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -88,7 +89,8 @@ def test_what_is_no_document_is_refused(text: str) -> None:
         pytest.param("a:\n  b: 1\n c: 2\n",
                      "line 3, column 2: did not find expected key, in the block mapping of line 1",
                      id="half an indentation"),
-        pytest.param("a: 2026-02-31", "day is out of range for month", id="no place is known"),
+        pytest.param("a: 1\nb: .inf\n", f"line 2, column 4: {documents.UNREAL}", id="no JSON"),
+        pytest.param("a: !!int b\n", f"line 1, column 4: {documents.UNREAL}", id="another tag"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_of_a_person_is_told_in_a_line(text: str, said: str) -> None:
@@ -97,8 +99,54 @@ def test_what_is_wrong_with_a_file_of_a_person_is_told_in_a_line(text: str, said
     assert documents.fault(refusal.value) == said
 
 
+def test_what_has_no_place_is_told_without() -> None:
+    with pytest.raises(ValueError, match="day is out of range") as refusal:
+        list(documents.every("a: 2026-02-31"))
+    assert documents.fault(refusal.value) == "day is out of range for month"
+
+
+SAME = "yEs tRUE nULL inf nan . = << 2001-12-14 1:30 0o19 0x 1e 1e400 1d 1.2.3"
+MEANT: Mapping[str, Any] = {
+    "y Y yes Yes YES on On ON true True TRUE": True,
+    "n N no No NO off Off OFF false False FALSE": False,
+    "~ null Null NULL": None,
+    "0o17 0O17 017 +017 0xF 0XF 0b1111 1_5 15. 15.0 1.5e1 0_17": 15,
+    "08 0_8 8e0 +8": 8,
+    "1_000 1e3 1E3 1.e+3": 1000,
+    "-.5 -0.5 -5e-1 -0_0.5": -0.5,
+    "0 00 -0.0": 0,
+    "9223372036854775808": 2.0**63,
+}
+KUBECTL = [
+    *((word, word) for word in SAME.split()),
+    *((word, value) for words, value in MEANT.items() for word in words.split()),
+    ("!!str y", "y"),
+    ("'y'", "y"),
+    ("!!bool y", True),
+    ("!!float 3", 3),
+]
+"""What `kubectl annotate --local -f - -o json` of 1.36 has made of them."""
+
+
+@pytest.mark.parametrize(("text", "value"), KUBECTL)
+def test_files_of_people_say_what_they_say_to_kubectl(text: str, value: Any) -> None:
+    ((found,),) = documents.every(f"- {text}", once=True)
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize("text", [text for text, _ in KUBECTL])
+def test_what_is_written_is_the_same_text_to_every_reader(text: str) -> None:
+    said = documents.written({text: [text]})
+    assert list(documents.every(said, once=True)) == list(documents.every(said)) == [{text: [text]}]
+
+
+def test_what_is_written_needs_no_more_quotes_than_before() -> None:
+    known = {"a": "shop:v1", "b": [1, 2.5, True, None], "c": {"d": "5m"}}
+    assert documents.written(known) == yaml.safe_dump(known, sort_keys=False)
+
+
 def test_what_is_merged_may_come_twice() -> None:
-    text = "x: &x {b: 1}\ny: &y\n  <<: *x\n  b: 2\nz: {<<: *y, b: 3}\nu:\n  <<: *x\n  <<: *y\n"
+    text = "x: &x {b: 1}\nw: &w\n  <<: *x\n  b: 2\nz: {<<: *w, b: 3}\nu:\n  <<: *x\n  <<: *w\n"
     assert list(documents.every(text, once=True)) == list(documents.every(text))
 
 

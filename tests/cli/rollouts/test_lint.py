@@ -64,6 +64,17 @@ def test_what_cannot_be_read_is_a_problem(file: Path, text: str, words: str) -> 
     assert words in done.stdout
 
 
+def test_words_are_taken_as_kubectl_takes_them(file: Path) -> None:
+    before = "      containers:\n"
+    assert before in GOOD
+    bad = GOOD.replace(before, f"      volumes: [{{name: y}}]\n      hostNetwork: y\n{before}")
+    file.write_text(bad.replace("setWeight: 20", "setWeight: 0o24"))
+    done = fleet("rollout", "lint", "-f", str(file))
+    assert done.stdout.splitlines()[1:] == [
+        "    spec.template.spec.volumes[0].name must be a text: put it into quotes (is True)"
+    ]
+
+
 def test_a_folder_and_a_list_are_looked_through(tmp_path: Path) -> None:
     inner = "\n".join(f"  {line}" for line in GOOD.splitlines())
     (tmp_path / "list.yml").write_text(f"kind: List\nitems:\n-{inner[1:]}\n")

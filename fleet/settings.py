@@ -15,6 +15,7 @@ from pathlib import Path
 from fleet import __version__
 from fleet.api.names import ENGINE_NAMESPACE
 from fleet.errors import UserError
+from fleet.kit.redaction import redact
 
 Environment = Mapping[str, str]
 
@@ -225,7 +226,9 @@ def hub(environment: Environment | None = None) -> HubSettings:
 def sink(url: str, name: str) -> str:
     """The address of an event sink, which `name` gave; empty is none. Raises UserError."""
     if url and not url.startswith(("http://", "https://")):
-        raise UserError(REASON, f"{name}: {url!r} is no address; write http://host:port/path")
+        raise UserError(
+            REASON, f"{name}: {redact(url)!r} is no address; write http://host:port/path"
+        )
     return url
 
 
@@ -309,7 +312,7 @@ def _number(env: Environment, name: str) -> int:
 def _address(env: Environment, name: str, default: str) -> str:
     value = env.get(name) or default
     if not value.startswith(("http://", "https://")):
-        raise UserError(REASON, f"{name}: {value!r} is no address; write http://host:port")
+        raise UserError(REASON, f"{name}: {redact(value)!r} is no address; write http://host:port")
     return value.rstrip("/")
 
 

@@ -145,6 +145,10 @@ def test_where_the_own_api_server_is(home: Path) -> None:
                      "KULTA_CDEVENTS_SINK_URL: 'broker' is no address;"
                      " write http://host:port/path",
                      id="a sink without a scheme"),
+        pytest.param({"KULTA_PROMETHEUS_ADDRESS": "ftp://me:abc@prom"},
+                     "KULTA_PROMETHEUS_ADDRESS: 'ftp://…@prom' is no address;"
+                     " write http://host:port",
+                     id="an address with a password"),
         pytest.param(POD | {"KUBERNETES_SERVICE_PORT": "tcp://x"},
                      "KUBERNETES_SERVICE_PORT: 'tcp://x' is no port;"
                      " write a number up to 65535",

@@ -22,6 +22,7 @@ from urllib3 import exceptions as transport
 
 from fleet import errors
 from fleet.api.names import Resource
+from fleet.kit.redaction import excerpt, redact
 
 MANAGER = "kulta-fleet-cli"
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 20
@@ -236,9 +237,9 @@ class Access:
         """The error class for an HTTP status, with the server's own sentence."""
         text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
         try:
-            text = str(json.loads(text)["message"])
+            text = redact(str(json.loads(text)["message"]))
         except (ValueError, KeyError, TypeError):
-            text = text[:200].strip()
+            text = excerpt(text, 200).strip()
         if status == HTTPStatus.NOT_FOUND and self.role == "hub" and NO_KIND in text:
             text = f"{self.server} is no hub: kubectl apply -f crds/ -f deploy/hub/ there"
             return errors.UserError("NotFound", text)

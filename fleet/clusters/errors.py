@@ -1,7 +1,8 @@
 """Turns an API server's answers and a transport's failures into the classes of `fleet.errors`.
 
 Called by `client` only. The library's exceptions end here: they carry request headers, so none is
-chained into ours. The texts are for people and go into conditions as they are.
+chained into ours. The texts are for people and go into conditions as they are: a server's own words
+are taken without credentials.
 """
 
 import re
@@ -13,13 +14,14 @@ import aiohttp
 import orjson
 
 from fleet import errors
+from fleet.kit import redaction
 
 TRANSPORT = (aiohttp.ClientError, TimeoutError, OSError)
 """Everything that can go wrong between a request and the end of its answer."""
 
 SERVER_FAILURES = frozenset({500, 502, 503, 504})
 
-_LONGEST = 2_000
+_LONGEST, _LONGEST_PAGE = 2_000, 200
 _MANAGER = re.compile(r'conflict with "([^"]+)"')
 _ABOUT_ONE_OBJECT = ("field not declared in schema", "failed calling webhook")
 
@@ -38,7 +40,7 @@ def from_answer(
 ) -> errors.FleetError:
     """The error that an HTTP answer of 300 and above means; `what` is `<METHOD> <path>`."""
     said = _status(body)
-    message = str(said.get("message") or "")[:_LONGEST]
+    message = redaction.excerpt(str(said.get("message") or ""), _LONGEST)
     text = f"{what}: {status}" + (f" {message}" if message else "")
     if status == 409:
         return _conflict(said, text)
@@ -123,5 +125,6 @@ def _status(body: bytes) -> Mapping[str, Any]:
     try:
         said = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return {"message": body[:200].decode(errors="replace").strip()}
+        page = body[:_LONGEST].decode(errors="replace").strip()
+        return {"message": redaction.excerpt(page, _LONGEST_PAGE)}
     return said if isinstance(said, dict) else {}

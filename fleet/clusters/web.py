@@ -21,7 +21,7 @@ import httpx
 
 from fleet.clusters import tls
 from fleet.errors import PermanentError, TemporaryError, Unanswered
-from fleet.kit import addresses
+from fleet.kit import addresses, redaction
 from fleet.kit.addresses import Address
 
 LIMITS = httpx.Limits(max_connections=300, max_keepalive_connections=20)
@@ -224,7 +224,8 @@ def site(address: str) -> str:
 
 
 def cut(words: str, longest: int = LONGEST_WORDS) -> str:
-    """No more of a stranger's words than a status can hold."""
+    """No more of a stranger's words than a status can hold, and no credentials."""
+    words = redaction.excerpt(words, longest + 1)
     return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
@@ -239,7 +240,7 @@ def _why(error: BaseException) -> str:
         if isinstance(below, OSError) and below.strerror:
             return os.strerror(below.errno).lower() if below.errno else below.strerror
         below = below.__cause__ or below.__context__
-    return str(error) or type(error).__name__
+    return cut(str(error)) or type(error).__name__
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

@@ -3,56 +3,26 @@
 `wiring` calls `configure`; runtimes bind what they work on (`with bind(cluster=…, run=…):`) and
 every line inside carries it. The core never logs, it returns reasons.
 
-Everything that leaves passes `redact`: bearer tokens, JSON web tokens, private keys, passwords in
-addresses and values of fields that are called like secrets. That is the last net, not the first:
-nobody logs credentials on purpose.
+Everything that leaves passes `redact`, and a field that is called like a secret shows nothing. That
+is the last net, not the first: nobody logs credentials on purpose.
 """
 
 import logging
-import re
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TextIO
 
 import orjson
 
-HIDDEN = "…"
+from fleet.kit.redaction import HIDDEN, redact
 
 _context: ContextVar[Mapping[str, str]] = ContextVar("log", default=MappingProxyType({}))
 
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*-----|$)", re.S), HIDDEN),
-    (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{4,}", re.I), rf"\1 {HIDDEN}"),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}(\.[A-Za-z0-9_-]+){1,4}"), HIDDEN),
-    (re.compile(r"(\w+://[^/\s:@]+):[^/\s@]+@"), rf"\1:{HIDDEN}@"),
-    (
-        re.compile(
-            r"""(["']?\b[\w-]*(?:token|password|passwd|client[_-]secret|api[_-]?key|key-data)["']?\s*[=:]\s*)"""
-            r"""(?:"[^"]*"|'[^']*'|[^\s,;}"']+)""",
-            re.I,
-        ),
-        rf"\1{HIDDEN}",
-    ),
-)
-_HINTS = ("bearer", "basic", "eyj", "://", "token", "passw", "secret", "key")
-"""One of them, in small letters, is in every text of which a pattern takes anything away."""
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
-def redact(text: str) -> str:
-    """`text` with everything that looks like a credential replaced by `…`."""
-    # To look for hints costs a twentieth of the patterns, which take a few letters beyond ASCII
-    # (such as the sign for Kelvin) for ours.
-    if text.isascii():
-        small = text.lower()
-        if not any(hint in small for hint in _HINTS):
-            return text
-    for pattern, instead in _PATTERNS:
-        text = pattern.sub(instead, text)
-    return text
 
 
 def bind(**context: str) -> "Bound":
@@ -126,8 +96,13 @@ def _safe(key: str, value: Any) -> Any:
     """A field's value, hidden when its name or its text says secret; numbers stay numbers."""
     if isinstance(value, bool | int | float | None):
         return value
-    prefix = f"{key}="
-    return redact(prefix + str(value)).removeprefix(prefix)
+    return HIDDEN if _is_secret(key) else redact(str(value))
+
+
+@lru_cache(maxsize=1_024)
+def _is_secret(key: str) -> bool:
+    field = f"{key}=value"
+    return redact(field) != field
 
 
 def _stamp(record: logging.LogRecord) -> str:

@@ -22,6 +22,7 @@ class Gatekeeper:
             Call(
                 method="POST",
                 url=url,
+                name=web.site(url),
                 seconds=seconds,
                 headers={"Content-Type": "application/json"},
                 body=orjson.dumps(dict(body)),

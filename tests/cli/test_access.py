@@ -42,6 +42,11 @@ def test_what_else_is_missing_may_be_looked_for(role: str, body: bytes) -> None:
     assert isinstance(refusal(role, 404, body), errors.NotFound)
 
 
+def test_a_refusal_holds_no_credentials() -> None:
+    found = refusal("hub", 422, b'{"message": "spec.token: Invalid value: \\"abc\\": too short"}')
+    assert "spec.token: Invalid value: …: too short" in str(found)
+
+
 @pytest.mark.parametrize(
     ("name", "namespace", "words"),
     [

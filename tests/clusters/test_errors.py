@@ -39,6 +39,10 @@ def body(message: str = "", reason: str = "", **more: object) -> bytes:
         pytest.param(500, body("failed: .spec.hold: field not declared in schema"), errors.Invalid,
                      f"{WHAT}: 500 failed: .spec.hold: field not declared in schema",
                      id="a field that the member's CRD lacks is not worth a repetition"),
+        pytest.param(403, body("denied: Authorization: Token abc"), errors.Forbidden,
+                     f"{WHAT}: 403 denied: Authorization: …", id="a credential in its words"),
+        pytest.param(502, b"x" * 180 + b" Basic " + b"y" * 100, errors.Unreachable,
+                     f"{WHAT}: 502 {'x' * 180} Basic …", id="half a credential at their end"),
     ],
 )  # fmt: skip
 def test_an_answer_becomes_an_error(status: int, answer: bytes, kind: Expected, text: str) -> None:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fleet.telemetry import logs
 
@@ -105,54 +103,9 @@ async def test_context_belongs_to_its_task(lines: Configured) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        pytest.param("Authorization: Bearer abc.def-123", "Authorization: Bearer …",
-                     id="a bearer token"),
-        pytest.param("basic dXNlcjpwYXNz", "basic …", id="a basic password"),
-        pytest.param(f"got {JWT} from it", "got … from it", id="a JSON web token anywhere"),
-        pytest.param("token=abc123 next=1", "token=… next=1", id="a value called token"),
-        pytest.param('{"token": "abc", "name": "x"}', '{"token": …, "name": "x"}',
-                     id="a token in JSON"),
-        pytest.param("client-key-data: QUJD", "client-key-data: …", id="a key in a kubeconfig"),
-        pytest.param("password='p w'", "password=…", id="a quoted password"),
-        pytest.param("http://user:pass@proxy:3128/x", "http://user:…@proxy:3128/x",
-                     id="a password in an address"),
-        pytest.param("-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\nafter",
-                     "…\nafter", id="a private key"),
-        pytest.param("-----BEGIN PRIVATE KEY-----\nMHcC", "…", id="half a private key"),
-        pytest.param("Secret shop/eu-7 has no key kubeconfig",
-                     "Secret shop/eu-7 has no key kubeconfig", id="the name of a Secret stays"),
-        pytest.param("https://10.0.0.1:6443 does not answer: connection refused",
-                     "https://10.0.0.1:6443 does not answer: connection refused",
-                     id="an address stays"),
-        pytest.param("the tokens of 3 clusters", "the tokens of 3 clusters", id="the word stays"),
-    ],
-)  # fmt: skip
-def test_what_looks_like_a_credential_is_hidden(text: str, shown: str) -> None:
-    assert logs.redact(text) == shown
-
-
-@given(
-    st.lists(
-        st.sampled_from(
-            ("BEARER ", "Basic\n", "abcd", "eyJabcde.fgh", "ftp://me:pw@x", "ToKen", "PASSWORD",
-             "passwd", "client-Secret", "ApI_KEY", "key-data", "=x", ": y", " ", "-", "ſ", "K", "İ",
-             "to\u212aen=x", "pa\u017f\u017fword=x", "-----BEGIN RSA PRIVATE KEY-----")
-        ),
-        max_size=5,
-    ).map("".join)
-)  # fmt: skip
-def test_no_text_is_spared_that_a_pattern_would_change(text: str) -> None:
-    whole = text
-    for pattern, instead in logs._PATTERNS:
-        whole = pattern.sub(instead, whole)
-    assert logs.redact(text) == whole
-
-
 @pytest.mark.parametrize("as_json", [True, False], ids=["for machines", "for eyes"])
 def test_a_field_called_like_a_secret_is_hidden(lines: Configured, as_json: bool) -> None:
     stream = lines(json=as_json)
-    log.info("said", extra={"token": "abc123", "detail": "Bearer abc.def"})
+    log.info("said", extra={"token": "abc abc", "detail": "Bearer abc.def", "run": "checkout-1"})
     assert "abc" not in stream.getvalue()
+    assert "checkout-1" in stream.getvalue()

@@ -16,6 +16,7 @@ import orjson
 from fleet.api import names
 from fleet.api.meta import Manifest, read_time
 from fleet.api.names import Key, Resource
+from fleet.kit.redaction import redact
 from fleet.kulta.core import observed
 
 T = TypeVar("T")
@@ -94,7 +95,7 @@ def replica_set(manifest: Mapping[str, Any]) -> Child[observed.ReplicaSet]:
 def _failure(status: Mapping[str, Any]) -> str:
     found = (x for x in status.get("conditions") or () if x.get("type") == "ReplicaFailure")
     told: Mapping[str, Any] = next(found, {})
-    return str(told.get("message", "")) if told.get("status") == "True" else ""
+    return redact(str(told.get("message", ""))) if told.get("status") == "True" else ""
 
 
 def pod(manifest: Mapping[str, Any]) -> Child[observed.Pod]:

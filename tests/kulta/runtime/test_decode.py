@@ -47,6 +47,11 @@ def test_a_set_of_an_older_engine_has_no_number() -> None:
             "exceeded quota",
             id="why",
         ),
+        pytest.param(
+            [{"type": "ReplicaFailure", "status": "True", "message": "denied: token=abc"}],
+            "denied: token=…",
+            id="why, without credentials",
+        ),
     ],
 )
 def test_what_keeps_a_set_from_its_pods_is_read(

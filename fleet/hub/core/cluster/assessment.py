@@ -7,7 +7,7 @@ member. A report about anything else is not counted, however healthy it looks.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +20,7 @@ from fleet.api.rollout import Phase, RolloutSpec
 from fleet.errors import UserError
 from fleet.hub.core.cluster import persons
 from fleet.hub.core.observed import Member
-from fleet.kit import memory
+from fleet.kit import memory, redaction
 
 TEXT_LIMIT = 500
 """Most characters that a member's sentence takes in the hub; its names are cut like labels."""
@@ -84,7 +84,8 @@ _spec = memory.once(_spec_of, SPECS)
 def report(rollout: Rollout, revision: str) -> EngineReport:
     """The numbers of a Rollout's status, for display; steps only of `revision`.
 
-    What a member writes is a stranger's text: it is cut before it enters an object of the hub.
+    What a member writes is a stranger's text: it is cut before it enters an object of the hub, and
+    taken without credentials.
     """
     status = rollout.status
     available = conditions.find(status.conditions, "Available")
@@ -103,7 +104,7 @@ def report(rollout: Rollout, revision: str) -> EngineReport:
             "weight": status.current_weight or 0,
             "awaits": persons.awaited(rollout),
             "reason": decision.reason if decision else "",
-            "message": status.message[:TEXT_LIMIT],
+            "message": redaction.excerpt(status.message, TEXT_LIMIT),
         }
     return _report(**told)
 
@@ -116,6 +117,14 @@ def of(
     rollout: Rollout, revision: str, member: Member, before: ClusterPhase | None = None
 ) -> Assessment:
     """Where the cluster stands; `before` is where it stood when this wish had arrived."""
+    found = _found(rollout, revision, member, before)
+    said = redaction.redact(found.message)
+    return found if said == found.message else replace(found, message=said)
+
+
+def _found(
+    rollout: Rollout, revision: str, member: Member, before: ClusterPhase | None
+) -> Assessment:
     status = rollout.status
     was_done = before is ClusterPhase.SUCCEEDED
     has_failed = before is ClusterPhase.FAILED and status.phase is Phase.FAILED

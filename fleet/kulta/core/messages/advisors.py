@@ -12,6 +12,7 @@ from fleet.api.advisor import Level
 from fleet.api.conditions import MESSAGE_LIMIT
 from fleet.api.meta import write_time
 from fleet.api.rollout import Rollout
+from fleet.kit import redaction
 from fleet.kulta.core.messages.vocabulary import word
 from fleet.kulta.core.observed import Recommendation
 
@@ -69,7 +70,7 @@ def read(said: Any) -> Recommendation:
         action=action,
         to_weight=weight,
         confidence=float(sure),
-        reasoning=reasoning[:MESSAGE_LIMIT],
+        reasoning=redaction.excerpt(reasoning, MESSAGE_LIMIT),
     )
 
 

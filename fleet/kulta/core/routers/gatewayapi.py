@@ -13,6 +13,7 @@ from typing import Any
 
 from fleet.api import names, routes
 from fleet.api.meta import Manifest
+from fleet.kit.redaction import redact
 from fleet.kulta.core.routers import cookies, introductions, mirrors, rules, weights
 from fleet.kulta.core.routers.base import Backends, Beside
 from fleet.kulta.core.wait import Wait
@@ -226,7 +227,7 @@ def _unmet(report: Ref, route: Manifest) -> Wait | None:
             return Wait(
                 reason="RouteNotAccepted",
                 message=f"gateway {gateway} does not take {_title(route)}: {kind} is "
-                f"{item.get('status')}, {item.get('reason', '')}: {item.get('message', '')}",
+                f"{item.get('status')}, {_words(item)}",
             )
     partly = found.get(PARTLY, {})
     if partly.get("status") != "True" or partly.get("observedGeneration", 0) < generation:
@@ -234,8 +235,13 @@ def _unmet(report: Ref, route: Manifest) -> Wait | None:
     return Wait(
         reason="RouteNotAccepted",
         message=f"gateway {gateway} leaves out rules of {_title(route)}: {PARTLY} is True, "
-        f"{partly.get('reason', '')}: {partly.get('message', '')}",
+        f"{_words(partly)}",
     )
+
+
+def _words(condition: Mapping[str, Any]) -> str:
+    """A gateway's own, without credentials."""
+    return redact(f"{condition.get('reason', '')}: {condition.get('message', '')}")
 
 
 def _brief(message: str) -> Wait:

@@ -160,6 +160,11 @@ BACK = {"action": "Rollback", "reason": "AnalysisFailed", "message": "taken back
         pytest.param(
             {"message": "step 1"}, True, "Progressing", "Progressing", "step 1", id="work"
         ),
+        pytest.param(
+            {"message": "a hook said: token=abc"},
+            True, "Progressing", "Progressing", "a hook said: token=…",
+            id="an engine that shows a credential",
+        ),
     ],
 )  # fmt: skip
 def test_what_a_report_says(
@@ -172,6 +177,7 @@ def test_what_a_report_says(
     plan = dispatch.decide(item, look(objects(**status), looked=True, member=member), NOON)
     found = plan.status
     assert (found.phase, found.reason, found.message) == (phase, reason, message)
+    assert "abc" not in found.engine.message
 
 
 def test_a_failure_outlives_a_hold_that_goes() -> None:

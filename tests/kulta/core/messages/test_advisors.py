@@ -62,6 +62,11 @@ def test_words_without_end_are_cut() -> None:
     assert len(found.reasoning) == 1_024
 
 
+def test_words_hold_no_credentials() -> None:
+    found = advisors.read(answer(reasoning="https://abc@metrics.example.com is silent"))
+    assert found.reasoning == "https://…@metrics.example.com is silent"
+
+
 def test_reasons_need_not_be_given() -> None:
     said = answer()
     del said["reasoning"]

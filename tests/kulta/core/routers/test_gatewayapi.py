@@ -172,7 +172,8 @@ def partly(generation: int, status: str = "True") -> dict[str, Any]:
     """Generation 2 is accepted; that rules of another, or of this one, are left out is said too."""
     found = gen.report({"name": "public"}, 2)
     said = {"type": "PartiallyInvalid", "status": status, "reason": "UnsupportedValue"}
-    conflict = {**said, "observedGeneration": generation, "message": "rule 2 is another's"}
+    told = "rule 2 is another's: https://abc@example.com"
+    conflict = {**said, "observedGeneration": generation, "message": told}
     return {**found, "conditions": [*found["conditions"], conflict]}
 
 
@@ -184,7 +185,7 @@ def test_what_a_gateway_says_of_rules_that_it_leaves_out_is_told() -> None:
     assert wait is not None
     assert wait.message == (
         "gateway public leaves out rules of HTTPRoute checkout: PartiallyInvalid is True, "
-        "UnsupportedValue: rule 2 is another's"
+        "UnsupportedValue: rule 2 is another's: https://…@example.com"
     )
 
 

@@ -43,7 +43,7 @@ def estimate(inputs: Inputs) -> Estimate:
     pauses = sum(_pauses(inputs.application.spec))
     every = [found for item in inputs.observed.clusters if (found := _taken(item)) is not None]
     # Who took less than the pauses had nothing to go through: another number of pods, an undo.
-    taken = [seconds for seconds in every if seconds >= pauses]
+    taken = [moved + pauses for whole, moved in every if whole >= pauses]
     if taken:
         what = "1 cluster" if len(taken) == 1 else f"{len(taken)} clusters"
         return Estimate(seconds=median(taken), source=f"median of {what} that it ran in last")
@@ -52,14 +52,16 @@ def estimate(inputs: Inputs) -> Estimate:
     return Estimate(seconds=pauses + SETTLING, source=source)
 
 
-def _taken(item: ClusterRollout) -> float | None:
-    """Seconds from start to a good end, without the time that it waited for the hub."""
+def _taken(item: ClusterRollout) -> tuple[float, float] | None:
+    """Seconds from start to a good end, and those of them in which it did not wait, in a pause of
+    its own or for the hub."""
     want, status = item.spec.want, item.status
     if status.phase is not ClusterPhase.SUCCEEDED or want is None or want.undoes:
         return None
     if want.since is None or status.finished_at is None:
         return None
-    return max((status.finished_at - want.since).total_seconds() - status.waited_seconds, 0.0)
+    whole = (status.finished_at - want.since).total_seconds()
+    return whole, max(whole - status.waited_seconds, 0.0)
 
 
 def _pauses(spec: ApplicationSpec) -> Iterator[float]:

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,25 @@ def test_a_run_that_went_through_no_pauses_says_nothing_of_the_next() -> None:
     found = planned.estimate(scenes.known(world.deliver(here, "shop:v2", **policy)))
     assert found.seconds == 3_660.0
     assert found.source.endswith("nothing has run through them lately")
+
+
+def test_pauses_that_were_gone_through_count_as_long_as_they_are_today() -> None:
+    """Of 2 minutes it waited 90 s, of which 30 s were a hold: the same will take 60 s of pauses."""
+    here = scenes.succeeded()
+    steps = [{"setWeight": 20, "pause": {"duration": "1m"}}, {"setWeight": 100}]
+    policy = here.application.spec.delivery_policy.manifest()
+    policy["strategy"] = {"canary": {"steps": steps}}
+    known = scenes.known(world.deliver(here, "shop:v2", **policy))
+    items = []
+    for item in known.observed.clusters:
+        assert item.spec.want is not None
+        assert item.spec.want.since is not None
+        end = {"finished_at": item.spec.want.since + timedelta(minutes=2), "waited_seconds": 90.0}
+        items.append(item.model_copy(update={"status": item.status.model_copy(update=end)}))
+    found = planned.estimate(
+        replace(known, observed=replace(known.observed, clusters=tuple(items)))
+    )
+    assert (found.seconds, found.source) == (90.0, "median of 3 clusters that it ran in last")
 
 
 def test_a_hub_of_another_version_is_told() -> None:

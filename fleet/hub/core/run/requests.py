@@ -73,6 +73,10 @@ def _pause(case: Case) -> Reply:
 def _resume(case: Case) -> Reply:
     """Go on: out of a pause, and out of a halt in spite of what has failed so far."""
     status = case.status
+    is_halted = status.halted_at is not None or status.phase is RunPhase.HALTED
+    if not (status.paused or is_halted):
+        why = status.message or "nobody has paused it"
+        return refused(status, f"nothing to resume: {phrases.short(why, 512)}")
     failed = tuple(row.name for row in case.rows if row.is_failed) if status.halted_at else ()
     accepted = tuple(sorted({*status.accepted, *failed}))
     after = status.model_copy(update={"paused": False, "halted_at": None, "accepted": accepted})

@@ -43,6 +43,7 @@ from fleet.hub.core.actions import (
     AskCluster,
     CreateRun,
     RunAction,
+    RunPlan,
     StartCluster,
 )
 from fleet.hub.core.application import decision, leaving, occasion
@@ -205,11 +206,7 @@ async def run(hub: Context, key: Key) -> None:
     holds = [
         one for one in plan.actions if not _only_begins(one) and not isinstance(one, AskCluster)
     ]
-    report = apply.write_status(hub, FLEETROLLOUTS, item, plan.status)
-    written, *_ = await _together([report, *(apply.run(hub, item, one) for one in holds)])
-    if written:
-        hub.tell(FLEETROLLOUTS, item, plan.events)
-        measures.written(hub, item, plan)
+    await _together([_report(hub, item, plan), *(apply.run(hub, item, one) for one in holds)])
     hub.hooks.ask(item, plan.asks, hub.queues.runs)
     hub.wake(hub.queues.runs, key, plan.recheck_at)
 
@@ -282,6 +279,14 @@ async def _look_again(hub: Context, resource: Resource, key: Key) -> None:
         await apply.reread(hub, resource, key)
     except FleetError as error:
         log.debug("cannot be read again", extra={"why": str(error)})
+
+
+async def _report(hub: Context, item: FleetRollout, plan: RunPlan) -> None:
+    """Write its status and tell what is new, whatever becomes of all else: the status that is
+    written remembers it, so that nobody tells it later."""
+    if await apply.write_status(hub, FLEETROLLOUTS, item, plan.status):
+        hub.tell(FLEETROLLOUTS, item, plan.events)
+        measures.written(hub, item, plan)
 
 
 async def _together(works: Sequence[Awaitable[T]]) -> list[T]:

@@ -180,6 +180,20 @@ async def test_an_event_is_told_only_with_its_status(desk: Desk) -> None:
     assert desk.sent.events == []
 
 
+async def test_an_event_is_told_where_somebody_could_not_be_held(desk: Desk) -> None:
+    """The status remembers it, so that the next look has nothing to tell."""
+    await reconcile.application(desk.hub, APP)
+    await reconcile.run(desk.hub, FIRST)
+    assert desk.kube.peek(CLUSTERROLLOUTS, "checkout.east", TENANT) is not None
+    desk.put(APPLICATIONS, gen.application(paused=True))
+    desk.kube.failures.append(("patch", Conflict("somebody was faster")))
+    with pytest.raises(Conflict):
+        await reconcile.run(desk.hub, FIRST)
+    await reconcile.run(desk.hub, FIRST)
+    assert status(desk, FLEETROLLOUTS, "checkout-1")["phase"] == "Paused"
+    assert desk.sent.reasons().count("Paused") == 1
+
+
 async def test_an_application_that_our_models_refuse_says_so(desk: Desk) -> None:
     desk.put(APPLICATIONS, {"metadata": {"name": "odd", "generation": 3}, "spec": {"workload": 1}})
     await reconcile.application(desk.hub, (TENANT, "odd"))

@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "pause": "Start nothing more, and hold who is in flight at its step.",
     "resume": "Go on after a pause or a halt, in spite of what has failed so far.",
     "approve": "Approve the plan for the wave that waits for it.",
-    "promote": "Let a wave through its `paused` gate, or clusters out of a pause or a preview.",
+    "promote": "Let a wave through its `paused` gate, or clusters go on that wait for a person.",
     "conclude": "End the experiments that run; what they chose waits to be promoted.",
     "skip": "Leave out a cluster that has not gone yet, or all such of a wave.",
     "retry": "Try the failed clusters again, and only them.",

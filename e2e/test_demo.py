@@ -3,16 +3,21 @@
 import asyncio
 import contextlib
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from e2e.demo import __main__ as demo
 from e2e.demo import claims, evidence, stage, story
+from e2e.demo.screen import Screen
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 900
@@ -91,6 +96,37 @@ def test_the_exit_code_is_that_of_the_claims(
     play.setattr(claims, "judge", lambda *_: found)
     assert demo.main() == code
     assert capsys.readouterr().out.splitlines()[-1].strip() == last
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_stops_it_in_the_middle_finds_nothing_left(
+    play: pytest.MonkeyPatch, tmp_path: Path, number: signal.Signals
+) -> None:
+    seen: list[str] = []
+
+    def left() -> list[str]:
+        return [path.name for path in tmp_path.iterdir()]
+
+    async def stopped(*_: Any) -> None:
+        seen.extend(left())
+        os.kill(os.getpid(), number)
+        await asyncio.sleep(60)
+
+    play.setattr(story, "deliver", stopped)
+    play.setattr(tempfile, "tempdir", str(tmp_path))
+    assert demo.main() == 128 + number
+    assert [name[:11] for name in seen] == ["kulta-demo-"]
+    assert left() == []
+
+
+def test_the_invitation_names_programs_that_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    plane = SimpleNamespace(kubeconfig=Path("/there/kubeconfig"))
+    site = SimpleNamespace(plane=plane, gateway=SimpleNamespace(url="http://127.244.1.1:8080"))
+    demo.invite(SimpleNamespace(hub=plane, sites={"alpha": site}), Screen())  # type: ignore[arg-type]
+    said = capsys.readouterr().out
+    (path,) = (line.partition("PATH=")[2] for line in said.splitlines() if "export PATH" in line)
+    for program in ("fleet", "kubectl"):
+        assert shutil.which(program, path=path.removesuffix(":$PATH")), path
 
 
 def test_what_goes_wrong_on_the_way_is_the_last_line(

@@ -7,6 +7,7 @@ stops everything and exits 0 only if each claim held. Its last lines say how it 
 import asyncio
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from contextlib import AsyncExitStack
@@ -14,13 +15,14 @@ from pathlib import Path
 
 from e2e.demo import claims, evidence, stage, story
 from e2e.demo.screen import Screen
+from e2e.ground import binaries
 
 BEFORE_V2, AFTERMATH = 2.0, 2.0
 """Seconds of traffic before the second version, and after the rollback of the third."""
 
 
 def main() -> int:
-    """0 when every claim held, 1 otherwise, 130 after Ctrl-C."""
+    """0 when every claim held, 1 otherwise, 130 after Ctrl-C and 143 after `kill`."""
     screen = Screen()
     verdicts: list[claims.Verdict] = []
     trouble: BaseException | None = None
@@ -28,6 +30,8 @@ def main() -> int:
         asyncio.run(_perform(screen, verdicts))
     except KeyboardInterrupt:
         return 130
+    except asyncio.CancelledError:
+        return 143
     except BaseException as error:  # noqa: BLE001 - told in the last lines, whatever it is
         trouble = error
     return 0 if screen.end(verdicts, trouble) else 1
@@ -35,12 +39,14 @@ def main() -> int:
 
 async def _perform(screen: Screen, verdicts: list[claims.Verdict]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="kulta-demo-"))
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         async with AsyncExitStack() as stack:
             world = await stage.enter(stack, folder, screen)
             verdicts += await _play(world, stack, screen)
             if sys.stdout.isatty() and os.environ.get("DEMO_EXIT") != "1":
-                _invite(world, screen)
+                invite(world, screen)
                 await asyncio.Event().wait()
     finally:
         if os.environ.get("DEMO_KEEP") != "1":
@@ -66,15 +72,20 @@ async def _play(world: stage.Stage, stack: AsyncExitStack, screen: Screen) -> li
     return verdicts
 
 
-def _invite(world: stage.Stage, screen: Screen) -> None:
+def invite(world: stage.Stage, screen: Screen) -> None:
+    """What to type in another terminal, and where."""
     screen.chapter("It stays up for you; Ctrl-C stops everything")
-    screen.line(
-        f"export KUBECONFIG={world.hub.kubeconfig}      # hub: kubectl get fr,crl,mc -n shop"
-    )
+    programs = (Path(sys.executable).parent, binaries.find("kubectl").parent)
+    shown = {
+        f"export PATH={':'.join(map(str, programs))}:$PATH": "fleet and kubectl of this demo",
+        f"export KUBECONFIG={world.hub.kubeconfig}": "hub: fleet get -A; kubectl get fr -A",
+    }
     for name, site in world.sites.items():
-        screen.line(
-            f"export KUBECONFIG={site.plane.kubeconfig}    # {name}: kubectl get ro,pods -A"
-        )
+        shown[f"export KUBECONFIG={site.plane.kubeconfig}"] = f"{name}: fleet rollout get -A"
+    for command, what in shown.items():
+        screen.line(f"# {what}", "dim")
+        screen.line(command)
+    screen.line("# alpha answers:", "dim")
     screen.line(f"curl -H 'Host: {stage.HOST}' {world.sites['alpha'].gateway.url}/")
 
 

@@ -145,7 +145,11 @@ async def run(hub: Context, owner: FleetRollout, action: RunAction) -> None:
             if item is not None:
                 await _patch_item(hub, item, {"hold": ""})
         case AskCluster():
-            if item is not None and item.spec.want and item.spec.want.run == owner.name:
+            if (
+                item is not None
+                and (want := item.spec.want)
+                and owner.name in (want.run, want.undoes)
+            ):
                 await _patch_item(hub, item, {"request": action.request})
         case _:
             assert_never(action)

@@ -160,6 +160,15 @@ async def test_a_request_is_written_once_and_gone_with_the_wish_that_it_was_abou
     assert "request" not in stored(desk)["spec"]
 
 
+async def test_a_request_reaches_who_is_on_the_way_back_from_that_run(desk: Desk) -> None:
+    known(desk)
+    back = Want(run="checkout-1", revision="rev1", since=NOON, undoes="checkout-2")
+    await apply.run(desk.hub, gen.run(number=2), StartCluster(cluster=EAST, want=back))
+    request = Request(id="7", verb="promote", step="1/2", time=NOON)
+    await apply.run(desk.hub, gen.run(number=2), AskCluster(cluster=EAST, request=request))
+    assert stored(desk)["spec"]["request"] == request.manifest()
+
+
 @pytest.mark.parametrize(
     ("before", "action", "after"),
     [

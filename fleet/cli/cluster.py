@@ -38,7 +38,9 @@ def complete(context: typer.Context, incomplete: str) -> list[str]:
 
 
 NewName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the MemberCluster.")]
-Name = Annotated[str, typer.Argument(help="Name of the MemberCluster.", autocompletion=complete)]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the MemberCluster.", autocompletion=complete)
+]
 
 
 @app.command()
@@ -104,6 +106,7 @@ def add(
 @app.command("list")
 def list_command(
     output: options.Output = "table",
+    everywhere: options.Everywhere = False,
     namespace: options.Place = "",
     hub_kubeconfig: options.OnlyKubeconfig = None,
     hub_context: options.OnlyContext = "",
@@ -112,7 +115,7 @@ def list_command(
     tables.check(output)
     with access.connect(hub_kubeconfig, hub_context or None, role="hub") as hub:
         namespace = namespace or hub.namespace
-        clusters = hub.list(names.MEMBERCLUSTERS, namespace)
+        clusters = hub.list(names.MEMBERCLUSTERS, None if everywhere else namespace)
     if output in ("json", "yaml"):
         typer.echo(tables.document([tables.bare(item) for item in clusters], output), nl=False)
     elif output == "name":
@@ -120,10 +123,11 @@ def list_command(
             typer.echo(f"membercluster.{names.FLEET_GROUP}/{cluster['metadata']['name']}")
     elif clusters:
         now = SystemClock().now()
-        rows = [_row(cluster, now, wide=output == "wide") for cluster in clusters]
+        rows = [_row(item, now, wide=output == "wide", place=everywhere) for item in clusters]
         typer.echo(tables.aligned(rows), nl=False)
     else:
-        typer.echo(f"no members in namespace {namespace}: fleet cluster add NAME", err=True)
+        where = "any namespace" if everywhere else f"namespace {namespace}"
+        typer.echo(f"no members in {where} of {hub.server}: fleet cluster add NAME", err=True)
 
 
 @app.command("check")
@@ -166,7 +170,9 @@ def upgrade(
         namespace = namespace or hub.namespace
         cluster = hub.find(names.MEMBERCLUSTERS, name, namespace)
         if cluster is None:
-            text = f"MemberCluster {namespace}/{name} does not exist: `fleet cluster add`"
+            text = (
+                f"MemberCluster {namespace}/{name} does not exist: `fleet cluster list` names all"
+            )
             raise UserError("NotFound", text)
         spec = cluster["spec"].get("engine") or {}
         if spec.get("mode") == "External":
@@ -233,11 +239,12 @@ def remove(
     typer.echo(f"{name} is removed: {farewell.consequences(found)}")
 
 
-def _row(cluster: Mapping[str, Any], now: datetime, *, wide: bool) -> dict[str, str]:
+def _row(cluster: Mapping[str, Any], now: datetime, *, wide: bool, place: bool) -> dict[str, str]:
     metadata, spec, status = cluster["metadata"], cluster["spec"], cluster.get("status") or {}
     engine = status.get("engine") or {}
     words = {True: "Healthy", False: "Unhealthy", None: "Unknown"}
-    row = {
+    row = {"NAMESPACE": str(metadata["namespace"])} if place else {}
+    row |= {
         "NAME": str(metadata["name"]),
         "REACHABLE": {True: "Yes", False: "No", None: "Unknown"}[status.get("reachable")],
         "ENGINE": " ".join(filter(None, (words[engine.get("healthy")], engine.get("version")))),

@@ -34,7 +34,7 @@ def inspect(hub: Access, namespace: str, name: str) -> Iterator[Observation]:
     """What is found, in the order in which one thing needs the other; ends where it must."""
     cluster = hub.find(names.MEMBERCLUSTERS, name, namespace)
     if cluster is None:
-        text = f"MemberCluster {namespace}/{name} does not exist: `fleet cluster add` registers it"
+        text = f"MemberCluster {namespace}/{name} does not exist: `fleet cluster list` names all"
         raise errors.UserError("NotFound", text)
     try:
         text = _kubeconfig(hub, cluster)

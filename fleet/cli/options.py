@@ -71,6 +71,7 @@ Place = Annotated[
         autocompletion=complete_namespace,
     ),
 ]
+Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Marks and words only, no colours.")]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Stay until it is done, failed, or waits for a person.")

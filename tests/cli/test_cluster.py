@@ -52,3 +52,56 @@ def test_an_upgrade_is_written_between_two_reports(
     done = fleet("cluster", "upgrade", "eu-7", *words)
     assert (done.returncode, done.stderr) == (0, "")
     assert hub.patches == [{"spec": {"engine": {"image": image}}}]
+
+
+class Tenants(Hub):
+    """A hub with a member in each of two namespaces, or with none at all."""
+
+    server = "https://hub.example.com"
+
+    def __init__(self, *namespaces: str) -> None:
+        super().__init__()
+        self.namespaces = namespaces
+
+    def list(self, _: names.Resource, namespace: str | None) -> list[dict[str, Any]]:
+        created = "2026-11-20T12:00:00Z"
+        return [
+            {
+                "metadata": {"name": "eu-7", "namespace": one, "creationTimestamp": created},
+                "spec": {},
+            }
+            for one in self.namespaces
+            if namespace in (None, one)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        pytest.param((), [["NAME"], ["eu-7"]], id="of one namespace"),
+        pytest.param(
+            ("-A",), [["NAMESPACE", "NAME"], ["shop", "eu-7"], ["team", "eu-7"]], id="of all"
+        ),
+    ],
+)
+def test_members_are_listed_of_one_namespace_or_of_all(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], shown: list[list[str]]
+) -> None:
+    monkeypatch.setattr("fleet.cli.access.connect", lambda *_, **__: Tenants("shop", "team"))
+    done = fleet("cluster", "list", *words)
+    assert [line.split()[: len(shown[0])] for line in done.stdout.splitlines()] == shown
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        pytest.param((), "namespace shop", id="in one namespace"),
+        pytest.param(("-A",), "any namespace", id="anywhere"),
+    ],
+)
+def test_where_there_is_no_member_is_said(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], where: str
+) -> None:
+    monkeypatch.setattr("fleet.cli.access.connect", lambda *_, **__: Tenants())
+    done = fleet("cluster", "list", *words)
+    assert done.stderr == f"no members in {where} of {Tenants.server}: fleet cluster add NAME\n"

@@ -96,7 +96,7 @@ def _document(name: str, number: int, found: Any) -> Document:
             number=number,
             title=title,
             passed_over=True,
-            instead=RENDER if ours else "",
+            instead=RENDER if ours else foreign(found) if kind == names.ROLLOUTS.kind else "",
         )
     about = found.get("metadata")
     about = about if isinstance(about, dict) else {}

@@ -111,4 +111,6 @@ def complete(context: typer.Context, incomplete: str) -> list[str]:
     return [name for name in found if name.startswith(incomplete)]
 
 
-Name = Annotated[str, typer.Argument(help="ro/NAME or NAME.", autocompletion=complete)]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="ro/NAME or NAME.", autocompletion=complete)
+]

@@ -17,15 +17,17 @@ from fleet.kulta.core.feedback import outlook
 from fleet.telemetry.clock import SystemClock
 
 OptionalName = Annotated[
-    str, typer.Argument(help="ro/NAME or NAME; all where it is left out.", autocompletion=complete)
+    str,
+    typer.Argument(
+        metavar="NAME", help="ro/NAME or NAME; all where it is left out.", autocompletion=complete
+    ),
 ]
-Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces.")]
 
 
 def get(
     name: OptionalName = "",
     output: options.Output = "table",
-    everywhere: Everywhere = False,
+    everywhere: options.Everywhere = False,
     no_color: options.NoColor = False,
     namespace: options.Place = "",
     context: options.Context = "",
@@ -99,7 +101,9 @@ def _list(found: Place, screen: Screen, output: str, *, everywhere: bool) -> Non
         ]
         screen.show(page.columns(list(rows[0]), [list(row.values()) for row in rows]))
     else:
-        typer.echo(f"no Rollouts in {where or 'any namespace'}", err=True)
+        place_ = f"in namespace {where}" if where else "in any namespace"
+        hint = ": -n names another one, -A shows all" if where else ""
+        typer.echo(f"no Rollouts {place_} of {found.access.server}{hint}", err=True)
 
 
 def line(family: Family, now: datetime, *, everywhere: bool, wide: bool) -> dict[str, Text | str]:

@@ -259,7 +259,7 @@ Name = Annotated[
 OptionalName = Annotated[
     str,
     typer.Argument(
-        metavar="[APP|RUN]",
+        metavar="APP|RUN",
         help=f"Name of {HELP}; all where it is left out.",
         autocompletion=complete,
     ),

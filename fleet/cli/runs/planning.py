@@ -22,7 +22,7 @@ Files = Annotated[
 ]
 Subject = Annotated[
     str,
-    typer.Argument(metavar="[APP]", help="Name of an Application.", autocompletion=place.complete),
+    typer.Argument(metavar="APP", help="Name of an Application.", autocompletion=place.complete),
 ]
 FORMS = ("table", "json", "yaml")
 

@@ -12,7 +12,6 @@ from fleet.api.application import Application
 from fleet.api.fleetrollout import FleetRollout
 from fleet.cli import options, page, tables
 from fleet.cli.page import Cells
-from fleet.cli.rollouts.show import Everywhere
 from fleet.cli.runs import asking, picture, place, story
 from fleet.cli.runs import view as views
 from fleet.cli.runs.place import Place, Target
@@ -31,7 +30,7 @@ Pair = tuple[dict[str, Any], FleetRollout | None]
 def get(
     name: place.OptionalName = "",
     output: options.Output = "table",
-    everywhere: Everywhere = False,
+    everywhere: options.Everywhere = False,
     no_color: options.NoColor = False,
     namespace: options.Place = "",
     context: options.Context = "",

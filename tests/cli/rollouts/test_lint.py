@@ -105,8 +105,9 @@ def test_a_check_of_nothing_is_no_good_check(file: Path, text: str, form: str) -
 def test_a_rollout_of_another_kind_is_not_taken_for_one_of_ours(file: Path) -> None:
     file.write_text(GOOD.replace("kulta.io/v1beta1", "argoproj.io/v1alpha1"))
     done = fleet("rollout", "lint", "-f", str(file))
-    assert done.stdout == f"○ {file}#1  Rollout of argoproj.io: passed over\n"
-    assert (done.returncode, done.stderr) == (1, NOTHING)
+    words = "apiVersion argoproj.io/v1alpha1 is another kind of Rollout: write kulta.io/v1beta1"
+    assert done.stdout == f"○ {file}#1  Rollout of argoproj.io: passed over; {words}\n"
+    assert (done.returncode, done.stderr) == (1, f"{NOTHING.strip()}; {words}\n")
     done = fleet("rollout", "explain", "-f", str(file))
     assert (done.returncode, done.stderr) == (
         1,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet.api.application import Application
-from fleet.api.fleetrollout import Entry, FleetRollout
+from fleet.api.fleetrollout import Entry, FleetRollout, RunPhase
 from fleet.cli.runs.place import clusters_of
 from fleet.errors import UserError
 from fleet.hub.core import phases
@@ -158,7 +158,7 @@ def answer(before: Sequence[Entry], run: FleetRollout, verb: str, identity: str)
     refused = found.reason == REFUSED
     words = spoken(found.message, run.name)
     over = refused and run.status.phase in phases.ENDS
-    instead = f"; {_after_the_end(run)}" if over else ""
+    instead = f"; {_after_the_end(run, verb)}" if over else ""
     return Answer(refused=refused, text=words + instead)
 
 
@@ -170,11 +170,14 @@ def since(before: Sequence[Entry], run: FleetRollout) -> Sequence[Entry]:
     return entries[places[-1] + 1 :] if places else entries
 
 
-def _after_the_end(run: FleetRollout) -> str:
-    return (
-        f"fleet rollback {run.name} takes it back, and a change of Application "
-        f"{run.spec.application.name} begins the next run"
-    )
+def _after_the_end(run: FleetRollout, verb: str) -> str:
+    """What there is to do about a run that is over, beside what has just been refused."""
+    known = verb != "rollback" and run.status.phase in phases.GOOD_ENDS | {RunPhase.ABORTED}
+    back = f"fleet rollback {run.name} takes it back" if known else ""
+    again = f"fleet undo {run.name} delivers a former run again" if verb != "undo" else ""
+    ways = [one for one in (back or again,) if one]
+    ways.append(f"a change of Application {run.spec.application.name} begins the next run")
+    return ", and ".join(ways)
 
 
 def spoken(words: str, run: str) -> str:

@@ -12,6 +12,7 @@ from fleet.hub.core.application.leaving import awaited
 from fleet.hub.core.run import requests
 from tests.cli.runs import scenes
 from tests.cli.runs.scenes import Scene
+from tests.hub import world
 
 DONE = [
     pytest.param(Wish(verb="pause"), scenes.progressing, "paused by request", id="a run is paused"),
@@ -71,6 +72,18 @@ def test_a_request_is_done_and_its_answer_is_found(wish: Wish, scene: Scene, wor
     _, answer = scenes.asked(scene(), wish)
     assert answer is not None
     assert (answer.refused, answer.text.startswith(words)) == (False, True), answer
+
+
+@pytest.mark.parametrize("verb", ["pause", "rollback"])
+def test_a_run_that_was_rolled_back_is_not_said_to_go_back_once_more(verb: str) -> None:
+    back = world.settle(scenes.second(), request="rollback/1")
+    assert back.run.status.phase == "RolledBack"
+    _, answer = scenes.asked(back, Wish(verb=verb))
+    assert answer is not None
+    assert answer.text.endswith(
+        "; fleet undo checkout-2 delivers a former run again, and a change of Application checkout "
+        "begins the next run"
+    )
 
 
 def test_those_who_left_may_go_also_after_the_end() -> None:

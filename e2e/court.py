@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -84,12 +85,12 @@ def sitting(folder: Path, images: Images) -> Iterator[Court]:
         judge = Contour(plane, folder / "contour", (NAMESPACE, JUDGE))
         stack.enter_context(judge)
         ours = stack.enter_context(background.running(_Side(plane, folder, images)))
-        both = {JUDGE: judge, OURS: ours}
+        both: dict[str, Contour | LocalGateway] = {JUDGE: judge, OURS: ours}
         plane.apply(*(one.gateway_class for one in both.values()), *map(_gateway, both))
         running = stack.enter_context(Engine(plane, folder))
         judge.connect()
         for name in both:
-            until(lambda name=name: _is_programmed(plane, name), f"{name} serves", within=30)
+            until(partial(_is_programmed, plane, name), f"{name} serves", within=30)
         yield Court(
             plane=plane,
             engine=running,

@@ -104,7 +104,7 @@ def misplaced(file: str, fixtures: frozenset[str]) -> str | None:
     return f"{file} needs {wanted!r}: write it into GROUPS[{SHARED[wanted]!r}] of e2e/groups.py"
 
 
-class Groups(LoadScopeScheduling):
+class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Gives each worker whole groups, in the order of GROUPS."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -119,7 +119,7 @@ def taken(ground: Ground, _: ExitStack) -> str:
 
     def is_managed() -> bool:
         selector = ground.member.call("GET", path)[1]["spec"]["selector"]
-        return selector.get(names.ROLLOUT_LABEL) == "owner"
+        return bool(selector.get(names.ROLLOUT_LABEL) == "owner")
 
     until(is_managed, "the first has its Service", within=20)
     second = rollout("thief", add("/spec/strategy/canary/stableService", "owner-stable"))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from e2e import realm as realms
@@ -103,7 +104,7 @@ def begun(realm: Realm) -> Iterator[Minute]:
     ]
     _deliver(tenant, "v1", "v1")
     for name in WANTED:
-        until(lambda n=name: _phase(tenant, n) == "Completed", f"{name}: v1", within=40)
+        until(partial(lambda n: _phase(tenant, n) == "Completed", name), f"{name}: v1", within=40)
     with realms.sending(*loads):
         _deliver(tenant, "v2", "v2-errors-60")
         for name, wanted in WANTED.items():

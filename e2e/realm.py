@@ -78,7 +78,9 @@ class Realm:
         `servers` are other ways to a member, e.g. through a proxy.
         """
         chosen = {name: self.members[name] for name in names}
-        world = World(plane=self.plane, hub=self.hub, puppets=chosen)
+        # Their engines are real: what a tenant's tests ask of these is their plane alone.
+        acting: dict[str, Any] = dict(chosen)
+        world = World(plane=self.plane, hub=self.hub, puppets=acting)
         found = Tenant(world=world, namespace=namespace, servers=servers)
         for name, member in chosen.items():
             mode = "External" if member.engine else "Managed"

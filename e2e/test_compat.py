@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +221,7 @@ def test_the_blue_green_stands_in_its_preview_until_it_is_promoted(
     with sending(*(shop.bills for shop in all_)):
         for shop in all_:
             status = shop.billing.wait(phase="Preview", within=60)
-            until(lambda one=shop.billing: _verdict(one) == "Passed", "judged", within=60)
+            until(partial(lambda one: _verdict(one) == "Passed", shop.billing), "judged", within=60)
             assert "currentStepIndex" not in status
             assert weights(shop.billing, "billing-route") == [100, 0]
             assert roles(shop.billing) == {"active": 3, "preview": 3}

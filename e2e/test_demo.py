@@ -150,7 +150,8 @@ def test_a_claim_that_cannot_be_judged_is_broken(play: pytest.MonkeyPatch) -> No
         raise LookupError("no such report")
 
     play.setattr(claims, "CLAIMS", (unseen_claim,))
-    (verdict,) = claims.judge(None, None)
+    nothing: Any = None
+    (verdict,) = claims.judge(nothing, nothing)
     assert verdict == (False, "the claim", "cannot be judged: LookupError: no such report")
 
 

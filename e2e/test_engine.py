@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -375,8 +376,7 @@ def test_what_is_said_twice_is_one_event_with_a_count(cluster: ControlPlane, pla
     web.wait(phase="Completed")
     for count in (1, 2):
         web.take("pause")  # nothing is on its way
-        told = f"one Event, told {count} times"
-        until(lambda count=count: web.told("NothingToDo") == [count], told, within=10)
+        until(partial(lambda n: web.told("NothingToDo") == [n], count), f"{count} times", within=10)
 
 
 def test_every_right_is_used(cluster: ControlPlane) -> None:

@@ -211,7 +211,7 @@ def test_it_ends_in_time_while_those_whom_it_asks_and_tells_are_silent(
 
 def test_it_ends_in_time_while_its_api_server_is_silent(kwok: ControlPlane, place: str) -> None:
     """In the midst of what it wrote; its Lease stays as it is, for there is nobody to tell."""
-    steps = [{"setWeight": 50, "pause": {}}, {"setWeight": 100}]
+    steps: list[dict[str, Any]] = [{"setWeight": 50, "pause": {}}, {"setWeight": 100}]
     web = canary(kwok, place, *steps)
     lone = Engine(kwok, kwok.folder, name="lone", KULTA_LEADER_ELECTION="true")
     with background.running(HttpProxy(kwok.server, kwok.authority)) as way:

@@ -9,6 +9,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def story(kwok: ControlPlane) -> Iterator[Story]:
         until(lambda: last in {letter["id"] for letter in box.letters}, "the last", within=30)
         for sink in ("events", "cdevents", "occurrences"):
             none = f'kulta_events_waiting{{sink="{sink}"}} 0'
-            until(lambda none=none: shows(running, none), f"{sink}: all are sent", within=30)
+            until(partial(shows, running, none), f"{sink}: all are sent", within=30)
         running.stop()
         yield told
 

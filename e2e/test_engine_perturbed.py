@@ -9,6 +9,7 @@ by itself in `make check-deep`.
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from random import Random
 
 import pytest
@@ -56,6 +57,7 @@ def scene(request: pytest.FixtureRequest, cluster: ControlPlane) -> Iterator[Sce
 @pytest.mark.timeout(3_600)
 def test_an_engine_that_dies_after_a_write_changes_nothing_of_the_end(scene: Scene) -> None:
     count, expected = scene.usual
+    ways: list[tuple[int, ...]]
     if IS_DEEP:
         ways = [(number,) for number in range(1, count + 1)]
     else:
@@ -89,9 +91,9 @@ def test_a_past_that_the_world_has_left_changes_nothing(scene: Scene) -> None:
         at = dice.randint(1, count - 1)
         for actor in scene.troupe:
             actor.set_out()
-        scene.do(lambda at=at: scene.brake.after(at))
+        scene.do(partial(scene.brake.after, at))
         until(lambda: scene.is_over() or scene.brake.held.is_set(), f"write {at}", within=20)
-        scene.restart(lambda kind=kind: scene.proxy.view.show_past(are_all(kind)))
+        scene.restart(partial(lambda kind: scene.proxy.view.show_past(are_all(kind)), kind))
         time.sleep(BLIND_SECONDS)
         scene.do(scene.proxy.view.show_present)
 
@@ -115,7 +117,9 @@ def test_events_that_nobody_sees_change_nothing(scene: Scene) -> None:
             if at:
                 wanted = scene.brake.written + at
                 until(
-                    lambda wanted=wanted: scene.is_over() or scene.brake.written >= wanted,
+                    partial(
+                        lambda wanted: scene.is_over() or scene.brake.written >= wanted, wanted
+                    ),
                     f"{wanted} writes",
                     within=20,
                 )

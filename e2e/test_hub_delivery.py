@@ -9,6 +9,7 @@ import functools
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -33,8 +34,8 @@ WATCHES = 2
 """Connections that stand when the hub has taken a new way to a member."""
 PATIENCE = 15.0
 """Seconds after which the hub gives up a request that nobody answers."""
-ALL = {"maxConcurrency": 3}
-WAVES = {
+ALL: dict[str, Any] = {"maxConcurrency": 3}
+WAVES: dict[str, Any] = {
     "waves": [
         {"name": "canary", "clusters": ["west"]},
         {"name": "rest", "remaining": True, "maxConcurrency": 2},
@@ -360,7 +361,7 @@ def test_a_deleted_application_is_taken_away(tenant: Tenant) -> None:
         call("DELETE", f"{path}/{NAME}.{name}")
     call("DELETE", APPLICATIONS.path(tenant.namespace, NAME))
     for name, puppet in tenant.puppets.items():
-        until(lambda n=name: not tenant.cluster(n), f"{name} is clean", within=15)
+        until(partial(lambda n: not tenant.cluster(n), name), f"{name} is clean", within=15)
         assert puppet.rollout(tenant.namespace, NAME) is None
         assert (
             puppet.plane.call("GET", f"/api/v1/namespaces/{tenant.namespace}/services/{NAME}")[0]

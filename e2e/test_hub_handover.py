@@ -8,6 +8,7 @@ is in `test_fencing`.
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from e2e.ground.waiting import until
 from e2e.tenancy import NAME, Tenant, World
 from fleet.api.names import HUB_LEASE, LEASES, ROLLOUTS
 
-ALL = {"maxConcurrency": 3}
+ALL: dict[str, Any] = {"maxConcurrency": 3}
 LEASE = LEASES.path(hubs.NAMESPACE, HUB_LEASE)
 LATE = "dispatch.sequence may only grow: a former hub leader wrote this"
 

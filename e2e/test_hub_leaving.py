@@ -4,6 +4,7 @@ What was made there goes, or stays and is let go of, as the policy says; many at
 person. Who is deleted with its Application is in `test_removal`.
 """
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from fleet.api.names import (
     Resource,
 )
 
-ALL = {"maxConcurrency": 3}
+ALL: dict[str, Any] = {"maxConcurrency": 3}
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_many_that_leave_wait_for_a_person_and_orphans_stay(tenant: Tenant) -> N
         return bool((spec.get("deletion") or {}).get("policy") == "Orphan")
 
     for name in tenant.puppets:
-        until(lambda n=name: knows(n), f"{name} knows the policy", within=20)
+        until(partial(knows, name), f"{name} knows the policy", within=20)
     select(tenant, names=["north"], clusterSelector=None)
     until(lambda: condition(tenant, "Pruned")[0], "many have left", within=20)
     reason, message = condition(tenant, "Pruned")
@@ -130,7 +131,7 @@ def test_many_that_leave_wait_for_a_person_and_orphans_stay(tenant: Tenant) -> N
     assert not is_gone(tenant, "east")
     ask(f"confirm-prune/2/{digest}")
     for name in ("east", "west"):
-        until(lambda n=name: is_gone(tenant, n), f"{name} is let go", within=20)
+        until(partial(is_gone, tenant, name), f"{name} is let go", within=20)
         rollout = tenant.puppets[name].rollout(tenant.namespace, NAME)
         assert rollout is not None
         assert rollout["spec"]["dispatch"]["released"] is True

@@ -18,7 +18,7 @@ from e2e.ground.waiting import until
 from e2e.tenancy import NAME, Tenant, World
 from fleet.api.names import APPLICATIONS, FLEETS
 
-ALL = {"maxConcurrency": 4}
+ALL: dict[str, Any] = {"maxConcurrency": 4}
 SLOW = 5.0
 """Seconds for each call."""
 PATIENCE = 5

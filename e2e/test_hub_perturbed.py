@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -259,7 +260,7 @@ def test_a_past_that_the_world_has_left_changes_nothing(scene: Scene) -> None:
             scene.restart()  # it asks for its lists: they will be the past, else older ones
         scene.set_out(dies_after=at)
         until(lambda: scene.is_over() or held.is_set(), f"write {at}", within=20)
-        scene.restart(lambda kinds=kinds: hub.view.show_past(whole(*kinds)))
+        scene.restart(partial(lambda kinds: hub.view.show_past(whole(*kinds)), kinds))
         time.sleep(BLIND_SECONDS)
         scene.ways.do(hub.view.show_present)
         scene.come_to_the_end()
@@ -282,9 +283,13 @@ def test_events_that_nobody_sees_change_nothing(scene: Scene) -> None:
     for at in [dice.randint(1, writes - 1) for _ in range(10 if EACH == 1 else 1)]:
         before, wanted = scene.sent(), brake.written + at
         scene.set_out()
-        until(lambda wanted=wanted: scene.is_over() or brake.written >= wanted, f"{at}", within=20)
+        until(
+            partial(lambda wanted: scene.is_over() or brake.written >= wanted, wanted),
+            f"{at}",
+            within=20,
+        )
         for proxy in proxies:
-            scene.ways.do(lambda proxy=proxy: proxy.view.miss(always))
+            scene.ways.do(partial(proxy.view.miss, always))
         end = time.monotonic() + BLIND_SECONDS
         while time.monotonic() < end:
             scene.is_over()

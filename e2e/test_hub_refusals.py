@@ -348,5 +348,5 @@ def test_a_bad_membercluster_is_refused(our_kinds: ControlPlane, name: str, word
 
 @pytest.mark.parametrize("kind", TABLES)
 def test_kubectl_prints_the_same_words(our_kinds: ControlPlane, kind: str) -> None:
-    text = documents(kind)[TABLES[kind][0].values[0]]
+    text = documents(kind)[str(TABLES[kind][0].values[0])]
     assert printed(our_kinds, text) == refusal(our_kinds, text)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from e2e.ground.waiting import until
 from e2e.tenancy import NAME, Tenant, World
 from fleet.api.names import EVENTS
 
-ALL = {"maxConcurrency": 3}
+ALL: dict[str, Any] = {"maxConcurrency": 3}
 
 
 def told(tenant: Tenant, reason: str) -> list[str]:

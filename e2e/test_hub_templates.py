@@ -83,7 +83,7 @@ def test_own_templates_are_delivered_beside_evil_ones_and_stay_as_they_were_froz
     tenant.await_phase(1, "Succeeded")
     assert notes(tenant) == {"note": "one", "cluster": WHERE}
     told = until(
-        lambda: (found := accepted(tenant, EVIL))[0] == "TemplateError" and found,
+        lambda: found if (found := accepted(tenant, EVIL))[0] == "TemplateError" else None,
         "the evil one is told",
         within=60,
     )

@@ -4,6 +4,7 @@ Engines are puppets. That nobody is in the hub's own way only a real API server 
 what was patched from what was applied.
 """
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def test_a_live_weight_follows_and_falls_where_inputs_change(tenant: Tenant) -> 
     tenant.await_phase(1, "Succeeded")
     ask(tenant, 10)
     for name in tenant.puppets:
-        until(lambda name=name: is_there(tenant, name), f"{name} has run 2", within=20)
+        until(partial(is_there, tenant, name), f"{name} has run 2", within=20)
     sent = {name: len(applied(tenant, name)) for name in tenant.puppets}
     ask(tenant, 40)
     await_weight(tenant, 40)
@@ -61,7 +62,11 @@ def ask(tenant: Tenant, weight: int, image: str = "app:v2") -> None:
 
 def await_weight(tenant: Tenant, weight: int) -> None:
     for name in tenant.puppets:
-        until(lambda name=name: weight_in(tenant, name) == weight, f"{name} has it", within=20)
+        until(
+            partial(lambda name: weight_in(tenant, name) == weight, name),
+            f"{name} has it",
+            within=20,
+        )
 
 
 def weight_in(tenant: Tenant, name: str) -> Any:

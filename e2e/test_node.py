@@ -68,7 +68,8 @@ class World:
     def create(self, path: str, body: Manifest) -> Manifest:
         code, answer = self.plane.call("POST", path, body)
         assert code == 201, answer
-        return answer
+        made: Manifest = answer
+        return made
 
     def pod(self, name: str, spec: Manifest, **metadata: Any) -> None:
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name} | metadata}
@@ -116,7 +117,8 @@ def is_ready(status: Manifest) -> bool:
 
 
 def container(status: Manifest) -> Manifest:
-    return (status.get("containerStatuses") or [{}])[0]
+    first: Manifest = (status.get("containerStatuses") or [{}])[0]
+    return first
 
 
 def ask(url: str, method: str = "GET") -> tuple[int, str]:

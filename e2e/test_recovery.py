@@ -29,7 +29,7 @@ from fleet.api.names import (
 )
 
 NAMES = ("east", "west")
-SIMPLE = {"simple": {}}
+SIMPLE: dict[str, Any] = {"simple": {}}
 STEPS = {"canary": {"steps": [{"setWeight": 50, "pause": {}}, {"setWeight": 100}]}}
 SOAK = [
     {"name": "first", "clusters": ["east"], "after": [{"soak": "12s"}]},

@@ -6,6 +6,7 @@ and what has to stay there is told.
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -116,7 +117,11 @@ def test_an_application_is_deleted_in_the_midst_of_a_run(
     for name in (NAME, BRIEF):
         call("DELETE", APPLICATIONS.path(tenant.namespace, name))
     for name in ("site", "west"):
-        until(lambda n=name: not tenant.cluster(n, NAME), f"{name} is cleared", within=COLLECTED)
+        until(
+            partial(lambda n: not tenant.cluster(n, NAME), name),
+            f"{name} is cleared",
+            within=COLLECTED,
+        )
         assert there(tenant, name) == {}
     later, earlier = (taken(tenant, name, marks[name], NAME) for name in ("site", "west"))
     assert max(later) < min(earlier), "the first wave goes when the second has gone"
@@ -133,7 +138,11 @@ def test_an_application_is_deleted_in_the_midst_of_a_run(
         there(tenant, "east")["spec"]["template"]["spec"]["containers"][0]["image"] == "sample:v1"
     )
     for name in ("site", "west"):
-        until(lambda n=name: not services(tenant, n), f"{name} is as it was", within=COLLECTED)
+        until(
+            partial(lambda n: not services(tenant, n), name),
+            f"{name} is as it was",
+            within=COLLECTED,
+        )
     space = NAMESPACES.path(None, tenant.namespace)
     call("DELETE", space)
     until(lambda: call("GET", space)[0] == 404, "the whole tenant can go", within=COLLECTED)

@@ -24,7 +24,8 @@ NAMESPACE = "bench"
 class Member(Protocol):
     """One Rollout, of whatever kind."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def manifest(self, image: str) -> dict[str, Any]:
         """The object as a user writes it."""
@@ -52,9 +53,7 @@ class Crowd:
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.informer = Informer(
-            self.client, self.resource, decode=lambda manifest: manifest, on=self._see
-        )
+        self.informer = Informer(self.client, self.resource, decode=dict, on=self._see)
 
     async def create(self, image: str) -> None:
         """Make them all."""

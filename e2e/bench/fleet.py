@@ -272,7 +272,7 @@ def image(application: str, number: int) -> str:
     return f"{application}:v{number}"
 
 
-def _slim(run: Manifest) -> Manifest:
+def _slim(run: Mapping[str, Any]) -> Manifest:
     """What is asked of a run."""
     template = run["spec"]["application"]["spec"]["workload"]["template"]
     status = run.get("status") or {}

@@ -19,7 +19,7 @@ from fleet.hub.core.run import plan
 from fleet.rendering.render import render
 from tests.fakes import NOON
 from tests.hub import gen
-from tests.hub.world import TEMPLATES
+from tests.hub.renders import TEMPLATES
 
 TIMES = 20
 

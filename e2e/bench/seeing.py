@@ -43,7 +43,7 @@ class Watch:
         self.informer = Informer(
             self.client,
             self.resource,
-            decode=lambda manifest: manifest,
+            decode=dict,
             on=self._see,
             namespace=self.namespace,
         )

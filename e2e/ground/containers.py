@@ -117,7 +117,7 @@ class Container:
     @property
     def is_new(self) -> bool:
         """Nothing has happened yet that is worth a report."""
-        return self.state.get("waiting", {}).get("reason") == "ContainerCreating"
+        return bool(self.state.get("waiting", {}).get("reason") == "ContainerCreating")
 
     async def run(self) -> None:
         """Start, and start again as the restart policy says, until over or stopped."""
@@ -183,7 +183,8 @@ class Container:
         place = self.place
         mounts = [str(word) for mount in place.mounts for word in mount]
         own = "-mu" if os.geteuid() == 0 else "-rmu"
-        enter = [_program("unshare"), own, "/bin/sh", "-ec", ENTER, "sh", place.hosts, place.pod]
+        hosts = str(place.hosts)
+        enter = [_program("unshare"), own, "/bin/sh", "-ec", ENTER, "sh", hosts, place.pod]
         return processes.start(
             f"{place.pod}/{self.name}",
             [*enter, *mounts, "--", *command.argv],
@@ -278,7 +279,7 @@ class Container:
 
     def _delay(self, count: int) -> float:
         first, longest = self.place.backoff
-        return min(first * 2 ** min(count - 1, 16), longest)
+        return min(first * 2.0 ** min(count - 1, 16), longest)
 
     async def _sleep(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -148,7 +148,8 @@ class View:
 
     def __init__(self) -> None:
         self._lists: dict[str, bytes] = {}
-        self._past = self._missed = never
+        self._past: When = never
+        self._missed: When = never
         self._present = asyncio.Event()
 
     def show_past(self, when: When) -> None:

@@ -69,9 +69,7 @@ class LocalGateway:
         self._world: routing.World | None = None
         self._main: asyncio.Task[None] | None = None
         self._informers: dict[str, Informer[dict[str, Any]]] = {
-            kind: Informer(
-                client, resource, decode=lambda manifest: manifest, on=lambda _: self._changed.set()
-            )
+            kind: Informer(client, resource, decode=dict, on=lambda _: self._changed.set())
             for kind, resource in WATCHED.items()
         }
 

@@ -26,6 +26,7 @@ from fleet.api.names import (
     FLEETROLLOUTS,
     FLEETS,
     MEMBERCLUSTERS,
+    Resource,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -41,9 +42,13 @@ def prepare(plane: ControlPlane) -> None:
     """What an administrator does once: the CRDs, the namespace, the rights."""
     definitions.install(plane, ROOT / "crds")
     for resource in KINDS:
-        asked = functools.partial(plane.call, "GET", resource.path())
-        until(lambda ask=asked: ask()[0] == 200, f"{resource.plural} are served", within=20)
+        asked = functools.partial(_is_served, plane, resource)
+        until(asked, f"{resource.plural} are served", within=20)
     plane.apply(ROOT / "deploy/hub/namespace.yaml", ROOT / "deploy/hub/rbac.yaml")
+
+
+def _is_served(plane: ControlPlane, resource: Resource) -> bool:
+    return bool(plane.call("GET", resource.path())[0] == 200)
 
 
 class Hub:

@@ -81,7 +81,7 @@ class LocalNode:
         self._informer: Informer[dict[str, Any]] = Informer(
             client,
             names.PODS,
-            decode=lambda manifest: manifest,
+            decode=dict,
             on=self._on,
             field_selector=f"spec.nodeName={name}",
         )

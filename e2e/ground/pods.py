@@ -47,7 +47,9 @@ class Worker:
         self.pod = pod
         self.reported = around.block.take()
         self.address = around.block.served(self.reported)
-        self.folder = around.folder / metadata["namespace"] / metadata["name"] / metadata["uid"]
+        self.folder: Path = (
+            around.folder / metadata["namespace"] / metadata["name"] / metadata["uid"]
+        )
         self._around = around
         self._changed = asyncio.Event()
         self._ending = asyncio.Event()

@@ -236,8 +236,8 @@ class HttpProxy:
         caught = await self._catch(seen)
         fault = next((fault for fault in self._faults if fault.takes(seen)), None)
         if fault is not None and fault.status is not None:
-            body = error_object(fault.status, "Injected", f"{fault.status} by the proxy")
-            return web.json_response(body, status=fault.status)
+            made = error_object(fault.status, "Injected", f"{fault.status} by the proxy")
+            return web.json_response(made, status=fault.status)
         if (old := self.view.old(seen)) is not None:
             return web.Response(body=old, content_type="application/json")
         try:

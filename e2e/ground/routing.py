@@ -122,12 +122,15 @@ def build(world: World, controller: str) -> Table:
     for key, route in sorted(world.routes.items(), key=lambda item: _age(item[1])):
         rules, resolved = _rules(world, route)
         for parent in route["spec"].get("parentRefs") or ():
-            gateway = _gateway(world, route, parent)
-            if gateway is None or not is_ours(world, gateway, controller):
+            named = _gateway(world, route, parent)
+            if named is None or not is_ours(world, named, controller):
                 continue
-            refusal = places = _attach(world, route, parent, gateway)
-            if not isinstance(places, Refusal):
-                refusal = _enter(table, gateway, places, rules) or _unsupported(route)
+            refusal: Refusal | None
+            match _attach(world, route, parent, named):
+                case Refusal() as refusal:
+                    pass
+                case places:
+                    refusal = _enter(table, named, places, rules) or _unsupported(route)
             verdict = Verdict(parent=parent, accepted=refusal, resolved=resolved)
             table.verdicts.setdefault(key, []).append(verdict)
     for hosts in table.ports.values():
@@ -242,7 +245,8 @@ def _rules(world: World, route: Manifest) -> tuple[list[list[Rule]], Refusal | N
             refusals.append(Refusal("Degraded", "a rule has neither a back-end nor a redirect"))
             continue
         timeouts = spec.get("timeouts") or {}
-        matches = [match for match in spec.get("matches") or ({},) if _is_readable(match)]
+        asked: Sequence[Manifest] = spec.get("matches") or ({},)
+        matches = [match for match in asked if _is_readable(match)]
         rules.append(
             [
                 Rule(

@@ -49,7 +49,7 @@ def refusal() -> str:
             with entered():
                 pass
         except OSError as error:
-            found.append(error.strerror)
+            found.append(error.strerror or str(error))
 
     thread = threading.Thread(target=attempt)  # whose network is nobody else's
     thread.start()

@@ -108,7 +108,7 @@ class Subject:
         found: dict[str, Any] = self.object.get("status", {})
         return found
 
-    def wait(self, *, within: float = 30, **wanted: object) -> dict[str, Any]:
+    def wait(self, *, within: float = 30, **wanted: Any) -> dict[str, Any]:
         """The status, once its fields are as wanted and speak of the latest spec."""
 
         def is_so() -> dict[str, Any] | None:

@@ -172,7 +172,8 @@ def _value(one: Manifest, key: str) -> Resource:
 
 
 def _rewrite(rule: Rule) -> Resource:
-    spec = next((one["urlRewrite"] for one in rule.filters if one["type"] == "URLRewrite"), {})
+    none: Manifest = {}
+    spec = next((one["urlRewrite"] for one in rule.filters if one["type"] == "URLRewrite"), none)
     found: Resource = {}
     if "hostname" in spec:
         found["host_rewrite_literal"] = spec["hostname"]

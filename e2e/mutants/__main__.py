@@ -145,7 +145,8 @@ def _measured(trials: list[Trial], mutants: Iterable[Mutant]) -> list[Trial]:
     with os.fdopen(reader, "rb") as file:
         found = pickle.load(file)
     os.waitpid(pid, 0)
-    for trial, (trial.seconds, trial.reached, passed) in zip(trials, found, strict=True):
+    for trial, (seconds, reached, passed) in zip(trials, found, strict=True):
+        trial.seconds, trial.reached = seconds, reached
         if not passed:
             sys.exit(f"{trial.item.nodeid} fails without any mutant")
     return trials

@@ -7,6 +7,7 @@ program, read a file or skip verification. `load_kubeconfig` is for the operator
 
 import base64
 import binascii
+import copy
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,6 +62,15 @@ class ClientConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tls", tls.context(self.ca, self.certificate, self.key))
+
+    def following(self, old: "ClientConfig") -> "ClientConfig":
+        """This one, with what `old` has loaded where these are the same texts: the connections that
+        `old` has opened are then used on."""
+        if (self.ca, self.certificate, self.key) != (old.ca, old.certificate, old.key):
+            return self
+        result = copy.copy(self)
+        object.__setattr__(result, "tls", old.tls)
+        return result
 
     def is_same_server(self, other: "ClientConfig") -> bool:
         """Whether only the credentials differ, so that what was read stays true."""

@@ -196,10 +196,8 @@ class Transport:
 
         Streams under way keep their connection: whoever runs them ends them.
         """
-        old, self.config = self.config, config
-        if (old.ca, old.certificate, old.key) == (config.ca, config.certificate, config.key):
-            object.__setattr__(config, "tls", old.tls)  # its connections are open
-        self._bearer = Bearer(config)
+        self.config = config.following(self.config)
+        self._bearer = Bearer(self.config)
         self.breaker = self.breaker.succeed()
 
     async def send(

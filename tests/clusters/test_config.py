@@ -2,6 +2,7 @@
 
 import base64
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,29 @@ def test_each_cluster_has_a_context_of_its_own() -> None:
     """Connections are kept by it: those of two clusters, or tenants, are never the same."""
     here, there = parse_kubeconfig(made()), parse_kubeconfig(made())
     assert (here == there, here.tls is there.tls) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "goes_on"),
+    [
+        pytest.param({}, True, id="nothing"),
+        pytest.param({"token": "the next"}, True, id="the token: open connections are used on"),
+        pytest.param({"ca": pem("other.crt")}, False, id="the CA: nobody is trusted by the old"),
+        pytest.param(
+            {"certificate": pem("client.crt"), "key": pem("client.key")},
+            False,
+            id="the certificate: nobody is seen as who came before",
+        ),
+    ],
+)
+def test_who_follows_goes_on_with_what_is_loaded_of_the_same_texts(
+    changed: dict[str, str], goes_on: bool
+) -> None:
+    old = parse_kubeconfig(made())
+    new = replace(old, **changed)
+    following = new.following(old)
+    assert following == new
+    assert (following.tls is old.tls, new.tls is old.tls) == (goes_on, False)
 
 
 def test_a_client_certificate_is_read() -> None:

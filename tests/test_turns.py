@@ -1,4 +1,4 @@
-"""The line and the places of `aio`: who goes next, and that nobody is kept away."""
+"""The line and the places: who goes next, and that nobody is kept away."""
 
 import asyncio
 import contextlib
@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from fleet import aio
+from fleet import turns
 
 
 async def test_in_a_line_one_goes_on_per_round_of_the_loop() -> None:
     """However many come at once: who is not in the line is never kept waiting by two of them."""
-    line, done, most = aio.Line(), [], 0
+    line, done, most = turns.Line(), [], 0
 
     async def work(number: int) -> None:
         await line.turn()
@@ -31,7 +31,7 @@ async def test_in_a_line_one_goes_on_per_round_of_the_loop() -> None:
 @contextlib.contextmanager
 def _waiting(kind: str, done: list[str]) -> Iterator[Callable[[str], "asyncio.Task[None]"]]:
     """Work that waits in a line, or for one place that somebody has, and notes who went on."""
-    line, places = aio.Line(), aio.Places(1)
+    line, places = turns.Line(), turns.Places(1)
 
     async def work(name: str) -> None:
         if kind == "line":
@@ -50,9 +50,9 @@ async def test_who_presses_goes_first_and_keeps_nobody_away(kind: str) -> None:
     done: list[str] = []
     with _waiting(kind, done) as begin:
         tasks = [begin(f"other {number}") for number in range(4)]
-        with aio.pressing():
+        with turns.pressing():
             tasks += [begin(f"pressing {number}") for number in range(4)]
-            with aio.pressing(False):
+            with turns.pressing(False):
                 tasks.append(begin("other 4"))
         await asyncio.sleep(0)
         tasks[2].cancel()
@@ -67,7 +67,7 @@ async def test_who_presses_goes_first_and_keeps_nobody_away(kind: str) -> None:
 
 
 async def test_who_has_time_goes_when_nobody_else_stands_in_line() -> None:
-    line, done = aio.Line(), []
+    line, done = turns.Line(), []
 
     async def work(name: str, times: int, *, has_time: bool = False) -> None:
         for _ in range(times):
@@ -82,7 +82,7 @@ async def test_who_has_time_goes_when_nobody_else_stands_in_line() -> None:
 
 
 async def test_a_place_that_is_given_to_whom_is_cancelled_is_free_again() -> None:
-    places, gate = aio.Places(1), asyncio.Event()
+    places, gate = turns.Places(1), asyncio.Event()
 
     async def hold() -> None:
         async with places:

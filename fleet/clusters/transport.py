@@ -21,7 +21,7 @@ from typing import Any, Protocol, Self
 
 import aiohttp
 
-from fleet import aio
+from fleet import turns
 from fleet.clusters import errors
 from fleet.clusters.bearer import Bearer
 from fleet.clusters.config import ClientConfig
@@ -184,11 +184,11 @@ class Transport:
     breaker: Breaker = field(default_factory=Breaker, repr=False)
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
     last_failure: FleetError | None = field(default=None, init=False, repr=False)
-    _slots: aio.Places = field(init=False, repr=False)
+    _slots: turns.Places = field(init=False, repr=False)
     _bearer: Bearer = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._slots = aio.Places(self.inflight)
+        self._slots = turns.Places(self.inflight)
         self._bearer = Bearer(self.config)
 
     def reconfigure(self, config: ClientConfig) -> None:

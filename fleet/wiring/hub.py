@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fleet import __version__, aio, settings
+from fleet import __version__, aio, settings, turns
 from fleet.api import ClusterRollout
 from fleet.api.names import (
     CLUSTERROLLOUTS,
@@ -95,7 +95,7 @@ def compose(
     metrics: HubMetrics,
 ) -> "Hub":
     """The parts, put together and not yet running."""
-    clock, line = SteadyClock(), aio.Line()
+    clock, line = SteadyClock(), turns.Line()
     templates = environment.read(settings.files("templates"))
     elector = connect.elector(chosen, config, session, clock, HUB_LEASE, USER_AGENT)
 

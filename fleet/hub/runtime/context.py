@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from fleet import aio
+from fleet import aio, turns
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster
 from fleet.api.meta import Object
 from fleet.api.names import (
@@ -232,7 +232,7 @@ class Context:
     engine: EngineWish
     supervisor: Supervisor
     hooks: Hooks
-    line: aio.Line = field(default_factory=aio.Line)
+    line: turns.Line = field(default_factory=turns.Line)
     """Where every look at a key and every request stands in line: a restart begins a hundred
     thousand, and whatever is due beside them, such as the renewal of the Lease, waits for one."""
     parts: Shared = field(default_factory=Shared)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeGuard, TypeVar
 
-from fleet import aio
+from fleet import turns
 from fleet.aio import WorkQueue
 from fleet.api import Application, FleetRollout, conditions
 from fleet.api.application import ApplicationPhase, ApplicationStatus
@@ -106,13 +106,13 @@ async def run_others(hub: Context) -> None:
         look = _guarded(hub, FLEETROLLOUTS, run, queues.runs)
 
         async def first(key: Key) -> None:
-            with aio.pressing():
+            with turns.pressing():
                 await look(key)
 
         dispatch = _guarded(hub, CLUSTERROLLOUTS, dispatching.dispatch, queues.dispatches)
 
         async def one(key: Key) -> None:
-            with aio.pressing(triggers.is_urgent(hub, key)):
+            with turns.pressing(triggers.is_urgent(hub, key)):
                 await dispatch(key)
 
         group.create_task(queues.runs.run(first), name=FLEETROLLOUTS.kind)
@@ -196,7 +196,7 @@ async def run(hub: Context, key: Key) -> None:
         return
     plan = plans.next(item, observe.run(hub, item), hub.now())
     starts = deque(one for one in plan.actions if _only_begins(one))
-    with aio.pressing(False):
+    with turns.pressing(False):
         await _together([_begin(hub, item, starts) for _ in range(min(ABREAST, len(starts)))])
     if starts:
         return  # the news that stopped them is looked at first

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from fleet import aio, errors
+from fleet import errors, turns
 from fleet.api import ClusterRollout
 from fleet.api.names import CRDS, ROLLOUTS
 from fleet.hub.core.cluster import schema
@@ -39,7 +39,7 @@ async def meet(hub: Context, link: Link) -> None:
         link.fields, link.learned_at = known, -math.inf
         return
     # What the others that are met just now would have to read as well goes before them.
-    with definitions.asking(digest) as is_first, aio.pressing(is_first and digest != ""):
+    with definitions.asking(digest) as is_first, turns.pressing(is_first and digest != ""):
         await learn(hub, link)
         if digest and is_first and await _published(link, digest) == link.fields:
             definitions.note(digest, link.fields)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from fleet import aio
+from fleet import turns
 from fleet.api.names import CRDS, ROLLOUTS
 from fleet.errors import FleetError, Forbidden, Unreachable
 from fleet.hub.core.cluster import schema
@@ -215,7 +215,7 @@ def test_of_members_that_are_met_together_one_is_asked_for_the_text() -> None:
 async def test_what_all_who_are_met_would_read_goes_before_them(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line, reads = aio.Line(), list[str]()
+    line, reads = turns.Line(), list[str]()
 
     async def learn(_: object, link: Link) -> None:
         await line.turn()

@@ -64,10 +64,10 @@ class WorkQueue(Generic[K]):
     ) -> None:
         """`concurrency` handlers at once; back-off from `base` to `cap` seconds. A key that was
         handled rests for `calm` seconds: what comes meanwhile is handled as one. One that takes
-        long rests longer (`rest`)."""
+        long rests longer (`rest`), but not when it shall be `first`."""
         self.concurrency = concurrency
         self._base, self._cap, self._calm = base, cap, calm
-        self._resting: dict[K, asyncio.TimerHandle] = {}
+        self._resting: dict[K, _Timer] = {}
         self._waiting: deque[K] = deque()
         self._queued: set[K] = set()
         self._first: set[K] = set()
@@ -85,6 +85,8 @@ class WorkQueue(Generic[K]):
             self._first.add(key)
         if key in self._handled or key in self._resting:
             self._again.add(key)
+            if first and key in self._resting:
+                self._rest(key, self._calm)
         elif key not in self._queued:
             self._queued.add(key)
             (self._waiting.appendleft if key in self._first else self._waiting.append)(key)
@@ -143,8 +145,8 @@ class WorkQueue(Generic[K]):
         finally:
             for timer in self._timers.values():
                 timer.handle.cancel()
-            for rest in self._resting.values():
-                rest.cancel()
+            for pause in self._resting.values():
+                pause.handle.cancel()
             self._timers.clear()
             self._resting.clear()
 
@@ -176,11 +178,21 @@ class WorkQueue(Generic[K]):
                 self.retry(key)
             finally:
                 self._handled.discard(key)
-                if self._calm:
-                    pause = rest(self._calm, loop.time() - began)
-                    self._resting[key] = loop.call_later(pause, self._rested, key)
-                else:
+                if not self._calm:
                     self._rested(key)
+                elif key in self._first:
+                    self._rest(key, self._calm)
+                else:
+                    self._rest(key, rest(self._calm, loop.time() - began))
+
+    def _rest(self, key: K, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        when, known = loop.time() + seconds, self._resting.get(key)
+        if known is not None:
+            if known.when <= when:
+                return
+            known.handle.cancel()
+        self._resting[key] = _Timer(when, loop.call_at(when, self._rested, key))
 
     def _rested(self, key: K) -> None:
         self._resting.pop(key, None)

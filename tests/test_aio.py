@@ -104,43 +104,6 @@ async def test_a_key_that_is_dropped_waits_no_longer() -> None:
     assert handler.done == ["a", "c", "b"]
 
 
-async def test_a_key_that_was_handled_rests() -> None:
-    """What comes meanwhile is one piece of news; other keys do not wait."""
-    queue, handler = WorkQueue[str](calm=3_600), Handler()
-    queue.add("a")
-    async with working(queue, handler):
-        await until(lambda: handler.done == ["a"])
-        for _ in range(100):
-            queue.add("a")
-            queue.add("b")
-        await until(lambda: handler.done == ["a", "b"])
-        assert handler.done == ["a", "b"]
-
-
-async def test_a_key_that_has_rested_is_handled_once_for_all_the_news() -> None:
-    queue, handler = WorkQueue[str](calm=0.05), Handler()
-    queue.add("a")
-    async with working(queue, handler):
-        await until(lambda: handler.done == ["a"])
-        for _ in range(100):
-            queue.add("a")
-        await until(lambda: handler.done == ["a", "a"])
-        assert handler.times[1] - handler.times[0] >= 0.05
-
-
-@pytest.mark.parametrize(
-    ("worked", "pause"),
-    [
-        pytest.param(0.0, 0.1, id="who takes no time rests for a while"),
-        pytest.param(0.06, 0.1, id="and so does who takes little"),
-        pytest.param(0.24, 0.24, id="who takes long leaves the others half of the time"),
-        pytest.param(30.0, 0.5, id="but is not forgotten"),
-    ],
-)
-def test_how_long_a_key_rests(worked: float, pause: float) -> None:
-    assert aio.rest(0.1, worked) == pytest.approx(pause)
-
-
 async def test_different_keys_are_handled_together_within_the_bound() -> None:
     queue, handler = WorkQueue[str](concurrency=3), Handler()
     handler.gate.clear()

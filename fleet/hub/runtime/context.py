@@ -29,6 +29,7 @@ from fleet.hub.core import phases
 from fleet.hub.runtime.hooks import Hooks
 from fleet.hub.runtime.links import Links
 from fleet.hub.runtime.renders import Renders
+from fleet.hub.runtime.verdicts import Verdicts
 from fleet.ports import Clock, Kube, Recorder
 from fleet.rendering.tenant import Own
 from fleet.telemetry.metrics import HubMetrics
@@ -243,10 +244,12 @@ class Context:
     links: Links = field(init=False)
     queues: Queues = field(default_factory=Queues)
     timers: Timers = field(init=False)
+    verdicts: Verdicts = field(init=False)
 
     def __post_init__(self) -> None:
         self.links = Links(self.clock)
         self.timers = Timers(self.metrics, self.clock)
+        self.verdicts = Verdicts(self.clock)
 
     def now(self) -> datetime:
         """The present."""

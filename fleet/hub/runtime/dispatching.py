@@ -31,7 +31,7 @@ from fleet.hub.core.actions import (
 from fleet.hub.core.cluster import dispatch as dispatches
 from fleet.hub.core.cluster import live, refusals, standing
 from fleet.hub.core.observed import DispatchObserved, Place
-from fleet.hub.runtime import apply, observe, resync, schemas
+from fleet.hub.runtime import apply, observe, resync, schemas, verdicts
 from fleet.hub.runtime.apply import Outcome
 from fleet.hub.runtime.context import Context
 
@@ -122,10 +122,14 @@ async def _carry_out(
     """Do one plan; whether anything was written, and what is known of the live objects after it."""
     key = (item.namespace, item.name)
     written = False
+    if _is_kept(hub, item, plan):
+        return False, looked_up
     if plan.fence:
         written = await apply.write_status(hub, CLUSTERROLLOUTS, item, plan.status)
         hub.tell(CLUSTERROLLOUTS, item, plan.events)
         item = hub.stores.items.get(key, item)
+        if _is_kept(hub, item, plan):
+            return False, looked_up
     if plan.actions:
         outcomes = await apply.member(_handle(hub, item), plan.actions)
         if outcomes[-1].error is not None:
@@ -144,6 +148,20 @@ async def _carry_out(
     if not plan.fence and not plan.actions and plan.finalizer is None:
         hub.tell(CLUSTERROLLOUTS, item, plan.events)
     return written or plan.finalizer is Finalizer.ADD, looked_up
+
+
+def _is_kept(hub: Context, item: ClusterRollout, plan: DispatchPlan) -> bool:
+    """Whether it would begin now with what another cluster has just failed of: it asks again."""
+    want = item.spec.want
+    begins = any(isinstance(one, ApplyRollout) for one in plan.actions)
+    if want is None or want.undoes or not begins or item.status.applied_run == want.run:
+        return False
+    failed = hub.verdicts.of((item.namespace, want.run))
+    key = item.namespace, item.name
+    if not failed or key in failed:
+        return False
+    hub.queues.dispatches.add_after(key, verdicts.AGAIN_SECONDS)
+    return True
 
 
 def _handle(hub: Context, item: ClusterRollout) -> Handle:

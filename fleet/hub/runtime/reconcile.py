@@ -38,6 +38,7 @@ from fleet.errors import (
     UnexpectedState,
     UserError,
 )
+from fleet.hub.core import phases
 from fleet.hub.core.actions import (
     ApplicationPlan,
     AskCluster,
@@ -49,7 +50,16 @@ from fleet.hub.core.actions import (
 from fleet.hub.core.application import decision, leaving, occasion
 from fleet.hub.core.member import report
 from fleet.hub.core.run import plan as plans
-from fleet.hub.runtime import apply, dispatching, measures, membership, observe, resync, triggers
+from fleet.hub.runtime import (
+    apply,
+    dispatching,
+    measures,
+    membership,
+    observe,
+    resync,
+    triggers,
+    verdicts,
+)
 from fleet.hub.runtime.context import Context, Dispatches
 from fleet.hub.runtime.drafts import Unrendered
 from fleet.telemetry import logs
@@ -194,12 +204,14 @@ async def run(hub: Context, key: Key) -> None:
     if item is None:
         hub.hooks.forget(key)
         return
+    failed = [one for one in hub.verdicts.of(key) if _is_told(hub, one)]
     plan = plans.next(item, observe.run(hub, item), hub.now())
     starts = deque(one for one in plan.actions if _only_begins(one))
     with turns.pressing(False):
         await _together([_begin(hub, item, starts) for _ in range(min(ABREAST, len(starts)))])
-    if starts:
-        return  # the news that stopped them is looked at first
+    if starts:  # the news that stopped them is looked at first
+        hub.queues.runs.add_after(key, verdicts.AGAIN_SECONDS)
+        return
     # Before the status says that they were asked: what comes after a crash goes by what is written.
     asks = [one for one in plan.actions if isinstance(one, AskCluster)]
     await _together([apply.run(hub, item, one) for one in asks])
@@ -207,8 +219,20 @@ async def run(hub: Context, key: Key) -> None:
         one for one in plan.actions if not _only_begins(one) and not isinstance(one, AskCluster)
     ]
     await _together([_report(hub, item, plan), *(apply.run(hub, item, one) for one in holds)])
+    for one in failed:
+        hub.verdicts.judged(one)
     hub.hooks.ask(item, plan.asks, hub.queues.runs)
     hub.wake(hub.queues.runs, key, plan.recheck_at)
+
+
+def _awaits(hub: Context, run: Key) -> bool:
+    """Whether a member shows a failure that no ClusterRollout of the run tells yet."""
+    return any(not _is_told(hub, key) for key in hub.verdicts.of(run))
+
+
+def _is_told(hub: Context, key: Key) -> bool:
+    item = hub.stores.items.get(key)
+    return item is None or item.status.phase in phases.FAILURES
 
 
 def _only_begins(action: RunAction) -> TypeGuard[StartCluster]:
@@ -218,7 +242,8 @@ def _only_begins(action: RunAction) -> TypeGuard[StartCluster]:
 
 async def _begin(hub: Context, item: FleetRollout, starts: deque[StartCluster]) -> None:
     """Let one cluster go after another, until there is news that may stop the others."""
-    while starts and not hub.queues.runs.is_pressed((item.namespace, item.name)):
+    key = item.namespace, item.name
+    while starts and not (hub.queues.runs.is_pressed(key) or _awaits(hub, key)):
         await apply.run(hub, item, starts.popleft())
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fleet.api import Application, ClusterRollout, Fleet, FleetRollout, MemberCluster, conditions
-from fleet.api.clusterrollout import ClusterRolloutStatus
+from fleet.api.clusterrollout import ClusterRolloutStatus, Want
 from fleet.api.fleetrollout import ClusterPhase
 from fleet.api.meta import Model, Object
 from fleet.api.names import (
@@ -202,8 +202,10 @@ def rollout_changed(hub: Context, link: Link, change: Change[Mapping[str, Any]])
     if labels.get(NAMESPACE_LABEL) != namespace or labels.get(CLUSTER_LABEL) != name:
         return
     key = (namespace, f"{labels.get(APPLICATION_LABEL)}.{name}")
-    if _is_verdict(hub.stores.items.get(key), change):
+    item = hub.stores.items.get(key)
+    if item is not None and item.spec.want is not None and _is_verdict(item.spec.want, change):
         hub.timers.failed(key)
+        hub.verdicts.seen(key, (key[0], item.spec.want.run))
     hub.queues.dispatches.add(key, first=is_urgent(hub, key))
 
 
@@ -313,13 +315,12 @@ def _has_other_inputs(status: ClusterRolloutStatus) -> bool:
     return conditions.is_true(status.conditions, standing.INPUTS_CHANGED)
 
 
-def _is_verdict(item: ClusterRollout | None, change: Change[Mapping[str, Any]]) -> bool:
+def _is_verdict(want: Want, change: Change[Mapping[str, Any]]) -> bool:
     """Whether a Rollout just failed with the revision that it shall have now."""
     before, after = ((found or {}).get("status") or {} for found in (change.old, change.new))
-    wanted = item.spec.want.revision if item is not None and item.spec.want else None
+    wanted = want.revision
     return (
-        wanted is not None
-        and after.get("phase") == Phase.FAILED
+        after.get("phase") == Phase.FAILED
         and after.get("fleetRevision") == wanted
         and (before.get("phase"), before.get("fleetRevision")) != (Phase.FAILED, wanted)
     )

@@ -1,0 +1,141 @@
+"""A failure that a member shows, until its run has gone by it: nothing begins meanwhile."""
+
+from typing import Any
+
+import pytest
+
+from fleet.api.fleetrollout import RunPhase
+from fleet.api.names import APPLICATIONS, CLUSTERROLLOUTS, FLEETROLLOUTS, FLEETS, ROLLOUTS, Key
+from fleet.hub.runtime import dispatching, membership, reconcile
+from fleet.hub.runtime.verdicts import AGAIN_SECONDS, LONGEST_SECONDS, Verdicts
+from tests.fakes import FakeClock
+from tests.hub import gen
+from tests.hub.runtime.desk import TENANT, Desk
+
+APP: Key = (TENANT, "checkout")
+RUN: Key = (TENANT, "checkout-1")
+EAST: Key = (TENANT, "checkout.east")
+WEST: Key = (TENANT, "checkout.west")
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """Two members that may go at once, and a run that has not looked yet."""
+    made = Desk()
+    for name in ("east", "west"):
+        await membership.reconcile(made.hub, made.register(name, engine={"mode": "External"}))
+        made.live(name)
+    made.put(FLEETS, gen.fleet())
+    made.put(APPLICATIONS, gen.application(maxConcurrency=2))
+    await reconcile.application(made.hub, APP)
+    return made
+
+
+def shows(desk: Desk, name: str, phase: str) -> None:
+    """What the engine says, and the hub's watch of it."""
+    member, link = desk.member(name), desk.link(name)
+    found = member.peek(ROLLOUTS, "checkout", "checkout")
+    assert found is not None
+    assert link.handle is not None
+    found["status"] = {
+        "phase": phase,
+        "observedGeneration": found["metadata"]["generation"],
+        "fleetRevision": found["spec"]["fleetRevision"],
+        "decisions": [{"action": "Rollback", "reason": "AnalysisFailed"}],
+    }
+    link.handle.informers[ROLLOUTS].store.see(member.seed(ROLLOUTS, found))
+
+
+def holds(desk: Desk, key: Key) -> str:
+    found = desk.kube.peek(CLUSTERROLLOUTS, key[1], TENANT)
+    assert found is not None
+    return str(found["spec"].get("hold", ""))
+
+
+def phase(desk: Desk) -> Any:
+    found = desk.kube.peek(FLEETROLLOUTS, RUN[1], TENANT)
+    assert found is not None
+    return found["status"]["phase"]
+
+
+async def test_nobody_begins_with_what_another_cluster_has_just_failed_of(desk: Desk) -> None:
+    """`west` was let go with `east`; its turn to be written comes a moment after the failure."""
+    await reconcile.run(desk.hub, RUN)
+    await dispatching.dispatch(desk.hub, EAST)
+    shows(desk, "east", "Failed")
+
+    await dispatching.dispatch(desk.hub, WEST)
+    assert desk.queues.dispatches.later[WEST] == AGAIN_SECONDS
+    await dispatching.dispatch(desk.hub, EAST)
+    await dispatching.dispatch(desk.hub, WEST)
+    assert desk.member("west").writes() == [], "it is told, and its run has not gone by it yet"
+
+    await reconcile.run(desk.hub, RUN)
+    assert (phase(desk), bool(holds(desk, WEST))) == (RunPhase.HALTED, True)
+    assert desk.hub.verdicts.of(RUN) == ()
+    await dispatching.dispatch(desk.hub, WEST)
+    assert desk.member("west").writes() == [], "what is held before it began does not begin"
+
+
+async def test_a_fence_that_was_taken_before_the_failure_came_writes_nothing(desk: Desk) -> None:
+    await reconcile.run(desk.hub, RUN)
+    await dispatching.dispatch(desk.hub, EAST)
+    write = desk.kube.replace
+
+    async def fails_meanwhile(*given: Any, **named: Any) -> Any:
+        answer = await write(*given, **named)
+        shows(desk, "east", "Failed")
+        return answer
+
+    desk.kube.replace = fails_meanwhile  # type: ignore[method-assign]
+    await dispatching.dispatch(desk.hub, WEST)
+    assert desk.hub.stores.items[WEST].status.dispatch.sequence == 1
+    assert desk.member("west").writes() == []
+    assert desk.queues.dispatches.later[WEST] == AGAIN_SECONDS
+
+
+async def test_where_a_failure_stops_nobody_the_others_begin_when_that_is_known() -> None:
+    desk = Desk()
+    for name in ("east", "west"):
+        await membership.reconcile(desk.hub, desk.register(name, engine={"mode": "External"}))
+        desk.live(name)
+    desk.put(FLEETS, gen.fleet())
+    policy = {"maxUnavailable": "100%", "haltOnFirstFailedAnalysis": False, "onFailure": "Continue"}
+    desk.put(APPLICATIONS, gen.application(maxConcurrency=2, **policy))
+    await reconcile.application(desk.hub, APP)
+    await reconcile.run(desk.hub, RUN)
+    await dispatching.dispatch(desk.hub, EAST)
+    shows(desk, "east", "Failed")
+    await dispatching.dispatch(desk.hub, WEST)
+    assert desk.member("west").writes() == []
+    await dispatching.dispatch(desk.hub, EAST)
+    await reconcile.run(desk.hub, RUN)
+    await dispatching.dispatch(desk.hub, WEST)
+    assert desk.member("west").peek(ROLLOUTS, "checkout", "checkout") is not None
+
+
+async def test_a_run_lets_nobody_go_while_a_failure_is_on_its_way_to_it(desk: Desk) -> None:
+    """But not for ever: a failure may never be told, as of a member that is lost just now."""
+    desk.put(CLUSTERROLLOUTS, gen.item("east"))
+    desk.hub.verdicts.seen(EAST, RUN)
+    await reconcile.run(desk.hub, RUN)
+    assert desk.kube.peek(CLUSTERROLLOUTS, WEST[1], TENANT) is None
+    assert desk.queues.runs.later[RUN] == AGAIN_SECONDS
+    desk.clock.advance(LONGEST_SECONDS)
+    await reconcile.run(desk.hub, RUN)
+    assert desk.kube.peek(CLUSTERROLLOUTS, WEST[1], TENANT) is not None
+
+
+def test_failures_are_of_their_run_until_they_are_judged_or_old() -> None:
+    clock = FakeClock()
+    verdicts, other = Verdicts(clock), (TENANT, "search-1")
+    assert verdicts.of(RUN) == ()
+    verdicts.seen(EAST, RUN)
+    verdicts.seen(WEST, RUN)
+    verdicts.seen((TENANT, "search.east"), other)
+    assert (verdicts.of(RUN), len(verdicts.of(other))) == ((EAST, WEST), 1)
+    verdicts.judged(EAST)
+    verdicts.judged(EAST)
+    assert verdicts.of(RUN) == (WEST,)
+    clock.advance(LONGEST_SECONDS)
+    assert (verdicts.of(RUN), verdicts.of(other)) == ((), ())

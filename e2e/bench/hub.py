@@ -29,6 +29,8 @@ GLANCE_SECONDS, SCRAPE_SECONDS, STILL_SECONDS = 0.25, 1.0, 2.0
 """Between two looks at how busy a hub is; at least between two at its metrics, which cost it the
 more the more members there are, and say nothing that counts while it is busy; after which it is
 believed to look at nothing more."""
+ALONG_SECONDS = 0.1
+"""Who is held so soon after the Rollout arrived has not begun: two writes of one dispatch."""
 BUSY_SHARE = 0.5
 """Of a core."""
 CALM_SECONDS = 6.0
@@ -220,11 +222,12 @@ class Story:
         found = self._moments(application, wanted)
         await self.ask("engines", work=True)
         told = found[failing]["told"]
-        puts = [found[name]["put"] - told for name in others]
+        theirs = [found[name] for name in others]
+        begun = [one for one in theirs if one["held"] - one["put"] > ALONG_SECONDS]
         return Halt(
             said=self.world.runs.phases[wanted, "Halted"] - told,
-            held=tuple(found[name]["held"] - told for name in others),
-            late=tuple(put for put in puts if put > 0),
+            held=tuple(one["held"] - told for one in theirs),
+            late=tuple(one["put"] - told for one in begun if one["put"] > told),
         )
 
     def _moments(self, application: str, wanted: str) -> dict[str, dict[str, float]]:

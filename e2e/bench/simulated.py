@@ -240,8 +240,10 @@ class Simulated:
         mark = (key[1], image_of(stored))
         self.fresh.add(key)
         self.put_at.setdefault(mark, time.time())
-        if "hold" in stored["spec"] and "hold" not in (before or {}).get("spec", {}):
+        if stored["spec"].get("hold"):  # it may be that of a former run, which stays
             self.held_at.setdefault(mark, time.time())
+        else:
+            self.held_at.pop(mark, None)
 
     def _tell(self, kind: str, plural: str, key: Key, body: Mapping[str, Any]) -> None:
         line = b""

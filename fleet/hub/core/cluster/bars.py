@@ -69,16 +69,6 @@ def spent(case: Case) -> DispatchPlan | None:
     return told(case, status.phase, str(run), message, wake)
 
 
-def unbegun(case: Case) -> DispatchPlan | None:
-    """A hold has come before this wish began, as of a cluster that was let go a moment before a
-    verdict: it does not begin before the hold is over. What was begun before is held where it is,
-    under the new wish."""
-    if case.is_taken or not case.item.spec.hold or case.want.undoes:
-        return None
-    has_rest = case.item.status.phase in {*standing.FINAL, ClusterPhase.PENDING}
-    return DispatchPlan(status=case.item.status) if has_rest else None
-
-
 def unprinted(case: Case) -> DispatchPlan | None:
     """Its Rollout has arrived, and what goes with it is not printed yet."""
     is_known = case.is_applied or not case.observed.is_printing

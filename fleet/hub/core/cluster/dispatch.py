@@ -186,7 +186,6 @@ STEPS: tuple[Callable[[Case], DispatchPlan | None], ...] = (
     bars.conflict,
     _looked_up,
     bars.spent,
-    bars.unbegun,
     asking.carried,
     _fenced,
     _written,

@@ -12,7 +12,6 @@ from fleet.hub.core.cluster import dispatch
 from tests.conftest import NOON
 from tests.hub.place import Objects, did, look, objects, settled
 
-HELD = {"hold": "halted: eu-3 failed its analysis"}
 RELEASE = ReleaseRollout(namespace="checkout", name="checkout", version="7")
 
 
@@ -81,42 +80,3 @@ def test_a_new_wish_arrives_before_its_hold_is_let_go() -> None:
     item = item.model_copy(update={"spec": item.spec.model_copy(update={"want": want})})
     plan = dispatch.decide(item, look(held(HOLD_MANAGER)), NOON)
     assert did(plan) == ["ApplyRollout"]
-
-
-@pytest.mark.parametrize(
-    ("before", "changes", "wants", "expected"),
-    [
-        pytest.param("Succeeded", HELD, {}, [], id="one that stood at its end does not begin"),
-        pytest.param("Failed", HELD, {}, [], id="nor one that had failed"),
-        pytest.param("Pending", HELD, {}, [], id="nor one to which nothing was ever brought"),
-        pytest.param(
-            "Succeeded", {}, {}, ["ApplyRollout"], id="it begins when there is no hold any more"
-        ),
-        pytest.param(
-            "Progressing",
-            HELD,
-            {},
-            ["ApplyRollout", "HoldRollout"],
-            id="what was begun before is held under the new wish",
-        ),
-        pytest.param(
-            "Succeeded",
-            HELD,
-            {"undoes": "checkout-2"},
-            ["ApplyRollout", "HoldRollout"],
-            id="nothing keeps a revision from being taken back",
-        ),
-    ],
-)
-def test_a_wish_that_is_held_before_it_began(
-    before: str, changes: dict[str, str], wants: dict[str, str], expected: list[str]
-) -> None:
-    item = settled()
-    assert item.spec.want is not None
-    want = item.spec.want.model_copy(update={"attempt": 1, **wants})
-    spec = item.spec.model_copy(update={"want": want, **changes})
-    status = item.status.model_copy(update={"phase": ClusterPhase(before)})
-    item = item.model_copy(update={"spec": spec, "status": status})
-    plan = dispatch.decide(item, look(objects()), NOON)
-    assert did(plan) == expected
-    assert bool(expected) or plan.status == item.status

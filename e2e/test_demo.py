@@ -98,6 +98,15 @@ def test_the_exit_code_is_that_of_the_claims(
     assert capsys.readouterr().out.splitlines()[-1].strip() == last
 
 
+@pytest.fixture
+def hears() -> Iterator[None]:
+    """Ctrl-C, as in a terminal: whoever runs tests in the background may have had it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_who_stops_it_in_the_middle_finds_nothing_left(
     play: pytest.MonkeyPatch, tmp_path: Path, number: signal.Signals

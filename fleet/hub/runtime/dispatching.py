@@ -60,6 +60,8 @@ async def dispatch(hub: Context, key: Key) -> None:
         plan = dispatches.decide(item, observed, hub.now())
         if plan.status.reason == "EngineTooOld" and await schemas.learn_again(hub, item):
             continue
+        if _is_kept(hub, item, plan):
+            return  # before anything is read there: it asks four times a second
         if any(isinstance(action, LookUp) for action in plan.actions):
             looked_up = await _looked_up(hub, item, observed)
             continue
@@ -122,8 +124,6 @@ async def _carry_out(
     """Do one plan; whether anything was written, and what is known of the live objects after it."""
     key = (item.namespace, item.name)
     written = False
-    if _is_kept(hub, item, plan):
-        return False, looked_up
     if plan.fence:
         written = await apply.write_status(hub, CLUSTERROLLOUTS, item, plan.status)
         hub.tell(CLUSTERROLLOUTS, item, plan.events)
@@ -153,7 +153,8 @@ async def _carry_out(
 def _is_kept(hub: Context, item: ClusterRollout, plan: DispatchPlan) -> bool:
     """Whether it would begin now with what another cluster has just failed of: it asks again."""
     want = item.spec.want
-    begins = any(isinstance(one, ApplyRollout) for one in plan.actions)
+    kinds = ApplyRollout if standing.is_taken(item) else ApplyRollout | LookUp
+    begins = any(isinstance(one, kinds) for one in plan.actions)
     if want is None or want.undoes or not begins or item.status.applied_run == want.run:
         return False
     failed = hub.verdicts.of((item.namespace, want.run))

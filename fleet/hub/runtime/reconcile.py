@@ -220,7 +220,7 @@ async def run(hub: Context, key: Key) -> None:
     ]
     await _together([_report(hub, item, plan), *(apply.run(hub, item, one) for one in holds)])
     for one in failed:
-        hub.verdicts.judged(one)
+        hub.verdicts.judged(one, key)
     hub.hooks.ask(item, plan.asks, hub.queues.runs)
     hub.wake(hub.queues.runs, key, plan.recheck_at)
 

@@ -205,7 +205,8 @@ def rollout_changed(hub: Context, link: Link, change: Change[Mapping[str, Any]])
     item = hub.stores.items.get(key)
     if item is not None and item.spec.want is not None and _is_verdict(item.spec.want, change):
         hub.timers.failed(key)
-        hub.verdicts.seen(key, (key[0], item.spec.want.run))
+        want = item.spec.want
+        hub.verdicts.seen(key, (key[0], want.undoes or want.run))
     hub.queues.dispatches.add(key, first=is_urgent(hub, key))
 
 

@@ -11,30 +11,41 @@ from fleet.api.names import Key
 from fleet.ports import Clock
 
 LONGEST_SECONDS = 5.0
-"""So long a failure that is not judged, for whatever reason, keeps others from beginning."""
+"""So long failures that are not judged, for whatever reason, keep others from beginning: one, or
+one after another."""
 AGAIN_SECONDS = 0.25
 """Who was kept from beginning asks again after this time."""
 
 
 class Verdicts:
-    """By ClusterRollout, for a moment each."""
+    """By run and ClusterRollout, for a moment each."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._seen: dict[Key, tuple[Key, float]] = {}
+        self._seen: dict[Key, dict[Key, float | None]] = {}
+        self._since: dict[Key, float] = {}
 
     def seen(self, key: Key, run: Key) -> None:
         """The Rollout of that ClusterRollout has failed with what `run` wants."""
-        self._seen[key] = run, self._clock.monotonic() + LONGEST_SECONDS
+        self._seen.setdefault(run, {})[key] = None
 
-    def judged(self, key: Key) -> None:
-        """Its run has gone by it."""
-        self._seen.pop(key, None)
+    def judged(self, key: Key, run: Key) -> None:
+        """`run` has gone by it."""
+        self._seen.get(run, {}).pop(key, None)
 
     def of(self, run: Key) -> tuple[Key, ...]:
-        """The ClusterRollouts whose failures `run` has not judged."""
-        if not self._seen:
+        """The ClusterRollouts whose failures `run` has not judged; none where there was one all the
+        time for so long that it would never go on. The time runs from when they are asked for: a
+        hub that begins to lead sees them before it looks at anything."""
+        if run not in self._seen:
             return ()
         now = self._clock.monotonic()
-        self._seen = {key: one for key, one in self._seen.items() if now < one[1]}
-        return tuple(key for key, one in self._seen.items() if one[0] == run)
+        ends = {key: end or now + LONGEST_SECONDS for key, end in self._seen[run].items()}
+        left = {key: end for key, end in ends.items() if now < end}
+        if not left:
+            del self._seen[run]
+            self._since.pop(run, None)
+            return ()
+        self._seen[run] = {**left}
+        since = self._since.setdefault(run, now)
+        return tuple(left) if now - since < LONGEST_SECONDS else ()

@@ -90,11 +90,12 @@ def status(item: ClusterRollout, found: Assessment, now: datetime) -> ClusterRol
     )
     waiting = phase in WAITING or (bool(item.spec.hold) and phase not in FINAL)
     since, waited = before.waiting_since, before.waited_seconds
-    if not taken:
+    speaks = is_current(item)  # or each look would move these times, and be written
+    if not speaks:
         since, waited = None, 0.0
     if since is not None and not waiting:
         waited += max((now - since).total_seconds(), 0.0)
-    same = taken and phase is before.phase
+    same = speaks and phase is before.phase
     return before.model_copy(
         update={
             "observed_generation": item.metadata.generation,

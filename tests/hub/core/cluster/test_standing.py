@@ -1,5 +1,6 @@
 """Whose news goes before those that only begin, and what is no news at all."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from fleet.api.fleetrollout import ClusterPhase
 from fleet.hub.core.cluster import dispatch, standing
 from tests.conftest import NOON
 from tests.hub import gen
-from tests.hub.place import NEW, look
+from tests.hub.place import NEW, after, look, settled
 
 FAILED = {"phase": "Failed", "fleetRevision": "rev1"}
 
@@ -69,3 +70,19 @@ def test_that_the_hub_has_not_met_a_member_yet_is_no_news(item: ClusterRollout) 
     assert (plan.status, plan.actions, plan.wake_at) == (item.status, (), until)
     plan = dispatch.decide(item, look(member=gen.lose(member)), until)
     assert plan.status != item.status
+
+
+@pytest.mark.parametrize("hold", ["", "halted: eu-3 failed its analysis"])
+def test_a_wish_that_has_not_begun_comes_to_rest_out_of_reach(hold: str) -> None:
+    """Its clock begins once: it was written anew at each look, and no look came to an end."""
+    item = settled()
+    assert item.spec.want is not None
+    want = item.spec.want.model_copy(update={"attempt": 1})
+    spec = item.spec.model_copy(update={"want": want, "hold": hold})
+    meta = item.metadata.model_copy(update={"generation": item.metadata.generation + 1})
+    item = item.model_copy(update={"spec": spec, "metadata": meta})
+    lost = look(member=replace(gen.member("a"), reachable=False, fresh=False))
+    told = after(item, dispatch.decide(item, lost, NOON))
+    assert (told.status.phase, told.status.waiting_since) == (ClusterPhase.UNREACHABLE, NOON)
+    again = dispatch.decide(told, lost, NOON + timedelta(seconds=1))
+    assert again.status == told.status

@@ -26,7 +26,7 @@ class Verdicts:
         self._since: dict[Key, float] = {}
 
     def seen(self, key: Key, run: Key) -> None:
-        """The Rollout of that ClusterRollout has failed with what `run` wants."""
+        """The Rollout of that ClusterRollout has failed on a way on which `run` has sent it."""
         self._seen.setdefault(run, {})[key] = None
 
     def judged(self, key: Key, run: Key) -> None:
@@ -46,6 +46,6 @@ class Verdicts:
             del self._seen[run]
             self._since.pop(run, None)
             return ()
-        self._seen[run] = {**left}
+        self._seen[run] = dict(left)
         since = self._since.setdefault(run, now)
         return tuple(left) if now - since < LONGEST_SECONDS else ()

@@ -128,6 +128,52 @@ async def test_a_run_lets_nobody_go_while_a_failure_is_on_its_way_to_it(desk: De
     assert desk.kube.peek(CLUSTERROLLOUTS, WEST[1], TENANT) is not None
 
 
+async def test_who_is_kept_from_beginning_does_not_read(desk: Desk) -> None:
+    """He asks again four times a second, and so may a hundred others."""
+    await reconcile.run(desk.hub, RUN)
+    await dispatching.dispatch(desk.hub, EAST)
+    shows(desk, "east", "Failed")
+    before = len(desk.member("west").calls)
+    for _ in range(3):
+        await dispatching.dispatch(desk.hub, WEST)
+    assert len(desk.member("west").calls) == before
+
+
+async def test_failures_one_after_another_do_not_stop_a_run_for_ever(desk: Desk) -> None:
+    for number in range(20):
+        name = f"m{number}"
+        desk.put(CLUSTERROLLOUTS, gen.item(name))
+        desk.hub.verdicts.seen((TENANT, f"checkout.{name}"), RUN)
+        await reconcile.run(desk.hub, RUN)  # while that one is on its way
+        desk.clock.advance(1.0)
+    assert desk.kube.peek(CLUSTERROLLOUTS, WEST[1], TENANT) is not None
+
+
+async def test_a_failure_on_the_way_back_is_of_the_run_that_goes_back(desk: Desk) -> None:
+    await reconcile.run(desk.hub, RUN)
+    await dispatching.dispatch(desk.hub, EAST)
+    item = desk.hub.stores.items[EAST]
+    assert item.spec.want is not None
+    want = item.spec.want.model_copy(update={"undoes": "checkout-2"})
+    spec = item.spec.model_copy(update={"want": want})
+    desk.put(CLUSTERROLLOUTS, item.model_copy(update={"spec": spec}))
+    shows(desk, "east", "Failed")
+    assert (desk.hub.verdicts.of((TENANT, "checkout-2")), desk.hub.verdicts.of(RUN)) == (
+        (EAST,),
+        (),
+    )
+
+
+async def test_the_time_of_a_failure_begins_when_somebody_asks(desk: Desk) -> None:
+    """A hub that begins to lead sees it with the first list of a member, and looks at runs when all
+    have connected."""
+    desk.put(CLUSTERROLLOUTS, gen.item("east"))
+    desk.hub.verdicts.seen(EAST, RUN)
+    desk.clock.advance(2 * LONGEST_SECONDS)
+    await reconcile.run(desk.hub, RUN)
+    assert desk.kube.peek(CLUSTERROLLOUTS, WEST[1], TENANT) is None
+
+
 def test_failures_are_of_their_run_until_they_are_judged_or_old() -> None:
     clock = FakeClock()
     verdicts, other = Verdicts(clock), (TENANT, "search-1")

@@ -18,17 +18,24 @@ EAST: Key = (TENANT, "checkout.east")
 WEST: Key = (TENANT, "checkout.west")
 
 
+GOES_ON = {"haltOnFirstFailedAnalysis": False, "onFailure": "Continue"}
+
+
+async def made(**policy: Any) -> Desk:
+    """Two members that may go at once, and a run that has not looked yet."""
+    desk = Desk()
+    for name in ("east", "west"):
+        await membership.reconcile(desk.hub, desk.register(name, engine={"mode": "External"}))
+        desk.live(name)
+    desk.put(FLEETS, gen.fleet())
+    desk.put(APPLICATIONS, gen.application(maxConcurrency=2, **policy))
+    await reconcile.application(desk.hub, APP)
+    return desk
+
+
 @pytest.fixture
 async def desk() -> Desk:
-    """Two members that may go at once, and a run that has not looked yet."""
-    made = Desk()
-    for name in ("east", "west"):
-        await membership.reconcile(made.hub, made.register(name, engine={"mode": "External"}))
-        made.live(name)
-    made.put(FLEETS, gen.fleet())
-    made.put(APPLICATIONS, gen.application(maxConcurrency=2))
-    await reconcile.application(made.hub, APP)
-    return made
+    return await made()
 
 
 def shows(desk: Desk, name: str, phase: str) -> None:
@@ -97,14 +104,7 @@ async def test_a_fence_that_was_taken_before_the_failure_came_writes_nothing(des
 
 
 async def test_where_a_failure_stops_nobody_the_others_begin_when_that_is_known() -> None:
-    desk = Desk()
-    for name in ("east", "west"):
-        await membership.reconcile(desk.hub, desk.register(name, engine={"mode": "External"}))
-        desk.live(name)
-    desk.put(FLEETS, gen.fleet())
-    policy = {"maxUnavailable": "100%", "haltOnFirstFailedAnalysis": False, "onFailure": "Continue"}
-    desk.put(APPLICATIONS, gen.application(maxConcurrency=2, **policy))
-    await reconcile.application(desk.hub, APP)
+    desk = await made(maxUnavailable="100%", **GOES_ON)
     await reconcile.run(desk.hub, RUN)
     await dispatching.dispatch(desk.hub, EAST)
     shows(desk, "east", "Failed")
@@ -116,8 +116,9 @@ async def test_where_a_failure_stops_nobody_the_others_begin_when_that_is_known(
     assert desk.member("west").peek(ROLLOUTS, "checkout", "checkout") is not None
 
 
-async def test_a_run_lets_nobody_go_while_a_failure_is_on_its_way_to_it(desk: Desk) -> None:
+async def test_a_run_lets_nobody_go_while_a_failure_is_on_its_way_to_it() -> None:
     """But not for ever: a failure may never be told, as of a member that is lost just now."""
+    desk = await made(maxUnavailable="100%", **GOES_ON)
     desk.put(CLUSTERROLLOUTS, gen.item("east"))
     desk.hub.verdicts.seen(EAST, RUN)
     await reconcile.run(desk.hub, RUN)

@@ -88,6 +88,7 @@ def sent(row: Row, home: LastGood, *, answers: bool) -> Row:
         counted=False,
         weight=0,
         held="",
+        awaits="",
     )
 
 

@@ -3,9 +3,12 @@
 Whole ways back are in `tests/stories/test_hub_rollback`, requests for them in `test_requests`.
 """
 
+from fleet.api.clusterrollout import LastGood
 from fleet.api.fleetrollout import FleetRolloutStatus
+from fleet.api.names import ClusterName
 from fleet.hub.core.actions import StartCluster
 from fleet.hub.core.run import plan, rollback
+from fleet.hub.core.run.row import Row
 from fleet.hub.core.run.stops import Stop
 from tests.conftest import NOON
 from tests.hub import gen
@@ -31,3 +34,9 @@ def test_who_is_sent_home_by_a_run_that_gives_way_has_its_time_from_now() -> Non
     (action,) = decided.actions
     assert isinstance(action, StartCluster)
     assert (action.want.run, action.want.since) == ("checkout-1", NOON + MINUTE)
+
+
+def test_nobody_who_was_just_sent_home_is_waited_for() -> None:
+    row = Row(name=ClusterName("a"), wave="all", held="halted", awaits="promote", mine=True)
+    gone = rollback.sent(row, LastGood(run="checkout-1", revision="rev1"), answers=True)
+    assert (gone.awaits, gone.held, gone.is_going_back) == ("", "", True)

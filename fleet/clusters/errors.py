@@ -40,14 +40,15 @@ def from_answer(
 ) -> errors.FleetError:
     """The error that an HTTP answer of 300 and above means; `what` is `<METHOD> <path>`."""
     said = _status(body)
-    message = redaction.excerpt(str(said.get("message") or ""), _LONGEST)
+    whole = str(said.get("message") or "")
+    message = redaction.excerpt(whole, _LONGEST)
     text = f"{what}: {status}" + (f" {message}" if message else "")
     if status == 409:
         return _conflict(said, text)
     if status == 429:
         return errors.Throttled(text, retry_after=retry_after)
     if status in SERVER_FAILURES or status == 408:
-        if _ABOUT_ONE_OBJECT[0] in message:
+        if _ABOUT_ONE_OBJECT[0] in whole:  # the field may be called like a credential
             return errors.Invalid(text)
         return errors.Unreachable(text, retry_after=retry_after)
     if status < 400:

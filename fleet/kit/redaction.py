@@ -22,6 +22,13 @@ _QUOTED = r"""(?P<depth>\\*+)(?P<mark>["']).*?(?:(?<!\\)(?P=depth)(?P=mark)|\Z)"
 of a text that was cut, all that is left."""
 _VALUE = rf"""(?:{_QUOTED}|(?![\[{{…])(?:[^\s,;}}"'\\]|\\++(?!["']))+)"""
 _QUOTE = r"""\\*+["']"""
+_PROSE = r"""(?-i:[1-5]\d\d [A-Z]|[A-Za-z][a-z]+ (?:[a-z]|\\*+"))"""
+"""What begins a sentence or repeats an answer's code, and no token does."""
+_REFUSALS = (
+    "Required value|Forbidden:|Not found:|Too long:|Too many:|Internal error:"
+    "|field not declared|unknown field"
+)
+"""What an API server says of a field instead of its value."""
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.I | re.S), instead)
@@ -37,12 +44,15 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # The header, whatever its scheme: all of it, for some have several parts.
         (
             rf"""(authorization(?:{_QUOTE})?[ \t]*[=:][ \t]*(?:\[[ \t]*)?)"""
+            r"""(?!(?<=(?-i:authorization): )(?-i:(?!bearer|basic|token|digest)"""
+            r"""[a-z]+ [a-z]{2,}(?![\w.~+/=-])))"""
             rf"""(?:{_QUOTED}|(?![\[{{…])[^\s"'][^\r\n]*)""",
             rf"\1{HIDDEN}",
         ),
         (
             r"((?:Bearer|Basic)\s++)(?!(?:auth|authentication|authorization|tokens?|credentials?|"
-            r"realm=)(?![\w.~+/-]))[\w.~+/=-]{4,}",
+            r"realm=)(?![\w~+/-]|\.\w))(?!(?<=Basic )(?-i:[a-z]{1,12})(?![\w.~+/=-]))"
+            r"[\w.~+/=-]{4,}",
             rf"\1{HIDDEN}",
         ),
         # An option with its value behind a blank, or in a list of words.
@@ -54,7 +64,13 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (
             rf"((?:{_NAMES})(?:{_QUOTE})?[ \t]*[=:][ \t]*(?:\[[ \t]*)?"
             rf"(?:(?:Invalid|Unsupported|Duplicate) value:[ \t]*)?+)"
-            rf"(?!Required value|Forbidden:){_VALUE}",
+            rf"(?!{_REFUSALS})(?!(?<=token: ){_PROSE}){_VALUE}",
+            rf"\1{HIDDEN}",
+        ),
+        # A variable of a container, whose name stands beside its value.
+        (
+            rf"((?:{_NAMES}|secret)(?:{_QUOTE})?,?\s*+(?:{_QUOTE})?value(?:{_QUOTE})?"
+            rf"[ \t]*[=:][ \t]*){_VALUE}",
             rf"\1{HIDDEN}",
         ),
         # `secret: shop/eu-7` is the name of one.

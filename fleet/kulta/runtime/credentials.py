@@ -140,11 +140,11 @@ def read(secret: Mapping[str, Any]) -> Access:
 
 def _authorization(data: Mapping[str, str]) -> str:
     if "token" in data and ("username" in data or "password" in data):
-        raise ValueError("has a token beside username and password: keep one of them")
+        raise ValueError("has a token beside username and password; keep one of them")
     if "token" in data:
         return f"Bearer {_line('token', data['token'])}"
     if ("username" in data) != ("password" in data):
-        raise ValueError("has only one of username and password: write both")
+        raise ValueError("has only one of username and password; write both")
     if "username" in data:
         pair = f"{data['username']}:{data['password']}"
         return f"Basic {base64.b64encode(pair.encode()).decode()}"

@@ -76,7 +76,12 @@ def _asked(case: Case, verb: Literal["promote", "conclude"], reason: str, done: 
         if row.asked != case.identity
     )
     if asks and (stop := _stop(case)):
-        return refused(status, f"no engine is asked now: {stop.message}")
+        # What stops the run holds nobody who goes back.
+        chosen = [row for row in chosen if row.sent_back]
+        back = {row.name for row in chosen}
+        asks = tuple(ask for ask in asks if ask.cluster in back)
+        if not asks:
+            return refused(status, f"no engine is asked now: {stop.message}")
     message = f"{done}: {phrases.listed([row.name for row in chosen])}{case.signed}"
     return Reply(status=status, reason=reason, message=message, asks=asks)
 

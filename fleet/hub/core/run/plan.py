@@ -68,7 +68,8 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     status = answer.status if answer else before
     told = (*lapsed, *news, *(((answer.reason, answer.message),) if answer else ()))
     if _is_over(status):
-        return _ended(run, status, () if observed.newest > run.spec.number else looked, told, now)
+        seen = () if observed.newest > run.spec.number else looked
+        return _ended(run, status, seen, told, now, answer.asks if answer else ())
     closing = _closing(run, observed, answer)
     if closing is not None:
         view = View(run=run.name, plan=run.spec.plan, rows=looked, status=status, observed=observed)
@@ -78,7 +79,8 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
         return _back(run, status, observed, told, now, answer.asks if answer else ())
     view = walk.walk(run, status, observed, now, looked if status is before else ())
     if ruin := gates.ruin(view):
-        return _back(run, rollback.begin(view.status, ruin), observed, told, now)
+        asks = answer.asks if answer else ()
+        return _back(run, rollback.begin(view.status, ruin), observed, told, now, asks)
     way = rollback.now_back(run, view, now)
     starts, view = _starts(run, way.view, now)
     asks = answer.asks if answer is not None else ()
@@ -139,6 +141,7 @@ def _ended(
     rows: Sequence[Row],
     told: Sequence[Told],
     now: datetime,
+    asks: tuple[RunAction, ...] = (),
 ) -> RunPlan:
     """A run that is over stays as it is; it only answers requests, passes on a live weight, and
     tells how those get back who were in flight when it was given up."""
@@ -156,7 +159,7 @@ def _ended(
     open_ = {item.name for item in after.clusters if item.phase in ON_THE_WAY_HOME}
     if after.phase is RunPhase.ABORTED and any(row.sent_back and row.name in open_ for row in rows):
         after = after.model_copy(update=report.numbers(run, after, rows, after.wave))
-    return RunPlan(status=after, events=story.events(told))
+    return RunPlan(status=after, actions=asks, events=story.events(told))
 
 
 def _begun(run: FleetRollout, observed: RunObserved, now: datetime) -> FleetRolloutStatus:

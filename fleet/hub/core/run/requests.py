@@ -197,6 +197,8 @@ AFTER_THE_END: Mapping[str, frozenset[RunPhase]] = {
     "retry": frozenset({RunPhase.SUCCEEDED_WITH_FAILURES}),
     "rollback": phases.GOOD_ENDS | {RunPhase.ABORTED},
     "undo": phases.ENDS,
+    "promote": frozenset({RunPhase.ROLLED_BACK}),
+    "conclude": frozenset({RunPhase.ROLLED_BACK}),
     "confirm-prune": phases.ENDS,
 }
 """What a run listens to when it is over, by how it ended."""

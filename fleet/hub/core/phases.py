@@ -47,6 +47,8 @@ STOPPED = frozenset({R.PAUSED, R.HALTED, R.ROLLING_BACK, R.ROLLED_BACK, R.SUPERS
 
 FAILURES = frozenset({C.FAILED, C.TIMED_OUT, C.CONFLICT})
 """What counts against a budget at once; Unreachable counts after its time-out."""
+ON_THE_WAY_HOME = frozenset({C.ROLLING_BACK, C.UNREACHABLE})
+"""How those stand who were sent home by a run that was given up, until they are there."""
 
 ANNOUNCED = 100
 """Most failures that a run tells one by one: as many as its status lists."""

@@ -49,9 +49,6 @@ STARTS = 100
 """Clusters that begin in one look. The next one sees what has become of the world meanwhile: where
 a thousand may go at once, a failure of the first stops nine hundred."""
 
-ON_THE_WAY_HOME = frozenset({ClusterPhase.ROLLING_BACK, ClusterPhase.UNREACHABLE})
-"""How those stand who were sent home by a run that was given up, until they are there."""
-
 
 def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     """What the run does now, what it reports, and when to look again."""
@@ -67,23 +64,22 @@ def next(run: FleetRollout, observed: RunObserved, now: datetime) -> RunPlan:
     answer = requests.handle(asked, case)
     status = answer.status if answer else before
     told = (*lapsed, *news, *(((answer.reason, answer.message),) if answer else ()))
+    asks = answer.asks if answer else ()
     if _is_over(status):
         seen = () if observed.newest > run.spec.number else looked
-        return _ended(run, status, seen, told, now, answer.asks if answer else ())
+        return _ended(run, status, seen, told, now, asks)
     closing = _closing(run, observed, answer)
     if closing is not None:
         view = View(run=run.name, plan=run.spec.plan, rows=looked, status=status, observed=observed)
         way = rollback.closing(run, view, now)
         return _report(run, way.view, closing, way.actions, told, now)
     if status.undo is not None and status.undo.fleet:
-        return _back(run, status, observed, told, now, answer.asks if answer else ())
+        return _back(run, status, observed, told, now, asks)
     view = walk.walk(run, status, observed, now, looked if status is before else ())
     if ruin := gates.ruin(view):
-        asks = answer.asks if answer else ()
         return _back(run, rollback.begin(view.status, ruin), observed, told, now, asks)
     way = rollback.now_back(run, view, now)
     starts, view = _starts(run, way.view, now)
-    asks = answer.asks if answer is not None else ()
     actions = (*starts, *asks, *way.actions, *_holds(view, now))
     return _report(run, view, states.of(view, now), actions, told, now)
 
@@ -156,7 +152,7 @@ def _ended(
             "history": history,
         }
     )
-    open_ = {item.name for item in after.clusters if item.phase in ON_THE_WAY_HOME}
+    open_ = {item.name for item in after.clusters if item.phase in phases.ON_THE_WAY_HOME}
     if after.phase is RunPhase.ABORTED and any(row.sent_back and row.name in open_ for row in rows):
         after = after.model_copy(update=report.numbers(run, after, rows, after.wave))
     return RunPlan(status=after, actions=asks, events=story.events(told))

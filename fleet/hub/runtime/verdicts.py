@@ -31,7 +31,10 @@ class Verdicts:
 
     def judged(self, key: Key, run: Key) -> None:
         """`run` has gone by it."""
-        self._seen.get(run, {}).pop(key, None)
+        left = self._seen.get(run, {})
+        left.pop(key, None)
+        if not left:
+            self._forget(run)
 
     def of(self, run: Key) -> tuple[Key, ...]:
         """The ClusterRollouts whose failures `run` has not judged; none where there was one all the
@@ -43,9 +46,12 @@ class Verdicts:
         ends = {key: end or now + LONGEST_SECONDS for key, end in self._seen[run].items()}
         left = {key: end for key, end in ends.items() if now < end}
         if not left:
-            del self._seen[run]
-            self._since.pop(run, None)
+            self._forget(run)
             return ()
         self._seen[run] = dict(left)
         since = self._since.setdefault(run, now)
         return tuple(left) if now - since < LONGEST_SECONDS else ()
+
+    def _forget(self, run: Key) -> None:
+        self._seen.pop(run, None)
+        self._since.pop(run, None)

@@ -188,3 +188,13 @@ def test_failures_are_of_their_run_until_they_are_judged_or_old() -> None:
     assert verdicts.of(RUN) == (WEST,)
     clock.advance(LONGEST_SECONDS)
     assert (verdicts.of(RUN), verdicts.of(other)) == ((), ())
+
+
+def test_a_failure_long_after_one_that_was_judged_counts_anew() -> None:
+    clock = FakeClock()
+    verdicts = Verdicts(clock)
+    for _ in range(2):
+        verdicts.seen(EAST, RUN)
+        assert verdicts.of(RUN) == (EAST,)
+        verdicts.judged(EAST, RUN)
+        clock.advance(2 * LONGEST_SECONDS)

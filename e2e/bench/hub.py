@@ -255,7 +255,7 @@ async def measure(folder: Path, number: int, applications: int, changes: int) ->
         found += [
             _one(f"{number} members: {items} ClusterRollouts, first version", "s", created),
             _one("hub's objects per Application and cluster: bytes in etcd", "bytes", size),
-            await _idle(story, number, items),
+            await _idle(story, number, items, SETTLED_SECONDS),
         ]
         if changes:
             found += await _changes(story, number, changes)

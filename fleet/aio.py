@@ -49,6 +49,17 @@ class _Timer:
     handle: asyncio.Handle
 
 
+def _set_earlier(timers: dict[K, _Timer], key: K, seconds: float, due: Callable[[K], None]) -> None:
+    """Call `due(key)` in `seconds`, unless its timer among `timers` is due earlier."""
+    loop = asyncio.get_running_loop()
+    when, known = loop.time() + seconds, timers.get(key)
+    if known is not None:
+        if known.when <= when:
+            return
+        known.handle.cancel()
+    timers[key] = _Timer(when, loop.call_at(when, due, key))
+
+
 class WorkQueue(Generic[K]):
     """Keys to reconcile: each once however often it was added, each by one worker at a time.
 
@@ -115,13 +126,7 @@ class WorkQueue(Generic[K]):
         if seconds <= 0 or key in self._queued:
             self.add(key)
             return
-        loop = asyncio.get_running_loop()
-        when, known = loop.time() + seconds, self._timers.get(key)
-        if known is not None:
-            if known.when <= when:
-                return
-            known.handle.cancel()
-        self._timers[key] = _Timer(when, loop.call_at(when, self._due, key))
+        _set_earlier(self._timers, key, seconds, self._due)
 
     def retry(self, key: K, *, at_least: float = 0.0) -> float:
         """Handle `key` again after its back-off, which grows with each call; returns the seconds,
@@ -186,13 +191,7 @@ class WorkQueue(Generic[K]):
                     self._rest(key, rest(self._calm, loop.time() - began))
 
     def _rest(self, key: K, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        when, known = loop.time() + seconds, self._resting.get(key)
-        if known is not None:
-            if known.when <= when:
-                return
-            known.handle.cancel()
-        self._resting[key] = _Timer(when, loop.call_at(when, self._rested, key))
+        _set_earlier(self._resting, key, seconds, self._rested)
 
     def _rested(self, key: K) -> None:
         self._resting.pop(key, None)
